@@ -1,0 +1,2 @@
+// Package llama is the binding of llama.cpp and ggml.
+package llama
