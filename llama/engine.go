@@ -8,3 +8,59 @@ import (
 	_ "github.com/ollama/ollama/llama/llama.cpp/src"
 	_ "github.com/ollama/ollama/ml/backend/ggml/ggml/src"
 )
+
+// #cgo CXXFLAGS: -std=c++17
+// #include "shim.h"
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"unsafe"
+)
+
+// start prepares the engine on first use and refuses one of another version.
+var start = sync.OnceValue(func() error {
+	if err := checkEngineVersion(); err != nil {
+		return err
+	}
+	C.infer_init()
+	return nil
+})
+
+// failure makes a Go error of what a guarded call left behind.
+func failure(call string, e *C.infer_error, home *home) error {
+	err := &Error{Call: call, Reason: oneLine(C.GoString(&e.log[0])), Err: home.takeError()}
+	what := strings.TrimSpace(C.GoString(&e.what[0]))
+	switch e.kind {
+	case C.INFER_NO_MEMORY:
+		err.Kind = ErrNoMemory
+	case C.INFER_ASSERT:
+		err.Kind, err.Reason = ErrBroken, what
+	case C.INFER_EXCEPTION:
+		err.Reason = what
+	}
+	if err.Kind == nil && err.Err != nil {
+		err.Kind = ErrNoMemory
+	}
+	return err
+}
+
+// broken tells whether the engine's state is undefined after the call.
+func broken(err error) bool { return errors.Is(err, ErrBroken) }
+
+func argument(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrArgument, fmt.Sprintf(format, args...))
+}
+
+// cString returns s as a C string, which the caller frees.
+func cString(s string) (*C.char, error) {
+	if strings.IndexByte(s, 0) >= 0 {
+		return nil, argument("%q contains a NUL byte", s)
+	}
+	return C.CString(s), nil
+}
+
+func cFree(p unsafe.Pointer) { C.free(p) }

@@ -1,0 +1,98 @@
+//go:build cgo
+
+package llama
+
+// #include "shim.h"
+import "C"
+
+import (
+	"runtime"
+	"unsafe"
+)
+
+// maxSeqs is the engine's limit of sequences: LLAMA_MAX_SEQ.
+const maxSeqs = 256
+
+// Batch is the input of [Context.Decode]: tokens with their positions and
+// sequences. It is not safe for concurrent use.
+type Batch struct {
+	s *batchState
+}
+
+type batchState struct {
+	c   C.llama_batch
+	cap int
+	seq int // sequences a token may belong to
+}
+
+// NewBatch returns a batch for at most tokens tokens, each in at most seqs sequences
+// (0: 1).
+func NewBatch(tokens, seqs int) (*Batch, error) {
+	if err := start(); err != nil {
+		return nil, err
+	}
+	seqs = max(seqs, 1)
+	if tokens < 1 || tokens > 1<<24 || seqs > maxSeqs {
+		return nil, argument("batch of %d tokens in %d sequences", tokens, seqs)
+	}
+	s := &batchState{c: C.llama_batch_init(C.int32_t(tokens), 0, C.int32_t(seqs)), cap: tokens, seq: seqs}
+	b := &Batch{s: s}
+	runtime.AddCleanup(b, (*batchState).free, s)
+	return b, nil
+}
+
+func (s *batchState) free() {
+	if s.cap > 0 {
+		C.llama_batch_free(s.c)
+		s.cap = 0
+		s.c = C.llama_batch{}
+	}
+}
+
+// Close frees the batch.
+func (b *Batch) Close() error {
+	b.s.free()
+	runtime.KeepAlive(b)
+	return nil
+}
+
+// Len is the number of tokens added since the last Clear.
+func (b *Batch) Len() int { return int(b.s.c.n_tokens) }
+
+// Cap is the number of tokens that fit.
+func (b *Batch) Cap() int { return b.s.cap }
+
+// Clear empties the batch.
+func (b *Batch) Clear() { b.s.c.n_tokens = 0 }
+
+// Add appends a token at a position of one or more sequences (none: sequence 0).
+// Where output is set, its logits or embedding can be read after Decode.
+func (b *Batch) Add(t Token, pos Pos, output bool, seqs ...SeqID) error {
+	s := b.s
+	i := int(s.c.n_tokens)
+	switch {
+	case s.cap == 0:
+		return ErrClosed
+	case i >= s.cap:
+		return argument("batch of %d tokens is full", s.cap)
+	case len(seqs) > s.seq:
+		return argument("token in %d sequences, the batch was made for %d", len(seqs), s.seq)
+	case pos < 0:
+		return argument("position %d", pos)
+	}
+	unsafe.Slice(s.c.token, s.cap)[i] = C.llama_token(t)
+	unsafe.Slice(s.c.pos, s.cap)[i] = C.llama_pos(pos)
+	ids := unsafe.Slice(unsafe.Slice(s.c.seq_id, s.cap)[i], s.seq)
+	ids[0] = 0
+	for j, id := range seqs {
+		ids[j] = C.llama_seq_id(id)
+	}
+	unsafe.Slice(s.c.n_seq_id, s.cap)[i] = C.int32_t(max(len(seqs), 1))
+	var o C.int8_t
+	if output {
+		o = 1
+	}
+	unsafe.Slice(s.c.logits, s.cap)[i] = o
+	s.c.n_tokens++
+	return nil
+}

@@ -1,0 +1,85 @@
+//go:build cgo
+
+package llama
+
+// #include "shim.h"
+import "C"
+
+import (
+	"runtime/cgo"
+	"sync"
+	"unsafe"
+)
+
+// home is where the blocks of a model or context come from, as the engine sees it:
+// C keeps the handle, Go the interface and the error of the last refusal.
+type home struct {
+	blocks Blocks
+	handle cgo.Handle
+
+	mu  sync.Mutex
+	err error
+}
+
+// newHome returns nil for nil: the engine then allocates for itself.
+func newHome(b Blocks) *home {
+	if b == nil {
+		return nil
+	}
+	h := &home{blocks: b}
+	h.handle = cgo.NewHandle(h)
+	return h
+}
+
+// close gives the handle back, after everything taken has been freed.
+func (h *home) close() {
+	if h != nil {
+		h.handle.Delete()
+	}
+}
+
+// scope is what the engine needs to know while a call runs.
+func (h *home) scope(purpose C.int) C.infer_scope {
+	if h == nil {
+		return C.infer_scope{}
+	}
+	return C.infer_scope{home: C.uintptr_t(h.handle), max_block: C.size_t(h.blocks.BlockSize()), purpose: purpose}
+}
+
+// takeError returns the error of the last refused block, once.
+func (h *home) takeError() error {
+	if h == nil {
+		return nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	err := h.err
+	h.err = nil
+	return err
+}
+
+func homeOf(handle C.uintptr_t) *home { return cgo.Handle(handle).Value().(*home) }
+
+//export goInferAlloc
+func goInferAlloc(handle C.uintptr_t, size C.size_t) unsafe.Pointer {
+	h := homeOf(handle)
+	p, err := h.blocks.AllocBlock("compute", uintptr(size))
+	if err != nil {
+		h.mu.Lock()
+		h.err = err
+		h.mu.Unlock()
+		return nil
+	}
+	return p
+}
+
+//export goInferFree
+func goInferFree(handle C.uintptr_t, p unsafe.Pointer) {
+	homeOf(handle).blocks.FreeBlock(p)
+}
+
+//export goInferTag
+func goInferTag(handle C.uintptr_t, p unsafe.Pointer, purpose C.int) {
+	names := [...]string{C.INFER_PURPOSE_OUTPUT: "output", C.INFER_PURPOSE_KV: "kv", C.INFER_PURPOSE_COMPUTE: "compute", C.INFER_PURPOSE_WEIGHTS: "weights"}
+	homeOf(handle).blocks.TagBlock(p, names[purpose])
+}

@@ -1,0 +1,413 @@
+// The engine's host memory. ggml's CPU buffer type, and the buffer types that
+// repack weights, are static structures of function pointers; replacing a few of
+// them makes every block come from Go while a scope is active on the thread, and
+// leaves the engine as it is otherwise.
+
+#include "guard.h"
+
+#include <cassert>
+#include <string>
+#include <utility>
+#include <vector>
+
+extern "C" {
+void * goInferAlloc(uintptr_t home, size_t size);
+void   goInferFree(uintptr_t home, void * data);
+void   goInferTag(uintptr_t home, void * data, int purpose);
+void   goInferProgress(uintptr_t report, float progress);
+}
+
+// From llama.cpp's internal interface: the tensors of a model by name.
+const std::vector<std::pair<std::string, ggml_tensor *>> & llama_internal_get_tensor_map(const llama_model * model);
+
+typedef enum ggml_status (*init_tensor_fn)(ggml_backend_buffer_t, struct ggml_tensor *);
+typedef void (*set_tensor_fn)(ggml_backend_buffer_t, struct ggml_tensor *, const void *, size_t, size_t);
+
+struct recorded {
+    ggml_tensor * tensor;
+    set_tensor_fn repack; // nullptr: plain bytes
+    bool          device;
+};
+
+struct infer_weights {
+    std::vector<recorded> tensors;
+    char *                scratch;
+    size_t                scratch_size;
+    bool                  reading = false; // buffers exist: tensors have been assigned to buffer types
+};
+
+namespace infer {
+
+namespace {
+
+// block is the context of a buffer whose memory came from Go.
+struct block {
+    uintptr_t home;
+    void *    data;
+    bool      cleared = false; // by the engine: KV cache and recurrent state are
+    bool      tagged  = false;
+};
+
+// unbound is the context of a buffer of weights that lie elsewhere.
+struct unbound {
+    infer_weights * weights;
+    init_tensor_fn  init   = nullptr;
+    set_tensor_fn   repack = nullptr;
+};
+
+struct scope_state {
+    infer_scope                        scope;
+    infer_weights *                    record;
+    std::vector<ggml_backend_buffer_t> fresh;
+    scope_state *                      outer;
+};
+
+thread_local scope_state * active = nullptr;
+
+// What the engine installed, called when no scope is active.
+ggml_backend_buffer_type_i cpu_type;     // of the CPU buffer type
+ggml_backend_buffer_i      cpu_buffer;   // of its buffers
+
+struct repack_type {
+    ggml_backend_buffer_type_t type;
+    ggml_backend_buffer_type_i iface;
+};
+std::vector<repack_type> repack_types;
+
+const repack_type & repack_of(ggml_backend_buffer_type_t type) {
+    for (const auto & r : repack_types) {
+        if (r.type == type) {
+            return r;
+        }
+    }
+    return repack_types.front();
+}
+
+// --- blocks from Go
+
+void block_free(ggml_backend_buffer_t buffer) {
+    block * b = (block *) buffer->context;
+    if (active) { // an aborted creation frees what it has just taken
+        for (auto & f : active->fresh) {
+            if (f == buffer) {
+                f = nullptr;
+            }
+        }
+    }
+    goInferFree(b->home, b->data);
+    delete b;
+    delete buffer; // this engine leaves that to the function that made it
+}
+
+void * block_base(ggml_backend_buffer_t buffer) {
+    return ((block *) buffer->context)->data;
+}
+
+void block_clear(ggml_backend_buffer_t buffer, uint8_t value) {
+    block * b = (block *) buffer->context;
+    const bool zero = value == 0 && !b->cleared && !b->tagged;
+    b->cleared = true;
+    if (!zero) { // a fresh block is zero, and its pages need not be touched
+        memset(b->data, value, buffer->size);
+    }
+}
+
+ggml_backend_buffer_t block_new(ggml_backend_buffer_type_t type, size_t size) {
+    void * data = goInferAlloc(active->scope.home, size);
+    if (!data) {
+        return nullptr;
+    }
+    ggml_backend_buffer_i iface = cpu_buffer;
+    iface.free_buffer = block_free;
+    iface.get_base    = block_base;
+    iface.clear       = block_clear;
+    ggml_backend_buffer_t buffer = ggml_backend_buffer_init(type, iface, new block{active->scope.home, data}, size);
+    active->fresh.push_back(buffer);
+    return buffer;
+}
+
+// --- weights that lie elsewhere
+
+void unbound_free(ggml_backend_buffer_t buffer) {
+    delete (unbound *) buffer->context;
+    delete buffer;
+}
+
+void * unbound_base(ggml_backend_buffer_t buffer) {
+    // Only ever compared with and added to: the tensors are pointed elsewhere.
+    return ((unbound *) buffer->context)->weights->scratch;
+}
+
+enum ggml_status unbound_init(ggml_backend_buffer_t buffer, ggml_tensor * tensor) {
+    unbound * u = (unbound *) buffer->context;
+    if (u->init) {
+        const enum ggml_status status = u->init(buffer, tensor);
+        if (status != GGML_STATUS_SUCCESS) {
+            return status;
+        }
+    }
+    if (ggml_nbytes(tensor) > u->weights->scratch_size) {
+        return GGML_STATUS_FAILED;
+    }
+    tensor->data = u->weights->scratch;
+    u->weights->tensors.push_back({tensor, u->repack, false});
+    return GGML_STATUS_SUCCESS;
+}
+
+void unbound_set(ggml_backend_buffer_t, ggml_tensor *, const void *, size_t, size_t) {}
+void unbound_memset(ggml_backend_buffer_t, ggml_tensor *, uint8_t, size_t, size_t) {}
+void unbound_clear(ggml_backend_buffer_t, uint8_t) {}
+
+ggml_backend_buffer_t unbound_new(ggml_backend_buffer_type_t type, size_t size) {
+    active->record->reading = true;
+    ggml_backend_buffer_i iface = cpu_buffer;
+    iface.free_buffer   = unbound_free;
+    iface.get_base      = unbound_base;
+    iface.init_tensor   = unbound_init;
+    iface.set_tensor    = unbound_set;
+    iface.memset_tensor = unbound_memset;
+    iface.clear         = unbound_clear;
+    return ggml_backend_buffer_init(type, iface, new unbound{active->record}, size);
+}
+
+// --- the CPU buffer type
+
+ggml_backend_buffer_t cpu_alloc(ggml_backend_buffer_type_t type, size_t size) {
+    if (active && active->record) {
+        return unbound_new(type, size);
+    }
+    if (active && active->scope.home) {
+        return block_new(type, size);
+    }
+    return cpu_type.alloc_buffer(type, size);
+}
+
+size_t max_size() {
+    return active && active->scope.home && !active->record ? active->scope.max_block : SIZE_MAX;
+}
+
+size_t cpu_max_size(ggml_backend_buffer_type_t) {
+    return max_size();
+}
+
+// --- the buffer types that repack
+
+ggml_backend_buffer_t repack_alloc(ggml_backend_buffer_type_t type, size_t size) {
+    ggml_backend_buffer_t buffer = repack_of(type).iface.alloc_buffer(type, size);
+    if (buffer && active && active->record && buffer->iface.free_buffer == unbound_free) {
+        // The engine's function took a buffer of the CPU type and put its own
+        // init_tensor and set_tensor into it: keep both for later.
+        unbound * u = (unbound *) buffer->context;
+        u->init   = buffer->iface.init_tensor;
+        u->repack = buffer->iface.set_tensor;
+        buffer->iface.init_tensor = unbound_init;
+        buffer->iface.set_tensor  = unbound_set;
+    }
+    return buffer;
+}
+
+size_t repack_max_size(ggml_backend_buffer_type_t) {
+    return max_size();
+}
+
+bool repack_is_host(ggml_backend_buffer_type_t type) {
+    // While the engine reads, a host buffer is read into directly; otherwise it
+    // stages each tensor in a block of its own size. The tensors have been
+    // assigned by then, so the answer changes nothing else.
+    if (active && active->record && active->record->reading) {
+        return true;
+    }
+    const repack_type & r = repack_of(type);
+    return r.iface.is_host && r.iface.is_host(type);
+}
+
+} // namespace
+
+scope_guard::scope_guard(const infer_scope & s, infer_weights * record) {
+    active = new scope_state{s, record, {}, active};
+}
+
+scope_guard::~scope_guard() {
+    for (ggml_backend_buffer_t buffer : active->fresh) {
+        if (!buffer) {
+            continue;
+        }
+        block * b = (block *) buffer->context;
+        b->tagged = true;
+        goInferTag(b->home, b->data,
+            buffer->usage == GGML_BACKEND_BUFFER_USAGE_COMPUTE ? INFER_PURPOSE_COMPUTE
+            : b->cleared                                       ? INFER_PURPOSE_KV
+                                                               : active->scope.purpose);
+    }
+    scope_state * done = active;
+    active = done->outer;
+    delete done;
+}
+
+void install_buffer_types() {
+    ggml_backend_buffer_type_t cpu = ggml_backend_cpu_buffer_type();
+    cpu_type = cpu->iface;
+    ggml_backend_buffer_t sample = cpu_type.alloc_buffer(cpu, 1);
+    if (!sample) {
+        return; // not a byte left: the engine goes on as it is
+    }
+    cpu_buffer = sample->iface;
+    sample->iface.free_buffer(sample);
+    cpu->iface.alloc_buffer = cpu_alloc;
+    cpu->iface.get_max_size = cpu_max_size;
+
+    ggml_backend_dev_t dev = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
+    if (!dev) {
+        return;
+    }
+    auto extra = (ggml_backend_dev_get_extra_bufts_t) ggml_backend_reg_get_proc_address(
+        ggml_backend_dev_backend_reg(dev), "ggml_backend_dev_get_extra_bufts");
+    if (!extra) {
+        return;
+    }
+    for (ggml_backend_buffer_type_t * t = extra(dev); t && *t; t++) {
+        repack_types.push_back({*t, (*t)->iface});
+        (*t)->iface.alloc_buffer = repack_alloc;
+        (*t)->iface.get_max_size = repack_max_size;
+        (*t)->iface.is_host      = repack_is_host;
+    }
+}
+
+} // namespace infer
+
+using infer::guarded;
+using infer::scope_guard;
+
+extern "C" struct llama_model * infer_model_load(const char ** paths, size_t n_paths, struct llama_model_params params,
+        infer_scope scope, infer_weights ** weights, void * scratch, size_t scratch_size, infer_error * err) {
+    return guarded(err, (llama_model *) nullptr, [&]() -> llama_model * {
+        infer_weights * record = nullptr;
+        if (weights) {
+            record = new infer_weights{{}, (char *) scratch, scratch_size};
+        }
+        llama_model * model = nullptr;
+        try {
+            scope_guard in(scope, record);
+            model = n_paths == 1 ? llama_model_load_from_file(paths[0], params)
+                                 : llama_model_load_from_splits(paths, n_paths, params);
+        } catch (...) {
+            delete record;
+            throw;
+        }
+        if (!record) {
+            return model;
+        }
+        if (!model) {
+            delete record;
+            return nullptr;
+        }
+        for (const auto & named : llama_internal_get_tensor_map(model)) {
+            ggml_tensor * t = named.second;
+            if (t->buffer && t->buffer->iface.free_buffer != infer::unbound_free) {
+                record->tensors.push_back({t, nullptr, true});
+            }
+        }
+        *weights = record;
+        return model;
+    });
+}
+
+extern "C" size_t infer_weights_count(const infer_weights * w) {
+    return w->tensors.size();
+}
+
+extern "C" infer_weight infer_weights_at(const infer_weights * w, size_t i) {
+    const recorded & r = w->tensors[i];
+    const int kind = r.device ? INFER_WEIGHT_DEVICE : r.repack ? INFER_WEIGHT_REPACK : INFER_WEIGHT_HOST;
+    return {r.tensor->name, ggml_nbytes(r.tensor), kind};
+}
+
+extern "C" void infer_weights_bind(infer_weights * w, size_t i, void * data) {
+    w->tensors[i].tensor->data = data;
+}
+
+extern "C" bool infer_weights_repack(infer_weights * w, size_t i, void * dst, const void * src, infer_error * err) {
+    return guarded(err, false, [&] {
+        const recorded & r = w->tensors[i];
+        r.tensor->data = dst;
+        r.repack(r.tensor->buffer, r.tensor, src, 0, ggml_nbytes(r.tensor));
+        return true;
+    });
+}
+
+extern "C" bool infer_weights_upload(infer_weights * w, size_t i, const void * src, size_t offset, size_t size, infer_error * err) {
+    return guarded(err, false, [&] {
+        ggml_backend_tensor_set(w->tensors[i].tensor, src, offset, size);
+        return true;
+    });
+}
+
+extern "C" void infer_weights_free(infer_weights * w) {
+    delete w;
+}
+
+extern "C" struct llama_context * infer_context_new(struct llama_model * model, struct llama_context_params params, infer_scope scope, infer_error * err) {
+    return guarded(err, (llama_context *) nullptr, [&] {
+        scope_guard in(scope);
+        return llama_init_from_model(model, params);
+    });
+}
+
+extern "C" int32_t infer_decode(struct llama_context * ctx, struct llama_batch batch, infer_scope scope, infer_error * err) {
+    return guarded(err, (int32_t) -4, [&] {
+        scope_guard in(scope);
+        return llama_decode(ctx, batch);
+    });
+}
+
+extern "C" int32_t infer_encode(struct llama_context * ctx, struct llama_batch batch, infer_scope scope, infer_error * err) {
+    return guarded(err, (int32_t) -4, [&] {
+        scope_guard in(scope);
+        return llama_encode(ctx, batch);
+    });
+}
+
+extern "C" size_t infer_state_size(struct llama_context * ctx, llama_seq_id seq, infer_error * err) {
+    return guarded(err, (size_t) 0, [&] {
+        return seq < 0 ? llama_state_get_size(ctx) : llama_state_seq_get_size(ctx, seq);
+    });
+}
+
+extern "C" size_t infer_state_get(struct llama_context * ctx, llama_seq_id seq, uint8_t * dst, size_t size, infer_error * err) {
+    return guarded(err, (size_t) 0, [&] {
+        return seq < 0 ? llama_state_get_data(ctx, dst, size) : llama_state_seq_get_data(ctx, dst, size, seq);
+    });
+}
+
+extern "C" size_t infer_state_set(struct llama_context * ctx, llama_seq_id seq, const uint8_t * src, size_t size, infer_scope scope, infer_error * err) {
+    return guarded(err, (size_t) 0, [&] {
+        scope_guard in(scope);
+        return seq < 0 ? llama_state_set_data(ctx, src, size) : llama_state_seq_set_data(ctx, src, size, seq);
+    });
+}
+
+extern "C" float * infer_logits(struct llama_context * ctx, int32_t i, infer_error * err) {
+    return guarded(err, (float *) nullptr, [&] { return llama_get_logits_ith(ctx, i); });
+}
+
+extern "C" float * infer_embedding(struct llama_context * ctx, int32_t i, infer_error * err) {
+    return guarded(err, (float *) nullptr, [&] { return llama_get_embeddings_ith(ctx, i); });
+}
+
+extern "C" float * infer_embedding_seq(struct llama_context * ctx, llama_seq_id seq, infer_error * err) {
+    return guarded(err, (float *) nullptr, [&] { return llama_get_embeddings_seq(ctx, seq); });
+}
+
+extern "C" bool infer_abort_requested(void * flag) {
+    return __atomic_load_n((const int *) flag, __ATOMIC_RELAXED) != 0;
+}
+
+extern "C" bool infer_progress(float, void * user_data) {
+    return __atomic_load_n((const int *) user_data, __ATOMIC_RELAXED) == 0;
+}
+
+extern "C" bool infer_progress_report(float progress, void * user_data) {
+    const infer_progress_data * d = (const infer_progress_data *) user_data;
+    goInferProgress(d->report, progress);
+    return infer_progress(progress, d->stop);
+}

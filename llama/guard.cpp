@@ -1,0 +1,74 @@
+#include "guard.h"
+
+#include <atomic>
+#include <cstdlib>
+
+extern "C" void goInferLog(int level, char * text);
+
+namespace infer {
+
+static thread_local frame * top = nullptr;
+static std::atomic<int>     log_level{GGML_LOG_LEVEL_CONT + 1};
+
+frame::frame(infer_error * err) : err_(err), outer_(top) {
+    err_->kind = INFER_OK;
+    err_->what[0] = err_->log[0] = 0;
+    top = this;
+}
+
+frame::~frame() {
+    top = outer_;
+}
+
+frame * frame::current() {
+    return top;
+}
+
+void frame::fail(int kind, const char * what) {
+    err_->kind = kind;
+    snprintf(err_->what, sizeof err_->what, "%s", what);
+}
+
+void frame::note(const char * text) {
+    // Keep the last lines: the reason comes before the cascade of "failed to ...",
+    // but a long list of warnings must not push it out; so keep the first ones.
+    const size_t room = sizeof err_->log - 1 - len_;
+    const size_t n    = strnlen(text, room);
+    memcpy(err_->log + len_, text, n);
+    len_ += n;
+    err_->log[len_] = 0;
+}
+
+static void on_log(enum ggml_log_level level, const char * text, void *) {
+    static thread_local int last = GGML_LOG_LEVEL_INFO;
+    if (level != GGML_LOG_LEVEL_CONT) {
+        last = level;
+    }
+    if (top && last >= GGML_LOG_LEVEL_WARN) {
+        top->note(text);
+    }
+    if (last >= log_level.load(std::memory_order_relaxed)) {
+        goInferLog(last, const_cast<char *>(text));
+    }
+}
+
+static void on_assert(const char * message) {
+    if (top) {
+        throw assert_failure(message);
+    }
+    // A worker thread of the engine: nobody up the stack can take an exception.
+    fprintf(stderr, "%s\n", message);
+}
+
+} // namespace infer
+
+extern "C" void infer_init(void) {
+    llama_log_set(infer::on_log, nullptr);
+    ggml_set_abort_callback(infer::on_assert);
+    llama_backend_init();
+    infer::install_buffer_types();
+}
+
+extern "C" void infer_set_log_level(int level) {
+    infer::log_level.store(level, std::memory_order_relaxed);
+}

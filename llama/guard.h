@@ -1,0 +1,73 @@
+// Internal to the C++ files of this package: see shim.h.
+
+#ifndef INFER_GUARD_H
+#define INFER_GUARD_H
+
+#include "shim.h"
+
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <new>
+#include <stdexcept>
+
+namespace infer {
+
+// A failed engine check, thrown from ggml's abort callback through the C frames
+// between (they are built with unwind tables on the platforms supported).
+struct assert_failure : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+// frame marks that this thread is inside a guarded call, and collects its log.
+class frame {
+public:
+    explicit frame(infer_error * err);
+    ~frame();
+    frame(const frame &) = delete;
+    frame & operator=(const frame &) = delete;
+
+    void fail(int kind, const char * what);
+    void note(const char * text);
+
+    static frame * current();
+
+private:
+    infer_error * err_;
+    size_t        len_ = 0;
+    frame *       outer_;
+};
+
+// guarded runs f; what it throws becomes err and the result `failed`.
+template <typename R, typename F>
+R guarded(infer_error * err, R failed, F && f) {
+    frame fr(err);
+    try {
+        return f();
+    } catch (const assert_failure & e) {
+        fr.fail(INFER_ASSERT, e.what());
+    } catch (const std::bad_alloc & e) {
+        fr.fail(INFER_NO_MEMORY, e.what());
+    } catch (const std::exception & e) {
+        fr.fail(INFER_EXCEPTION, e.what());
+    } catch (...) {
+        fr.fail(INFER_EXCEPTION, "unknown exception");
+    }
+    return failed;
+}
+
+// scope_guard makes s the scope of this thread while it lives, and afterwards
+// tells Go the purposes of the blocks that were taken.
+class scope_guard {
+public:
+    explicit scope_guard(const infer_scope & s, infer_weights * record = nullptr);
+    ~scope_guard();
+    scope_guard(const scope_guard &) = delete;
+    scope_guard & operator=(const scope_guard &) = delete;
+};
+
+void install_buffer_types();
+
+} // namespace infer
+
+#endif

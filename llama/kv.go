@@ -1,0 +1,115 @@
+//go:build cgo
+
+package llama
+
+// #include "shim.h"
+import "C"
+
+// The memory of a context's sequences: KV cache, recurrent state. Ranges are
+// [from, to); a negative from is 0, a negative to the end.
+
+// Clear forgets all sequences.
+func (c *Context) Clear() error {
+	return c.memory(nil, func(m C.llama_memory_t) error {
+		C.llama_memory_clear(m, false)
+		return nil
+	})
+}
+
+// RemoveSeq forgets a range of a sequence (negative: of all). It returns false where
+// the memory cannot forget a part of a sequence, as recurrent state cannot.
+func (c *Context) RemoveSeq(seq SeqID, from, to Pos) (ok bool, err error) {
+	check := []SeqID{seq}
+	if seq < 0 {
+		check = nil
+	}
+	err = c.memory(check, func(m C.llama_memory_t) error {
+		ok = bool(C.llama_memory_seq_rm(m, C.llama_seq_id(seq), C.llama_pos(from), C.llama_pos(to)))
+		return nil
+	})
+	return ok, err
+}
+
+// CopySeq makes a range of sequence src part of sequence dst too.
+func (c *Context) CopySeq(src, dst SeqID, from, to Pos) error {
+	return c.memory([]SeqID{src, dst}, func(m C.llama_memory_t) error {
+		C.llama_memory_seq_cp(m, C.llama_seq_id(src), C.llama_seq_id(dst), C.llama_pos(from), C.llama_pos(to))
+		return nil
+	})
+}
+
+// KeepSeq forgets all sequences but one.
+func (c *Context) KeepSeq(seq SeqID) error {
+	return c.memory([]SeqID{seq}, func(m C.llama_memory_t) error {
+		C.llama_memory_seq_keep(m, C.llama_seq_id(seq))
+		return nil
+	})
+}
+
+// ShiftSeq adds delta to the positions of a range; see [Context.CanShift].
+func (c *Context) ShiftSeq(seq SeqID, from, to, delta Pos) error {
+	return c.memory([]SeqID{seq}, func(m C.llama_memory_t) error {
+		if !C.llama_memory_can_shift(m) {
+			return argument("the memory of this model cannot be shifted")
+		}
+		C.llama_memory_seq_add(m, C.llama_seq_id(seq), C.llama_pos(from), C.llama_pos(to), C.llama_pos(delta))
+		return nil
+	})
+}
+
+// DivideSeq divides the positions of a range by d, at least 1; see [Context.CanShift].
+func (c *Context) DivideSeq(seq SeqID, from, to Pos, d int) error {
+	if d < 1 {
+		return argument("positions divided by %d", d)
+	}
+	return c.memory([]SeqID{seq}, func(m C.llama_memory_t) error {
+		if !C.llama_memory_can_shift(m) {
+			return argument("the memory of this model cannot be shifted")
+		}
+		C.llama_memory_seq_div(m, C.llama_seq_id(seq), C.llama_pos(from), C.llama_pos(to), C.int(d))
+		return nil
+	})
+}
+
+// CanShift tells whether positions can be changed.
+func (c *Context) CanShift() (ok bool, err error) {
+	err = c.memory(nil, func(m C.llama_memory_t) error {
+		ok = bool(C.llama_memory_can_shift(m))
+		return nil
+	})
+	return ok, err
+}
+
+// PosMin returns the smallest position that a sequence has, -1 if it is empty.
+func (c *Context) PosMin(seq SeqID) (p Pos, err error) {
+	err = c.memory([]SeqID{seq}, func(m C.llama_memory_t) error {
+		p = Pos(C.llama_memory_seq_pos_min(m, C.llama_seq_id(seq)))
+		return nil
+	})
+	return p, err
+}
+
+// PosMax returns the largest position that a sequence has, -1 if it is empty.
+func (c *Context) PosMax(seq SeqID) (p Pos, err error) {
+	err = c.memory([]SeqID{seq}, func(m C.llama_memory_t) error {
+		p = Pos(C.llama_memory_seq_pos_max(m, C.llama_seq_id(seq)))
+		return nil
+	})
+	return p, err
+}
+
+// memory runs f on the context's memory, having checked the sequences: the engine
+// indexes arrays with them.
+func (c *Context) memory(seqs []SeqID, f func(C.llama_memory_t) error) error {
+	return c.locked(func(*C.struct_llama_context) error {
+		if c.s.mem == nil {
+			return argument("this model has no memory of sequences")
+		}
+		for _, seq := range seqs {
+			if seq < 0 || int(seq) >= c.s.seqs {
+				return argument("sequence %d, the context has %d", seq, c.s.seqs)
+			}
+		}
+		return f(c.s.mem)
+	})
+}

@@ -1,0 +1,66 @@
+//go:build cgo
+
+package llama
+
+// #include "shim.h"
+import "C"
+
+import "unsafe"
+
+// State appends the state of all sequences, with logits and embeddings, to dst:
+// llama_state_get_data.
+func (c *Context) State(dst []byte) ([]byte, error) { return c.state(-1, dst) }
+
+// SeqState appends the state of one sequence to dst: llama_state_seq_get_data.
+func (c *Context) SeqState(seq SeqID, dst []byte) ([]byte, error) {
+	if seq < 0 || int(seq) >= c.s.seqs {
+		return dst, argument("sequence %d, the context has %d", seq, c.s.seqs)
+	}
+	return c.state(seq, dst)
+}
+
+func (c *Context) state(seq SeqID, dst []byte) ([]byte, error) {
+	err := c.locked(func(p *C.struct_llama_context) error {
+		var e C.infer_error
+		size := int(C.infer_state_size(p, C.llama_seq_id(seq), &e))
+		if size == 0 {
+			return failure("llama_state_get_size", &e, c.s.home)
+		}
+		at := len(dst)
+		dst = append(dst, make([]byte, size)...)
+		n := int(C.infer_state_get(p, C.llama_seq_id(seq), (*C.uint8_t)(unsafe.Pointer(&dst[at])), C.size_t(size), &e))
+		if n == 0 {
+			return failure("llama_state_get_data", &e, c.s.home)
+		}
+		dst = dst[:at+n]
+		return nil
+	})
+	return dst, err
+}
+
+// SetState restores what [Context.State] returned, in a context of the same model
+// and parameters. What does not fit is an error, and the sequences are empty then.
+func (c *Context) SetState(src []byte) error { return c.setState(-1, src) }
+
+// SetSeqState restores what [Context.SeqState] returned as sequence seq.
+func (c *Context) SetSeqState(seq SeqID, src []byte) error {
+	if seq < 0 || int(seq) >= c.s.seqs {
+		return argument("sequence %d, the context has %d", seq, c.s.seqs)
+	}
+	return c.setState(seq, src)
+}
+
+func (c *Context) setState(seq SeqID, src []byte) error {
+	if len(src) == 0 {
+		return argument("empty state")
+	}
+	return c.locked(func(p *C.struct_llama_context) error {
+		var e C.infer_error
+		n := C.infer_state_set(p, C.llama_seq_id(seq), (*C.uint8_t)(unsafe.Pointer(&src[0])), C.size_t(len(src)), c.s.home.scope(C.INFER_PURPOSE_OUTPUT), &e)
+		if n == 0 {
+			return failure("llama_state_set_data", &e, c.s.home)
+		}
+		c.s.restored = c.s.restored || seq < 0
+		return nil
+	})
+}

@@ -1,0 +1,109 @@
+//go:build cgo
+
+package llama
+
+// #include "shim.h"
+import "C"
+
+import "unsafe"
+
+// Weights lists the tensors that an unbound model waits for; nil for other models.
+// Their order is the engine's, and an index into it names a tensor below.
+func (m *Model) Weights() ([]Weight, error) {
+	if err := m.s.life.acquire(); err != nil {
+		return nil, err
+	}
+	defer m.s.life.release()
+	if m.s.weights == nil {
+		return nil, nil
+	}
+	ws := make([]Weight, len(m.s.bound))
+	for i := range ws {
+		w := C.infer_weights_at(m.s.weights, C.size_t(i))
+		ws[i] = Weight{Name: C.GoString(w.name), Size: uint64(w.size), Kind: WeightKind(w.kind)}
+	}
+	return ws, nil
+}
+
+// Bind points host tensor i at its bytes, which must stay readable until the model
+// has been freed.
+func (m *Model) Bind(i int, data unsafe.Pointer) error {
+	return m.provide(i, WeightHost, func(w *C.infer_weights) error {
+		C.infer_weights_bind(w, C.size_t(i), data)
+		return nil
+	})
+}
+
+// Repack converts the bytes of tensor i at src into the layout of its buffer type
+// at dst, a block of the same size that must stay until the model has been freed.
+// src is not used afterwards.
+func (m *Model) Repack(i int, dst, src unsafe.Pointer) error {
+	return m.provide(i, WeightRepack, func(w *C.infer_weights) error {
+		var e C.infer_error
+		if !C.infer_weights_repack(w, C.size_t(i), dst, src, &e) {
+			return failure("repack", &e, nil)
+		}
+		return nil
+	})
+}
+
+// Upload copies size bytes at src to offset of device tensor i. The tensor counts
+// as bound when its last byte has been copied.
+func (m *Model) Upload(i int, src unsafe.Pointer, offset, size uint64) error {
+	if err := m.s.life.acquire(); err != nil {
+		return err
+	}
+	defer m.s.life.release()
+	if m.s.weights == nil || i < 0 || i >= len(m.s.bound) {
+		return argument("no unbound tensor %d", i)
+	}
+	w := C.infer_weights_at(m.s.weights, C.size_t(i))
+	if WeightKind(w.kind) != WeightDevice || offset > uint64(w.size) || size > uint64(w.size)-offset {
+		return argument("%d bytes at %d into tensor %q of %d bytes", size, offset, C.GoString(w.name), uint64(w.size))
+	}
+	var e C.infer_error
+	if !C.infer_weights_upload(m.s.weights, C.size_t(i), src, C.size_t(offset), C.size_t(size), &e) {
+		return failure("ggml_backend_tensor_set", &e, m.s.home)
+	}
+	if offset+size == uint64(w.size) {
+		m.s.done(i)
+	}
+	return nil
+}
+
+func (m *Model) provide(i int, kind WeightKind, f func(*C.infer_weights) error) error {
+	if err := m.s.life.acquire(); err != nil {
+		return err
+	}
+	defer m.s.life.release()
+	if m.s.weights == nil || i < 0 || i >= len(m.s.bound) {
+		return argument("no unbound tensor %d", i)
+	}
+	if w := C.infer_weights_at(m.s.weights, C.size_t(i)); WeightKind(w.kind) != kind {
+		return argument("tensor %q is of another kind", C.GoString(w.name))
+	}
+	if err := f(m.s.weights); err != nil {
+		return err
+	}
+	m.s.done(i)
+	return nil
+}
+
+func (s *modelState) done(i int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.bound[i] {
+		s.bound[i] = true
+		s.pending--
+	}
+}
+
+// complete returns ErrUnbound while weights are missing.
+func (s *modelState) complete() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pending > 0 {
+		return ErrUnbound
+	}
+	return nil
+}
