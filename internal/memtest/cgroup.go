@@ -1,0 +1,20 @@
+package memtest
+
+// Cgroup is a control group with a memory limit, made by [NewCgroup]. Its methods may
+// be called from several goroutines.
+type Cgroup struct {
+	Path    string // folder in the file system
+	Version int    // 1 or 2
+	Limit   uint64 // bytes, rounded down to pages by the system
+}
+
+// CgroupUsage is what a control group has used, in bytes and counts.
+type CgroupUsage struct {
+	Current  uint64 // charged now
+	Peak     uint64 // most that was ever charged; 0 where the kernel does not tell (version 2 before Linux 5.19)
+	Anon     uint64 // private memory now
+	File     uint64 // page cache now, of mapped and read files
+	Swap     uint64 // swapped out now; the group is not allowed any, where the kernel can forbid it
+	Failures uint64 // how often the limit was hit, which for page cache is no failure
+	OOMKills uint64 // processes killed
+}
