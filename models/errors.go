@@ -1,0 +1,118 @@
+package models
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// ErrAmbiguous is what [errors.Is] finds in an error when a name or a folder
+// stands for several models.
+var ErrAmbiguous = errors.New("several models match")
+
+// Looked is one place where a model was not.
+type Looked struct {
+	Path string // file, folder or pattern
+	Err  error  // why it could not be looked at; nil if there is simply nothing
+}
+
+// A NotFoundError says that no file stands for a name, and where it was looked
+// for. It is [fs.ErrNotExist] to [errors.Is], and [fs.ErrPermission] too if a
+// place was closed to the user.
+type NotFoundError struct {
+	Name        string
+	Looked      []Looked
+	Suggestions []string // existing models with a similar name
+	Hint        string   // what else may help; may be empty
+}
+
+func (e *NotFoundError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "model %q not found", e.Name)
+	for i, l := range e.Looked {
+		if i == 0 {
+			b.WriteString(": looked at ")
+		} else {
+			b.WriteString(", ")
+		}
+		b.WriteString(show(l.Path))
+		if l.Err != nil {
+			fmt.Fprintf(&b, " (%v)", cause(l.Err))
+		}
+	}
+	if len(e.Suggestions) > 0 {
+		b.WriteString("; did you mean ")
+		b.WriteString(list(e.Suggestions, " or "))
+		b.WriteString("?")
+	} else if e.Hint != "" {
+		b.WriteString("; ")
+		b.WriteString(e.Hint)
+	}
+	return b.String()
+}
+
+// Unwrap returns fs.ErrNotExist and the reasons of places that could not be
+// looked at.
+func (e *NotFoundError) Unwrap() []error {
+	errs := []error{fs.ErrNotExist}
+	for _, l := range e.Looked {
+		if l.Err != nil {
+			errs = append(errs, l.Err)
+		}
+	}
+	return errs
+}
+
+// An AmbiguousError says that a name or a folder stands for several models. It
+// is [ErrAmbiguous] to [errors.Is].
+type AmbiguousError struct {
+	Name       string
+	Candidates []string // paths, sorted
+}
+
+func (e *AmbiguousError) Error() string {
+	return fmt.Sprintf("%q stands for %d models, name one of them: %s", e.Name, len(e.Candidates), list(e.Candidates, ", "))
+}
+
+// Unwrap returns ErrAmbiguous.
+func (e *AmbiguousError) Unwrap() error { return ErrAmbiguous }
+
+// list joins paths for people; of very many it shows the first.
+func list(paths []string, separator string) string {
+	const most = 20
+	var b strings.Builder
+	for i, p := range paths {
+		if i > 0 {
+			b.WriteString(separator)
+		}
+		if i == most {
+			fmt.Fprintf(&b, "%d more", len(paths)-most)
+			break
+		}
+		b.WriteString(show(p))
+	}
+	return b.String()
+}
+
+// show quotes a path that would do more to a terminal than be read.
+func show(path string) string {
+	for _, c := range path {
+		if !strconv.IsPrint(c) || c == utf8.RuneError {
+			return strconv.Quote(path)
+		}
+	}
+	return path
+}
+
+// cause leaves out the operation and the path of a file system error where the
+// path stands beside it anyway.
+func cause(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}

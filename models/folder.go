@@ -1,0 +1,64 @@
+package models
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// A model in a folder: one file, or the set that its shards make.
+type folderModel struct {
+	name string // what it may be called: the file name without .gguf or shard numbers
+	file string // file name of the model or of its first shard
+}
+
+// listFolder returns the models that lie directly in dir, by file name. Hidden
+// files are left out, and so are mmproj files, which hold the vision part of a
+// model that lies beside them.
+func listFolder(dir string) ([]folderModel, error) {
+	entries, err := os.ReadDir(dir) // sorted
+	if err != nil {
+		return nil, err
+	}
+	var found []folderModel
+	seen := map[string]bool{}
+	for _, e := range entries {
+		name := e.Name()
+		if !strings.HasSuffix(name, extension) || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "mmproj") {
+			continue
+		}
+		if kind := e.Type(); !kind.IsRegular() && kind&os.ModeSymlink == 0 {
+			continue
+		}
+		m := folderModel{strings.TrimSuffix(name, extension), name}
+		if s, ok := parseShard(name); ok {
+			m = folderModel{s.base, s.first()}
+		}
+		if !seen[m.file] {
+			seen[m.file] = true
+			found = append(found, m)
+		}
+	}
+	return found, nil
+}
+
+// inFolder returns the path of the only model in dir.
+func inFolder(name, dir string) (string, error) {
+	found, err := listFolder(dir)
+	if err != nil {
+		return "", err
+	}
+	switch len(found) {
+	case 0:
+		return "", &NotFoundError{Name: name, Looked: []Looked{{Path: filepath.Join(dir, "*"+extension)}}}
+	case 1:
+		return checkFile(name, filepath.Join(dir, found[0].file))
+	}
+	e := &AmbiguousError{Name: name}
+	for _, m := range found {
+		e.Candidates = append(e.Candidates, filepath.Join(dir, m.file))
+	}
+	slices.Sort(e.Candidates)
+	return "", e
+}

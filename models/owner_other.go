@@ -1,0 +1,23 @@
+//go:build !unix
+
+package models
+
+import (
+	"fmt"
+	"io/fs"
+)
+
+// tempVariable is the environment variable that moves os.TempDir.
+const tempVariable = "TMP"
+
+// userSuffix is empty: the temporary folder is the user's own here.
+func userSuffix() string { return "" }
+
+// checkPrivate accepts any folder: the temporary folder is the user's own and
+// what is in it inherits its access list.
+func checkPrivate(dir string, info fs.FileInfo) error {
+	if !info.IsDir() {
+		return fmt.Errorf("%s is not a folder", dir)
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+package models
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// DirsVariable is the environment variable that lists the folders in which
+// [Resolve] finds models by name, separated as in PATH.
+const DirsVariable = "INFER_MODELS"
+
+// ResolveOptions are the options of [Resolve]. The zero value is good.
+type ResolveOptions struct {
+	// Dirs are the folders in which models are found by name, the first
+	// first. nil stands for those of the environment variable INFER_MODELS;
+	// an empty slice for none. Empty entries are ignored.
+	Dirs []string
+}
+
+// Resolve returns the path of the model that name stands for, of its first
+// file if the model is split. It is the first of these that there is:
+//
+//  1. The embedded model (see [Tiny]), for the name tiny and for no name. A
+//     file called tiny is reached as ./tiny.
+//  2. The file at that path.
+//  3. For a name without a folder, in the folders of INFER_MODELS one after
+//     the other: the file of that name, the file of that name with .gguf
+//     behind it, the set of shards NAME-00001-of-0000N.gguf, or the one model
+//     in a folder of that name.
+//  4. The one model in the folder at that path.
+//  5. For a name without a folder, the only model in the folders of
+//     INFER_MODELS whose name begins so.
+//
+// A name with a folder in it (./model.gguf) is only ever a path. Upper and
+// lower case differ where the file system says so. One shard of a set stands
+// for the set. In a folder, hidden files and mmproj files do not count as
+// models. A leading ~ is the shell's business and not expanded.
+//
+// Nothing is opened: whether the file holds a model is for the loader to say.
+//
+// The error is a [*NotFoundError], which lists what was looked at, or an
+// [*AmbiguousError]; a path that cannot be looked at or is no file (a device, a
+// pipe) gives an error that says so, wrapping [fs.ErrPermission] where that is
+// the reason. Resolve may be called from several goroutines at once.
+func Resolve(name string, o ResolveOptions) (path string, err error) {
+	if name == "" || name == TinyName {
+		return Tiny()
+	}
+	info, err := os.Stat(name)
+	if err == nil && !info.IsDir() {
+		return checkFile(name, name)
+	}
+	if isPath(name) {
+		switch {
+		case err == nil:
+			return inFolder(name, name)
+		case !errors.Is(err, fs.ErrNotExist):
+			return "", fmt.Errorf("model %q: %w", name, err)
+		}
+		return "", &NotFoundError{
+			Name:        name,
+			Looked:      []Looked{{Path: name}},
+			Suggestions: neighbours(name),
+			Hint:        pathHint(name),
+		}
+	}
+	s := search{name: name}
+	s.open(o.Dirs)
+	s.see(name, err)
+	return s.run(err == nil)
+}
+
+// isPath tells a path from a name that may be looked up.
+func isPath(name string) bool {
+	return strings.ContainsRune(name, '/') || strings.ContainsRune(name, filepath.Separator) ||
+		name == "." || name == ".." || filepath.VolumeName(name) != ""
+}
+
+// checkFile returns the path of the regular file at path, or of the first
+// shard where path is another of a set.
+func checkFile(name, path string) (string, error) {
+	first, s, isShard := firstShard(path)
+	info, err := os.Stat(first)
+	if isShard && errors.Is(err, fs.ErrNotExist) {
+		missing := fmt.Errorf("the first of %d shards is missing", s.count)
+		return "", &NotFoundError{Name: name, Looked: []Looked{{first, missing}}}
+	}
+	if err != nil {
+		return "", fmt.Errorf("model %q: %w", name, err)
+	}
+	if mode := info.Mode(); !mode.IsRegular() {
+		return "", fmt.Errorf("model %q: %s is %s, not a file", name, first, kind(mode))
+	}
+	return first, nil
+}
+
+// kind names what is not a regular file.
+func kind(mode fs.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "a folder"
+	case mode&fs.ModeNamedPipe != 0:
+		return "a pipe"
+	case mode&fs.ModeSocket != 0:
+		return "a socket"
+	case mode&fs.ModeDevice != 0:
+		return "a device"
+	}
+	return "something special"
+}
+
+// pathHint says what may have been meant by a path that is not there.
+func pathHint(name string) string {
+	switch {
+	case strings.Contains(name, "://"):
+		return "models are not downloaded: name a file"
+	case strings.HasPrefix(name, "~"):
+		return "~ stands for the home folder only where the shell expands it, unquoted"
+	}
+	return ""
+}
+
+// neighbours returns models beside path with a similar name.
+func neighbours(path string) []string {
+	dir, file := filepath.Split(path)
+	found, err := listFolder(filepath.Clean(dir))
+	if err != nil {
+		return nil
+	}
+	files := map[string]string{}
+	var names []string
+	for _, m := range found {
+		files[m.name] = m.file
+		names = append(names, m.name)
+	}
+	near := nearest(strings.TrimSuffix(file, extension), names)
+	for i, n := range near {
+		near[i] = dir + files[n]
+	}
+	return near
+}

@@ -1,0 +1,180 @@
+package models
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// tree makes empty files, and folders where the name ends in a slash.
+func tree(t *testing.T, dir string, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		parent := filepath.Dir(path)
+		if strings.HasSuffix(name, "/") {
+			parent = path
+		}
+		if err := os.MkdirAll(parent, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if parent == path {
+			continue
+		}
+		if err := os.WriteFile(path, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func many(pattern string, n int) []string {
+	var names []string
+	for i := range n {
+		names = append(names, fmt.Sprintf(pattern, i))
+	}
+	return names
+}
+
+func TestResolve(t *testing.T) {
+	// here is the working directory, one and two are in INFER_MODELS
+	for _, c := range []struct {
+		name  string
+		files []string
+		model string
+		want  string // path relative to the root, or from here
+		from  string // error: parts that it must contain, between |
+		is    error
+	}{
+		{name: "a file is found by its path", files: []string{"here/m.gguf"}, model: "m.gguf", want: "m.gguf"},
+		{name: "a file needs no extension", files: []string{"here/weights"}, model: "weights", want: "weights"},
+		{name: "a path with folders is a path", files: []string{"here/sub/m.gguf"}, model: "sub/m.gguf", want: "sub/m.gguf"},
+		{name: "an absolute path is a path", files: []string{"one/m.gguf"}, model: "ROOT/one/m.gguf", want: "ROOT/one/m.gguf"},
+		{name: "a file called tiny is reached as a path", files: []string{"here/tiny"}, model: "./tiny", want: "./tiny"},
+		{name: "a path is not looked up by name", files: []string{"one/m.gguf"}, model: "./m.gguf", from: `"./m.gguf" not found`, is: fs.ErrNotExist},
+
+		{name: "a name is found in the folders", files: []string{"two/m"}, model: "m", want: "ROOT/two/m"},
+		{name: "a name is found with .gguf behind it", files: []string{"two/m.gguf"}, model: "m", want: "ROOT/two/m.gguf"},
+		{name: "a whole file name is found", files: []string{"two/m.gguf"}, model: "m.gguf", want: "ROOT/two/m.gguf"},
+		{name: "the first folder comes first", files: []string{"one/m.gguf", "two/m.gguf"}, model: "m", want: "ROOT/one/m.gguf"},
+		{name: "a file here comes before the folders", files: []string{"here/m", "one/m.gguf"}, model: "m", want: "m"},
+		{name: "a folder here comes after the folders", files: []string{"here/m/x.gguf", "one/m.gguf"}, model: "m", want: "ROOT/one/m.gguf"},
+		{name: "a folder without a model here does not hide the folders", files: []string{"here/m/doc.go", "one/m.gguf"}, model: "m", want: "ROOT/one/m.gguf"},
+		{name: "an empty folder of that name does not hide the next folder", files: []string{"one/m/", "two/m.gguf"}, model: "m", want: "ROOT/two/m.gguf"},
+		{name: "a name is that of a set of shards", files: []string{"one/m-00001-of-00002.gguf", "one/m-00002-of-00002.gguf"}, model: "m", want: "ROOT/one/m-00001-of-00002.gguf"},
+		{name: "a name is that of a folder with one model", files: []string{"one/m/weights.gguf", "one/m/README.md"}, model: "m", want: "ROOT/one/m/weights.gguf"},
+		{name: "a name is that of a folder with several models", files: []string{"one/m/a.gguf", "one/m/b.gguf"}, model: "m", from: "2 models|ROOT/one/m/a.gguf|ROOT/one/m/b.gguf", is: ErrAmbiguous},
+
+		{name: "the beginning of one name is enough", files: []string{"one/llama-3-8b.gguf", "two/qwen.gguf"}, model: "llama-3", want: "ROOT/one/llama-3-8b.gguf"},
+		{name: "the beginning of the name of one set is enough", files: []string{"one/llama-3-8b-00001-of-00002.gguf", "one/llama-3-8b-00002-of-00002.gguf"}, model: "llama", want: "ROOT/one/llama-3-8b-00001-of-00002.gguf"},
+		{name: "the beginning of two names is not", files: []string{"one/llama-3-8b.gguf", "two/llama-3-70b.gguf"}, model: "llama-3", from: "2 models|ROOT/one/llama-3-8b.gguf|ROOT/two/llama-3-70b.gguf", is: ErrAmbiguous},
+		{name: "one name in two folders is one model", files: []string{"one/llama-3-8b.gguf", "two/llama-3-8b.gguf"}, model: "llama", want: "ROOT/one/llama-3-8b.gguf"},
+		{name: "a whole name comes before the beginning of another", files: []string{"one/m-large.gguf", "two/m.gguf"}, model: "m", want: "ROOT/two/m.gguf"},
+		{name: "a folder here comes before the beginning of a name", files: []string{"here/m/x.gguf", "one/m-large.gguf"}, model: "m", want: "m/x.gguf"},
+
+		{name: "a folder with one model stands for it", files: []string{"here/d/m.gguf", "here/d/notes.txt"}, model: "d", want: "d/m.gguf"},
+		{name: "a folder by its path", files: []string{"here/d/m.gguf"}, model: "./d/", want: "d/m.gguf"},
+		{name: "the folder where one is", files: []string{"here/m.gguf"}, model: ".", want: "m.gguf"},
+		{name: "a folder with one set of shards stands for it", files: []string{"here/d/m-00001-of-00002.gguf", "here/d/m-00002-of-00002.gguf"}, model: "d", want: "d/m-00001-of-00002.gguf"},
+		{name: "hidden and vision files do not count", files: []string{"here/d/m.gguf", "here/d/.m.gguf", "here/d/mmproj-m.gguf"}, model: "d", want: "d/m.gguf"},
+		{name: "a folder inside does not count", files: []string{"here/d/m.gguf", "here/d/x.gguf/"}, model: "d", want: "d/m.gguf"},
+		{name: "a folder with two models stands for none", files: []string{"here/d/a.gguf", "here/d/b.gguf"}, model: "./d", from: "2 models|d/a.gguf|d/b.gguf", is: ErrAmbiguous},
+		{name: "a file beside a set is a second model", files: []string{"here/d/a.gguf", "here/d/m-00001-of-00002.gguf", "here/d/m-00002-of-00002.gguf"}, model: "d", from: "2 models|d/a.gguf|d/m-00001-of-00002.gguf", is: ErrAmbiguous},
+		{name: "a folder without a model", files: []string{"here/d/notes.txt"}, model: "./d", from: `"./d" not found|d/*.gguf`, is: fs.ErrNotExist},
+
+		{name: "a shard stands for its set", files: []string{"here/m-00001-of-00003.gguf", "here/m-00002-of-00003.gguf"}, model: "m-00002-of-00003.gguf", want: "m-00001-of-00003.gguf"},
+		{name: "a shard with a path stands for its set", files: []string{"one/m-00001-of-00003.gguf", "one/m-00002-of-00003.gguf"}, model: "ROOT/one/m-00002-of-00003.gguf", want: "ROOT/one/m-00001-of-00003.gguf"},
+		{name: "a shard in the folders stands for its set", files: []string{"one/m-00001-of-00002.gguf", "one/m-00002-of-00002.gguf"}, model: "m-00002-of-00002", want: "ROOT/one/m-00001-of-00002.gguf"},
+		{name: "a set without its first shard", files: []string{"here/m-00002-of-00003.gguf"}, model: "m-00002-of-00003.gguf", from: "m-00001-of-00003.gguf|the first of 3 shards is missing", is: fs.ErrNotExist},
+		{name: "numbers that make no sense are just a name", files: []string{"here/m-00005-of-00003.gguf"}, model: "m-00005-of-00003.gguf", want: "m-00005-of-00003.gguf"},
+		{name: "shard zero is just a name", files: []string{"here/m-00000-of-00003.gguf"}, model: "m-00000-of-00003.gguf", want: "m-00000-of-00003.gguf"},
+
+		{name: "a miss lists what was looked at", files: []string{"one/a.gguf"}, model: "zebra", from: `model "zebra" not found|looked at zebra,|ROOT/one/zebra,|ROOT/one/zebra.gguf|ROOT/two/zebra`, is: fs.ErrNotExist},
+		{name: "a miss names a folder that is not there", model: "zebra", from: "ROOT/gone (", is: fs.ErrNotExist},
+		{name: "a typing error in a name is spotted", files: []string{"one/mistral-7b.gguf"}, model: "mitsral-7b", from: "did you mean mistral-7b?", is: fs.ErrNotExist},
+		{name: "a name in the wrong case is spotted", files: []string{"one/mistral-7b.gguf"}, model: "Mistral-7B", from: "did you mean mistral-7b?", is: fs.ErrNotExist},
+		{name: "a typing error in tiny is spotted", model: "tinny", from: "did you mean tiny?", is: fs.ErrNotExist},
+		{name: "a missing extension is spotted", files: []string{"here/model.gguf"}, model: "./model", from: "did you mean ./model.gguf?", is: fs.ErrNotExist},
+		{name: "a typing error in a path is spotted", files: []string{"here/sub/model.gguf"}, model: "sub/modle.gguf", from: "did you mean sub/model.gguf?", is: fs.ErrNotExist},
+		{name: "an address is not downloaded", model: "https://example.org/m.gguf", from: "not downloaded", is: fs.ErrNotExist},
+		{name: "a tilde is the shell's business", model: "~/m.gguf", from: "shell", is: fs.ErrNotExist},
+		{name: "a path through a file", files: []string{"here/f"}, model: "f/m.gguf", from: "f/m.gguf"},
+		{name: "a name too long for the system", model: strings.Repeat("x", 5000), from: "not found", is: fs.ErrNotExist},
+		{name: "a name with a NUL", model: "a\x00b", from: `looked at "a\x00b"`, is: fs.ErrNotExist},
+		{name: "a folder with very many models", files: many("here/d/%03d.gguf", 30), model: "./d", from: "30 models|d/000.gguf|d/019.gguf, 10 more", is: ErrAmbiguous},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			root := t.TempDir()
+			tree(t, root, "here/", "one/", "two/")
+			tree(t, root, c.files...)
+			t.Chdir(filepath.Join(root, "here"))
+			list := []string{"", filepath.Join(root, "gone"), filepath.Join(root, "one"), "", filepath.Join(root, "two")}
+			t.Setenv(DirsVariable, strings.Join(list, string(filepath.ListSeparator)))
+			absolute := func(s string) string { return strings.ReplaceAll(s, "ROOT", root) }
+
+			got, err := Resolve(absolute(c.model), ResolveOptions{})
+			if c.from == "" {
+				if err != nil || filepath.ToSlash(got) != filepath.ToSlash(absolute(c.want)) {
+					t.Fatalf("got %q, %v, want %q", got, err, absolute(c.want))
+				}
+				return
+			}
+			if err == nil {
+				t.Fatalf("got %q", got)
+			}
+			for part := range strings.SplitSeq(absolute(c.from), "|") {
+				if !strings.Contains(filepath.ToSlash(err.Error()), filepath.ToSlash(part)) {
+					t.Errorf("%q does not contain %q", err, part)
+				}
+			}
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("%q is more than a line", err)
+			}
+			if c.is != nil && !errors.Is(err, c.is) {
+				t.Errorf("%q is not %v", err, c.is)
+			}
+			var none *NotFoundError
+			if c.is == fs.ErrNotExist && (!errors.As(err, &none) || len(none.Looked) == 0) {
+				t.Errorf("%q does not list what was looked at", err)
+			}
+		})
+	}
+}
+
+func TestResolveTheEmbeddedModel(t *testing.T) {
+	withCache(t)
+	dir := t.TempDir()
+	tree(t, dir, "tiny", "tiny.gguf")
+	t.Chdir(dir)
+	t.Setenv(DirsVariable, dir)
+	for _, name := range []string{"", TinyName} {
+		path, err := Resolve(name, ResolveOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantTiny(t, path)
+	}
+}
+
+func TestResolveWithFoldersOfTheCaller(t *testing.T) {
+	one, two := t.TempDir(), t.TempDir()
+	tree(t, one, "m.gguf")
+	tree(t, two, "m.gguf")
+	t.Chdir(t.TempDir())
+	t.Setenv(DirsVariable, one)
+	if got, err := Resolve("m", ResolveOptions{Dirs: []string{two}}); err != nil || got != filepath.Join(two, "m.gguf") {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if got, err := Resolve("m", ResolveOptions{Dirs: []string{}}); err == nil {
+		t.Errorf("no folders: got %q", got)
+	} else if strings.Contains(err.Error(), DirsVariable) {
+		t.Errorf("%q speaks of a variable that was not asked", err)
+	}
+	t.Setenv(DirsVariable, "")
+	if _, err := Resolve("m", ResolveOptions{}); err == nil || !strings.Contains(err.Error(), DirsVariable) {
+		t.Errorf("%v does not say that %s is empty", err, DirsVariable)
+	}
+}

@@ -1,0 +1,244 @@
+package models
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// A Shape is the size of a llama-architecture model. Layers, Width and Heads
+// must be given; the zero value of the rest stands for a default.
+type Shape struct {
+	Layers      int // transformer blocks
+	Width       int // values per token between blocks (embedding length)
+	Heads       int // attention heads; Width/Heads is even
+	KVHeads     int // heads of keys and values; 0 = Heads
+	FFN         int // width inside the feed-forward part, of each expert; 0 = 8/3 of Width, rounded up to 256
+	Vocab       int // tokens, at least 259; 0 = 32000
+	Context     int // tokens that the model says it was trained for; 0 = 2048
+	Experts     int // feed-forward parts to choose from, 0 or at least 2; 0 = one without a choice
+	ExpertsUsed int // experts that each token passes; 0 = 2
+}
+
+// Limits of the engine and of what the vocabulary can be filled with.
+const (
+	maxLayers  = 512
+	maxExperts = 512
+	maxWidth   = 1 << 20
+	maxContext = 1 << 30
+	minVocab   = 259 // <unk>, <s>, </s> and the bytes
+	maxVocab   = 1 << 20
+)
+
+// namedShapes are in the order of their size.
+var namedShapes = []struct {
+	name  string
+	shape Shape
+}{
+	{"test", Shape{Layers: 2, Width: 256, Heads: 4, KVHeads: 2, FFN: 512, Vocab: 512, Context: 512}},
+	{"test-moe", Shape{Layers: 2, Width: 256, Heads: 4, KVHeads: 2, FFN: 256, Vocab: 512, Context: 512, Experts: 4, ExpertsUsed: 2}},
+	{"15m", Shape{Layers: 6, Width: 288, Heads: 6, FFN: 768}},
+	{"110m", Shape{Layers: 12, Width: 768, Heads: 12, FFN: 2048}},
+	{"8x110m", Shape{Layers: 12, Width: 768, Heads: 12, FFN: 2048, Experts: 8, ExpertsUsed: 2}},
+	{"1b", Shape{Layers: 22, Width: 2048, Heads: 32, KVHeads: 4, FFN: 5632}},
+	{"3b", Shape{Layers: 28, Width: 3072, Heads: 24, KVHeads: 8, FFN: 8192}},
+	{"7b", Shape{Layers: 32, Width: 4096, Heads: 32, FFN: 11008, Context: 4096}},
+	{"8b", Shape{Layers: 32, Width: 4096, Heads: 32, KVHeads: 8, FFN: 14336, Vocab: 128256, Context: 8192}},
+}
+
+// ShapeNames returns the names that [ParseShape] knows, the smallest shape
+// first.
+func ShapeNames() []string {
+	names := make([]string, len(namedShapes))
+	for i, s := range namedShapes {
+		names[i] = s.name
+	}
+	return names
+}
+
+// shapeKeys are the keys of ParseShape and what they set.
+var shapeKeys = []struct {
+	key   string
+	field func(*Shape) *int
+}{
+	{"layers", func(s *Shape) *int { return &s.Layers }},
+	{"width", func(s *Shape) *int { return &s.Width }},
+	{"heads", func(s *Shape) *int { return &s.Heads }},
+	{"kv_heads", func(s *Shape) *int { return &s.KVHeads }},
+	{"ffn", func(s *Shape) *int { return &s.FFN }},
+	{"vocab", func(s *Shape) *int { return &s.Vocab }},
+	{"context", func(s *Shape) *int { return &s.Context }},
+	{"experts", func(s *Shape) *int { return &s.Experts }},
+	{"experts_used", func(s *Shape) *int { return &s.ExpertsUsed }},
+}
+
+// ParseShape reads a shape: a name (see [ShapeNames]), or key=value pairs
+// between commas, or a name and pairs that change it:
+//
+//	1b
+//	layers=22,width=2048,heads=32,kv_heads=4,ffn=5632,vocab=32000
+//	1b,layers=4
+//
+// The keys are layers, width, heads, kv_heads, ffn, vocab, context, experts and
+// experts_used; layers, width and heads must be there unless a name is. What
+// comes back has been checked and its defaults are filled in.
+func ParseShape(text string) (Shape, error) {
+	var s Shape
+	seen := map[string]bool{}
+	for i, part := range strings.Split(text, ",") {
+		part = strings.TrimSpace(part)
+		key, value, isPair := strings.Cut(part, "=")
+		if !isPair {
+			named, ok := namedShape(part)
+			if !ok || i > 0 {
+				return Shape{}, unknownShape(part, i > 0)
+			}
+			s = named
+			continue
+		}
+		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
+		field, err := shapeField(&s, key)
+		if err != nil {
+			return Shape{}, err
+		}
+		if seen[key] {
+			return Shape{}, fmt.Errorf("shape: %s is given twice", key)
+		}
+		seen[key] = true
+		n, err := strconv.ParseUint(value, 10, 31)
+		if err != nil || n == 0 && key != "experts" && key != "experts_used" {
+			return Shape{}, fmt.Errorf("shape: %s=%s: want a whole number from 1 to %d", key, value, 1<<31-1)
+		}
+		*field = int(n)
+	}
+	return s.complete()
+}
+
+func namedShape(name string) (Shape, bool) {
+	for _, n := range namedShapes {
+		if n.name == name {
+			return n.shape, true
+		}
+	}
+	return Shape{}, false
+}
+
+func shapeField(s *Shape, key string) (*int, error) {
+	var keys []string
+	for _, k := range shapeKeys {
+		if k.key == key {
+			return k.field(s), nil
+		}
+		keys = append(keys, k.key)
+	}
+	return nil, fmt.Errorf("shape: unknown key %q%s, the keys are %s", key, didYouMean(key, keys), strings.Join(keys, ", "))
+}
+
+func unknownShape(name string, later bool) error {
+	if _, known := namedShape(name); known && later {
+		return fmt.Errorf("shape: the name %q must come first", name)
+	}
+	if later {
+		return fmt.Errorf("shape: %q is no key=value pair", name)
+	}
+	return fmt.Errorf("unknown shape %q%s, give one of %s or layers=…,width=…,heads=…", name, didYouMean(name, ShapeNames()), strings.Join(ShapeNames(), ", "))
+}
+
+// didYouMean is empty if nothing is close.
+func didYouMean(word string, words []string) string {
+	near := nearest(word, words)
+	if len(near) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (did you mean %s?)", strings.Join(near, " or "))
+}
+
+// String returns the shape in the form that [ParseShape] reads.
+func (s Shape) String() string {
+	var parts []string
+	for _, k := range shapeKeys {
+		if n := *k.field(&s); n != 0 {
+			parts = append(parts, k.key+"="+strconv.Itoa(n))
+		}
+	}
+	return strings.Join(parts, ",")
+}
+
+// Parameters returns the number of weights, 0 for a shape that is not valid.
+func (s Shape) Parameters() uint64 {
+	s, err := s.complete()
+	if err != nil {
+		return 0
+	}
+	var n uint64
+	for _, t := range s.tensors() {
+		n += t.elements()
+	}
+	return n
+}
+
+// complete fills in the defaults and checks the whole.
+func (s Shape) complete() (Shape, error) {
+	for _, k := range shapeKeys {
+		if n := *k.field(&s); n < 0 {
+			return Shape{}, fmt.Errorf("shape: %s is %d and must not be negative", k.key, n)
+		}
+	}
+	for _, k := range shapeKeys[:3] {
+		if *k.field(&s) == 0 {
+			return Shape{}, fmt.Errorf("shape: %s is missing", k.key)
+		}
+	}
+	fill := func(field *int, value int) {
+		if *field == 0 {
+			*field = value
+		}
+	}
+	fill(&s.KVHeads, s.Heads)
+	fill(&s.FFN, (s.Width/3*8+s.Width%3*8/3+255)/256*256)
+	fill(&s.Vocab, 32000)
+	fill(&s.Context, 2048)
+	if s.Experts > 0 {
+		fill(&s.ExpertsUsed, 2)
+	}
+	return s, s.check()
+}
+
+func (s Shape) check() error {
+	// A choice from one expert is none.
+	least := 0
+	if s.Experts > 0 {
+		least = 2
+	}
+	for _, c := range []struct {
+		key         string
+		value       int
+		least, most int
+	}{
+		{"layers", s.Layers, 1, maxLayers},
+		{"width", s.Width, 2, maxWidth},
+		{"heads", s.Heads, 1, s.Width},
+		{"kv_heads", s.KVHeads, 1, s.Heads},
+		{"ffn", s.FFN, 1, maxWidth},
+		{"vocab", s.Vocab, minVocab, maxVocab},
+		{"context", s.Context, 1, maxContext},
+		{"experts", s.Experts, least, maxExperts},
+		{"experts_used", s.ExpertsUsed, min(s.Experts, 1), s.Experts},
+	} {
+		if c.value < c.least || c.value > c.most {
+			return fmt.Errorf("shape: %s is %d and must be from %d to %d", c.key, c.value, c.least, c.most)
+		}
+	}
+	switch {
+	case s.Width%s.Heads != 0:
+		return fmt.Errorf("shape: width %d is no multiple of heads %d", s.Width, s.Heads)
+	case s.Width/s.Heads%2 != 0:
+		return fmt.Errorf("shape: width %d over heads %d is %d values a head and must be even", s.Width, s.Heads, s.Width/s.Heads)
+	case s.Heads%s.KVHeads != 0:
+		return fmt.Errorf("shape: heads %d is no multiple of kv_heads %d", s.Heads, s.KVHeads)
+	}
+	return nil
+}
+
+// kvWidth is the number of values of a token's keys, and of its values.
+func (s Shape) kvWidth() int { return s.Width / s.Heads * s.KVHeads }

@@ -1,0 +1,128 @@
+package models
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestParseShape(t *testing.T) {
+	oneB := Shape{Layers: 22, Width: 2048, Heads: 32, KVHeads: 4, FFN: 5632, Vocab: 32000, Context: 2048}
+	with := func(s Shape, change func(*Shape)) Shape {
+		change(&s)
+		return s
+	}
+	for _, c := range []struct {
+		name, text string
+		want       Shape
+		err        string // parts of the error, between |
+	}{
+		{name: "a name", text: "1b", want: oneB},
+		{name: "keys and values", text: "layers=22,width=2048,heads=32,kv_heads=4,ffn=5632,vocab=32000", want: oneB},
+		{name: "space around keys and values does not matter", text: " layers = 22 , width=2048,heads=32,kv_heads=4, ffn=5632", want: oneB},
+		{name: "a name with a change", text: "1b,layers=4,context=128", want: with(oneB, func(s *Shape) { s.Layers, s.Context = 4, 128 })},
+		{name: "the rest has defaults", text: "layers=2,width=64,heads=4", want: Shape{Layers: 2, Width: 64, Heads: 4, KVHeads: 4, FFN: 256, Vocab: 32000, Context: 2048}},
+		{name: "experts", text: "layers=2,width=64,heads=4,experts=8,experts_used=3", want: Shape{Layers: 2, Width: 64, Heads: 4, KVHeads: 4, FFN: 256, Vocab: 32000, Context: 2048, Experts: 8, ExpertsUsed: 3}},
+		{name: "two experts are used by default", text: "layers=2,width=64,heads=4,experts=4", want: Shape{Layers: 2, Width: 64, Heads: 4, KVHeads: 4, FFN: 256, Vocab: 32000, Context: 2048, Experts: 4, ExpertsUsed: 2}},
+		{name: "a model with experts is made one without", text: "test-moe,experts=0,experts_used=0", want: Shape{Layers: 2, Width: 256, Heads: 4, KVHeads: 2, FFN: 256, Vocab: 512, Context: 512}},
+
+		{name: "nothing", text: "", err: `unknown shape ""|1b`},
+		{name: "an unknown name lists the names", text: "zebra", err: `unknown shape "zebra"|test|1b|8b`},
+		{name: "a typing error in a name is spotted", text: "1B", err: "did you mean 1b?"},
+		{name: "an unknown key lists the keys", text: "layers=2,zebra=4", err: `unknown key "zebra"|layers, width, heads, kv_heads, ffn, vocab, context, experts, experts_used`},
+		{name: "a typing error in a key is spotted", text: "layer=2", err: `unknown key "layer"|did you mean layers?`},
+		{name: "a dash for the underscore is spotted", text: "kv-heads=2", err: "did you mean kv_heads?"},
+		{name: "a key given twice", text: "layers=2,layers=3", err: "layers is given twice"},
+		{name: "a name after keys", text: "layers=2,1b", err: `the name "1b" must come first`},
+		{name: "a key without a value", text: "1b,layers", err: `"layers" is no key=value pair`},
+		{name: "a value that is no number", text: "layers=two", err: "layers=two: want a whole number"},
+		{name: "a negative value", text: "layers=-2", err: "layers=-2: want a whole number"},
+		{name: "zero", text: "1b,layers=0", err: "layers=0: want a whole number from 1"},
+		{name: "a value beyond all measure", text: "layers=99999999999999999999", err: "want a whole number"},
+		{name: "no layers", text: "width=64,heads=4", err: "layers is missing"},
+		{name: "no width", text: "layers=2,heads=4", err: "width is missing"},
+		{name: "no heads", text: "layers=2,width=64", err: "heads is missing"},
+		{name: "too many layers", text: "1b,layers=513", err: "layers is 513|from 1 to 512"},
+		{name: "a width that the heads do not divide", text: "1b,heads=48,kv_heads=4", err: "width 2048 is no multiple of heads 48"},
+		{name: "heads of an odd size", text: "layers=1,width=96,heads=32", err: "3 values a head and must be even"},
+		{name: "more heads than values", text: "layers=1,width=64,heads=128", err: "heads is 128"},
+		{name: "heads that the key heads do not divide", text: "1b,kv_heads=5", err: "heads 32 is no multiple of kv_heads 5"},
+		{name: "more key heads than heads", text: "1b,kv_heads=64", err: "kv_heads is 64"},
+		{name: "too few tokens for the bytes", text: "1b,vocab=258", err: "vocab is 258|259"},
+		{name: "too many tokens", text: "1b,vocab=2000000", err: "vocab is 2000000"},
+		{name: "more experts used than there are", text: "1b,experts=2,experts_used=3", err: "experts_used is 3|from 1 to 2"},
+		{name: "a single expert", text: "1b,experts=1", err: "experts is 1"},
+		{name: "experts used without experts", text: "1b,experts_used=2", err: "experts_used is 2"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := ParseShape(c.text)
+			if c.err == "" {
+				if err != nil || got != c.want {
+					t.Fatalf("got %+v, %v, want %+v", got, err, c.want)
+				}
+				return
+			}
+			if err == nil {
+				t.Fatalf("got %+v", got)
+			}
+			for part := range strings.SplitSeq(c.err, "|") {
+				if !strings.Contains(err.Error(), part) {
+					t.Errorf("%q does not contain %q", err, part)
+				}
+			}
+		})
+	}
+}
+
+func TestNamedShapes(t *testing.T) {
+	var before uint64
+	for _, name := range ShapeNames() {
+		s, err := ParseShape(name)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if again, err := ParseShape(s.String()); err != nil || again != s {
+			t.Errorf("%s: %q was read as %+v, %v", name, s, again, err)
+		}
+		n := s.Parameters()
+		t.Logf("%s: %d parameters: %v", name, n, s)
+		if n <= before && name != "test-moe" {
+			t.Errorf("%s has %d parameters, no more than the one before", name, n)
+		}
+		before = n
+	}
+}
+
+func TestParameters(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		shape Shape
+		want  uint64
+	}{
+		{"1b, counted by hand", Shape{Layers: 22, Width: 2048, Heads: 32, KVHeads: 4, FFN: 5632},
+			2*32000*2048 + 2048 + 22*(2*2048*2048+2*2048*256+3*2048*5632+2*2048)},
+		{"with experts, counted by hand", Shape{Layers: 2, Width: 64, Heads: 4, KVHeads: 2, FFN: 96, Vocab: 300, Experts: 4},
+			2*300*64 + 64 + 2*(2*64*64+2*64*32+4*3*64*96+4*64+2*64)},
+		{"not valid", Shape{Layers: 1}, 0},
+		{"negative", Shape{Layers: -1, Width: 64, Heads: 2}, 0},
+	} {
+		if got := c.shape.Parameters(); got != c.want {
+			t.Errorf("%s: got %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+func FuzzParseShape(f *testing.F) {
+	for _, seed := range []string{"1b", "test,layers=3", "layers=2,width=64,heads=4", "experts=,=,", "layers=2147483647"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := ParseShape(text)
+		if err != nil {
+			return
+		}
+		if again, err := ParseShape(s.String()); err != nil || again != s {
+			t.Errorf("%q was read as %+v, which is written %q and read as %+v, %v", text, s, s, again, err)
+		}
+	})
+}

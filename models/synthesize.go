@@ -1,0 +1,107 @@
+package models
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/seed7adf6694/infer/loader"
+)
+
+// ErrNoQuantizer is returned when a synthetic model of a quantised type is
+// asked for and the options bring no [Quantizer].
+var ErrNoQuantizer = errors.New("no quantiser")
+
+// A Quantizer turns rows of rowLen values into the blocks of a type. It must be
+// safe for concurrent use and must not keep src.
+type Quantizer func(t loader.Type, src []float32, rowLen int) ([]byte, error)
+
+// SynthesizeOptions are the options of [Synthesize]. Only Shape must be given.
+type SynthesizeOptions struct {
+	// Shape is the size of the model.
+	Shape Shape
+	// Type is the file type as llama.cpp's quantiser calls it, in either case:
+	// f32, f16, bf16, q4_0, q8_0, q4_k_m, … Single tensors get other types by
+	// the rules of llama.cpp: norms are f32, the output matrix of a q4_0 file is
+	// q6_k. Empty stands for f16.
+	Type string
+	// Seed chooses the weights.
+	Seed uint64
+	// Quantize is needed for all types but f32, f16 and bf16.
+	Quantize Quantizer
+	// Progress, if not nil, is called with the bytes of tensor data written
+	// and in all, first with 0, from one goroutine.
+	Progress func(done, total uint64)
+}
+
+// Synthesize writes a model with random weights to a file: a valid GGUF of the
+// llama architecture with a vocabulary that can write any text. It is made for
+// measurements, where only the shape counts; what such a model says is noise.
+//
+// The weights depend on shape and seed alone and are the same on every machine.
+// They are drawn on the grid of f16, so that f32 and f16 files hold the very
+// same weights and a quantised file is what quantising the f16 file would give.
+//
+// The file is written as a stream, in a few MiB of memory whatever its size,
+// under a temporary name in the same folder, and renamed when it is complete: a
+// file that was there before is replaced at once or, on an error or when ctx
+// ends, not at all. A link is followed. Anything else that is no file is left
+// alone with an error.
+//
+// Synthesize may be called from several goroutines at once.
+func Synthesize(ctx context.Context, path string, o SynthesizeOptions) error {
+	tensors, header, err := design(&o)
+	if err != nil {
+		return err
+	}
+	target, perm, err := writeTarget(path)
+	if err != nil {
+		return fmt.Errorf("synthesize: %w", err)
+	}
+	err = publish(filepath.Dir(target), filepath.Base(target), perm, func(f io.Writer) error {
+		w := bufio.NewWriterSize(f, 64<<10)
+		if _, err := header.WriteHeader(w); err != nil {
+			return err
+		}
+		if err := newProduction(tensors, o, alignment).write(ctx, w); err != nil {
+			return err
+		}
+		return w.Flush()
+	})
+	if err != nil {
+		return fmt.Errorf("synthesize %s: %w", path, err)
+	}
+	return nil
+}
+
+// writeTarget returns where a file called path is written and with which
+// permissions.
+func writeTarget(path string) (target string, perm fs.FileMode, err error) {
+	if path == "" {
+		return "", 0, errors.New("the name of the file is empty")
+	}
+	if os.IsPathSeparator(path[len(path)-1]) {
+		return "", 0, fmt.Errorf("%s is a folder, not a file", path)
+	}
+	target, err = filepath.EvalSymlinks(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		// Nothing there, or a link that leads nowhere: it is replaced.
+		return path, 0o666, nil
+	}
+	if err != nil {
+		return "", 0, err
+	}
+	info, err := os.Stat(target)
+	if err != nil {
+		return "", 0, err
+	}
+	if mode := info.Mode(); !mode.IsRegular() {
+		return "", 0, fmt.Errorf("%s is %s, not a file", path, kind(mode))
+	}
+	return target, info.Mode().Perm(), nil
+}

@@ -1,0 +1,199 @@
+package models
+
+import (
+	"crypto/sha256"
+	_ "embed" // the embedded model
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// TinyName is the name by which [Resolve] knows the embedded model.
+const TinyName = "tiny"
+
+// TinySHA256 is the SHA-256 of the embedded model, in hexadecimal. The file is
+// models/tiny/tiny-stories-q4_0.gguf, made by quantising
+// models/tiny/tiny-stories-f16.gguf to q4_0.
+const TinySHA256 = "b292d5f6d6eb53aa3b790956aaf6b62418a38b5cafcfa3b4bf37d890d4794f7d"
+
+//go:embed tiny/tiny-stories-q4_0.gguf
+var tinyContent string
+
+// tinyFile is the name of the extracted file; part of the hash is in it so
+// that programs with different embedded models do not fight over one file.
+var tinyFile = "tiny-stories-q4_0-" + TinySHA256[:8] + ".gguf"
+
+// staleAfter is the age at which a temporary file in the cache folder is taken
+// for the leavings of a process that was killed. Extracting takes milliseconds.
+const staleAfter = time.Hour
+
+// Tiny returns the path of a file that holds the embedded model, writing it
+// first where it is missing or not what it should be.
+//
+// The file lies in infer/models of the user's cache folder ([os.UserCacheDir]).
+// Where that cannot be written (no home, read-only, full) it lies in a folder
+// of the temporary directory that belongs to this user alone. Every call
+// compares size and SHA-256 with the embedded model, so a copy that was
+// damaged, cut short or replaced by a link is replaced by a good one. The file
+// appears under its name only when it is complete.
+//
+// An error names each folder that was tried and why it would not do. Tiny may
+// be called from several goroutines and several processes at once.
+func Tiny() (path string, err error) {
+	return extractTiny(tinyPlaces())
+}
+
+// A place is a folder in which the embedded model may be kept.
+type place struct {
+	dir     string
+	private bool  // must belong to this user alone
+	err     error // why there is no such folder
+}
+
+func tinyPlaces() []place {
+	cache := place{}
+	if dir, err := os.UserCacheDir(); err != nil {
+		cache.err = fmt.Errorf("no cache folder: %w", err)
+	} else {
+		cache.dir = filepath.Join(dir, "infer", "models")
+	}
+	temp := filepath.Join(os.TempDir(), "infer-models"+userSuffix())
+	return []place{cache, {dir: temp, private: true}}
+}
+
+func extractTiny(places []place) (string, error) {
+	var failed []error
+	for _, p := range places {
+		path, err := p.extract()
+		if err == nil {
+			return path, nil
+		}
+		failed = append(failed, err)
+	}
+	return "", &tinyError{failed}
+}
+
+// extract returns the path of a good copy in p, made now if need be.
+func (p place) extract() (string, error) {
+	if p.err != nil {
+		return "", p.err
+	}
+	if err := p.prepare(); err != nil {
+		return "", err
+	}
+	path := filepath.Join(p.dir, tinyFile)
+	bad := checkTiny(path)
+	if bad == nil {
+		return path, nil
+	}
+	sweep(p.dir, time.Now().Add(-staleAfter))
+	err := publish(p.dir, tinyFile, 0o644, func(w io.Writer) error {
+		_, err := io.WriteString(w, tinyContent)
+		return err
+	})
+	// Another process may have been faster, and on Windows a file that is in
+	// use cannot be replaced: what counts is what lies there now.
+	if again := checkTiny(path); again == nil {
+		return path, nil
+	} else if err == nil {
+		err = again
+	}
+	if !errors.Is(bad, fs.ErrNotExist) {
+		err = fmt.Errorf("%w, and could not be replaced: %w", bad, err)
+	}
+	return "", err
+}
+
+// prepare makes the folder and checks whose it is.
+func (p place) prepare() error {
+	if !p.private {
+		return os.MkdirAll(p.dir, 0o755)
+	}
+	if err := os.Mkdir(p.dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	// Lstat: a link in a folder that all may write to leads where its maker
+	// likes.
+	info, err := os.Lstat(p.dir)
+	if err != nil {
+		return err
+	}
+	return checkPrivate(p.dir, info)
+}
+
+// checkTiny says what is wrong with the file at path, nil if it is a regular
+// file with the content of the embedded model.
+func checkTiny(path string) error {
+	before, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	if !before.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a regular file", path)
+	}
+	if before.Size() != int64(len(tinyContent)) {
+		return fmt.Errorf("%s has %d bytes instead of %d", path, before.Size(), len(tinyContent))
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	// The name may have become a link since Lstat looked.
+	if after, err := f.Stat(); err != nil {
+		return err
+	} else if !os.SameFile(before, after) {
+		return fmt.Errorf("%s was replaced while it was checked", path)
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, io.LimitReader(f, int64(len(tinyContent))+1)); err != nil {
+		return err
+	}
+	if got := hex.EncodeToString(h.Sum(nil)); got != TinySHA256 {
+		return fmt.Errorf("%s has the SHA-256 %s instead of %s", path, got, TinySHA256)
+	}
+	return nil
+}
+
+// sweep removes what processes that were killed while writing have left in
+// dir: temporary files of publish last touched before the given time.
+func sweep(dir string, before time.Time) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if !strings.Contains(e.Name(), temporaryMark) || !e.Type().IsRegular() {
+			continue
+		}
+		if info, err := e.Info(); err == nil && info.ModTime().Before(before) {
+			_ = os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
+}
+
+// A tinyError says why no folder could hold the embedded model.
+type tinyError struct{ tried []error }
+
+func (e *tinyError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "the embedded model (%d bytes) could not be put into a file: ", len(tinyContent))
+	for i, err := range e.tried {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		b.WriteString(err.Error())
+	}
+	b.WriteString("; free some space, set ")
+	b.WriteString(tempVariable)
+	b.WriteString(" to a folder that can be written, or name a model file")
+	return b.String()
+}
+
+func (e *tinyError) Unwrap() []error { return e.tried }
