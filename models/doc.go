@@ -11,7 +11,7 @@
 //   - [Synthesize] writes a llama-architecture GGUF of a [Shape] with seeded
 //     random weights, as a stream and in bounded memory.
 //
-// The package is pure Go. It never opens a model to read it, never prints and
-// keeps no state; quantising is done by a [Quantizer] that the caller brings.
-// All of it may be called from several goroutines and several processes at once.
+// The package is pure Go. It never opens a model to read it and never prints;
+// quantising is done by a [Quantizer] that the caller brings. All of it may be
+// called from several goroutines and several processes at once.
 package models

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -79,6 +80,8 @@ func extractTiny(places []place) (string, error) {
 	return "", &tinyError{failed}
 }
 
+var extracting sync.Mutex
+
 // extract returns the path of a good copy in p, made now if need be.
 func (p place) extract() (string, error) {
 	if p.err != nil {
@@ -87,6 +90,9 @@ func (p place) extract() (string, error) {
 	if err := p.prepare(); err != nil {
 		return "", err
 	}
+	// One goroutine writes and the others find what it wrote.
+	extracting.Lock()
+	defer extracting.Unlock()
 	path := filepath.Join(p.dir, tinyFile)
 	bad := checkTiny(path)
 	if bad == nil {
@@ -127,9 +133,23 @@ func (p place) prepare() error {
 	return checkPrivate(p.dir, info)
 }
 
+// errReplaced says that another process put a new file in place of the one that
+// was being checked.
+var errReplaced = errors.New("the file was replaced while it was checked")
+
 // checkTiny says what is wrong with the file at path, nil if it is a regular
 // file with the content of the embedded model.
 func checkTiny(path string) error {
+	// Each of several processes that start at once may replace the file once.
+	for range 100 {
+		if err := checkTinyOnce(path); !errors.Is(err, errReplaced) {
+			return err
+		}
+	}
+	return fmt.Errorf("%s: %w", path, errReplaced)
+}
+
+func checkTinyOnce(path string) error {
 	before, err := os.Lstat(path)
 	if err != nil {
 		return err
@@ -145,11 +165,11 @@ func checkTiny(path string) error {
 		return err
 	}
 	defer f.Close()
-	// The name may have become a link since Lstat looked.
+	// The name may have become that of a link since Lstat looked.
 	if after, err := f.Stat(); err != nil {
 		return err
 	} else if !os.SameFile(before, after) {
-		return fmt.Errorf("%s was replaced while it was checked", path)
+		return errReplaced
 	}
 	h := sha256.New()
 	if _, err := io.Copy(h, io.LimitReader(f, int64(len(tinyContent))+1)); err != nil {

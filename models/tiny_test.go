@@ -258,6 +258,41 @@ func TestTinyFromManyGoroutines(t *testing.T) {
 	}
 }
 
+// Other processes do not wait for this one: without the lock, many writers
+// replace the file while others look at it.
+func TestTinyWhileOthersReplaceIt(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, tinyFile)
+	replace := func() error {
+		return publish(dir, tinyFile, 0o644, func(w io.Writer) error {
+			_, err := io.WriteString(w, tinyContent)
+			return err
+		})
+	}
+	if err := replace(); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 10 {
+				if err := replace(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		wg.Go(func() {
+			for range 10 {
+				if err := checkTiny(path); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	wantOnly(t, dir, tinyFile)
+}
+
 func TestTinySweepsUpOldLeavingsOnly(t *testing.T) {
 	withCache(t)
 	path, err := Tiny()
