@@ -245,16 +245,23 @@ func (ix *Index) Changed() error {
 		return fmt.Errorf("model files: %w", ErrClosed)
 	}
 	for _, f := range ix.files {
-		info, err := f.f.Stat()
-		if err != nil {
+		if err := f.unchanged(); err != nil {
 			return err
 		}
-		if info.Size() != f.size {
-			return fmt.Errorf("%s: %w: %d bytes, were %d: load it again", quotePath(f.path), ErrFileChanged, info.Size(), f.size)
-		}
-		if !info.ModTime().Equal(f.modTime) {
-			return fmt.Errorf("%s: %w: written to at %s: load it again", quotePath(f.path), ErrFileChanged, info.ModTime().Format(time.RFC3339))
-		}
+	}
+	return nil
+}
+
+func (f *file) unchanged() error {
+	info, err := f.f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() != f.size {
+		return fmt.Errorf("%s: %w: %d bytes, were %d: load it again", quotePath(f.path), ErrFileChanged, info.Size(), f.size)
+	}
+	if !info.ModTime().Equal(f.modTime) {
+		return fmt.Errorf("%s: %w: written to at %s: load it again", quotePath(f.path), ErrFileChanged, info.ModTime().Format(time.RFC3339))
 	}
 	return nil
 }

@@ -1,0 +1,90 @@
+package loader
+
+import (
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+)
+
+var commitRemedies = []string{"close other programs", "let Windows manage the page file, or make it larger", "use --load mmap: mappings of files are not charged"}
+
+var (
+	kernel32           = windows.NewLazySystemDLL("kernel32.dll")
+	procGlobalMemory   = kernel32.NewProc("GlobalMemoryStatusEx")
+	procQueryJobObject = kernel32.NewProc("QueryInformationJobObject")
+	procMemoryInfo     = kernel32.NewProc("K32GetProcessMemoryInfo")
+)
+
+// memoryStatusEx is MEMORYSTATUSEX.
+type memoryStatusEx struct {
+	length                                      uint32
+	memoryLoad                                  uint32
+	totalPhys, availPhys                        uint64
+	totalPageFile, availPageFile                uint64
+	totalVirtual, availVirtual, availExtVirtual uint64
+}
+
+// Measure looks at the limits of this process.
+func Measure() (Probe, error) {
+	p := Probe{CgroupLimit: Unlimited, CgroupLeft: Unlimited, AddressSpaceLimit: Unlimited, AddressSpaceLeft: Unlimited,
+		DataLeft: Unlimited, MappingsLeft: Unlimited, PageSize: uint64(os.Getpagesize())}
+	m := memoryStatusEx{length: uint32(unsafe.Sizeof(memoryStatusEx{}))}
+	if r, _, err := procGlobalMemory.Call(uintptr(unsafe.Pointer(&m))); r == 0 {
+		return p, os.NewSyscallError("GlobalMemoryStatusEx", err)
+	}
+	p.RAMTotal, p.RAMAvailable = m.totalPhys, m.availPhys
+	// What the API calls the page file is the commit limit: RAM and page file.
+	p.CommitLimit, p.CommitLeft = m.totalPageFile, m.availPageFile
+	p.SwapTotal = m.totalPageFile - min(m.totalPageFile, m.totalPhys)
+	p.SwapFree = m.availPageFile - min(m.availPageFile, m.availPhys)
+	p.job()
+	p.LargestHole = largestHole()
+	p.finish()
+	return p, nil
+}
+
+// job reads the limits of the job object that the process is in.
+func (p *Probe) job() {
+	var info windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION
+	r, _, _ := procQueryJobObject.Call(0, uintptr(windows.JobObjectExtendedLimitInformation), uintptr(unsafe.Pointer(&info)), unsafe.Sizeof(info), 0)
+	if r == 0 {
+		return
+	}
+	process, err := ProcessMemory()
+	if err != nil {
+		return
+	}
+	flags := info.BasicLimitInformation.LimitFlags
+	if flags&windows.JOB_OBJECT_LIMIT_PROCESS_MEMORY != 0 {
+		p.CgroupLimit = uint64(info.ProcessMemoryLimit)
+	}
+	if flags&windows.JOB_OBJECT_LIMIT_JOB_MEMORY != 0 {
+		p.CgroupLimit = min(p.CgroupLimit, uint64(info.JobMemoryLimit))
+	}
+	if p.CgroupLimit != Unlimited {
+		p.CgroupLeft = p.CgroupLimit - min(p.CgroupLimit, process.Anon)
+	}
+}
+
+// memFree is MEM_FREE, which x/sys does not have.
+const memFree = 0x10000
+
+// largestHole walks the address space.
+func largestHole() uint64 {
+	var hole uint64
+	for addr := uintptr(0); ; {
+		var m windows.MemoryBasicInformation
+		if windows.VirtualQuery(addr, &m, unsafe.Sizeof(m)) != nil {
+			return hole
+		}
+		if m.State == memFree {
+			hole = max(hole, uint64(m.RegionSize))
+		}
+		next := m.BaseAddress + m.RegionSize
+		if next <= addr {
+			return hole
+		}
+		addr = next
+	}
+}

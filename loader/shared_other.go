@@ -1,0 +1,7 @@
+//go:build !linux
+
+package loader
+
+import "os"
+
+func sharedMemory(size int64) (*os.File, error) { return tempMemory(size) }
