@@ -1,20 +1,30 @@
-// Package loader reads GGUF models and finds memory for them. It is pure Go and knows
-// no engine.
+// Package loader reads GGUF model files and places their weights in memory in
+// bounded pieces. It is pure Go and knows nothing of the engine that will
+// compute with those weights.
 //
-//	ix, err := loader.Open("model.gguf")            // index: validated
-//	p, err := loader.Measure()                      // probe: what may be allocated
-//	plan, err := ix.Plan(loader.PlanOptions{})      // chunks
-//	w, err := loader.MapWeights(ctx, ix, plan, loader.MapOptions{})
-//	data, size, ok := w.TensorData("output.weight")
+// A load passes through it in this order:
 //
-// An [Index] is a model's metadata and where its tensors are, read with every count
-// compared with the bytes that are there. A [Plan] divides the tensors into chunks: the
-// most that is ever mapped or committed at once. [Weights] are the chunks in memory,
-// mapped from the files or copied. An [Arena] gives bounded blocks for everything else.
-// A [Ledger] keeps the account of all of it, by purpose, and a [Probe] is what the
-// system would still give.
+//   - [Open] reads and validates the header of a file, or of every file of a
+//     sharded model, and returns an [Index]: metadata, tensors, places in files.
+//     Nothing is allocated from a number that has not been compared with the
+//     size of the file, and whatever would make a parser written in C assert is
+//     an error here.
+//   - [Index.Skeleton] gives the engine a file of its own to read: the same
+//     header, and a hole where the weights would be.
+//   - [Index.Plan] groups the tensors into chunks, and [MapWeights] or
+//     [CopyWeights] bring the chunks into memory.
+//   - [Measure] says what the system would grant, an [Arena] hands out bounded
+//     blocks, and a [Ledger] keeps the account of all of it.
 //
-// Splitting creates no memory. Mapping read-only comes first because it is not charged
-// as committed memory; chunks of private memory fit holes that the whole does not, and
-// are refused early with an account rather than late with a corpse.
+// The package never maps a whole file, never writes to a model, never prints
+// and never ends the process.
+//
+//	ix, err := loader.Open("model.gguf")
+//	if err != nil {
+//		return err
+//	}
+//	defer ix.Close()
+//	for _, t := range ix.Tensors() {
+//		fmt.Println(t.Name, t.Type, t.Shape, t.Size)
+//	}
 package loader

@@ -1,8 +1,6 @@
 package loader
 
 import (
-	"fmt"
-
 	"iter"
 	"os"
 	"slices"
@@ -10,18 +8,17 @@ import (
 	"time"
 )
 
-// Index is an open model: its metadata and where its tensors are. It keeps the files
-// open, so that replacing them on disk changes nothing. It is immutable and safe for
-// concurrent use.
+// An Index is an open model: its metadata, and where its tensors are. It keeps the
+// files open, so that replacing them on disk changes nothing. It does not change, and
+// its methods are safe for concurrent use.
 type Index struct {
-	path    string
 	files   []*file
 	version uint32
 	align   uint64
 	keys    []keyValue
-	byKey   map[string]int
+	byKey   map[string]int32
 	tensors []Tensor
-	byName  map[string]int
+	byName  map[string]int32
 	bytes   uint64
 	closed  atomic.Bool
 }
@@ -32,117 +29,45 @@ type file struct {
 	path    string
 	size    int64
 	modTime time.Time
-	header  *header
+	header  *header // nil once the index has been made of it
 }
 
 // FileInfo describes one of a model's files.
 type FileInfo struct {
 	Path    string
-	Size    int64
+	Size    int64 // bytes
 	ModTime time.Time
 }
 
-// OpenOptions are the options of [OpenWith].
-type OpenOptions struct {
-	// SkipModel checks the file's structure alone, not whether the engine could load
-	// it as a model: for inspecting, and for LoRA adapters.
-	SkipModel bool
-}
-
-// Open opens a model and validates it: the structure of its files, and what of its
-// metadata and vocabulary the engine relies on. path is the model's file, or any of
-// its shards. Only the headers are read.
-//
-// The error is a [*FormatError] for what is wrong with a file, and the system's for
-// files that cannot be opened.
-func Open(path string) (*Index, error) { return OpenWith(path, OpenOptions{}) }
-
-// OpenWith is Open with options.
-func OpenWith(path string, o OpenOptions) (*Index, error) {
-	first, err := openFile(path)
-	if err != nil {
-		return nil, err
-	}
-	files, err := openShards(first)
-	if err != nil {
-		return nil, err
-	}
-	ix := newIndex(files)
-	if !o.SkipModel {
-		if err := validateModel(ix); err != nil {
-			ix.Close()
-			return nil, err
-		}
-	}
-	return ix, nil
-}
-
-// openFile opens one file and reads its header.
-func openFile(path string) (*file, error) {
-	// A FIFO would block the open, a device might do anything: look first. What is
-	// opened is looked at again.
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if err := regular(path, info); err != nil {
-		return nil, err
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	file, err := readFile(f, path)
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return file, nil
-}
-
-func readFile(f *os.File, path string) (*file, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if err := regular(path, info); err != nil {
-		return nil, err
-	}
-	h, err := parseHeader(path, f, info.Size())
-	if err != nil {
-		return nil, err
-	}
-	return &file{f: f, path: path, size: info.Size(), modTime: info.ModTime(), header: h}, nil
-}
-
-func regular(path string, info os.FileInfo) error {
-	switch mode := info.Mode(); {
-	case mode.IsRegular():
-		return nil
-	case mode.IsDir():
-		return &FormatError{File: path, Offset: -1, Field: "file", Value: "a folder", Reason: "name a file in it"}
-	default:
-		return &FormatError{File: path, Offset: -1, Field: "file", Value: "of mode " + mode.Type().String(), Reason: "only regular files can be mapped"}
-	}
-}
-
-// newIndex joins the files' headers; the first file's metadata is the model's.
-func newIndex(files []*file) *Index {
+// newIndex joins the files' headers. The first file's metadata is the model's. It
+// fails where a name is in two files.
+func newIndex(files []*file) (*Index, error) {
 	first := files[0].header
-	ix := &Index{path: files[0].path, files: files, version: first.version, align: first.alignment, keys: first.keys, byKey: map[string]int{}, byName: map[string]int{}}
-	for i, kv := range ix.keys {
-		ix.byKey[kv.key] = i
+	ix := &Index{
+		files: files, version: first.version, align: first.alignment,
+		keys: first.keys, byKey: first.byKey,
+		tensors: first.tensors, byName: first.byName,
 	}
-	for i, f := range files {
+	for i := range ix.tensors {
+		ix.tensors[i].Offset += first.data
+		ix.bytes += ix.tensors[i].Size
+	}
+	for i, f := range files[1:] {
 		for _, t := range f.header.tensors {
-			t.File = i
+			if other, again := ix.byName[t.Name]; again {
+				return nil, &FormatError{File: f.path, Offset: -1, Field: "tensor " + quote(t.Name), Reason: "is in " + quotePath(files[ix.tensors[other].File].path) + " too"}
+			}
+			t.File = i + 1
 			t.Offset += f.header.data
-			ix.byName[t.Name] = len(ix.tensors)
+			ix.byName[t.Name] = int32(len(ix.tensors))
 			ix.tensors = append(ix.tensors, t)
 			ix.bytes += t.Size
 		}
 	}
-	return ix
+	for _, f := range files {
+		f.header = nil
+	}
+	return ix, nil
 }
 
 // Close closes the files. What has been mapped stays. Closing twice is safe.
@@ -163,10 +88,11 @@ func closeFiles(files []*file) error {
 	return first
 }
 
-// Path is the path of the first file.
-func (ix *Index) Path() string { return ix.path }
+// Path returns the path of the first file.
+func (ix *Index) Path() string { return ix.files[0].path }
 
-// Files describes the files, as they were when they were opened.
+// Files describes the files, in the order of the shards, as they were when they were
+// opened.
 func (ix *Index) Files() []FileInfo {
 	out := make([]FileInfo, len(ix.files))
 	for i, f := range ix.files {
@@ -175,29 +101,32 @@ func (ix *Index) Files() []FileInfo {
 	return out
 }
 
-// File is the i-th open file; it belongs to the Index.
+// File returns the i-th open file of [Index.Files]. It belongs to the index: it is for
+// reading at offsets and for mapping, and is closed with the index.
 func (ix *Index) File(i int) *os.File { return ix.files[i].f }
 
-// Version is the version of the GGUF format, 2 or 3.
+// Version returns the version of the first file's format: 2 or 3.
 func (ix *Index) Version() uint32 { return ix.version }
 
-// Alignment is that of the tensors, in bytes.
+// Alignment returns that of the first file's tensors, in bytes: a power of two.
 func (ix *Index) Alignment() uint64 { return ix.align }
 
-// Architecture is the value of general.architecture, "" where it is missing.
+// Architecture returns the value of general.architecture, such as "llama", and "" where
+// it is missing, which only [OpenOptions.SkipModel] allows.
 func (ix *Index) Architecture() string {
-	v, _ := ix.Lookup("general.architecture")
+	v, _ := ix.Lookup(keyArchitecture)
 	s, _ := v.Str()
 	return s
 }
 
-// HasTensors tells whether the file is more than a vocabulary.
+// HasTensors tells whether the model is more than a vocabulary.
 func (ix *Index) HasTensors() bool { return len(ix.tensors) > 0 }
 
-// Bytes is the size of all tensors.
+// Bytes returns the size of all tensors together.
 func (ix *Index) Bytes() uint64 { return ix.bytes }
 
-// Metadata yields keys and values in the order of the first file.
+// Metadata iterates over keys and values in the order of the first file. (Of a model
+// in shards only the first file's count.)
 func (ix *Index) Metadata() iter.Seq2[string, Value] {
 	return func(yield func(string, Value) bool) {
 		for _, kv := range ix.keys {
@@ -217,7 +146,7 @@ func (ix *Index) Lookup(key string) (Value, bool) {
 	return ix.keys[i].value, true
 }
 
-// KeyOffset is where a key's value lies in the first file, -1 for unknown keys.
+// KeyOffset returns where a key's value lies in the first file, -1 for unknown keys.
 func (ix *Index) KeyOffset(key string) int64 {
 	if i, ok := ix.byKey[key]; ok {
 		return ix.keys[i].offset
@@ -225,10 +154,11 @@ func (ix *Index) KeyOffset(key string) int64 {
 	return -1
 }
 
-// Tensors lists the tensors in the order of the files; do not change it.
+// Tensors returns the tensors in the order of the files and, in a file, of their
+// offsets. The slice is the index's own: do not change it.
 func (ix *Index) Tensors() []Tensor { return slices.Clip(ix.tensors) }
 
-// Tensor returns a tensor by name, and whether there is one.
+// Tensor returns a tensor by its name, and whether there is one.
 func (ix *Index) Tensor(name string) (Tensor, bool) {
 	i, ok := ix.byName[name]
 	if !ok {
@@ -237,31 +167,25 @@ func (ix *Index) Tensor(name string) (Tensor, bool) {
 	return ix.tensors[i], true
 }
 
-// Changed returns an error wrapping [ErrFileChanged] when one of the open files has
-// another size or time of modification than when it was opened. A file that was
-// replaced, rather than written to, is still the one that is open.
-func (ix *Index) Changed() error {
-	if ix.closed.Load() {
-		return fmt.Errorf("model files: %w", ErrClosed)
-	}
-	for _, f := range ix.files {
-		if err := f.unchanged(); err != nil {
-			return err
+// keyError returns an error about a key of the metadata, with the place and the value
+// that it has in the first file. A key that is missing has neither.
+func (ix *Index) keyError(key, reason string) *FormatError {
+	e := &FormatError{File: ix.Path(), Offset: -1, Field: "key " + quote(key), Reason: reason}
+	if i, ok := ix.byKey[key]; ok {
+		kv := ix.keys[i]
+		e.Offset, e.Value = kv.offset, kv.value.String()
+		if s, ok := kv.value.Str(); ok {
+			e.Value = quote(s)
 		}
 	}
-	return nil
+	return e
 }
 
-func (f *file) unchanged() error {
-	info, err := f.f.Stat()
-	if err != nil {
-		return err
+// tensorError returns an error about a tensor, which need not exist.
+func (ix *Index) tensorError(name, value, reason string) *FormatError {
+	e := &FormatError{File: ix.Path(), Offset: -1, Field: "tensor " + quote(name), Value: value, Reason: reason}
+	if t, ok := ix.Tensor(name); ok {
+		e.File = ix.files[t.File].path
 	}
-	if info.Size() != f.size {
-		return fmt.Errorf("%s: %w: %d bytes, were %d: load it again", quotePath(f.path), ErrFileChanged, info.Size(), f.size)
-	}
-	if !info.ModTime().Equal(f.modTime) {
-		return fmt.Errorf("%s: %w: written to at %s: load it again", quotePath(f.path), ErrFileChanged, info.ModTime().Format(time.RFC3339))
-	}
-	return nil
+	return e
 }

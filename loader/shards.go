@@ -4,27 +4,35 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"strconv"
+	"strings"
 )
 
 const (
 	keySplitNo      = "split.no"
 	keySplitCount   = "split.count"
 	keySplitTensors = "split.tensors.count"
+
+	maxShards = 1<<16 - 1 // what the engine's own type of these keys can count
 )
 
-// shardName matches the names that llama.cpp gives to the shards of a model; the
-// numbers count from 1, those in the metadata from 0.
-var shardName = regexp.MustCompile(`^(.*)-(\d{5})-of-(\d{5})\.gguf$`)
+// shardSet is what all shards of a model have in common, and which of them were read
+// so far.
+type shardSet struct {
+	one         *file // the shard that the caller named
+	dir, prefix string
+	count       int
+	files       []*file
+}
 
 // openShards opens the other shards of a model of which one is open, and returns all
-// in order. On an error all files are closed.
+// in order; a model that is not split is its own only file. On an error all files are
+// closed.
 func openShards(one *file) (files []*file, err error) {
-	files = []*file{one}
+	s := &shardSet{one: one, count: 1}
 	defer func() {
 		if err != nil {
-			closeFiles(files)
+			s.close()
 		}
 	}()
 	count, ok, err := one.splitNumber(keySplitCount)
@@ -32,136 +40,165 @@ func openShards(one *file) (files []*file, err error) {
 		return nil, err
 	}
 	if !ok || count <= 1 {
-		return files, nil
+		s.files = []*file{one}
+		return s.files, nil
 	}
-	no, ok, err := one.splitNumber(keySplitNo)
-	if err != nil {
+	s.count = int(count)
+	if err := s.place(); err != nil {
 		return nil, err
 	}
-	if !ok || no >= count {
-		return nil, one.bad(keySplitNo, fmt.Sprint(no), "shards count from 0 to %d", count-1)
-	}
-	dir, name := filepath.Split(one.path)
-	m := shardName.FindStringSubmatch(name)
-	if m == nil {
-		return nil, one.bad(keySplitCount, fmt.Sprint(count), "a shard is called NAME-00001-of-%05d.gguf", count)
-	}
-	if n, _ := strconv.ParseUint(m[2], 10, 32); n != no+1 {
-		return nil, one.bad(keySplitNo, fmt.Sprint(no), "the file's name says shard %d, which would be %d", n, int64(n)-1)
-	}
-	if n, _ := strconv.ParseUint(m[3], 10, 32); n != count {
-		return nil, one.bad(keySplitCount, fmt.Sprint(count), "the file's name says %d", n)
-	}
-	// The other names differ in the number alone: they cannot lead out of the folder.
-	opened := make([]*file, count)
-	opened[no] = one
-	for i := range opened {
-		if opened[i] != nil {
-			continue
-		}
-		path := dir + fmt.Sprintf("%s-%05d-of-%05d.gguf", m[1], i+1, count)
-		f, err := openFile(path)
-		if err != nil {
-			var bad *FormatError
-			if errors.As(err, &bad) {
-				return nil, err
-			}
-			return nil, &FormatError{File: one.path, Offset: -1, Field: fmt.Sprintf("shard %d of %d", i+1, count), Reason: "cannot be opened", Err: err}
-		}
-		files = append(files, f)
-		opened[i] = f
-		if err := f.checkShard(uint64(i), count, one); err != nil {
+	for i := range s.files {
+		if err := s.open(i); err != nil {
 			return nil, err
 		}
 	}
-	if err := checkShards(opened); err != nil {
-		return nil, err
-	}
-	return opened, nil
+	return s.files, s.checkTotal()
 }
 
-// splitNumber reads a number of the split metadata, of whatever integer type.
-func (f *file) splitNumber(key string) (uint64, bool, error) {
-	for _, kv := range f.header.keys {
-		if kv.key != key {
-			continue
-		}
-		n, ok := kv.value.Uint()
-		if !ok || n > 1<<16-1 && key != keySplitTensors {
-			return 0, true, f.bad(key, quote(kv.value.String()), "it must be a number of 0 to 65535")
-		}
-		return n, true, nil
-	}
-	return 0, false, nil
-}
-
-func (f *file) bad(key, value, reason string, args ...any) error {
-	offset := int64(-1)
-	for _, kv := range f.header.keys {
-		if kv.key == key {
-			offset = kv.offset
+func (s *shardSet) close() {
+	s.one.f.Close()
+	for _, f := range s.files {
+		if f != nil && f != s.one {
+			f.f.Close()
 		}
 	}
-	return &FormatError{File: f.path, Offset: offset, Field: "key " + key, Value: value, Reason: fmt.Sprintf(reason, args...)}
 }
 
-// checkShard checks that f is shard i of the model that one belongs to.
-func (f *file) checkShard(i, count uint64, one *file) error {
-	n, ok, err := f.splitNumber(keySplitCount)
-	if err != nil {
+// place finds out which shard the caller named, and how the others are called.
+func (s *shardSet) place() error {
+	no, ok, err := s.one.splitNumber(keySplitNo)
+	switch {
+	case err != nil:
 		return err
+	case !ok:
+		return s.one.bad(keySplitNo, "missing", "a model in %d files says in each which it is", s.count)
+	case no >= uint64(s.count):
+		return s.one.bad(keySplitNo, fmt.Sprint(no), "%d files are counted from 0 to %d", s.count, s.count-1)
 	}
-	if !ok || n != count {
-		return f.bad(keySplitCount, fmt.Sprint(n), "%s has %d: a shard of another model", one.path, count)
-	}
-	if n, ok, err = f.splitNumber(keySplitNo); err != nil {
-		return err
-	}
-	if !ok || n != i {
-		return f.bad(keySplitNo, fmt.Sprint(n), "the file's name says %d", i)
-	}
-	if f.header.alignment != one.header.alignment {
-		return f.bad(keyAlignment, fmt.Sprint(f.header.alignment), "%s has %d: a shard of another model", one.path, one.header.alignment)
-	}
-	for _, key := range []string{"general.architecture", "general.name"} {
-		a, b := f.value(key), one.value(key)
-		if a.Type() == ValueString && b.Type() == ValueString && a.String() != b.String() {
-			return f.bad(key, quote(a.String()), "%s has %s: a shard of another model", one.path, quote(b.String()))
+	dir, name := filepath.Split(s.one.path)
+	prefix, number, of, ok := parseShardName(name)
+	if !ok {
+		// A link may have a name of its own, but what it leads to has its siblings.
+		if target, err := filepath.EvalSymlinks(s.one.path); err == nil {
+			dir, name = filepath.Split(target)
+			prefix, number, of, ok = parseShardName(name)
 		}
 	}
+	switch {
+	case !ok:
+		return s.one.bad(keySplitCount, fmt.Sprint(s.count), "the file should be called NAME-%05d-of-%05d.gguf, or the others can't be found", no+1, s.count)
+	case of != s.count:
+		return s.one.bad(keySplitCount, fmt.Sprint(s.count), "the file's name says %d", of)
+	case uint64(number) != no+1:
+		return s.one.bad(keySplitNo, fmt.Sprint(no), "the file's name says %d, which is %d counted from 0", number, number-1)
+	}
+	s.dir, s.prefix = dir, prefix
+	s.files = make([]*file, s.count)
+	s.files[no] = s.one
 	return nil
 }
 
-func (f *file) value(key string) Value {
-	for _, kv := range f.header.keys {
-		if kv.key == key {
-			return kv.value
-		}
+// open opens and checks shard i. The names of shards differ in their number alone, so
+// that none can lead out of the folder; nothing in the files names a file.
+func (s *shardSet) open(i int) error {
+	if s.files[i] != nil {
+		return nil
 	}
-	return Value{}
-}
-
-// checkShards checks what only all shards together show.
-func checkShards(files []*file) error {
-	total := uint64(0)
-	home := map[string]string{}
-	for _, f := range files {
-		for _, t := range f.header.tensors {
-			if other := home[t.Name]; other != "" {
-				return &FormatError{File: f.path, Offset: -1, Field: "tensor " + quote(t.Name), Reason: "is in " + other + " too"}
-			}
-			home[t.Name] = f.path
-			total++
-		}
-	}
-	for _, f := range files {
-		n, ok, err := f.splitNumber(keySplitTensors)
-		if err != nil {
+	path := s.dir + shardName(s.prefix, i+1, s.count)
+	f, err := openFile(path)
+	if err != nil {
+		if bad := (*FormatError)(nil); errors.As(err, &bad) {
 			return err
 		}
-		if ok && n != total {
-			return f.bad(keySplitTensors, fmt.Sprint(n), "the shards have %d", total)
+		return &FormatError{File: s.one.path, Offset: -1, Field: fmt.Sprintf("shard %d of %d", i+1, s.count), Reason: "can't be opened", Err: err}
+	}
+	s.files[i] = f
+	no, ok, err := f.splitNumber(keySplitNo)
+	switch {
+	case err != nil:
+		return err
+	case !ok:
+		return f.bad(keySplitNo, "missing", "a model in %d files says in each which it is", s.count)
+	case no != uint64(i):
+		return f.bad(keySplitNo, fmt.Sprint(no), "the file's name says %d, which is %d counted from 0", i+1, i)
+	}
+	count, ok, err := f.splitNumber(keySplitCount)
+	switch {
+	case err != nil:
+		return err
+	case ok && count != uint64(s.count):
+		return f.bad(keySplitCount, fmt.Sprint(count), "%s says %d: a shard of another model", quotePath(s.one.path), s.count)
+	}
+	// Shards behind the first need not say of what model they are.
+	for _, key := range []string{keyArchitecture, "general.name"} {
+		mine, has := f.header.lookup(key)
+		other, also := s.one.header.lookup(key)
+		if has && also && mine.value.String() != other.value.String() {
+			return f.bad(key, quote(mine.value.String()), "%s says %s: a shard of another model", quotePath(s.one.path), quote(other.value.String()))
 		}
 	}
 	return nil
+}
+
+// checkTotal compares the number of tensors with what each file says that it is.
+func (s *shardSet) checkTotal() error {
+	total := uint64(0)
+	for _, f := range s.files {
+		total += uint64(len(f.header.tensors))
+	}
+	for i, f := range s.files {
+		n, ok, err := f.splitNumber(keySplitTensors)
+		switch {
+		case err != nil:
+			return err
+		case !ok && i == 0:
+			return f.bad(keySplitTensors, "missing", "the first file says how many tensors all %d have", s.count)
+		case ok && n != total:
+			return f.bad(keySplitTensors, fmt.Sprint(n), "the %d files have %d", s.count, total)
+		}
+	}
+	return nil
+}
+
+// splitNumber returns a number of the split metadata, of whatever integer type, and
+// whether there is one.
+func (f *file) splitNumber(key string) (uint64, bool, error) {
+	kv, ok := f.header.lookup(key)
+	if !ok {
+		return 0, false, nil
+	}
+	n, ok := kv.value.Uint()
+	switch {
+	case !ok:
+		return 0, false, f.bad(key, "of type "+kv.value.Type().String()+" with value "+kv.value.String(), "it must be a number and not negative")
+	case n > maxShards && key != keySplitTensors:
+		return 0, false, f.bad(key, fmt.Sprint(n), "a model has at most %d files", maxShards)
+	}
+	return n, true, nil
+}
+
+// bad returns the error about a key.
+func (f *file) bad(key, value, reason string, args ...any) error {
+	kv, _ := f.header.lookup(key)
+	return &FormatError{File: f.path, Offset: kv.offset, Field: "key " + quote(key), Value: value, Reason: fmt.Sprintf(reason, args...)}
+}
+
+// shardName returns the name of a file, counted from 1.
+func shardName(prefix string, number, count int) string {
+	return fmt.Sprintf("%s-%05d-of-%05d.gguf", prefix, number, count)
+}
+
+// parseShardName takes a name that shardName makes apart.
+func parseShardName(name string) (prefix string, number, count int, ok bool) {
+	rest, ok := strings.CutSuffix(name, ".gguf")
+	if !ok || len(rest) < len("-00001-of-00001") {
+		return "", 0, 0, false
+	}
+	prefix, rest = rest[:len(rest)-15], rest[len(rest)-15:]
+	number, err1 := strconv.Atoi(rest[1:6])
+	count, err2 := strconv.Atoi(rest[10:])
+	if err1 != nil || err2 != nil || number < 1 || count < 1 || name != shardName(prefix, number, count) {
+		return "", 0, 0, false
+	}
+	return prefix, number, count, true
 }

@@ -2,6 +2,5 @@
 
 package loader
 
-import "os"
-
-func skeletonFile() (f *os.File, path string, remove func() error, err error) { return tempSkeleton() }
+// createSkeleton makes a temporary file.
+func createSkeleton() (*skeletonFile, error) { return tempSkeleton() }

@@ -2,17 +2,17 @@ package loader
 
 import "math/bits"
 
-// Tensor is a tensor of a model: where its bytes are and what they are.
+// A Tensor says what one of a model's arrays is and where its bytes are.
 type Tensor struct {
 	Name   string
 	Type   Type
-	Shape  []uint64 // elements of each dimension, the fastest running first
+	Shape  []uint64 // elements of each dimension, 1 to 4 of them, the fastest first; not to be changed
 	File   int      // index into [Index.Files]
 	Offset int64    // bytes from the beginning of that file
 	Size   uint64   // bytes
 }
 
-// Elements is the product of the shape.
+// Elements returns the product of the shape.
 func (t Tensor) Elements() uint64 {
 	n := uint64(1)
 	for _, d := range t.Shape {
@@ -33,6 +33,33 @@ func elements(shape []uint64) (n uint64, ok bool) {
 		n = lo
 	}
 	return n, true
+}
+
+// tensorBytes returns the size of a tensor, or the reason for which the engine
+// would not have it.
+func tensorBytes(t Type, shape []uint64) (size uint64, reason string) {
+	n, ok := elements(shape)
+	switch {
+	case len(shape) == 0 || len(shape) > maxDims:
+		return 0, "a tensor has 1 to 4 dimensions"
+	case n == 0:
+		return 0, "a dimension is at least 1"
+	case !ok:
+		return 0, "more elements than can be counted"
+	case !t.Valid():
+		return 0, "no type of this engine, or one removed from it"
+	case shape[0]%t.BlockSize() != 0:
+		return 0, "a row is no multiple of the type's block"
+	}
+	// The engine multiplies before it divides.
+	if hi, _ := bits.Mul64(shape[0], t.BlockBytes()); hi != 0 {
+		return 0, "more bytes than can be counted"
+	}
+	hi, size := bits.Mul64(n/t.BlockSize(), t.BlockBytes())
+	if hi != 0 || size > 1<<62 {
+		return 0, "more bytes than can be counted"
+	}
+	return size, ""
 }
 
 // pad rounds n up to a multiple of align, a power of two. It wraps around only above

@@ -2,219 +2,153 @@ package loader
 
 import (
 	"encoding/binary"
-	"fmt"
 	"iter"
 	"math"
-	"strconv"
-	"strings"
 )
 
-// ValueType is the type of a metadata value: enum gguf_type.
-type ValueType uint32
+// order is the byte order of the files that can be read.
+var order = binary.LittleEndian
 
-// Types of metadata values.
-const (
-	ValueUint8   ValueType = 0
-	ValueInt8    ValueType = 1
-	ValueUint16  ValueType = 2
-	ValueInt16   ValueType = 3
-	ValueUint32  ValueType = 4
-	ValueInt32   ValueType = 5
-	ValueFloat32 ValueType = 6
-	ValueBool    ValueType = 7
-	ValueString  ValueType = 8
-	ValueArray   ValueType = 9
-	ValueUint64  ValueType = 10
-	ValueInt64   ValueType = 11
-	ValueFloat64 ValueType = 12
-)
-
-var valueTypes = [...]struct {
-	name string
-	size int // bytes; 0: varies
-}{{"uint8", 1}, {"int8", 1}, {"uint16", 2}, {"int16", 2}, {"uint32", 4}, {"int32", 4}, {"float32", 4}, {"bool", 1}, {"string", 0}, {"array", 0}, {"uint64", 8}, {"int64", 8}, {"float64", 8}}
-
-// Valid tells whether the type exists.
-func (t ValueType) Valid() bool { return int(t) < len(valueTypes) }
-
-func (t ValueType) String() string {
-	if !t.Valid() {
-		return fmt.Sprintf("value type %d", uint32(t))
-	}
-	return valueTypes[t].name
-}
-
-// Value is a metadata value: a view into the file's header. The zero Value has no
-// type that a file can have. Values are immutable and safe for concurrent use.
+// A Value is one value of a model's metadata: a number, a bool, a string or an
+// array of those. It is a view of the header's bytes, which are kept once and never
+// change: values are cheap to copy and safe for concurrent use, and a string taken
+// from one keeps its part of the header alive (strings.Clone a short one that is to
+// outlive the model).
+//
+// The accessors tell by their second result whether the value is of that kind; they
+// convert between widths, never between kinds. The zero Value is of no kind.
 type Value struct {
-	typ  ValueType
-	elem ValueType // of an array
-	n    uint64    // elements of an array
-	raw  string    // as in the file: little-endian; strings with their lengths
+	typ, elem ValueType    // elem is that of an array
+	n         int          // elements of an array
+	data      []byte       // as in the file, but a string without its length
+	strings   *stringArray // of an array of strings, in place of data
 }
 
-// Type is the value's type.
+// Type returns the value's type, [ValueArray] for all arrays.
 func (v Value) Type() ValueType { return v.typ }
 
-// ElemType is the type of an array's elements.
+// ElemType returns the type of an array's elements.
 func (v Value) ElemType() ValueType { return v.elem }
 
-// Len is the number of an array's elements, 0 for other values.
-func (v Value) Len() int {
-	if v.typ != ValueArray {
-		return 0
-	}
-	return int(v.n)
-}
+// IsArray tells whether the value is an array.
+func (v Value) IsArray() bool { return v.typ == ValueArray }
 
-// Raw is the value as it is in the file, without its type.
-func (v Value) Raw() string { return v.raw }
+// Len returns the number of an array's elements, 0 for other values.
+func (v Value) Len() int { return v.n }
 
-// Uint returns an integer that is not negative.
+// Uint returns an integer, of any width and sign, that is not negative.
 func (v Value) Uint() (uint64, bool) {
-	if n, ok := v.Int(); ok {
-		return uint64(n), n >= 0
+	if v.typ == ValueUint64 && len(v.data) == 8 {
+		return order.Uint64(v.data), true
 	}
-	if v.typ == ValueUint64 {
-		return le64(v.raw), true
+	n, ok := v.Int()
+	if !ok || n < 0 {
+		return 0, false
 	}
-	return 0, false
+	return uint64(n), true
 }
 
-// Int returns an integer of up to 63 bits.
+// Int returns an integer, of any width and sign, that fits an int64.
 func (v Value) Int() (int64, bool) {
+	if len(v.data) == 0 {
+		return 0, false
+	}
 	switch v.typ {
 	case ValueUint8:
-		return int64(v.raw[0]), true
+		return int64(v.data[0]), true
 	case ValueInt8:
-		return int64(int8(v.raw[0])), true
+		return int64(int8(v.data[0])), true
 	case ValueUint16:
-		return int64(le16(v.raw)), true
+		return int64(order.Uint16(v.data)), true
 	case ValueInt16:
-		return int64(int16(le16(v.raw))), true
+		return int64(int16(order.Uint16(v.data))), true
 	case ValueUint32:
-		return int64(le32(v.raw)), true
+		return int64(order.Uint32(v.data)), true
 	case ValueInt32:
-		return int64(int32(le32(v.raw))), true
+		return int64(int32(order.Uint32(v.data))), true
 	case ValueUint64:
-		n := le64(v.raw)
-		return int64(n), n <= math.MaxInt64
+		n := order.Uint64(v.data)
+		return int64(n & math.MaxInt64), n <= math.MaxInt64
 	case ValueInt64:
-		return int64(le64(v.raw)), true
+		return int64(order.Uint64(v.data)), true
 	}
 	return 0, false
 }
 
-// Float returns a float32 or float64.
+// Float returns a number of one of the two floating-point types.
 func (v Value) Float() (float64, bool) {
+	if len(v.data) == 0 {
+		return 0, false
+	}
 	switch v.typ {
 	case ValueFloat32:
-		return float64(math.Float32frombits(le32(v.raw))), true
+		return float64(math.Float32frombits(order.Uint32(v.data))), true
 	case ValueFloat64:
-		return math.Float64frombits(le64(v.raw)), true
+		return math.Float64frombits(order.Uint64(v.data)), true
 	}
 	return 0, false
 }
 
 // Bool returns a bool.
 func (v Value) Bool() (value, ok bool) {
-	if v.typ != ValueBool {
+	if v.typ != ValueBool || len(v.data) == 0 {
 		return false, false
 	}
-	return v.raw[0] != 0, true
+	return v.data[0] != 0, true
 }
 
-// Str returns a string.
+// Str returns a string, which need not be valid UTF-8.
 func (v Value) Str() (string, bool) {
 	if v.typ != ValueString {
 		return "", false
 	}
-	return v.raw[8:], true
+	return asString(v.data), true
 }
 
-// Elems yields the elements of an array, in order.
+// At returns element i of an array, and the zero Value where there is none. It takes
+// the same short time for every i.
+func (v Value) At(i int) Value {
+	if i < 0 || i >= v.n {
+		return Value{}
+	}
+	if v.strings != nil {
+		return Value{typ: v.elem, data: v.strings.at(i)}
+	}
+	size := int(valueTypes[v.elem].size)
+	return Value{typ: v.elem, data: v.data[i*size : (i+1)*size : (i+1)*size]}
+}
+
+// Elems iterates over the elements of an array, in order, and over nothing for other
+// values.
 func (v Value) Elems() iter.Seq2[int, Value] {
 	return func(yield func(int, Value) bool) {
-		if v.typ != ValueArray {
+		if v.strings == nil {
+			for i := range v.n {
+				if !yield(i, v.At(i)) {
+					return
+				}
+			}
 			return
 		}
-		raw := v.raw
-		for i := range int(v.n) {
-			n := valueTypes[v.elem].size
-			if n == 0 {
-				n = 8 + int(le64(raw))
-			}
-			if !yield(i, Value{typ: v.elem, raw: raw[:n]}) {
+		for i, s := range v.strings.all() {
+			if !yield(i, Value{typ: v.elem, data: s}) {
 				return
 			}
-			raw = raw[n:]
 		}
 	}
 }
 
-// At returns element i of an array; for strings it takes time in proportion to i.
-func (v Value) At(i int) (Value, bool) {
-	if i < 0 || i >= v.Len() {
-		return Value{}, false
-	}
-	if n := valueTypes[v.elem].size; n > 0 {
-		return Value{typ: v.elem, raw: v.raw[i*n : (i+1)*n]}, true
-	}
-	for j, e := range v.Elems() {
-		if j == i {
-			return e, true
+// Strings iterates over the elements of an array of strings, in order, and over
+// nothing for other values.
+func (v Value) Strings() iter.Seq2[int, string] {
+	return func(yield func(int, string) bool) {
+		if v.strings == nil {
+			return
+		}
+		for i, s := range v.strings.all() {
+			if !yield(i, asString(s)) {
+				return
+			}
 		}
 	}
-	return Value{}, false
 }
-
-// String is the value for people: arrays are cut short, text is not quoted.
-func (v Value) String() string {
-	if s, ok := v.Str(); ok {
-		return s
-	}
-	if b, ok := v.Bool(); ok {
-		return strconv.FormatBool(b)
-	}
-	if f, ok := v.Float(); ok {
-		bits := 64
-		if v.typ == ValueFloat32 {
-			bits = 32
-		}
-		return strconv.FormatFloat(f, 'g', -1, bits)
-	}
-	if n, ok := v.Int(); ok {
-		return strconv.FormatInt(n, 10)
-	}
-	if n, ok := v.Uint(); ok {
-		return strconv.FormatUint(n, 10)
-	}
-	if v.typ != ValueArray {
-		return "none"
-	}
-	const shown = 6
-	var b strings.Builder
-	b.WriteByte('[')
-	for i, e := range v.Elems() {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		if i == shown {
-			fmt.Fprintf(&b, "... %d in all", v.n)
-			break
-		}
-		if s, ok := e.Str(); ok {
-			b.WriteString(quote(s))
-		} else {
-			b.WriteString(e.String())
-		}
-	}
-	b.WriteByte(']')
-	return b.String()
-}
-
-func le16(s string) uint16 { return uint16(s[0]) | uint16(s[1])<<8 }
-func le32(s string) uint32 { return uint32(le16(s)) | uint32(le16(s[2:]))<<16 }
-func le64(s string) uint64 { return uint64(le32(s)) | uint64(le32(s[4:]))<<32 }
-
-var order = binary.LittleEndian

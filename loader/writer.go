@@ -1,177 +1,156 @@
 package loader
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
 	"io"
-	"math"
+	"math/bits"
+	"strings"
 )
 
-// Writer lays out a GGUF file of version 3: keys and tensors are added in the order
-// in which they will stand, then WriteHeader writes everything but the tensors' data.
-// The caller writes those one after another, each followed by [Writer.Padding].
+// A Writer lays out a GGUF file of version 3: keys and tensors are added in the order
+// in which they are to stand, then [Writer.WriteHeader] writes everything but the
+// data. The caller writes the data of the tensors one behind the other, each followed
+// by as many zeros as [Writer.Padding] says. The same calls make the same bytes.
 //
-// The zero value is ready to use. It is not safe for concurrent use.
+// What can't be written is remembered by the calls that add it and returned by
+// WriteHeader. The zero value is ready to use. A Writer is not safe for concurrent use.
 type Writer struct {
-	align   uint64
-	keys    []byte
-	nkeys   uint64
-	tensors []byte
-	ntens   uint64
+	align   uint64 // 0 is the default
+	keys    []keyValue
+	tensors []Tensor // Offset is relative to the data section
+	names   map[string]bool
+	header  uint64 // bytes, without padding and the fixed part
 	next    uint64 // offset of the next tensor
+	err     error
 }
 
-// SetAlignment sets the alignment of tensors, 32 by default, and adds its key. It
-// comes before the first tensor.
-func (w *Writer) SetAlignment(n uint32) {
-	w.align = uint64(n)
-	w.Add(keyAlignment, Uint32Value(n))
-}
+// SetAlignment sets the alignment of tensors in bytes, 32 by default, and adds the key
+// that says so. It comes before the first tensor.
+func (w *Writer) SetAlignment(n uint32) { w.Add(keyAlignment, Uint32Value(n)) }
 
-func (w *Writer) alignment() uint64 {
+// Alignment returns the alignment of tensors in bytes.
+func (w *Writer) Alignment() uint64 {
 	if w.align == 0 {
 		return defaultAlignment
 	}
 	return w.align
 }
 
-// Add appends a key.
+// Add appends a key. The value may come from an [Index], whose header it keeps in
+// memory, or from one of the functions that make values, such as [Uint32Value].
 func (w *Writer) Add(key string, v Value) {
-	w.keys = appendText(w.keys, key)
-	w.keys = order.AppendUint32(w.keys, uint32(v.typ))
-	if v.typ == ValueArray {
-		w.keys = order.AppendUint32(w.keys, uint32(v.elem))
-		w.keys = order.AppendUint64(w.keys, v.n)
+	switch {
+	case key == "" || len(key) > maxKey || strings.IndexByte(key, 0) >= 0:
+		w.fail("key %s: a name has 1 to %d bytes and no NUL", quote(key), maxKey)
+	case !v.typ.Valid() || v.typ != ValueArray && v.typ != ValueString && len(v.data) == 0:
+		w.fail("key %s: no value", quote(key))
+	case key == keyAlignment:
+		n, _ := v.Uint()
+		if v.typ != ValueUint32 || !validAlignment(n) || len(w.tensors) > 0 {
+			w.fail("key %s: it must be of type uint32, a power of two, at most %d, and set before tensors are added", quote(key), maxAlignment)
+			return
+		}
+		w.align = n
 	}
-	w.keys = append(w.keys, v.raw...)
-	w.nkeys++
+	w.name("key "+key, "key")
+	w.keys = append(w.keys, keyValue{key: key, value: v})
+	w.header += 8 + uint64(len(key)) + 4 + v.encodedBytes()
 }
 
-// AddTensor appends a tensor and returns its size and its offset in the data section.
+// AddTensor appends a tensor and returns its offset in the data section and its size,
+// in bytes. The shape is of 1 to 4 dimensions, the fastest first.
 func (w *Writer) AddTensor(name string, t Type, shape ...uint64) (offset, size uint64) {
-	w.tensors = appendText(w.tensors, name)
-	w.tensors = order.AppendUint32(w.tensors, uint32(len(shape)))
-	n := uint64(1)
-	for _, d := range shape {
-		w.tensors = order.AppendUint64(w.tensors, d)
-		n *= d
+	size, reason := tensorBytes(t, shape)
+	switch {
+	case name == "" || len(name) > maxTensorName || strings.IndexByte(name, 0) >= 0:
+		w.fail("tensor %s: a name has 1 to %d bytes and no NUL", quote(name), maxTensorName)
+	case reason != "":
+		w.fail("tensor %s of %v and shape %v: %s", quote(name), t, shape, reason)
+		size = 0
 	}
-	offset, size = w.next, t.RowSize(n)
-	w.tensors = order.AppendUint32(w.tensors, uint32(t))
-	w.tensors = order.AppendUint64(w.tensors, offset)
-	w.next += pad(size, w.alignment())
-	w.ntens++
+	w.name("tensor "+name, "tensor")
+	offset = w.next
+	end, carry := bits.Add64(offset, pad(size, w.Alignment()), 0)
+	if carry != 0 || end > 1<<62 {
+		w.fail("tensor %s: the file would be larger than a file can be", quote(name))
+		return offset, size
+	}
+	w.next = end
+	w.tensors = append(w.tensors, Tensor{Name: name, Type: t, Shape: append([]uint64(nil), shape...), Offset: int64(offset), Size: size})
+	w.header += 8 + uint64(len(name)) + 4 + 8*uint64(len(shape)) + 4 + 8
 	return offset, size
 }
 
-// Padding is the number of zero bytes that follow data of this size.
-func (w *Writer) Padding(size uint64) uint64 { return pad(size, w.alignment()) - size }
+// name refuses what is added twice.
+func (w *Writer) name(name, kind string) {
+	if w.names == nil {
+		w.names = map[string]bool{}
+	}
+	if w.names[name] {
+		w.fail("%s %s is added twice", kind, quote(name[len(kind)+1:]))
+	}
+	w.names[name] = true
+}
 
-// DataBytes is the size of the data section.
+// fail remembers the first error.
+func (w *Writer) fail(format string, args ...any) {
+	if w.err == nil {
+		w.err = fmt.Errorf(format, args...)
+	}
+}
+
+// Padding returns the number of zeros that follow data of this size.
+func (w *Writer) Padding(size uint64) uint64 { return pad(size, w.Alignment()) - size }
+
+// HeaderBytes returns the size of the header with its padding: the offset in the file
+// of the data section.
+func (w *Writer) HeaderBytes() uint64 { return pad(fixedBytes+w.header, w.Alignment()) }
+
+// DataBytes returns the size of the data section, padding included.
 func (w *Writer) DataBytes() uint64 { return w.next }
 
-// WriteHeader writes the header with its padding and returns its size, the offset of
-// the data section.
+// WriteHeader writes the header with its padding and returns how many bytes that are:
+// the offset in the file of the data section.
 func (w *Writer) WriteHeader(out io.Writer) (int64, error) {
-	head := append([]byte(magic), 3, 0, 0, 0)
-	head = order.AppendUint64(head, w.ntens)
-	head = order.AppendUint64(head, w.nkeys)
-	size := uint64(len(head) + len(w.keys) + len(w.tensors))
-	for _, part := range [][]byte{head, w.keys, w.tensors, make([]byte, w.Padding(size))} {
-		if _, err := out.Write(part); err != nil {
-			return 0, fmt.Errorf("writing the header: %w", err)
+	if w.err != nil {
+		return 0, fmt.Errorf("writing a GGUF header: %w", w.err)
+	}
+	b := bufio.NewWriterSize(out, 64<<10)
+	scratch := append(make([]byte, 0, 256), magic...)
+	scratch = order.AppendUint32(scratch, writtenVersion)
+	scratch = order.AppendUint64(scratch, uint64(len(w.tensors)))
+	scratch = order.AppendUint64(scratch, uint64(len(w.keys)))
+	b.Write(scratch) // a bufio.Writer keeps its error for Flush
+	for _, kv := range w.keys {
+		scratch = order.AppendUint64(scratch[:0], uint64(len(kv.key)))
+		b.Write(scratch)
+		b.WriteString(kv.key)
+		kv.value.encode(b)
+	}
+	for _, t := range w.tensors {
+		scratch = appendText(scratch[:0], t.Name)
+		scratch = order.AppendUint32(scratch, uint32(len(t.Shape)))
+		for _, d := range t.Shape {
+			scratch = order.AppendUint64(scratch, d)
 		}
+		scratch = order.AppendUint32(scratch, uint32(t.Type))
+		scratch = order.AppendUint64(scratch, uint64(t.Offset))
+		b.Write(scratch)
+	}
+	size := fixedBytes + w.header
+	_, err := io.CopyN(b, zeros{}, int64(w.Padding(size)))
+	if err := errors.Join(err, b.Flush()); err != nil {
+		return 0, fmt.Errorf("writing a GGUF header: %w", err)
 	}
 	return int64(size + w.Padding(size)), nil
 }
 
-func appendText(b []byte, s string) []byte {
-	b = order.AppendUint64(b, uint64(len(s)))
-	return append(b, s...)
-}
+// zeros is an endless reader of zeros.
+type zeros struct{}
 
-// Values to write, by type.
-
-// Uint8Value is a value of type uint8.
-func Uint8Value(n uint8) Value { return Value{typ: ValueUint8, raw: string([]byte{n})} }
-
-// Uint16Value is a value of type uint16.
-func Uint16Value(n uint16) Value {
-	return Value{typ: ValueUint16, raw: string(order.AppendUint16(nil, n))}
-}
-
-// Uint32Value is a value of type uint32.
-func Uint32Value(n uint32) Value {
-	return Value{typ: ValueUint32, raw: string(order.AppendUint32(nil, n))}
-}
-
-// Int32Value is a value of type int32.
-func Int32Value(n int32) Value {
-	return Value{typ: ValueInt32, raw: string(order.AppendUint32(nil, uint32(n)))}
-}
-
-// Uint64Value is a value of type uint64.
-func Uint64Value(n uint64) Value {
-	return Value{typ: ValueUint64, raw: string(order.AppendUint64(nil, n))}
-}
-
-// Int64Value is a value of type int64.
-func Int64Value(n int64) Value {
-	return Value{typ: ValueInt64, raw: string(order.AppendUint64(nil, uint64(n)))}
-}
-
-// Float32Value is a value of type float32.
-func Float32Value(f float32) Value {
-	return Value{typ: ValueFloat32, raw: string(order.AppendUint32(nil, math.Float32bits(f)))}
-}
-
-// Float64Value is a value of type float64.
-func Float64Value(f float64) Value {
-	return Value{typ: ValueFloat64, raw: string(order.AppendUint64(nil, math.Float64bits(f)))}
-}
-
-// BoolValue is a value of type bool.
-func BoolValue(b bool) Value {
-	if b {
-		return Value{typ: ValueBool, raw: "\x01"}
-	}
-	return Value{typ: ValueBool, raw: "\x00"}
-}
-
-// StringValue is a value of type string.
-func StringValue(s string) Value { return Value{typ: ValueString, raw: string(appendText(nil, s))} }
-
-// ArrayValue is an array of values of one type; an empty one has the type given.
-func ArrayValue(elem ValueType, values ...Value) Value {
-	var raw []byte
-	for _, v := range values {
-		raw = append(raw, v.raw...)
-	}
-	return Value{typ: ValueArray, elem: elem, n: uint64(len(values)), raw: string(raw)}
-}
-
-// StringsValue is an array of strings.
-func StringsValue(s []string) Value {
-	var raw []byte
-	for _, e := range s {
-		raw = appendText(raw, e)
-	}
-	return Value{typ: ValueArray, elem: ValueString, n: uint64(len(s)), raw: string(raw)}
-}
-
-// Float32sValue is an array of float32.
-func Float32sValue(f []float32) Value {
-	var raw []byte
-	for _, e := range f {
-		raw = order.AppendUint32(raw, math.Float32bits(e))
-	}
-	return Value{typ: ValueArray, elem: ValueFloat32, n: uint64(len(f)), raw: string(raw)}
-}
-
-// Int32sValue is an array of int32.
-func Int32sValue(n []int32) Value {
-	var raw []byte
-	for _, e := range n {
-		raw = order.AppendUint32(raw, uint32(e))
-	}
-	return Value{typ: ValueArray, elem: ValueInt32, n: uint64(len(n)), raw: string(raw)}
+func (zeros) Read(b []byte) (int, error) {
+	clear(b)
+	return len(b), nil
 }
