@@ -1,3 +1,172 @@
 package loader
 
-func validateModel(ix *Index) error { return nil }
+import (
+	"fmt"
+	"math"
+	"strings"
+)
+
+// validateModel refuses what the engine would not survive: metadata that it
+// asserts on, divides by or allocates from, tensors that its graphs take for
+// granted, vocabularies that break its tokenisers. What the engine reports as an
+// error by itself is left to it, except where a better reason costs little.
+//
+// The rules were found by reading the engine and by running it, in a process of
+// its own, on models of every architecture with one thing changed at a time.
+func validateModel(ix *Index) error {
+	rule, err := checkKind(ix)
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{"general.name", "general.architecture"} {
+		if err := checkKeyType(ix, name, ValueString); err != nil {
+			return err
+		}
+	}
+	if err := checkKeyType(ix, "general.file_type", ValueUint32); err != nil {
+		return err
+	}
+	tokens, err := checkVocabulary(ix)
+	if err != nil {
+		return err
+	}
+	if !ix.HasTensors() {
+		return nil // the engine reads nothing else of a vocabulary
+	}
+	h, err := readHyperparameters(ix, rule)
+	if err != nil {
+		return err
+	}
+	h.tokens = tokens
+	for _, check := range []func() error{h.checkExperts, h.checkAttention, h.checkWindow, h.checkPooling, h.checkTensors} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	if rule.check != nil {
+		return rule.check(h)
+	}
+	return nil
+}
+
+// otherKinds are files of other kinds than models, by general.type.
+var otherKinds = map[string]string{
+	"adapter":    "this is a LoRA adapter, to be applied to a model: open the model it was made for",
+	"mmproj":     "this is the projector of a multimodal model: open the language model it belongs to",
+	"imatrix":    "this is an importance matrix, used when quantising",
+	"controlvec": "this is a control vector, to be applied to a model",
+}
+
+// checkKind finds the rule of the file's architecture, and says of files that are
+// not models what they are.
+func checkKind(ix *Index) (*archRule, error) {
+	if v, ok := ix.Lookup("general.type"); ok {
+		s, isString := v.Str()
+		if !isString {
+			return nil, checkKeyType(ix, "general.type", ValueString)
+		}
+		if reason, ok := otherKinds[s]; ok {
+			return nil, ix.keyError("general.type", reason)
+		}
+	}
+	const key = "general.architecture"
+	v, ok := ix.Lookup(key)
+	if !ok {
+		return nil, ix.keyError(key, "missing: every model names its architecture")
+	}
+	name, ok := v.Str()
+	if !ok {
+		return nil, checkKeyType(ix, key, ValueString)
+	}
+	rule, known := architectures[name]
+	if known && rule.refused == "" {
+		return &rule, nil
+	}
+	e := ix.keyError(key, "the engine does not know this architecture; a newer one may")
+	if known {
+		e.Reason = rule.refused
+	}
+	e.Err = ErrUnsupportedArchitecture
+	return nil, e
+}
+
+// valueError is an error about a key with a value of one's own choice, such as an
+// element of an array or the value that the engine assumes.
+func valueError(ix *Index, key, value, reason string) error {
+	e := ix.keyError(key, reason)
+	e.Value = value
+	return e
+}
+
+func missingKey(ix *Index, key string) error {
+	return ix.keyError(key, "missing, and the engine needs it")
+}
+
+// checkKeyType refuses a key of another type than the engine demands. It passes
+// one that is not there.
+func checkKeyType(ix *Index, key string, want ValueType) error {
+	v, ok := ix.Lookup(key)
+	if !ok || v.Type() == want {
+		return nil
+	}
+	return ix.keyError(key, fmt.Sprintf("of type %s, must be %s", v.Type(), want))
+}
+
+// checkArray refuses an array of other elements than the engine takes for granted.
+func checkArray(ix *Index, key string, v Value, elem ...ValueType) error {
+	names := make([]string, len(elem))
+	for i, t := range elem {
+		if v.Type() == ValueArray && v.ElemType() == t {
+			return nil
+		}
+		names[i] = t.String()
+	}
+	found := v.Type().String()
+	if v.Type() == ValueArray {
+		found = "array of " + v.ElemType().String()
+	}
+	return ix.keyError(key, fmt.Sprintf("of type %s, must be an array of %s", found, strings.Join(names, " or ")))
+}
+
+// lookupUint32 returns the value of a key that must be uint32 where it is present.
+func lookupUint32(ix *Index, key string) (n uint32, ok bool, err error) {
+	v, ok := ix.Lookup(key)
+	if !ok {
+		return 0, false, nil
+	}
+	if err := checkKeyType(ix, key, ValueUint32); err != nil {
+		return 0, false, err
+	}
+	u, _ := v.Uint()
+	return uint32(u), true, nil
+}
+
+// perLayer returns a value that is one number for all layers or an array with one
+// for each. Negative elements become large ones, as in the engine.
+func perLayer(ix *Index, key string, layers int) ([]uint32, bool, error) {
+	v, ok := ix.Lookup(key)
+	if !ok {
+		return nil, false, nil
+	}
+	out := make([]uint32, layers)
+	if v.Type() != ValueArray {
+		n, _, err := lookupUint32(ix, key)
+		for i := range out {
+			out[i] = n
+		}
+		return out, true, err
+	}
+	if err := checkArray(ix, key, v, ValueUint32, ValueInt32); err != nil {
+		return nil, false, err
+	}
+	if v.Len() != layers {
+		return nil, false, ix.keyError(key, fmt.Sprintf("has %d elements for %d layers", v.Len(), layers))
+	}
+	for i, n := range intsOf(v) {
+		out[i] = uint32(n)
+		if n < 0 {
+			out[i] = math.MaxUint32
+		}
+	}
+	return out, true, nil
+}
