@@ -4,6 +4,7 @@
 // leaves the engine as it is otherwise.
 
 #include "guard.h"
+#include "shim_more.h"
 
 #include <cassert>
 #include <string>
@@ -273,6 +274,10 @@ void install_buffer_types() {
     }
 }
 
+size_t repack_type_count() {
+    return repack_types.size();
+}
+
 } // namespace infer
 
 using infer::guarded;
@@ -396,6 +401,10 @@ extern "C" float * infer_embedding(struct llama_context * ctx, int32_t i, infer_
 
 extern "C" float * infer_embedding_seq(struct llama_context * ctx, llama_seq_id seq, infer_error * err) {
     return guarded(err, (float *) nullptr, [&] { return llama_get_embeddings_seq(ctx, seq); });
+}
+
+extern "C" size_t infer_repack_types(void) {
+    return infer::repack_type_count();
 }
 
 extern "C" bool infer_abort_requested(void * flag) {

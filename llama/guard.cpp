@@ -30,8 +30,7 @@ void frame::fail(int kind, const char * what) {
 }
 
 void frame::note(const char * text) {
-    // Keep the last lines: the reason comes before the cascade of "failed to ...",
-    // but a long list of warnings must not push it out; so keep the first ones.
+    // The first lines are kept: the reason comes before the cascade of "failed to ...".
     const size_t room = sizeof err_->log - 1 - len_;
     const size_t n    = strnlen(text, room);
     memcpy(err_->log + len_, text, n);
@@ -46,6 +45,9 @@ static void on_log(enum ggml_log_level level, const char * text, void *) {
     }
     if (top && last >= GGML_LOG_LEVEL_WARN) {
         top->note(text);
+    }
+    if (top) {
+        top->see(text);
     }
     if (last >= log_level.load(std::memory_order_relaxed)) {
         goInferLog(last, const_cast<char *>(text));

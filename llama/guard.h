@@ -30,12 +30,19 @@ public:
     void fail(int kind, const char * what);
     void note(const char * text);
 
+    // watch is shown every line that the engine logs while the frame lasts; it may
+    // throw where the engine is known to survive that.
+    void watch(void (*f)(const char * text, void * data), void * data) { watch_ = f; watch_data_ = data; }
+    void see(const char * text) { if (watch_) watch_(text, watch_data_); }
+
     static frame * current();
 
 private:
     infer_error * err_;
     size_t        len_ = 0;
     frame *       outer_;
+    void (*watch_)(const char *, void *) = nullptr;
+    void *        watch_data_ = nullptr;
 };
 
 // guarded runs f; what it throws becomes err and the result `failed`.
@@ -67,6 +74,7 @@ public:
 };
 
 void install_buffer_types();
+size_t repack_type_count();
 
 } // namespace infer
 

@@ -1,0 +1,31 @@
+package llama
+
+import "slices"
+
+func features(has map[string]bool) []string {
+	var names []string
+	for n, ok := range has {
+		if ok {
+			names = append(names, n)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// MissingFeatures lists what the CPU has and the engine was not compiled for, of what
+// makes a difference of several times in speed. It is empty for a good build.
+func MissingFeatures() []string {
+	var missing []string
+	compiled := CompiledFeatures()
+	available := AvailableFeatures()
+	for _, f := range []string{"avx", "avx2", "fma", "f16c", "avx512", "dotprod", "matmul_int8"} {
+		if slices.Contains(available, f) && !slices.Contains(compiled, f) {
+			missing = append(missing, f)
+		}
+	}
+	if !Optimized() {
+		missing = append(missing, "compiler optimisation")
+	}
+	return missing
+}

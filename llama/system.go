@@ -1,0 +1,95 @@
+//go:build cgo
+
+package llama
+
+// #include "shim_more.h"
+import "C"
+
+import "unsafe"
+
+// Device is something that the engine can compute on.
+type Device struct {
+	Name        string
+	Description string
+	Kind        string // "cpu", "gpu", "igpu" or "accel"
+	MemoryFree  uint64 // bytes
+	MemoryTotal uint64
+}
+
+// Devices lists the devices that the engine found.
+func Devices() ([]Device, error) {
+	if err := start(); err != nil {
+		return nil, err
+	}
+	var devices []Device
+	for i := range C.ggml_backend_dev_count() {
+		d := C.ggml_backend_dev_get(i)
+		var free, total C.size_t
+		C.ggml_backend_dev_memory(d, &free, &total)
+		kind := map[C.enum_ggml_backend_dev_type]string{C.GGML_BACKEND_DEVICE_TYPE_CPU: "cpu", C.GGML_BACKEND_DEVICE_TYPE_GPU: "gpu",
+			C.GGML_BACKEND_DEVICE_TYPE_IGPU: "igpu", C.GGML_BACKEND_DEVICE_TYPE_ACCEL: "accel"}[C.ggml_backend_dev_type(d)]
+		devices = append(devices, Device{C.GoString(C.ggml_backend_dev_name(d)), C.GoString(C.ggml_backend_dev_description(d)), kind, uint64(free), uint64(total)})
+	}
+	return devices, nil
+}
+
+// LoadBackends loads the backends for GPUs that lie as shared libraries in a folder:
+// ggml_backend_load_all_from_path. They must be of this engine's version.
+func LoadBackends(dir string) error {
+	if err := start(); err != nil {
+		return err
+	}
+	c, err := cString(dir)
+	if err != nil {
+		return err
+	}
+	defer C.free(unsafe.Pointer(c))
+	C.ggml_backend_load_all_from_path(c)
+	return nil
+}
+
+// SupportsGPU tells whether layers can be offloaded: llama_supports_gpu_offload.
+func SupportsGPU() bool { return start() == nil && bool(C.llama_supports_gpu_offload()) }
+
+// SupportsMMap tells whether the engine can map files: llama_supports_mmap.
+func SupportsMMap() bool { return bool(C.llama_supports_mmap()) }
+
+// SupportsMLock tells whether the engine can lock memory: llama_supports_mlock.
+func SupportsMLock() bool { return bool(C.llama_supports_mlock()) }
+
+// SystemInfo is llama.cpp's line about backends and features:
+// llama_print_system_info.
+func SystemInfo() string {
+	if start() != nil {
+		return ""
+	}
+	return C.GoString(C.llama_print_system_info())
+}
+
+// CanRepack tells whether the engine was compiled to convert weights to the layout
+// that is fastest on the CPU.
+func CanRepack() bool { return start() == nil && C.infer_repack_types() > 0 }
+
+// Optimized tells whether native code was compiled with optimisation.
+func Optimized() bool { return bool(C.infer_optimized()) }
+
+// CompiledFeatures lists the instruction sets that the engine was compiled for.
+func CompiledFeatures() []string {
+	var names []string
+	for _, f := range []struct {
+		name string
+		has  C.int
+	}{
+		{"sse3", C.ggml_cpu_has_sse3()}, {"ssse3", C.ggml_cpu_has_ssse3()}, {"avx", C.ggml_cpu_has_avx()}, {"avx2", C.ggml_cpu_has_avx2()},
+		{"fma", C.ggml_cpu_has_fma()}, {"f16c", C.ggml_cpu_has_f16c()}, {"bmi2", C.ggml_cpu_has_bmi2()}, {"avx_vnni", C.ggml_cpu_has_avx_vnni()},
+		{"avx512", C.ggml_cpu_has_avx512()}, {"avx512_vbmi", C.ggml_cpu_has_avx512_vbmi()}, {"avx512_vnni", C.ggml_cpu_has_avx512_vnni()},
+		{"avx512_bf16", C.ggml_cpu_has_avx512_bf16()}, {"amx_int8", C.ggml_cpu_has_amx_int8()},
+		{"neon", C.ggml_cpu_has_neon()}, {"arm_fma", C.ggml_cpu_has_arm_fma()}, {"fp16_va", C.ggml_cpu_has_fp16_va()}, {"dotprod", C.ggml_cpu_has_dotprod()},
+		{"matmul_int8", C.ggml_cpu_has_matmul_int8()}, {"sve", C.ggml_cpu_has_sve()}, {"sme", C.ggml_cpu_has_sme()},
+	} {
+		if f.has != 0 {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
