@@ -48,6 +48,7 @@ func (h *header) lookup(key string) (kv keyValue, ok bool) {
 type parser struct {
 	source
 	file  string
+	limit int64 // of the bytes of keys and values, maxHeader
 	place place // what is being read, for errors
 }
 
@@ -73,7 +74,11 @@ func (p place) String() string {
 // parseHeader reads and checks the header of a file of the given size. All errors are
 // of type *FormatError.
 func parseHeader(file string, src io.ReaderAt, size int64) (*header, error) {
-	p := &parser{source: source{src: src, size: size}, file: file}
+	p := &parser{source: source{src: src, size: size}, file: file, limit: maxHeader}
+	return p.header()
+}
+
+func (p *parser) header() (*header, error) {
 	h := &header{alignment: defaultAlignment}
 	if err := p.readMagic(h); err != nil {
 		return nil, err
@@ -141,7 +146,7 @@ func (p *parser) uint64() (uint64, error) {
 func (p *parser) readMagic(h *header) error {
 	p.place = place{kind: "file"}
 	if p.size < fixedBytes {
-		return p.fail(0, strconv.FormatInt(p.size, 10)+" bytes long", "a GGUF file has %d or more", fixedBytes)
+		return p.fail(-1, strconv.FormatInt(p.size, 10)+" bytes long", "a GGUF file has %d or more", fixedBytes)
 	}
 	p.place = place{kind: "magic"}
 	b, err := p.get(4)

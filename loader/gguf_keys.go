@@ -21,6 +21,9 @@ func (p *parser) readKeys(h *header, n int) error {
 	h.keys = make([]keyValue, 0, min(n, 64))
 	h.byKey = make(map[string]int32, min(n, 64))
 	for i := range n {
+		if i == cap(h.keys) { // double: append would grow by a quarter, and leave four times as much behind
+			h.keys = slices.Grow(h.keys, min(i, n-i))
+		}
 		if err := p.readKey(h, i); err != nil {
 			return err
 		}
@@ -142,8 +145,8 @@ func (p *parser) readValue() (Value, error) {
 // headerSize bounds the metadata as a whole: a file with a hole in it may be of any
 // size and cost nothing but the time to read it.
 func (p *parser) headerSize() error {
-	if p.at() > maxHeader {
-		return p.fail(p.at(), "", "more than %d bytes of metadata are not supported", maxHeader)
+	if p.at() > p.limit {
+		return p.fail(p.at(), "", "more than %d bytes of metadata are not supported", p.limit)
 	}
 	return nil
 }
@@ -173,10 +176,10 @@ func (p *parser) readArray() (Value, error) {
 	switch {
 	case n > p.left()/size:
 		return Value{}, p.fail(at, fmt.Sprintf("an array of %s", countText(n)), "one takes %d bytes or more, and the file has %d left", size, p.left())
+	case n > uint64(p.limit)/size || n > maxValue/size && elem != ValueString:
+		return Value{}, p.fail(at, fmt.Sprintf("an array of %s", countText(n)), "more than %d bytes are not supported", min(maxValue, p.limit))
 	case elem == ValueString:
 		return p.readStrings(n)
-	case n > maxValue/size:
-		return Value{}, p.fail(at, fmt.Sprintf("an array of %s", countText(n)), "more than %d bytes are not supported", maxValue)
 	}
 	at = p.at()
 	data, err := p.get(n * size)

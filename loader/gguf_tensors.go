@@ -121,9 +121,9 @@ func (p *parser) readOffset(t *Tensor, alignment, next uint64) error {
 	case offset%alignment != 0:
 		return p.fail(at, value, "it must be a multiple of %d", alignment)
 	case offset < next:
-		return p.fail(at, value, "it overlaps the tensor before it, which ends at %d", next)
+		return p.fail(at, value, "it overlaps the tensor before it: it must be %d", next)
 	case offset > next:
-		return p.fail(at, value, "there is a gap behind the tensor before it, which ends at %d", next)
+		return p.fail(at, value, "it leaves a gap: it must be %d", next)
 	}
 	t.Offset = int64(offset)
 	return nil

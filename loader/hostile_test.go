@@ -1,0 +1,76 @@
+package loader_test
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/seed7adf6694/infer/internal/ggufcases"
+	"github.com/seed7adf6694/infer/loader"
+)
+
+// wantFormatError fails unless err is what the package promises for a file that is
+// wrong: typed, of one line, and mentioning what it must.
+func wantFormatError(t *testing.T, err error, mention string) {
+	t.Helper()
+	var format *loader.FormatError
+	switch {
+	case err == nil:
+		t.Fatal("accepted")
+	case !errors.Is(err, loader.ErrFormat) || !errors.As(err, &format):
+		t.Fatalf("error of type %T is no format error: %v", err, err)
+	case format.File == "" || format.Field == "" || format.Reason == "" && format.Err == nil:
+		t.Errorf("error does not say file, field and reason: %+v", format)
+	case strings.ContainsAny(err.Error(), "\n\r\x00\x1b") || len(err.Error()) > 3000:
+		t.Errorf("error is not one readable line: %q", err)
+	case !strings.Contains(err.Error(), mention):
+		t.Errorf("error does not mention %q: %v", mention, err)
+	}
+}
+
+func TestHostileFilesAreRefused(t *testing.T) {
+	for name, c := range ggufcases.Hostile() {
+		t.Run(name, func(t *testing.T) {
+			path, err := c.Write(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := openFiles(t)
+			ix, err := loader.Open(path)
+			if ix != nil {
+				ix.Close()
+			}
+			wantFormatError(t, err, c.Want)
+			if after := openFiles(t); after > before {
+				t.Errorf("%d files left open", after-before)
+			}
+			t.Log(err)
+		})
+	}
+}
+
+func TestDamageIsSeenWithoutLookingAtTheModel(t *testing.T) {
+	for _, group := range []func(func(string, ggufcases.Case) bool){ggufcases.Structure(), ggufcases.Shards()} {
+		for name, c := range group {
+			path, err := c.Write(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			ix, err := loader.OpenWith(path, loader.OpenOptions{SkipModel: true})
+			if err == nil {
+				ix.Close()
+				t.Errorf("%s: accepted", name)
+			}
+		}
+	}
+}
+
+// openFiles counts the files that the process has open, where the system tells.
+func openFiles(t *testing.T) int {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return 0
+	}
+	return len(entries)
+}
