@@ -10,29 +10,33 @@ import (
 
 // ArenaOptions are the options of [NewArena].
 type ArenaOptions struct {
-	// ChunkSize is the most that is committed at once, in bytes; 0:
-	// [DefaultChunkSize]. It is rounded up to the system's granularity.
+	// ChunkSize is the most that is committed at once, in bytes, rounded up to the
+	// system's granularity. 0: that of [DefaultChunkSize].
 	ChunkSize uint64
 	// MaxRange is the most contiguous addresses that a block may take, in bytes; a
 	// larger block is refused with a [*RangeError]. 0: no bound.
 	MaxRange uint64
 	// Ledger takes the account; nil: none.
 	Ledger *Ledger
-	// Retry is for how long a refused commit is tried again: page files grow while
-	// programs ask. 0: two seconds; negative: not at all.
+	// Retry is for how long a refused commit is tried again, because page files grow
+	// while programs wait. 0: two seconds; negative: not at all.
 	Retry time.Duration
 }
 
-// Arena gives blocks of private memory, zeroed and untouched. A block of at most the
-// chunk size is committed at once; a larger one is one reservation of addresses,
-// committed chunk by chunk. It is safe for concurrent use.
+// Arena gives blocks of private memory, zeroed and untouched: pages that are never
+// used never become resident. A block of at most the chunk size is committed at once;
+// a larger one is one reservation of addresses, committed chunk by chunk. A page
+// without access lies on both sides of every block, so that what runs over it faults.
 //
-// Its methods AllocBlock, TagBlock, FreeBlock and BlockSize are what the engine's
-// binding asks for.
+// It is safe for concurrent use. Its methods AllocBlock, TagBlock, FreeBlock and
+// BlockSize are what the engine's binding asks for.
 type Arena struct {
-	sys   system
-	o     ArenaOptions
-	sleep func(time.Duration)
+	sys    system
+	sleep  func(time.Duration)
+	chunk  uint64
+	most   uint64 // of addresses, 0 for no bound
+	retry  time.Duration
+	ledger *Ledger
 
 	mu     sync.Mutex
 	blocks map[unsafe.Pointer]*span
@@ -41,19 +45,25 @@ type Arena struct {
 
 // NewArena makes an arena. It takes no memory by itself.
 func NewArena(o ArenaOptions) *Arena {
-	if o.ChunkSize == 0 {
-		o.ChunkSize = DefaultChunkSize
+	a := &Arena{
+		sys: realSystem, sleep: time.Sleep, chunk: chunkSize(o.ChunkSize), retry: o.Retry, ledger: o.Ledger,
+		blocks: map[unsafe.Pointer]*span{},
 	}
-	o.ChunkSize = roundUp(o.ChunkSize)
-	if o.Retry == 0 {
-		o.Retry = 2 * time.Second
+	if o.MaxRange > 0 {
+		a.most = roundUp(min(o.MaxRange, mostAddresses))
 	}
-	return &Arena{sys: realSystem, o: o, sleep: time.Sleep, blocks: map[unsafe.Pointer]*span{}}
+	if a.retry == 0 {
+		a.retry = 2 * time.Second
+	}
+	return a
 }
 
-// BlockSize is the chunk size: larger blocks are possible, but what can be split
-// should be.
-func (a *Arena) BlockSize() uintptr { return uintptr(a.o.ChunkSize) }
+// mostAddresses is more than any system gives, and far from where sums wrap around.
+const mostAddresses = 1 << 62
+
+// BlockSize is what blocks should stay below where there is a choice, in bytes: the
+// chunk size, less what the guards take. Larger blocks can be had.
+func (a *Arena) BlockSize() uintptr { return uintptr(room(a.chunk)) }
 
 // Bytes is the memory in blocks now.
 func (a *Arena) Bytes() uint64 {
@@ -66,64 +76,92 @@ func (a *Arena) Bytes() uint64 {
 	return n
 }
 
-// AllocBlock gives a zeroed block of size bytes, aligned to a page. The purpose is one
-// of the ledger's, by name. The error is a [*MemoryError] or a [*RangeError], and
-// nothing has been taken then.
+// AllocBlock gives a zeroed block of size bytes, aligned to a page, until FreeBlock or
+// Close. The purpose is one of the ledger's, by name; unknown ones count as compute.
+// The error is a [*MemoryError] or a [*RangeError], or wraps [ErrClosed], and nothing
+// has been taken then.
 func (a *Arena) AllocBlock(purpose string, size uintptr) (unsafe.Pointer, error) {
-	p := parsePurpose(purpose)
-	n := uint64(max(size, 1))
-	if n > 1<<62 {
-		return nil, &MemoryError{Purpose: p, Requested: n}
+	return a.alloc(parsePurpose(purpose), uint64(size), false)
+}
+
+// alloc is AllocBlock; filled says that all of the block will be written.
+func (a *Arena) alloc(p Purpose, size uint64, filled bool) (unsafe.Pointer, error) {
+	size = max(size, 1)
+	if a.isClosed() {
+		return nil, errArenaClosed()
 	}
-	n = roundUp(n)
-	if limit := a.o.MaxRange; limit > 0 && n > roundUp(limit) {
-		return nil, &RangeError{Requested: n, Limit: roundUp(limit)}
+	if size > mostAddresses {
+		return nil, refused(reserving, p, size, errors.New("more than there are addresses"))
+	}
+	size = roundUp(size)
+	if a.most > 0 && size > a.most {
+		return nil, &RangeError{Purpose: p, Requested: size, Limit: a.most}
+	}
+	s, err := newSpan(a.sys, a.ledger, p, size, false)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.fill(s); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	if filled {
+		a.sys.huge(s.base, size)
 	}
 	a.mu.Lock()
 	closed := a.closed
-	a.mu.Unlock()
-	if closed {
-		return nil, fmt.Errorf("arena: %w", ErrClosed)
-	}
-	s, err := newSpan(a.sys, a.o.Ledger, p, n, false)
-	if err != nil {
-		return nil, refused(p, n, err)
-	}
-	for off := uint64(0); off < n; off += a.o.ChunkSize {
-		piece := min(a.o.ChunkSize, n-off)
-		if err := a.commit(at(s.base, off), piece); err != nil {
-			err = refused(p, piece, err)
-			return nil, errors.Join(err, s.close())
-		}
-		s.grant(piece)
-	}
-	a.mu.Lock()
-	closed = a.closed
 	if !closed {
 		a.blocks[s.base] = s
 	}
 	a.mu.Unlock()
 	if closed {
-		return nil, errors.Join(fmt.Errorf("arena: %w", ErrClosed), s.close())
+		return nil, errors.Join(errArenaClosed(), s.close())
 	}
 	return s.base, nil
 }
 
-// commit tries for as long as the options say.
-func (a *Arena) commit(p unsafe.Pointer, size uint64) error {
-	wait := 10 * time.Millisecond
-	for left := a.o.Retry; ; left -= wait {
+// fill commits all of a span. The time to retry is for all of it.
+func (a *Arena) fill(s *span) error {
+	left := a.retry
+	for off := uint64(0); off < s.size; off += a.chunk {
+		piece := min(a.chunk, s.size-off)
+		if err := a.commit(at(s.base, off), piece, &left); err != nil {
+			if errors.Is(err, ErrClosed) {
+				return err
+			}
+			return refused(committing, s.purpose, piece, err)
+		}
+		s.grant(piece)
+	}
+	return nil
+}
+
+// commit tries until it succeeds or no time is left, waiting ever longer.
+func (a *Arena) commit(p unsafe.Pointer, size uint64, left *time.Duration) error {
+	const first, longest = 5 * time.Millisecond, 200 * time.Millisecond
+	for wait := first; ; wait = min(2*wait, longest) {
 		err := a.sys.commit(p, size)
-		if err == nil || left <= 0 {
+		if err == nil || *left <= 0 {
 			return err
 		}
-		wait = min(2*wait, left)
+		wait = min(wait, *left)
+		*left -= wait
 		a.sleep(wait)
+		if a.isClosed() {
+			return errArenaClosed()
+		}
 	}
 }
 
-// TagBlock says what a block is for, once that is known. Blocks of others are
-// ignored.
+func (a *Arena) isClosed() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.closed
+}
+
+func errArenaClosed() error { return fmt.Errorf("arena: %w", ErrClosed) }
+
+// TagBlock says what a block is for, once that is known: the ledger moves it. Blocks
+// of others are ignored.
 func (a *Arena) TagBlock(p unsafe.Pointer, purpose string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -132,14 +170,15 @@ func (a *Arena) TagBlock(p unsafe.Pointer, purpose string) {
 	}
 }
 
-// FreeBlock takes a block back. Blocks of others, or taken back already, are ignored.
+// FreeBlock takes a block back. Pointers to anything else, blocks that were taken back
+// already included, are ignored.
 func (a *Arena) FreeBlock(p unsafe.Pointer) {
 	a.mu.Lock()
 	s := a.blocks[p]
 	delete(a.blocks, p)
 	a.mu.Unlock()
 	if s != nil {
-		s.close()
+		_ = s.close() // it can only fail for addresses that are not ours
 	}
 }
 
@@ -154,19 +193,4 @@ func (a *Arena) Close() error {
 		errs = append(errs, s.close())
 	}
 	return errors.Join(errs...)
-}
-
-// refused makes the error of memory that the system did not give, with the limit that
-// is likely to be the reason.
-func refused(p Purpose, size uint64, err error) error {
-	e := &MemoryError{Purpose: p, Requested: size, Err: err}
-	if m, merr := Measure(); merr == nil {
-		e.Available, e.Limit = m.LargestFreeBlock, m.LimitedBy
-		if e.Available >= size {
-			// The probe sees no reason: what it cannot see refused.
-			e.Limit = ""
-		}
-		e.Remedies = m.remedies()
-	}
-	return e
 }

@@ -11,25 +11,26 @@ type Purpose uint8
 
 // Purposes of native memory.
 const (
-	PurposeWeights Purpose = iota
-	PurposeKV              // KV cache and recurrent state
-	PurposeCompute         // intermediate results of the graph
-	PurposeOutput          // logits and embeddings
-	PurposeStaging         // for the time of a load
-	PurposePool            // reserved for others
+	PurposeWeights Purpose = iota // weights, mapped or copied
+	PurposeKV                     // KV cache and recurrent state
+	PurposeCompute                // intermediate results of the graph
+	PurposeOutput                 // logits and embeddings
+	PurposeStaging                // for the time of a load
+	PurposePool                   // reserved for later use
 	purposes
 )
 
 var purposeNames = [purposes]string{"weights", "kv", "compute", "output", "staging", "pool"}
 
+// String returns the purpose's name: weights, kv, compute, output, staging or pool.
 func (p Purpose) String() string {
 	if p >= purposes {
-		return fmt.Sprintf("Purpose(%d)", p)
+		return fmt.Sprintf("Purpose(%d)", uint8(p))
 	}
 	return purposeNames[p]
 }
 
-// parsePurpose is the inverse of String; unknown names are compute, which is what the
+// parsePurpose is the inverse of String. Unknown names are compute, which is what the
 // engine allocates without saying so.
 func parsePurpose(name string) Purpose {
 	for i, n := range purposeNames {
@@ -41,31 +42,46 @@ func parsePurpose(name string) Purpose {
 }
 
 // Ledger is the account of all native memory that the loader has taken, by purpose.
-// The zero value is ready; it is safe for concurrent use.
+// The zero value is ready to use, and so is a nil Ledger, which keeps nothing. It is
+// safe for concurrent use.
 type Ledger struct {
 	mu    sync.Mutex
 	usage Usage
 }
 
-// PurposeUsage is the memory of one purpose. Sizes are bytes.
+// PurposeUsage is the memory of one purpose, or of all. Sizes are in bytes; what a
+// block is rounded up by counts, the guards beside it do not, as they are addresses
+// without memory.
 type PurposeUsage struct {
-	Current uint64 `json:"current_bytes"` // granted now
-	Peak    uint64 `json:"peak_bytes"`
-	Count   int    `json:"count"` // blocks and mappings now
+	// Current is what is granted now: mapped, or committed. Not all of it need be
+	// resident.
+	Current uint64 `json:"current_bytes"`
+	// Peak is the most that Current has been.
+	Peak uint64 `json:"peak_bytes"`
+	// Count is the number of mappings and commits now.
+	Count int `json:"count"`
 	// LargestAllocation is the largest single mapping or commit so far.
 	LargestAllocation uint64 `json:"largest_allocation_bytes"`
 	// LargestRange is the largest range of contiguous addresses so far.
 	LargestRange uint64 `json:"largest_range_bytes"`
 }
 
-// Usage is what a ledger says at one moment.
+// Usage is what a ledger says at one moment. In JSON it is an object by the names of
+// the purposes, and "total".
 type Usage struct {
 	Purposes [purposes]PurposeUsage
-	Total    PurposeUsage
+	// Total is of all purposes together; its Peak is less than the sum of theirs
+	// where they were not at the same time.
+	Total PurposeUsage
 }
 
-// Of returns the usage of one purpose.
-func (u Usage) Of(p Purpose) PurposeUsage { return u.Purposes[p] }
+// Of returns the usage of one purpose; none for one that there is not.
+func (u Usage) Of(p Purpose) PurposeUsage {
+	if p >= purposes {
+		return PurposeUsage{}
+	}
+	return u.Purposes[p]
+}
 
 // MarshalJSON writes an object by purpose.
 func (u Usage) MarshalJSON() ([]byte, error) {
@@ -76,55 +92,59 @@ func (u Usage) MarshalJSON() ([]byte, error) {
 	return json.Marshal(m)
 }
 
-// Snapshot returns the account.
+// Snapshot returns the account as it is now.
 func (l *Ledger) Snapshot() Usage {
+	if l == nil {
+		return Usage{}
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.usage
 }
 
-// take enters size granted bytes in one piece more, part of a range.
+// take enters a piece of size granted bytes, part of a range of rng bytes.
 func (l *Ledger) take(p Purpose, size, rng uint64) {
-	if l == nil {
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, u := range []*PurposeUsage{&l.usage.Purposes[p], &l.usage.Total} {
-		u.Current += size
-		u.Peak = max(u.Peak, u.Current)
-		u.Count++
-		u.LargestAllocation = max(u.LargestAllocation, size)
-		u.LargestRange = max(u.LargestRange, rng)
-	}
+	l.change(func(u *Usage) {
+		u.Purposes[p].add(size, 1, size, rng)
+		u.Total.add(size, 1, size, rng)
+	})
 }
 
-// give takes pieces out of the account again.
+// give takes pieces of size bytes together out of the account again.
 func (l *Ledger) give(p Purpose, size uint64, pieces int) {
+	l.change(func(u *Usage) {
+		u.Purposes[p].sub(size, pieces)
+		u.Total.sub(size, pieces)
+	})
+}
+
+// retag moves pieces of size bytes together, the largest of which is largest, from one
+// purpose to another.
+func (l *Ledger) retag(from, to Purpose, size uint64, pieces int, largest, rng uint64) {
+	l.change(func(u *Usage) {
+		u.Purposes[from].sub(size, pieces)
+		u.Purposes[to].add(size, pieces, largest, rng)
+	})
+}
+
+func (l *Ledger) change(f func(*Usage)) {
 	if l == nil {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, u := range []*PurposeUsage{&l.usage.Purposes[p], &l.usage.Total} {
-		u.Current -= size
-		u.Count -= pieces
-	}
+	f(&l.usage)
 }
 
-// retag moves pieces from one purpose to another.
-func (l *Ledger) retag(from, to Purpose, size uint64, pieces int, largest, rng uint64) {
-	if l == nil || from == to {
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	f, t := &l.usage.Purposes[from], &l.usage.Purposes[to]
-	f.Current -= size
-	f.Count -= pieces
-	t.Current += size
-	t.Peak = max(t.Peak, t.Current)
-	t.Count += pieces
-	t.LargestAllocation = max(t.LargestAllocation, largest)
-	t.LargestRange = max(t.LargestRange, rng)
+func (u *PurposeUsage) add(size uint64, pieces int, largest, rng uint64) {
+	u.Current += size
+	u.Peak = max(u.Peak, u.Current)
+	u.Count += pieces
+	u.LargestAllocation = max(u.LargestAllocation, largest)
+	u.LargestRange = max(u.LargestRange, rng)
+}
+
+func (u *PurposeUsage) sub(size uint64, pieces int) {
+	u.Current -= size
+	u.Count -= pieces
 }

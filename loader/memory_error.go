@@ -5,20 +5,27 @@ import (
 	"strings"
 )
 
-// MemoryError is memory that was refused, or is known not to be there.
+// MemoryError is memory that was refused, or is known not to be there. It wraps
+// [ErrInsufficientMemory].
 type MemoryError struct {
 	Purpose   Purpose
-	Requested uint64 // bytes
-	Available uint64 // bytes that there are, where Limit is known
-	Limit     string // the limit that refuses: "commit limit", "control group", ...
-	Remedies  []string
-	Err       error // the system's error, may be nil
+	Requested uint64 // bytes in one piece
+	// Available is how many bytes Limit leaves; where no limit explains the refusal,
+	// the largest free block.
+	Available uint64
+	Limit     string   // what refuses: "commit limit", "control group", ...; "" if unknown
+	Remedies  []string // what would help, each to be tried alone
+	Err       error    // the system's error, or nil
 }
 
+// Error says what was refused, why, and what would help.
 func (e *MemoryError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%v for %v: %s needed", ErrInsufficientMemory, e.Purpose, Size(e.Requested))
-	if e.Limit != "" {
+	switch {
+	case e.Limit == limitMappings:
+		b.WriteString(", limited by the " + e.Limit)
+	case e.Limit != "":
 		fmt.Fprintf(&b, ", %s left by the %s", Size(e.Available), e.Limit)
 	}
 	if e.Err != nil {
@@ -43,15 +50,109 @@ func (e *MemoryError) Unwrap() []error {
 	return []error{ErrInsufficientMemory, e.Err}
 }
 
-// RangeError is a block that would take more contiguous addresses than allowed.
+// RangeError is a block that would take more contiguous addresses than its arena
+// allows.
 type RangeError struct {
+	Purpose   Purpose
 	Requested uint64 // bytes
 	Limit     uint64 // bytes
 }
 
+// Error names both sizes.
 func (e *RangeError) Error() string {
-	return fmt.Sprintf("block of %s, larger than the bound of %s", Size(e.Requested), Size(e.Limit))
+	return fmt.Sprintf("block of %s for %v: larger than the bound of %s on contiguous addresses", Size(e.Requested), e.Purpose, Size(e.Limit))
 }
+
+// operation is what the system was asked for.
+type operation int
+
+const (
+	reserving  operation = iota // addresses
+	committing                  // private memory
+	mapping                     // a piece of a file
+)
+
+// refused makes the error of what the system did not give: a MemoryError with the
+// limit that most likely refused, or, where a file can't be mapped for other reasons
+// than memory, those.
+func refused(op operation, p Purpose, size uint64, err error) error {
+	if op == mapping && !lacksMemory(err) {
+		return fmt.Errorf("mapping %s: %w", Size(size), err)
+	}
+	e := &MemoryError{Purpose: p, Requested: size, Err: err}
+	if m, merr := Measure(); merr == nil {
+		l := m.blame(op, size, limitOf(err))
+		e.Available, e.Limit, e.Remedies = l.left, l.name, remedies(l.name)
+	}
+	return e
+}
+
+// blame finds the limit that refused: the one that the system named, or the least of
+// those that apply to the operation and leave less than was asked for.
+func (p Probe) blame(op operation, size uint64, named string) limit {
+	var apply []limit
+	switch op {
+	case reserving:
+		apply = []limit{{limitAddress, p.AddressSpaceLeft}, {limitHole, p.LargestHole - min(p.LargestHole, guards())}}
+	case committing:
+		apply = []limit{{limitCommit, p.CommitLeft}, {limitData, p.DataLeft}, {limitCgroup, p.CgroupLeft}}
+	case mapping:
+		apply = []limit{{limitCommit, p.CommitLeft}}
+	}
+	for _, l := range apply {
+		if l.name == named {
+			return l
+		}
+	}
+	// Making one mapping of another splits that in up to three.
+	if p.MappingsLeft < 3 {
+		return limit{limitMappings, 0}
+	}
+	if l := smallest(apply...); l.left < size {
+		return l
+	}
+	return limit{left: p.LargestFreeBlock}
+}
+
+// mappingsReserve is how many mappings are left to the rest of the process: Go's
+// runtime ends the process when it gets none, and so do many libraries.
+const mappingsReserve = 1024
+
+// checkMappings refuses what would take the last mappings of the process, before it
+// takes any. size bytes take n.
+func checkMappings(p Purpose, size, n uint64) error {
+	m, err := Measure()
+	if err != nil || m.MappingsLeft == Unlimited || n+mappingsReserve <= m.MappingsLeft {
+		return nil // unless something is known, the attempt decides
+	}
+	return &MemoryError{
+		Purpose: p, Requested: size, Available: m.LargestFreeBlock, Limit: limitMappings, Remedies: remedies(limitMappings),
+		Err: fmt.Errorf("%d needed, %d left, of which the process needs some itself", n, m.MappingsLeft),
+	}
+}
+
+// remedies are what helps against a limit.
+func remedies(limit string) []string {
+	const less = "use a smaller model, context or batch"
+	switch limit {
+	case limitCgroup:
+		return []string{"raise the memory limit of the control group or job", less}
+	case limitAddress:
+		return []string{"raise the address space limit (ulimit -v)", less}
+	case limitData:
+		return []string{"raise the data limit (ulimit -d)", mapInstead, less}
+	case limitHole:
+		return []string{"use a smaller chunk size", "restart the process, whose address space is fragmented", less}
+	case limitMappings:
+		return []string{"use a larger chunk size", "raise vm.max_map_count"}
+	case limitRAM:
+		return []string{"close other programs", mapInstead, less}
+	}
+	return append(append([]string{"close other programs"}, commitRemedies...), mapInstead, less)
+}
+
+// mapInstead is the first way out of a commit limit.
+const mapInstead = "map the weights rather than copying them (--load mmap), which is not charged as commit"
 
 // Size prints bytes for people, in binary units.
 func Size(n uint64) string {

@@ -1,33 +1,46 @@
 package loader
 
-import "math"
+import (
+	"encoding/json"
+	"math"
+)
 
-// Probe is what memory this process may have, now. Sizes are bytes; [Unlimited] stands
-// for limits that do not exist or are not known here.
+// Probe is what memory this process may have, now. Sizes are in bytes; [Unlimited]
+// stands for limits that there are not, or that this system does not tell.
 type Probe struct {
 	RAMTotal     uint64
-	RAMAvailable uint64 // without swapping, page cache that can be dropped included
+	RAMAvailable uint64 // without swapping; page cache that can be dropped included
 	SwapTotal    uint64
 	SwapFree     uint64
-	// CommitLimit and CommitLeft are how much private memory the system promises in
-	// all, and what is left of that.
+
+	// Overcommit is Linux's vm.overcommit_memory: 0 refuses single allocations of more
+	// than all RAM and swap, 1 refuses none, 2 refuses what exceeds CommitLimit. -1 on
+	// other systems.
+	Overcommit int
+	// CommitLimit is how much private memory the system promises in all, where it
+	// counts, and CommitLeft what it would promise in one piece now.
 	CommitLimit uint64
 	CommitLeft  uint64
-	// CgroupLimit and CgroupLeft are the smallest of the control groups that the
-	// process is in, and what is left there, reclaimable page cache included. On
-	// Windows, the job object's.
+
+	// CgroupLimit is the smallest memory limit of the control groups that the process
+	// is in, ancestors included, and CgroupLeft the least that is left in one of them,
+	// page cache that can be dropped included. On Windows, the job object's.
 	CgroupLimit uint64
 	CgroupLeft  uint64
-	// AddressSpaceLimit and AddressSpaceLeft are RLIMIT_AS and what is left of it.
-	AddressSpaceLimit uint64
+
+	AddressSpaceLimit uint64 // RLIMIT_AS
 	AddressSpaceLeft  uint64
-	DataLeft          uint64 // of RLIMIT_DATA
+	DataLimit         uint64 // RLIMIT_DATA
+	DataLeft          uint64
 	LargestHole       uint64 // of contiguous addresses
-	MappingsLeft      uint64 // number of mappings that the process may still make
+	MappingsLimit     uint64 // number of mappings that a process may have
+	MappingsLeft      uint64
 	PageSize          uint64
 
-	// LargestFreeBlock is the largest single allocation that would be granted: the
-	// least of the above, and LimitedBy names which that is.
+	// LargestFreeBlock is the largest single allocation that would be granted now: the
+	// least of what the commit limit, the control groups, the process's limits and the
+	// address space leave. LimitedBy names which of those it is. Being granted is not
+	// the same as being there: see [Probe.Available].
 	LargestFreeBlock uint64
 	LimitedBy        string
 }
@@ -42,9 +55,18 @@ const (
 	limitCgroup   = "control group"
 	limitAddress  = "address space limit (RLIMIT_AS)"
 	limitData     = "data limit (RLIMIT_DATA)"
-	limitHole     = "largest hole in the address space"
-	limitMappings = "number of mappings (vm.max_map_count)"
+	limitHole     = "address space (largest hole)"
+	limitMappings = "mappings (vm.max_map_count)"
 )
+
+// unlimited is a probe in which nothing is known.
+func unlimited() Probe {
+	return Probe{
+		Overcommit: -1, CommitLimit: Unlimited, CommitLeft: Unlimited, CgroupLimit: Unlimited, CgroupLeft: Unlimited,
+		AddressSpaceLimit: Unlimited, AddressSpaceLeft: Unlimited, DataLimit: Unlimited, DataLeft: Unlimited,
+		LargestHole: Unlimited, MappingsLimit: Unlimited, MappingsLeft: Unlimited,
+	}
+}
 
 type limit struct {
 	name string
@@ -64,11 +86,15 @@ func smallest(limits ...limit) limit {
 
 // finish derives what the other figures say together.
 func (p *Probe) finish() {
+	hole := p.LargestHole
+	if hole != Unlimited {
+		hole -= min(hole, guards())
+	}
 	l := smallest(
 		limit{limitCommit, p.CommitLeft}, limit{limitCgroup, p.CgroupLeft}, limit{limitAddress, p.AddressSpaceLeft},
-		limit{limitData, p.DataLeft}, limit{limitHole, p.LargestHole},
+		limit{limitData, p.DataLeft}, limit{limitHole, hole},
 	)
-	if p.MappingsLeft == 0 {
+	if p.MappingsLeft < 3 { // a block with its guards is three
 		l = limit{limitMappings, 0}
 	}
 	p.LargestFreeBlock, p.LimitedBy = l.left, l.name
@@ -84,19 +110,43 @@ func (p Probe) Available() (bytes uint64, limitedBy string) {
 	return l.left, l.name
 }
 
-// remedies are what helps against the limit that binds.
-func (p Probe) remedies() []string {
-	switch p.LimitedBy {
-	case limitCgroup:
-		return []string{"raise the control group's memory limit", "use a smaller model or context"}
-	case limitAddress:
-		return []string{"raise the address space limit (ulimit -v)", "use a smaller model or context"}
-	case limitData:
-		return []string{"raise the data limit (ulimit -d)", "use a smaller model or context"}
-	case limitHole:
-		return []string{"use a smaller chunk size", "restart the process: its address space is fragmented"}
-	case limitMappings:
-		return []string{"use a larger chunk size", "raise vm.max_map_count"}
+// MarshalJSON writes the figures by name, null for what is unlimited or unknown.
+func (p Probe) MarshalJSON() ([]byte, error) {
+	known := func(n uint64) *uint64 {
+		if n == Unlimited {
+			return nil
+		}
+		return &n
 	}
-	return commitRemedies
+	overcommit := &p.Overcommit
+	if p.Overcommit < 0 {
+		overcommit = nil
+	}
+	return json.Marshal(struct {
+		RAMTotal          *uint64 `json:"ram_total_bytes"`
+		RAMAvailable      *uint64 `json:"ram_available_bytes"`
+		SwapTotal         *uint64 `json:"swap_total_bytes"`
+		SwapFree          *uint64 `json:"swap_free_bytes"`
+		Overcommit        *int    `json:"overcommit_mode"`
+		CommitLimit       *uint64 `json:"commit_limit_bytes"`
+		CommitLeft        *uint64 `json:"commit_left_bytes"`
+		CgroupLimit       *uint64 `json:"cgroup_limit_bytes"`
+		CgroupLeft        *uint64 `json:"cgroup_left_bytes"`
+		AddressSpaceLimit *uint64 `json:"address_space_limit_bytes"`
+		AddressSpaceLeft  *uint64 `json:"address_space_left_bytes"`
+		DataLimit         *uint64 `json:"data_limit_bytes"`
+		DataLeft          *uint64 `json:"data_left_bytes"`
+		LargestHole       *uint64 `json:"largest_hole_bytes"`
+		MappingsLimit     *uint64 `json:"mappings_limit"`
+		MappingsLeft      *uint64 `json:"mappings_left"`
+		PageSize          uint64  `json:"page_size_bytes"`
+		LargestFreeBlock  *uint64 `json:"largest_free_block_bytes"`
+		LimitedBy         string  `json:"limited_by"`
+	}{
+		known(p.RAMTotal), known(p.RAMAvailable), known(p.SwapTotal), known(p.SwapFree),
+		overcommit, known(p.CommitLimit), known(p.CommitLeft), known(p.CgroupLimit), known(p.CgroupLeft),
+		known(p.AddressSpaceLimit), known(p.AddressSpaceLeft), known(p.DataLimit), known(p.DataLeft),
+		known(p.LargestHole), known(p.MappingsLimit), known(p.MappingsLeft), p.PageSize,
+		known(p.LargestFreeBlock), p.LimitedBy,
+	})
 }

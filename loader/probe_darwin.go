@@ -6,14 +6,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var commitRemedies = []string{"close other programs", "use --load mmap: mappings of files are not charged"}
+var commitRemedies []string
 
 // Measure looks at the limits of this process. macOS grows its swap as it needs, and
 // has neither a commit limit nor control groups. Without Mach calls, which need cgo,
-// the free pages are what sysctl tells, and the address space cannot be walked.
+// the free pages are what sysctl tells, and the address space can't be walked: its
+// largest hole is unknown.
 func Measure() (Probe, error) {
-	p := Probe{CommitLimit: Unlimited, CommitLeft: Unlimited, CgroupLimit: Unlimited, CgroupLeft: Unlimited, AddressSpaceLimit: Unlimited,
-		AddressSpaceLeft: Unlimited, DataLeft: Unlimited, MappingsLeft: Unlimited, LargestHole: 1 << 47, PageSize: uint64(os.Getpagesize())}
+	p := unlimited()
+	p.PageSize = uint64(os.Getpagesize())
 	total, err := unix.SysctlUint64("hw.memsize")
 	if err != nil {
 		return p, os.NewSyscallError("sysctl hw.memsize", err)
@@ -30,13 +31,23 @@ func Measure() (Probe, error) {
 	if known {
 		p.RAMAvailable = min(total, pages*p.PageSize)
 	}
+	p.SwapTotal, p.SwapFree = swap()
 	var r unix.Rlimit
-	if unix.Getrlimit(unix.RLIMIT_AS, &r) == nil && r.Cur < 1<<62 {
-		p.AddressSpaceLimit, p.AddressSpaceLeft = r.Cur, r.Cur
+	if unix.Getrlimit(unix.RLIMIT_AS, &r) == nil && r.Cur < mostAddresses {
+		p.AddressSpaceLimit, p.AddressSpaceLeft = r.Cur, r.Cur // what is used of it is unknown
 	}
 	p.finish()
-	if p.LargestFreeBlock > total {
+	if p.LargestFreeBlock > total+p.SwapFree {
 		p.LargestFreeBlock, p.LimitedBy = total, limitRAM
 	}
 	return p, nil
+}
+
+// swap reads struct xsw_usage: total, available and used bytes first.
+func swap() (total, free uint64) {
+	b, err := unix.SysctlRaw("vm.swapusage")
+	if err != nil || len(b) < 24 {
+		return 0, 0
+	}
+	return order.Uint64(b), order.Uint64(b[8:])
 }

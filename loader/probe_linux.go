@@ -2,225 +2,172 @@ package loader
 
 import (
 	"bufio"
-	"bytes"
+	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
-var commitRemedies = []string{"close other programs", "add swap or raise vm.overcommit_ratio", "use --load mmap: mappings of files are not charged"}
+var commitRemedies = []string{"add swap or raise vm.overcommit_ratio"}
 
-// userSpace is the end of a process's addresses: 47 bits wide on amd64, and no less
-// than that where more can be asked for.
-const userSpace = 1<<47 - 4096
-
-// Measure looks at the limits of this process. It takes about a millisecond.
+// Measure looks at the limits of this process. It takes about a millisecond, more in a
+// process of thousands of mappings.
 func Measure() (Probe, error) { return measure(os.DirFS("/")) }
 
-// measure reads the files of a system's tree.
+// measure reads the files of a system's tree, which tests make up.
 func measure(root fs.FS) (Probe, error) {
-	p := Probe{CommitLimit: Unlimited, CommitLeft: Unlimited, CgroupLimit: Unlimited, CgroupLeft: Unlimited,
-		AddressSpaceLimit: Unlimited, AddressSpaceLeft: Unlimited, DataLeft: Unlimited, MappingsLeft: Unlimited, PageSize: uint64(os.Getpagesize())}
-	mem, err := fields(root, "proc/meminfo", ':')
+	p := unlimited()
+	p.PageSize = uint64(os.Getpagesize())
+	mem, err := fields(root, "proc/meminfo")
 	if err != nil {
-		return p, err
+		return p, fmt.Errorf("measuring memory: %w", err)
 	}
-	p.RAMTotal, p.RAMAvailable = mem["MemTotal"], mem["MemAvailable"]
-	p.SwapTotal, p.SwapFree = mem["SwapTotal"], mem["SwapFree"]
-	status, err := fields(root, "proc/self/status", ':')
+	status, err := fields(root, "proc/self/status")
 	if err != nil {
-		return p, err
+		return p, fmt.Errorf("measuring memory: %w", err)
 	}
-	p.commit(mem, number(root, "proc/sys/vm/overcommit_memory"))
+	p.ram(mem)
+	p.commit(root, mem, status["VmSize"])
 	p.CgroupLimit, p.CgroupLeft = cgroupMemory(root)
-	p.limits(status)
-	maps, err := fs.ReadFile(root, "proc/self/maps")
-	if err != nil {
-		return p, err
-	}
-	var count uint64
-	p.LargestHole, count = largestHole(maps)
-	if most := number(root, "proc/sys/vm/max_map_count"); most != Unlimited {
-		p.MappingsLeft = most - min(most, count)
+	p.limits(root, status)
+	if err := p.addresses(root); err != nil {
+		return p, fmt.Errorf("measuring memory: %w", err)
 	}
 	p.finish()
 	return p, nil
 }
 
-// commit follows vm.overcommit_memory: 0 refuses a single block of more than RAM and
-// swap together, 1 nothing, 2 what exceeds the commit limit.
-func (p *Probe) commit(mem map[string]uint64, mode uint64) {
-	p.CommitLimit = mem["CommitLimit"]
+func (p *Probe) ram(mem map[string]uint64) {
+	p.RAMTotal, p.SwapTotal, p.SwapFree = mem["MemTotal"], mem["SwapTotal"], mem["SwapFree"]
+	available, ok := mem["MemAvailable"]
+	if !ok { // before Linux 3.14
+		available = min(p.RAMTotal, mem["MemFree"]+mem["Buffers"]+mem["Cached"])
+	}
+	p.RAMAvailable = available
+}
+
+// commit follows vm.overcommit_memory.
+func (p *Probe) commit(root fs.FS, mem map[string]uint64, size uint64) {
+	mode := number(root, "proc/sys/vm/overcommit_memory")
 	switch mode {
-	case 1:
-		p.CommitLimit = Unlimited
+	case 0:
+		p.CommitLeft = p.RAMTotal + p.SwapTotal
 	case 2:
+		p.CommitLimit = mem["CommitLimit"]
 		p.CommitLeft = p.CommitLimit - min(p.CommitLimit, mem["Committed_AS"])
-	default:
-		p.CommitLimit = p.RAMTotal + p.SwapTotal
-		p.CommitLeft = p.CommitLimit
+		// The kernel keeps something for the administrator, and something that grows
+		// with the process.
+		admin := kilobytes(root, "proc/sys/vm/admin_reserve_kbytes")
+		user := min(size/32, kilobytes(root, "proc/sys/vm/user_reserve_kbytes"))
+		p.CommitLeft -= min(p.CommitLeft, admin+user)
+	}
+	if mode <= 2 {
+		p.Overcommit = int(mode)
 	}
 }
 
 // limits reads the process's own.
-func (p *Probe) limits(status map[string]uint64) {
-	for _, l := range []struct {
-		resource int
-		used     uint64
-		limit    *uint64
-		left     *uint64
-	}{
-		{unix.RLIMIT_AS, status["VmSize"], &p.AddressSpaceLimit, &p.AddressSpaceLeft},
-		{unix.RLIMIT_DATA, status["VmData"], nil, &p.DataLeft},
-	} {
-		var r unix.Rlimit
-		if unix.Getrlimit(l.resource, &r) != nil || r.Cur == unix.RLIM_INFINITY {
-			continue
-		}
-		if l.limit != nil {
-			*l.limit = r.Cur
-		}
-		*l.left = r.Cur - min(r.Cur, l.used)
-	}
-}
-
-// largestHole reads a process's mappings.
-func largestHole(maps []byte) (hole, count uint64) {
-	end := uint64(1 << 16) // vm.mmap_min_addr
-	for line := range bytes.Lines(maps) {
-		from, rest, ok := strings.Cut(string(line), "-")
-		to, _, ok2 := strings.Cut(rest, " ")
-		a, err1 := strconv.ParseUint(from, 16, 64)
-		b, err2 := strconv.ParseUint(to, 16, 64)
-		if !ok || !ok2 || err1 != nil || err2 != nil {
-			continue
-		}
-		count++
-		if a > userSpace {
-			break // vsyscall
-		}
-		hole = max(hole, a-min(a, end))
-		end = max(end, b)
-	}
-	return max(hole, userSpace-min(userSpace, end)), count
-}
-
-// cgroupMemory returns the smallest memory limit of the process's control groups and
-// all their ancestors, and the least that is left in one of them.
-func cgroupMemory(root fs.FS) (limit, left uint64) {
-	limit, left = Unlimited, Unlimited
-	own, err := fs.ReadFile(root, "proc/self/cgroup")
+func (p *Probe) limits(root fs.FS, status map[string]uint64) {
+	f, err := root.Open("proc/self/limits")
 	if err != nil {
 		return
 	}
-	mounts := cgroupMounts(root)
-	for line := range strings.Lines(string(own)) {
-		// hierarchy:controllers:path
-		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
-		if len(parts) != 3 {
-			continue
-		}
-		v2 := parts[0] == "0" && parts[1] == ""
-		if !v2 && !contains(parts[1], "memory") {
-			continue
-		}
-		for _, m := range mounts {
-			if m.v2 != v2 || !v2 && !m.memory {
+	defer f.Close()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		for _, l := range []struct {
+			name        string
+			used        uint64
+			limit, left *uint64
+		}{
+			{"Max address space ", status["VmSize"], &p.AddressSpaceLimit, &p.AddressSpaceLeft},
+			{"Max data size ", status["VmData"], &p.DataLimit, &p.DataLeft},
+		} {
+			rest, ok := strings.CutPrefix(s.Text(), l.name)
+			if !ok {
 				continue
 			}
-			// A mount shows the hierarchy from its root down; inside a namespace the
-			// own path may lie outside of it.
-			sub, ok := strings.CutPrefix(parts[2], strings.TrimSuffix(m.root, "/"))
-			if !ok {
-				sub = ""
-			}
-			for dir := path.Join(m.point, sub); strings.HasPrefix(dir+"/", m.point+"/"); dir = path.Dir(dir) {
-				l, used := cgroupUse(root, dir, v2)
-				limit = min(limit, l)
-				if l != Unlimited {
-					left = min(left, l-min(l, used))
-				}
+			// soft limit, hard limit, unit; or "unlimited"
+			if n, err := strconv.ParseUint(firstField(rest), 10, 64); err == nil {
+				*l.limit, *l.left = n, n-min(n, l.used)
 			}
 		}
 	}
-	return limit, left
 }
 
-// cgroupUse reads a group's limit and what of its usage cannot be reclaimed.
-func cgroupUse(root fs.FS, dir string, v2 bool) (limit, used uint64) {
-	stat, _ := fields(root, path.Join(dir, "memory.stat"), ' ')
-	if v2 {
-		limit = min(number(root, path.Join(dir, "memory.max")), number(root, path.Join(dir, "memory.high")))
-		used = number(root, path.Join(dir, "memory.current"))
-		return limit, used - min(used, stat["inactive_file"]+stat["active_file"])
-	}
-	limit = number(root, path.Join(dir, "memory.limit_in_bytes"))
-	if limit >= 1<<62 { // how version 1 says none
-		limit = Unlimited
-	}
-	used = number(root, path.Join(dir, "memory.usage_in_bytes"))
-	return limit, used - min(used, stat["total_inactive_file"]+stat["total_active_file"])
-}
-
-type cgroupMount struct {
-	root, point string
-	v2, memory  bool
-}
-
-func cgroupMounts(root fs.FS) (mounts []cgroupMount) {
-	info, err := fs.ReadFile(root, "proc/self/mountinfo")
+// addresses reads the process's mappings.
+func (p *Probe) addresses(root fs.FS) error {
+	f, err := root.Open("proc/self/maps")
 	if err != nil {
-		return nil
+		return err
 	}
-	for line := range strings.Lines(string(info)) {
-		// 36 35 98:0 ROOT POINT options... - TYPE source super-options
-		before, after, ok := strings.Cut(strings.TrimSpace(line), " - ")
-		f, g := strings.Fields(before), strings.Fields(after)
-		if !ok || len(f) < 5 || len(g) < 1 || g[0] != "cgroup" && g[0] != "cgroup2" {
+	defer f.Close()
+	end := number(root, "proc/sys/vm/mmap_min_addr")
+	if end == Unlimited {
+		end = 1 << 16
+	}
+	var hole, count uint64
+	s := bufio.NewScanner(f)
+	for s.Scan() {
+		// begin-end permissions ...
+		begin, rest, ok := strings.Cut(s.Text(), "-")
+		a, err1 := strconv.ParseUint(begin, 16, 64)
+		b, err2 := strconv.ParseUint(firstField(rest), 16, 64)
+		if !ok || err1 != nil || err2 != nil {
 			continue
 		}
-		super := g[len(g)-1]
-		mounts = append(mounts, cgroupMount{root: f[3], point: strings.TrimPrefix(f[4], "/"), v2: g[0] == "cgroup2", memory: contains(super, "memory")})
-	}
-	return mounts
-}
-
-func contains(list, item string) bool {
-	for s := range strings.SplitSeq(list, ",") {
-		if s == item {
-			return true
+		if a >= 1<<63 {
+			break // vsyscall, which is the kernel's
 		}
+		count++
+		hole = max(hole, a-min(a, end))
+		end = max(end, b)
 	}
-	return false
+	if err := s.Err(); err != nil {
+		return err
+	}
+	p.LargestHole = max(hole, spaceEnd(end)-end)
+	if most := number(root, "proc/sys/vm/max_map_count"); most != Unlimited {
+		p.MappingsLimit, p.MappingsLeft = most, most-min(most, count)
+	}
+	return nil
 }
 
-// fields reads lines of "name<sep> number [kB]".
-func fields(root fs.FS, name string, sep byte) (map[string]uint64, error) {
-	b, err := fs.ReadFile(root, name)
+// spaceEnd is where a process's addresses end, given the end of its last mapping. That
+// is its stack, or near it, at the end of a space whose width is the machine's: 47 bits
+// on amd64, 39, 48 or others on arm64. More than that is only had by asking for it.
+func spaceEnd(last uint64) uint64 {
+	end := uint64(1 << 32)
+	for end < last {
+		end <<= 1
+	}
+	return end
+}
+
+// fields reads lines of "name: number [kB]" or "name number".
+func fields(root fs.FS, name string) (map[string]uint64, error) {
+	f, err := root.Open(name)
 	if err != nil {
 		return nil, err
 	}
+	defer f.Close()
 	m := map[string]uint64{}
-	for s := bufio.NewScanner(bytes.NewReader(b)); s.Scan(); {
-		key, rest, ok := strings.Cut(s.Text(), string(sep))
-		f := strings.Fields(rest)
-		if !ok || len(f) == 0 {
+	s := bufio.NewScanner(f)
+	for s.Scan() {
+		f := strings.Fields(s.Text())
+		if len(f) < 2 {
 			continue
 		}
-		n, err := strconv.ParseUint(f[0], 10, 64)
+		n, err := strconv.ParseUint(f[1], 10, 64)
 		if err != nil {
 			continue
 		}
-		if len(f) > 1 && f[1] == "kB" {
+		if len(f) > 2 && f[2] == "kB" {
 			n <<= 10
 		}
-		m[key] = n
+		m[strings.TrimSuffix(f[0], ":")] = n
 	}
-	return m, nil
+	return m, s.Err()
 }
 
 // number reads a file with one number; Unlimited where there is none.
@@ -234,4 +181,20 @@ func number(root fs.FS, name string) uint64 {
 		return Unlimited
 	}
 	return n
+}
+
+// kilobytes reads a file with one number of KiB; 0 where there is none.
+func kilobytes(root fs.FS, name string) uint64 {
+	if n := number(root, name); n < mostAddresses>>10 {
+		return n << 10
+	}
+	return 0
+}
+
+func firstField(s string) string {
+	s = strings.TrimLeft(s, " ")
+	if i := strings.IndexByte(s, ' '); i >= 0 {
+		return s[:i]
+	}
+	return s
 }

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-var commitRemedies = []string{"close other programs", "let Windows manage the page file, or make it larger", "use --load mmap: mappings of files are not charged"}
+var commitRemedies = []string{"let Windows manage the size of the page file, or make it larger"}
 
 var (
 	kernel32           = windows.NewLazySystemDLL("kernel32.dll")
@@ -27,14 +27,15 @@ type memoryStatusEx struct {
 
 // Measure looks at the limits of this process.
 func Measure() (Probe, error) {
-	p := Probe{CgroupLimit: Unlimited, CgroupLeft: Unlimited, AddressSpaceLimit: Unlimited, AddressSpaceLeft: Unlimited,
-		DataLeft: Unlimited, MappingsLeft: Unlimited, PageSize: uint64(os.Getpagesize())}
+	p := unlimited()
+	p.PageSize = uint64(os.Getpagesize())
 	m := memoryStatusEx{length: uint32(unsafe.Sizeof(memoryStatusEx{}))}
 	if r, _, err := procGlobalMemory.Call(uintptr(unsafe.Pointer(&m))); r == 0 {
 		return p, os.NewSyscallError("GlobalMemoryStatusEx", err)
 	}
 	p.RAMTotal, p.RAMAvailable = m.totalPhys, m.availPhys
 	// What the API calls the page file is the commit limit: RAM and page file.
+	// For a process in a job, the job's.
 	p.CommitLimit, p.CommitLeft = m.totalPageFile, m.availPageFile
 	p.SwapTotal = m.totalPageFile - min(m.totalPageFile, m.totalPhys)
 	p.SwapFree = m.availPageFile - min(m.availPageFile, m.availPhys)

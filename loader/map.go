@@ -1,0 +1,104 @@
+package loader
+
+import (
+	"context"
+	"errors"
+	"unsafe"
+)
+
+// MapOptions are the options of [MapWeights].
+type MapOptions struct {
+	// Ledger takes the account; nil: none.
+	Ledger *Ledger
+	// Prefetch reads every chunk now rather than at the first use.
+	Prefetch bool
+	// Progress is told of bytes mapped, and read where they are prefetched.
+	Progress Progress
+
+	sys system // for tests
+}
+
+// MapWeights maps the model's files chunk by chunk, read-only and shared with whoever
+// else maps them; it is not charged as commit and can be evicted. No mapping is larger
+// than a chunk, no range of addresses larger than a chunk or the largest tensor. A
+// cancelled ctx stops it between chunks, and within them where they are prefetched;
+// the error is then the context's.
+//
+// Where it fails nothing stays mapped. A file that is no longer what the index read
+// gives [ErrFileChanged]. One that is cut short later ends the process when the lost
+// part is used: that is how mapped files are.
+func MapWeights(ctx context.Context, ix *Index, plan *Plan, o MapOptions) (*Weights, error) {
+	if err := ix.ready(plan); err != nil {
+		return nil, err
+	}
+	if o.sys == nil {
+		o.sys = realSystem
+	}
+	w := &Weights{data: make(map[string]tensorData, len(ix.tensors))}
+	if err := mapAll(ctx, w, ix, plan, o); err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	return w, nil
+}
+
+func mapAll(ctx context.Context, w *Weights, ix *Index, plan *Plan, o MapOptions) error {
+	progress := tally{total: plan.Bytes, report: o.Progress}
+	chunks := plan.Chunks
+	for _, r := range plan.Ranges {
+		own := chunks[:r.Chunks]
+		chunks = chunks[r.Chunks:]
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if r.Chunks == 0 {
+			w.place(r, nil)
+			continue
+		}
+		s, err := mapRange(o.sys, o.Ledger, PurposeWeights, ix, r, own)
+		if err != nil {
+			return err
+		}
+		w.spans = append(w.spans, s)
+		w.place(r, s.base)
+		left := uint64(0)
+		for _, t := range r.Tensors {
+			left += t.Size
+		}
+		for _, c := range own {
+			if !o.Prefetch {
+				break
+			}
+			p := at(s.base, uint64(c.Offset-r.Offset))
+			if err := prefetch(ctx, ix.files[c.File].f, p, c.Offset, c.Size); err != nil {
+				return err
+			}
+			n := min(left, c.Size) // what lies between tensors does not count
+			left -= n
+			progress.add(n)
+		}
+		progress.add(left)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return ix.Changed()
+}
+
+// mapRange maps the chunks of a range side by side.
+func mapRange(sys system, ledger *Ledger, purpose Purpose, ix *Index, r Range, chunks []Chunk) (*span, error) {
+	return newViews(sys, ledger, purpose, r.Size, func(s *span) error {
+		for _, c := range chunks {
+			if err := sys.mapFile(at(s.base, uint64(c.Offset-r.Offset)), c.Size, ix.files[c.File].f, c.Offset); err != nil {
+				return refused(mapping, purpose, c.Size, err)
+			}
+			s.grant(c.Size)
+		}
+		return nil
+	})
+}
+
+// pagesOf is the part of a range, in whole pages, that holds a tensor.
+func pagesOf(r Range, t Tensor, base unsafe.Pointer) (p unsafe.Pointer, offset int64, size uint64) {
+	begin, size := bounds(t, t, granularity())
+	return at(base, begin-uint64(r.Offset)), int64(begin), size
+}

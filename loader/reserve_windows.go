@@ -1,0 +1,286 @@
+package loader
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+)
+
+// granularity is the unit of reservations and views: the allocation granularity, 64
+// KiB on every Windows so far.
+var granularity = sync.OnceValue(func() uint64 { return 64 << 10 })
+
+const windowsPage = 4096
+
+// guards is what the guard of a reservation takes: a page behind it. None is needed
+// before it, as Windows merges no neighbours and fills the addresses up to the next 64
+// KiB with nothing.
+func guards() uint64 { return windowsPage }
+
+// Pieces of files are put into reservations by means of placeholders, which came with
+// Windows 10 version 1803. x/sys does not have the functions.
+var (
+	kernelBase        = windows.NewLazySystemDLL("kernelbase.dll")
+	procVirtualAlloc2 = kernelBase.NewProc("VirtualAlloc2")
+	procMapView3      = kernelBase.NewProc("MapViewOfFile3")
+	procMapViewEx     = kernel32.NewProc("MapViewOfFileEx")
+)
+
+const (
+	memReservePlaceholder  = 0x00040000
+	memReplacePlaceholder  = 0x00004000
+	memPreservePlaceholder = 0x00000002
+)
+
+// virtualSystem is the system's memory through VirtualAlloc and views of files.
+//
+// Without placeholders, a reservation for views is only where there was room: it is
+// given back before the first view, and the views are then mapped at those addresses.
+// Another thread may be faster, which is [errLostAddresses], to be tried elsewhere.
+// Such ranges have no guard.
+type virtualSystem struct {
+	mu      sync.Mutex
+	regions map[uintptr]*region // reservations for views
+	old     bool                // the system has no placeholders
+}
+
+// region is a reservation for views.
+type region struct {
+	base, size uintptr // with the guard
+	old        bool    // held by a plain reservation, until the first view
+	held       bool
+	pieces     []view // in order
+}
+
+// view is a piece of a region: one in use, or a placeholder.
+type view struct {
+	addr, size uintptr
+	mapped     bool
+}
+
+// realSystem is the memory that programs get.
+var realSystem system = &virtualSystem{regions: map[uintptr]*region{}}
+
+func (s *virtualSystem) reserve(size uint64, views bool) (unsafe.Pointer, error) {
+	n := uintptr(size + guards())
+	if !views {
+		p, err := windows.VirtualAlloc(0, n, windows.MEM_RESERVE, windows.PAGE_NOACCESS)
+		return pointer(p), os.NewSyscallError("VirtualAlloc", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.old && procVirtualAlloc2.Find() == nil && procMapView3.Find() == nil {
+		p, _, err := procVirtualAlloc2.Call(0, 0, n, windows.MEM_RESERVE|memReservePlaceholder, windows.PAGE_NOACCESS, 0, 0)
+		switch {
+		case p != 0:
+			s.regions[p] = &region{base: p, size: n, pieces: []view{{p, n, false}}}
+			return pointer(p), nil
+		case !errors.Is(err, windows.ERROR_INVALID_PARAMETER):
+			return nil, os.NewSyscallError("VirtualAlloc2", err)
+		}
+	}
+	s.old = true
+	p, err := windows.VirtualAlloc(0, n, windows.MEM_RESERVE, windows.PAGE_NOACCESS)
+	if err != nil {
+		return nil, os.NewSyscallError("VirtualAlloc", err)
+	}
+	s.regions[p] = &region{base: p, size: n, old: true, held: true}
+	return pointer(p), nil
+}
+
+func (s *virtualSystem) commit(p unsafe.Pointer, size uint64) error {
+	_, err := windows.VirtualAlloc(uintptr(p), uintptr(size), windows.MEM_COMMIT, windows.PAGE_READWRITE)
+	return os.NewSyscallError("VirtualAlloc", err)
+}
+
+// huge does nothing: large pages need a privilege here.
+func (s *virtualSystem) huge(unsafe.Pointer, uint64) {}
+
+func (s *virtualSystem) mapFile(p unsafe.Pointer, size uint64, f *os.File, offset int64) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() <= offset {
+		return ErrFileChanged
+	}
+	// A view ends with its file, to the page.
+	size = min(size, pad(uint64(info.Size()-offset), windowsPage))
+	c, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var e error
+	if err := c.Control(func(fd uintptr) {
+		var h windows.Handle
+		if h, e = windows.CreateFileMapping(windows.Handle(fd), nil, windows.PAGE_READONLY, 0, 0, nil); e != nil {
+			e = os.NewSyscallError("CreateFileMapping", e)
+			return
+		}
+		defer windows.CloseHandle(h) // the view keeps it
+		e = s.mapView(uintptr(p), uintptr(size), h, offset, windows.PAGE_READONLY)
+	}); err != nil {
+		return ErrClosed // which is all that Control refuses for
+	}
+	return e
+}
+
+// section is shared memory, in the page file.
+type section windows.Handle
+
+func (h section) Close() error { return windows.CloseHandle(windows.Handle(h)) }
+
+func (s *virtualSystem) share(size uint64) (io.Closer, error) {
+	h, err := windows.CreateFileMapping(windows.InvalidHandle, nil, windows.PAGE_READWRITE, uint32(size>>32), uint32(size), nil)
+	if err != nil {
+		return nil, os.NewSyscallError("CreateFileMapping", err)
+	}
+	return section(h), nil
+}
+
+func (s *virtualSystem) alias(p unsafe.Pointer, size uint64, m io.Closer) error {
+	return s.mapView(uintptr(p), uintptr(size), windows.Handle(m.(section)), 0, windows.PAGE_READWRITE)
+}
+
+// mapView puts a view into the region at p.
+func (s *virtualSystem) mapView(p, size uintptr, h windows.Handle, offset int64, protect uint32) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.regionOf(p, size)
+	if r == nil {
+		return fmt.Errorf("no reservation at %#x", p)
+	}
+	if r.old {
+		return s.mapViewAt(r, p, size, h, offset, protect)
+	}
+	i, err := r.split(p, size)
+	if err != nil {
+		if errors.Is(err, windows.ERROR_INVALID_PARAMETER) {
+			s.old = true // placeholders can be made but not split: do without
+			return errLostAddresses
+		}
+		return err
+	}
+	if q, _, err := procMapView3.Call(uintptr(h), uintptr(windows.CurrentProcess()), p, uintptr(offset), size, memReplacePlaceholder, uintptr(protect), 0, 0); q == 0 {
+		return os.NewSyscallError("MapViewOfFile3", err)
+	}
+	r.pieces[i].mapped = true
+	return nil
+}
+
+// mapViewAt is mapView without placeholders.
+func (s *virtualSystem) mapViewAt(r *region, p, size uintptr, h windows.Handle, offset int64, protect uint32) error {
+	if r.held {
+		if err := windows.VirtualFree(r.base, 0, windows.MEM_RELEASE); err != nil {
+			return os.NewSyscallError("VirtualFree", err)
+		}
+		r.held = false
+	}
+	access := uint32(windows.FILE_MAP_READ)
+	if protect == windows.PAGE_READWRITE {
+		access |= windows.FILE_MAP_WRITE
+	}
+	q, _, err := procMapViewEx.Call(uintptr(h), uintptr(access), uintptr(uint64(offset)>>32), uintptr(uint32(offset)), size, p)
+	if q == 0 {
+		if errors.Is(err, windows.ERROR_INVALID_ADDRESS) {
+			return errLostAddresses
+		}
+		return os.NewSyscallError("MapViewOfFileEx", err)
+	}
+	r.pieces = append(r.pieces, view{p, size, true})
+	return nil
+}
+
+func (s *virtualSystem) regionOf(p, size uintptr) *region {
+	for base, r := range s.regions {
+		if p >= base && p+size <= base+r.size {
+			return r
+		}
+	}
+	return nil
+}
+
+// split makes [p, p+size) a placeholder of its own, and returns its index.
+func (r *region) split(p, size uintptr) (int, error) {
+	for i, v := range r.pieces {
+		if v.mapped || p < v.addr || p+size > v.addr+v.size {
+			continue
+		}
+		if p == v.addr && size == v.size {
+			return i, nil
+		}
+		if err := windows.VirtualFree(p, size, windows.MEM_RELEASE|memPreservePlaceholder); err != nil {
+			return 0, os.NewSyscallError("VirtualFree", err)
+		}
+		parts := append([]view{}, r.pieces[:i]...)
+		if p > v.addr {
+			parts = append(parts, view{v.addr, p - v.addr, false})
+		}
+		at := len(parts)
+		parts = append(parts, view{p, size, false})
+		if end := v.addr + v.size; p+size < end {
+			parts = append(parts, view{p + size, end - p - size, false})
+		}
+		r.pieces = append(parts, r.pieces[i+1:]...)
+		return at, nil
+	}
+	return 0, fmt.Errorf("no free placeholder at %#x", p)
+}
+
+func (s *virtualSystem) release(p unsafe.Pointer, _ uint64, views bool) error {
+	if !views {
+		return os.NewSyscallError("VirtualFree", windows.VirtualFree(uintptr(p), 0, windows.MEM_RELEASE))
+	}
+	s.mu.Lock()
+	r := s.regions[uintptr(p)]
+	delete(s.regions, uintptr(p))
+	s.mu.Unlock()
+	if r == nil {
+		return nil
+	}
+	var errs []error
+	if r.held {
+		errs = append(errs, os.NewSyscallError("VirtualFree", windows.VirtualFree(r.base, 0, windows.MEM_RELEASE)))
+	}
+	for _, v := range r.pieces {
+		if v.mapped {
+			errs = append(errs, os.NewSyscallError("UnmapViewOfFile", windows.UnmapViewOfFile(v.addr)))
+		} else {
+			errs = append(errs, os.NewSyscallError("VirtualFree", windows.VirtualFree(v.addr, 0, windows.MEM_RELEASE)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// pointer makes a pointer of an address of the system's. The detour tells vet that no
+// pointer into Go's heap was ever an integer here.
+func pointer(addr uintptr) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&addr)) }
+
+// lacksMemory tells whether the system refused for want of memory or addresses.
+func lacksMemory(err error) bool {
+	for _, e := range []error{
+		windows.ERROR_NOT_ENOUGH_MEMORY, windows.ERROR_OUTOFMEMORY, windows.ERROR_COMMITMENT_LIMIT, windows.ERROR_NO_SYSTEM_RESOURCES,
+		windows.ERROR_WORKING_SET_QUOTA, windows.ERROR_PAGEFILE_QUOTA, windows.ERROR_NOT_ENOUGH_QUOTA, errLostAddresses,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// limitOf is the limit that an error names by itself.
+func limitOf(err error) string {
+	switch {
+	case errors.Is(err, windows.ERROR_COMMITMENT_LIMIT):
+		return limitCommit
+	case errors.Is(err, windows.ERROR_NOT_ENOUGH_QUOTA), errors.Is(err, windows.ERROR_PAGEFILE_QUOTA):
+		return limitCgroup
+	}
+	return ""
+}

@@ -1,0 +1,74 @@
+package loader
+
+import (
+	"errors"
+	"sync"
+	"unsafe"
+)
+
+// Scratch is a range of addresses all of which lead to the same small piece of memory,
+// so that what is written at one place appears at others: a place for bytes that
+// nobody will read. The engine reads tensors into it while it is told where they
+// really are. It is safe for concurrent use in so far as its content is nobody's.
+type Scratch struct {
+	s    *span
+	once sync.Once
+	err  error
+}
+
+// mostScratch is how much memory a scratch range takes at most, in bytes.
+const mostScratch = 16 << 20
+
+// NewScratch makes a range of size bytes. It takes one piece of memory of the chunk
+// size or 16 MiB, whichever is less (chunk 0: 16 MiB), mapped again and again; the
+// ledger gets that piece as staging.
+//
+// The error is a [*MemoryError]; a chunk size that would need more mappings than the
+// system leaves is one too.
+func NewScratch(size, chunk uint64, ledger *Ledger) (*Scratch, error) {
+	return newScratch(realSystem, size, chunk, ledger)
+}
+
+func newScratch(sys system, size, chunk uint64, ledger *Ledger) (*Scratch, error) {
+	if size > mostAddresses {
+		return nil, refused(reserving, PurposeStaging, size, errors.New("more than there are addresses"))
+	}
+	size = roundUp(max(size, 1))
+	if chunk == 0 {
+		chunk = mostScratch
+	}
+	piece := min(roundUp(min(chunk, mostScratch)), size)
+	if err := checkMappings(PurposeStaging, size, (size+piece-1)/piece); err != nil {
+		return nil, err
+	}
+	m, err := sys.share(piece)
+	if err != nil {
+		return nil, refused(committing, PurposeStaging, piece, err)
+	}
+	defer m.Close() // the mappings keep it
+	s, err := newViews(sys, ledger, PurposeStaging, size, func(s *span) error {
+		for off := uint64(0); off < size; off += piece {
+			if err := sys.alias(at(s.base, off), min(piece, size-off), m); err != nil {
+				return refused(mapping, PurposeStaging, piece, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.grant(piece)
+	return &Scratch{s: s}, nil
+}
+
+// Addr is the range's first address, aligned to a page.
+func (s *Scratch) Addr() unsafe.Pointer { return s.s.base }
+
+// Size is the range's size in bytes, which is what was asked for, rounded up.
+func (s *Scratch) Size() uint64 { return s.s.size }
+
+// Close gives the range back. Closing twice is safe.
+func (s *Scratch) Close() error {
+	s.once.Do(func() { s.err = s.s.close() })
+	return s.err
+}

@@ -1,0 +1,492 @@
+package loader
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+	"unsafe"
+)
+
+// models are what the tests of this file load: with tensors smaller and larger than
+// their chunks, whole and in shards.
+var shapes = []struct {
+	name   string
+	shards [][]uint64
+}{
+	{"one small tensor", [][]uint64{{1}}},
+	{"tensors smaller than a chunk", [][]uint64{{100, 30000, 32, 5000, 40000, 20001, 7}}},
+	{"a tensor larger than a chunk between small ones", [][]uint64{{100, 3*mib + 5, 777, 1 * mib, 1}}},
+	{"three shards", [][]uint64{{100, 70000, 9}, {2 * mib, 5}, {12345}}},
+}
+
+var chunkSizes = []uint64{1, 64 * kib, 1 * mib, 256 * mib}
+
+// eachShape runs a test for all shapes and chunk sizes.
+func eachShape(t *testing.T, test func(t *testing.T, ix *Index, plan *Plan)) {
+	for _, s := range shapes {
+		for _, chunk := range chunkSizes {
+			t.Run(fmt.Sprintf("%s in chunks of %s", s.name, Size(chunk)), func(t *testing.T) {
+				ix := testModel(t, s.shards...)
+				test(t, ix, mustPlan(t, ix, chunk))
+			})
+		}
+	}
+}
+
+// progressOf records progress and checks that it is as promised.
+type progressOf struct {
+	t     *testing.T
+	mu    sync.Mutex
+	done  uint64
+	calls int
+	total int
+}
+
+func (p *progressOf) report(done, total uint64) {
+	if !p.mu.TryLock() {
+		p.t.Error("progress is told by two at once")
+		return
+	}
+	defer p.mu.Unlock()
+	if done < p.done || done > total {
+		p.t.Errorf("progress went from %d to %d of %d", p.done, done, total)
+	}
+	p.done = done
+	p.calls++
+	if done == total {
+		p.total++
+	}
+}
+
+func (p *progressOf) finished(total uint64) {
+	p.t.Helper()
+	if p.done != total || p.total != 1 {
+		p.t.Errorf("progress ended at %d of %d, and was complete %d times", p.done, total, p.total)
+	}
+}
+
+// checkUsage compares a ledger with a plan that was carried out.
+func checkUsage(t *testing.T, u PurposeUsage, plan *Plan, pieces int) {
+	t.Helper()
+	var bytes uint64
+	for _, c := range plan.Chunks {
+		bytes += c.Size
+	}
+	want := PurposeUsage{bytes, bytes, pieces, plan.LargestChunk, plan.LargestRange}
+	if u != want {
+		t.Errorf("the ledger says %+v, the plan %+v", u, want)
+	}
+}
+
+func TestMappedWeightsAreTheFiles(t *testing.T) {
+	for _, ahead := range []bool{false, true} {
+		t.Run(fmt.Sprintf("prefetch %v", ahead), func(t *testing.T) {
+			eachShape(t, func(t *testing.T, ix *Index, plan *Plan) {
+				var l Ledger
+				sys := newRefusing(nil)
+				progress := progressOf{t: t}
+				w, err := MapWeights(t.Context(), ix, plan, MapOptions{Ledger: &l, Prefetch: ahead, Progress: progress.report, sys: sys})
+				if err != nil {
+					t.Fatal(err)
+				}
+				checkContent(t, ix, w)
+				checkUsage(t, l.Snapshot().Of(PurposeWeights), plan, len(plan.Chunks))
+				progress.finished(plan.Bytes)
+				if w.Chunks() != len(plan.Chunks) {
+					t.Errorf("%d chunks, planned %d", w.Chunks(), len(plan.Chunks))
+				}
+				ix.Close() // mappings do not need the files
+				checkContent(t, ix, w)
+				for range 2 {
+					if err := w.Close(); err != nil {
+						t.Error(err)
+					}
+				}
+				sys.nothingLeft(t, &l)
+				if _, _, ok := w.TensorData("t0"); ok {
+					t.Error("closed weights have data")
+				}
+			})
+		})
+	}
+}
+
+func TestCopiedWeightsAreTheFiles(t *testing.T) {
+	eachShape(t, func(t *testing.T, ix *Index, plan *Plan) {
+		var l Ledger
+		sys := newRefusing(nil)
+		a, _ := arenaOf(sys, ArenaOptions{ChunkSize: plan.ChunkSize, Ledger: &l})
+		progress := progressOf{t: t}
+		w, err := CopyWeights(t.Context(), ix, plan, CopyOptions{Arena: a, Progress: progress.report})
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkContent(t, ix, w)
+		checkUsage(t, l.Snapshot().Of(PurposeWeights), plan, len(plan.Chunks))
+		progress.finished(plan.Bytes)
+		for range 2 {
+			if err := w.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		sys.nothingLeft(t, &l)
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestCopiedWeightsWithoutAnArenaHaveTheirOwn(t *testing.T) {
+	ix := testModel(t, []uint64{100, 100000})
+	var l Ledger
+	w, err := CopyWeights(t.Context(), ix, mustPlan(t, ix, 64*kib), CopyOptions{Ledger: &l})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkContent(t, ix, w)
+	if l.Snapshot().Of(PurposeWeights).Current == 0 {
+		t.Error("the ledger has nothing")
+	}
+	if err := w.Close(); err != nil {
+		t.Error(err)
+	}
+	ledgerEmpty(t, &l)
+}
+
+// A transformation that turns every byte around stands for repacking.
+func TestTransformedTensors(t *testing.T) {
+	for _, every := range []int{1, 2, 3} {
+		t.Run(fmt.Sprintf("one of %d", every), func(t *testing.T) {
+			eachShape(t, func(t *testing.T, ix *Index, plan *Plan) {
+				var l Ledger
+				sys := newRefusing(nil)
+				a, _ := arenaOf(sys, ArenaOptions{ChunkSize: plan.ChunkSize, Ledger: &l})
+				defer a.Close()
+				special := map[string]bool{}
+				for i, tensor := range ix.Tensors() {
+					special[tensor.Name] = i%every == 0
+				}
+				progress := progressOf{t: t}
+				var done []string
+				w, err := CopyWeights(t.Context(), ix, plan, CopyOptions{
+					Arena: a, Ledger: &l, Progress: progress.report, sys: sys,
+					Transforms: func(name string) bool { return special[name] },
+					Transform: func(tensor Tensor, dst, src unsafe.Pointer) error {
+						to := bytesAt(dst, tensor.Size)
+						for i, b := range bytesAt(src, tensor.Size) {
+							to[i] = ^b
+						}
+						done = append(done, tensor.Name)
+						return nil
+					},
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer w.Close()
+				n := 0
+				for i, tensor := range ix.Tensors() {
+					p, size, _ := w.TensorData(tensor.Name)
+					for off, b := range bytesAt(p, size) {
+						if special[tensor.Name] {
+							b = ^b
+						}
+						if b != content(i, uint64(off)) {
+							t.Fatalf("%s differs at byte %d", tensor.Name, off)
+						}
+					}
+					if special[tensor.Name] {
+						n++
+					}
+				}
+				if len(done) != n {
+					t.Errorf("%v were transformed, want %d", done, n)
+				}
+				progress.finished(plan.Bytes)
+				u := l.Snapshot()
+				checkUsage(t, u.Of(PurposeWeights), plan, len(plan.Chunks))
+				staging := u.Of(PurposeStaging)
+				if staging.Current != 0 || staging.Count != 0 || staging.Peak == 0 {
+					t.Errorf("staging %+v", staging)
+				}
+				if staging.Peak > plan.LargestRange || staging.LargestAllocation > plan.ChunkSize {
+					t.Errorf("staging %+v: more than one source at a time, or one that is not in chunks", staging)
+				}
+			})
+		})
+	}
+}
+
+// load is one of the ways to load, for what holds for all.
+type load struct {
+	name string
+	load func(ctx context.Context, ix *Index, plan *Plan, sys system, l *Ledger, progress Progress) (*Weights, error)
+}
+
+func noTransform(Tensor, unsafe.Pointer, unsafe.Pointer) error { return nil }
+
+var loads = []load{
+	{"mapped", func(ctx context.Context, ix *Index, plan *Plan, sys system, l *Ledger, progress Progress) (*Weights, error) {
+		return MapWeights(ctx, ix, plan, MapOptions{Ledger: l, Progress: progress, sys: sys})
+	}},
+	{"mapped and prefetched", func(ctx context.Context, ix *Index, plan *Plan, sys system, l *Ledger, progress Progress) (*Weights, error) {
+		return MapWeights(ctx, ix, plan, MapOptions{Ledger: l, Progress: progress, Prefetch: true, sys: sys})
+	}},
+	{"copied", func(ctx context.Context, ix *Index, plan *Plan, sys system, l *Ledger, progress Progress) (*Weights, error) {
+		a, _ := arenaOf(sys, ArenaOptions{ChunkSize: plan.ChunkSize, Ledger: l, Retry: -1})
+		return CopyWeights(ctx, ix, plan, CopyOptions{Arena: a, Ledger: l, Progress: progress, sys: sys})
+	}},
+	{"transformed", func(ctx context.Context, ix *Index, plan *Plan, sys system, l *Ledger, progress Progress) (*Weights, error) {
+		a, _ := arenaOf(sys, ArenaOptions{ChunkSize: plan.ChunkSize, Ledger: l, Retry: -1})
+		return CopyWeights(ctx, ix, plan, CopyOptions{Arena: a, Ledger: l, Progress: progress, sys: sys,
+			Transforms: func(name string) bool { return name != "t0" }, Transform: noTransform})
+	}},
+}
+
+// eachLoad runs a test for all ways to load.
+func eachLoad(t *testing.T, test func(t *testing.T, way load)) {
+	for _, way := range loads {
+		t.Run(way.name, func(t *testing.T) { test(t, way) })
+	}
+}
+
+func TestCancelledAtAnyProgressLeavesNothing(t *testing.T) {
+	eachLoad(t, func(t *testing.T, way load) {
+		ix := testModel(t, []uint64{100, 9 * mib, 200000, 70000}, []uint64{500000})
+		for at := 0; ; at++ {
+			ctx, cancel := context.WithCancel(t.Context())
+			if at == 0 {
+				cancel()
+			}
+			calls := 0
+			var l Ledger
+			sys := newRefusing(nil)
+			w, err := way.load(ctx, ix, mustPlan(t, ix, 256*kib), sys, &l, func(uint64, uint64) {
+				if calls++; calls == at {
+					cancel()
+				}
+			})
+			cancel()
+			if at > calls {
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.Close()
+				if at < 3 {
+					t.Errorf("only %d times to cancel", at)
+				}
+				return
+			}
+			if !errors.Is(err, context.Canceled) || w != nil {
+				t.Fatalf("cancelled at call %d: %v, %v", at, w, err)
+			}
+			sys.nothingLeft(t, &l)
+		}
+	})
+}
+
+func TestRefusalOfEveryRequestOfALoad(t *testing.T) {
+	eachLoad(t, func(t *testing.T, way load) {
+		ix := testModel(t, []uint64{100, 400000, 70000})
+		plan := mustPlan(t, ix, 64*kib)
+		for k := 0; ; k++ {
+			var l Ledger
+			sys := newRefusing(func(_ string, n int, _ uint64) bool { return n == k })
+			w, err := way.load(t.Context(), ix, plan, sys, &l, nil)
+			if err == nil {
+				checkUsage(t, l.Snapshot().Of(PurposeWeights), plan, len(plan.Chunks))
+				w.Close()
+				if k < len(plan.Chunks) {
+					t.Errorf("only %d requests", k)
+				}
+				return
+			}
+			if !errors.Is(err, errRefused) {
+				t.Fatalf("request %d: %v", k, err)
+			}
+			sys.nothingLeft(t, &l)
+		}
+	})
+}
+
+func TestFilesThatChange(t *testing.T) {
+	changes := []struct {
+		name   string
+		change func(t *testing.T, path string)
+	}{
+		{"cut short", func(t *testing.T, path string) { check(t, os.Truncate(path, 100000)) }},
+		{"emptied", func(t *testing.T, path string) { check(t, os.Truncate(path, 0)) }},
+		{"grown", func(t *testing.T, path string) { check(t, os.Truncate(path, 10*mib)) }},
+		{"written to", func(t *testing.T, path string) {
+			f, err := os.OpenFile(path, os.O_WRONLY, 0)
+			check(t, err)
+			_, err = f.WriteAt([]byte{1}, 100000)
+			check(t, errors.Join(err, f.Close()))
+			later := time.Now().Add(time.Hour) // whatever the clock of the file system
+			check(t, os.Chtimes(path, later, later))
+		}},
+	}
+	eachLoad(t, func(t *testing.T, way load) {
+		for _, tt := range changes {
+			for _, when := range []string{"before", "while"} {
+				t.Run(tt.name+" "+when+" loading", func(t *testing.T) {
+					ix := testModel(t, []uint64{100, 400000, 70000, 500000})
+					plan := mustPlan(t, ix, 64*kib)
+					if when == "before" {
+						tt.change(t, ix.Path())
+					}
+					changed := false
+					var l Ledger
+					sys := newRefusing(nil)
+					w, err := way.load(t.Context(), ix, plan, sys, &l, func(uint64, uint64) {
+						if when == "while" && !changed {
+							changed = true
+							tt.change(t, ix.Path())
+						}
+					})
+					if !errors.Is(err, ErrFileChanged) || w != nil {
+						t.Errorf("%v, want ErrFileChanged", err)
+					}
+					sys.nothingLeft(t, &l)
+				})
+			}
+		}
+	})
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A file that is replaced is another file: the one that was validated is loaded.
+func TestReplacedFileDoesNotMatter(t *testing.T) {
+	eachLoad(t, func(t *testing.T, way load) {
+		ix := testModel(t, []uint64{100, 400000})
+		other := ix.Path() + ".new"
+		check(t, os.WriteFile(other, []byte("something else"), 0o600))
+		if err := os.Rename(other, ix.Path()); err != nil {
+			t.Skip("files in use can't be replaced here:", err)
+		}
+		var l Ledger
+		w, err := way.load(t.Context(), ix, mustPlan(t, ix, 64*kib), realSystem, &l, nil)
+		check(t, err)
+		if way.name != "transformed" {
+			checkContent(t, ix, w)
+		}
+		check(t, w.Close())
+	})
+}
+
+func TestClosedIndexAndForeignPlansAreRefused(t *testing.T) {
+	eachLoad(t, func(t *testing.T, way load) {
+		one, two := testModel(t, []uint64{100}), testModel(t, []uint64{100}, []uint64{100})
+		var l Ledger
+		if _, err := way.load(t.Context(), one, mustPlan(t, two, 0), realSystem, &l, nil); err == nil {
+			t.Error("another model's plan is carried out")
+		}
+		plan := mustPlan(t, one, 0)
+		one.Close()
+		if _, err := way.load(t.Context(), one, plan, realSystem, &l, nil); !errors.Is(err, ErrClosed) {
+			t.Errorf("a closed index: %v", err)
+		}
+		ledgerEmpty(t, &l)
+	})
+}
+
+func TestFailedTransformationEndsTheLoad(t *testing.T) {
+	ix := testModel(t, []uint64{100, 400000, 100})
+	failure := errors.New("it would not fit")
+	var l Ledger
+	sys := newRefusing(nil)
+	a, _ := arenaOf(sys, ArenaOptions{ChunkSize: 64 * kib, Ledger: &l})
+	_, err := CopyWeights(t.Context(), ix, mustPlan(t, ix, 64*kib), CopyOptions{
+		Arena: a, Ledger: &l, sys: sys, Transforms: func(string) bool { return true },
+		Transform: func(tensor Tensor, _, _ unsafe.Pointer) error {
+			if tensor.Name == "t1" {
+				return failure
+			}
+			return nil
+		},
+	})
+	if !errors.Is(err, failure) {
+		t.Error(err)
+	}
+	sys.nothingLeft(t, &l)
+}
+
+func TestPiecesCoverThePlainTensors(t *testing.T) {
+	tensors := layout(96, nil, 32, 64, 10, pieceSize+100, 32, pieceSize, 5)
+	c := copier{o: CopyOptions{Transforms: func(name string) bool { return name == "t4" }}}
+	a := NewArena(ArenaOptions{ChunkSize: 1})
+	defer a.Close()
+	base, err := a.AllocBlock("weights", 1) // nobody looks behind the address
+	check(t, err)
+	plain, special := c.split(Range{Tensors: tensors}, base)
+	if len(special) != 1 || special[0].Name != "t4" {
+		t.Errorf("to be transformed: %v", special)
+	}
+	var got, want []int64 // offsets of bytes
+	for _, p := range plain {
+		if p.dst != at(base, uint64(p.offset)) {
+			t.Errorf("the piece at %d goes to %p", p.offset, p.dst)
+		}
+		if p.size == 0 || p.size > pieceSize {
+			t.Errorf("piece of %d bytes", p.size)
+		}
+		for off := int64(0); off < int64(p.size); off++ {
+			got = append(got, p.offset+off)
+		}
+	}
+	for _, x := range tensors {
+		for off := int64(0); off < int64(x.Size) && x.Name != "t4"; off++ {
+			want = append(want, x.Offset+off)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Error("the pieces are not the tensors")
+	}
+	if first := plain[0]; first.tensor != "t0" || first.size != 32+64+10 {
+		t.Errorf("small neighbours are not read together: %+v", first)
+	}
+}
+
+func TestLoadingOftenTakesNoMoreMemory(t *testing.T) {
+	ix := testModel(t, []uint64{100, 400000, 70000, 500000})
+	plan := mustPlan(t, ix, 64*kib)
+	for _, way := range loads {
+		t.Run(way.name, func(t *testing.T) {
+			n := 1000
+			if testing.Short() {
+				n = 100
+			}
+			var l Ledger
+			cycle := func() {
+				w, err := way.load(t.Context(), ix, plan, realSystem, &l, nil)
+				check(t, err)
+				check(t, w.Close())
+			}
+			for range 20 {
+				cycle()
+			}
+			before, err := ProcessMemory()
+			check(t, err)
+			for range n {
+				cycle()
+			}
+			after, err := ProcessMemory()
+			check(t, err)
+			ledgerEmpty(t, &l)
+			if grown := int64(after.RSS) - int64(before.RSS); grown > 64*mib {
+				t.Errorf("%d loads of 1 MB took %d bytes", n, grown)
+			}
+		})
+	}
+}
