@@ -1,7 +1,6 @@
 package loader
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -109,10 +108,6 @@ func readFile(f *os.File, path string) (*file, error) {
 	}
 	h, err := parseHeader(path, f, info.Size())
 	if err != nil {
-		// Distinguish a file that was always too short from one that someone is writing.
-		if after, e := f.Stat(); e == nil && after.Size() != info.Size() {
-			err = errors.Join(err, ErrFileChanged)
-		}
 		return nil, err
 	}
 	return &file{f: f, path: path, size: info.Size(), modTime: info.ModTime(), header: h}, nil

@@ -2,6 +2,7 @@ package loader
 
 import (
 	"errors"
+	"fmt"
 	"io"
 )
 
@@ -87,8 +88,10 @@ func readFull(r io.ReaderAt, b []byte, offset int64) error {
 			return io.ErrUnexpectedEOF
 		case err != nil && !temporary(err):
 			return err
+		case interruptions > maxInterruptions && err != nil:
+			return fmt.Errorf("%w: %w", io.ErrNoProgress, err)
 		case interruptions > maxInterruptions:
-			return errors.Join(io.ErrNoProgress, err)
+			return io.ErrNoProgress
 		}
 	}
 	return nil

@@ -123,7 +123,7 @@ func (p *parser) readOffset(t *Tensor, alignment, next uint64) error {
 	case offset < next:
 		return p.fail(at, value, "it overlaps the tensor before it: it must be %d", next)
 	case offset > next:
-		return p.fail(at, value, "it leaves a gap: it must be %d", next)
+		return p.fail(at, value, "it leaves a gap, which the engine has none of: it must be %d", next)
 	}
 	t.Offset = int64(offset)
 	return nil

@@ -11,11 +11,8 @@ import "unsafe"
 // only used between the reservation that gave it and the release of that reservation,
 // and n never leads out of the reservation.
 
-// at is the address n bytes behind p.
-func at(p unsafe.Pointer, n uint64) unsafe.Pointer { return unsafe.Add(p, n) }
-
-// before is the address n bytes before p.
-func before(p unsafe.Pointer, n uint64) unsafe.Pointer { return unsafe.Add(p, -int(n)) }
+// at is the address n bytes behind p, or before it where n is negative.
+func at[N int | int64 | uint64](p unsafe.Pointer, n N) unsafe.Pointer { return unsafe.Add(p, n) }
 
 // bytesAt is native memory as a slice, which must not outlive the memory.
 func bytesAt(p unsafe.Pointer, n uint64) []byte { return unsafe.Slice((*byte)(p), n) }

@@ -16,17 +16,14 @@ type archRule struct {
 	// pairs: where a layer has the first tensor it must have the second.
 	pairs [][2]string
 	// window is the number of layers after which the pattern of sliding-window and
-	// full layers repeats, 0 if the graph knows no such pattern. A pattern is in
-	// force if windowAlways is set or the key of the window is there and not 0; then
+	// full layers repeats, 0 if the graph knows no such pattern. Where it is in force,
 	// one of its full layers must exist, as the graph prepares both kinds of mask.
-	window       int
-	windowAlways bool
-	// windowNeeded: the graph is built with a window whether there is one or not.
-	windowNeeded bool
-	gating       gatingRule
-	experts      bool // must be a mixture of experts
-	minLayers    int
-	check        func(*hyperparameters) error
+	window    int
+	windows   windowRule
+	gating    gatingRule
+	experts   bool // must be a mixture of experts
+	minLayers int
+	check     func(*hyperparameters) error
 }
 
 // attention says how the graph of an architecture splits rows into heads.
@@ -62,4 +59,14 @@ const (
 	gatingFixed   gatingRule = iota // not read
 	gatingDefault                   // 0 or missing means the architecture's own
 	gatingNeeded
+)
+
+// windowRule says when a pattern of sliding windows is in force.
+type windowRule uint8
+
+const (
+	windowIfSet      windowRule = iota // a window is given, and not 0
+	windowUnlessZero                   // none is given, or it is not 0
+	windowAlways                       // whatever is given
+	windowNeeded                       // as windowAlways, and the window must not be 0
 )

@@ -55,12 +55,11 @@ type hyperparameters struct {
 	rule   *archRule
 	tokens int
 
-	layers, embd             int
-	heads, kvHeads, ff       []uint32 // by layer
-	experts, expertsUsed     uint32
-	keyLength, valueLength   uint32
-	rot                      uint32
-	expertGroups, groupsUsed uint32
+	layers, embd           int
+	heads, kvHeads, ff     []uint32 // by layer
+	experts, expertsUsed   uint32
+	keyLength, valueLength uint32
+	rot                    uint32
 }
 
 // readHyperparameters reads what the engine reads and checks types, presence and

@@ -107,11 +107,11 @@ func (h *hyperparameters) checkAttention() error {
 	case h.keyLength == 0 || h.valueLength == 0:
 		return h.fail("attention.key_length", "the heads have no size")
 	case a&sameKV != 0 && h.keyLength != h.valueLength:
-		return h.fail("attention.value_length", "%d, must be as long as keys: %d", h.valueLength, h.keyLength)
+		return h.fail("attention.value_length", "values of %d must be as long as keys of %d", h.valueLength, h.keyLength)
 	case a&rotFull != 0 && h.rot != h.keyLength:
-		return h.fail("rope.dimension_count", "%d, must be the length of keys: %d", h.rot, h.keyLength)
+		return h.fail("rope.dimension_count", "%d dimensions are rotated, must be the %d of a key", h.rot, h.keyLength)
 	case a&(rope|rotFull) != 0 && (h.rot%2 != 0 || h.rot > h.keyLength):
-		return h.fail("rope.dimension_count", "%d, must be even and at most the length of keys: %d", h.rot, h.keyLength)
+		return h.fail("rope.dimension_count", "%d dimensions are rotated, must be even and at most the %d of a key", h.rot, h.keyLength)
 	}
 	return nil
 }
@@ -130,13 +130,21 @@ func (h *hyperparameters) recurs() bool {
 func (h *hyperparameters) checkWindow() error {
 	const name = "attention.sliding_window"
 	n := h.uint(name)
+	_, given := h.ix.Lookup(h.key(name))
+	inForce := n > 0
+	switch h.rule.windows {
+	case windowUnlessZero:
+		inForce = inForce || !given
+	case windowAlways, windowNeeded:
+		inForce = true
+	}
 	switch {
 	case n > math.MaxInt32:
 		return h.fail(name, "larger than any context")
-	case h.rule.windowNeeded && n == 0:
+	case h.rule.windows == windowNeeded && n == 0:
 		return h.fail(name, "must not be 0 for this architecture")
-	case (n > 0 || h.rule.windowAlways) && h.layers < h.rule.window:
-		return h.fail("block_count", "a window that repeats after %d layers needs as many", h.rule.window)
+	case inForce && h.layers < h.rule.window:
+		return h.fail("block_count", "the pattern of sliding windows needs %d layers", h.rule.window)
 	}
 	return nil
 }
@@ -285,8 +293,11 @@ func checkShortConv(h *hyperparameters) error {
 // checkLatent checks multi-head latent attention: part of each key is rotated, the
 // rest is expanded from a shared vector.
 func checkLatent(h *hyperparameters) error {
-	if h.rot == 0 || h.rot >= h.keyLength {
-		return h.fail("rope.dimension_count", "%d, must be less than the length of keys: %d", h.rot, h.keyLength)
+	switch {
+	case h.rot == 0 || h.rot >= h.keyLength:
+		return h.fail("rope.dimension_count", "%d dimensions are rotated, must be fewer than the %d of a key", h.rot, h.keyLength)
+	case h.valueLength < 2:
+		return h.fail("attention.value_length", "must be at least 2")
 	}
 	for i := range h.layers {
 		if h.kvHeads[i] != h.heads[i] {
@@ -313,7 +324,7 @@ func checkDeepSeek2(h *hyperparameters) error {
 	case h.kvHeads[0] != 1:
 		return h.fail("attention.head_count_kv", "must be 1 with latent attention")
 	case h.rot == 0 || h.rot >= keys:
-		return h.fail("rope.dimension_count", "%d, must be less than the length of keys: %d", h.rot, keys)
+		return h.fail("rope.dimension_count", "%d dimensions are rotated, must be fewer than the %d of a key", h.rot, keys)
 	case uint64(h.keyLength) != uint64(rank)+uint64(h.rot):
 		return h.fail("attention.key_length", "must be the rank of %d and the %d rotated dimensions", rank, h.rot)
 	case h.valueLength != rank:

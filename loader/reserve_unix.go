@@ -83,7 +83,7 @@ func (mmapSystem) fixed(p unsafe.Pointer, size uint64, f *os.File, offset int64,
 }
 
 func (mmapSystem) release(p unsafe.Pointer, size uint64, _ bool) error {
-	return os.NewSyscallError("munmap", unix.MunmapPtr(before(p, granularity()), uintptr(size+guards())))
+	return os.NewSyscallError("munmap", unix.MunmapPtr(at(p, -int64(granularity())), uintptr(size+guards())))
 }
 
 // lacksMemory tells whether the system refused for want of memory or addresses.

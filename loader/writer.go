@@ -2,7 +2,6 @@ package loader
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"math/bits"
@@ -140,8 +139,8 @@ func (w *Writer) WriteHeader(out io.Writer) (int64, error) {
 		b.Write(scratch)
 	}
 	size := fixedBytes + w.header
-	_, err := io.CopyN(b, zeros{}, int64(w.Padding(size)))
-	if err := errors.Join(err, b.Flush()); err != nil {
+	io.CopyN(b, zeros{}, int64(w.Padding(size)))
+	if err := b.Flush(); err != nil {
 		return 0, fmt.Errorf("writing a GGUF header: %w", err)
 	}
 	return int64(size + w.Padding(size)), nil

@@ -1,0 +1,316 @@
+package ggufcases
+
+import (
+	_ "embed"
+	"encoding/binary"
+	"fmt"
+	"iter"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// architectures.txt describes a small model of every architecture that the engine
+// can run, and of variants: the keys that it needs and all the tensors that it may
+// have, as the engine's own loader asks for them.
+//
+//	model NAME [VARIANT]
+//	tokens N
+//	key NAME TYPE VALUE      after the architecture's prefix, or after "/" as it is
+//	tensor NAME TYPE DIM...  "blk.0,2-4.x" is a tensor in each of these layers
+//
+//go:embed architectures.txt
+var architecturesText string
+
+// Architectures iterates over small models of every architecture that the engine can
+// run, by name: sound files, with weights of 0.
+func Architectures() iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		for _, text := range strings.Split(architecturesText, "model ")[1:] {
+			name, _, _ := strings.Cut(text, "\n")
+			if !yield(name, describe(text).file().Bytes()) {
+				return
+			}
+		}
+	}
+}
+
+// description is a model while it is put together and changed.
+type description struct {
+	arch    string
+	keys    []string          // in order
+	values  map[string][]byte // key → type and value
+	tensors []Tensor
+	data    uint64
+}
+
+// describe reads one model of architectures.txt.
+func describe(text string) *description {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	d := &description{arch: strings.Fields(lines[0])[0], values: map[string][]byte{}}
+	d.set("general.architecture", String, Text(d.arch))
+	for _, line := range lines[1:] {
+		f := strings.Fields(line)
+		switch f[0] {
+		case "tokens":
+			d.sentencePieces(int(number(f[1])))
+		case "key":
+			name := d.arch + "." + f[1]
+			if strings.HasPrefix(f[1], "/") {
+				name = f[1][1:]
+			}
+			d.key(name, f[2], f[3:])
+		case "tensor":
+			dims := make([]uint64, len(f)-3)
+			for i := range dims {
+				dims[i] = number(f[3+i])
+			}
+			for _, name := range layers(f[1]) {
+				d.tensor(name, map[string]uint32{"f32": 0, "f16": 1}[f[2]], dims...)
+			}
+		}
+	}
+	return d
+}
+
+// set sets a key, keeping its place if it has one.
+func (d *description) set(name string, typ uint32, value ...[]byte) {
+	if _, ok := d.values[name]; !ok {
+		d.keys = append(d.keys, name)
+	}
+	d.values[name] = Join(U32(typ), Join(value...))
+}
+
+func (d *description) drop(name string) {
+	delete(d.values, name)
+	for i, k := range d.keys {
+		if k == name {
+			d.keys = append(d.keys[:i:i], d.keys[i+1:]...)
+			return
+		}
+	}
+}
+
+// key sets a key from text.
+func (d *description) key(name, typ string, values []string) {
+	elem, array := strings.CutSuffix(typ, "[]")
+	number := map[string]uint32{"u32": Uint32, "i32": Int32, "f32": Float32, "bool": Bool, "str": String}[elem]
+	var b []byte
+	for _, v := range values {
+		b = append(b, scalar(elem, v)...)
+	}
+	if array {
+		d.set(name, Array, Elements(number, uint64(len(values)), b))
+		return
+	}
+	d.set(name, number, b)
+}
+
+func scalar(typ, v string) []byte {
+	switch typ {
+	case "str":
+		return Text(v)
+	case "f32":
+		f, err := strconv.ParseFloat(v, 32)
+		must(err)
+		return U32(math.Float32bits(float32(f)))
+	case "bool":
+		if v == "true" {
+			return []byte{1}
+		}
+		return []byte{0}
+	}
+	n, err := strconv.ParseInt(v, 10, 64)
+	must(err)
+	return U32(uint32(n))
+}
+
+// must panics on a mistake in architectures.txt, which is part of this package.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+func number(s string) uint64 {
+	n, err := strconv.ParseUint(s, 10, 64)
+	must(err)
+	return n
+}
+
+// layers expands "blk.0,2-4.x".
+func layers(name string) []string {
+	for _, prefix := range []string{"enc.blk.", "dec.blk.", "blk.", "posnet.", "convnext."} {
+		rest, ok := strings.CutPrefix(name, prefix)
+		if !ok {
+			continue
+		}
+		list, kind, _ := strings.Cut(rest, ".")
+		var names []string
+		for _, part := range strings.Split(list, ",") {
+			first, last, isRange := strings.Cut(part, "-")
+			if !isRange {
+				last = first
+			}
+			for i := number(first); i <= number(last); i++ {
+				names = append(names, fmt.Sprintf("%s%d.%s", prefix, i, kind))
+			}
+		}
+		return names
+	}
+	return []string{name}
+}
+
+// tensor adds a tensor of a type of one element a block.
+func (d *description) tensor(name string, typ uint32, dims ...uint64) {
+	size := map[uint32]uint64{0: 4, 1: 2}[typ]
+	for _, n := range dims {
+		size *= n
+	}
+	d.tensors = append(d.tensors, Tensor{Name: name, Dims: dims, Type: typ, Offset: d.data})
+	d.data += (size + 31) &^ 31
+}
+
+// sentencePieces gives the model a vocabulary with a token for every byte.
+func (d *description) sentencePieces(n int) {
+	tokens, types := []string{"<unk>", "<s>", "</s>"}, []int32{2, 3, 3}
+	for b := range 256 {
+		tokens, types = append(tokens, fmt.Sprintf("<0x%02X>", b)), append(types, 6)
+	}
+	for _, piece := range []string{"▁", "a", "b", "e", "l", "o", "H", "w", "r", "d", "▁w", "lo", "el", "▁H"} {
+		tokens, types = append(tokens, piece), append(types, 1)
+	}
+	for len(tokens) < n {
+		tokens, types = append(tokens, fmt.Sprint("piece", len(tokens))), append(types, 1)
+	}
+	scores := make([]float32, n)
+	for i := range scores {
+		scores[i] = -float32(i)
+	}
+	d.set("tokenizer.ggml.model", String, Text("llama"))
+	d.texts("tokenizer.ggml.tokens", tokens)
+	d.floats("tokenizer.ggml.scores", scores)
+	d.ints("tokenizer.ggml.token_type", types)
+	for i, name := range []string{"unknown", "bos", "eos"} {
+		d.set("tokenizer.ggml."+name+"_token_id", Uint32, U32(uint32(i)))
+	}
+}
+
+func (d *description) texts(name string, list []string) {
+	var b []byte
+	for _, s := range list {
+		b = append(b, Text(s)...)
+	}
+	d.set(name, Array, Elements(String, uint64(len(list)), b))
+}
+
+func (d *description) floats(name string, list []float32) {
+	var b []byte
+	for _, f := range list {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(f))
+	}
+	d.set(name, Array, Elements(Float32, uint64(len(list)), b))
+}
+
+func (d *description) ints(name string, list []int32) {
+	var b []byte
+	for _, n := range list {
+		b = binary.LittleEndian.AppendUint32(b, uint32(n))
+	}
+	d.set(name, Array, Elements(Int32, uint64(len(list)), b))
+}
+
+// file makes the file of it, with weights of 0.
+func (d *description) file() rawFile {
+	f := File{Tensors: d.tensors}
+	for _, k := range d.keys {
+		f.Keys = append(f.Keys, Join(Text(k), d.values[k]))
+	}
+	return rawFile{f, d.data}
+}
+
+// rawFile is a file with data of 0.
+type rawFile struct {
+	File
+	zeros uint64
+}
+
+// Bytes returns the whole file.
+func (f rawFile) Bytes() []byte {
+	b := f.Header()
+	if f.zeros > 0 {
+		b = append(b, make([]byte, -len(b)&31)...)
+	}
+	return append(b, make([]byte, f.zeros)...)
+}
+
+// Vocabularies iterates over sound files that hold a vocabulary of each kind and no
+// model, by name.
+func Vocabularies() iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		for name, change := range vocabularies {
+			d := &description{arch: "llama", values: map[string][]byte{}}
+			d.set("general.architecture", String, Text("llama"))
+			d.sentencePieces(320)
+			change(d)
+			if !yield(name, d.file().Bytes()) {
+				return
+			}
+		}
+	}
+}
+
+var vocabularies = map[string]func(*description){
+	"llama": func(*description) {},
+	"gpt2": func(d *description) {
+		d.key("tokenizer.ggml.model", "str", []string{"gpt2"})
+		d.texts("tokenizer.ggml.merges", []string{"l o", "e l", "  o"})
+	},
+	"gpt2 of a kind without BOS": func(d *description) {
+		d.key("tokenizer.ggml.model", "str", []string{"gpt2"})
+		d.key("tokenizer.ggml.pre", "str", []string{"glm4"})
+		d.texts("tokenizer.ggml.merges", []string{"l o"})
+		d.drop("tokenizer.ggml.bos_token_id")
+	},
+	"bert": func(d *description) {
+		d.key("tokenizer.ggml.model", "str", []string{"bert"})
+		d.drop("tokenizer.ggml.token_type")
+	},
+	"t5": func(d *description) {
+		d.key("tokenizer.ggml.model", "str", []string{"t5"})
+		// One node that leads nowhere, and an empty replacement.
+		trie := make([]byte, 4*256)
+		b := Join(U32(uint32(len(trie))), trie, []byte{0})
+		d.set("tokenizer.ggml.precompiled_charsmap", Array, Elements(Uint8, uint64(len(b)), b))
+	},
+	"t5 without normalisation": func(d *description) { d.key("tokenizer.ggml.model", "str", []string{"t5"}) },
+	"rwkv": func(d *description) {
+		d.key("tokenizer.ggml.model", "str", []string{"rwkv"})
+		tokens := []string{"<s>"}
+		for b := range 256 {
+			tokens = append(tokens, fmt.Sprintf(`\x%02x`, b))
+		}
+		for i := len(tokens); i < 320; i++ {
+			tokens = append(tokens, fmt.Sprint("token", i))
+		}
+		d.texts("tokenizer.ggml.tokens", tokens)
+		d.drop("tokenizer.ggml.token_type")
+		d.drop("tokenizer.ggml.scores")
+	},
+	"plamo2": func(d *description) { d.key("tokenizer.ggml.model", "str", []string{"plamo2"}) },
+	"none":   func(d *description) { d.onlyTokenizer("none") },
+	"none that says so otherwise": func(d *description) {
+		d.onlyTokenizer("no_vocab")
+		d.key("llama.vocab_size", "u32", []string{"320"})
+	},
+}
+
+// onlyTokenizer leaves the name of a tokenizer and nothing else of a vocabulary.
+func (d *description) onlyTokenizer(name string) {
+	for _, k := range append([]string(nil), d.keys...) {
+		if strings.HasPrefix(k, "tokenizer.") {
+			d.drop(k)
+		}
+	}
+	d.key("tokenizer.ggml.model", "str", []string{name})
+}

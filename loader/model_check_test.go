@@ -1,0 +1,75 @@
+package loader_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/seed7adf6694/infer/internal/ggufcases"
+	"github.com/seed7adf6694/infer/loader"
+)
+
+// writeModel writes a file and returns its path.
+func writeModel(t *testing.T, b []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "model.gguf")
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestSoundModelsOfEveryArchitectureAreAccepted(t *testing.T) {
+	for name, b := range ggufcases.Architectures() {
+		t.Run(name, func(t *testing.T) {
+			ix, err := loader.Open(writeModel(t, b))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ix.Close()
+		})
+	}
+}
+
+func TestVocabulariesAreAccepted(t *testing.T) {
+	for name, b := range ggufcases.Vocabularies() {
+		t.Run(name, func(t *testing.T) {
+			ix, err := loader.Open(writeModel(t, b))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if ix.HasTensors() {
+				t.Error("a vocabulary has tensors")
+			}
+			ix.Close()
+		})
+	}
+}
+
+func TestAnUnsupportedArchitectureIsNamed(t *testing.T) {
+	for _, arch := range []string{"no-such-model", "clip", "gptj"} {
+		var w loader.Writer
+		w.Add("general.architecture", loader.StringValue(arch))
+		path := filepath.Join(t.TempDir(), "model.gguf")
+		f, err := os.Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.WriteHeader(f); err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+		_, err = loader.Open(path)
+		wantFormatError(t, err, arch)
+		if !errors.Is(err, loader.ErrUnsupportedArchitecture) {
+			t.Errorf("%s: not ErrUnsupportedArchitecture: %v", arch, err)
+		}
+		ix, err := loader.OpenWith(path, loader.OpenOptions{SkipModel: true})
+		if err != nil {
+			t.Errorf("%s can't be inspected: %v", arch, err)
+			continue
+		}
+		ix.Close()
+	}
+}

@@ -1,0 +1,146 @@
+package loader_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"testing"
+
+	"github.com/seed7adf6694/infer/internal/ggufcases"
+	"github.com/seed7adf6694/infer/loader"
+)
+
+// same fails unless both have the same metadata and tensors, wherever those lie.
+func same(t *testing.T, got, want *loader.Index) {
+	t.Helper()
+	list := func(ix *loader.Index) (s []string) {
+		for k, v := range ix.Metadata() {
+			s = append(s, fmt.Sprint(k, v.Type(), v.ElemType(), v.Len(), v))
+		}
+		for _, tensor := range ix.Tensors() {
+			s = append(s, fmt.Sprint(tensor.Name, tensor.Type, tensor.Shape, tensor.Size))
+		}
+		return s
+	}
+	if a, b := list(got), list(want); !reflect.DeepEqual(a, b) {
+		t.Errorf("%q\nwant\n%q", a, b)
+	}
+}
+
+func TestSkeletonLooksLikeTheModelAndHasNoWeights(t *testing.T) {
+	for name, content := range map[string][]byte{
+		"every type":     ggufcases.Small(),
+		"nothing":        ggufcases.File{}.Bytes(),
+		"version 2":      ggufcases.File{Version: 2, Keys: [][]byte{ggufcases.Key("a", ggufcases.Bool, []byte{1})}}.Bytes(),
+		"no tensors":     ggufcases.ManyKeys(1000, 0),
+		"alignment 4096": ggufcases.File{Keys: [][]byte{ggufcases.Key("general.alignment", ggufcases.Uint32, ggufcases.U32(4096))}, Tensors: []ggufcases.Tensor{{Name: "a", Dims: []uint64{8}}}, Data: 32, Alignment: 4096}.Bytes(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			ix := open(t, write(t, content))
+			s, err := ix.Skeleton()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			skeleton := open(t, s.Path())
+			same(t, skeleton, ix)
+			if skeleton.Version() != 3 || skeleton.Alignment() != ix.Alignment() {
+				t.Errorf("version %d, alignment %d", skeleton.Version(), skeleton.Alignment())
+			}
+			for _, tensor := range skeleton.Tensors() {
+				data := make([]byte, tensor.Size)
+				if _, err := skeleton.File(0).ReadAt(data, tensor.Offset); err != nil {
+					t.Errorf("tensor %s: %v", tensor.Name, err)
+				}
+				if !bytes.Equal(data, make([]byte, tensor.Size)) {
+					t.Errorf("tensor %s has weights", tensor.Name)
+				}
+			}
+			header, size, err := ix.WriteSkeleton(io.Discard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if header%int64(ix.Alignment()) != 0 || skeleton.Files()[0].Size != size {
+				t.Errorf("header of %d bytes, %d in all, but the file has %d", header, size, skeleton.Files()[0].Size)
+			}
+		})
+	}
+}
+
+func TestSkeletonOutlivesTheModelsFile(t *testing.T) {
+	path := write(t, ggufcases.Small())
+	ix, err := loader.OpenWith(path, structure)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := ix.Skeleton()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	ix.Close()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	open(t, s.Path())
+}
+
+func TestSkeletonIsGoneAfterClose(t *testing.T) {
+	s, err := open(t, write(t, ggufcases.Small())).Skeleton()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if ix, err := loader.OpenWith(s.Path(), structure); err == nil {
+		ix.Close()
+		t.Error("it can still be opened")
+	}
+}
+
+func TestManySkeletonsLeaveNothingOpen(t *testing.T) {
+	ix := open(t, write(t, ggufcases.Small()))
+	before := openFiles(t)
+	for range 50 {
+		s, err := ix.Skeleton()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+	}
+	if after := openFiles(t); after > before {
+		t.Errorf("%d files open, %d before", after, before)
+	}
+}
+
+// full is a disk with room for so many bytes.
+type full struct{ left int }
+
+var errFull = errors.New("no space left on device")
+
+func (f *full) Write(b []byte) (int, error) {
+	n := min(len(b), f.left)
+	if f.left -= n; n < len(b) {
+		return n, errFull
+	}
+	return n, nil
+}
+
+func TestSkeletonReportsAFullDisk(t *testing.T) {
+	ix := open(t, write(t, ggufcases.Small()))
+	header, _, err := ix.WriteSkeleton(io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range int(header) {
+		if _, _, err := ix.WriteSkeleton(&full{n}); !errors.Is(err, errFull) {
+			t.Fatalf("room for %d of %d bytes: %v", n, header, err)
+		}
+	}
+}
