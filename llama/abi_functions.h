@@ -14,6 +14,7 @@ void ggml_log_set(ggml_log_callback log_callback, void * user_data);
 ggml_abort_callback_t ggml_set_abort_callback(ggml_abort_callback_t callback);
 const char * ggml_type_name(enum ggml_type type);
 size_t ggml_nbytes(const struct ggml_tensor * tensor);
+size_t ggml_graph_overhead_custom(size_t size, bool grads);
 int64_t ggml_blck_size(enum ggml_type type);
 size_t ggml_type_size(enum ggml_type type);
 size_t ggml_row_size(enum ggml_type type, int64_t ne);
@@ -65,6 +66,8 @@ ggml_backend_reg_t ggml_backend_dev_backend_reg(ggml_backend_dev_t device);
 const char * ggml_backend_reg_name(ggml_backend_reg_t reg);
 void * ggml_backend_reg_get_proc_address(ggml_backend_reg_t reg, const char * name);
 const char * ggml_backend_buft_name(ggml_backend_buffer_type_t buft);
+ggml_backend_sched_t ggml_backend_sched_new(ggml_backend_t * backends, ggml_backend_buffer_type_t * bufts, int n_backends, size_t graph_size, bool parallel, bool op_offload);
+void ggml_backend_sched_free(ggml_backend_sched_t sched);
 
 // the engine
 void llama_backend_init(void);
@@ -158,6 +161,7 @@ int32_t llama_chat_apply_template(const char * tmpl, const struct llama_chat_mes
 int32_t llama_chat_builtin_templates(const char ** output, size_t len);
 
 // samplers
+struct llama_sampler * llama_sampler_init(const struct llama_sampler_i * iface, llama_sampler_context_t ctx);
 const char * llama_sampler_name(const struct llama_sampler * smpl);
 void llama_sampler_accept(struct llama_sampler * smpl, llama_token token);
 void llama_sampler_apply(struct llama_sampler * smpl, llama_token_data_array * cur_p);

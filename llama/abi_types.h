@@ -82,6 +82,8 @@ enum ggml_backend_dev_type {
 struct ggml_threadpool;
 typedef struct ggml_threadpool * ggml_threadpool_t;
 
+typedef struct ggml_backend             * ggml_backend_t;
+typedef struct ggml_backend_sched       * ggml_backend_sched_t;
 typedef struct ggml_backend_buffer_type * ggml_backend_buffer_type_t;
 typedef struct ggml_backend_buffer      * ggml_backend_buffer_t;
 typedef struct ggml_backend_device      * ggml_backend_dev_t;
@@ -185,8 +187,10 @@ enum llama_vocab_type {
 };
 
 enum llama_rope_type {
-    LLAMA_ROPE_TYPE_NONE = -1,
-    LLAMA_ROPE_TYPE_NORM = 0,
+    LLAMA_ROPE_TYPE_NONE   = -1,
+    LLAMA_ROPE_TYPE_NORM   = 0,
+    LLAMA_ROPE_TYPE_MROPE  = 8,
+    LLAMA_ROPE_TYPE_IMROPE = 40,
 };
 
 enum llama_token_attr {
@@ -389,7 +393,15 @@ typedef struct llama_chat_message {
 } llama_chat_message;
 
 typedef void * llama_sampler_context_t;
-struct llama_sampler_i;
+struct llama_sampler;
+struct llama_sampler_i {
+    const char *           (*name)(const struct llama_sampler * smpl);
+    void                   (*accept)(struct llama_sampler * smpl, llama_token token);
+    void                   (*apply)(struct llama_sampler * smpl, llama_token_data_array * cur_p);
+    void                   (*reset)(struct llama_sampler * smpl);
+    struct llama_sampler * (*clone)(const struct llama_sampler * smpl);
+    void                   (*free)(struct llama_sampler * smpl);
+};
 struct llama_sampler {
     const struct llama_sampler_i * iface;
     llama_sampler_context_t        ctx;

@@ -14,15 +14,16 @@ import (
 const maxSeqs = 256
 
 // Batch is the input of [Context.Decode]: tokens with their positions and
-// sequences. It is not safe for concurrent use.
+// sequences. It is not safe for concurrent use, but for Close.
 type Batch struct {
 	s *batchState
 }
 
 type batchState struct {
-	c   C.llama_batch
-	cap int
-	seq int // sequences a token may belong to
+	life lifetime
+	c    C.llama_batch
+	cap  int
+	seq  int // sequences a token may belong to
 }
 
 // NewBatch returns a batch for at most tokens tokens, each in at most seqs sequences
@@ -36,22 +37,15 @@ func NewBatch(tokens, seqs int) (*Batch, error) {
 		return nil, argument("batch of %d tokens in %d sequences", tokens, seqs)
 	}
 	s := &batchState{c: C.llama_batch_init(C.int32_t(tokens), 0, C.int32_t(seqs)), cap: tokens, seq: seqs}
+	s.life.free = func() { C.llama_batch_free(s.c) }
 	b := &Batch{s: s}
-	runtime.AddCleanup(b, (*batchState).free, s)
+	runtime.AddCleanup(b, func(s *batchState) { s.life.close() }, s)
 	return b, nil
 }
 
-func (s *batchState) free() {
-	if s.cap > 0 {
-		C.llama_batch_free(s.c)
-		s.cap = 0
-		s.c = C.llama_batch{}
-	}
-}
-
-// Close frees the batch.
+// Close frees the batch, once no Decode reads it any more. Closing twice is safe.
 func (b *Batch) Close() error {
-	b.s.free()
+	b.s.life.close()
 	runtime.KeepAlive(b)
 	return nil
 }
@@ -69,10 +63,12 @@ func (b *Batch) Clear() { b.s.c.n_tokens = 0 }
 // Where output is set, its logits or embedding can be read after Decode.
 func (b *Batch) Add(t Token, pos Pos, output bool, seqs ...SeqID) error {
 	s := b.s
+	if err := s.life.acquire(); err != nil {
+		return err
+	}
+	defer s.life.release()
 	i := int(s.c.n_tokens)
 	switch {
-	case s.cap == 0:
-		return ErrClosed
 	case i >= s.cap:
 		return argument("batch of %d tokens is full", s.cap)
 	case len(seqs) > s.seq:

@@ -21,6 +21,11 @@ void   goInferProgress(uintptr_t report, float progress);
 // From llama.cpp's internal interface: the tensors of a model by name.
 const std::vector<std::pair<std::string, ggml_tensor *>> & llama_internal_get_tensor_map(const llama_model * model);
 
+// The one method used of the engine's class: what every decode begins with.
+struct llama_context {
+    bool memory_update(bool optimize);
+};
+
 typedef enum ggml_status (*init_tensor_fn)(ggml_backend_buffer_t, struct ggml_tensor *);
 typedef void (*set_tensor_fn)(ggml_backend_buffer_t, struct ggml_tensor *, const void *, size_t, size_t);
 
@@ -369,6 +374,13 @@ extern "C" int32_t infer_encode(struct llama_context * ctx, struct llama_batch b
     return guarded(err, (int32_t) -4, [&] {
         scope_guard in(scope);
         return llama_encode(ctx, batch);
+    });
+}
+
+extern "C" void infer_memory_settle(struct llama_context * ctx, infer_scope scope, infer_error * err) {
+    guarded(err, false, [&] {
+        scope_guard in(scope);
+        return ctx->memory_update(false);
     });
 }
 

@@ -2,7 +2,7 @@
 
 package llama
 
-// #include "shim.h"
+// #include "shim_more.h"
 import "C"
 
 import (
@@ -32,11 +32,15 @@ type contextState struct {
 	poolAll *C.struct_ggml_threadpool // for batches, where the number of threads differs
 	abort   *int32                    // C memory, read by the engine between operations
 	closing atomic.Bool
+	stop    sync.Mutex // held while Close raises or frees the flag: closing twice at once
 	broken  bool
 
 	vocab, embd, seqs, ctxLen, batch, ubatch, classes int
 	pooling                                           C.enum_llama_pooling_type
 	causal, embeddings                                bool
+	encoder                                           bool   // the model has one
+	recurrent, hybrid                                 bool   // the model is
+	unified                                           bool   // sequences share a buffer
 	outputs                                           []int8 // of the last batch
 	outputCount                                       int
 	restored                                          bool       // outputs are those of a restored state
@@ -60,6 +64,9 @@ func (m *Model) NewContext(p ContextParams) (*Context, error) {
 func (ms *modelState) newContext(p ContextParams) (*Context, error) {
 	if err := ms.complete(); err != nil {
 		return nil, err
+	}
+	if ms.vocabOnly {
+		return nil, argument("the model was loaded without its weights, VocabOnly")
 	}
 	params, err := p.native(ms)
 	if err != nil {
@@ -90,6 +97,9 @@ func (ms *modelState) newContext(p ContextParams) (*Context, error) {
 	s.ubatch = int(C.llama_n_ubatch(s.ctx))
 	s.pooling = C.llama_pooling_type(s.ctx)
 	s.embeddings = p.Embeddings
+	s.encoder = bool(C.llama_model_has_encoder(ms.model))
+	s.recurrent, s.hybrid = bool(C.llama_model_is_recurrent(ms.model)), bool(C.llama_model_is_hybrid(ms.model))
+	s.unified = p.KVUnified || s.seqs == 1
 	s.causal = s.mem != nil && p.Attention != AttentionNonCausal
 	s.startThreads(int(params.n_threads), int(params.n_threads_batch))
 
@@ -184,30 +194,54 @@ func cacheType(which, name string) (C.enum_ggml_type, error) {
 }
 
 // startThreads gives the context threads of its own: the engine otherwise starts
-// and joins them for every token. Without them (refused) it goes on that way.
+// and joins them for every token, and ends the process where one is refused. Where
+// fewer can be had, the context has fewer.
 func (s *contextState) startThreads(n, batch int) {
+	started := func() int { // beside the calling one
+		if n == batch {
+			return n - 1
+		}
+		return n - 1 + batch - 1
+	}
+	for most := max(n, batch); !bool(C.infer_threads_available(C.int(started()))); {
+		most /= 2
+		n, batch = min(n, most), min(batch, most)
+	}
 	pool := func(n int) *C.struct_ggml_threadpool {
 		p := C.ggml_threadpool_params_default(C.int(n))
 		return C.ggml_threadpool_new(&p)
 	}
-	if s.pool = pool(n); s.pool == nil {
-		return
-	}
+	s.pool = pool(n)
 	all := s.pool
-	if batch != n {
-		if s.poolAll = pool(batch); s.poolAll == nil {
-			C.ggml_threadpool_free(s.pool)
-			s.pool = nil
-			return
-		}
+	if batch != n && s.pool != nil {
+		s.poolAll = pool(batch)
 		all = s.poolAll
 	}
+	if all == nil { // nor would there be memory for threads later
+		s.freeThreads()
+		C.llama_set_n_threads(s.ctx, 1, 1)
+		return
+	}
+	C.llama_set_n_threads(s.ctx, C.int32_t(n), C.int32_t(batch))
 	C.llama_attach_threadpool(s.ctx, s.pool, all)
+}
+
+func (s *contextState) freeThreads() {
+	for _, t := range []**C.struct_ggml_threadpool{&s.pool, &s.poolAll} {
+		if *t != nil {
+			C.ggml_threadpool_free(*t)
+			*t = nil
+		}
+	}
 }
 
 func (s *contextState) close() {
 	s.closing.Store(true)
-	atomic.StoreInt32(s.abort, 1)
+	s.stop.Lock()
+	if s.abort != nil {
+		atomic.StoreInt32(s.abort, 1)
+	}
+	s.stop.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx == nil {
@@ -216,13 +250,11 @@ func (s *contextState) close() {
 	if !s.broken {
 		C.llama_free(s.ctx)
 		s.home.close()
-		for _, p := range []*C.struct_ggml_threadpool{s.pool, s.poolAll} {
-			if p != nil {
-				C.ggml_threadpool_free(p)
-			}
-		}
+		s.freeThreads()
+		s.stop.Lock()
 		C.free(unsafe.Pointer(s.abort))
-		s.abort = new(int32)
+		s.abort = nil
+		s.stop.Unlock()
 	}
 	s.ctx = nil
 	for _, a := range s.loras {
@@ -288,13 +320,7 @@ func (c *Context) SetThreads(n, batch int) error {
 	return c.locked(func(p *C.struct_llama_context) error {
 		s := c.s
 		C.llama_detach_threadpool(p)
-		for _, t := range []**C.struct_ggml_threadpool{&s.pool, &s.poolAll} {
-			if *t != nil {
-				C.ggml_threadpool_free(*t)
-				*t = nil
-			}
-		}
-		C.llama_set_n_threads(p, C.int32_t(n), C.int32_t(batch))
+		s.freeThreads()
 		s.startThreads(n, batch)
 		return nil
 	})
@@ -323,11 +349,15 @@ func (c *Context) SetCausal(on bool) error {
 // in the sequences (see [Context.PosMax]).
 //
 // [ErrNoSlot] means that the batch does not fit; nothing has changed then.
+//
+// A context that pools embeddings takes the tokens of a sequence in one batch of at most
+// UBatch tokens, all with output set.
 func (c *Context) Decode(ctx context.Context, b *Batch) error {
 	return c.evaluate(ctx, b, true)
 }
 
-// Encode evaluates a batch with the encoder: llama_encode. Errors are Decode's.
+// Encode evaluates a batch with the encoder: llama_encode. Errors are Decode's; models
+// that have no encoder are refused with [ErrArgument].
 func (c *Context) Encode(ctx context.Context, b *Batch) error {
 	return c.evaluate(ctx, b, false)
 }
@@ -336,6 +366,10 @@ func (c *Context) evaluate(ctx context.Context, b *Batch, decode bool) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if err := b.s.life.acquire(); err != nil {
+		return err
+	}
+	defer b.s.life.release()
 	s := c.s
 	err := c.locked(func(p *C.struct_llama_context) error {
 		if err := s.check(b, decode); err != nil {
@@ -379,12 +413,12 @@ func (c *Context) evaluate(ctx context.Context, b *Batch, decode bool) error {
 func (s *contextState) check(b *Batch, decode bool) error {
 	n := b.Len()
 	limit := s.batch
-	if !decode || s.mem == nil || !s.causal {
-		limit = min(s.batch, s.ubatch) // without causal attention all tokens see each other
+	if !decode || s.mem == nil || !s.causal || s.pools() {
+		limit = min(s.batch, s.ubatch) // without causal attention all tokens see each other, and a pool is of one micro-batch
 	}
 	switch {
-	case b.s.cap == 0:
-		return ErrClosed
+	case !decode && s.mem != nil && !s.encoder:
+		return argument("the model has no encoder")
 	case n == 0:
 		return argument("empty batch")
 	case n > limit:
@@ -401,6 +435,43 @@ func (s *contextState) check(b *Batch, decode bool) error {
 			if id < 0 || int(id) >= s.seqs {
 				return argument("sequence %d, the context has %d", id, s.seqs)
 			}
+		}
+		if counts[i] > 1 && s.separate() {
+			return argument("a token in %d sequences needs a context with one buffer for all, KVUnified", counts[i])
+		}
+	}
+	if s.pools() && decode && s.mem != nil {
+		return s.checkPools(b)
+	}
+	return nil
+}
+
+// pools tells whether a batch's embeddings are computed of whole sequences.
+func (s *contextState) pools() bool { return s.embeddings && s.pooling != C.LLAMA_POOLING_TYPE_NONE }
+
+// separate tells whether each sequence has a buffer of its own.
+func (s *contextState) separate() bool { return !s.unified && !s.recurrent }
+
+// checkPools refuses batches whose pools the engine would compute of a part of their
+// tokens, or outside its memory: it pools what has output set, within a micro-batch, and
+// sequences that are not of one length go to several where they have separate buffers
+// or recurrent state.
+func (s *contextState) checkPools(b *Batch) error {
+	n := b.Len()
+	lengths := map[C.llama_seq_id]int{}
+	ids := unsafe.Slice(b.s.c.seq_id, n)
+	for i, o := range unsafe.Slice(b.s.c.logits, n) {
+		if o == 0 {
+			return argument("token %d of the batch has no output set, which pooled embeddings need of all", i)
+		}
+		lengths[*ids[i]]++
+	}
+	if s.unified && !s.recurrent && !s.hybrid {
+		return nil
+	}
+	for _, l := range lengths {
+		if l*len(lengths) != n {
+			return argument("pooled sequences of different lengths in a batch: one call each, or a context with one buffer for all (KVUnified), where the model has no recurrent state")
 		}
 	}
 	return nil

@@ -10,12 +10,12 @@ import (
 )
 
 // #cgo CXXFLAGS: -std=c++17
+// #cgo linux windows LDFLAGS: -Wl,--wrap=ggml_backend_sched_new -Wl,--wrap=malloc
 // #include "shim.h"
 import "C"
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"unsafe"
@@ -50,10 +50,6 @@ func failure(call string, e *C.infer_error, home *home) error {
 
 // broken tells whether the engine's state is undefined after the call.
 func broken(err error) bool { return errors.Is(err, ErrBroken) }
-
-func argument(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", ErrArgument, fmt.Sprintf(format, args...))
-}
 
 // cString returns s as a C string, which the caller frees.
 func cString(s string) (*C.char, error) {

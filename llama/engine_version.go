@@ -18,10 +18,13 @@ const (
 // Programs whose build information names no modules (some build systems strip it)
 // are let through: their go.sum has pinned the version.
 func checkEngineVersion() error {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return nil
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return checkEngine(info)
 	}
+	return nil
+}
+
+func checkEngine(info *debug.BuildInfo) error {
 	for _, m := range info.Deps {
 		if m.Path != engineModule {
 			continue

@@ -14,8 +14,12 @@ func features(has map[string]bool) []string {
 }
 
 // MissingFeatures lists what the CPU has and the engine was not compiled for, of what
-// makes a difference of several times in speed. It is empty for a good build.
+// makes a difference of several times in speed. It is empty for a good build, and for
+// one without the engine.
 func MissingFeatures() []string {
+	if !hasEngine {
+		return nil
+	}
 	var missing []string
 	compiled := CompiledFeatures()
 	available := AvailableFeatures()

@@ -1,71 +1,433 @@
 package llama
 
 import (
+	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
-// Limits of grammars. The engine's parser and matcher recurse, and copy what is
-// repeated: within these a grammar takes neither the stack nor gigabytes.
+// Limits of grammars. The engine copies what is repeated, and its parser and matcher
+// recurse: within these a grammar takes neither gigabytes nor the stack.
 const (
-	maxGrammar      = 1 << 20 // bytes
-	maxGrammarDepth = 200     // parentheses in parentheses
-	maxGrammarRules = 4000
-	maxGrammarCopy  = 1 << 20 // characters that repetitions like {1,100} copy
+	maxGrammar         = 1 << 20 // bytes
+	maxGrammarDepth    = 200     // parentheses in parentheses
+	maxGrammarRepeat   = 2000    // times, the engine's own limit
+	maxGrammarRules    = 1 << 16 // one for every group and every optional repetition
+	maxGrammarElements = 1 << 20 // characters, sets and references of all rules
 )
 
-// CheckGrammar refuses grammars that the engine would not survive; whether one is
-// correct is for the engine to say. The limits: 1 MiB, 200 parentheses deep, 4000
-// rules, and repetitions like {n} that copy no more than a million characters of the
-// grammar in all.
-func CheckGrammar(grammar string) error {
-	if len(grammar) > maxGrammar {
-		return argument("grammar of %d bytes, at most %d are possible", len(grammar), maxGrammar)
+// CheckGrammar refuses, with [ErrArgument] and the reason, what [Sampler.Grammar] would
+// refuse whatever the vocabulary: text that is no GBNF grammar, rules that are missing,
+// recursion that never takes a character, and grammars beyond these limits: 1 MiB,
+// 200 parentheses deep, 2000 repetitions, 65536 rules and 1048576 elements once
+// repetitions are written out, and 1048576 ways to begin a rule.
+func CheckGrammar(text, root string) error {
+	g, err := parseGrammar(text)
+	if err != nil {
+		return err
 	}
-	if n := strings.Count(grammar, "::="); n > maxGrammarRules {
-		return argument("grammar of %d rules, at most %d are possible", n, maxGrammarRules)
+	return g.check(root)
+}
+
+// An element of a rule: elementEnd ends an alternative, elementTerminal takes a
+// character or token, others refer to the rule of their number.
+type element int32
+
+const (
+	elementEnd      element = -1
+	elementTerminal element = -2
+)
+
+// grammar is a GBNF grammar as the engine's parser has it, but for what its characters
+// are: the parser below makes the rules that the engine's makes, and counts before.
+type grammar struct {
+	ids      map[string]int
+	rules    [][]element // nil: referred to, not defined
+	elements int
+	tokens   []Token  // <[123]>
+	names    []string // <name>
+}
+
+// grammarParser follows the engine's function by function, so that both accept the same.
+type grammarParser struct {
+	grammar
+	text string
+	pos  int
+}
+
+func parseGrammar(text string) (*grammar, error) {
+	if len(text) > maxGrammar {
+		return nil, argument("grammar of %d bytes, at most %d are possible", len(text), maxGrammar)
 	}
-	depth, copies, element := 0, 0, 0
-	for i := 0; i < len(grammar); i++ {
-		switch c := grammar[i]; c {
-		case '"', '[':
-			end := byte('"')
-			if c == '[' {
-				end = ']'
-			}
-			from := i
-			for i++; i < len(grammar) && grammar[i] != end; i++ {
-				if grammar[i] == '\\' {
-					i++
-				}
-			}
-			element = i - from
-		case '#':
-			for i < len(grammar) && grammar[i] != '\n' {
-				i++
-			}
-		case '(':
-			if depth++; depth > maxGrammarDepth {
-				return argument("grammar of more than %d parentheses in each other", maxGrammarDepth)
-			}
-		case ')':
-			depth--
-			element = 1 // a rule of its own
-		case '{':
-			n, most := 0, 0
-			for i++; i < len(grammar) && grammar[i] != '}'; i++ {
-				if d := grammar[i]; d >= '0' && d <= '9' {
-					n = min(n*10+int(d-'0'), maxGrammarCopy)
-				} else {
-					n = 0
-				}
-				most = max(most, n)
-			}
-			if copies += most * max(element, 1); copies > maxGrammarCopy {
-				return argument("grammar with repetitions of more than %d characters in all", maxGrammarCopy)
-			}
-		default:
-			element = 1
+	if i := strings.IndexByte(text, 0); i >= 0 || !utf8.ValidString(text) {
+		return nil, argument("grammar: not text in UTF-8")
+	}
+	p := grammarParser{grammar: grammar{ids: map[string]int{}}, text: text}
+	p.space(true)
+	for p.pos < len(text) {
+		if err := p.rule(); err != nil {
+			return nil, err
 		}
 	}
+	return &p.grammar, nil
+}
+
+func (p *grammarParser) fail(format string, args ...any) error {
+	line := 1 + strings.Count(p.text[:min(p.pos, len(p.text))], "\n")
+	return argument("grammar, line %d: "+format, append([]any{line}, args...)...)
+}
+
+// at returns the byte i behind the position, 0 behind the end.
+func (p *grammarParser) at(i int) byte {
+	if p.pos+i < len(p.text) {
+		return p.text[p.pos+i]
+	}
+	return 0
+}
+
+func (p *grammarParser) space(newlines bool) {
+	for {
+		switch c := p.at(0); {
+		case c == '#':
+			for p.at(0) != 0 && p.at(0) != '\r' && p.at(0) != '\n' {
+				p.pos++
+			}
+		case c == ' ' || c == '\t' || newlines && (c == '\r' || c == '\n'):
+			p.pos++
+		default:
+			return
+		}
+	}
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+func isWord(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '-' || isDigit(c)
+}
+
+// while returns the bytes from the position on that are in a class.
+func (p *grammarParser) while(in func(byte) bool) string {
+	from := p.pos
+	for p.pos < len(p.text) && in(p.text[p.pos]) {
+		p.pos++
+	}
+	return p.text[from:p.pos]
+}
+
+func (p *grammarParser) rule() error {
+	name := p.while(isWord)
+	if name == "" {
+		return p.fail("expecting the name of a rule")
+	}
+	id := p.id(name)
+	p.space(false)
+	if !strings.HasPrefix(p.text[p.pos:], "::=") {
+		return p.fail("expecting ::= behind %s", name)
+	}
+	p.pos += 3
+	p.space(true)
+	if err := p.alternatives(id, 0); err != nil {
+		return err
+	}
+	switch c := p.at(0); {
+	case c == '\r' && p.at(1) == '\n':
+		p.pos += 2
+	case c == '\r' || c == '\n':
+		p.pos++
+	case c != 0:
+		return p.fail("expecting the end of rule %s at %q", name, c)
+	}
+	p.space(true)
 	return nil
+}
+
+func (p *grammarParser) id(name string) int {
+	id, ok := p.ids[name]
+	if !ok {
+		id = p.newRule()
+		p.ids[name] = id
+	}
+	return id
+}
+
+func (p *grammarParser) newRule() int {
+	p.rules = append(p.rules, nil)
+	return len(p.rules) - 1
+}
+
+// alternatives parses what a rule is defined as, or what is in parentheses.
+func (p *grammarParser) alternatives(id, depth int) error {
+	if depth > maxGrammarDepth {
+		return p.fail("more than %d parentheses in each other", maxGrammarDepth)
+	}
+	rule := []element{}
+	for {
+		var err error
+		if rule, err = p.sequence(rule, depth); err != nil {
+			return err
+		}
+		rule = append(rule, elementEnd)
+		if p.at(0) != '|' {
+			break
+		}
+		p.pos++
+		p.space(true)
+	}
+	p.rules[id] = rule
+	return p.count(len(rule))
+}
+
+// count adds elements to those of the whole grammar.
+func (p *grammarParser) count(n int) error {
+	p.elements += n
+	if p.elements > maxGrammarElements {
+		return p.fail("more than %d elements once repetitions are written out", maxGrammarElements)
+	}
+	if len(p.rules) > maxGrammarRules {
+		return p.fail("more than %d rules once repetitions are written out", maxGrammarRules)
+	}
+	return nil
+}
+
+func (p *grammarParser) sequence(rule []element, depth int) ([]element, error) {
+	last := len(rule) // where the symbol begins that a repetition repeats
+	for {
+		var err error
+		switch c := p.at(0); {
+		case c == '"':
+			last = len(rule)
+			rule, err = p.literal(rule)
+		case c == '[':
+			last = len(rule)
+			rule, err = p.set(rule)
+		case c == '<' || c == '!':
+			last = len(rule)
+			rule = append(rule, elementTerminal)
+			err = p.token()
+		case isWord(c):
+			last = len(rule)
+			rule = append(rule, element(p.id(p.while(isWord))))
+		case c == '(':
+			p.pos++
+			p.space(true)
+			id := p.newRule()
+			if err := p.alternatives(id, depth+1); err != nil {
+				return nil, err
+			}
+			last = len(rule)
+			rule = append(rule, element(id))
+			if p.at(0) != ')' {
+				return nil, p.fail("expecting )")
+			}
+			p.pos++
+		case c == '.':
+			p.pos++
+			last = len(rule)
+			rule = append(rule, elementTerminal)
+		case c == '*', c == '+', c == '?', c == '{':
+			rule, err = p.repetition(rule, last, depth > 0)
+		default:
+			return rule, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(rule) > maxGrammarElements {
+			return nil, p.count(len(rule))
+		}
+		p.space(depth > 0)
+	}
+}
+
+func (p *grammarParser) literal(rule []element) ([]element, error) {
+	p.pos++
+	for p.at(0) != '"' {
+		if err := p.char(); err != nil {
+			return nil, err
+		}
+		rule = append(rule, elementTerminal)
+	}
+	p.pos++
+	return rule, nil
+}
+
+// set parses a set of characters: as many elements as the engine makes of it, of which
+// the first takes the character.
+func (p *grammarParser) set(rule []element) ([]element, error) {
+	p.pos++
+	if p.at(0) == '^' {
+		p.pos++
+	}
+	for p.at(0) != ']' {
+		if err := p.char(); err != nil {
+			return nil, err
+		}
+		rule = append(rule, elementTerminal)
+		if p.at(0) == '-' && p.at(1) != ']' {
+			p.pos++
+			if err := p.char(); err != nil {
+				return nil, err
+			}
+			rule = append(rule, elementTerminal)
+		}
+	}
+	p.pos++
+	return rule, nil
+}
+
+func (p *grammarParser) char() error {
+	if p.pos >= len(p.text) {
+		return p.fail("unexpected end")
+	}
+	if p.at(0) != '\\' {
+		_, n := utf8.DecodeRuneInString(p.text[p.pos:])
+		p.pos += n
+		return nil
+	}
+	digits := 0
+	switch p.at(1) {
+	case 'x':
+		digits = 2
+	case 'u':
+		digits = 4
+	case 'U':
+		digits = 8
+	case 't', 'r', 'n', '\\', '"', '[', ']':
+	default:
+		return p.fail("unknown escape \\%s", strings.ToValidUTF8(p.text[p.pos+1:min(p.pos+2, len(p.text))], "?"))
+	}
+	p.pos += 2
+	for range digits {
+		if c := p.at(0) | 0x20; !isDigit(p.at(0)) && (c < 'a' || c > 'f') {
+			return p.fail("expecting %d hexadecimal digits", digits)
+		}
+		p.pos++
+	}
+	return nil
+}
+
+// token parses <name> or <[number]>, with ! before for any other token.
+func (p *grammarParser) token() error {
+	if p.at(0) == '!' {
+		p.pos++
+	}
+	if p.at(0) != '<' {
+		return p.fail("expecting <")
+	}
+	if p.at(1) == '[' {
+		p.pos += 2
+		digits := p.while(isDigit)
+		id, err := strconv.ParseInt(digits, 10, 32)
+		if err != nil || !strings.HasPrefix(p.text[p.pos:], "]>") {
+			return p.fail("expecting the number of a token as in <[1]>")
+		}
+		p.pos += 2
+		p.tokens = append(p.tokens, Token(id))
+		return nil
+	}
+	n := strings.IndexByte(p.text[p.pos:], '>')
+	if n < 0 {
+		return p.fail("expecting > behind the name of a token")
+	}
+	p.names = append(p.names, p.text[p.pos:p.pos+n+1])
+	p.pos += n + 1
+	return nil
+}
+
+// repetition parses *, +, ? or {min,max} and writes it out as the engine does:
+// S{2,4} is S S S2, S2 ::= S S1 |, S1 ::= S |; S{2,} is S S S', S' ::= S S' |.
+func (p *grammarParser) repetition(rule []element, last int, nested bool) ([]element, error) {
+	if last == len(rule) {
+		return nil, p.fail("nothing to repeat before %c", p.at(0))
+	}
+	least, most := 0, -1
+	switch p.at(0) {
+	case '*':
+		p.pos++
+	case '+':
+		p.pos++
+		least = 1
+	case '?':
+		p.pos++
+		most = 1
+	default:
+		var err error
+		if least, most, err = p.bounds(nested); err != nil {
+			return nil, err
+		}
+	}
+	symbol := rule[last:]
+	if n := len(symbol) * max(least, 1); len(rule)+n > maxGrammarElements {
+		return nil, p.count(len(rule) + n)
+	}
+	if least == 0 {
+		rule = rule[:last]
+	}
+	for range least - 1 {
+		rule = append(rule, symbol...)
+	}
+	optional := 1
+	if most >= 0 {
+		optional = most - least
+	}
+	previous := -1
+	for range optional {
+		id := p.newRule()
+		r := append(make([]element, 0, len(symbol)+3), symbol...)
+		if most < 0 {
+			r = append(r, element(id))
+		} else if previous >= 0 {
+			r = append(r, element(previous))
+		}
+		p.rules[id] = append(r, elementEnd, elementEnd)
+		if err := p.count(len(symbol) + 3); err != nil {
+			return nil, err
+		}
+		previous = id
+	}
+	if optional > 0 {
+		rule = append(rule, element(previous)) // over the symbol, which has been copied
+	}
+	return rule, nil
+}
+
+// bounds parses {n}, {min,} or {min,max}; most is -1 without one.
+func (p *grammarParser) bounds(nested bool) (least, most int, err error) {
+	p.pos++
+	p.space(nested)
+	number := func() (int, error) {
+		digits := p.while(isDigit)
+		n, err := strconv.Atoi(digits)
+		if digits == "" {
+			return 0, p.fail("expecting a number of repetitions")
+		}
+		if err != nil || n > maxGrammarRepeat {
+			return 0, p.fail("%s repetitions, at most %d are possible", digits, maxGrammarRepeat)
+		}
+		p.space(nested)
+		return n, nil
+	}
+	if least, err = number(); err != nil {
+		return 0, 0, err
+	}
+	most = least
+	if p.at(0) == ',' {
+		p.pos++
+		p.space(nested)
+		most = -1
+		if isDigit(p.at(0)) {
+			if most, err = number(); err != nil {
+				return 0, 0, err
+			}
+			if most < least {
+				return 0, 0, p.fail("at least %d and at most %d repetitions", least, most)
+			}
+		}
+	}
+	if p.at(0) != '}' {
+		return 0, 0, p.fail("expecting }")
+	}
+	p.pos++
+	return least, most, nil
 }

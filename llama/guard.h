@@ -73,6 +73,10 @@ public:
     scope_guard & operator=(const scope_guard &) = delete;
 };
 
+// threads_available tries to have n threads at once. Their stacks stay with the C
+// library for the next ones.
+bool threads_available(int n);
+
 void install_buffer_types();
 size_t repack_type_count();
 

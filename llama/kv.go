@@ -21,7 +21,7 @@ func (c *Context) Clear() error {
 func (c *Context) RemoveSeq(seq SeqID, from, to Pos) (ok bool, err error) {
 	check := []SeqID{seq}
 	if seq < 0 {
-		check = nil
+		seq, check = -1, nil
 	}
 	err = c.memory(check, func(m C.llama_memory_t) error {
 		ok = bool(C.llama_memory_seq_rm(m, C.llama_seq_id(seq), C.llama_pos(from), C.llama_pos(to)))
@@ -30,9 +30,18 @@ func (c *Context) RemoveSeq(seq SeqID, from, to Pos) (ok bool, err error) {
 	return ok, err
 }
 
-// CopySeq makes a range of sequence src part of sequence dst too.
+// CopySeq makes a range of sequence src part of sequence dst too. Where sequences have
+// buffers of their own (without [ContextParams].KVUnified) they are copied as a whole
+// only, and what dst had is replaced.
 func (c *Context) CopySeq(src, dst SeqID, from, to Pos) error {
 	return c.memory([]SeqID{src, dst}, func(m C.llama_memory_t) error {
+		if c.s.separate() && src != dst {
+			first, last := Pos(C.llama_memory_seq_pos_min(m, C.llama_seq_id(src))), Pos(C.llama_memory_seq_pos_max(m, C.llama_seq_id(src)))
+			if from > max(first, 0) || to >= 0 && to <= last {
+				return argument("a part of a sequence can be copied in a context with one buffer for all only, KVUnified")
+			}
+			from, to = -1, -1
+		}
 		C.llama_memory_seq_cp(m, C.llama_seq_id(src), C.llama_seq_id(dst), C.llama_pos(from), C.llama_pos(to))
 		return nil
 	})
@@ -49,7 +58,7 @@ func (c *Context) KeepSeq(seq SeqID) error {
 // ShiftSeq adds delta to the positions of a range; see [Context.CanShift].
 func (c *Context) ShiftSeq(seq SeqID, from, to, delta Pos) error {
 	return c.memory([]SeqID{seq}, func(m C.llama_memory_t) error {
-		if !C.llama_memory_can_shift(m) {
+		if !c.canShift(m) {
 			return argument("the memory of this model cannot be shifted")
 		}
 		C.llama_memory_seq_add(m, C.llama_seq_id(seq), C.llama_pos(from), C.llama_pos(to), C.llama_pos(delta))
@@ -63,7 +72,7 @@ func (c *Context) DivideSeq(seq SeqID, from, to Pos, d int) error {
 		return argument("positions divided by %d", d)
 	}
 	return c.memory([]SeqID{seq}, func(m C.llama_memory_t) error {
-		if !C.llama_memory_can_shift(m) {
+		if !c.canShift(m) {
 			return argument("the memory of this model cannot be shifted")
 		}
 		C.llama_memory_seq_div(m, C.llama_seq_id(seq), C.llama_pos(from), C.llama_pos(to), C.int(d))
@@ -74,7 +83,7 @@ func (c *Context) DivideSeq(seq SeqID, from, to Pos, d int) error {
 // CanShift tells whether positions can be changed.
 func (c *Context) CanShift() (ok bool, err error) {
 	err = c.memory(nil, func(m C.llama_memory_t) error {
-		ok = bool(C.llama_memory_can_shift(m))
+		ok = c.canShift(m)
 		return nil
 	})
 	return ok, err
@@ -96,6 +105,12 @@ func (c *Context) PosMax(seq SeqID) (p Pos, err error) {
 		return nil
 	})
 	return p, err
+}
+
+// canShift is llama_memory_can_shift, which forgets models with several positions a token.
+func (c *Context) canShift(m C.llama_memory_t) bool {
+	rope := C.llama_model_rope_type(c.s.model.model)
+	return bool(C.llama_memory_can_shift(m)) && rope != C.LLAMA_ROPE_TYPE_MROPE && rope != C.LLAMA_ROPE_TYPE_IMROPE
 }
 
 // memory runs f on the context's memory, having checked the sequences: the engine

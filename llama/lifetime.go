@@ -22,6 +22,13 @@ func (l *lifetime) acquire() error {
 	return nil
 }
 
+// share adds a user for one who is a user already, and so may when it is closed.
+func (l *lifetime) share() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.users++
+}
+
 // release removes a user.
 func (l *lifetime) release() {
 	l.mu.Lock()

@@ -6,12 +6,13 @@ package llama
 import "C"
 
 import (
-	"math"
 	"runtime"
+	"slices"
 	"unsafe"
 )
 
-// Adapter is a LoRA adapter of a model. It is safe for concurrent use.
+// Adapter is a LoRA adapter of a model, which it keeps alive. It is safe for concurrent
+// use.
 type Adapter struct{ s *adapterState }
 
 type adapterState struct {
@@ -20,8 +21,11 @@ type adapterState struct {
 	model   *modelState
 }
 
-// LoadAdapter loads a LoRA adapter: llama_adapter_lora_init. Its file is read by the
-// engine's own parser: validate it first.
+// LoadAdapter loads a LoRA adapter: llama_adapter_lora_init. Its weights lie in memory
+// of the model's [Blocks], with the purpose "weights". The file is read by the engine's
+// own parser, which ends the process on some malformed files: validate it first. It has
+// to be an adapter (general.type) of the model's architecture, with tensors of the
+// model's shapes.
 func (m *Model) LoadAdapter(path string) (*Adapter, error) {
 	c, err := cString(path)
 	if err != nil {
@@ -48,76 +52,97 @@ func (m *Model) LoadAdapter(path string) (*Adapter, error) {
 	return a, nil
 }
 
-// Close frees the adapter, once no context applies it.
+// Close frees the adapter, once no context applies it any more. Closing twice is safe.
 func (a *Adapter) Close() error {
 	a.s.life.close()
 	runtime.KeepAlive(a)
 	return nil
 }
 
-// Metadata returns a scalar of the adapter's metadata, and whether it is there.
+// use runs f while the adapter cannot be freed.
+func (a *Adapter) use(f func(*C.struct_llama_adapter_lora)) error {
+	defer runtime.KeepAlive(a)
+	if err := a.s.life.acquire(); err != nil {
+		return err
+	}
+	defer a.s.life.release()
+	f(a.s.adapter)
+	return nil
+}
+
+// Metadata returns a scalar of the adapter's metadata as llama.cpp prints it, and
+// whether it is there: llama_adapter_meta_val_str.
 func (a *Adapter) Metadata(key string) (value string, ok bool, err error) {
 	c, err := cString(key)
 	if err != nil {
 		return "", false, err
 	}
 	defer C.free(unsafe.Pointer(c))
-	if err := a.s.life.acquire(); err != nil {
-		return "", false, err
-	}
-	defer a.s.life.release()
-	p := a.s.adapter
-	if ok = C.llama_adapter_meta_val_str(p, c, nil, 0) >= 0; ok {
-		value = growString(func(buf *C.char, n C.size_t) C.int32_t { return C.llama_adapter_meta_val_str(p, c, buf, n) })
-	}
-	return value, ok, nil
+	err = a.use(func(p *C.struct_llama_adapter_lora) {
+		if ok = C.llama_adapter_meta_val_str(p, c, nil, 0) >= 0; ok {
+			value = growString(func(buf *C.char, n C.size_t) C.int32_t { return C.llama_adapter_meta_val_str(p, c, buf, n) })
+		}
+	})
+	return value, ok, err
 }
 
-// InvocationTokens are the tokens that switch an activated adapter (aLoRA) on; none
-// for others.
-func (a *Adapter) InvocationTokens() ([]Token, error) {
-	if err := a.s.life.acquire(); err != nil {
-		return nil, err
-	}
-	defer a.s.life.release()
-	n := int(C.llama_adapter_get_alora_n_invocation_tokens(a.s.adapter))
-	tokens := make([]Token, n)
-	if n > 0 {
-		for i, t := range unsafe.Slice(C.llama_adapter_get_alora_invocation_tokens(a.s.adapter), n) {
-			tokens[i] = Token(t)
+// AllMetadata returns all metadata that [Adapter.Metadata] would.
+func (a *Adapter) AllMetadata() (map[string]string, error) {
+	all := map[string]string{}
+	err := a.use(func(p *C.struct_llama_adapter_lora) {
+		for i := range C.llama_adapter_meta_count(p) {
+			key := growString(func(buf *C.char, n C.size_t) C.int32_t { return C.llama_adapter_meta_key_by_index(p, i, buf, n) })
+			all[key] = growString(func(buf *C.char, n C.size_t) C.int32_t { return C.llama_adapter_meta_val_str_by_index(p, i, buf, n) })
 		}
-	}
-	return tokens, nil
+	})
+	return all, err
+}
+
+// InvocationTokens are the tokens from which on an activated adapter (aLoRA) is to be
+// applied, which is for the caller to do; none for other adapters:
+// llama_adapter_get_alora_invocation_tokens.
+func (a *Adapter) InvocationTokens() (tokens []Token, err error) {
+	err = a.use(func(p *C.struct_llama_adapter_lora) {
+		n := int(C.llama_adapter_get_alora_n_invocation_tokens(p))
+		if n == 0 {
+			return
+		}
+		for _, t := range unsafe.Slice(C.llama_adapter_get_alora_invocation_tokens(p), n) {
+			tokens = append(tokens, Token(t))
+		}
+	})
+	return tokens, err
 }
 
 // ApplyAdapter makes a context use an adapter, or changes its scale:
-// llama_set_adapter_lora. The context keeps it alive.
+// llama_set_adapter_lora. A scale of 1 is the adapter as trained, 0 is none. What is in
+// the KV cache stays as it was computed. The context keeps the adapter alive.
 func (c *Context) ApplyAdapter(a *Adapter, scale float32) error {
-	if f := float64(scale); math.IsNaN(f) || math.IsInf(f, 0) {
-		return argument("adapter scaled by %g", scale)
+	if err := number("adapter scale", scale, -finite, finite); err != nil {
+		return err
 	}
 	if err := a.s.life.acquire(); err != nil {
 		return err
 	}
+	kept := false
 	err := c.locked(func(p *C.struct_llama_context) error {
 		if a.s.model != c.s.model {
 			return argument("adapter of another model than the context's")
 		}
-		if C.llama_set_adapter_lora(p, a.s.adapter, C.float(scale)) != 0 {
-			return &Error{Call: "llama_set_adapter_lora"}
+		var e C.infer_error
+		if !C.infer_adapter_set(p, a.s.adapter, C.float(scale), &e) {
+			return failure("llama_set_adapter_lora", &e, nil)
 		}
-		for _, l := range c.s.loras {
-			if l.s == a.s { // it was there: one life is enough
-				a.s.life.release()
-				return nil
-			}
+		if kept = !slices.ContainsFunc(c.s.loras, func(l *Adapter) bool { return l.s == a.s }); kept {
+			// Not a itself: it may be forgotten and cleaned up while it is applied.
+			c.s.loras = append(c.s.loras, &Adapter{a.s})
 		}
-		c.s.loras = append(c.s.loras, a)
 		return nil
 	})
-	if err != nil {
+	if !kept {
 		a.s.life.release()
 	}
+	runtime.KeepAlive(a)
 	return err
 }
 
@@ -151,21 +176,30 @@ func (c *Context) ClearAdapters() error {
 	})
 }
 
-// ApplyControlVector adds a vector to the outputs of layers first to last, both
-// included: llama_apply_adapter_cvec. data has the model's width for every layer from
-// 1 on; nil removes the vector.
+// ApplyControlVector adds a vector to the outputs of the layers from first to last,
+// both included: llama_apply_adapter_cvec. data has as many numbers as the model is
+// wide for each layer from layer 1 on (layer 0 takes none), up to all of them; layers
+// without numbers keep those of an earlier call, zero at first. nil removes the vector.
+// The first call allocates for all layers; when that is refused, the context takes no
+// vector any more.
 func (c *Context) ApplyControlVector(data []float32, first, last int) error {
 	return c.locked(func(p *C.struct_llama_context) error {
-		layers := int(C.llama_model_n_layer(c.s.model.model))
-		if data == nil {
-			C.llama_apply_adapter_cvec(p, nil, 0, C.int32_t(c.s.embd), 0, 0)
-			return nil
+		layers, width := int(C.llama_model_n_layer(c.s.model.model)), c.s.embd
+		if data != nil && (len(data) == 0 || len(data)%width != 0 || len(data)/width > layers-1) {
+			return argument("control vector of %d numbers, %d for each of %d layers are possible", len(data), width, layers-1)
 		}
-		if len(data) == 0 || len(data)%c.s.embd != 0 || len(data)/c.s.embd > layers-1 || first < 0 || last < first || last >= layers {
-			return argument("control vector of %d numbers for layers %d to %d: the model has %d layers of width %d", len(data), first, last, layers, c.s.embd)
+		if data != nil && (first < 1 || last < first || last >= layers) {
+			return argument("control vector for layers %d to %d, the model has layers 1 to %d", first, last, layers-1)
 		}
-		if C.llama_apply_adapter_cvec(p, (*C.float)(&data[0]), C.size_t(len(data)), C.int32_t(c.s.embd), C.int32_t(first), C.int32_t(last)) != 0 {
-			return &Error{Call: "llama_apply_adapter_cvec"}
+		for i, v := range data {
+			if !(v >= -finite && v <= finite) {
+				return argument("number %d of the control vector is %g", i, v)
+			}
+		}
+		var e C.infer_error
+		if !C.infer_adapter_cvec(p, (*C.float)(unsafe.Pointer(unsafe.SliceData(data))), C.size_t(len(data)), C.int32_t(width), C.int32_t(first), C.int32_t(last),
+			c.s.home.scope(C.INFER_PURPOSE_WEIGHTS), &e) {
+			return failure("llama_apply_adapter_cvec", &e, c.s.home)
 		}
 		return nil
 	})

@@ -20,10 +20,11 @@ type Model struct {
 }
 
 type modelState struct {
-	life    lifetime
-	model   *C.struct_llama_model
-	home    *home
-	weights *C.infer_weights // of an unbound model
+	life      lifetime
+	model     *C.struct_llama_model
+	home      *home
+	weights   *C.infer_weights // of an unbound model
+	vocabOnly bool
 
 	mu      sync.Mutex
 	pending int // weights that are not bound yet
@@ -103,7 +104,7 @@ func LoadModel(ctx context.Context, path string, p ModelParams) (*Model, error) 
 		params.progress_callback_user_data = report.data()
 	}
 
-	s := &modelState{home: newHome(p.Blocks)}
+	s := &modelState{home: newHome(p.Blocks), vocabOnly: p.VocabOnly}
 	var e C.infer_error
 	var weights *C.infer_weights
 	record := &weights
@@ -159,27 +160,6 @@ func (m *Model) use(f func(*C.struct_llama_model)) error {
 	return nil
 }
 
-// ModelInfo describes a model; counts that its architecture does not have are 0.
-type ModelInfo struct {
-	Description  string // architecture, size and type, as llama.cpp prints them
-	Architecture string
-	Size         uint64 // bytes of all tensors
-	Params       uint64 // number of parameters
-	CtxTrain     int    // context length that it was trained with, tokens
-	Embd         int    // width
-	Layers       int
-	Heads        int
-	HeadsKV      int
-	SWA          int // sliding window, tokens
-	Classes      int // outputs of a classifier
-	Encoder      bool
-	Decoder      bool
-	Recurrent    bool
-	Hybrid       bool
-	Diffusion    bool
-	DecoderStart Token // of encoder-decoder models, else NullToken
-}
-
 // Info returns the model's description and sizes.
 func (m *Model) Info() (ModelInfo, error) {
 	var i ModelInfo
@@ -191,8 +171,6 @@ func (m *Model) Info() (ModelInfo, error) {
 			CtxTrain:     int(C.llama_model_n_ctx_train(p)),
 			Embd:         int(C.llama_model_n_embd(p)),
 			Layers:       int(C.llama_model_n_layer(p)),
-			Heads:        int(C.llama_model_n_head(p)),
-			HeadsKV:      int(C.llama_model_n_head_kv(p)),
 			SWA:          int(C.llama_model_n_swa(p)),
 			Classes:      int(C.llama_model_n_cls_out(p)),
 			Encoder:      bool(C.llama_model_has_encoder(p)),
@@ -201,6 +179,9 @@ func (m *Model) Info() (ModelInfo, error) {
 			Hybrid:       bool(C.llama_model_is_hybrid(p)),
 			Diffusion:    bool(C.llama_model_is_diffusion(p)),
 			DecoderStart: Token(C.llama_model_decoder_start_token(p)),
+		}
+		if i.Layers > 0 { // else it has only its vocabulary, and the engine ends the process
+			i.Heads, i.HeadsKV = int(C.llama_model_n_head(p)), int(C.llama_model_n_head_kv(p))
 		}
 	})
 	if err == nil {

@@ -7,15 +7,32 @@ import "C"
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"os"
+	"regexp"
+	"runtime"
 	"runtime/cgo"
+	"strconv"
+	"strings"
 	"unsafe"
 )
 
 // Quantize writes the model in the file in, in another type, to the file out:
-// llama_model_quantize. in is read by the engine's own parser: validate it first. A
-// cancelled ctx ends it before the next tensor; out is then, as after every error,
-// incomplete: write it under a temporary name.
+// llama_model_quantize. The other shards of a sharded model are found by their names.
+//
+// in is read by the engine's own parser, which ends the process on some malformed
+// files: validate it first. The engine maps it whole where the system can, and holds
+// one tensor at a time, in 32 bits a number, besides. out is created or overwritten;
+// after an error, and when ctx is cancelled, which ends the work before the next
+// tensor, it is incomplete: write it under a temporary name, remove it or rename it
+// afterwards.
+//
+// Refused with [ErrArgument]: unknown types and ones that need an importance matrix, an
+// out that is one of the files read. Tensors whose rows do not fill the blocks of a type
+// that was asked for (Pure and the types of single tensors; the engine chooses others
+// otherwise) are an error.
 func Quantize(ctx context.Context, in, out string, p QuantizeParams) error {
 	if err := start(); err != nil {
 		return err
@@ -23,17 +40,14 @@ func Quantize(ctx context.Context, in, out string, p QuantizeParams) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	t, err := fileType(p.Type)
-	if err != nil {
+	params := (*C.llama_model_quantize_params)(C.calloc(1, C.sizeof_llama_model_quantize_params))
+	defer C.free(unsafe.Pointer(params))
+	if err := p.native(params); err != nil {
 		return err
 	}
-	if a, err := os.Stat(in); err == nil {
-		if b, err := os.Stat(out); err == nil && os.SameFile(a, b) {
-			return argument("%s would be written over itself", in)
-		}
-	}
-	if p.Threads < 0 || p.Threads > C.GGML_MAX_N_THREADS {
-		return argument("%d threads, the engine's limit is %d", p.Threads, C.GGML_MAX_N_THREADS)
+	outputs := outputPaths(in, out, p.KeepSplit)
+	if err := checkOutputs(in, outputs); err != nil {
+		return err
 	}
 	cin, err := cString(in)
 	if err != nil {
@@ -45,15 +59,6 @@ func Quantize(ctx context.Context, in, out string, p QuantizeParams) error {
 		return err
 	}
 	defer C.free(unsafe.Pointer(cout))
-
-	params := (*C.llama_model_quantize_params)(C.calloc(1, C.sizeof_llama_model_quantize_params))
-	defer C.free(unsafe.Pointer(params))
-	*params = C.llama_model_quantize_default_params()
-	params.nthread = C.int32_t(p.Threads)
-	params.ftype = C.enum_llama_ftype(t)
-	params.allow_requantize = C.bool(p.AllowRequantize)
-	params.pure = C.bool(p.Pure)
-	params.quantize_output_tensor = C.bool(!p.LeaveOutput)
 
 	watch := newWatch(ctx)
 	defer watch.stop()
@@ -69,46 +74,134 @@ func Quantize(ctx context.Context, in, out string, p QuantizeParams) error {
 		}
 		return failure("llama_model_quantize", &e, nil)
 	}
+	return checkWritten(outputs)
+}
+
+func (p *QuantizeParams) native(params *C.llama_model_quantize_params) error {
+	*params = C.llama_model_quantize_default_params()
+	if err := integer("threads", p.Threads, 0, C.GGML_MAX_N_THREADS); err != nil {
+		return err
+	}
+	params.nthread = C.int32_t(p.Threads)
+	if p.Threads == 0 {
+		params.nthread = C.int32_t(min(runtime.NumCPU(), C.GGML_MAX_N_THREADS))
+	}
+	if !p.OnlyCopy {
+		t, err := ParseFileType(p.Type)
+		if err != nil {
+			return err
+		}
+		params.ftype = C.enum_llama_ftype(t)
+	}
+	for _, t := range []struct {
+		name string
+		dst  *C.enum_ggml_type
+	}{{p.OutputTensorType, &params.output_tensor_type}, {p.TokenEmbeddingType, &params.token_embedding_type}} {
+		if t.name == "" {
+			continue
+		}
+		n, err := rowType(t.name)
+		if err != nil {
+			return err
+		}
+		*t.dst = n
+	}
+	params.allow_requantize = C.bool(p.AllowRequantize)
+	params.pure = C.bool(p.Pure)
+	params.quantize_output_tensor = C.bool(!p.LeaveOutputTensor)
+	params.only_copy = C.bool(p.OnlyCopy)
+	params.keep_split = C.bool(p.KeepSplit)
+	return nil
+}
+
+// rowType returns the tensor type of a name, if rows can be quantised to it.
+func rowType(name string) (C.enum_ggml_type, error) {
+	var names []string
+	for t := range C.enum_ggml_type(C.GGML_TYPE_COUNT) {
+		n := C.GoString(C.ggml_type_name(t))
+		if !quantizable[n] {
+			continue
+		}
+		if strings.EqualFold(n, name) {
+			return t, nil
+		}
+		names = append(names, n)
+	}
+	return 0, argument("tensor type %q: one of %s", name, strings.Join(names, ", "))
+}
+
+var shardName = regexp.MustCompile(`^(.*)-\d{5}-of-(\d{5})\.gguf$`)
+
+// shards returns the files of a sharded model by the name of one, or the one file.
+func shards(path string) []string {
+	m := shardName.FindStringSubmatch(path)
+	if m == nil {
+		return []string{path}
+	}
+	n, _ := strconv.Atoi(m[2])
+	return shardPaths(m[1], n)
+}
+
+func shardPaths(prefix string, n int) []string {
+	paths := make([]string, n)
+	for i := range paths {
+		paths[i] = fmt.Sprintf("%s-%05d-of-%05d.gguf", prefix, i+1, n)
+	}
+	return paths
+}
+
+func outputPaths(in, out string, split bool) []string {
+	if split {
+		return shardPaths(out, len(shards(in)))
+	}
+	return []string{out}
+}
+
+// checkOutputs refuses to write over a file that is read. The engine maps those: it
+// would destroy them first and then read what is left.
+func checkOutputs(in string, outputs []string) error {
+	for _, o := range outputs {
+		oi, err := os.Stat(o)
+		if err != nil {
+			continue
+		}
+		for _, i := range shards(in) {
+			if ii, err := os.Stat(i); err == nil && os.SameFile(ii, oi) {
+				return argument("%s is read and would be written over", i)
+			}
+		}
+	}
+	// The engine does not say why a file cannot be written.
+	for _, o := range outputs {
+		f, err := os.OpenFile(o, os.O_CREATE|os.O_WRONLY, 0o666)
+		if err != nil {
+			return err
+		}
+		if err := f.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkWritten finds writes that failed: the engine does not notice, but then cannot
+// write the header, which comes last.
+func checkWritten(outputs []string) error {
+	for _, path := range outputs {
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		var magic [4]byte
+		_, err = io.ReadFull(f, magic[:])
+		if err := errors.Join(err, f.Close()); err != nil || string(magic[:]) != "GGUF" {
+			return fmt.Errorf("%s could not be written as a whole: no space left?", path)
+		}
+	}
 	return nil
 }
 
 //export goInferQuantizeProgress
-func goInferQuantizeProgress(handle C.uintptr_t, done, total C.int, tensor *C.char) C.bool {
+func goInferQuantizeProgress(handle C.uintptr_t, done, total C.int, tensor *C.char) {
 	cgo.Handle(handle).Value().(func(int, int, string))(int(done), int(total), C.GoString(tensor))
-	return true
 }
-
-// QuantizeRows quantises rows of rowLen numbers to a tensor type, a number of enum
-// ggml_type: ggml_quantize_chunk. It is safe for concurrent use.
-func QuantizeRows(typ uint32, src []float32, rowLen int) ([]byte, error) {
-	if err := start(); err != nil {
-		return nil, err
-	}
-	t := C.enum_ggml_type(typ)
-	if typ >= C.GGML_TYPE_COUNT || C.ggml_blck_size(t) == 0 {
-		return nil, argument("tensor type %d: unknown", typ)
-	}
-	name := C.GoString(C.ggml_type_name(t))
-	if bool(C.ggml_quantize_requires_imatrix(t)) || !quantizable[name] {
-		return nil, argument("rows cannot be quantised to %s", name)
-	}
-	if rowLen <= 0 || len(src)%rowLen != 0 || rowLen%int(C.ggml_blck_size(t)) != 0 {
-		return nil, argument("%d numbers in rows of %d: %s comes in blocks of %d", len(src), rowLen, name, int(C.ggml_blck_size(t)))
-	}
-	if len(src) == 0 {
-		return nil, nil
-	}
-	dst := make([]byte, int(C.ggml_row_size(t, C.int64_t(rowLen)))*(len(src)/rowLen))
-	var e C.infer_error
-	n := C.infer_quantize_rows(t, (*C.float)(&src[0]), unsafe.Pointer(&dst[0]), C.int64_t(len(src)/rowLen), C.int64_t(rowLen), &e)
-	if int(n) != len(dst) {
-		return nil, failure("ggml_quantize_chunk", &e, nil)
-	}
-	return dst, nil
-}
-
-// quantizable are the types that ggml_quantize_chunk has a case for and that need no
-// importance matrix.
-var quantizable = map[string]bool{"f32": true, "f16": true, "bf16": true, "q4_0": true, "q4_1": true, "q5_0": true, "q5_1": true, "q8_0": true,
-	"q2_K": true, "q3_K": true, "q4_K": true, "q5_K": true, "q6_K": true, "iq4_nl": true, "iq4_xs": true, "iq3_s": true, "iq3_xxs": true, "iq2_s": true,
-	"tq1_0": true, "tq2_0": true, "mxfp4": true}

@@ -9,34 +9,50 @@ import (
 type QuantizeParams struct {
 	// Type is one of [FileTypes], in upper or lower case.
 	Type string
-	// Threads to use; 0: one per CPU.
+	// Threads to convert with; 0: one per CPU. Fewer are used where the system grants
+	// no more. The bytes written do not depend on it.
 	Threads int
 	// AllowRequantize takes tensors that are quantised already, at a loss.
 	AllowRequantize bool
-	// Pure gives all tensors the same type, rather than better ones to some.
+	// Pure gives all matrices the same type, rather than better ones to some.
 	Pure bool
-	// LeaveOutput does not quantise output.weight.
-	LeaveOutput bool
-	// Progress is called before each tensor, on the calling thread.
+	// LeaveOutputTensor does not quantise output.weight.
+	LeaveOutputTensor bool
+	// OutputTensorType and TokenEmbeddingType are the tensor types ("q8_0", "q6_K", in
+	// upper or lower case) of output.weight and token_embd.weight; "": as Type has it.
+	OutputTensorType   string
+	TokenEmbeddingType string
+	// OnlyCopy copies all tensors as they are: what it does is to join shards. Type is
+	// not used then.
+	OnlyCopy bool
+	// KeepSplit writes as many shards as there are, to out with -00001-of-0000N.gguf
+	// appended.
+	KeepSplit bool
+	// Progress is called before each tensor, with how many there are in all, on the
+	// calling goroutine.
 	Progress func(done, total int, tensor string)
 }
 
-// fileTypes are llama.cpp's types of files, enum llama_ftype, by their usual names.
-var fileTypes = map[string]int32{
-	"f32": 0, "f16": 1, "q4_0": 2, "q4_1": 3, "q8_0": 7, "q5_0": 8, "q5_1": 9, "q2_k": 10, "q3_k_s": 11, "q3_k_m": 12, "q3_k_l": 13,
-	"q4_k_s": 14, "q4_k_m": 15, "q5_k_s": 16, "q5_k_m": 17, "q6_k": 18, "q2_k_s": 21, "iq4_nl": 25, "iq3_s": 26, "iq3_m": 27, "iq4_xs": 30,
-	"bf16": 32, "tq1_0": 36, "tq2_0": 37, "mxfp4_moe": 38,
+// FileType is a type of file: enum llama_ftype.
+type FileType int32
+
+// fileTypes are the types by llama.cpp's names of them. It also knows iq1_s, iq1_m,
+// iq2_xxs, iq2_xs, iq2_s, iq2_m and q2_k_s, which it makes with an importance matrix
+// only.
+var fileTypes = map[string]FileType{
+	"f32": 0, "f16": 1, "bf16": 32, "q8_0": 7, "q4_0": 2, "q4_1": 3, "q5_0": 8, "q5_1": 9,
+	"q2_k": 10, "q3_k_s": 11, "q3_k_m": 12, "q3_k_l": 13, "q4_k_s": 14, "q4_k_m": 15, "q5_k_s": 16, "q5_k_m": 17, "q6_k": 18,
+	"iq3_xxs": 23, "iq3_xs": 22, "iq3_s": 26, "iq3_m": 27, "iq4_nl": 25, "iq4_xs": 30, "tq1_0": 36, "tq2_0": 37, "mxfp4_moe": 38,
 }
 
-// aliases as in llama.cpp's quantiser.
+var needMatrix = []string{"iq1_s", "iq1_m", "iq2_xxs", "iq2_xs", "iq2_s", "iq2_m", "q2_k_s"}
+
+// aliases as llama.cpp's quantiser has them.
 var fileTypeAliases = map[string]string{"q3_k": "q3_k_m", "q4_k": "q4_k_m", "q5_k": "q5_k_m"}
 
-// needMatrix are types that the engine makes with an importance matrix only.
-var needMatrix = map[string]bool{"iq1_s": true, "iq1_m": true, "iq2_xxs": true, "iq2_xs": true, "iq2_s": true, "iq2_m": true, "iq3_xxs": true, "iq3_xs": true}
-
-// FileTypes lists the types of files that can be written, in alphabetical order.
+// FileTypes lists the types that files can be quantised to, in alphabetical order.
 func FileTypes() []string {
-	var names []string
+	names := make([]string, 0, len(fileTypes))
 	for n := range fileTypes {
 		names = append(names, n)
 	}
@@ -44,17 +60,29 @@ func FileTypes() []string {
 	return names
 }
 
-func fileType(name string) (int32, error) {
-	low := strings.ToLower(name)
-	if a := fileTypeAliases[low]; a != "" {
-		low = a
+// ParseFileType returns the type of a name as llama.cpp's quantiser takes them, in upper
+// or lower case. Types that need an importance matrix are refused.
+func ParseFileType(name string) (FileType, error) {
+	lower := strings.ToLower(name)
+	if a, ok := fileTypeAliases[lower]; ok {
+		lower = a
 	}
-	if needMatrix[low] {
-		return 0, argument("type %q needs an importance matrix, which this quantiser does not take", name)
+	if slices.Contains(needMatrix, lower) {
+		return 0, argument("type %s cannot be made without an importance matrix, which this quantiser does not take", lower)
 	}
-	t, ok := fileTypes[low]
+	t, ok := fileTypes[lower]
 	if !ok {
-		return 0, argument("type %q: one of %s", name, strings.Join(FileTypes(), ", "))
+		return 0, argument("file type %q: one of %s", name, strings.Join(FileTypes(), ", "))
 	}
 	return t, nil
+}
+
+// String is the type's name.
+func (t FileType) String() string {
+	for n, v := range fileTypes {
+		if v == t {
+			return n
+		}
+	}
+	return "unknown"
 }

@@ -82,6 +82,8 @@ struct llama_context * infer_context_new(struct llama_model * model, struct llam
 int32_t infer_decode(struct llama_context * ctx, struct llama_batch batch, infer_scope scope, infer_error * err);
 int32_t infer_encode(struct llama_context * ctx, struct llama_batch batch, infer_scope scope, infer_error * err);
 
+// Carries out pending copies and shifts of the context's memory; what fails is logged.
+void   infer_memory_settle(struct llama_context * ctx, infer_scope scope, infer_error * err);
 size_t infer_state_size(struct llama_context * ctx, llama_seq_id seq, infer_error * err);                                   // seq < 0: all
 size_t infer_state_get(struct llama_context * ctx, llama_seq_id seq, uint8_t * dst, size_t size, infer_error * err);
 size_t infer_state_set(struct llama_context * ctx, llama_seq_id seq, const uint8_t * src, size_t size, infer_scope scope, infer_error * err);

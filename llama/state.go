@@ -21,6 +21,9 @@ func (c *Context) SeqState(seq SeqID, dst []byte) ([]byte, error) {
 
 func (c *Context) state(seq SeqID, dst []byte) ([]byte, error) {
 	err := c.locked(func(p *C.struct_llama_context) error {
+		if err := c.settle(p); err != nil {
+			return err
+		}
 		var e C.infer_error
 		size := int(C.infer_state_size(p, C.llama_seq_id(seq), &e))
 		if size == 0 {
@@ -55,6 +58,9 @@ func (c *Context) setState(seq SeqID, src []byte) error {
 		return argument("empty state")
 	}
 	return c.locked(func(p *C.struct_llama_context) error {
+		if err := c.settle(p); err != nil {
+			return err
+		}
 		var e C.infer_error
 		n := C.infer_state_set(p, C.llama_seq_id(seq), (*C.uint8_t)(unsafe.Pointer(&src[0])), C.size_t(len(src)), c.s.home.scope(C.INFER_PURPOSE_OUTPUT), &e)
 		if n == 0 {
@@ -63,4 +69,15 @@ func (c *Context) setState(seq SeqID, src []byte) error {
 		c.s.restored = c.s.restored || seq < 0
 		return nil
 	})
+}
+
+// settle carries out what CopySeq, ShiftSeq and DivideSeq have left to the next Decode: a
+// state would be without it, and a restored one be changed by it.
+func (c *Context) settle(p *C.struct_llama_context) error {
+	var e C.infer_error
+	C.infer_memory_settle(p, c.s.home.scope(C.INFER_PURPOSE_OUTPUT), &e)
+	if e.kind != C.INFER_OK || e.log[0] != 0 {
+		return failure("llama_context::memory_update", &e, c.s.home)
+	}
+	return nil
 }

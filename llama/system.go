@@ -7,16 +7,12 @@ import "C"
 
 import "unsafe"
 
-// Device is something that the engine can compute on.
-type Device struct {
-	Name        string
-	Description string
-	Kind        string // "cpu", "gpu", "igpu" or "accel"
-	MemoryFree  uint64 // bytes
-	MemoryTotal uint64
-}
+// hasEngine: see the twin of this file.
+const hasEngine = true
 
-// Devices lists the devices that the engine found.
+// Devices lists the devices that the engine found, the CPU among them:
+// ggml_backend_dev_get and its siblings. Free and total memory are what the device's
+// driver says now.
 func Devices() ([]Device, error) {
 	if err := start(); err != nil {
 		return nil, err
@@ -34,7 +30,8 @@ func Devices() ([]Device, error) {
 }
 
 // LoadBackends loads the backends for GPUs that lie as shared libraries in a folder:
-// ggml_backend_load_all_from_path. They must be of this engine's version.
+// ggml_backend_load_all_from_path. They must be of this engine's version, and are code
+// that this process then runs. What was found is in [Devices].
 func LoadBackends(dir string) error {
 	if err := start(); err != nil {
 		return err
@@ -50,6 +47,10 @@ func LoadBackends(dir string) error {
 
 // SupportsGPU tells whether layers can be offloaded: llama_supports_gpu_offload.
 func SupportsGPU() bool { return start() == nil && bool(C.llama_supports_gpu_offload()) }
+
+// MaxDevices is the number of devices that the engine can use at once, and the length
+// of [ModelParams].TensorSplit at most: llama_max_devices.
+func MaxDevices() int { return int(C.llama_max_devices()) }
 
 // SupportsMMap tells whether the engine can map files: llama_supports_mmap.
 func SupportsMMap() bool { return bool(C.llama_supports_mmap()) }
@@ -70,10 +71,12 @@ func SystemInfo() string {
 // that is fastest on the CPU.
 func CanRepack() bool { return start() == nil && C.infer_repack_types() > 0 }
 
-// Optimized tells whether native code was compiled with optimisation.
+// Optimized tells whether the compiler was told to optimise this package's native code,
+// which is compiled with the same flags as the engine's.
 func Optimized() bool { return bool(C.infer_optimized()) }
 
-// CompiledFeatures lists the instruction sets that the engine was compiled for.
+// CompiledFeatures lists the instruction sets that the engine was compiled for:
+// ggml_cpu_has_avx and its siblings.
 func CompiledFeatures() []string {
 	var names []string
 	for _, f := range []struct {

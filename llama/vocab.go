@@ -8,67 +8,21 @@ import "C"
 import (
 	"math"
 	"runtime"
+	"slices"
 	"unsafe"
 )
 
-// maxText bounds texts: the engine counts bytes and tokens in 32 bits.
-const maxText = math.MaxInt32 / 2
+// maxText bounds texts in bytes and their parts in tokens: the engine counts both, and
+// up to three times as many, in 32 bits.
+const maxText = 1 << 29
 
+// vocab runs f on the vocabulary.
 func (m *Model) vocab(f func(*C.struct_llama_vocab) error) error {
 	var err error
 	if e := m.use(func(p *C.struct_llama_model) { err = f(C.llama_model_get_vocab(p)) }); e != nil {
 		return e
 	}
 	return err
-}
-
-// VocabSize is the number of tokens: llama_vocab_n_tokens.
-func (m *Model) VocabSize() (n int, err error) {
-	err = m.vocab(func(v *C.struct_llama_vocab) error { n = int(C.llama_vocab_n_tokens(v)); return nil })
-	return n, err
-}
-
-// VocabType names the kind of vocabulary: "spm", "bpe", "wpm", "ugm", "rwkv",
-// "plamo2", or "none" for models that have none.
-func (m *Model) VocabType() (name string, err error) {
-	names := map[C.enum_llama_vocab_type]string{C.LLAMA_VOCAB_TYPE_NONE: "none", C.LLAMA_VOCAB_TYPE_SPM: "spm", C.LLAMA_VOCAB_TYPE_BPE: "bpe",
-		C.LLAMA_VOCAB_TYPE_WPM: "wpm", C.LLAMA_VOCAB_TYPE_UGM: "ugm", C.LLAMA_VOCAB_TYPE_RWKV: "rwkv", C.LLAMA_VOCAB_TYPE_PLAMO2: "plamo2"}
-	err = m.vocab(func(v *C.struct_llama_vocab) error { name = names[C.llama_vocab_type(v)]; return nil })
-	return name, err
-}
-
-// Tokenize splits a text into tokens: llama_tokenize. addSpecial adds the tokens that
-// begin and end a text where the model wants them; parseSpecial takes the names of
-// special tokens in the text as those tokens. Any bytes are a text.
-func (m *Model) Tokenize(text string, addSpecial, parseSpecial bool) ([]Token, error) {
-	if len(text) > maxText {
-		return nil, argument("text of %d bytes, at most %d are possible", len(text), maxText)
-	}
-	var tokens []Token
-	err := m.textVocab(func(v *C.struct_llama_vocab) error {
-		p := (*C.char)(unsafe.Pointer(unsafe.StringData(text)))
-		if text == "" {
-			p = (*C.char)(unsafe.Pointer(&[1]byte{}))
-		}
-		tokens = make([]Token, len(text)/3+8)
-		for {
-			var e C.infer_error
-			n := int(C.infer_tokenize(v, p, C.int32_t(len(text)), (*C.llama_token)(unsafe.Pointer(&tokens[0])), C.int32_t(len(tokens)), C.bool(addSpecial), C.bool(parseSpecial), &e))
-			if e.kind != C.INFER_OK {
-				return failure("llama_tokenize", &e, nil)
-			}
-			if n >= 0 {
-				tokens = tokens[:n]
-				return nil
-			}
-			if n == math.MinInt32 {
-				return argument("text of %d bytes has too many tokens", len(text))
-			}
-			tokens = make([]Token, -n)
-		}
-	})
-	runtime.KeepAlive(text)
-	return tokens, err
 }
 
 // textVocab refuses models without a vocabulary, on which the engine has asserts.
@@ -81,116 +35,23 @@ func (m *Model) textVocab(f func(*C.struct_llama_vocab) error) error {
 	})
 }
 
-// tokenVocab refuses tokens outside the vocabulary as well.
-func (m *Model) tokenVocab(f func(*C.struct_llama_vocab) error, tokens ...Token) error {
-	return m.textVocab(func(v *C.struct_llama_vocab) error {
-		n := Token(C.llama_vocab_n_tokens(v))
-		for _, t := range tokens {
-			if t < 0 || t >= n {
-				return argument("token %d, the vocabulary has %d", t, n)
-			}
-		}
-		return f(v)
-	})
+// VocabSize is the number of tokens: llama_vocab_n_tokens.
+func (m *Model) VocabSize() (n int, err error) {
+	err = m.vocab(func(v *C.struct_llama_vocab) error { n = int(C.llama_vocab_n_tokens(v)); return nil })
+	return n, err
 }
 
-// AppendPiece appends a token's bytes to dst, which need not be whole characters:
-// llama_token_to_piece. special writes the names of special tokens, which are left out
-// otherwise.
-func (m *Model) AppendPiece(dst []byte, t Token, special bool) ([]byte, error) {
-	err := m.tokenVocab(func(v *C.struct_llama_vocab) error {
-		for room := 64; ; {
-			at := len(dst)
-			dst = append(dst, make([]byte, room)...)
-			var e C.infer_error
-			n := int(C.infer_piece(v, C.llama_token(t), (*C.char)(unsafe.Pointer(&dst[at])), C.int32_t(room), C.bool(special), &e))
-			dst = dst[:at+max(n, 0)]
-			if e.kind != C.INFER_OK {
-				return failure("llama_token_to_piece", &e, nil)
-			}
-			if n >= 0 {
-				return nil
-			}
-			room = -n
-		}
-	}, t)
-	return dst, err
+// VocabType names the kind of vocabulary, "spm", "bpe", "wpm", "ugm", "rwkv", "plamo2",
+// or "none" for models that have none: llama_vocab_type.
+func (m *Model) VocabType() (name string, err error) {
+	names := map[C.enum_llama_vocab_type]string{C.LLAMA_VOCAB_TYPE_NONE: "none", C.LLAMA_VOCAB_TYPE_SPM: "spm", C.LLAMA_VOCAB_TYPE_BPE: "bpe",
+		C.LLAMA_VOCAB_TYPE_WPM: "wpm", C.LLAMA_VOCAB_TYPE_UGM: "ugm", C.LLAMA_VOCAB_TYPE_RWKV: "rwkv", C.LLAMA_VOCAB_TYPE_PLAMO2: "plamo2"}
+	err = m.vocab(func(v *C.struct_llama_vocab) error { name = names[C.llama_vocab_type(v)]; return nil })
+	return name, err
 }
 
-// Detokenize is the inverse of Tokenize: llama_detokenize. removeSpecial leaves out
-// what addSpecial added; unparseSpecial writes the names of special tokens.
-func (m *Model) Detokenize(tokens []Token, removeSpecial, unparseSpecial bool) (string, error) {
-	if len(tokens) == 0 {
-		return "", nil
-	}
-	if len(tokens) > maxText {
-		return "", argument("%d tokens, at most %d are possible", len(tokens), maxText)
-	}
-	var text string
-	err := m.tokenVocab(func(v *C.struct_llama_vocab) error {
-		buf := make([]byte, 8*len(tokens)+64)
-		for {
-			var e C.infer_error
-			n := int(C.infer_detokenize(v, (*C.llama_token)(unsafe.Pointer(&tokens[0])), C.int32_t(len(tokens)), (*C.char)(unsafe.Pointer(&buf[0])), C.int32_t(len(buf)), C.bool(removeSpecial), C.bool(unparseSpecial), &e))
-			if e.kind != C.INFER_OK {
-				return failure("llama_detokenize", &e, nil)
-			}
-			if n >= 0 {
-				text = string(buf[:n])
-				return nil
-			}
-			buf = make([]byte, -n)
-		}
-	}, tokens...)
-	return text, err
-}
-
-// TokenAttr are attributes of a token: enum llama_token_attr.
-type TokenAttr uint32
-
-// Attributes of tokens.
-const (
-	AttrUnknown     TokenAttr = C.LLAMA_TOKEN_ATTR_UNKNOWN
-	AttrUnused      TokenAttr = C.LLAMA_TOKEN_ATTR_UNUSED
-	AttrNormal      TokenAttr = C.LLAMA_TOKEN_ATTR_NORMAL
-	AttrControl     TokenAttr = C.LLAMA_TOKEN_ATTR_CONTROL
-	AttrUserDefined TokenAttr = C.LLAMA_TOKEN_ATTR_USER_DEFINED
-	AttrByte        TokenAttr = C.LLAMA_TOKEN_ATTR_BYTE
-	AttrNormalized  TokenAttr = C.LLAMA_TOKEN_ATTR_NORMALIZED
-	AttrLStrip      TokenAttr = C.LLAMA_TOKEN_ATTR_LSTRIP
-	AttrRStrip      TokenAttr = C.LLAMA_TOKEN_ATTR_RSTRIP
-	AttrSingleWord  TokenAttr = C.LLAMA_TOKEN_ATTR_SINGLE_WORD
-)
-
-// TokenInfo describes a token.
-type TokenInfo struct {
-	Text    string // as in the vocabulary, not what it stands for in a text
-	Score   float32
-	Attr    TokenAttr
-	EOG     bool // ends a generation
-	Control bool
-}
-
-// TokenInfo returns what the vocabulary says of a token.
-func (m *Model) TokenInfo(t Token) (i TokenInfo, err error) {
-	err = m.tokenVocab(func(v *C.struct_llama_vocab) error {
-		c := C.llama_token(t)
-		i = TokenInfo{Text: C.GoString(C.llama_vocab_get_text(v, c)), Score: float32(C.llama_vocab_get_score(v, c)), Attr: TokenAttr(C.llama_vocab_get_attr(v, c)),
-			EOG: bool(C.llama_vocab_is_eog(v, c)), Control: bool(C.llama_vocab_is_control(v, c))}
-		return nil
-	}, t)
-	return i, err
-}
-
-// SpecialTokens are the tokens with a meaning of their own, NullToken where there is
-// none.
-type SpecialTokens struct {
-	BOS, EOS, EOT, SEP, NL, PAD, Mask              Token
-	FIMPre, FIMSuf, FIMMid, FIMPad, FIMRep, FIMSep Token
-	AddBOS, AddEOS, AddSEP                         bool // whether Tokenize adds them
-}
-
-// SpecialTokens returns the vocabulary's special tokens.
+// SpecialTokens returns the tokens with a meaning of their own: llama_vocab_bos and its
+// siblings.
 func (m *Model) SpecialTokens() (s SpecialTokens, err error) {
 	err = m.vocab(func(v *C.struct_llama_vocab) error {
 		s = SpecialTokens{
@@ -205,12 +66,10 @@ func (m *Model) SpecialTokens() (s SpecialTokens, err error) {
 	return s, err
 }
 
-// EOGs returns the tokens that end a generation.
+// EOGs returns the tokens that end a generation, in ascending order:
+// llama_vocab_is_eog.
 func (m *Model) EOGs() (tokens []Token, err error) {
 	err = m.vocab(func(v *C.struct_llama_vocab) error {
-		if C.llama_vocab_type(v) == C.LLAMA_VOCAB_TYPE_NONE {
-			return nil
-		}
 		for t := range C.llama_vocab_n_tokens(v) {
 			if C.llama_vocab_is_eog(v, t) {
 				tokens = append(tokens, Token(t))
@@ -219,4 +78,180 @@ func (m *Model) EOGs() (tokens []Token, err error) {
 		return nil
 	})
 	return tokens, err
+}
+
+// TokenInfo returns what the vocabulary says of a token: llama_vocab_get_text,
+// _get_score, _get_attr, _is_eog and _is_control.
+func (m *Model) TokenInfo(t Token) (i TokenInfo, err error) {
+	err = m.textVocab(func(v *C.struct_llama_vocab) error {
+		if err := inVocab(v, t); err != nil {
+			return err
+		}
+		c := C.llama_token(t)
+		i = TokenInfo{Text: C.GoString(C.llama_vocab_get_text(v, c)), Score: float32(C.llama_vocab_get_score(v, c)), Attr: TokenAttr(C.llama_vocab_get_attr(v, c)),
+			EOG: bool(C.llama_vocab_is_eog(v, c)), Control: bool(C.llama_vocab_is_control(v, c))}
+		return nil
+	})
+	return i, err
+}
+
+func inVocab(v *C.struct_llama_vocab, tokens ...Token) error {
+	n := Token(C.llama_vocab_n_tokens(v))
+	for _, t := range tokens {
+		if t < 0 || t >= n {
+			return argument("token %d, the vocabulary has %d", t, n)
+		}
+	}
+	return nil
+}
+
+// Tokenize splits a text into tokens: llama_tokenize. addSpecial adds the tokens that
+// begin and end a text, where the vocabulary wants them; parseSpecial takes the names of
+// control tokens in the text for those tokens.
+//
+// Any bytes are a text; what is no UTF-8 becomes byte tokens or replacement characters,
+// as the vocabulary has it. Texts are of at most 512 MiB. Vocabularies that are split
+// into words by regular expressions take words of at most 131072 characters, for which a
+// thread with a stack of 1 KiB a character is started; others have no such limit.
+func (m *Model) Tokenize(text string, addSpecial, parseSpecial bool) ([]Token, error) {
+	if len(text) > maxText {
+		return nil, argument("text of %d bytes, at most %d are possible", len(text), maxText)
+	}
+	var tokens []Token
+	err := m.textVocab(func(v *C.struct_llama_vocab) (err error) {
+		kind := C.llama_vocab_type(v)
+		if addSpecial {
+			if err := canAddSpecial(v); err != nil {
+				return err
+			}
+		}
+		if kind == C.LLAMA_VOCAB_TYPE_BPE || kind == C.LLAMA_VOCAB_TYPE_WPM || kind == C.LLAMA_VOCAB_TYPE_PLAMO2 {
+			text = decodable(text)
+		}
+		stack := 0
+		if kind == C.LLAMA_VOCAB_TYPE_BPE && !m.s.noRegex() {
+			if stack, err = stackFor(text); err != nil {
+				return err
+			}
+		}
+		tokens, err = tokenize(v, text, addSpecial, parseSpecial, stack)
+		return err
+	})
+	return tokens, err
+}
+
+func tokenize(v *C.struct_llama_vocab, text string, addSpecial, parseSpecial bool, stack int) ([]Token, error) {
+	p := (*C.char)(unsafe.Pointer(unsafe.StringData(text)))
+	if text == "" {
+		p = (*C.char)(unsafe.Pointer(&[1]byte{}))
+	}
+	tokens := make([]Token, len(text)/3+8)
+	for {
+		var e C.infer_error
+		n := int(C.infer_tokenize(v, p, C.int32_t(len(text)), (*C.llama_token)(unsafe.Pointer(&tokens[0])), C.int32_t(len(tokens)),
+			C.bool(addSpecial), C.bool(parseSpecial), C.size_t(stack), &e))
+		runtime.KeepAlive(text)
+		switch {
+		case e.kind != C.INFER_OK:
+			return nil, failure("llama_tokenize", &e, nil)
+		case n >= 0:
+			return slices.Clip(tokens[:n]), nil
+		case n == math.MinInt32:
+			return nil, argument("text of %d bytes has too many tokens", len(text))
+		}
+		tokens = make([]Token, -n)
+	}
+}
+
+// canAddSpecial refuses vocabularies that want tokens added that they do not have: the
+// engine asserts on them.
+func canAddSpecial(v *C.struct_llama_vocab) error {
+	words := C.llama_vocab_type(v) == C.LLAMA_VOCAB_TYPE_WPM // which wants both always
+	if (words || bool(C.llama_vocab_get_add_bos(v))) && C.llama_vocab_bos(v) < 0 {
+		return argument("the vocabulary wants a token to begin texts with and has none")
+	}
+	if words && C.llama_vocab_sep(v) < 0 || !words && bool(C.llama_vocab_get_add_eos(v)) && C.llama_vocab_eos(v) < 0 {
+		return argument("the vocabulary wants a token to end texts with and has none")
+	}
+	return nil
+}
+
+// noRegex tells whether the vocabulary is split into words without recursion.
+func (s *modelState) noRegex() bool {
+	key := C.CString("tokenizer.ggml.pre")
+	defer C.free(unsafe.Pointer(key))
+	return withoutRegex[growString(func(buf *C.char, n C.size_t) C.int32_t { return C.llama_model_meta_val_str(s.model, key, buf, n) })]
+}
+
+// AppendPiece appends the text of a token to dst, which need not be whole characters:
+// llama_token_to_piece. With special the names of control tokens are written, which
+// have no text otherwise. It does not allocate where dst has room.
+func (m *Model) AppendPiece(dst []byte, t Token, special bool) ([]byte, error) {
+	if err := m.s.life.acquire(); err != nil {
+		return dst, err
+	}
+	defer runtime.KeepAlive(m)
+	defer m.s.life.release()
+	v := C.llama_model_get_vocab(m.s.model)
+	if C.llama_vocab_type(v) == C.LLAMA_VOCAB_TYPE_NONE {
+		return dst, argument("the model has no vocabulary")
+	}
+	if n := C.llama_vocab_n_tokens(v); t < 0 || C.int32_t(t) >= n {
+		return dst, argument("token %d, the vocabulary has %d", t, int(n))
+	}
+	const enough = 32
+	dst = slices.Grow(dst, enough)
+	for {
+		room := dst[len(dst):cap(dst)]
+		e := errorPool.Get().(*C.infer_error)
+		n := int(C.infer_piece(v, C.llama_token(t), (*C.char)(unsafe.Pointer(&room[0])), C.int32_t(min(len(room), math.MaxInt32)), C.bool(special), e))
+		var err error
+		if e.kind != C.INFER_OK {
+			err = failure("llama_token_to_piece", e, nil)
+		}
+		errorPool.Put(e)
+		if err != nil {
+			return dst, err
+		}
+		if n >= 0 {
+			return dst[:len(dst)+n], nil
+		}
+		dst = slices.Grow(dst, -n)
+	}
+}
+
+// Detokenize is the inverse of [Model.Tokenize]: llama_detokenize. removeSpecial leaves
+// out what addSpecial added; unparseSpecial writes the names of control tokens. For
+// some vocabularies it tidies spaces before punctuation, so that it is not an inverse
+// byte for byte.
+func (m *Model) Detokenize(tokens []Token, removeSpecial, unparseSpecial bool) (string, error) {
+	if len(tokens) == 0 {
+		return "", nil
+	}
+	if len(tokens) > maxText {
+		return "", argument("%d tokens, at most %d are possible", len(tokens), maxText)
+	}
+	var text string
+	err := m.textVocab(func(v *C.struct_llama_vocab) error {
+		if err := inVocab(v, tokens...); err != nil {
+			return err
+		}
+		p := (*C.llama_token)(unsafe.Pointer(&tokens[0]))
+		var e C.infer_error
+		room := uint64(C.infer_detokenize_room(v, p, C.size_t(len(tokens)), C.bool(unparseSpecial), &e))
+		if e.kind != C.INFER_OK {
+			return failure("llama_token_to_piece", &e, nil)
+		}
+		if room >= math.MaxInt32 {
+			return argument("%d tokens of %d bytes, at most %d are possible", len(tokens), room, math.MaxInt32-1)
+		}
+		buf := make([]byte, room+1)
+		n := int(C.infer_detokenize(v, p, C.int32_t(len(tokens)), (*C.char)(unsafe.Pointer(&buf[0])), C.int32_t(len(buf)), C.bool(removeSpecial), C.bool(unparseSpecial), &e))
+		if e.kind != C.INFER_OK || n < 0 {
+			return failure("llama_detokenize", &e, nil)
+		}
+		text = string(buf[:n])
+		return nil
+	})
+	return text, err
 }

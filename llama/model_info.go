@@ -1,0 +1,22 @@
+package llama
+
+// ModelInfo describes a model; counts that its architecture does not have are 0.
+type ModelInfo struct {
+	Description  string // architecture, size and type, as llama.cpp prints them
+	Architecture string
+	Size         uint64 // bytes of all tensors
+	Params       uint64 // number of parameters
+	CtxTrain     int    // context length that it was trained with, tokens
+	Embd         int    // width
+	Layers       int
+	Heads        int
+	HeadsKV      int
+	SWA          int // sliding window, tokens
+	Classes      int // outputs of a classifier
+	Encoder      bool
+	Decoder      bool
+	Recurrent    bool
+	Hybrid       bool
+	Diffusion    bool
+	DecoderStart Token // of encoder-decoder models, else NullToken
+}

@@ -1,0 +1,96 @@
+// Quantisation of files and of rows.
+
+#include "guard.h"
+#include "shim_more.h"
+
+#include <string>
+
+extern "C" void goInferQuantizeProgress(uintptr_t handle, int done, int total, char * tensor);
+
+using infer::guarded;
+
+namespace {
+
+// Thrown out of the engine's log callback. Where that happens, between and before the
+// conversions, no thread of the quantiser is running, and it catches every
+// std::exception itself.
+struct stopped : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+struct quantize_watch {
+    uintptr_t   progress;
+    void *      stop;
+    std::string name;
+    int64_t     width = 0;
+};
+
+enum ggml_type type_of(const char * name) {
+    for (int t = 0; t < GGML_TYPE_COUNT; t++) {
+        const char * n = ggml_type_name((enum ggml_type) t);
+        if (n && strcmp(n, name) == 0) {
+            return (enum ggml_type) t;
+        }
+    }
+    return GGML_TYPE_COUNT;
+}
+
+// The quantiser tells its progress in its log only. A tensor begins with the line
+// "[  12/ 201]  NAME - [width, ...], type = f16, ", and what it is about to be
+// converted to follows as "converting to q4_0 .. ", before work begins.
+void watch_quantize(const char * text, void * data) {
+    quantize_watch * w = (quantize_watch *) data;
+    int  done = 0, total = 0, at = 0;
+    char name[32];
+    if (sscanf(text, " [ %d / %d ] %n", &done, &total, &at) >= 2 && at > 0) {
+        const std::string line(text + at);
+        const size_t shape = line.rfind(" - [");
+        if (shape == std::string::npos) {
+            return;
+        }
+        w->name  = line.substr(0, shape);
+        w->width = 0;
+        long long width = 0;
+        if (sscanf(line.c_str() + shape, " - [ %lld", &width) == 1) {
+            w->width = width;
+        }
+        if (infer_abort_requested(w->stop)) {
+            throw stopped("cancelled");
+        }
+        if (w->progress) {
+            goInferQuantizeProgress(w->progress, done, total, const_cast<char *>(w->name.c_str()));
+        }
+    } else if (sscanf(text, "converting to %31s", name) == 1) {
+        // What the caller asked for is not checked by the engine, and its threads would
+        // end the process over it.
+        const enum ggml_type type = type_of(name);
+        if (type == GGML_TYPE_COUNT) {
+            return;
+        }
+        if (w->width % ggml_blck_size(type) != 0) {
+            throw stopped("tensor " + w->name + " is " + std::to_string(w->width) + " wide, " + name + " needs a multiple of "
+                + std::to_string(ggml_blck_size(type)));
+        }
+        if (ggml_quantize_requires_imatrix(type)) {
+            throw stopped("tensor " + w->name + ": " + name + " needs an importance matrix");
+        }
+    }
+}
+
+} // namespace
+
+extern "C" bool infer_quantize(const char * in, const char * out, const llama_model_quantize_params * params, uintptr_t progress, void * stop, infer_error * err) {
+    return guarded(err, false, [&] {
+        llama_model_quantize_params p = *params;
+        if (p.nthread > 1 && !infer::threads_available(p.nthread - 1)) {
+            p.nthread = 1;
+        }
+        quantize_watch w{progress, stop, {}};
+        infer::frame::current()->watch(watch_quantize, &w);
+        return llama_model_quantize(in, out, &p) == 0;
+    });
+}
+
+extern "C" size_t infer_quantize_rows(enum ggml_type type, const float * src, void * dst, int64_t rows, int64_t row, infer_error * err) {
+    return guarded(err, (size_t) 0, [&] { return ggml_quantize_chunk(type, src, dst, 0, rows, row, nullptr); });
+}

@@ -1,0 +1,54 @@
+//go:build cgo
+
+package llama
+
+// #include "shim_more.h"
+import "C"
+
+import (
+	"math"
+	"unsafe"
+)
+
+// quantizable are the types that ggml_quantize_chunk writes without an importance
+// matrix.
+var quantizable = map[string]bool{"f32": true, "f16": true, "bf16": true, "q4_0": true, "q4_1": true, "q5_0": true, "q5_1": true, "q8_0": true,
+	"q2_K": true, "q3_K": true, "q4_K": true, "q5_K": true, "q6_K": true, "iq4_nl": true, "iq4_xs": true, "iq3_s": true, "iq3_xxs": true, "iq2_s": true,
+	"iq1_m": true, "tq1_0": true, "tq2_0": true, "mxfp4": true}
+
+// QuantizeRows quantises rows of rowLen numbers each to a tensor type, a number of enum
+// ggml_type: ggml_quantize_chunk. The rows have to fill whole blocks of the type and the
+// numbers have to be finite; types that need an importance matrix are refused. It is
+// safe for concurrent use.
+func QuantizeRows(typ uint32, src []float32, rowLen int) ([]byte, error) {
+	if err := start(); err != nil {
+		return nil, err
+	}
+	if typ >= C.GGML_TYPE_COUNT {
+		return nil, argument("tensor type %d, the engine knows %d", typ, C.GGML_TYPE_COUNT)
+	}
+	t := C.enum_ggml_type(typ)
+	name := C.GoString(C.ggml_type_name(t))
+	if !quantizable[name] || bool(C.ggml_quantize_requires_imatrix(t)) {
+		return nil, argument("rows cannot be quantised to type %d (%s)", typ, name)
+	}
+	if block := int(C.ggml_blck_size(t)); rowLen <= 0 || len(src)%rowLen != 0 || rowLen%block != 0 {
+		return nil, argument("%d numbers in rows of %d, which are no whole rows or no multiple of %d, the block of %s", len(src), rowLen, block, name)
+	}
+	for i, v := range src {
+		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
+			return nil, argument("number %d is %g", i, v)
+		}
+	}
+	if len(src) == 0 {
+		return nil, nil
+	}
+	rows := len(src) / rowLen
+	dst := make([]byte, int(C.ggml_row_size(t, C.int64_t(rowLen)))*rows)
+	var e C.infer_error
+	n := C.infer_quantize_rows(t, (*C.float)(&src[0]), unsafe.Pointer(&dst[0]), C.int64_t(rows), C.int64_t(rowLen), &e)
+	if e.kind != C.INFER_OK || int(n) != len(dst) {
+		return nil, failure("ggml_quantize_chunk", &e, nil)
+	}
+	return dst, nil
+}

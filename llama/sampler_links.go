@@ -1,0 +1,250 @@
+//go:build cgo
+
+package llama
+
+// #include "shim_more.h"
+import "C"
+
+import (
+	"cmp"
+	"math"
+	"unsafe"
+)
+
+// link adds a sampler that `add` appends in C, unless one of the checks failed.
+func (x *Sampler) link(name string, add func(s *samplerState, e *C.infer_error) C.bool, checks ...error) error {
+	if err := cmp.Or(checks...); err != nil {
+		return err
+	}
+	return x.locked(func(s *samplerState) error {
+		if s.chooses {
+			return argument("%s behind the sampler that chooses", name)
+		}
+		var e C.infer_error
+		if !add(s, &e) {
+			return failure(name, &e, nil)
+		}
+		return nil
+	})
+}
+
+// choosing is link for a sampler that chooses.
+func (x *Sampler) choosing(name string, add func(s *samplerState, e *C.infer_error) C.bool, checks ...error) error {
+	return x.link(name, func(s *samplerState, e *C.infer_error) C.bool {
+		s.chooses = bool(add(s, e))
+		return C.bool(s.chooses)
+	}, checks...)
+}
+
+// Greedy chooses the most likely token: llama_sampler_init_greedy.
+func (x *Sampler) Greedy() error {
+	return x.choosing("llama_sampler_init_greedy", func(s *samplerState, e *C.infer_error) C.bool { return C.infer_add_greedy(s.chain, e) })
+}
+
+// Dist chooses by probability: llama_sampler_init_dist. The same seed chooses the same
+// from the same logits.
+func (x *Sampler) Dist(seed uint32) error {
+	seed = drawn(seed)
+	return x.choosing("llama_sampler_init_dist", func(s *samplerState, e *C.infer_error) C.bool {
+		return C.infer_add_dist(s.chain, C.uint32_t(seed), e)
+	})
+}
+
+// Mirostat chooses by version 1 of the algorithm, which steers towards the surprise
+// tau (bits, 5 in its paper) at the rate eta (0.1), estimated over the m most likely
+// tokens (100): llama_sampler_init_mirostat. tau and eta are not negative, m is at
+// least 1.
+func (x *Sampler) Mirostat(seed uint32, tau, eta float32, m int) error {
+	seed = drawn(seed)
+	return x.choosing("llama_sampler_init_mirostat", func(s *samplerState, e *C.infer_error) C.bool {
+		return C.infer_add_mirostat(s.chain, C.uint32_t(seed), C.float(tau), C.float(eta), clampInt32(m), e)
+	}, number("mirostat tau", tau, 0, finite), number("mirostat eta", eta, 0, finite), integer("mirostat m", m, 1, math.MaxInt32))
+}
+
+// MirostatV2 chooses by version 2, which cuts off what is more surprising:
+// llama_sampler_init_mirostat_v2. tau and eta are as for Mirostat.
+func (x *Sampler) MirostatV2(seed uint32, tau, eta float32) error {
+	seed = drawn(seed)
+	return x.choosing("llama_sampler_init_mirostat_v2", func(s *samplerState, e *C.infer_error) C.bool {
+		return C.infer_add_mirostat_v2(s.chain, C.uint32_t(seed), C.float(tau), C.float(eta), e)
+	}, number("mirostat tau", tau, 0, finite), number("mirostat eta", eta, 0, finite))
+}
+
+// TopK keeps the k most likely tokens; k <= 0: all. llama_sampler_init_top_k.
+func (x *Sampler) TopK(k int) error {
+	return x.link("llama_sampler_init_top_k", func(s *samplerState, e *C.infer_error) C.bool {
+		return C.infer_add_top_k(s.chain, clampInt32(k), e)
+	})
+}
+
+// TopP keeps the most likely tokens that together have probability p, 0 to 1, and at
+// least keep of them: llama_sampler_init_top_p.
+func (x *Sampler) TopP(p float32, keep int) error {
+	return x.link("llama_sampler_init_top_p", func(s *samplerState, e *C.infer_error) C.bool {
+		return C.infer_add_top_p(s.chain, C.float(p), C.size_t(keep), e)
+	}, number("top-p", p, 0, 1), integer("top-p keep", keep, 0, math.MaxInt32))
+}
+
+// MinP keeps tokens of at least p, 0 to 1, times the best one's probability, and at
+// least keep of them: llama_sampler_init_min_p.
+func (x *Sampler) MinP(p float32, keep int) error {
+	return x.link("llama_sampler_init_min_p", func(s *samplerState, e *C.infer_error) C.bool {
+		return C.infer_add_min_p(s.chain, C.float(p), C.size_t(keep), e)
+	}, number("min-p", p, 0, 1), integer("min-p keep", keep, 0, math.MaxInt32))
+}
+
+// Typical keeps the locally typical tokens that together have probability p, 0 to 1,
+// and at least keep of them: llama_sampler_init_typical. It does nothing useful behind
+// samplers that exclude tokens.
+func (x *Sampler) Typical(p float32, keep int) error {
+	return x.link("llama_sampler_init_typical", func(s *samplerState, e *C.infer_error) C.bool {
+		return C.infer_add_typical(s.chain, C.float(p), C.size_t(keep), e)
+	}, number("typical-p", p, 0, 1), integer("typical-p keep", keep, 0, math.MaxInt32))
+}
+
+// TopNSigma keeps tokens whose logits are within n standard deviations of the best;
+// n <= 0: all. llama_sampler_init_top_n_sigma.
+func (x *Sampler) TopNSigma(n float32) error {
+	return x.link("llama_sampler_init_top_n_sigma", func(s *samplerState, e *C.infer_error) C.bool {
+		return C.infer_add_top_n_sigma(s.chain, C.float(n), e)
+	}, number("top-n-sigma", n, -finite, finite))
+}
+
+// XTC removes, with a probability of 0 to 1, all but the least likely of the tokens
+// above a threshold of 0 to 1, where at least keep are left: llama_sampler_init_xtc.
+func (x *Sampler) XTC(probability, threshold float32, keep int, seed uint32) error {
+	seed = drawn(seed)
+	return x.link("llama_sampler_init_xtc", func(s *samplerState, e *C.infer_error) C.bool {
+		return C.infer_add_xtc(s.chain, C.float(probability), C.float(threshold), C.size_t(keep), C.uint32_t(seed), e)
+	}, number("XTC probability", probability, 0, 1), number("XTC threshold", threshold, 0, 1), integer("XTC keep", keep, 0, math.MaxInt32))
+}
+
+// Temperature divides the logits by t; t <= 0, and for all practical purposes
+// t < 1e-6, keeps the best alone: llama_sampler_init_temp.
+func (x *Sampler) Temperature(t float32) error {
+	return x.link("llama_sampler_init_temp", func(s *samplerState, e *C.infer_error) C.bool {
+		if t < minTemperature {
+			t = 0
+		}
+		return C.infer_add_temp(s.chain, C.float(t), e)
+	}, number("temperature", t, -finite, finite))
+}
+
+// DynamicTemperature is a temperature of t-delta to t+delta by how uncertain the model
+// is, by a power of its entropy: llama_sampler_init_temp_ext. delta <= 0 makes it
+// [Sampler.Temperature]; the exponent is not negative.
+func (x *Sampler) DynamicTemperature(t, delta, exponent float32) error {
+	return x.link("llama_sampler_init_temp_ext", func(s *samplerState, e *C.infer_error) C.bool {
+		if t < minTemperature && delta <= 0 {
+			t = 0
+		}
+		return C.infer_add_temp_ext(s.chain, C.float(t), C.float(delta), C.float(exponent), e)
+	}, number("temperature", t, -finite, finite), number("dynamic temperature range", delta, -finite, finite), number("dynamic temperature exponent", exponent, 0, finite))
+}
+
+// Penalties make tokens less likely that are among the last lastN (0: off; -1: the
+// context that the model was trained with; at most 1048576): llama_sampler_init_penalties.
+// repeat divides their logits (1: off; above 0), frequency is subtracted once for each
+// time that one occurs and presence once (0: off; negative ones make them likelier).
+func (x *Sampler) Penalties(lastN int, repeat, frequency, presence float32) error {
+	err := number("repeat penalty", repeat, 0, finite)
+	if err == nil && repeat == 0 {
+		err = argument("repeat penalty of 0: 1 is none")
+	}
+	return x.link("llama_sampler_init_penalties", func(s *samplerState, e *C.infer_error) C.bool {
+		return C.infer_add_penalties(s.chain, s.window(lastN), C.float(repeat), C.float(frequency), C.float(presence), e)
+	}, err, number("frequency penalty", frequency, -finite, finite), number("presence penalty", presence, -finite, finite),
+		integer("penalty window", lastN, -1, maxWindow))
+}
+
+// window replaces -1 by the length of context that the model was trained with.
+func (s *samplerState) window(n int) C.int32_t {
+	if n < 0 {
+		n = int(C.llama_model_n_ctx_train(s.model.model))
+	}
+	return C.int32_t(min(max(n, 0), maxWindow))
+}
+
+// DRY makes it less likely that the text goes on as it did after an earlier occurrence
+// of its last tokens, the more the longer the repetition: llama_sampler_init_dry. The
+// window is at most 1048576 tokens, breakers at most 256, none empty.
+func (x *Sampler) DRY(p DRYParams) error {
+	breakers, free, err := cStrings("DRY breaker", p.Breakers)
+	if err != nil {
+		return err
+	}
+	defer free()
+	return x.link("llama_sampler_init_dry", func(s *samplerState, e *C.infer_error) C.bool {
+		n := s.window(p.LastN)
+		return C.infer_add_dry(s.chain, max(n, 1), C.float(p.Multiplier), C.float(p.Base), clampInt32(p.AllowedLength), n,
+			breakers, C.size_t(len(p.Breakers)), e)
+	}, number("DRY multiplier", p.Multiplier, 0, finite), number("DRY base", p.Base, 0, finite), integer("DRY allowed length", p.AllowedLength, 0, math.MaxInt32),
+		integer("DRY window", p.LastN, -1, maxWindow), integer("number of DRY breakers", len(p.Breakers), 0, maxBreakers))
+}
+
+// LogitBias adds to the logits of tokens; -Inf excludes one:
+// llama_sampler_init_logit_bias. Tokens outside the vocabulary are refused.
+func (x *Sampler) LogitBias(bias map[Token]float32) error {
+	return x.locked(func(s *samplerState) error {
+		if s.chooses {
+			return argument("logit bias behind the sampler that chooses")
+		}
+		list := make([]C.llama_logit_bias, 0, len(bias)+1)
+		for t, b := range bias {
+			if t < 0 || int(t) >= s.vocab {
+				return argument("bias for token %d, the vocabulary has %d", t, s.vocab)
+			}
+			if f := float64(b); math.IsNaN(f) || math.IsInf(f, 1) {
+				return argument("bias of %g for token %d", b, t)
+			}
+			list = append(list, C.llama_logit_bias{token: C.llama_token(t), bias: C.float(b)})
+		}
+		var e C.infer_error
+		if !C.infer_add_logit_bias(s.chain, C.int32_t(len(list)), unsafe.SliceData(list), &e) {
+			return failure("llama_sampler_init_logit_bias", &e, nil)
+		}
+		return nil
+	})
+}
+
+// Infill keeps what fills a gap in a text, for use behind TopK and TopP (its time grows
+// with the square of the tokens left): llama_sampler_init_infill. The vocabulary needs
+// a token for the end of a turn or of a text.
+func (x *Sampler) Infill() error {
+	return x.link("llama_sampler_init_infill", func(s *samplerState, e *C.infer_error) C.bool {
+		return C.infer_add_infill(s.chain, e)
+	}, x.locked(func(s *samplerState) error {
+		v := C.llama_model_get_vocab(s.model.model)
+		if C.llama_vocab_eot(v) < 0 && C.llama_vocab_eos(v) < 0 {
+			return argument("infill with a vocabulary that has no token for the end")
+		}
+		return nil
+	}))
+}
+
+// cStrings returns an array of C strings, which free frees.
+func cStrings(what string, list []string) (array **C.char, free func(), err error) {
+	if len(list) == 0 {
+		return nil, func() {}, nil
+	}
+	array = (**C.char)(C.calloc(C.size_t(len(list)), C.size_t(unsafe.Sizeof(uintptr(0)))))
+	strings := unsafe.Slice(array, len(list))
+	free = func() {
+		for _, s := range strings {
+			C.free(unsafe.Pointer(s))
+		}
+		C.free(unsafe.Pointer(array))
+	}
+	for i, s := range list {
+		if s == "" {
+			err = argument("empty %s", what)
+		} else {
+			strings[i], err = cString(s)
+		}
+		if err != nil {
+			free()
+			return nil, nil, err
+		}
+	}
+	return array, free, nil
+}
