@@ -1,0 +1,77 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/loader"
+)
+
+var (
+	// ErrInsufficientMemory is returned when a model or session needs more memory
+	// than there is; errors.As to *loader.MemoryError tells which limit refused.
+	ErrInsufficientMemory = loader.ErrInsufficientMemory
+	// ErrBadModel is returned for files that are no valid model; errors.As to
+	// *loader.FormatError tells what is wrong where.
+	ErrBadModel = loader.ErrFormat
+	// ErrUnsupportedArchitecture is returned for valid files of an architecture that
+	// the engine does not know.
+	ErrUnsupportedArchitecture = loader.ErrUnsupportedArchitecture
+	// ErrContextFull is returned when a text does not fit into the session's
+	// context; errors.As to *ContextError has the numbers.
+	ErrContextFull = errors.New("context full")
+	// ErrClosed is returned when a closed model or session is used.
+	ErrClosed = errors.New("closed")
+	// ErrBusy is returned by a call on a session that is doing something else.
+	ErrBusy = errors.New("session is busy with another call")
+	// ErrOption is returned for option values that make no sense.
+	ErrOption = errors.New("invalid option")
+	// ErrNoEngine is returned in programs built without cgo.
+	ErrNoEngine = llama.ErrNoEngine
+)
+
+// ContextError is the error of a text that does not fit.
+type ContextError struct {
+	Tokens  int // that the text needs
+	Context int // that the session has
+}
+
+func (e *ContextError) Error() string {
+	return fmt.Sprintf("prompt of %d tokens does not fit into the context of %d: use a larger context or a shorter prompt", e.Tokens, e.Context)
+}
+
+// Is makes the error an ErrContextFull.
+func (e *ContextError) Is(target error) bool { return target == ErrContextFull }
+
+// LoadError is the error of [Open]: what was tried on which model, and why it failed.
+type LoadError struct {
+	Path  string
+	Tried []string // the load modes tried before the one that failed, with their errors
+	Mode  LoadMode // the mode that failed; LoadAuto where none was chosen yet
+	Err   error
+}
+
+func (e *LoadError) Error() string {
+	reason := e.Err.Error()
+	s := ""
+	if !strings.HasPrefix(reason, e.Path+": ") { // errors about a file begin with its name
+		s = e.Path + ": "
+	}
+	if e.Mode != LoadAuto {
+		s += e.Mode.String() + ": "
+	}
+	s += reason
+	for _, t := range e.Tried {
+		s += "; before that " + t
+	}
+	return s
+}
+
+func (e *LoadError) Unwrap() error { return e.Err }
+
+// optionError names an option that makes no sense.
+func optionError(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrOption, fmt.Sprintf(format, args...))
+}

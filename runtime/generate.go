@@ -1,0 +1,251 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/seed7adf6694/infer/llama"
+)
+
+// Generate evaluates a prompt and yields what the model goes on with, token by
+// token, while the caller ranges. Breaking out of the range ends the generation; a
+// cancelled ctx ends it within one token, with the context's error. After an error
+// nothing follows; its Token may still hold text that had been held back.
+//
+// A prompt that does not fit is a [*ContextError]. The same prompt, options with a
+// seed and number of threads give the same tokens.
+func (s *Session) Generate(ctx context.Context, prompt string, o GenerateOptions) iter.Seq2[Token, error] {
+	return func(yield func(Token, error) bool) {
+		if err := s.lock(); err != nil {
+			yield(Token{ID: -1}, err)
+			return
+		}
+		defer s.unlock()
+		g, err := s.begin(ctx, prompt, o)
+		if err != nil {
+			yield(Token{ID: -1}, err)
+			return
+		}
+		defer g.sampler.Close()
+		for {
+			t, err := g.next(ctx)
+			if err != nil {
+				yield(Token{ID: -1, Text: g.text.flush()}, err)
+				return
+			}
+			if !yield(t, nil) || t.Finish != "" {
+				return
+			}
+		}
+	}
+}
+
+// Complete returns the whole text that Generate yields; with an error, the text up
+// to it.
+func (s *Session) Complete(ctx context.Context, prompt string, o GenerateOptions) (string, error) {
+	var text strings.Builder
+	for t, err := range s.Generate(ctx, prompt, o) {
+		text.WriteString(t.Text)
+		if err != nil {
+			return text.String(), err
+		}
+	}
+	return text.String(), nil
+}
+
+// generation is a Generate call that runs.
+type generation struct {
+	s       *Session
+	o       GenerateOptions
+	sampler *llama.Sampler
+	text    textStream
+	piece   []byte
+	count   int
+	start   time.Time // of the token after the first
+}
+
+// begin checks the options and evaluates the prompt.
+func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (*generation, error) {
+	if s.embeds {
+		return nil, optionError("a session made for embeddings does not generate")
+	}
+	if o.MaxTokens < 0 {
+		return nil, optionError("%d tokens at most", o.MaxTokens)
+	}
+	for _, stop := range o.Stop {
+		if stop == "" || !utf8.ValidString(stop) {
+			return nil, optionError("stop string %q: empty or no valid UTF-8", stop)
+		}
+	}
+	sampling, err := o.Sampling.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	o.Sampling = sampling
+
+	fresh := !o.Continue || len(s.tokens)+len(s.tail) == 0
+	tokens, err := s.model.tokenize(prompt, fresh, !o.PlainPrompt)
+	if err != nil {
+		return nil, err
+	}
+	if fresh {
+		if err := s.reset(); err != nil {
+			return nil, err
+		}
+		if len(tokens) == 0 {
+			return nil, optionError("empty prompt: this model's vocabulary has no token that begins a text")
+		}
+	}
+	tokens = append(slices.Clone(s.tail), tokens...)
+	if need := len(s.tokens) + len(tokens); need >= s.ctx.Ctx() {
+		return nil, &ContextError{Tokens: need, Context: s.ctx.Ctx()}
+	}
+	if len(tokens) == 0 { // nothing new: the last token is evaluated again for its logits
+		tokens = []llama.Token{s.tokens[len(s.tokens)-1]}
+		s.tokens = s.tokens[:len(s.tokens)-1]
+		s.forgetFrom(len(s.tokens))
+	}
+	s.tail = s.tail[:0]
+	sampler, err := s.model.newSampler(o)
+	if err != nil {
+		return nil, err
+	}
+	s.updateStats(func(st *Stats) {
+		*st = Stats{Context: s.ctx.Ctx(), UBatch: s.ubatch, Seed: *o.Sampling.Seed}
+	})
+	start := time.Now()
+	if err := s.evalPrompt(ctx, tokens); err != nil {
+		sampler.Close()
+		return nil, err
+	}
+	for _, t := range s.tokens[max(0, len(s.tokens)-len(tokens)):] { // penalties look at the prompt too
+		if err := sampler.AcceptPrompt(t); err != nil {
+			sampler.Close()
+			return nil, err
+		}
+	}
+	s.updateStats(func(st *Stats) {
+		st.PromptTokens, st.PromptDuration, st.Used = len(tokens), time.Since(start), len(s.tokens)
+	})
+	return &generation{s: s, o: o, sampler: sampler, text: textStream{stops: o.Stop}}, nil
+}
+
+// evalPrompt evaluates a prompt; encoder-decoder models encode it and begin their
+// answer with a token of their own.
+func (s *Session) evalPrompt(ctx context.Context, tokens []llama.Token) error {
+	if !s.model.info.Encoder || !s.model.info.Decoder {
+		return s.eval(ctx, tokens)
+	}
+	if len(tokens) > s.ubatch {
+		return fmt.Errorf("prompt of %d tokens for an encoder that takes %d: use a larger micro-batch or a shorter prompt", len(tokens), s.ubatch)
+	}
+	s.batch.Clear()
+	for i, t := range tokens {
+		if err := s.batch.Add(t, llama.Pos(i), false); err != nil {
+			return err
+		}
+	}
+	if err := s.ctx.Encode(ctx, s.batch); err != nil {
+		return s.closedError(err)
+	}
+	start := s.model.info.DecoderStart
+	if start == llama.NullToken {
+		start = s.model.bos
+	}
+	return s.eval(ctx, []llama.Token{start})
+}
+
+// next makes one token.
+func (g *generation) next(ctx context.Context) (Token, error) {
+	s := g.s
+	if len(s.tail) > 0 {
+		if err := g.makeRoom(); err != nil {
+			return Token{}, err
+		}
+		if err := s.eval(ctx, s.tail); err != nil {
+			return Token{}, err
+		}
+		s.tail = s.tail[:0]
+	}
+	if err := ctx.Err(); err != nil {
+		return Token{}, err
+	}
+	id, err := g.sampler.Sample(s.ctx, -1)
+	if err != nil {
+		return Token{}, s.closedError(err)
+	}
+	g.count++
+	g.measure()
+
+	t := Token{ID: int32(id)}
+	if s.model.isEOG(id) && !g.o.IgnoreEOG {
+		t.Text, t.Finish = g.text.flush(), FinishEOG
+		return t, nil
+	}
+	if g.piece, err = s.model.native.AppendPiece(g.piece[:0], id, false); err != nil {
+		return Token{}, err
+	}
+	var stopped bool
+	t.Text, stopped = g.text.push(g.piece)
+	s.tail = append(s.tail[:0], id)
+	switch {
+	case stopped:
+		t.Finish = FinishStop
+	case g.o.MaxTokens > 0 && g.count >= g.o.MaxTokens:
+		t.Finish = FinishLength
+	case len(s.tokens) >= s.ctx.Ctx() && g.o.Overflow == OverflowStop:
+		t.Finish = FinishContext
+	}
+	if t.Finish != "" {
+		t.Text += g.text.flush()
+	}
+	return t, nil
+}
+
+// measure updates the figures after a token was sampled.
+func (g *generation) measure() {
+	now := time.Now()
+	if g.count == 1 {
+		g.start = now
+	}
+	g.s.updateStats(func(st *Stats) {
+		st.GeneratedTokens, st.GenerateDuration, st.Used = g.count, now.Sub(g.start), len(g.s.tokens)
+	})
+}
+
+// makeRoom forgets the older half of a full context, as llama.cpp's context shift
+// does, keeping the token that begins the text.
+func (g *generation) makeRoom() error {
+	s := g.s
+	if len(s.tokens) < s.ctx.Ctx() {
+		return nil
+	}
+	keep := 0
+	if s.tokens[0] == s.model.bos {
+		keep = 1
+	}
+	discard := (len(s.tokens) - keep) / 2
+	if can, err := s.ctx.CanShift(); err != nil || !can || discard == 0 {
+		if err != nil {
+			return s.closedError(err)
+		}
+		return fmt.Errorf("%w: %d tokens, and the memory of this model cannot be shifted: use a larger context", ErrContextFull, s.ctx.Ctx())
+	}
+	from, to := llama.Pos(keep), llama.Pos(keep+discard)
+	if ok, err := s.ctx.RemoveSeq(0, from, to); err != nil || !ok {
+		if err != nil {
+			return s.closedError(err)
+		}
+		return fmt.Errorf("%w: %d tokens, and the memory of this model cannot forget a part: use a larger context", ErrContextFull, s.ctx.Ctx())
+	}
+	if err := s.ctx.ShiftSeq(0, to, -1, -llama.Pos(discard)); err != nil {
+		return s.closedError(err)
+	}
+	s.tokens = append(s.tokens[:keep], s.tokens[keep+discard:]...)
+	return nil
+}

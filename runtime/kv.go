@@ -1,0 +1,67 @@
+package runtime
+
+import (
+	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/loader"
+)
+
+// kvShape bounds the tensors that a context keeps of its tokens: the engine wants the
+// K or V cache of one layer, or its recurrent state, side by side. It decides how
+// long a range a block may take; what a context takes in all, the engine says.
+type kvShape struct {
+	width uint64 // elements of a token in the K or V cache of a layer, at most
+	state uint64 // bytes of the recurrent state of a layer and sequence, at most
+}
+
+func readKVShape(index *loader.Index) kvShape {
+	arch := index.Architecture()
+	get := func(key string) uint64 { // the largest element of what may be a list
+		v, ok := index.Lookup(arch + "." + key)
+		if !ok {
+			return 0
+		}
+		if !v.IsArray() {
+			n, _ := v.Uint()
+			return n
+		}
+		most := uint64(0)
+		for _, x := range v.Elems() {
+			if n, ok := x.Uint(); ok {
+				most = max(most, n)
+			} else if n, ok := x.Int(); ok && n > 0 {
+				most = max(most, uint64(n))
+			}
+		}
+		return most
+	}
+	embd, heads := get("embedding_length"), max(get("attention.head_count"), 1)
+	kvHeads := get("attention.head_count_kv")
+	if kvHeads == 0 {
+		kvHeads = heads
+	}
+	head := max(get("attention.key_length"), get("attention.value_length"))
+	if head == 0 {
+		head = embd / heads
+	}
+	inner, state := get("ssm.inner_size"), get("ssm.state_size")
+	convolution := max(get("ssm.conv_kernel"), get("shortconv.l_cache")) * (max(inner, embd) + 2*get("ssm.group_count")*state)
+	shift := max(get("token_shift_count"), 2) * embd
+	return kvShape{
+		width: kvHeads * head,
+		state: 4 * max(convolution, shift, state*inner, embd*get("wkv.head_size")),
+	}
+}
+
+// largest bounds the size in bytes of one of those tensors in a context. The engine
+// rounds the number of tokens up.
+func (s kvShape) largest(p llama.ContextParams) uint64 {
+	const padding = 256
+	cells := (uint64(p.Ctx) + padding - 1) / padding * padding
+	row := uint64(0)
+	for _, name := range []string{cacheName(p.CacheTypeK), cacheName(p.CacheTypeV)} {
+		if t, err := loader.ParseType(name); err == nil {
+			row = max(row, (s.width+t.BlockSize()-1)/t.BlockSize()*t.BlockBytes())
+		}
+	}
+	return max(cells*row, s.state*uint64(max(p.SeqMax, 1)))
+}

@@ -1,0 +1,188 @@
+//go:build cgo
+
+package runtime_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/seed7adf6694/infer/internal/memtest"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// Issue's 7.1: the way of loading changes nothing in what the model says.
+func TestSameTokensHoweverTheWeightsAreLoaded(t *testing.T) {
+	for _, kind := range []string{"tiny", "synthetic"} {
+		for _, typ := range []string{"f16", "q4_0", "q8_0", "q4_k"} {
+			t.Run(kind+" "+typ, func(t *testing.T) {
+				file := typ
+				if kind == "tiny" && typ == "q4_k" {
+					file = "q4_k_m"
+				}
+				path := model(t, kind, file)
+				so := runtime.SessionOptions{Context: 128}
+				want, _, err := greedy(t.Context(), path, runtime.Options{Load: runtime.LoadStock, NoRepack: true}, so, 32)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, tt := range []struct {
+					name string
+					o    runtime.Options
+				}{
+					{"mapped", runtime.Options{Load: runtime.LoadMMap}},
+					{"mapped in chunks smaller than most tensors", runtime.Options{Load: runtime.LoadMMap, ChunkSize: 64 << 10}},
+					{"mapped without reading ahead", runtime.Options{Load: runtime.LoadMMap, NoPrefetch: true}},
+					{"copied", runtime.Options{Load: runtime.LoadCopy, NoRepack: true}},
+					{"copied in chunks smaller than most tensors", runtime.Options{Load: runtime.LoadCopy, NoRepack: true, ChunkSize: 64 << 10}},
+				} {
+					got, r, err := greedy(t.Context(), path, tt.o, so, 32)
+					if err != nil {
+						t.Fatalf("%s: %v", tt.name, err)
+					}
+					equal(t, tt.name, got, want)
+					if r.LoadMode != tt.o.Load || r.Repacked != 0 {
+						t.Errorf("%s: loaded as %v, %d bytes repacked", tt.name, r.LoadMode, r.Repacked)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestOpenErrors(t *testing.T) {
+	dir := t.TempDir()
+	garbage := filepath.Join(dir, "garbage.gguf")
+	if err := os.WriteFile(garbage, []byte("GGUFgarbage"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, tt := range []struct {
+		name string
+		ctx  context.Context
+		path string
+		o    runtime.Options
+		want error
+	}{
+		{"a missing file", t.Context(), filepath.Join(dir, "none.gguf"), runtime.Options{}, os.ErrNotExist},
+		{"a broken file", t.Context(), garbage, runtime.Options{}, runtime.ErrBadModel},
+		{"a folder without a model", t.Context(), t.TempDir(), runtime.Options{}, nil},
+		{"an unknown load mode", t.Context(), tinyF16, runtime.Options{Load: 9}, runtime.ErrOption},
+		{"a cancelled context", cancelled, tinyF16, runtime.Options{}, context.Canceled},
+		{"a missing adapter", t.Context(), tinyF16, runtime.Options{Adapters: []runtime.Adapter{{Path: filepath.Join(dir, "lora.gguf")}}}, os.ErrNotExist},
+		{"a model for an adapter", t.Context(), tinyF16, runtime.Options{Adapters: []runtime.Adapter{{Path: tinyF16}}}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m, err := runtime.Open(tt.ctx, tt.path, tt.o)
+			if err == nil {
+				m.Close()
+				t.Fatal("no error")
+			}
+			if tt.want != nil && !errors.Is(err, tt.want) {
+				t.Errorf("error %q is no %q", err, tt.want)
+			}
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("error of several lines: %q", err)
+			}
+		})
+	}
+}
+
+func TestCancelledLoadLeavesNothing(t *testing.T) {
+	path := model(t, "synthetic", "f16")
+	for _, mode := range []runtime.LoadMode{runtime.LoadMMap, runtime.LoadCopy, runtime.LoadStock} {
+		t.Run(mode.String(), func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			calls := 0
+			_, err := runtime.Open(ctx, path, runtime.Options{Load: mode, NoRepack: true, ChunkSize: 1 << 20, Progress: func(p runtime.Progress) {
+				if calls++; calls == 2 {
+					cancel()
+				}
+			}})
+			if !errors.Is(err, context.Canceled) {
+				t.Fatalf("%v after %d reports", err, calls)
+			}
+		})
+	}
+}
+
+func TestProgressCountsTheBytes(t *testing.T) {
+	path := model(t, "synthetic", "f16")
+	for _, mode := range []runtime.LoadMode{runtime.LoadMMap, runtime.LoadCopy} {
+		var last runtime.Progress
+		m := open(t, path, runtime.Options{Load: mode, ChunkSize: 1 << 20, Progress: func(p runtime.Progress) {
+			if p.Done < last.Done || p.Done > p.Total {
+				t.Errorf("%v: %d of %d after %d", mode, p.Done, p.Total, last.Done)
+			}
+			last = p
+		}})
+		if last.Done != last.Total || last.Total != m.Report().WeightBytes {
+			t.Errorf("%v: ended at %d of %d, the weights have %d", mode, last.Done, last.Total, m.Report().WeightBytes)
+		}
+	}
+}
+
+// Issue's 7.3.
+func TestAFragmentedAddressSpace(t *testing.T) {
+	path := model(t, "large", "f16") // 250 MiB, and a largest tensor of 8 MiB
+	want, _, err := greedy(t.Context(), path, runtime.Options{Load: runtime.LoadStock, NoRepack: true}, runtime.SessionOptions{Context: 128}, 24)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, mode := range []string{"stock", "mmap", "copy"} {
+		res, err := memtest.Run(t.Context(), memtest.Child("carved", path, "load="+mode, "norepack", "chunk=8388608", "ctx=128"), memtest.Limits{})
+		memtest.Need(t, err)
+		if res.Code == childUnsupported {
+			t.Skip(string(res.Stderr))
+		}
+		if mode == "stock" {
+			if res.Code == 0 {
+				t.Error("the whole-file load succeeded: the address space is not fragmented enough to show anything")
+			}
+			continue
+		}
+		if res.Code != 0 || strings.TrimSpace(string(res.Stdout)) != fmt.Sprint(want) {
+			t.Errorf("%s: %v, want tokens %v", mode, res, want)
+		}
+	}
+}
+
+// Issue's 7.4.
+func TestAControlGroupSmallerThanTheWeights(t *testing.T) {
+	path := model(t, "large", "f16")
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := func(mode string) (memtest.Result, memtest.CgroupUsage) {
+		cg, err := memtest.NewCgroup(uint64(info.Size()) * 3 / 4)
+		memtest.Need(t, err)
+		defer cg.Close()
+		memtest.Need(t, memtest.DropCache(path))
+		res, err := memtest.Run(t.Context(), memtest.Child("generate", path, "load="+mode, "ctx=128", "ubatch=32"), memtest.Limits{Cgroup: cg})
+		if err != nil {
+			t.Fatal(err)
+		}
+		use, err := cg.Usage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res, use
+	}
+	if res, use := run("mmap"); res.Code != 0 || use.OOMKills != 0 {
+		t.Errorf("mmap: %v, %+v", res, use)
+	}
+	res, use := run("copy")
+	if res.Code != 1 || use.OOMKills != 0 || !strings.Contains(string(res.Stderr), "not enough memory") || !strings.Contains(string(res.Stderr), "control group") {
+		t.Errorf("copy: %v, %+v; want the insufficient-memory error naming the control group", res, use)
+	}
+	if res, _ := run("auto"); res.Code != 0 {
+		t.Errorf("auto: %v", res)
+	}
+}

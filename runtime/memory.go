@@ -1,0 +1,75 @@
+package runtime
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/seed7adf6694/infer/loader"
+)
+
+// samplePeriod bounds how often the process's memory is read while generating: it
+// costs tens of microseconds.
+const samplePeriod = 20 * time.Millisecond
+
+// memoryPeak is the process's memory, as seen so far.
+type memoryPeak struct {
+	now             loader.Process
+	rss, anon, file uint64
+	last            time.Time
+}
+
+// sampleMemory looks at the process's memory now and then.
+func (m *Model) sampleMemory() {
+	m.statsMu.Lock()
+	due := time.Since(m.peak.last) >= samplePeriod
+	m.statsMu.Unlock()
+	if due {
+		m.sampleMemoryNow()
+	}
+}
+
+func (m *Model) sampleMemoryNow() {
+	p, err := loader.ProcessMemory()
+	if err != nil {
+		return // a figure less in the report, nothing else
+	}
+	m.statsMu.Lock()
+	defer m.statsMu.Unlock()
+	m.peak.now, m.peak.last = p, time.Now()
+	m.peak.rss = max(m.peak.rss, p.PeakRSS, p.RSS)
+	m.peak.anon = max(m.peak.anon, p.Anon)
+	m.peak.file = max(m.peak.file, p.File)
+}
+
+// reserve is what is left to the rest of the process and the system when the weights
+// are copied: the larger of a fixed sum and a share of what is available.
+func reserve(available uint64) uint64 {
+	return max(64<<20, available/16)
+}
+
+// roomFor tells whether need bytes of private memory are there, and the error that
+// names the limit if not.
+func roomFor(purpose loader.Purpose, need uint64, p loader.Probe) *loader.MemoryError {
+	available, limit := p.Available()
+	if need <= available {
+		return nil
+	}
+	return &loader.MemoryError{
+		Purpose: purpose, Requested: need, Available: available, Limit: limit,
+		Err: fmt.Errorf("%d bytes short", need-available),
+	}
+}
+
+// checkSessionFits refuses a session whose cache and buffers would be killed for
+// when they are first touched: private memory is granted before it is there.
+func (m *Model) checkSessionFits(a *loader.Arena) error {
+	p, err := loader.Measure()
+	if err != nil {
+		return nil // nothing is known: the attempt decides
+	}
+	if e := roomFor(loader.PurposeKV, a.Bytes(), p); e != nil {
+		e.Remedies = []string{"use a smaller context", "use a cache of type q8_0 or q4_0", "use a smaller micro-batch"}
+		return e
+	}
+	return nil
+}

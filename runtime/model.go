@@ -1,0 +1,161 @@
+package runtime
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/loader"
+)
+
+// Model is an open model: its weights and vocabulary. It is safe for concurrent use.
+type Model struct {
+	path      string
+	index     *loader.Index
+	plan      *loader.Plan
+	native    *llama.Model
+	info      llama.ModelInfo
+	weights   *loader.Weights // nil for a stock load
+	extra     *loader.Arena   // repacked duplicates, adapters
+	ledger    *loader.Ledger
+	logger    *slog.Logger
+	mode      LoadMode
+	reason    string
+	repacked  uint64
+	chunkSize uint64
+	bos       llama.Token
+	eog       map[llama.Token]bool
+	kv        kvShape
+	adapters  []appliedAdapter
+
+	largestTensor uint64
+	loadDuration  time.Duration
+
+	mu       sync.Mutex
+	users    int
+	closed   bool
+	sessions map[*Session]struct{}
+
+	statsMu sync.Mutex
+	peak    memoryPeak
+}
+
+type appliedAdapter struct {
+	native *llama.Adapter
+	scale  float32
+}
+
+// Close closes the model's sessions and gives all memory back, at the latest when
+// the last call on it or on a session returns. Closing twice is safe.
+func (m *Model) Close() error {
+	m.mu.Lock()
+	m.closed = true
+	var open []*Session
+	for s := range m.sessions {
+		open = append(open, s)
+	}
+	m.users++ // until the sessions are closed
+	m.mu.Unlock()
+	for _, s := range open {
+		s.Close()
+	}
+	m.release(nil)
+	return nil
+}
+
+// acquire begins a use of the model.
+func (m *Model) acquire() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return fmt.Errorf("model: %w", ErrClosed)
+	}
+	m.users++
+	return nil
+}
+
+// adopt makes a use that acquire began last as long as the session.
+func (m *Model) adopt(s *Session) {
+	m.mu.Lock()
+	closed := m.closed
+	m.sessions[s] = struct{}{}
+	m.mu.Unlock()
+	if closed { // meanwhile
+		s.Close()
+	}
+}
+
+// release ends a use, that of a session or of a call; the last one frees a closed
+// model.
+func (m *Model) release(s *Session) {
+	m.mu.Lock()
+	delete(m.sessions, s)
+	m.users--
+	free := m.closed && m.users == 0
+	m.mu.Unlock()
+	if free {
+		m.free()
+	}
+}
+
+// free gives everything back; the engine first, since its tensors point into the
+// weights.
+func (m *Model) free() {
+	for _, a := range m.adapters {
+		a.native.Close()
+	}
+	m.adapters = nil
+	if m.native != nil {
+		m.native.Close()
+		m.native = nil
+	}
+	if m.weights != nil {
+		m.weights.Close()
+		m.weights = nil
+	}
+	if m.extra != nil {
+		m.extra.Close()
+		m.extra = nil
+	}
+	if m.index != nil {
+		m.index.Close()
+		m.index = nil
+	}
+}
+
+// changed returns an error when the model's files are not what was opened: the
+// weights are mapped, so the engine would compute with other bytes, or fault.
+func (m *Model) changed() error {
+	if m.mode == LoadCopy {
+		return nil
+	}
+	return m.index.Changed()
+}
+
+func (m *Model) log(msg string, args ...any) {
+	if m.logger != nil {
+		m.logger.Info(msg, args...)
+	}
+}
+
+// Report returns what the model takes. On a closed model the sizes by purpose are
+// what they were.
+func (m *Model) Report() Report {
+	m.sampleMemoryNow()
+	r := Report{
+		Path: m.path, Architecture: m.info.Architecture, Description: m.info.Description, Parameters: m.info.Params,
+		LoadMode: m.mode, LoadReason: m.reason, Repacked: m.repacked,
+		Chunks: len(m.plan.Chunks), ChunkSize: m.chunkSize, WeightBytes: m.plan.Bytes,
+		LargestTensor: m.plan.LargestTensor, LargestTensorName: m.plan.LargestTensorName,
+		Memory: m.ledger.Snapshot(), LoadDuration: m.loadDuration,
+	}
+	r.LargestAllocation = r.Memory.Total.LargestAllocation
+	r.LargestRange = r.Memory.Total.LargestRange
+	m.statsMu.Lock()
+	defer m.statsMu.Unlock()
+	r.Process = m.peak.now
+	r.PeakRSS, r.PeakAnon, r.PeakFile = m.peak.rss, m.peak.anon, m.peak.file
+	return r
+}

@@ -1,0 +1,362 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+	"unsafe"
+
+	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/models"
+)
+
+// Open opens a model: a path, a name (see models.Resolve), or "" for the embedded
+// one. The file is read and validated, the load mode chosen from what memory there
+// is, and the weights mapped or copied chunk by chunk.
+//
+// The error is a [*LoadError] around the reason; a cancelled ctx stops the load
+// between two chunks and gives the context's error. Nothing is left behind then.
+func Open(ctx context.Context, path string, o Options) (*Model, error) {
+	if o.Load < LoadAuto || o.Load > LoadStock {
+		return nil, optionError("load mode %d", o.Load)
+	}
+	file, err := models.Resolve(path, models.ResolveOptions{})
+	if err != nil {
+		return nil, &LoadError{Path: path, Err: err}
+	}
+	m, err := open(ctx, file, o)
+	if err != nil {
+		var e *LoadError
+		if !errors.As(err, &e) {
+			err = &LoadError{Path: file, Err: err}
+		}
+		return nil, err
+	}
+	return m, nil
+}
+
+func open(ctx context.Context, path string, o Options) (*Model, error) {
+	start := time.Now()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	index, err := loader.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	keep := false
+	defer func() {
+		if !keep {
+			index.Close()
+		}
+	}()
+	if !index.HasTensors() {
+		return nil, fmt.Errorf("%w: vocabulary only, there are no weights to load", ErrBadModel)
+	}
+	probe, err := loader.Measure()
+	if err != nil {
+		return nil, err
+	}
+	plan, err := index.Plan(loader.PlanOptions{ChunkSize: o.ChunkSize})
+	if err != nil {
+		return nil, err
+	}
+
+	mode, reason, err := chooseMode(index, plan, probe, o)
+	if err != nil {
+		return nil, &LoadError{Path: path, Mode: o.Load, Err: err}
+	}
+	var tried []string
+	for {
+		m := &Model{
+			path: path, index: index, plan: plan, mode: mode, reason: reason, logger: o.Logger, ledger: new(loader.Ledger),
+			chunkSize: plan.ChunkSize, largestTensor: plan.LargestTensor, sessions: map[*Session]struct{}{},
+			kv: readKVShape(index),
+		}
+		m.log("opening", "path", path, "mode", mode.String(), "reason", reason, "chunks", len(plan.Chunks), "chunk_size", plan.ChunkSize)
+		err := m.load(ctx, o, probe)
+		if err == nil {
+			err = m.finish(o)
+		}
+		if err == nil {
+			keep = true
+			m.loadDuration = time.Since(start)
+			m.sampleMemoryNow()
+			return m, nil
+		}
+		m.index = nil // the next attempt's, or closed above
+		m.free()
+		if o.Load == LoadAuto && mode == LoadCopy && errors.Is(err, ErrInsufficientMemory) {
+			tried = append(tried, "copy: "+err.Error())
+			mode, reason = LoadMMap, "copying was refused: "+err.Error()
+			continue
+		}
+		return nil, &LoadError{Path: path, Mode: mode, Tried: tried, Err: err}
+	}
+}
+
+// chooseMode decides where the weights go, and why.
+func chooseMode(index *loader.Index, plan *loader.Plan, p loader.Probe, o Options) (LoadMode, string, error) {
+	available, limit := p.Available()
+	switch o.Load {
+	case LoadMMap, LoadStock:
+		return o.Load, "as asked", nil
+	case LoadCopy:
+		need := plan.Bytes
+		if e := roomFor(loader.PurposeWeights, need+min(reserve(available), need/8), p); e != nil {
+			e.Remedies = []string{"use --load mmap: mapped weights can be evicted", "use a model of a smaller quantisation"}
+			return o.Load, "", e
+		}
+		return o.Load, "as asked", nil
+	}
+	gains := repackGains(index)
+	switch {
+	case o.NoRepack || !gains:
+		return LoadMMap, "a copy of these weights would not be faster", nil
+	case plan.Bytes > available/2:
+		return LoadMMap, fmt.Sprintf("a copy of %s would take more than half of the %s left (%s)", loader.Size(plan.Bytes), loader.Size(available), limit), nil
+	}
+	return LoadCopy, fmt.Sprintf("the weights can be repacked for this CPU, and %s fit well into the %s left (%s)", loader.Size(plan.Bytes), loader.Size(available), limit), nil
+}
+
+// repackGains tells whether a good part of the weights is of a type that the engine
+// repacks on this CPU.
+func repackGains(index *loader.Index) bool {
+	if !llama.CanRepack() {
+		return false
+	}
+	var bytes uint64
+	for _, t := range index.Tensors() {
+		switch t.Type {
+		case loader.TypeQ4_0, loader.TypeQ4_K, loader.TypeIQ4_NL, loader.TypeQ2_K:
+			if len(t.Shape) >= 2 {
+				bytes += t.Size
+			}
+		}
+	}
+	return bytes > index.Bytes()/4
+}
+
+// load loads the model in the chosen mode; what it has taken is in m.
+func (m *Model) load(ctx context.Context, o Options, probe loader.Probe) error {
+	if m.mode == LoadStock {
+		return m.loadStock(ctx, o)
+	}
+	m.extra = loader.NewArena(loader.ArenaOptions{ChunkSize: m.chunkSize, MaxRange: max(m.chunkSize, m.plan.LargestRange), Ledger: m.ledger})
+	if err := m.loadUnbound(ctx, o); err != nil {
+		return err
+	}
+	ws, err := m.native.Weights()
+	if err != nil {
+		return err
+	}
+	progress := func(done, total uint64) {
+		m.sampleMemory()
+		if o.Progress != nil {
+			o.Progress(Progress{Mode: m.mode, Done: done, Total: total})
+		}
+	}
+	if m.mode == LoadMMap {
+		return m.bindMapped(ctx, ws, o, probe, progress)
+	}
+	return m.bindCopied(ctx, ws, progress)
+}
+
+func (m *Model) loadStock(ctx context.Context, o Options) error {
+	var report func(float32)
+	if o.Progress != nil {
+		report = func(f float32) {
+			o.Progress(Progress{Mode: m.mode, Done: uint64(float64(f) * float64(m.plan.Bytes)), Total: m.plan.Bytes})
+		}
+	}
+	var err error
+	m.native, err = llama.LoadModel(ctx, m.path, llama.ModelParams{
+		MMap: true, Repack: !o.NoRepack, GPULayers: o.GPULayers, CheckTensors: o.CheckTensors, Progress: report,
+	})
+	return err
+}
+
+// loadUnbound lets the engine read the validated header. It never opens the file
+// itself; see loader.Skeleton.
+func (m *Model) loadUnbound(ctx context.Context, o Options) error {
+	skeleton, err := m.index.Skeleton()
+	if err != nil {
+		return err
+	}
+	defer skeleton.Close()
+	scratch, err := loader.NewScratch(m.largestTensor, m.chunkSize, m.ledger)
+	if err != nil {
+		return err
+	}
+	defer scratch.Close()
+	m.native, err = llama.LoadModel(ctx, skeleton.Path(), llama.ModelParams{
+		Repack: m.mode == LoadCopy && !o.NoRepack, GPULayers: o.GPULayers,
+		Blocks: m.extra, Unbound: true, Scratch: scratch.Addr(), ScratchSize: uintptr(scratch.Size()),
+	})
+	return err
+}
+
+// bindMapped maps the files' chunks and points the engine's tensors into them.
+func (m *Model) bindMapped(ctx context.Context, ws []llama.Weight, o Options, probe loader.Probe, progress loader.Progress) error {
+	available, _ := probe.Available()
+	var err error
+	m.weights, err = loader.MapWeights(ctx, m.index, m.plan, loader.MapOptions{
+		Ledger: m.ledger, Progress: progress,
+		// Reading ahead what does not fit would only push out what it has just read.
+		Prefetch: !o.NoPrefetch && m.plan.Bytes < available-min(available, reserve(available)),
+	})
+	if err != nil {
+		return err
+	}
+	for i, w := range ws {
+		data, err := m.tensorData(w)
+		if err != nil {
+			return err
+		}
+		if w.Kind == llama.WeightDevice {
+			err = m.upload(ctx, i, data, w.Size)
+		} else {
+			err = m.native.Bind(i, data)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bindCopied copies the weights, those that the engine wants repacked in its layout.
+func (m *Model) bindCopied(ctx context.Context, ws []llama.Weight, progress loader.Progress) error {
+	// A name can occur twice: as it is for looking up rows, and repacked or on a
+	// device for the product at the end.
+	plain := map[string]bool{}
+	special := map[string]int{}
+	for i, w := range ws {
+		if w.Kind == llama.WeightHost {
+			plain[w.Name] = true
+		} else if _, ok := special[w.Name]; !ok {
+			special[w.Name] = i
+		}
+	}
+	convert := func(i int, dst, src unsafe.Pointer) error {
+		if ws[i].Kind == llama.WeightDevice {
+			return m.upload(ctx, i, src, ws[i].Size)
+		}
+		m.repacked += ws[i].Size
+		return m.native.Repack(i, dst, src)
+	}
+	var err error
+	m.weights, err = loader.CopyWeights(ctx, m.index, m.plan, loader.CopyOptions{
+		Arena: m.extra, Ledger: m.ledger, Progress: progress,
+		Transforms: func(name string) bool {
+			_, ok := special[name]
+			return ok && !plain[name]
+		},
+		Transform: func(t loader.Tensor, dst, src unsafe.Pointer) error { return convert(special[t.Name], dst, src) },
+	})
+	if err != nil {
+		return err
+	}
+	for i, w := range ws {
+		if w.Kind != llama.WeightHost && !plain[w.Name] && special[w.Name] == i {
+			continue // done
+		}
+		data, err := m.tensorData(w)
+		if err != nil {
+			return err
+		}
+		if w.Kind == llama.WeightHost {
+			if err := m.native.Bind(i, data); err != nil {
+				return err
+			}
+			continue
+		}
+		var dst unsafe.Pointer
+		if w.Kind == llama.WeightRepack {
+			if dst, err = m.extra.AllocBlock("weights", uintptr(w.Size)); err != nil {
+				return err
+			}
+		}
+		if err := convert(i, dst, data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tensorData returns where a tensor's bytes lie, having compared the sizes.
+func (m *Model) tensorData(w llama.Weight) (unsafe.Pointer, error) {
+	data, size, ok := m.weights.TensorData(w.Name)
+	if !ok || size != w.Size {
+		return nil, fmt.Errorf("%w: tensor %q of %d bytes, the engine expects %d", ErrBadModel, w.Name, size, w.Size)
+	}
+	return data, nil
+}
+
+// upload copies a tensor to its device, a chunk at a time.
+func (m *Model) upload(ctx context.Context, i int, src unsafe.Pointer, size uint64) error {
+	for off := uint64(0); off < size; off += m.chunkSize {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := m.native.Upload(i, unsafe.Add(src, off), off, min(m.chunkSize, size-off)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finish reads what sessions need to know.
+func (m *Model) finish(o Options) error {
+	var err error
+	if m.info, err = m.native.Info(); err != nil {
+		return err
+	}
+	special, err := m.native.SpecialTokens()
+	if err != nil {
+		return err
+	}
+	m.bos = special.BOS
+	eogs, err := m.native.EOGs()
+	if err != nil {
+		return err
+	}
+	m.eog = map[llama.Token]bool{}
+	for _, t := range eogs {
+		m.eog[t] = true
+	}
+	for _, a := range o.Adapters {
+		if err := m.addAdapter(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addAdapter loads a LoRA adapter, whose file is validated as the model's was.
+func (m *Model) addAdapter(a Adapter) error {
+	index, err := loader.OpenWith(a.Path, loader.OpenOptions{SkipModel: true})
+	if err != nil {
+		return err
+	}
+	defer index.Close()
+	if v, ok := index.Lookup("general.type"); ok {
+		if s, _ := v.Str(); s != "adapter" {
+			return fmt.Errorf("%s: %w: general.type is %q, an adapter's is \"adapter\"", a.Path, ErrBadModel, s)
+		}
+	}
+	native, err := m.native.LoadAdapter(a.Path)
+	if err != nil {
+		return fmt.Errorf("adapter %s: %w", a.Path, err)
+	}
+	scale := a.Scale
+	if scale == 0 {
+		scale = 1
+	}
+	m.adapters = append(m.adapters, appliedAdapter{native, scale})
+	return nil
+}
+
+func (m *Model) isEOG(t llama.Token) bool { return m.eog[t] }

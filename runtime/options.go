@@ -1,0 +1,189 @@
+package runtime
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/seed7adf6694/infer/llama"
+)
+
+// LoadMode is where the weights live.
+type LoadMode int
+
+const (
+	// LoadAuto chooses from the probe, and says why in [Report].LoadReason.
+	LoadAuto LoadMode = iota
+	// LoadMMap maps the file chunk by chunk: shared between processes, evictable,
+	// not charged as committed memory.
+	LoadMMap
+	// LoadCopy copies the weights into bounded blocks of private memory, in the
+	// layout that is fastest on this CPU where the engine has one.
+	LoadCopy
+	// LoadStock lets the engine map the whole file at once, as llama.cpp does by
+	// default: for comparisons.
+	LoadStock
+)
+
+var loadModes = []string{"auto", "mmap", "copy", "stock"}
+
+func (m LoadMode) String() string {
+	if m < 0 || int(m) >= len(loadModes) {
+		return fmt.Sprintf("LoadMode(%d)", int(m))
+	}
+	return loadModes[m]
+}
+
+// ParseLoadMode is the inverse of String.
+func ParseLoadMode(s string) (LoadMode, error) {
+	for i, name := range loadModes {
+		if s == name {
+			return LoadMode(i), nil
+		}
+	}
+	return 0, optionError("load mode %q: one of %s", s, strings.Join(loadModes, ", "))
+}
+
+// Options are the options of [Open].
+type Options struct {
+	Load LoadMode
+	// ChunkSize is the largest piece, in bytes, that is mapped or committed at once;
+	// 0: 256 MiB, or half the largest free block where that is less.
+	ChunkSize uint64
+	// NoRepack keeps the weights in the file's layout in copy mode: exactly the
+	// results of a mapping, at its speed.
+	NoRepack bool
+	// NoPrefetch leaves reading mapped weights to their first use.
+	NoPrefetch bool
+	// CheckTensors reads all weights and refuses invalid values (NaN, infinities).
+	CheckTensors bool
+	// GPULayers is how many layers go to GPUs; more than there are means all.
+	GPULayers int
+	// Adapters are LoRA adapters that every session applies.
+	Adapters []Adapter
+	// Progress is called while loading, from one goroutine at a time.
+	Progress func(Progress)
+	// Logger takes decisions and warnings; nil: none.
+	Logger *slog.Logger
+}
+
+// Adapter is a LoRA adapter to apply.
+type Adapter struct {
+	Path  string
+	Scale float32 // 0: 1
+}
+
+// Progress is how far a load is.
+type Progress struct {
+	Mode  LoadMode
+	Done  uint64 // bytes of weights
+	Total uint64
+}
+
+// SessionOptions are the options of [Model.NewSession].
+type SessionOptions struct {
+	Context int // tokens; 0: what the model was trained with, 4096 at most
+	Batch   int // tokens of the prompt submitted at once; 0: 2048
+	UBatch  int // tokens computed at once; 0: 512, or less where the chunk size demands it
+	Threads int // 0: one per CPU that the process may use
+	// BatchThreads is the number for prompts; 0: Threads.
+	BatchThreads int
+	// CacheTypeK and CacheTypeV are ggml types of the KV cache: "f16" (default),
+	// "q8_0", "q4_0" and others; a quantised V needs flash attention.
+	CacheTypeK, CacheTypeV string
+	FlashAttention         llama.FlashAttention
+	// Embeddings makes a session for [Session.Embed]; Pooling is how the embeddings
+	// of a text's tokens become one.
+	Embeddings bool
+	Pooling    llama.Pooling
+}
+
+// Overflow is what happens when the context is full during generation.
+type Overflow int
+
+const (
+	// OverflowStop ends the generation.
+	OverflowStop Overflow = iota
+	// OverflowShift forgets the older half of the text and goes on.
+	OverflowShift
+)
+
+// GenerateOptions are the options of [Session.Generate].
+type GenerateOptions struct {
+	// MaxTokens ends the generation after this many tokens; 0: no limit of its own.
+	MaxTokens int
+	// Stop ends the generation before any of these strings, none of which appears.
+	Stop []string
+	// Continue appends the prompt to the text that the session holds, rather than
+	// beginning anew.
+	Continue bool
+	// Overflow is what happens when the context is full.
+	Overflow Overflow
+	// IgnoreEOG goes on after the model's own end.
+	IgnoreEOG bool
+	// PlainPrompt takes the names of special tokens in the prompt as text.
+	PlainPrompt bool
+	// Sampling chooses the tokens.
+	Sampling Sampling
+}
+
+// Sampling is how tokens are chosen. Names and defaults are llama.cpp's; where 0
+// means the default, a negative value (for TopP: 1) switches a sampler off.
+type Sampling struct {
+	// Greedy takes the most likely token always; Temperature and what follows it
+	// up to Mirostat do not apply.
+	Greedy bool
+	// Seed makes the choice repeatable; nil: another one each time.
+	Seed *uint32
+
+	Temperature      float32 // 0: 0.8
+	DynatempRange    float32 // 0: off
+	DynatempExponent float32 // 0: 1
+	TopK             int     // 0: 40
+	TopP             float32 // 0: 0.95
+	MinP             float32 // 0: 0.05
+	TypicalP         float32 // 0: off
+	TopNSigma        float32 // 0: off
+	XTCProbability   float32 // 0: off
+	XTCThreshold     float32 // 0: 0.1
+	Mirostat         int     // 1 or 2; 0: off. Instead of TopK, TopP, MinP, TypicalP
+	MirostatTau      float32 // 0: 5
+	MirostatEta      float32 // 0: 0.1
+
+	PenaltyLastN     int     // tokens looked at; 0: 64; -1: the whole context
+	RepeatPenalty    float32 // 0 or 1: off
+	FrequencyPenalty float32 // 0: off
+	PresencePenalty  float32 // 0: off
+	DRYMultiplier    float32 // 0: off
+	DRYBase          float32 // 0: 1.75
+	DRYAllowedLength int     // 0: 2
+	DRYPenaltyLastN  int     // 0: the whole context
+	DRYBreakers      []string
+
+	// LogitBias is added to the logits of tokens; -Inf bans one.
+	LogitBias map[int32]float32
+	// Grammar is a GBNF grammar that the text obeys, from its rule "root".
+	Grammar string
+}
+
+// FinishReason is why a generation ended.
+type FinishReason string
+
+// Reasons why a generation ended; none while it goes on.
+const (
+	FinishEOG     FinishReason = "eog"     // the model ended it
+	FinishLength  FinishReason = "length"  // MaxTokens
+	FinishStop    FinishReason = "stop"    // a stop string
+	FinishContext FinishReason = "context" // the context is full
+)
+
+// Token is a step of a generation.
+type Token struct {
+	ID int32 // in the model's vocabulary; -1 where no token belongs to the text
+	// Text is what is certain with this token: whole UTF-8 characters, and nothing
+	// that may turn out to begin a stop string. It is often, not always, the
+	// token's own text; the texts of all tokens make up the whole.
+	Text string
+	// Finish is set in the last token.
+	Finish FinishReason
+}

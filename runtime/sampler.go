@@ -1,0 +1,75 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/seed7adf6694/infer/llama"
+)
+
+// mirostatWindow is the number of tokens over which mirostat 1 estimates, its paper's.
+const mirostatWindow = 100
+
+// newSampler makes the chain that options with defaults describe, in llama.cpp's
+// order: what looks back at the text, what cuts off, temperature, choice.
+func (m *Model) newSampler(o GenerateOptions) (*llama.Sampler, error) {
+	x, err := m.native.NewSampler()
+	if err != nil {
+		return nil, closed(err)
+	}
+	s := o.Sampling
+	var steps []func() error
+	add := func(on bool, step func() error) {
+		if on {
+			steps = append(steps, step)
+		}
+	}
+	bias := map[llama.Token]float32{}
+	for id, b := range s.LogitBias {
+		bias[llama.Token(id)] = b
+	}
+	seed := *s.Seed
+	add(len(bias) > 0, func() error { return x.LogitBias(bias) })
+	add(s.Grammar != "", func() error { return x.Grammar(s.Grammar, "root") })
+	add(s.RepeatPenalty != 1 || s.FrequencyPenalty != 0 || s.PresencePenalty != 0, func() error {
+		return x.Penalties(s.PenaltyLastN, s.RepeatPenalty, s.FrequencyPenalty, s.PresencePenalty)
+	})
+	add(s.DRYMultiplier != 0, func() error {
+		return x.DRY(llama.DRYParams{Multiplier: s.DRYMultiplier, Base: s.DRYBase, AllowedLength: s.DRYAllowedLength, LastN: s.DRYPenaltyLastN, Breakers: s.DRYBreakers})
+	})
+	temperature := func() error {
+		if s.DynatempRange > 0 {
+			return x.DynamicTemperature(s.Temperature, s.DynatempRange, s.DynatempExponent)
+		}
+		return x.Temperature(s.Temperature)
+	}
+	switch {
+	case s.Greedy:
+		add(true, x.Greedy)
+	case s.Mirostat == 1:
+		add(true, temperature)
+		add(true, func() error { return x.Mirostat(seed, s.MirostatTau, s.MirostatEta, mirostatWindow) })
+	case s.Mirostat == 2:
+		add(true, temperature)
+		add(true, func() error { return x.MirostatV2(seed, s.MirostatTau, s.MirostatEta) })
+	default:
+		add(s.TopNSigma > 0, func() error { return x.TopNSigma(s.TopNSigma) })
+		add(s.TopK > 0, func() error { return x.TopK(s.TopK) })
+		add(s.TypicalP < 1, func() error { return x.Typical(s.TypicalP, 1) })
+		add(s.TopP < 1, func() error { return x.TopP(s.TopP, 1) })
+		add(s.MinP > 0, func() error { return x.MinP(s.MinP, 1) })
+		add(s.XTCProbability > 0, func() error { return x.XTC(s.XTCProbability, s.XTCThreshold, 1, seed) })
+		add(true, temperature)
+		add(true, func() error { return x.Dist(seed) })
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			x.Close()
+			if errors.Is(err, llama.ErrArgument) {
+				return nil, fmt.Errorf("%w: %w", ErrOption, err)
+			}
+			return nil, closed(err)
+		}
+	}
+	return x, nil
+}

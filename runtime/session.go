@@ -1,0 +1,285 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	goruntime "runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/loader"
+)
+
+// Defaults of [SessionOptions], llama.cpp's but for the context.
+const (
+	defaultContext = 4096
+	defaultBatch   = 2048
+	defaultUBatch  = 512
+	maxContext     = 1 << 24
+)
+
+// Session is a text being generated: a KV cache and compute buffers over a model's
+// weights. Sessions of one model run concurrently; a session does one thing at a time,
+// and a call during another returns [ErrBusy]. Close may be called at any time.
+type Session struct {
+	model   *Model
+	arena   *loader.Arena
+	ctx     *llama.Context
+	batch   *llama.Batch
+	ubatch  int
+	threads int
+	embeds  bool
+
+	closing, freed atomic.Bool
+
+	mu     sync.Mutex    // held by the call that runs
+	tokens []llama.Token // what the context holds, by position
+	tail   []llama.Token // generated last, not in the context yet
+	stats  Stats         // guarded by the model's statsMu
+}
+
+// NewSession makes a session. Its memory is the model's arena's in kind, but its
+// own: Close gives all of it back.
+func (m *Model) NewSession(o SessionOptions) (*Session, error) {
+	if err := m.acquire(); err != nil {
+		return nil, err
+	}
+	s, err := m.newSession(o)
+	if err != nil {
+		m.release(nil)
+		return nil, err
+	}
+	m.adopt(s)
+	return s, nil
+}
+
+func (m *Model) newSession(o SessionOptions) (*Session, error) {
+	for _, n := range []struct {
+		name  string
+		value int
+		limit int
+	}{{"context", o.Context, maxContext}, {"batch", o.Batch, maxContext}, {"micro-batch", o.UBatch, maxContext}, {"threads", o.Threads, 512}, {"batch threads", o.BatchThreads, 512}} {
+		if n.value < 0 || n.value > n.limit {
+			return nil, optionError("%s of %d: 0 to %d are possible", n.name, n.value, n.limit)
+		}
+	}
+	p := llama.ContextParams{
+		Ctx: o.Context, Batch: o.Batch, UBatch: o.UBatch, Threads: o.Threads, BatchThreads: o.BatchThreads,
+		CacheTypeK: o.CacheTypeK, CacheTypeV: o.CacheTypeV, FlashAttn: o.FlashAttention,
+		Embeddings: o.Embeddings, Pooling: o.Pooling,
+	}
+	if p.Ctx == 0 {
+		p.Ctx = min(m.info.CtxTrain, defaultContext)
+		if p.Ctx < 1 {
+			p.Ctx = defaultContext
+		}
+	}
+	if p.Batch == 0 {
+		p.Batch = defaultBatch
+	}
+	p.Batch = min(p.Batch, p.Ctx)
+	if p.Threads == 0 {
+		p.Threads = min(goruntime.GOMAXPROCS(0), 512)
+	}
+	if p.BatchThreads == 0 {
+		p.BatchThreads = p.Threads
+	}
+	if p.UBatch == 0 {
+		p.UBatch = defaultUBatch
+	}
+	p.UBatch = min(p.UBatch, p.Batch)
+	if o.Embeddings { // all tokens of a text see each other: they must be computed at once
+		p.UBatch = p.Batch
+	}
+
+	for {
+		s, err := m.trySession(p, o)
+		var tooLarge *loader.RangeError
+		if err == nil || !errors.As(err, &tooLarge) {
+			return s, err
+		}
+		// A piece of the compute graph is larger than any block may be. It is in
+		// proportion to the tokens computed at once, which the caller may have left
+		// to us.
+		if o.UBatch != 0 || o.Embeddings || p.UBatch == 1 {
+			return nil, fmt.Errorf("session with a micro-batch of %d: %w: use a larger chunk size, a smaller micro-batch or a smaller context", p.UBatch, err)
+		}
+		p.UBatch = max(p.UBatch/2, 1)
+		m.log("lowering the micro-batch", "ubatch", p.UBatch, "reason", tooLarge)
+	}
+}
+
+func (m *Model) trySession(p llama.ContextParams, o SessionOptions) (*Session, error) {
+	s := &Session{
+		model:   m,
+		arena:   loader.NewArena(loader.ArenaOptions{ChunkSize: m.chunkSize, MaxRange: m.maxRange(p), Ledger: m.ledger}),
+		threads: p.Threads,
+		embeds:  o.Embeddings,
+	}
+	if m.mode != LoadStock {
+		p.Blocks = s.arena
+	}
+	var err error
+	if s.ctx, err = m.native.NewContext(p); err != nil {
+		s.arena.Close()
+		return nil, sessionError(err, p)
+	}
+	for _, a := range m.adapters {
+		if err := s.ctx.ApplyAdapter(a.native, a.scale); err != nil {
+			s.free()
+			return nil, err
+		}
+	}
+	if err := m.checkSessionFits(s.arena); err != nil {
+		s.free()
+		return nil, sessionError(err, p)
+	}
+	if s.batch, err = llama.NewBatch(s.ctx.Batch(), 1); err != nil {
+		s.free()
+		return nil, err
+	}
+	s.ubatch = s.ctx.UBatch()
+	s.stats = Stats{Context: s.ctx.Ctx(), UBatch: s.ubatch}
+	return s, nil
+}
+
+// maxRange is the longest range of addresses that a block may take: the chunk size,
+// or where the engine wants a single tensor side by side, that tensor.
+func (m *Model) maxRange(p llama.ContextParams) uint64 {
+	return max(m.chunkSize, m.largestTensor, m.kv.largest(p))
+}
+
+// sessionError adds to an error what was asked for, and what would help.
+func sessionError(err error, p llama.ContextParams) error {
+	return fmt.Errorf("session with a context of %d tokens, micro-batch %d, cache %s/%s: %w", p.Ctx, p.UBatch, cacheName(p.CacheTypeK), cacheName(p.CacheTypeV), err)
+}
+
+func cacheName(t string) string {
+	if t == "" {
+		return "f16"
+	}
+	return t
+}
+
+// Close stops what runs on the session and frees it, at the latest when that call
+// returns. Closing twice is safe.
+func (s *Session) Close() error {
+	s.closing.Store(true)
+	s.ctx.Close() // makes a running call return
+	if s.mu.TryLock() {
+		s.unlock()
+	}
+	return nil
+}
+
+// free gives everything back, once. It tells whether it did.
+func (s *Session) free() bool {
+	if s.arena == nil {
+		return false
+	}
+	s.ctx.Close()
+	if s.batch != nil {
+		s.batch.Close()
+	}
+	s.arena.Close()
+	s.arena = nil
+	s.freed.Store(true)
+	return true
+}
+
+// lock begins a call.
+func (s *Session) lock() error {
+	if !s.mu.TryLock() {
+		return ErrBusy
+	}
+	if s.arena == nil || s.closing.Load() {
+		s.unlock()
+		return fmt.Errorf("session: %w", ErrClosed)
+	}
+	return nil
+}
+
+// unlock ends a call, and frees a session that was closed meanwhile: whoever sees
+// the flag last does it.
+func (s *Session) unlock() {
+	for {
+		freed := s.closing.Load() && s.free()
+		s.mu.Unlock()
+		if freed {
+			s.model.release(s)
+		}
+		if !s.closing.Load() || s.freed.Load() || freed || !s.mu.TryLock() {
+			return
+		}
+	}
+}
+
+// Reset forgets the text.
+func (s *Session) Reset() error {
+	if err := s.lock(); err != nil {
+		return err
+	}
+	defer s.unlock()
+	return s.reset()
+}
+
+func (s *Session) reset() error {
+	s.tokens, s.tail = s.tokens[:0], s.tail[:0]
+	return s.closedError(s.ctx.Clear())
+}
+
+// Stats returns the figures of the last generation, or of the one that runs up to
+// its last token.
+func (s *Session) Stats() Stats {
+	s.model.statsMu.Lock()
+	defer s.model.statsMu.Unlock()
+	return s.stats
+}
+
+func (s *Session) updateStats(f func(*Stats)) {
+	s.model.statsMu.Lock()
+	defer s.model.statsMu.Unlock()
+	f(&s.stats)
+}
+
+// closedError makes the engine's word for closed this package's.
+func (s *Session) closedError(err error) error {
+	if errors.Is(err, llama.ErrClosed) {
+		return fmt.Errorf("session: %w", ErrClosed)
+	}
+	return err
+}
+
+// eval puts tokens at the end of the text, in batches; the last has logits.
+func (s *Session) eval(ctx context.Context, tokens []llama.Token) error {
+	for len(tokens) > 0 {
+		if err := s.model.changed(); err != nil {
+			return err
+		}
+		n := min(len(tokens), s.batch.Cap())
+		s.batch.Clear()
+		for i, t := range tokens[:n] {
+			if err := s.batch.Add(t, llama.Pos(len(s.tokens)+i), n == len(tokens) && i == n-1); err != nil {
+				return err
+			}
+		}
+		if err := s.ctx.Decode(ctx, s.batch); err != nil {
+			s.forgetFrom(len(s.tokens))
+			return s.closedError(err)
+		}
+		s.tokens = append(s.tokens, tokens[:n]...)
+		tokens = tokens[n:]
+		s.model.sampleMemory()
+	}
+	return nil
+}
+
+// forgetFrom drops what an interrupted evaluation left behind a position; a memory
+// that cannot forget a part forgets all.
+func (s *Session) forgetFrom(pos int) {
+	if ok, err := s.ctx.RemoveSeq(0, llama.Pos(pos), -1); err == nil && !ok {
+		s.reset()
+	}
+}

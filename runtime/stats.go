@@ -1,0 +1,64 @@
+package runtime
+
+import (
+	"time"
+
+	"github.com/seed7adf6694/infer/loader"
+)
+
+// Report is what a model took, at the moment of asking. Sizes are bytes.
+type Report struct {
+	Path         string   `json:"path"`
+	Architecture string   `json:"architecture"`
+	Description  string   `json:"description"`
+	Parameters   uint64   `json:"parameters"`
+	LoadMode     LoadMode `json:"-"`
+	LoadReason   string   `json:"load_reason"` // why this mode
+	Repacked     uint64   `json:"repacked_bytes"`
+
+	Chunks            int    `json:"chunks"`
+	ChunkSize         uint64 `json:"chunk_size_bytes"`
+	WeightBytes       uint64 `json:"weights_bytes"`
+	LargestTensor     uint64 `json:"largest_tensor_bytes"`
+	LargestTensorName string `json:"largest_tensor"`
+	// LargestAllocation is the largest single mapping or commit since the model was
+	// opened, LargestRange the largest range of contiguous addresses.
+	LargestAllocation uint64 `json:"largest_allocation_bytes"`
+	LargestRange      uint64 `json:"largest_range_bytes"`
+
+	Memory  loader.Usage   `json:"memory"`  // by purpose
+	Process loader.Process `json:"process"` // of the whole process, now
+	// PeakRSS is the kernel's figure; PeakAnon and PeakFile are the largest values
+	// seen while loading and generating.
+	PeakRSS  uint64 `json:"peak_rss_bytes"`
+	PeakAnon uint64 `json:"peak_anon_bytes"`
+	PeakFile uint64 `json:"peak_file_bytes"`
+
+	LoadDuration time.Duration `json:"-"`
+}
+
+// Stats are the figures of a session's last generation.
+type Stats struct {
+	PromptTokens     int
+	PromptDuration   time.Duration
+	GeneratedTokens  int
+	GenerateDuration time.Duration // of the tokens after the first
+	Context          int           // tokens that fit
+	Used             int           // tokens in the context
+	UBatch           int           // tokens computed at once
+	Seed             uint32
+}
+
+// PromptRate is prompt tokens per second, 0 where unknown.
+func (s Stats) PromptRate() float64 { return rate(s.PromptTokens, s.PromptDuration) }
+
+// Rate is generated tokens per second, 0 where unknown. The first token comes with
+// the prompt and is not counted.
+func (s Stats) Rate() float64 { return rate(s.GeneratedTokens-1, s.GenerateDuration) }
+
+func rate(n int, d time.Duration) float64 {
+	if n <= 0 || d <= 0 {
+		return 0
+	}
+	return float64(n) / d.Seconds()
+}

@@ -1,0 +1,76 @@
+package runtime
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestTextStream(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		stops  []string
+		pieces []string
+		want   []string // after each piece
+		flush  string
+		stop   bool
+	}{
+		{"plain text comes at once", nil, []string{"a", "b c"}, []string{"a", "b c"}, "", false},
+		{"a character that spans tokens comes whole", nil, []string{"\xe2", "\x82", "\xac!"}, []string{"", "", "€!"}, "", false},
+		{"a character of four bytes in two tokens", nil, []string{"x\xf0\x9f", "\x98\x80"}, []string{"x", "😀"}, "", false},
+		{"an invalid byte becomes the replacement character", nil, []string{"a\xffb"}, []string{"a\uFFFDb"}, "", false},
+		{"an unfinished character at the end is replaced", nil, []string{"a\xe2\x82"}, []string{"a"}, "\uFFFD", false},
+		{"a lone continuation byte does not wait for ever", nil, []string{"\x82\x82\x82\x82\x82"}, []string{"\uFFFD"}, "", false},
+		{"a stop string in one token", []string{"END"}, []string{"a END b"}, []string{"a "}, "", true},
+		{"a stop string over three tokens leaks nothing", []string{"END"}, []string{"aE", "N", "D b"}, []string{"a", "", ""}, "", true},
+		{"a false alarm comes out as soon as it is one", []string{"END"}, []string{"aE", "N", "X"}, []string{"a", "", "ENX"}, "", false},
+		{"held text comes out at the end", []string{"END"}, []string{"aEN"}, []string{"a"}, "EN", false},
+		{"a false alarm that begins another", []string{"aab"}, []string{"aa", "ab"}, []string{"", "a"}, "", true},
+		{"the first of two stop strings wins", []string{"two", "one"}, []string{"x one two"}, []string{"x "}, "", true},
+		{"a stop string ends inside a character's bytes never", []string{"€"}, []string{"1\xe2\x82", "\xac2"}, []string{"1", ""}, "", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := textStream{stops: tt.stops}
+			stopped := false
+			for i, p := range tt.pieces {
+				var got string
+				got, stopped = s.push([]byte(p))
+				if got != tt.want[i] {
+					t.Errorf("after %q: %q, want %q", p, got, tt.want[i])
+				}
+			}
+			if stopped != tt.stop {
+				t.Errorf("stopped: %v", stopped)
+			}
+			if got := s.flush(); got != tt.flush {
+				t.Errorf("flush: %q, want %q", got, tt.flush)
+			}
+		})
+	}
+}
+
+func FuzzTextStream(f *testing.F) {
+	f.Add("hello \xe2\x82\xac world", "wor", uint8(3))
+	f.Add("\xf0\x9f\x98\x80\xff\xfe", "\uFFFD", uint8(1))
+	f.Fuzz(func(t *testing.T, text, stop string, step uint8) {
+		if stop == "" || !utf8.ValidString(stop) { // both are refused
+			return
+		}
+		s := textStream{stops: []string{stop}}
+		var got strings.Builder
+		stopped := false
+		for rest := text; rest != "" && !stopped; {
+			n := min(len(rest), int(step)%5+1)
+			var out string
+			out, stopped = s.push([]byte(rest[:n]))
+			got.WriteString(out)
+			rest = rest[n:]
+		}
+		if !stopped {
+			got.WriteString(s.flush())
+		}
+		if strings.Contains(got.String(), stop) {
+			t.Errorf("%q contains the stop string %q", got.String(), stop)
+		}
+	})
+}

@@ -1,0 +1,132 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/models"
+)
+
+// TokenizeOptions are the options of Tokenize.
+type TokenizeOptions struct {
+	// NoSpecial adds no token for the beginning and end of a text.
+	NoSpecial bool
+	// Plain takes the names of special tokens in the text as text.
+	Plain bool
+}
+
+// Tokenize returns the tokens of a text.
+func (m *Model) Tokenize(text string, o TokenizeOptions) ([]int32, error) {
+	if err := m.acquire(); err != nil {
+		return nil, err
+	}
+	defer m.release(nil)
+	return tokenizeIDs(m.native, text, o)
+}
+
+// Detokenize returns the text of tokens, special ones included.
+func (m *Model) Detokenize(ids []int32) (string, error) {
+	if err := m.acquire(); err != nil {
+		return "", err
+	}
+	defer m.release(nil)
+	return detokenize(m.native, ids)
+}
+
+// Piece returns the text of one token, which need not be whole characters.
+func (m *Model) Piece(id int32) (string, error) {
+	if err := m.acquire(); err != nil {
+		return "", err
+	}
+	defer m.release(nil)
+	return piece(m.native, id)
+}
+
+func (m *Model) tokenize(text string, addSpecial, parseSpecial bool) ([]llama.Token, error) {
+	return m.native.Tokenize(text, addSpecial, parseSpecial)
+}
+
+// Vocabulary is a model's vocabulary without its weights. It is safe for concurrent
+// use.
+type Vocabulary struct {
+	native *llama.Model
+}
+
+// OpenVocabulary opens the vocabulary of a model, or of a file that has no more than
+// that; path is as for [Open]. Errors are Open's.
+func OpenVocabulary(ctx context.Context, path string) (*Vocabulary, error) {
+	file, err := models.Resolve(path, models.ResolveOptions{})
+	if err != nil {
+		return nil, &LoadError{Path: path, Err: err}
+	}
+	native, err := openVocabulary(ctx, file)
+	if err != nil {
+		return nil, &LoadError{Path: file, Err: err}
+	}
+	return &Vocabulary{native}, nil
+}
+
+func openVocabulary(ctx context.Context, file string) (*llama.Model, error) {
+	index, err := loader.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer index.Close()
+	skeleton, err := index.Skeleton()
+	if err != nil {
+		return nil, err
+	}
+	defer skeleton.Close()
+	return llama.LoadModel(ctx, skeleton.Path(), llama.ModelParams{VocabOnly: true})
+}
+
+// Close frees the vocabulary. Closing twice is safe.
+func (v *Vocabulary) Close() error { return v.native.Close() }
+
+// Tokenize returns the tokens of a text.
+func (v *Vocabulary) Tokenize(text string, o TokenizeOptions) ([]int32, error) {
+	return tokenizeIDs(v.native, text, o)
+}
+
+// Detokenize returns the text of tokens, special ones included.
+func (v *Vocabulary) Detokenize(ids []int32) (string, error) { return detokenize(v.native, ids) }
+
+// Piece returns the text of one token, which need not be whole characters.
+func (v *Vocabulary) Piece(id int32) (string, error) { return piece(v.native, id) }
+
+func tokenizeIDs(m *llama.Model, text string, o TokenizeOptions) ([]int32, error) {
+	tokens, err := m.Tokenize(text, !o.NoSpecial, !o.Plain)
+	if err != nil {
+		return nil, closed(err)
+	}
+	ids := make([]int32, len(tokens))
+	for i, t := range tokens {
+		ids[i] = int32(t)
+	}
+	return ids, nil
+}
+
+func detokenize(m *llama.Model, ids []int32) (string, error) {
+	tokens := make([]llama.Token, len(ids))
+	for i, id := range ids {
+		tokens[i] = llama.Token(id)
+	}
+	text, err := m.Detokenize(tokens, false, true)
+	return text, closed(err)
+}
+
+func piece(m *llama.Model, id int32) (string, error) {
+	b, err := m.AppendPiece(nil, llama.Token(id), true)
+	return string(b), closed(err)
+}
+
+// closed makes the engine's word for closed this package's.
+func closed(err error) error {
+	if errors.Is(err, llama.ErrClosed) {
+		return fmt.Errorf("model: %w", ErrClosed)
+	}
+	return err
+}
