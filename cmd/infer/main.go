@@ -1,4 +1,15 @@
-// Command infer generates text from GGUF models on machines short of memory.
+// Command infer generates text from GGUF models on machines short of memory, and
+// looks into, tokenizes for, quantises and makes such models.
+//
+// Standard output carries results alone; progress, figures and errors go to standard
+// error, an error as one line. It exits with 0, with 1 for a failure, 2 for wrong
+// usage, 3 where there is not enough memory, and 128 plus the signal's number (130
+// for Ctrl-C) when interrupted. Run infer --help for the rest.
 package main
 
-func main() {}
+import "os"
+
+func main() {
+	ctx := interruptible()
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}

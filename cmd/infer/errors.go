@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"unicode"
+
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// Exit codes, beside 0.
+const (
+	exitFailure     = 1
+	exitUsage       = 2
+	exitMemory      = 3
+	exitInterrupted = 130
+)
+
+// usageError is the error of a command line that makes no sense.
+type usageError struct {
+	text string
+	help string // the command that explains
+}
+
+func (e *usageError) Error() string { return e.text }
+
+func usagef(format string, args ...any) error {
+	return &usageError{text: fmt.Sprintf(format, args...)}
+}
+
+// shown wraps an error that the output has shown already.
+type shown struct{ err error }
+
+func (e shown) Error() string { return e.err.Error() }
+func (e shown) Unwrap() error { return e.err }
+
+// outputError is the error of writing the results.
+type outputError struct{ err error }
+
+func (e *outputError) Error() string {
+	var pe *os.PathError
+	if errors.As(e.err, &pe) {
+		return "standard output: " + pe.Err.Error()
+	}
+	return "standard output: " + e.err.Error()
+}
+
+func (e *outputError) Unwrap() error { return e.err }
+
+// checkedWriter makes the errors of a writer known as those of the output, and
+// remembers the first.
+type checkedWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (c *checkedWriter) Write(p []byte) (int, error) {
+	if c.err != nil {
+		return 0, c.err
+	}
+	n, err := c.w.Write(p)
+	if err != nil {
+		c.err = &outputError{err}
+	}
+	return n, c.err
+}
+
+// report prints an error as one line, two for wrong usage, and returns the exit code.
+func report(ctx context.Context, err error, stderr io.Writer) int {
+	if err == nil {
+		return 0
+	}
+	code := exitFailure
+	var usage *usageError
+	var out *outputError
+	var stop *interrupted
+	switch {
+	case errors.As(err, &out) && isBrokenPipe(out):
+		return 0 // who reads has seen enough
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		code = exitInterrupted
+		if errors.As(context.Cause(ctx), &stop) {
+			code = stop.code()
+		}
+		if !errors.As(err, new(shown)) {
+			fmt.Fprintln(stderr, "infer: interrupted")
+		}
+		return code
+	case errors.As(err, &usage), errors.Is(err, runtime.ErrOption):
+		code = exitUsage
+	case errors.Is(err, runtime.ErrInsufficientMemory):
+		code = exitMemory
+	}
+	fmt.Fprintln(stderr, "infer: "+oneLine(err.Error()))
+	if usage != nil {
+		help := "infer --help"
+		if usage.help != "" {
+			help = usage.help
+		}
+		fmt.Fprintf(stderr, "Run '%s'\n", help)
+	}
+	return code
+}
+
+// oneLine makes text that may hold anything, from files too, fit for one line of a
+// terminal: what does not print is escaped.
+func oneLine(s string) string {
+	var b strings.Builder
+	for i, r := range s {
+		switch {
+		case r == unicode.ReplacementChar && !strings.HasPrefix(s[i:], "\uFFFD"):
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case r == '\n':
+			b.WriteString("; ")
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		case r < 0x80:
+			fmt.Fprintf(&b, `\x%02x`, r)
+		case r < 0x10000:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		}
+	}
+	return b.String()
+}

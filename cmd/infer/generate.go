@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+func generateCommand() *command {
+	f, cfg := generateFlags()
+	f.group("Other")
+	return &command{
+		synopsis: []string{"[flags]"},
+		about:    "infer generates text from GGUF models, in bounded chunks of memory.",
+		examples: []string{
+			`infer -p "Once upon a time" -n 100`, "go on with a text, with the embedded model",
+			`infer -m model.gguf -f prompt.txt --temp 0 > out.txt`, "the most likely continuation of a file",
+			`infer -m model.gguf --load mmap --chunk-size 16MiB -c 2048 < prompt.txt`, "with little memory",
+			`infer -m model.gguf -p "..." --json | jq -r .text`, "for programs",
+		},
+		flags:   f,
+		aliases: generateShorthands(),
+		run: func(ctx context.Context, s *streams, args []string) error {
+			if len(args) > 0 {
+				return unexpected(args)
+			}
+			return cfg.generate(ctx, s)
+		},
+	}
+}
+
+// generate does what the flags say.
+func (c *generateConfig) generate(ctx context.Context, s *streams) error {
+	open, session, gen, err := c.options()
+	if err != nil {
+		return err
+	}
+	prompt, err := c.promptText(ctx, s)
+	if err != nil {
+		return err
+	}
+	if c.grammarFile != "" {
+		if gen.Sampling.Grammar, err = s.readInput(ctx, c.grammarFile); err != nil {
+			return fmt.Errorf("grammar: %w", err)
+		}
+	}
+	if !c.quiet {
+		warnSlow(s.err)
+	}
+	if c.verbose > 0 {
+		open.Logger = c.logger(s)
+		llama.SetLogger(open.Logger)
+		defer llama.SetLogger(nil)
+	}
+
+	progress := newBar(s.err, !c.quiet && !c.noProgress && c.verbose == 0)
+	defer progress.clear()
+	open.Progress = func(p runtime.Progress) { progress.show("loading ("+p.Mode.String()+")", p.Done, p.Total) }
+	m, err := runtime.Open(ctx, c.model, open)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	progress.clear()
+
+	if c.flags.Changed("ctx-size") && c.ctx == 0 {
+		if session.Context, err = trainedContext(m.Report()); err != nil {
+			return err
+		}
+	}
+	sess, err := m.NewSession(session)
+	if err != nil {
+		return err
+	}
+	defer sess.Close()
+
+	end, err := c.stream(ctx, s, sess, prompt, gen)
+	stats := newStats(m.Report(), sess.Stats(), end)
+	if c.predict == 0 {
+		stats.GeneratedTokens = 0
+	}
+	if c.json && !errors.As(err, new(*outputError)) {
+		err = errors.Join(err, writeJSON(s.out, map[string]any{"stats": stats}))
+	}
+	cancelled := err != nil && ctx.Err() != nil
+	if !c.quiet && !errors.As(err, new(*outputError)) && (err == nil || cancelled || stats.GeneratedTokens > 0) {
+		fmt.Fprintln(s.err, stats.figures())
+	}
+	if cancelled {
+		err = shown{err}
+	}
+	return err
+}
+
+// Reasons of this command's own why a generation ended.
+const (
+	finishInterrupted runtime.FinishReason = "interrupted"
+	finishError       runtime.FinishReason = "error"
+)
+
+// stream generates and writes the text as it comes. It returns why it ended.
+func (c *generateConfig) stream(ctx context.Context, s *streams, sess *runtime.Session, prompt string, o runtime.GenerateOptions) (end runtime.FinishReason, err error) {
+	w := newTokenWriter(s.out, c.json)
+	if c.echo {
+		if err := w.prompt(prompt); err != nil {
+			return finishError, err
+		}
+	}
+	for t, e := range sess.Generate(ctx, prompt, o) {
+		if c.predict == 0 && e == nil { // only the prompt was to be evaluated
+			end = runtime.FinishLength
+			break
+		}
+		if err = errors.Join(e, w.token(t)); err != nil {
+			break
+		}
+		end = t.Finish
+	}
+	if !errors.As(err, new(*outputError)) {
+		err = errors.Join(err, w.finish())
+	}
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		end = finishInterrupted
+	default:
+		end = finishError
+	}
+	return end, err
+}
+
+// trainedContext returns the context that a model was trained with.
+func trainedContext(r runtime.Report) (int, error) {
+	index, err := loader.OpenWith(r.Path, loader.OpenOptions{SkipModel: true})
+	if err != nil {
+		return 0, err
+	}
+	defer index.Close()
+	key := r.Architecture + ".context_length"
+	if v, ok := index.Lookup(key); ok {
+		if n, ok := v.Uint(); ok && n <= math.MaxInt32 {
+			return int(n), nil
+		}
+	}
+	return 0, fmt.Errorf("%s does not say what context it was trained with (%s): give one with --ctx-size", r.Path, key)
+}

@@ -1,0 +1,345 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// generateConfig is what the flags of generating say. Values are llama.cpp's, in its
+// meanings; options translates them.
+type generateConfig struct {
+	flags *flags
+
+	model, prompt, file                        string
+	escape, noEscape                           bool
+	predict                                    int
+	stop                                       []string
+	echo, ignoreEOS, contextShift              bool
+	ctx, batch, ubatch, threads, threadsBatch  int
+	cacheK, cacheV, flash                      string
+	load                                       string
+	chunk                                      uint64
+	noRepack, noPrefetch, noMMap, checkTensors bool
+	gpuLayers                                  int
+	adapters                                   []runtime.Adapter
+
+	seed                               uint32
+	random                             bool // no seed given, or -1
+	temp, topP, minP, typical, topN    float32
+	topK                               int
+	repeatPenalty, presence, frequency float32
+	repeatLastN                        int
+	dynRange, dynExp                   float32
+	xtcProbability, xtcThreshold       float32
+	dryMultiplier, dryBase             float32
+	dryAllowed, dryLastN               int
+	dryBreakers                        []string
+	mirostat                           int
+	mirostatRate, mirostatEntropy      float32
+	logitBias                          map[int32]float32
+	grammar, grammarFile               string
+
+	json, quiet, noProgress bool
+	verbose                 int
+}
+
+// Topics of `infer help`, to keep --help short.
+const (
+	topicSampling = "sampling"
+	topicMemory   = "memory"
+)
+
+// generateShorthands are llama.cpp's.
+func generateShorthands() shorthands {
+	return shorthands{
+		"ngl": "gpu-layers", "ctk": "cache-type-k", "ctv": "cache-type-v", "ub": "ubatch-size",
+		"tb": "threads-batch", "fa": "flash-attn", "l": "logit-bias", "r": "stop",
+	}
+}
+
+// generateFlags defines the flags of generating.
+func generateFlags() (*flags, *generateConfig) {
+	f := newFlags()
+	c := &generateConfig{flags: f, random: true}
+
+	c.promptFlags(f)
+	c.generationFlags(f)
+	c.samplingFlags(f)
+	c.memoryFlags(f)
+	c.outputFlags(f)
+
+	// llama.cpp's other words for the same.
+	f.BoolVarP(&c.escape, "escape", "e", true, "")
+	f.BoolVar(&c.noMMap, "no-mmap", false, "")
+	f.hide("escape", "no-mmap")
+	f.alias(map[string]string{
+		"n-predict": "predict", "n-gpu-layers": "gpu-layers", "reverse-prompt": "stop", "temperature": "temp",
+		"typical-p": "typical", "top-n-sigma": "top-nsigma",
+	})
+	return f, c
+}
+
+func (c *generateConfig) promptFlags(f *flags) {
+	f.group("Model and prompt")
+	f.text(&c.model, "model", "m", "", "MODEL", "a GGUF file, the first of a set, or the name of a model in a folder of $INFER_MODELS (default tiny, which is embedded)")
+	f.text(&c.prompt, "prompt", "p", "", "TEXT", `text to go on with; \n, \t, \", \\ and \xHH are understood`)
+	f.text(&c.file, "file", "f", "", "FILE", "read the prompt from a file, - for standard input, which is read without -p too when it is no terminal; one newline at the end is dropped")
+	f.BoolVar(&c.noEscape, "no-escape", false, `take \n and the like in -p and --stop as they are`)
+	f.parsed("lora", "", "FILE", "apply a LoRA adapter (repeatable)", c.addAdapter(false))
+	f.parsed("lora-scaled", "", "FILE:SCALE", "apply a LoRA adapter with a factor (repeatable)", c.addAdapter(true))
+}
+
+func (c *generateConfig) generationFlags(f *flags) {
+	f.group("Generation")
+	f.integer(&c.predict, "predict", "n", -1, -2, math.MaxInt32, "tokens to generate; -1 for no limit, -2 until the context is full")
+	f.parsed("stop", "", "TEXT", "end before this text (repeatable)", c.addStop)
+	f.BoolVar(&c.ignoreEOS, "ignore-eos", false, "go on after the model's own end")
+	f.BoolVar(&c.contextShift, "context-shift", false, "when the context is full, forget half and go on")
+	f.parsed("seed", "s", "N", "make it repeatable; -1 for another text each time (default -1)", c.setSeed)
+	f.decimal(&c.temp, "temp", 0.8, 0, math.MaxFloat32, "temperature; 0 for the most likely token always")
+	f.integer(&c.topK, "top-k", "", 40, -1, math.MaxInt32, "choose among the N most likely tokens; 0 for all")
+	f.decimal(&c.topP, "top-p", 0.95, 0, 1, "choose among the best that make up this share; 1 for all")
+	f.decimal(&c.minP, "min-p", 0.05, 0, 1, "leave out what is less likely than this share of the best; 0 for nothing")
+	c.repeatPenalty = 1
+	f.Var(decimal{p: &c.repeatPenalty, max: math.MaxFloat32, positive: true}, "repeat-penalty", "make repetitions less likely; 1 is off")
+	f.text(&c.grammarFile, "grammar-file", "", "", "FILE", "obey the GBNF grammar in a file")
+}
+
+func (c *generateConfig) samplingFlags(f *flags) {
+	f.topic = topicSampling
+	defer func() { f.topic = "" }()
+	f.group("More sampling")
+	f.decimal(&c.typical, "typical", 1, 0, 1, "locally typical sampling; 1 is off")
+	f.decimal(&c.topN, "top-nsigma", -1, -math.MaxFloat32, math.MaxFloat32, "leave out tokens this many standard deviations below the best; -1 is off")
+	f.decimal(&c.dynRange, "dynatemp-range", 0, 0, math.MaxFloat32, "vary the temperature by this, with the entropy; 0 is off")
+	f.decimal(&c.dynExp, "dynatemp-exp", 1, 0, math.MaxFloat32, "exponent of the varying temperature")
+	f.decimal(&c.xtcProbability, "xtc-probability", 0, 0, 1, "probability of leaving out the best tokens; 0 is off")
+	f.decimal(&c.xtcThreshold, "xtc-threshold", 0.1, 0, 1, "from which probability a token is one of the best")
+	f.integer(&c.mirostat, "mirostat", "", 0, 0, 2, "Mirostat version 1 or 2, in place of top-k, top-p, min-p and typical; 0 is off")
+	f.decimal(&c.mirostatRate, "mirostat-lr", 0.1, 0, math.MaxFloat32, "Mirostat learning rate, eta")
+	f.decimal(&c.mirostatEntropy, "mirostat-ent", 5, 0, math.MaxFloat32, "Mirostat target entropy, tau")
+	f.group("Penalties")
+	f.integer(&c.repeatLastN, "repeat-last-n", "", 64, -1, math.MaxInt32, "tokens that the penalties look back at; 0 is off, -1 the whole context")
+	f.decimal(&c.presence, "presence-penalty", 0, -math.MaxFloat32, math.MaxFloat32, "for tokens that occurred; 0 is off")
+	f.decimal(&c.frequency, "frequency-penalty", 0, -math.MaxFloat32, math.MaxFloat32, "for each time that a token occurred; 0 is off")
+	f.decimal(&c.dryMultiplier, "dry-multiplier", 0, 0, math.MaxFloat32, "DRY, for repeated sequences; 0 is off")
+	f.decimal(&c.dryBase, "dry-base", 1.75, 0, math.MaxFloat32, "DRY, raised to the length of the repetition")
+	f.integer(&c.dryAllowed, "dry-allowed-length", "", 2, 1, math.MaxInt32, "length of repetitions that DRY lets pass")
+	f.integer(&c.dryLastN, "dry-penalty-last-n", "", -1, -1, math.MaxInt32, "tokens that DRY looks back at; 0 is off, -1 the whole context")
+	f.parsed("dry-sequence-breaker", "", "TEXT", "what a repetition does not reach across (repeatable; none for nothing; default newline, colon, quote and asterisk)", c.addBreaker)
+	f.group("Constraints")
+	f.parsed("logit-bias", "", "ID±BIAS", "change the likelihood of a token, as in 15+2.5 or 15-inf (repeatable; also -l)", c.addBias)
+	f.text(&c.grammar, "grammar", "", "", "TEXT", "obey a GBNF grammar")
+}
+
+func (c *generateConfig) memoryFlags(f *flags) {
+	f.group("Memory and speed")
+	f.choice(&c.load, "load", "", "auto", []string{"auto", "mmap", "copy", "stock"}, "map the weights, or copy them into private memory in a faster layout; auto chooses by what memory there is; stock maps the file at once, to compare")
+	f.Var(sizeValue{&c.chunk}, "chunk-size", "largest piece of memory to ask for (default 256MiB, or half the largest free block)")
+	f.integer(&c.ctx, "ctx-size", "c", 0, 0, math.MaxInt32, "context in tokens; 0 for what the model was trained with (default that, 4096 at most)")
+	f.integer(&c.threads, "threads", "t", -1, -1, 512, "threads (default one per CPU)")
+	f.topic = topicMemory
+	defer func() { f.topic = "" }()
+	f.group("More on memory and speed")
+	f.integer(&c.batch, "batch-size", "b", 2048, 1, math.MaxInt32, "tokens of the prompt submitted at once")
+	f.integer(&c.ubatch, "ubatch-size", "", 512, 1, math.MaxInt32, "tokens computed at once (also -ub; default 512, less where the chunk size demands it)")
+	f.integer(&c.threadsBatch, "threads-batch", "", -1, -1, 512, "threads for the prompt (also -tb; default as --threads)")
+	f.choice(&c.cacheK, "cache-type-k", "", "f16", cacheTypes(), "`TYPE` of the K cache (also -ctk)")
+	f.choice(&c.cacheV, "cache-type-v", "", "f16", cacheTypes(), "`TYPE` of the V cache (also -ctv); a quantised one needs flash attention. Types: "+strings.Join(cacheTypes(), ", "))
+	f.choice(&c.flash, "flash-attn", "", "auto", flashWords(), "flash attention (also -fa)")
+	f.integer(&c.gpuLayers, "gpu-layers", "g", 0, -1, math.MaxInt32, "layers to put on GPUs (also -ngl); -1 for all")
+	f.BoolVar(&c.noRepack, "no-repack", false, "keep copied weights in the layout of the file")
+	f.BoolVar(&c.noPrefetch, "no-prefetch", false, "read mapped weights when they are first used")
+	f.BoolVar(&c.checkTensors, "check-tensors", false, "read all weights and refuse invalid values")
+}
+
+func (c *generateConfig) outputFlags(f *flags) {
+	f.group("Output")
+	f.BoolVar(&c.echo, "echo", false, "print the prompt before the text")
+	f.BoolVar(&c.json, "json", false, "print an object per token, and one with the figures")
+	f.BoolVarP(&c.quiet, "quiet", "q", false, "no progress bar, figures or warnings")
+	f.BoolVar(&c.noProgress, "no-progress", false, "no progress bar")
+	f.CountVarP(&c.verbose, "verbose", "v", "log decisions to standard error; twice for more")
+}
+
+func flashWords() []string { return []string{"auto", "on", "off"} }
+
+// cacheTypes are those that the engine's attention can compute with.
+func cacheTypes() []string {
+	return []string{"f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"}
+}
+
+func (c *generateConfig) setSeed(s string) error {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < -1 || n > math.MaxUint32 {
+		return fmt.Errorf("want a whole number, -1 to %d", uint32(math.MaxUint32))
+	}
+	// llama.cpp's word for "another one each time" is the largest value.
+	c.random = n == -1 || n == math.MaxUint32
+	c.seed = uint32(n)
+	return nil
+}
+
+func (c *generateConfig) addStop(s string) error {
+	if s == "" {
+		return errors.New("want some text")
+	}
+	c.stop = append(c.stop, s)
+	return nil
+}
+
+func (c *generateConfig) addBreaker(s string) error {
+	if s == "none" {
+		c.dryBreakers = []string{}
+		return nil
+	}
+	c.dryBreakers = append(c.dryBreakers, s)
+	return nil
+}
+
+// addBias reads 15043+1, 15043-0.5 or 15043-inf.
+func (c *generateConfig) addBias(s string) error {
+	i := strings.IndexAny(s, "+-")
+	bad := errors.New("want a token's number, + or -, and the bias, as in 15+2.5 or 15-inf")
+	if i < 1 {
+		return bad
+	}
+	id, err := strconv.ParseInt(s[:i], 10, 32)
+	if err != nil {
+		return bad
+	}
+	bias, err := strconv.ParseFloat(s[i:], 32)
+	if err != nil || math.IsNaN(bias) || math.IsInf(bias, 1) {
+		return bad
+	}
+	if c.logitBias == nil {
+		c.logitBias = map[int32]float32{}
+	}
+	c.logitBias[int32(id)] = float32(bias)
+	return nil
+}
+
+// addAdapter returns the setter of --lora and --lora-scaled.
+func (c *generateConfig) addAdapter(scaled bool) func(string) error {
+	return func(s string) error {
+		a := runtime.Adapter{Path: s}
+		if scaled {
+			i := strings.LastIndexByte(s, ':')
+			if i < 1 {
+				return errors.New("want FILE:SCALE")
+			}
+			scale, err := strconv.ParseFloat(s[i+1:], 32)
+			if err != nil || math.IsNaN(scale) || math.IsInf(scale, 0) {
+				return errors.New("want FILE:SCALE, and a number for SCALE")
+			}
+			a = runtime.Adapter{Path: s[:i], Scale: float32(scale)}
+			if scale == 0 {
+				return nil // an adapter of no weight
+			}
+		}
+		if a.Path == "" {
+			return errors.New("want a file")
+		}
+		c.adapters = append(c.adapters, a)
+		return nil
+	}
+}
+
+// options translates the flags; reading files is not its business.
+func (c *generateConfig) options() (o runtime.Options, s runtime.SessionOptions, g runtime.GenerateOptions, err error) {
+	given := c.flags.Changed
+	if o.Load, err = runtime.ParseLoadMode(c.load); err != nil {
+		return o, s, g, err
+	}
+	if c.noMMap && !given("load") {
+		o.Load = runtime.LoadCopy
+	}
+	o.ChunkSize, o.NoRepack, o.NoPrefetch, o.CheckTensors = c.chunk, c.noRepack, c.noPrefetch, c.checkTensors
+	o.GPULayers, o.Adapters = c.gpuLayers, c.adapters
+	if c.gpuLayers < 0 {
+		o.GPULayers = math.MaxInt32
+	}
+
+	s.Context, s.Threads, s.BatchThreads = c.ctx, max(c.threads, 0), max(c.threadsBatch, 0)
+	if given("batch-size") {
+		s.Batch = c.batch
+	}
+	if given("ubatch-size") {
+		s.UBatch = c.ubatch
+	}
+	s.CacheTypeK, s.CacheTypeV = c.cacheK, c.cacheV
+	switch c.flash {
+	case "on":
+		s.FlashAttention = llama.FlashOn
+	case "off":
+		s.FlashAttention = llama.FlashOff
+		if strings.Contains(c.cacheV, "q") {
+			return o, s, g, usagef("--cache-type-v %s needs flash attention, and --flash-attn is off", c.cacheV)
+		}
+	}
+
+	g.MaxTokens = max(c.predict, 0)
+	g.IgnoreEOG = c.ignoreEOS
+	if c.contextShift && c.predict != -2 {
+		g.Overflow = runtime.OverflowShift
+	}
+	for _, stop := range c.stop {
+		if c.escapes() {
+			stop = unescape(stop)
+		}
+		g.Stop = append(g.Stop, stop)
+	}
+	if c.grammar != "" && c.grammarFile != "" {
+		return o, s, g, usagef("--grammar and --grammar-file exclude each other")
+	}
+	g.Sampling = c.sampling()
+	return o, s, g, nil
+}
+
+// escapes tells whether backslashes in -p and --stop mean something.
+func (c *generateConfig) escapes() bool { return c.escape && !c.noEscape }
+
+// sampling translates llama.cpp's values, where zero is a value like others, to
+// runtime's, where zero stands for the default.
+func (c *generateConfig) sampling() runtime.Sampling {
+	s := runtime.Sampling{
+		Temperature: c.temp, Greedy: c.temp <= 0,
+		DynatempRange: c.dynRange, DynatempExponent: tiny(c.dynExp),
+		TopK: c.topK, TopP: tiny(c.topP), MinP: c.minP, TypicalP: tiny(c.typical), TopNSigma: max(c.topN, 0),
+		XTCProbability: c.xtcProbability, XTCThreshold: tiny(c.xtcThreshold),
+		Mirostat: c.mirostat, MirostatTau: tiny(c.mirostatEntropy), MirostatEta: tiny(c.mirostatRate),
+		PenaltyLastN: c.repeatLastN, RepeatPenalty: c.repeatPenalty, FrequencyPenalty: c.frequency, PresencePenalty: c.presence,
+		DRYMultiplier: c.dryMultiplier, DRYBase: tiny(c.dryBase), DRYAllowedLength: c.dryAllowed, DRYPenaltyLastN: c.dryLastN,
+		DRYBreakers: c.dryBreakers, LogitBias: c.logitBias, Grammar: c.grammar,
+	}
+	if s.TopK <= 0 {
+		s.TopK = -1
+	}
+	if s.MinP == 0 {
+		s.MinP = -1
+	}
+	if c.repeatLastN == 0 {
+		s.RepeatPenalty, s.FrequencyPenalty, s.PresencePenalty = 0, 0, 0
+	}
+	if c.dryLastN == 0 || c.dryBase < 1 { // as the engine has it
+		s.DRYMultiplier = 0
+	}
+	if !c.random {
+		s.Seed = &c.seed
+	}
+	return s
+}
+
+// tiny is the value that acts as an explicit zero does.
+func tiny(f float32) float32 {
+	if f == 0 {
+		return 1e-9
+	}
+	return f
+}

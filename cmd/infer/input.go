@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/seed7adf6694/infer/loader"
+)
+
+// maxInput bounds what is read from a file or standard input: more is no text for a
+// model, and an endless stream must not fill the memory.
+const maxInput = 1 << 30
+
+// readInput reads all of a file, or of standard input for "-". A cancelled ctx ends
+// it even while it waits for data.
+func (s *streams) readInput(ctx context.Context, name string) (string, error) {
+	type result struct {
+		text string
+		err  error
+	}
+	// Reading a terminal or a pipe, and opening one, cannot be interrupted. The
+	// goroutine is left behind then; the process is about to end.
+	done := make(chan result, 1)
+	go func() {
+		text, err := s.read(name)
+		done <- result{text, err}
+	}()
+	select {
+	case r := <-done:
+		return r.text, r.err
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+}
+
+func (s *streams) read(name string) (string, error) {
+	in, label := s.in, "standard input"
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return "", err
+		}
+		defer f.Close()
+		in, label = f, name
+	}
+	var b strings.Builder
+	n, err := io.Copy(&b, io.LimitReader(in, maxInput+1))
+	switch {
+	case err != nil:
+		var pe *os.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err
+		}
+		return "", fmt.Errorf("reading %s: %w", label, err)
+	case n > maxInput:
+		return "", fmt.Errorf("reading %s: more than %s", label, loader.Size(maxInput))
+	}
+	return b.String(), nil
+}
+
+// promptText finds the prompt: -p, -f or standard input.
+func (c *generateConfig) promptText(ctx context.Context, s *streams) (string, error) {
+	if c.flags.Changed("prompt") {
+		if c.flags.Changed("file") {
+			return "", usagef("--prompt and --file exclude each other")
+		}
+		if c.escapes() {
+			return unescape(c.prompt), nil
+		}
+		return c.prompt, nil
+	}
+	file := c.file
+	if !c.flags.Changed("file") {
+		if s.in == nil || isTerminal(s.in) {
+			return c.noPrompt()
+		}
+		file = "-"
+	} else if file == "-" && isTerminal(s.in) && !c.quiet {
+		fmt.Fprintln(s.err, "infer: reading the prompt from the terminal, end it with "+endOfFileKey)
+	}
+	text, err := s.readInput(ctx, file)
+	if err != nil {
+		return "", err
+	}
+	if text == "" && !c.flags.Changed("file") {
+		return c.noPrompt() // standard input is closed or empty, as in a service
+	}
+	return trimNewline(text), nil
+}
+
+// defaultPrompt suits the embedded model, which tells stories.
+const defaultPrompt = "Once upon a time"
+
+// noPrompt is for a command line without any.
+func (c *generateConfig) noPrompt() (string, error) {
+	if c.model == "" {
+		return defaultPrompt, nil
+	}
+	return "", usagef(`no prompt: give one with -p "text", -f FILE or on standard input; -p "" begins with nothing`)
+}
+
+// trimNewline drops the one newline that editors and echo put at the end.
+func trimNewline(s string) string {
+	if t, ok := strings.CutSuffix(s, "\n"); ok {
+		return strings.TrimSuffix(t, "\r")
+	}
+	return s
+}

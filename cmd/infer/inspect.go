@@ -1,0 +1,200 @@
+package main
+
+import (
+	"bufio"
+	"context"
+
+	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/models"
+)
+
+// inspectConfig is what the flags of `infer inspect` say.
+type inspectConfig struct {
+	flags      *flags
+	model      string
+	chunk      uint64
+	full, json bool
+}
+
+func inspectCommand() *command {
+	f := newFlags()
+	c := &inspectConfig{flags: f}
+	f.group("Flags")
+	f.text(&c.model, "model", "m", "", "MODEL", "a GGUF file or the name of a model (default tiny, the embedded model)")
+	f.Var(sizeValue{&c.chunk}, "chunk-size", "plan for this chunk size (default what a load would take)")
+	f.BoolVar(&c.full, "full", false, "show all of long values, arrays and lists")
+	f.BoolVar(&c.json, "json", false, "print one JSON object")
+	return &command{
+		name:     "inspect",
+		summary:  "show what is in a model, and in which chunks it would be loaded",
+		synopsis: []string{"[flags] [MODEL]"},
+		about: "Shows the metadata and tensors of a model, the chunks in which it would be loaded, and whether it can be. Only headers are read. " +
+			"A file that would be refused is shown as far as its structure is sound.",
+		examples: []string{
+			`infer inspect model.gguf`, "all of it, long values abbreviated",
+			`infer inspect model.gguf --json | jq -r '.tensors[].name'`, "for programs",
+		},
+		flags: f,
+		run:   c.run,
+	}
+}
+
+func (c *inspectConfig) run(_ context.Context, s *streams, args []string) error {
+	switch {
+	case len(args) > 1:
+		return unexpected(args[1:])
+	case len(args) == 1 && c.flags.Changed("model"):
+		return usagef("a model as an argument and --model exclude each other")
+	case len(args) == 1:
+		c.model = args[0]
+	}
+	path, err := models.Resolve(c.model, models.ResolveOptions{})
+	if err != nil {
+		return err
+	}
+	index, err := loader.OpenWith(path, loader.OpenOptions{SkipModel: true})
+	if err != nil {
+		return err
+	}
+	defer index.Close()
+	r, err := c.inspect(path, index)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return writeJSON(s.out, r)
+	}
+	w := bufio.NewWriter(s.out)
+	if err := r.print(w, c.full); err != nil {
+		return err
+	}
+	return w.Flush()
+}
+
+// inspection is what `infer inspect --json` prints.
+type inspection struct {
+	Path         string         `json:"path"`
+	Files        []fileInfo     `json:"files"`
+	Version      uint32         `json:"gguf_version"`
+	Alignment    uint64         `json:"alignment"`
+	Architecture string         `json:"architecture"` // "" where there is none
+	Parameters   uint64         `json:"parameters"`
+	Bytes        uint64         `json:"tensor_bytes"`
+	Metadata     metadata       `json:"metadata"`
+	Tensors      []tensorInfo   `json:"tensors"`
+	Types        []typeTotal    `json:"types"`
+	Plan         *planInfo      `json:"plan"`    // null where there are no tensors
+	Verdict      inspectVerdict `json:"verdict"` // of the check that a load begins with
+}
+
+type fileInfo struct {
+	Path string `json:"path"`
+	Size int64  `json:"size_bytes"`
+}
+
+type tensorInfo struct {
+	Name   string   `json:"name"`
+	Type   string   `json:"type"`
+	Shape  []uint64 `json:"shape"` // the innermost dimension first, as in the file
+	Size   uint64   `json:"size_bytes"`
+	Offset int64    `json:"offset"` // in its file
+	File   int      `json:"file"`   // index into files
+}
+
+type typeTotal struct {
+	Type       string `json:"type"`
+	Tensors    int    `json:"tensors"`
+	Parameters uint64 `json:"parameters"`
+	Size       uint64 `json:"size_bytes"`
+}
+
+type planInfo struct {
+	ChunkSize         uint64      `json:"chunk_size_bytes"`
+	Chunks            int         `json:"chunks"`
+	Ranges            int         `json:"ranges"`
+	LargestChunk      uint64      `json:"largest_chunk_bytes"`
+	LargestRange      uint64      `json:"largest_range_bytes"`
+	LargestTensor     uint64      `json:"largest_tensor_bytes"`
+	LargestTensorName string      `json:"largest_tensor"`
+	List              []chunkInfo `json:"list"`
+}
+
+type chunkInfo struct {
+	File   int    `json:"file"`
+	Offset int64  `json:"offset"`
+	Size   uint64 `json:"size_bytes"`
+	Range  int    `json:"range"` // chunks of one range lie side by side in memory
+}
+
+type inspectVerdict struct {
+	Loads  bool   `json:"loads"`
+	Reason string `json:"reason"` // why not; "" if it does
+}
+
+func (c *inspectConfig) inspect(path string, index *loader.Index) (*inspection, error) {
+	r := &inspection{
+		Path: path, Version: index.Version(), Alignment: index.Alignment(), Architecture: architecture(index),
+		Bytes: index.Bytes(), Metadata: readMetadata(index, c.full), Tensors: []tensorInfo{}, Types: []typeTotal{},
+	}
+	for _, f := range index.Files() {
+		r.Files = append(r.Files, fileInfo{f.Path, f.Size})
+	}
+	at := map[loader.Type]int{}
+	for _, t := range index.Tensors() {
+		n := t.Elements()
+		r.Parameters += n
+		r.Tensors = append(r.Tensors, tensorInfo{t.Name, t.Type.String(), t.Shape, t.Size, t.Offset, t.File})
+		i, ok := at[t.Type]
+		if !ok {
+			i = len(r.Types)
+			at[t.Type] = i
+			r.Types = append(r.Types, typeTotal{Type: t.Type.String()})
+		}
+		r.Types[i].Tensors++
+		r.Types[i].Parameters += n
+		r.Types[i].Size += t.Size
+	}
+	if len(r.Tensors) > 0 {
+		plan, err := index.Plan(loader.PlanOptions{ChunkSize: c.chunk})
+		if err != nil {
+			return nil, err
+		}
+		r.Plan = describePlan(plan)
+	}
+	r.Verdict = verdict(path, len(r.Tensors) > 0)
+	return r, nil
+}
+
+// architecture reads what an index that was not validated as a model may lack.
+func architecture(index *loader.Index) string {
+	if v, ok := index.Lookup("general.architecture"); ok {
+		s, _ := v.Str()
+		return s
+	}
+	return ""
+}
+
+func describePlan(p *loader.Plan) *planInfo {
+	r := &planInfo{
+		ChunkSize: p.ChunkSize, Chunks: len(p.Chunks), Ranges: len(p.Ranges),
+		LargestChunk: p.LargestChunk, LargestRange: p.LargestRange,
+		LargestTensor: p.LargestTensor, LargestTensorName: p.LargestTensorName,
+	}
+	for _, c := range p.Chunks {
+		r.List = append(r.List, chunkInfo{c.File, c.Offset, c.Size, c.Range})
+	}
+	return r
+}
+
+// verdict runs the check of a load.
+func verdict(path string, weights bool) inspectVerdict {
+	index, err := loader.Open(path)
+	if err != nil {
+		return inspectVerdict{Reason: err.Error()}
+	}
+	index.Close()
+	if !weights {
+		return inspectVerdict{Reason: "vocabulary only: good for tokenizing, there are no weights"}
+	}
+	return inspectVerdict{Loads: true}
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/seed7adf6694/infer/loader"
+)
+
+// shownChunks is the number of chunks that are listed unless all are asked for.
+const shownChunks = 12
+
+// print writes the inspection for people. Nothing from the file reaches the
+// terminal unescaped.
+func (r *inspection) print(w io.Writer, full bool) error {
+	var b strings.Builder
+	table := func(title string, write func(t *tabwriter.Writer)) {
+		if b.Len() > 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString(title + "\n")
+		t := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
+		write(t)
+		t.Flush()
+	}
+	table(visible(r.Path, true), r.printSummary)
+	table(fmt.Sprintf("Metadata (%d)", len(r.Metadata)), func(t *tabwriter.Writer) {
+		for _, e := range r.Metadata {
+			fmt.Fprintf(t, "  %s\t%s\t%s\n", visible(e.key, true), e.kind(), e.text())
+		}
+	})
+	table(fmt.Sprintf("Tensors (%d)", len(r.Tensors)), r.printTensors)
+	table("Types", func(t *tabwriter.Writer) {
+		for _, y := range r.Types {
+			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", y.Type, count(y.Tensors, "tensor"), formatCount(y.Parameters)+" parameters", loader.Size(y.Size))
+		}
+	})
+	if r.Plan != nil {
+		table("Chunk plan", func(t *tabwriter.Writer) { r.printPlan(t, full) })
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (r *inspection) printSummary(t *tabwriter.Writer) {
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(t, "  %s\t%s\n", name, fmt.Sprintf(format, args...))
+	}
+	row("format", "GGUF version %d, alignment %d", r.Version, r.Alignment)
+	if len(r.Files) > 1 {
+		for i, f := range r.Files {
+			row(fmt.Sprintf("file %d", i), "%s, %s", visible(filepath.Base(f.Path), true), loader.Size(uint64(f.Size)))
+		}
+	} else if len(r.Files) == 1 {
+		row("file", "%s", loader.Size(uint64(r.Files[0].Size)))
+	}
+	if r.Architecture != "" {
+		row("architecture", "%s", visible(r.Architecture, true))
+	}
+	row("parameters", "%s in %s", formatCount(r.Parameters), loader.Size(r.Bytes))
+	if r.Verdict.Loads {
+		row("verdict", "can be loaded")
+	} else {
+		row("verdict", "refused: %s", oneLine(r.Verdict.Reason))
+	}
+}
+
+func (r *inspection) printTensors(t *tabwriter.Writer) {
+	head, file := "  NAME\tTYPE\tSHAPE\tSIZE\tOFFSET", ""
+	if len(r.Files) > 1 {
+		head += "\tFILE"
+	}
+	fmt.Fprintln(t, head)
+	for _, x := range r.Tensors {
+		if len(r.Files) > 1 {
+			file = fmt.Sprintf("\t%d", x.File)
+		}
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%d%s\n", visible(x.Name, true), x.Type, formatShape(x.Shape), loader.Size(x.Size), x.Offset, file)
+	}
+}
+
+func (r *inspection) printPlan(t *tabwriter.Writer, full bool) {
+	p := r.Plan
+	fmt.Fprintf(t, "  chunk size\t%s\n", loader.Size(p.ChunkSize))
+	fmt.Fprintf(t, "  chunks\t%d in %s of addresses, the largest %s\n", p.Chunks, count(p.Ranges, "range"), loader.Size(p.LargestChunk))
+	fmt.Fprintf(t, "  largest tensor\t%s, %s\n", visible(p.LargestTensorName, true), loader.Size(p.LargestTensor))
+	fmt.Fprintf(t, "  largest range\t%s\n", loader.Size(p.LargestRange))
+	t.Flush()
+	fmt.Fprintln(t, "  CHUNK\tFILE\tOFFSET\tSIZE\tRANGE")
+	for i, c := range p.List {
+		if !full && i == shownChunks-1 && len(p.List) > shownChunks {
+			fmt.Fprintf(t, "  … and %d more (--full)\n", len(p.List)-i)
+			break
+		}
+		fmt.Fprintf(t, "  %d\t%d\t%d\t%s\t%d\n", i, c.File, c.Offset, loader.Size(c.Size), c.Range)
+	}
+}
+
+func formatShape(shape []uint64) string {
+	parts := make([]string, len(shape))
+	for i, d := range shape {
+		parts[i] = fmt.Sprint(d)
+	}
+	return strings.Join(parts, " × ")
+}
+
+// formatCount prints large numbers for people: 3.9 M, 1.1 B (billion).
+func formatCount(n uint64) string {
+	f, unit := float64(n), ""
+	for _, u := range []string{"k", "M", "B", "T"} {
+		if f < 999.95 {
+			break
+		}
+		f, unit = f/1000, " "+u
+	}
+	if unit == "" {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%.3g%s", f, unit)
+}

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// logger writes what -v asks for to standard error.
+func (c *generateConfig) logger(s *streams) *slog.Logger {
+	level := slog.LevelInfo
+	if c.verbose > 1 {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level}))
+}
+
+// warnSlow says that the program was compiled without instructions that this machine
+// has, and what to do about it: it costs a factor of up to 20.
+func warnSlow(w io.Writer) {
+	sys, err := runtime.System()
+	if err != nil || len(sys.Missing) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "infer: compiled without %s of this CPU, which makes it many times slower; before 'go build' or 'go install':\n%s",
+		strings.Join(sys.Missing, ", "), buildFlags("  export "))
+}
+
+// buildFlags are the settings that the Makefile builds with.
+func buildFlags(prefix string) string {
+	var b strings.Builder
+	for _, v := range []string{`CGO_CFLAGS="-O3 -march=native"`, `CGO_CXXFLAGS="-O3 -march=native"`, `CGO_CPPFLAGS="-DGGML_USE_CPU_REPACK"`} {
+		b.WriteString(prefix + v + "\n")
+	}
+	return b.String()
+}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/seed7adf6694/infer/loader"
+)
+
+// How much of long values is shown unless all is asked for.
+const (
+	shownRunes    = 60 // of a string; enough for a line
+	shownElements = 6  // of an array
+)
+
+// metadata is the key-value part of a file, in its order.
+type metadata []entry
+
+type entry struct {
+	key   string
+	value loader.Value
+	full  bool
+}
+
+func readMetadata(index *loader.Index, full bool) metadata {
+	m := metadata{}
+	for k, v := range index.Metadata() {
+		m = append(m, entry{k, v, full})
+	}
+	return m
+}
+
+// MarshalJSON makes an object, in the order of the file.
+func (m metadata) MarshalJSON() ([]byte, error) {
+	var b strings.Builder
+	b.WriteByte('{')
+	for i, e := range m {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		if err := writeJSON(&b, e.key); err != nil {
+			return nil, err
+		}
+		b.WriteByte(':')
+		if err := writeJSON(&b, e.json()); err != nil {
+			return nil, err
+		}
+	}
+	b.WriteByte('}')
+	return []byte(b.String()), nil
+}
+
+// jsonEntry is a value in JSON. Strings are whole; arrays are cut unless all of them
+// was asked for.
+type jsonEntry struct {
+	Type    string `json:"type"`
+	Element string `json:"element_type,omitempty"`
+	Length  *int   `json:"length,omitempty"`
+	Value   any    `json:"value"`
+	Cut     bool   `json:"truncated,omitempty"`
+}
+
+func (e entry) json() jsonEntry {
+	v := e.value
+	if v.Type() != loader.ValueArray {
+		return jsonEntry{Type: v.Type().String(), Value: plain(v)}
+	}
+	length, list := v.Len(), []any{}
+	for i, x := range v.Elems() {
+		if i == shownElements && !e.full {
+			break
+		}
+		list = append(list, plain(x))
+	}
+	return jsonEntry{Type: v.Type().String(), Element: v.ElemType().String(), Length: &length, Value: list, Cut: len(list) < length}
+}
+
+// plain is a scalar as JSON takes it, which has no word for infinities.
+func plain(v loader.Value) any {
+	if s, ok := v.Str(); ok {
+		return s
+	}
+	if b, ok := v.Bool(); ok {
+		return b
+	}
+	if n, ok := v.Uint(); ok {
+		return n
+	}
+	if n, ok := v.Int(); ok {
+		return n
+	}
+	f, _ := v.Float()
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return strconv.FormatFloat(f, 'g', -1, 64)
+	}
+	if v.Type() == loader.ValueFloat32 {
+		return json.Number(strconv.FormatFloat(f, 'g', -1, 32)) // not 9.999999747378752e-06
+	}
+	return f
+}
+
+// kind is the type as shown: string, uint32, string[32000].
+func (e entry) kind() string {
+	if e.value.Type() == loader.ValueArray {
+		return fmt.Sprintf("%s[%d]", e.value.ElemType(), e.value.Len())
+	}
+	return e.value.Type().String()
+}
+
+// text is the value as shown on a line of a terminal.
+func (e entry) text() string {
+	v := e.value
+	if v.Type() != loader.ValueArray {
+		return scalarText(v, e.full)
+	}
+	var parts []string
+	for i, x := range v.Elems() {
+		if i == shownElements && !e.full {
+			parts = append(parts, "…")
+			break
+		}
+		part := scalarText(x, e.full)
+		if _, ok := x.Str(); ok && !strings.HasPrefix(part, `"`) {
+			part = strconv.Quote(part) // commas and spaces are frequent in vocabularies
+		}
+		parts = append(parts, part)
+	}
+	return "[" + strings.Join(parts, ", ") + "]"
+}
+
+func scalarText(v loader.Value, full bool) string {
+	if s, ok := v.Str(); ok {
+		return visible(s, full)
+	}
+	switch p := plain(v).(type) {
+	case float64:
+		return strconv.FormatFloat(p, 'g', -1, 64)
+	default:
+		return fmt.Sprint(p)
+	}
+}
+
+// visible makes a string from a file fit for a terminal: as it is where it consists
+// of what prints, quoted where not, cut where long.
+func visible(s string, full bool) string {
+	cut := ""
+	if !full && utf8.RuneCountInString(s) > shownRunes {
+		end := 0
+		for range shownRunes - 1 {
+			_, n := utf8.DecodeRuneInString(s[end:])
+			end += n
+		}
+		s, cut = s[:end], "…"
+	}
+	if prints(s) {
+		return s + cut
+	}
+	return strconv.Quote(s) + cut
+}
+
+// prints tells whether a string can be shown as it is, and would be seen.
+func prints(s string) bool {
+	if s == "" || s[0] == ' ' || s[len(s)-1] == ' ' || s[0] == '"' || !utf8.ValidString(s) {
+		return false
+	}
+	for _, r := range s {
+		if !unicode.IsPrint(r) {
+			return false
+		}
+	}
+	return true
+}

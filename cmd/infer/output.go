@@ -1,0 +1,95 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// tokenWriter writes a text as it is generated. Each token is one Write, so that it
+// is seen at once.
+type tokenWriter struct {
+	w    io.Writer
+	json bool
+	last byte // of what was written; 0: nothing was
+}
+
+func newTokenWriter(w io.Writer, json bool) *tokenWriter { return &tokenWriter{w: w, json: json} }
+
+func (t *tokenWriter) prompt(text string) error {
+	if t.json {
+		return writeJSON(t.w, map[string]string{"prompt": text})
+	}
+	return t.text(text)
+}
+
+// jsonToken is a line of --json.
+type jsonToken struct {
+	Token int32  `json:"token"` // -1 where text is left over at the end
+	Text  string `json:"text"`
+}
+
+func (t *tokenWriter) token(tok runtime.Token) error {
+	if !t.json {
+		return t.text(tok.Text)
+	}
+	if tok.ID < 0 && tok.Text == "" {
+		return nil
+	}
+	return writeJSON(t.w, jsonToken{tok.ID, tok.Text})
+}
+
+func (t *tokenWriter) text(s string) error {
+	if s == "" {
+		return nil
+	}
+	t.last = s[len(s)-1]
+	_, err := io.WriteString(t.w, s)
+	return err
+}
+
+// finish ends the last line: a shell's prompt, or what is appended to the file,
+// begins one of its own.
+func (t *tokenWriter) finish() error {
+	if t.json || t.last == 0 || t.last == '\n' {
+		return nil
+	}
+	return t.text("\n")
+}
+
+// writeJSON writes one value on one line. Bytes that are no UTF-8 become U+FFFD, and
+// what does not print is escaped: terminals take some of it as commands.
+func writeJSON(w io.Writer, v any) error {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, escapeJSON(b.String()))
+	return err
+}
+
+// escapeJSON escapes what does not print; the encoder does so below U+0020 only.
+func escapeJSON(s string) string {
+	hidden := func(r rune) bool { return r >= 0x7f && !unicode.IsPrint(r) }
+	if strings.IndexFunc(s, hidden) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if !hidden(r) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, u := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, `\u%04x`, u)
+		}
+	}
+	return b.String()
+}

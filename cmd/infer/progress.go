@@ -1,0 +1,134 @@
+package main
+
+import (
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+)
+
+const (
+	barDelay  = 200 * time.Millisecond // keeps bars of what is done at once from flashing by
+	barPeriod = 100 * time.Millisecond // between two states on the screen
+)
+
+// bar shows how far something is, on a terminal, in one line that goes away when it
+// ends. Without a terminal it does nothing. It is for one goroutine at a time.
+type bar struct {
+	screen io.Writer // nil: none
+	width  func() int
+	items  string // what is counted; empty: bytes
+	delay  time.Duration
+	period time.Duration
+
+	label string
+	total uint64
+	bar   *progressbar.ProgressBar
+	line  *barLine
+}
+
+// newBar returns a bar for standard error, if that is a terminal and bars are wanted.
+func newBar(stderr io.Writer, wanted bool) *bar {
+	f, ok := stderr.(*os.File)
+	if !wanted || !ok || !isTerminal(f) || !terminalCodes(f) {
+		return &bar{}
+	}
+	return &bar{screen: f, width: func() int { return terminalWidth(f) }, delay: barDelay, period: barPeriod}
+}
+
+// show brings the bar to done of total. A new label or total begins anew.
+func (b *bar) show(label string, done, total uint64) {
+	if b.screen == nil || total == 0 {
+		return
+	}
+	if b.bar == nil || label != b.label || total != b.total {
+		b.clear()
+		b.label, b.total = label, total
+		b.line = &barLine{screen: b.screen, width: b.width, from: time.Now().Add(b.delay)}
+		b.bar = b.make(label, total)
+	}
+	b.bar.Set64(int64(min(done, total)))
+}
+
+// clear removes the bar from the screen.
+func (b *bar) clear() {
+	if b.line != nil {
+		b.line.clear()
+	}
+	b.bar, b.line = nil, nil
+}
+
+// Columns: what stands beside label and bar at most, and the least bar worth drawing
+// with all of that, and the most.
+const (
+	barBeside = 54
+	barLeast  = 5
+	barMost   = 32
+)
+
+func (b *bar) make(label string, total uint64) *progressbar.ProgressBar {
+	columns := b.width()
+	if columns == 0 {
+		columns = helpWidth
+	}
+	o := []progressbar.Option{
+		progressbar.OptionSetWriter(b.line),
+		progressbar.OptionSetDescription(label),
+		progressbar.OptionThrottle(b.period),
+		progressbar.OptionUseANSICodes(true),
+		progressbar.OptionClearOnFinish(),
+		// Blocks and arrows beyond ASCII are not there in every terminal.
+		progressbar.OptionSetTheme(progressbar.Theme{Saucer: "=", SaucerHead: ">", SaucerPadding: " ", BarStart: "[", BarEnd: "]"}),
+	}
+	width := columns - 1 - len(label) - barBeside
+	if width < barLeast {
+		o = append(o, progressbar.OptionSetWidth(min(max(columns-len(label)-10, 0), barMost)), progressbar.OptionSetPredictTime(false))
+		return progressbar.NewOptions64(int64(total), o...)
+	}
+	o = append(o, progressbar.OptionSetWidth(min(width, barMost)), progressbar.OptionShowCount())
+	if b.items == "" {
+		o = append(o, progressbar.OptionShowBytes(true), progressbar.OptionUseIECUnits(true))
+	} else {
+		o = append(o, progressbar.OptionShowIts(), progressbar.OptionSetItsString(b.items))
+	}
+	return progressbar.NewOptions64(int64(total), o...)
+}
+
+// barLine is one line of a terminal, which what is written to it never leaves: a
+// line that wraps could not be cleared, and the window may have become narrower.
+type barLine struct {
+	screen io.Writer
+	width  func() int
+	from   time.Time // nothing is shown earlier
+	dirty  bool
+}
+
+const clearLine = "\r\x1b[K"
+
+func (l *barLine) Write(p []byte) (int, error) {
+	text := strings.NewReplacer("\r", "", "\x1b[0K", "", "\x1b[2K", "").Replace(string(p))
+	if text == "" {
+		l.clear()
+		return len(p), nil
+	}
+	if time.Now().Before(l.from) {
+		return len(p), nil
+	}
+	text = strings.TrimRight(text, " ")
+	// The last column is left free: some terminals wrap once it is filled.
+	if w := l.width(); w > 0 && len(text) > w-1 {
+		text = text[:max(w-1, 0)]
+	}
+	l.dirty = true
+	_, err := io.WriteString(l.screen, clearLine+text)
+	return len(p), err
+}
+
+func (l *barLine) clear() {
+	if l.dirty {
+		l.dirty = false
+		io.WriteString(l.screen, clearLine)
+	}
+}

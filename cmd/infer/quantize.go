@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/models"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// quantizeConfig is what the flags of `infer quantize` say.
+type quantizeConfig struct {
+	flags                   *flags
+	model, output, kind     string
+	threads                 int
+	requantize, pure, force bool
+	list                    bool
+	quiet, noProgress       bool
+}
+
+func quantizeCommand() *command {
+	f := newFlags()
+	c := &quantizeConfig{flags: f}
+	f.group("Flags")
+	f.text(&c.model, "model", "m", "", "MODEL", "the model to read")
+	f.text(&c.output, "output", "o", "", "FILE", "the file to write (default beside the model, with the type in its name)")
+	f.text(&c.kind, "type", "", "", "TYPE", "file type, as llama.cpp names them: q4_0, q4_k_m, …; see --list")
+	f.BoolVar(&c.list, "list", false, "list the types")
+	f.BoolVar(&c.requantize, "allow-requantize", false, "take models that are quantised already, at a loss")
+	f.BoolVar(&c.pure, "pure", false, "the same type for all matrices")
+	f.BoolVar(&c.force, "force", false, "replace a file that is there")
+	f.integer(&c.threads, "threads", "t", -1, -1, 512, "threads (default one per CPU)")
+	f.BoolVarP(&c.quiet, "quiet", "q", false, "no progress bar, no closing line")
+	f.BoolVar(&c.noProgress, "no-progress", false, "no progress bar")
+	return &command{
+		name:     "quantize",
+		summary:  "write a model with weights of fewer bits",
+		synopsis: []string{"-m MODEL --type TYPE [-o FILE] [flags]", "[flags] MODEL [FILE] TYPE"},
+		about:    "Writes a model with weights of fewer bits, as llama.cpp's own quantiser does. The file appears when it is complete; interrupted or failed, nothing is left.",
+		examples: []string{
+			`infer quantize -m model-f16.gguf --type q4_0`, "writes model-q4_0.gguf",
+			`infer quantize model-f16.gguf small.gguf q4_k_m`, "the same order as llama-quantize",
+		},
+		flags: f,
+		run:   c.run,
+	}
+}
+
+func (c *quantizeConfig) run(ctx context.Context, s *streams, args []string) error {
+	if c.list {
+		return listTypes(s.out)
+	}
+	if err := c.arguments(args); err != nil {
+		return err
+	}
+	in, err := models.Resolve(c.model, models.ResolveOptions{})
+	if err != nil {
+		return err
+	}
+	if c.output == "" {
+		c.output = quantizedName(in, c.kind)
+	}
+	if same, err := sameFile(in, c.output); err != nil {
+		return err
+	} else if same {
+		return fmt.Errorf("%s would be overwritten with its own quantisation: name another file with -o", c.output)
+	}
+	if err := checkOverwrite(c.output, c.force); err != nil {
+		return err
+	}
+
+	progress := newBar(s.err, !c.quiet && !c.noProgress)
+	progress.items = "tensors"
+	defer progress.clear()
+	err = runtime.Quantize(ctx, in, c.output, runtime.QuantizeOptions{
+		Type: c.kind, Threads: max(c.threads, 0), AllowRequantize: c.requantize, Pure: c.pure,
+		Progress: func(done, total int, _ string) { progress.show("quantizing", uint64(done), uint64(total)) },
+	})
+	progress.clear()
+	if err != nil || c.quiet {
+		return err
+	}
+	return c.summary(s, in)
+}
+
+// arguments reads what stands without flags, in llama-quantize's order.
+func (c *quantizeConfig) arguments(args []string) error {
+	if c.model == "" && len(args) > 0 {
+		c.model, args = args[0], args[1:]
+	}
+	if c.kind == "" && len(args) > 0 {
+		c.kind, args = args[len(args)-1], args[:len(args)-1]
+	}
+	if c.output == "" && len(args) > 0 {
+		c.output, args = args[0], args[1:]
+	}
+	switch {
+	case len(args) > 0:
+		return unexpected(args)
+	case c.model == "":
+		return usagef("no model: give one with -m FILE")
+	case c.kind == "":
+		return usagef("no type: give one with --type; 'infer quantize --list' lists them")
+	}
+	return checkType(c.kind)
+}
+
+func (c *quantizeConfig) summary(s *streams, in string) error {
+	before, err := tensorBytes(in)
+	if err != nil {
+		return err
+	}
+	after, err := tensorBytes(c.output)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.err, "infer: wrote %s: weights of %s, before %s (%.0f%%)\n",
+		oneLine(c.output), loader.Size(after), loader.Size(before), 100*float64(after)/float64(max(before, 1)))
+	return nil
+}
+
+func tensorBytes(path string) (uint64, error) {
+	index, err := loader.OpenWith(path, loader.OpenOptions{SkipModel: true})
+	if err != nil {
+		return 0, err
+	}
+	defer index.Close()
+	return index.Bytes(), nil
+}
+
+// quantizedName puts the type into the name of a file, in place of one that ends it:
+// model-f16.gguf becomes model-q4_0.gguf.
+func quantizedName(in, kind string) string {
+	dir, base := filepath.Split(in)
+	base = strings.TrimSuffix(base, ".gguf")
+	if i := strings.Index(base, "-00001-of-"); i > 0 {
+		base = base[:i]
+	}
+	if i := strings.LastIndexAny(base, "-._"); i > 0 && isTypeName(base[i+1:]) {
+		base = base[:i]
+	}
+	return dir + base + "-" + strings.ToLower(kind) + ".gguf"
+}
+
+func isTypeName(s string) bool {
+	_, err := loader.ParseType(strings.ToLower(s))
+	return err == nil
+}
+
+// sameFile tells whether two paths lead to one file.
+func sameFile(a, b string) (bool, error) {
+	x, err := os.Stat(a)
+	if err != nil {
+		return false, err
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y), nil
+}
+
+// checkOverwrite refuses to replace a file that holds something.
+func checkOverwrite(path string, force bool) error {
+	info, err := os.Lstat(path)
+	if err != nil || force || info.Mode().IsRegular() && info.Size() == 0 {
+		return nil // what else is wrong with the path, writing will say
+	}
+	if info.IsDir() {
+		return fmt.Errorf("%s is a folder: name a file", path)
+	}
+	return fmt.Errorf("%s exists: replace it with --force, or name another file", path)
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// streams are where a command reads and writes. Writing to out fails with an
+// *outputError.
+type streams struct {
+	in  io.Reader
+	out io.Writer
+	err io.Writer
+}
+
+// command is what `infer NAME` does. A command value serves one run.
+type command struct {
+	name     string   // empty for generating
+	synopsis []string // what may follow the name
+	summary  string   // one line, for the list of commands
+	about    string   // for its own help
+	examples []string // command, explanation, command, explanation, …
+	flags    *flags
+	aliases  shorthands
+	run      func(ctx context.Context, s *streams, args []string) error
+}
+
+// subcommands returns fresh commands, in the order of the help.
+func subcommands() []*command {
+	return []*command{
+		tokenizeCommand(),
+		inspectCommand(),
+		quantizeCommand(),
+		synthesizeCommand(),
+		versionCommand(),
+	}
+}
+
+// helpName is the command that needs the others.
+const helpName = "help"
+
+// run is the whole program but for signals: it returns the exit code.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	out := &checkedWriter{w: stdout}
+	s := &streams{in: stdin, out: out, err: stderr}
+	err := dispatch(ctx, s, args)
+	if err == nil {
+		err = out.err // a command may not have looked
+	}
+	return report(ctx, err, stderr)
+}
+
+func dispatch(ctx context.Context, s *streams, args []string) error {
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
+		return execute(ctx, s, generateCommand(), args)
+	}
+	name, rest := args[0], args[1:]
+	if name == helpName {
+		return runHelp(s, rest)
+	}
+	for _, c := range subcommands() {
+		if c.name == name {
+			return execute(ctx, s, c, rest)
+		}
+	}
+	return unknownCommand(name)
+}
+
+// execute parses a command's arguments and runs it.
+func execute(ctx context.Context, s *streams, c *command, args []string) error {
+	showHelp := c.flags.BoolP("help", "h", false, "show this help")
+	showVersion := new(bool)
+	if c.name == "" {
+		showVersion = c.flags.Bool("version", false, "show the version")
+	}
+	args, err := c.parse(args)
+	switch {
+	// Whoever asks for help may have got the rest wrong.
+	case *showHelp || errors.Is(err, pflag.ErrHelp):
+		_, err = io.WriteString(s.out, c.help())
+		return err
+	case *showVersion:
+		return execute(ctx, s, versionCommand(), nil)
+	case err == nil:
+		err = c.run(ctx, s, args)
+	}
+	var usage *usageError
+	if errors.As(err, &usage) && usage.help == "" && c.name != "" {
+		usage.help = "infer " + c.name + " --help"
+	}
+	return err
+}
+
+func commandNames() []string {
+	var names []string
+	for _, c := range subcommands() {
+		names = append(names, c.name)
+	}
+	return append(names, helpName)
+}
+
+// unknownCommand is the error of a first argument that is no command.
+func unknownCommand(name string) error {
+	if s := suggest(name, commandNames()); s != "" {
+		return usagef("unknown command %q (did you mean %s?)", name, s)
+	}
+	if info, err := os.Stat(name); err == nil {
+		if info.IsDir() || strings.HasSuffix(name, ".gguf") {
+			return usagef("unknown command %q: a model is given with -m %s", name, name)
+		}
+		return usagef("unknown command %q: a prompt in a file is given with -f %s", name, name)
+	}
+	return usagef("unknown command %q: a prompt is given with -p, in quotes", name)
+}
+
+// unexpected is the error of arguments where a command takes none.
+func unexpected(args []string) error {
+	if slices.Contains(commandNames(), args[0]) {
+		return usagef("unexpected argument %q: a command comes first, as in 'infer %s …'", args[0], args[0])
+	}
+	return usagef("unexpected argument %q", args[0])
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/seed7adf6694/infer/loader"
+)
+
+// parseSize reads a number of bytes: 1048576, 64M, 256MiB, 1.5GiB. K, M, G and T
+// alone are powers of 1024, as with most tools; KB, MB, GB and TB powers of 1000.
+func parseSize(text string) (uint64, error) {
+	bad := fmt.Errorf("want a size such as 64MiB or 1.5GiB")
+	s := strings.TrimSpace(text)
+	i := strings.LastIndexAny(s, "0123456789.") + 1
+	number, unit := s[:i], strings.ToUpper(strings.TrimSpace(s[i:]))
+	if number == "" || strings.Trim(number, "0123456789.") != "" {
+		return 0, bad
+	}
+	factor := 1.0
+	if unit != "" && unit != "B" {
+		power := strings.IndexByte("KMGT", unit[0]) + 1
+		base, ok := map[string]float64{"": 1024, "IB": 1024, "B": 1000}[unit[1:]]
+		if power == 0 || !ok {
+			return 0, bad
+		}
+		factor = math.Pow(base, float64(power))
+	}
+	if n, err := strconv.ParseUint(number, 10, 64); err == nil && factor == 1 {
+		return n, nil
+	}
+	f, err := strconv.ParseFloat(number, 64)
+	if err != nil {
+		return 0, bad
+	}
+	if f *= factor; f >= 1<<63 {
+		return 0, fmt.Errorf("more bytes than there can be")
+	}
+	return uint64(math.Round(f)), nil
+}
+
+// sizeValue is a flag of bytes.
+type sizeValue struct{ p *uint64 }
+
+func (v sizeValue) Set(s string) (err error) { *v.p, err = parseSize(s); return err }
+func (v sizeValue) Type() string             { return "SIZE" }
+func (v sizeValue) String() string {
+	if v.p == nil || *v.p == 0 {
+		return ""
+	}
+	return strings.ReplaceAll(loader.Size(*v.p), " ", "")
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/models"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// synthesizeConfig is what the flags of `infer synthesize` say.
+type synthesizeConfig struct {
+	shape, kind       string
+	seed              uint64
+	list, force       bool
+	quiet, noProgress bool
+}
+
+func synthesizeCommand() *command {
+	f := newFlags()
+	c := &synthesizeConfig{}
+	f.group("Flags")
+	f.text(&c.shape, "shape", "", "", "SHAPE", "a name of --list, key=value pairs, or both, as in 1b,layers=4. The keys are layers, width, heads, kv_heads, ffn, vocab, context, experts, experts_used")
+	f.text(&c.kind, "type", "", "f16", "TYPE", "file type: f32, f16, bf16, q4_0, q8_0, q4_k_m, …")
+	f.parsed("seed", "s", "N", "chooses the weights (default 0)", func(s string) (err error) {
+		if c.seed, err = strconv.ParseUint(s, 10, 64); err != nil {
+			return fmt.Errorf("want a whole number, 0 or more")
+		}
+		return nil
+	})
+	f.BoolVar(&c.list, "list", false, "list the shapes that have names")
+	f.BoolVar(&c.force, "force", false, "replace a file that is there")
+	f.BoolVarP(&c.quiet, "quiet", "q", false, "no progress bar, no closing line")
+	f.BoolVar(&c.noProgress, "no-progress", false, "no progress bar")
+	return &command{
+		name:     "synthesize",
+		summary:  "make a model of any size with random weights, for measuring",
+		synopsis: []string{"--shape SHAPE [flags] FILE"},
+		about:    "Writes a valid model of the llama architecture with random weights. Shape and seed determine them, on every machine. What it says is noise; its speed and memory are those of a real one.",
+		examples: []string{
+			`infer synthesize --shape 1b --type q4_0 --seed 1 1b.gguf`, "1.1 billion parameters",
+			`infer synthesize --shape layers=2,width=256,heads=4 small.gguf`, "a shape of one's own",
+		},
+		flags: f,
+		run:   c.run,
+	}
+}
+
+func (c *synthesizeConfig) run(ctx context.Context, s *streams, args []string) error {
+	if c.list {
+		var b strings.Builder
+		for _, name := range models.ShapeNames() {
+			shape, err := models.ParseShape(name)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(&b, "%-10s %8s parameters  %s\n", name, formatCount(shape.Parameters()), shape)
+		}
+		_, err := s.out.Write([]byte(b.String()))
+		return err
+	}
+	switch {
+	case len(args) == 0:
+		return usagef("no file to write")
+	case len(args) > 1:
+		return unexpected(args[1:])
+	case c.shape == "":
+		return usagef("no shape: give one with --shape; 'infer synthesize --list' lists those with names")
+	}
+	shape, err := models.ParseShape(c.shape)
+	if err != nil {
+		return usagef("--shape: %s", err)
+	}
+	path := args[0]
+	if err := checkOverwrite(path, c.force); err != nil {
+		return err
+	}
+
+	progress := newBar(s.err, !c.quiet && !c.noProgress)
+	defer progress.clear()
+	err = runtime.Synthesize(ctx, path, models.SynthesizeOptions{
+		Shape: shape, Type: c.kind, Seed: c.seed,
+		Progress: func(done, total uint64) { progress.show("writing", done, total) },
+	})
+	progress.clear()
+	if err != nil || c.quiet {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.err, "infer: wrote %s: %s parameters as %s, %s\n", oneLine(path), formatCount(shape.Parameters()), c.kind, loader.Size(uint64(info.Size())))
+	return nil
+}

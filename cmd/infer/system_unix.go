@@ -1,0 +1,33 @@
+//go:build unix
+
+package main
+
+import (
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// endingSignals are the signals that ask the program to end. A hang-up that is
+// ignored from the start (nohup) stays so.
+func endingSignals() []os.Signal {
+	s := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		s = append(s, syscall.SIGHUP)
+	}
+	return s
+}
+
+// ignoreBrokenPipes makes writing to a closed pipe an error instead of the end of
+// the process, so that temporary files are removed first.
+func ignoreBrokenPipes() { signal.Ignore(syscall.SIGPIPE) }
+
+// isBrokenPipe tells whether nobody reads any more what a write was for.
+func isBrokenPipe(err error) bool { return errors.Is(err, syscall.EPIPE) }
+
+// endOfFileKey ends what is typed.
+const endOfFileKey = "Ctrl-D"
+
+// terminalCodes prepares a terminal for escape sequences.
+func terminalCodes(*os.File) bool { return os.Getenv("TERM") != "dumb" }

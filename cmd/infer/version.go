@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	goruntime "runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+func versionCommand() *command {
+	f := newFlags()
+	asJSON := false
+	f.group("Flags")
+	f.BoolVar(&asJSON, "json", false, "print one JSON object")
+	return &command{
+		name:     "version",
+		summary:  "show versions, CPU features and devices",
+		synopsis: []string{"[flags]"},
+		about:    "Shows the versions of the program and of its engine, what the engine was compiled for and what this machine has.",
+		flags:    f,
+		run: func(_ context.Context, s *streams, args []string) error {
+			if len(args) > 0 {
+				return unexpected(args)
+			}
+			v := readVersion()
+			if asJSON {
+				return writeJSON(s.out, v)
+			}
+			_, err := io.WriteString(s.out, v.text())
+			return err
+		},
+	}
+}
+
+// versionInfo is what `infer version --json` prints.
+type versionInfo struct {
+	Version  string `json:"version"`  // of the program; "(devel)" where unknown
+	Revision string `json:"revision"` // of its source; "" where unknown
+	Go       string `json:"go"`
+	System   string `json:"system"` // operating system and architecture
+	CPUs     int    `json:"cpus"`   // that the process may use
+
+	Engine    string   `json:"engine"` // version of its module
+	Commit    string   `json:"engine_commit"`
+	Compiled  []string `json:"cpu_compiled"`
+	Available []string `json:"cpu_available"`
+	Missing   []string `json:"cpu_missing"` // available and not compiled
+	Repack    bool     `json:"repack"`      // weights can be converted for this CPU
+	Devices   []device `json:"devices"`
+	Problem   string   `json:"engine_error"` // why there is no engine; "" if there is one
+}
+
+type device struct {
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	Kind        string `json:"kind"` // cpu, gpu, igpu or accel
+	Free        uint64 `json:"memory_free_bytes"`
+	Total       uint64 `json:"memory_total_bytes"`
+}
+
+func readVersion() versionInfo {
+	v := versionInfo{Devices: []device{}, Version: "(devel)", Go: goruntime.Version(), System: goruntime.GOOS + "/" + goruntime.GOARCH, CPUs: goruntime.GOMAXPROCS(0)}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		if info.Main.Version != "" {
+			v.Version = info.Main.Version
+		}
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				v.Revision = s.Value
+			}
+		}
+	}
+	sys, err := runtime.System()
+	v.Compiled, v.Available, v.Missing = list(sys.Compiled), list(sys.Available), list(sys.Missing)
+	for _, d := range sys.Devices {
+		v.Devices = append(v.Devices, device{d.Name, d.Description, d.Kind, d.MemoryFree, d.MemoryTotal})
+	}
+	if err != nil {
+		v.Problem = err.Error()
+	} else {
+		v.Engine, v.Commit, v.Repack = sys.EngineVersion, sys.EngineCommit, sys.Repack
+	}
+	return v
+}
+
+// list makes JSON say [] for none.
+func list(s []string) []string { return append([]string{}, s...) }
+
+func (v versionInfo) text() string {
+	var b strings.Builder
+	row := func(name, value string) { fmt.Fprintf(&b, "%-14s %s\n", name, value) }
+	row("infer", strings.TrimSpace(v.Version+" "+v.Revision))
+	row("built with", v.Go+" for "+v.System)
+	if v.Problem != "" {
+		row("engine", "none: "+oneLine(v.Problem))
+		return b.String()
+	}
+	row("engine", "llama.cpp "+v.Commit+" (github.com/ollama/ollama "+v.Engine+")")
+	row("compiled for", orNone(v.Compiled))
+	row("CPU has", orNone(v.Available))
+	if !v.Repack {
+		row("repacking", "none: copied weights keep the layout of the file")
+	}
+	for i, d := range v.Devices {
+		name := "devices"
+		if i > 0 {
+			name = ""
+		}
+		row(name, fmt.Sprintf("%s (%s), %s, %s free of %s", d.Name, d.Kind, oneLine(d.Description), loader.Size(d.Free), loader.Size(d.Total)))
+	}
+	if len(v.Missing) > 0 {
+		fmt.Fprintf(&b, "\nCompiled without %s, which this CPU has: many times slower than it could be.\nTo build for this machine, set before 'go build' or 'go install':\n%s", strings.Join(v.Missing, ", "), buildFlags("  export "))
+	}
+	return b.String()
+}
+
+func orNone(s []string) string {
+	if len(s) == 0 {
+		return "none"
+	}
+	return strings.Join(s, " ")
+}
