@@ -32,6 +32,8 @@ func TestMain(m *testing.M) {
 		"generate": childGenerate,
 		"carved":   childCarved,
 		"bound":    childBound,
+		"cycles":   childCycles,
+		"refused":  childRefused,
 	})
 	if tempDir != "" {
 		os.RemoveAll(tempDir)
@@ -56,6 +58,8 @@ func parseChild(args []string) (path string, o runtime.Options, s runtime.Sessio
 			s.Context = int(n)
 		case "ubatch":
 			s.UBatch = int(n)
+		case "threads":
+			s.Threads = int(n)
 		}
 	}
 	return path, o, s
