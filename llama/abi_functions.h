@@ -53,6 +53,7 @@ void ggml_threadpool_free(struct ggml_threadpool * threadpool);
 // ggml: buffers and devices
 ggml_backend_buffer_t ggml_backend_buffer_init(ggml_backend_buffer_type_t buft, struct ggml_backend_buffer_i iface, void * context, size_t size);
 ggml_backend_buffer_type_t ggml_backend_cpu_buffer_type(void);
+ggml_backend_buffer_t      ggml_backend_cpu_buffer_from_ptr(void * ptr, size_t size);
 void ggml_backend_tensor_set(struct ggml_tensor * tensor, const void * data, size_t offset, size_t size);
 void ggml_backend_load_all_from_path(const char * dir_path);
 size_t ggml_backend_dev_count(void);

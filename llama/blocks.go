@@ -17,6 +17,9 @@ type home struct {
 	blocks Blocks
 	handle cgo.Handle
 
+	measure  bool // blocks are only told about
+	measured []MeasuredBlock
+
 	mu  sync.Mutex
 	err error
 }
@@ -43,7 +46,7 @@ func (h *home) scope(purpose C.int) C.infer_scope {
 	if h == nil {
 		return C.infer_scope{}
 	}
-	return C.infer_scope{home: C.uintptr_t(h.handle), max_block: C.size_t(h.blocks.BlockSize()), purpose: purpose}
+	return C.infer_scope{home: C.uintptr_t(h.handle), max_block: C.size_t(h.blocks.BlockSize()), purpose: purpose, measure: C.bool(h.measure)}
 }
 
 // takeError returns the error of the last refused block, once.
@@ -80,6 +83,13 @@ func goInferFree(handle C.uintptr_t, p unsafe.Pointer) {
 
 //export goInferTag
 func goInferTag(handle C.uintptr_t, p unsafe.Pointer, purpose C.int) {
-	names := [...]string{C.INFER_PURPOSE_OUTPUT: "output", C.INFER_PURPOSE_KV: "kv", C.INFER_PURPOSE_COMPUTE: "compute", C.INFER_PURPOSE_WEIGHTS: "weights"}
-	homeOf(handle).blocks.TagBlock(p, names[purpose])
+	homeOf(handle).blocks.TagBlock(p, purposeNames[purpose])
+}
+
+var purposeNames = [...]string{C.INFER_PURPOSE_OUTPUT: "output", C.INFER_PURPOSE_KV: "kv", C.INFER_PURPOSE_COMPUTE: "compute", C.INFER_PURPOSE_WEIGHTS: "weights"}
+
+//export goInferMeasured
+func goInferMeasured(handle C.uintptr_t, size C.size_t, purpose C.int, first, last *C.char) {
+	h := homeOf(handle)
+	h.measured = append(h.measured, MeasuredBlock{Purpose: purposeNames[purpose], Size: uint64(size), First: C.GoString(first), Last: C.GoString(last)})
 }

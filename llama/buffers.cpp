@@ -15,6 +15,7 @@ extern "C" {
 void * goInferAlloc(uintptr_t home, size_t size);
 void   goInferFree(uintptr_t home, void * data);
 void   goInferTag(uintptr_t home, void * data, int purpose);
+void   goInferMeasured(uintptr_t home, size_t size, int purpose, char * first, char * last);
 void   goInferProgress(uintptr_t report, float progress);
 }
 
@@ -52,6 +53,9 @@ struct block {
     void *    data;
     bool      cleared = false; // by the engine: KV cache and recurrent state are
     bool      tagged  = false;
+
+    bool        measured = false; // there is no memory behind data
+    std::string first, last;      // the tensors in it then
 };
 
 // unbound is the context of a buffer of weights that lie elsewhere.
@@ -100,7 +104,9 @@ void block_free(ggml_backend_buffer_t buffer) {
             }
         }
     }
-    goInferFree(b->home, b->data);
+    if (!b->measured) {
+        goInferFree(b->home, b->data);
+    }
     delete b;
     delete buffer; // this engine leaves that to the function that made it
 }
@@ -113,21 +119,40 @@ void block_clear(ggml_backend_buffer_t buffer, uint8_t value) {
     block * b = (block *) buffer->context;
     const bool zero = value == 0 && !b->cleared && !b->tagged;
     b->cleared = true;
-    if (!zero) { // a fresh block is zero, and its pages need not be touched
+    if (!zero && !b->measured) { // a fresh block is zero, and its pages need not be touched
         memset(b->data, value, buffer->size);
     }
 }
 
+enum ggml_status measured_init(ggml_backend_buffer_t buffer, ggml_tensor * tensor) {
+    block * b = (block *) buffer->context;
+    if (!tensor->view_src) {
+        if (b->first.empty()) {
+            b->first = tensor->name;
+        }
+        b->last = tensor->name;
+    }
+    return GGML_STATUS_SUCCESS;
+}
+
+// An address for blocks that are only measured: the engine compares it and adds to it.
+void * const nowhere = (void *) (uintptr_t) (1 << 20);
+
 ggml_backend_buffer_t block_new(ggml_backend_buffer_type_t type, size_t size) {
-    void * data = goInferAlloc(active->scope.home, size);
+    const bool measure = active->scope.measure;
+    void * data = measure ? nowhere : goInferAlloc(active->scope.home, size);
     if (!data) {
         return nullptr;
     }
     ggml_backend_buffer_i iface = cpu_buffer;
+    if (measure) {
+        iface.init_tensor = measured_init;
+    }
     iface.free_buffer = block_free;
     iface.get_base    = block_base;
     iface.clear       = block_clear;
     ggml_backend_buffer_t buffer = ggml_backend_buffer_init(type, iface, new block{active->scope.home, data}, size);
+    ((block *) buffer->context)->measured = measure;
     active->fresh.push_back(buffer);
     return buffer;
 }
@@ -240,10 +265,17 @@ scope_guard::~scope_guard() {
         }
         block * b = (block *) buffer->context;
         b->tagged = true;
-        goInferTag(b->home, b->data,
-            buffer->usage == GGML_BACKEND_BUFFER_USAGE_COMPUTE ? INFER_PURPOSE_COMPUTE
-            : b->cleared                                       ? INFER_PURPOSE_KV
-                                                               : active->scope.purpose);
+        int purpose = active->scope.purpose;
+        if (buffer->usage == GGML_BACKEND_BUFFER_USAGE_COMPUTE) {
+            purpose = INFER_PURPOSE_COMPUTE;
+        } else if (b->cleared && purpose != INFER_PURPOSE_WEIGHTS) { // control vectors are cleared as well
+            purpose = INFER_PURPOSE_KV;
+        }
+        if (b->measured) {
+            goInferMeasured(b->home, buffer->size, purpose, const_cast<char *>(b->first.c_str()), const_cast<char *>(b->last.c_str()));
+        } else {
+            goInferTag(b->home, b->data, purpose);
+        }
     }
     scope_state * done = active;
     active = done->outer;
@@ -261,6 +293,15 @@ void install_buffer_types() {
     sample->iface.free_buffer(sample);
     cpu->iface.alloc_buffer = cpu_alloc;
     cpu->iface.get_max_size = cpu_max_size;
+
+    // The type of mapped weights, in which adapters of such weights are allocated.
+    alignas(64) static char mapped[64];
+    ggml_backend_buffer_t of_ptr = ggml_backend_cpu_buffer_from_ptr(mapped, sizeof mapped);
+    if (of_ptr) {
+        of_ptr->buft->iface.alloc_buffer = cpu_alloc;
+        of_ptr->buft->iface.get_max_size = cpu_max_size;
+        of_ptr->iface.free_buffer(of_ptr);
+    }
 
     ggml_backend_dev_t dev = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
     if (!dev) {
@@ -359,8 +400,14 @@ extern "C" void infer_weights_free(infer_weights * w) {
 extern "C" struct llama_context * infer_context_new(struct llama_model * model, struct llama_context_params params, infer_scope scope, infer_error * err) {
     return guarded(err, (llama_context *) nullptr, [&] {
         scope_guard in(scope);
+        infer::backends_last order;
         return llama_init_from_model(model, params);
     });
+}
+
+extern "C" void infer_context_free(struct llama_context * ctx) {
+    infer::backends_last order;
+    llama_free(ctx);
 }
 
 extern "C" int32_t infer_decode(struct llama_context * ctx, struct llama_batch batch, infer_scope scope, infer_error * err) {

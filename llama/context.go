@@ -30,7 +30,9 @@ type contextState struct {
 	home    *home
 	pool    *C.struct_ggml_threadpool
 	poolAll *C.struct_ggml_threadpool // for batches, where the number of threads differs
-	abort   *int32                    // C memory, read by the engine between operations
+	used    bool                      // the engine may have computed with them
+	retired []*C.struct_ggml_threadpool
+	abort   *int32 // C memory, read by the engine between operations
 	closing atomic.Bool
 	stop    sync.Mutex // held while Close raises or frees the flag: closing twice at once
 	broken  bool
@@ -226,6 +228,28 @@ func (s *contextState) startThreads(n, batch int) {
 	C.llama_attach_threadpool(s.ctx, s.pool, all)
 }
 
+// retireThreads keeps threads that the engine has computed with until it has computed
+// with others: it then pauses the former ones once more.
+func (s *contextState) retireThreads() {
+	if !s.used {
+		s.freeThreads()
+		return
+	}
+	for _, t := range []*C.struct_ggml_threadpool{s.pool, s.poolAll} {
+		if t != nil {
+			s.retired = append(s.retired, t)
+		}
+	}
+	s.pool, s.poolAll, s.used = nil, nil, false
+}
+
+func (s *contextState) freeRetired() {
+	for _, t := range s.retired {
+		C.ggml_threadpool_free(t)
+	}
+	s.retired = nil
+}
+
 func (s *contextState) freeThreads() {
 	for _, t := range []**C.struct_ggml_threadpool{&s.pool, &s.poolAll} {
 		if *t != nil {
@@ -248,9 +272,10 @@ func (s *contextState) close() {
 		return
 	}
 	if !s.broken {
-		C.llama_free(s.ctx)
+		C.infer_context_free(s.ctx)
 		s.home.close()
 		s.freeThreads()
+		s.freeRetired()
 		s.stop.Lock()
 		C.free(unsafe.Pointer(s.abort))
 		s.abort = nil
@@ -320,7 +345,7 @@ func (c *Context) SetThreads(n, batch int) error {
 	return c.locked(func(p *C.struct_llama_context) error {
 		s := c.s
 		C.llama_detach_threadpool(p)
-		s.freeThreads()
+		s.retireThreads()
 		s.startThreads(n, batch)
 		return nil
 	})
@@ -380,6 +405,7 @@ func (c *Context) evaluate(ctx context.Context, b *Batch, decode bool) error {
 		s.outputs, s.outputCount, s.restored = s.outputs[:0], 0, false
 		var e C.infer_error
 		var status C.int32_t
+		s.used = true
 		call := "llama_decode"
 		if scope := s.home.scope(C.INFER_PURPOSE_OUTPUT); decode {
 			status = C.infer_decode(p, b.s.c, scope, &e)
@@ -390,6 +416,7 @@ func (c *Context) evaluate(ctx context.Context, b *Batch, decode bool) error {
 		switch status {
 		case 0:
 			s.home.takeError()
+			s.freeRetired()
 			s.keepOutputs(b)
 			return nil
 		case 1:

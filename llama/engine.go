@@ -10,7 +10,7 @@ import (
 )
 
 // #cgo CXXFLAGS: -std=c++17
-// #cgo linux windows LDFLAGS: -Wl,--wrap=ggml_backend_sched_new -Wl,--wrap=malloc
+// #cgo linux windows LDFLAGS: -Wl,--wrap=ggml_backend_sched_new -Wl,--wrap=malloc -Wl,--wrap=ggml_backend_buffer_free -Wl,--wrap=ggml_backend_free
 // #include "shim.h"
 import "C"
 

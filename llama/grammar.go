@@ -20,7 +20,7 @@ const (
 // refuse whatever the vocabulary: text that is no GBNF grammar, rules that are missing,
 // recursion that never takes a character, and grammars beyond these limits: 1 MiB,
 // 200 parentheses deep, 2000 repetitions, 65536 rules and 1048576 elements once
-// repetitions are written out, and 1048576 ways to begin a rule.
+// repetitions are written out, and 32768 ways to begin a rule.
 func CheckGrammar(text, root string) error {
 	g, err := parseGrammar(text)
 	if err != nil {

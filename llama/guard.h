@@ -77,6 +77,16 @@ public:
 // library for the next ones.
 bool threads_available(int n);
 
+// backends_last makes the engine free the backends of a context behind all else that it
+// frees while this lives: the scheduler goes after them and looks at them once more.
+class backends_last {
+public:
+    backends_last();
+    ~backends_last();
+    backends_last(const backends_last &) = delete;
+    backends_last & operator=(const backends_last &) = delete;
+};
+
 void install_buffer_types();
 size_t repack_type_count();
 

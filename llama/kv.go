@@ -50,6 +50,14 @@ func (c *Context) CopySeq(src, dst SeqID, from, to Pos) error {
 // KeepSeq forgets all sequences but one.
 func (c *Context) KeepSeq(seq SeqID) error {
 	return c.memory([]SeqID{seq}, func(m C.llama_memory_t) error {
+		if c.s.separate() { // the engine's function does not look into other buffers
+			for other := range SeqID(c.s.seqs) {
+				if other != seq {
+					C.llama_memory_seq_rm(m, C.llama_seq_id(other), -1, -1)
+				}
+			}
+			return nil
+		}
 		C.llama_memory_seq_keep(m, C.llama_seq_id(seq))
 		return nil
 	})

@@ -152,6 +152,7 @@ func (c *Context) RemoveAdapter(a *Adapter) (removed bool, err error) {
 	err = c.locked(func(p *C.struct_llama_context) error {
 		for i, l := range c.s.loras {
 			if l.s == a.s {
+				C.infer_forget_graph(p)
 				C.llama_rm_adapter_lora(p, a.s.adapter)
 				c.s.loras = append(c.s.loras[:i], c.s.loras[i+1:]...)
 				a.s.life.release()
@@ -167,6 +168,7 @@ func (c *Context) RemoveAdapter(a *Adapter) (removed bool, err error) {
 // ClearAdapters makes a context use no adapter: llama_clear_adapter_lora.
 func (c *Context) ClearAdapters() error {
 	return c.locked(func(p *C.struct_llama_context) error {
+		C.infer_forget_graph(p)
 		C.llama_clear_adapter_lora(p)
 		for _, l := range c.s.loras {
 			l.s.life.release()

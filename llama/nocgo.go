@@ -115,6 +115,11 @@ func (m *Model) Upload(int, unsafe.Pointer, uint64, uint64) error { return ErrNo
 // NewContext returns ErrNoEngine.
 func (m *Model) NewContext(ContextParams) (*Context, error) { return nil, ErrNoEngine }
 
+// MeasureContext returns ErrNoEngine.
+func (m *Model) MeasureContext(ContextParams, uintptr) (ContextMemory, error) {
+	return ContextMemory{}, ErrNoEngine
+}
+
 // NewSampler returns ErrNoEngine.
 func (m *Model) NewSampler() (*Sampler, error) { return nil, ErrNoEngine }
 

@@ -79,6 +79,22 @@ void watch_quantize(const char * text, void * data) {
 
 } // namespace
 
+// The quantiser calls ggml_quantize_chunk on threads, where nobody could take an
+// exception, and beside them, where nobody would join them: a number that some formats
+// cannot take would end the process. The linker leads those calls here, where it can.
+#if defined(__linux__) || defined(_WIN32)
+extern "C" size_t __real_ggml_quantize_chunk(enum ggml_type type, const float * src, void * dst, int64_t start, int64_t nrows, int64_t n_per_row, const float * imatrix);
+extern "C" size_t __wrap_ggml_quantize_chunk(enum ggml_type type, const float * src, void * dst, int64_t start, int64_t nrows, int64_t n_per_row, const float * imatrix);
+
+size_t __wrap_ggml_quantize_chunk(enum ggml_type type, const float * src, void * dst, int64_t start, int64_t nrows, int64_t n_per_row, const float * imatrix) {
+    infer_error err;
+    // No size of a row: the quantiser's own validation refuses it and ends the work.
+    return guarded(&err, (size_t) 1, [&] { return __real_ggml_quantize_chunk(type, src, dst, start, nrows, n_per_row, imatrix); });
+}
+#else
+#define __real_ggml_quantize_chunk ggml_quantize_chunk
+#endif
+
 extern "C" bool infer_quantize(const char * in, const char * out, const llama_model_quantize_params * params, uintptr_t progress, void * stop, infer_error * err) {
     return guarded(err, false, [&] {
         llama_model_quantize_params p = *params;
@@ -92,5 +108,5 @@ extern "C" bool infer_quantize(const char * in, const char * out, const llama_mo
 }
 
 extern "C" size_t infer_quantize_rows(enum ggml_type type, const float * src, void * dst, int64_t rows, int64_t row, infer_error * err) {
-    return guarded(err, (size_t) 0, [&] { return ggml_quantize_chunk(type, src, dst, 0, rows, row, nullptr); });
+    return guarded(err, (size_t) 0, [&] { return __real_ggml_quantize_chunk(type, src, dst, 0, rows, row, nullptr); });
 }

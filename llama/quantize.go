@@ -2,6 +2,7 @@
 
 package llama
 
+// #cgo linux windows LDFLAGS: -Wl,--wrap=ggml_quantize_chunk
 // #include "shim_more.h"
 import "C"
 

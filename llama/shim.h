@@ -49,6 +49,7 @@ typedef struct infer_scope {
     uintptr_t home;
     size_t    max_block;
     int       purpose;
+    bool      measure; // blocks are told about and not taken: nothing may be computed
 } infer_scope;
 
 // Weights of a model that was loaded without them.
@@ -79,6 +80,7 @@ bool         infer_weights_upload(infer_weights * w, size_t i, const void * src,
 void         infer_weights_free(infer_weights * w);
 
 struct llama_context * infer_context_new(struct llama_model * model, struct llama_context_params params, infer_scope scope, infer_error * err);
+void    infer_context_free(struct llama_context * ctx);
 int32_t infer_decode(struct llama_context * ctx, struct llama_batch batch, infer_scope scope, infer_error * err);
 int32_t infer_encode(struct llama_context * ctx, struct llama_batch batch, infer_scope scope, infer_error * err);
 

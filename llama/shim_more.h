@@ -62,6 +62,9 @@ struct llama_adapter_lora * infer_adapter_load(struct llama_model * model, const
 bool infer_adapter_set(struct llama_context * ctx, struct llama_adapter_lora * adapter, float scale, infer_error * err);
 bool infer_adapter_cvec(struct llama_context * ctx, const float * data, size_t len, int32_t n_embd, int32_t first, int32_t last,
         infer_scope scope, infer_error * err);
+// Makes the context build its next graph anew: after adapters have been removed, and
+// before they are freed. The two functions above do so themselves.
+void infer_forget_graph(struct llama_context * ctx);
 
 // Quantises a file. progress (a Go handle, or 0) is told about every tensor; *stop != 0
 // ends it before the next one.

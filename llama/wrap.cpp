@@ -1,8 +1,6 @@
-// The scheduler of a context takes, in one block, room for a copy of every input of
-// every node of the largest graph: 20 KiB a node, 20 to 200 MB a context, charged as
-// commit and contiguous. Only devices need copies; a context on the CPU alone uses
-// none of it, and is given little. (Where the linker cannot wrap functions, on macOS,
-// the block stays as the engine takes it.)
+// Two functions of the engine that would take too much, or never give back. The linker
+// leads calls of them here: see the LDFLAGS in engine.go. On macOS, where it can't, the
+// engine stays as it is.
 
 #include "shim.h"
 
@@ -16,7 +14,6 @@
 #endif
 
 extern "C" {
-// The linker leads calls of the engine to these: see the LDFLAGS in engine.go.
 ggml_backend_sched_t __real_ggml_backend_sched_new(ggml_backend_t * backends, ggml_backend_buffer_type_t * bufts, int n_backends, size_t graph_size, bool parallel, bool op_offload);
 ggml_backend_sched_t __wrap_ggml_backend_sched_new(ggml_backend_t * backends, ggml_backend_buffer_type_t * bufts, int n_backends, size_t graph_size, bool parallel, bool op_offload);
 void * __real_malloc(size_t size);
@@ -54,6 +51,11 @@ size_t * size_field(ggml_backend_sched_t sched, const large_block & b) {
 }
 
 } // namespace
+
+// The scheduler of a context takes, in one block, room for a copy of every input of
+// every node of the largest graph: 20 KiB a node, 20 to 200 MB a context, charged as
+// commit and contiguous. Only devices need copies; a context on the CPU alone uses
+// none of it, and is given little.
 
 void * __wrap_malloc(size_t size) {
     if (expected.size == 0 || size != expected.size || expected.given) {

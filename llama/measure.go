@@ -1,0 +1,40 @@
+//go:build cgo
+
+package llama
+
+// #include "shim_more.h"
+import "C"
+
+import "runtime"
+
+// MeasureContext tells what memory a context would take: the engine makes one, and
+// every block it asks for is told about instead of taken. No weights are needed, so that
+// a model of [ModelParams].Unbound will do, and the memory of p.Blocks is not touched;
+// its block size counts, and blockSize where Blocks is nil (0: no bound). Memory of
+// devices is taken for a moment. Errors are [Model.NewContext]'s.
+func (m *Model) MeasureContext(p ContextParams, blockSize uintptr) (ContextMemory, error) {
+	if err := m.s.life.acquire(); err != nil {
+		return ContextMemory{}, err
+	}
+	defer runtime.KeepAlive(m)
+	defer m.s.life.release()
+	params, err := p.native(m.s)
+	if err != nil {
+		return ContextMemory{}, err
+	}
+	if p.Blocks != nil {
+		blockSize = p.Blocks.BlockSize()
+	} else if blockSize == 0 {
+		blockSize = ^uintptr(0)
+	}
+	h := newHome(measuring{blockSize})
+	h.measure = true
+	defer h.close()
+	var e C.infer_error
+	ctx := C.infer_context_new(m.s.model, params, h.scope(C.INFER_PURPOSE_OUTPUT), &e)
+	if ctx == nil {
+		return ContextMemory{}, failure("llama_init_from_model", &e, nil)
+	}
+	defer C.infer_context_free(ctx)
+	return ContextMemory{Ctx: int(C.llama_n_ctx(ctx)), Batch: int(C.llama_n_batch(ctx)), UBatch: int(C.llama_n_ubatch(ctx)), Blocks: h.measured}, nil
+}
