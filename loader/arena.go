@@ -11,7 +11,7 @@ import (
 // ArenaOptions are the options of [NewArena].
 type ArenaOptions struct {
 	// ChunkSize is the most that is committed at once, in bytes, rounded up to the
-	// system's granularity. 0: that of [DefaultChunkSize].
+	// system's granularity. 0: that of [DefaultChunkSize], or the pool's segment size.
 	ChunkSize uint64
 	// MaxRange is the most contiguous addresses that a block may take, in bytes; a
 	// larger block is refused with a [*RangeError]. 0: no bound.
@@ -21,12 +21,16 @@ type ArenaOptions struct {
 	// Retry is for how long a refused commit is tried again, because page files grow
 	// while programs wait. 0: two seconds; negative: not at all.
 	Retry time.Duration
+	// Pool is where all blocks come from, and go back to; what it can't give is refused
+	// at once. nil: the system.
+	Pool *Pool
 }
 
 // Arena gives blocks of private memory, zeroed and untouched: pages that are never
 // used never become resident. A block of at most the chunk size is committed at once;
 // a larger one is one reservation of addresses, committed chunk by chunk. A page
 // without access lies on both sides of every block, so that what runs over it faults.
+// Blocks of a [Pool] are zeroed too, but differ in the rest, as described there.
 //
 // It is safe for concurrent use. Its methods AllocBlock, TagBlock, FreeBlock and
 // BlockSize are what the engine's binding asks for.
@@ -37,6 +41,7 @@ type Arena struct {
 	most   uint64 // of addresses, 0 for no bound
 	retry  time.Duration
 	ledger *Ledger
+	pool   *Pool // or nil
 
 	mu     sync.Mutex
 	blocks map[unsafe.Pointer]*span
@@ -45,17 +50,25 @@ type Arena struct {
 
 // NewArena makes an arena. It takes no memory by itself.
 func NewArena(o ArenaOptions) *Arena {
+	if o.Pool != nil && o.ChunkSize == 0 {
+		o.ChunkSize = o.Pool.segment
+	}
 	a := &Arena{
-		sys: realSystem, sleep: time.Sleep, chunk: chunkSize(o.ChunkSize), retry: o.Retry, ledger: o.Ledger,
-		blocks: map[unsafe.Pointer]*span{},
+		sys: realSystem, sleep: time.Sleep, chunk: chunkSize(o.ChunkSize), retry: retryTime(o.Retry), ledger: o.Ledger,
+		pool: o.Pool, blocks: map[unsafe.Pointer]*span{},
 	}
 	if o.MaxRange > 0 {
 		a.most = roundUp(min(o.MaxRange, mostAddresses))
 	}
-	if a.retry == 0 {
-		a.retry = 2 * time.Second
-	}
 	return a
+}
+
+// retryTime is for how long a commit is tried again, of what was asked for.
+func retryTime(d time.Duration) time.Duration {
+	if d == 0 {
+		return 2 * time.Second
+	}
+	return d
 }
 
 // mostAddresses is more than any system gives, and far from where sums wrap around.
@@ -90,22 +103,16 @@ func (a *Arena) alloc(p Purpose, size uint64, filled bool) (unsafe.Pointer, erro
 	if a.isClosed() {
 		return nil, errArenaClosed()
 	}
-	if size > mostAddresses {
+	if size > mostAddresses && a.pool == nil {
 		return nil, refused(reserving, p, size, errors.New("more than there are addresses"))
 	}
-	size = roundUp(size)
+	size = roundUp(min(size, mostAddresses))
 	if a.most > 0 && size > a.most {
 		return nil, &RangeError{Purpose: p, Requested: size, Limit: a.most}
 	}
-	s, err := newSpan(a.sys, a.ledger, p, size, false)
+	s, err := a.block(p, size, filled)
 	if err != nil {
 		return nil, err
-	}
-	if err := a.fill(s); err != nil {
-		return nil, errors.Join(err, s.close())
-	}
-	if filled {
-		a.sys.huge(s.base, size)
 	}
 	a.mu.Lock()
 	closed := a.closed
@@ -119,12 +126,41 @@ func (a *Arena) alloc(p Purpose, size uint64, filled bool) (unsafe.Pointer, erro
 	return s.base, nil
 }
 
+// block takes a block from where they come from.
+func (a *Arena) block(p Purpose, size uint64, filled bool) (*span, error) {
+	if a.pool != nil {
+		if err := a.ledger.admit(p, size); err != nil {
+			return nil, err
+		}
+		return a.pool.take(a.ledger, p, size, filled)
+	}
+	s, err := newSpan(a.sys, a.ledger, p, size, false)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.fill(s); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	if filled {
+		a.sys.huge(s.base, size)
+	}
+	return s, nil
+}
+
 // fill commits all of a span. The time to retry is for all of it.
 func (a *Arena) fill(s *span) error {
-	left := a.retry
+	t := tries{sleep: a.sleep, left: a.retry, stop: func() error {
+		if a.isClosed() {
+			return errArenaClosed()
+		}
+		return nil
+	}}
 	for off := uint64(0); off < s.size; off += a.chunk {
 		piece := min(a.chunk, s.size-off)
-		if err := a.commit(at(s.base, off), piece, &left); err != nil {
+		if err := s.ledger.admit(s.purpose, piece); err != nil {
+			return err
+		}
+		if err := t.commit(a.sys, at(s.base, off), piece); err != nil {
 			if errors.Is(err, ErrClosed) {
 				return err
 			}
@@ -135,19 +171,29 @@ func (a *Arena) fill(s *span) error {
 	return nil
 }
 
+// tries is for how long commits are tried again.
+type tries struct {
+	sleep func(time.Duration)
+	left  time.Duration
+	stop  func() error // an error ends it; nil: none does
+}
+
 // commit tries until it succeeds or no time is left, waiting ever longer.
-func (a *Arena) commit(p unsafe.Pointer, size uint64, left *time.Duration) error {
+func (t *tries) commit(sys system, p unsafe.Pointer, size uint64) error {
 	const first, longest = 5 * time.Millisecond, 200 * time.Millisecond
 	for wait := first; ; wait = min(2*wait, longest) {
-		err := a.sys.commit(p, size)
-		if err == nil || *left <= 0 {
+		err := sys.commit(p, size)
+		if err == nil || t.left <= 0 {
 			return err
 		}
-		wait = min(wait, *left)
-		*left -= wait
-		a.sleep(wait)
-		if a.isClosed() {
-			return errArenaClosed()
+		wait = min(wait, t.left)
+		t.left -= wait
+		t.sleep(wait)
+		if t.stop == nil {
+			continue
+		}
+		if err := t.stop(); err != nil {
+			return err
 		}
 	}
 }
@@ -178,7 +224,7 @@ func (a *Arena) FreeBlock(p unsafe.Pointer) {
 	delete(a.blocks, p)
 	a.mu.Unlock()
 	if s != nil {
-		_ = s.close() // it can only fail for addresses that are not ours
+		_ = s.close() // it can only fail for addresses that are not ours; a pool keeps its error
 	}
 }
 

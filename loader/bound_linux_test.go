@@ -14,7 +14,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(memtest.Main(m, memtest.Children{"limited": childLimited, "carved": childCarved, "mappings": childMappings}))
+	os.Exit(memtest.Main(m, memtest.Children{"limited": childLimited, "carved": childCarved, "mappings": childMappings, "pool": childPool, "confirm": childConfirm}))
 }
 
 // weightsFile writes a model of tensors of these sizes.

@@ -13,7 +13,8 @@ import (
 
 // CopyOptions are the options of [CopyWeights].
 type CopyOptions struct {
-	// Arena gives the memory. nil: one of the weights' own, of the plan's chunk size.
+	// Arena gives the memory, from its pool where it has one. nil: one of the weights'
+	// own, of the plan's chunk size.
 	Arena *Arena
 	// Ledger takes the account of what is mapped while copying, and of the weights'
 	// own arena; a given arena has its own. nil: none.
@@ -37,7 +38,11 @@ type CopyOptions struct {
 // Where it fails nothing is kept. A file that is no longer what the index read gives
 // [ErrFileChanged].
 func CopyWeights(ctx context.Context, ix *Index, plan *Plan, o CopyOptions) (*Weights, error) {
-	if err := ix.ready(plan); err != nil {
+	ranges := len(plan.Ranges)
+	if o.Arena != nil && o.Arena.pool != nil {
+		ranges = 1 // what is mapped to be transformed
+	}
+	if err := ix.ready(plan, ranges); err != nil {
 		return nil, err
 	}
 	if o.sys == nil {

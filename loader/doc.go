@@ -14,7 +14,8 @@
 //   - [Index.Plan] groups the tensors into chunks, and [MapWeights] or
 //     [CopyWeights] bring the chunks into memory.
 //   - [Measure] says what the system would grant, an [Arena] hands out bounded
-//     blocks, and a [Ledger] keeps the account of all of it.
+//     blocks, from the system or from a [Pool] reserved before, and a [Ledger]
+//     keeps the account of all of it.
 //
 // The package never maps a whole file, never writes to a model, never prints
 // and never ends the process.

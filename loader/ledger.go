@@ -45,8 +45,30 @@ func parsePurpose(name string) Purpose {
 // The zero value is ready to use, and so is a nil Ledger, which keeps nothing. It is
 // safe for concurrent use.
 type Ledger struct {
+	// Admit, where set, is asked before addresses are reserved, and before each commit
+	// and mapping, with the size in bytes; for a quota of the program's own, and for
+	// tests. An error refuses it as the system would: what was asked for fails with a
+	// [*MemoryError] that wraps it. It must not be changed once the ledger is in use,
+	// and is called by several goroutines.
+	Admit func(p Purpose, size uint64) error
+
 	mu    sync.Mutex
 	usage Usage
+}
+
+// limitAdmission is the program's own limit.
+const limitAdmission = "program's own limit"
+
+// admit asks whether memory may be taken.
+func (l *Ledger) admit(p Purpose, size uint64) error {
+	if l == nil || l.Admit == nil {
+		return nil
+	}
+	err := l.Admit(p, size)
+	if err == nil {
+		return nil
+	}
+	return &MemoryError{Purpose: p, Requested: size, Limit: limitAdmission, Remedies: []string{lessMemory}, Err: err}
 }
 
 // PurposeUsage is the memory of one purpose, or of all. Sizes are in bytes; what a
@@ -58,7 +80,8 @@ type PurposeUsage struct {
 	Current uint64 `json:"current_bytes"`
 	// Peak is the most that Current has been.
 	Peak uint64 `json:"peak_bytes"`
-	// Count is the number of mappings and commits now.
+	// Count is the number of mappings and commits now; of a [Pool], the number of pieces
+	// that it is divided into.
 	Count int `json:"count"`
 	// LargestAllocation is the largest single mapping or commit so far.
 	LargestAllocation uint64 `json:"largest_allocation_bytes"`
@@ -110,6 +133,14 @@ func (l *Ledger) take(p Purpose, size, rng uint64) {
 	})
 }
 
+// grow enters size bytes more, committed at once, of a piece that is entered already.
+func (l *Ledger) grow(p Purpose, size uint64) {
+	l.change(func(u *Usage) {
+		u.Purposes[p].add(size, 0, size, 0)
+		u.Total.add(size, 0, size, 0)
+	})
+}
+
 // give takes pieces of size bytes together out of the account again.
 func (l *Ledger) give(p Purpose, size uint64, pieces int) {
 	l.change(func(u *Usage) {
@@ -124,6 +155,33 @@ func (l *Ledger) retag(from, to Purpose, size uint64, pieces int, largest, rng u
 	l.change(func(u *Usage) {
 		u.Purposes[from].sub(size, pieces)
 		u.Purposes[to].add(size, pieces, largest, rng)
+	})
+}
+
+// entry is one side of a transfer: how many pieces there are fewer or more, and the
+// largest sizes where it is the one that gets.
+type entry struct {
+	ledger       *Ledger
+	purpose      Purpose
+	pieces       int
+	largest, rng uint64
+}
+
+// transfer moves size bytes between accounts. In one ledger the total never changes, not
+// for a moment either; where there are two they never have the bytes both.
+func transfer(size uint64, from, to entry) {
+	if from.ledger != to.ledger {
+		from.ledger.give(from.purpose, size, from.pieces)
+		to.ledger.change(func(u *Usage) {
+			u.Purposes[to.purpose].add(size, to.pieces, to.largest, to.rng)
+			u.Total.add(size, to.pieces, to.largest, to.rng)
+		})
+		return
+	}
+	to.ledger.change(func(u *Usage) {
+		u.Purposes[from.purpose].sub(size, from.pieces)
+		u.Purposes[to.purpose].add(size, to.pieces, to.largest, to.rng)
+		u.Total.add(0, to.pieces-from.pieces, to.largest, to.rng)
 	})
 }
 

@@ -28,7 +28,7 @@ type MapOptions struct {
 // gives [ErrFileChanged]. One that is cut short later ends the process when the lost
 // part is used: that is how mapped files are.
 func MapWeights(ctx context.Context, ix *Index, plan *Plan, o MapOptions) (*Weights, error) {
-	if err := ix.ready(plan); err != nil {
+	if err := ix.ready(plan, len(plan.Ranges)); err != nil {
 		return nil, err
 	}
 	if o.sys == nil {
@@ -88,6 +88,9 @@ func mapAll(ctx context.Context, w *Weights, ix *Index, plan *Plan, o MapOptions
 func mapRange(sys system, ledger *Ledger, purpose Purpose, ix *Index, r Range, chunks []Chunk) (*span, error) {
 	return newViews(sys, ledger, purpose, r.Size, func(s *span) error {
 		for _, c := range chunks {
+			if err := ledger.admit(purpose, c.Size); err != nil {
+				return err
+			}
 			if err := sys.mapFile(at(s.base, uint64(c.Offset-r.Offset)), c.Size, ix.files[c.File].f, c.Offset); err != nil {
 				return refused(mapping, purpose, c.Size, err)
 			}

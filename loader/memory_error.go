@@ -23,7 +23,7 @@ func (e *MemoryError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%v for %v: %s needed", ErrInsufficientMemory, e.Purpose, Size(e.Requested))
 	switch {
-	case e.Limit == limitMappings:
+	case e.Limit == limitMappings, e.Limit == limitAdmission:
 		b.WriteString(", limited by the " + e.Limit)
 	case e.Limit != "":
 		fmt.Fprintf(&b, ", %s left by the %s", Size(e.Available), e.Limit)
@@ -82,7 +82,7 @@ func refused(op operation, p Purpose, size uint64, err error) error {
 	e := &MemoryError{Purpose: p, Requested: size, Err: err}
 	if m, merr := Measure(); merr == nil {
 		l := m.blame(op, size, limitOf(err))
-		e.Available, e.Limit, e.Remedies = l.left, l.name, remedies(l.name)
+		e.Available, e.Limit, e.Remedies = l.left, l.name, remedies(l.name, size-min(size, l.left))
 	}
 	return e
 }
@@ -90,15 +90,7 @@ func refused(op operation, p Purpose, size uint64, err error) error {
 // blame finds the limit that refused: the one that the system named, or the least of
 // those that apply to the operation and leave less than was asked for.
 func (p Probe) blame(op operation, size uint64, named string) limit {
-	var apply []limit
-	switch op {
-	case reserving:
-		apply = []limit{{limitAddress, p.AddressSpaceLeft}, {limitHole, p.LargestHole - min(p.LargestHole, guards())}}
-	case committing:
-		apply = []limit{{limitCommit, p.CommitLeft}, {limitData, p.DataLeft}, {limitCgroup, p.CgroupLeft}}
-	case mapping:
-		apply = []limit{{limitCommit, p.CommitLeft}}
-	}
+	apply := p.applying(op)
 	for _, l := range apply {
 		if l.name == named {
 			return l
@@ -114,6 +106,17 @@ func (p Probe) blame(op operation, size uint64, named string) limit {
 	return limit{left: p.LargestFreeBlock}
 }
 
+// applying are the limits that may refuse an operation, and what they leave.
+func (p Probe) applying(op operation) []limit {
+	switch op {
+	case reserving:
+		return []limit{{limitAddress, p.AddressSpaceLeft}, {limitHole, p.LargestHole - min(p.LargestHole, guards())}}
+	case committing:
+		return []limit{{limitCommit, p.CommitLeft}, {limitData, p.DataLeft}, {limitCgroup, p.CgroupLeft}}
+	}
+	return []limit{{limitCommit, p.CommitLeft}}
+}
+
 // mappingsReserve is how many mappings are left to the rest of the process: Go's
 // runtime ends the process when it gets none, and so do many libraries.
 const mappingsReserve = 1024
@@ -126,30 +129,62 @@ func checkMappings(p Purpose, size, n uint64) error {
 		return nil // unless something is known, the attempt decides
 	}
 	return &MemoryError{
-		Purpose: p, Requested: size, Available: m.LargestFreeBlock, Limit: limitMappings, Remedies: remedies(limitMappings),
+		Purpose: p, Requested: size, Available: m.LargestFreeBlock, Limit: limitMappings, Remedies: remedies(limitMappings, 0),
 		Err: fmt.Errorf("%d needed, %d left, of which the process needs some itself", n, m.MappingsLeft),
 	}
 }
 
-// remedies are what helps against a limit.
-func remedies(limit string) []string {
-	const less = "use a smaller model, context or batch"
+// remedies are what helps against a limit that leaves short bytes too little; 0 where
+// that is not known.
+func remedies(limit string, short uint64) []string {
+	list := RaiseLimit(limit, short)
+	switch limit {
+	case limitMappings:
+		return list
+	case limitHole, limitCgroup, limitAddress:
+		return append(list, lessMemory)
+	}
+	return append(list, mapInstead, lessMemory)
+}
+
+// RaiseLimit is what raises one of the limits that [MemoryError].Limit names, on this
+// system, by missing bytes (0: by what is needed), or makes do with it.
+func RaiseLimit(limit string, missing uint64) []string {
+	by := ""
+	if missing > 0 {
+		by = " by " + Size(missing)
+	}
 	switch limit {
 	case limitCgroup:
-		return []string{"raise the memory limit of the control group or job", less}
+		return []string{"raise the memory limit of the control group or job" + by}
 	case limitAddress:
-		return []string{"raise the address space limit (ulimit -v)", less}
+		return []string{"raise the address space limit" + by + " (ulimit -v)"}
 	case limitData:
-		return []string{"raise the data limit (ulimit -d)", mapInstead, less}
+		return []string{"raise the data limit" + by + " (ulimit -d)"}
 	case limitHole:
-		return []string{"use a smaller chunk size", "restart the process, whose address space is fragmented", less}
+		return []string{"use a smaller chunk size", "restart the process, whose address space is fragmented"}
 	case limitMappings:
 		return []string{"use a larger chunk size", "raise vm.max_map_count"}
+	case limitPool:
+		return []string{"use a larger pool (--pool)"}
 	case limitRAM:
-		return []string{"close other programs", mapInstead, less}
+		return []string{"close other programs"}
 	}
-	return append(append([]string{"close other programs"}, commitRemedies...), mapInstead, less)
+	return append([]string{"close other programs"}, raiseCommit(by)...)
 }
+
+// Remedies are what would make the largest free block larger, each to be tried alone,
+// the likeliest first.
+func (p Probe) Remedies() []string {
+	if p.LimitedBy == limitCommit && p.Overcommit == 0 {
+		// What is promised to others is not counted then: only the size of one block is.
+		return []string{"allocate in smaller blocks (--chunk-size)", "add swap", mapInstead}
+	}
+	return remedies(p.LimitedBy, 0)
+}
+
+// lessMemory is the last way out of all limits.
+const lessMemory = "use a smaller model, context or batch"
 
 // mapInstead is the first way out of a commit limit.
 const mapInstead = "map the weights rather than copying them (--load mmap), which is not charged as commit"
@@ -157,6 +192,10 @@ const mapInstead = "map the weights rather than copying them (--load mmap), whic
 // Size prints bytes for people, in binary units.
 func Size(n uint64) string {
 	switch {
+	case n >= 10<<40:
+		return fmt.Sprintf("%.1f TiB", float64(n)/(1<<40))
+	case n >= 1<<40:
+		return fmt.Sprintf("%.2f TiB", float64(n)/(1<<40))
 	case n >= 10<<30:
 		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
 	case n >= 1<<30:

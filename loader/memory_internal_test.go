@@ -82,6 +82,13 @@ func (r *refusing) alias(p unsafe.Pointer, size uint64, m io.Closer) error {
 	return r.system.alias(p, size, m)
 }
 
+func (r *refusing) lock(p unsafe.Pointer, size uint64) error {
+	if err := r.asked("lock", size); err != nil {
+		return err
+	}
+	return r.system.lock(p, size)
+}
+
 func (r *refusing) release(p unsafe.Pointer, size uint64, views bool) error {
 	r.mu.Lock()
 	if r.live[p] != size {

@@ -3,6 +3,7 @@ package loader
 import (
 	"encoding/json"
 	"math"
+	"math/bits"
 )
 
 // Probe is what memory this process may have, now. Sizes are in bytes; [Unlimited]
@@ -32,10 +33,23 @@ type Probe struct {
 	AddressSpaceLeft  uint64
 	DataLimit         uint64 // RLIMIT_DATA
 	DataLeft          uint64
-	LargestHole       uint64 // of contiguous addresses
-	MappingsLimit     uint64 // number of mappings that a process may have
-	MappingsLeft      uint64
-	PageSize          uint64
+	// LockedLimit is how much the process may keep from being swapped out: on Linux and
+	// macOS RLIMIT_MEMLOCK, on Windows the minimum working set. LockedLeft is what is
+	// left of it; Unlimited for a process that the limit does not bind (on Linux one
+	// with CAP_IPC_LOCK), and all of it where the system does not tell what is locked.
+	LockedLimit   uint64
+	LockedLeft    uint64
+	MappingsLimit uint64 // number of mappings that a process may have
+	MappingsLeft  uint64
+	PageSize      uint64
+
+	// LargestHole is the longest range of contiguous addresses that is free, Holes the
+	// number of such ranges, and FreeAddresses what they are together. HoleSizes has
+	// them by size, ascending, at most 64 entries; nil where the system does not tell.
+	LargestHole   uint64
+	Holes         uint64
+	FreeAddresses uint64
+	HoleSizes     []HoleClass
 
 	// LargestFreeBlock is the largest single allocation that would be granted now: the
 	// least of what the commit limit, the control groups, the process's limits and the
@@ -43,6 +57,19 @@ type Probe struct {
 	// the same as being there: see [Probe.Available].
 	LargestFreeBlock uint64
 	LimitedBy        string
+	// Confirmed tells that LargestFreeBlock was asked for and granted: see
+	// [Probe.Confirm]. Computed and ComputedBy are what the other figures say of it.
+	Confirmed  bool
+	Computed   uint64
+	ComputedBy string
+}
+
+// HoleClass are the free ranges of addresses of a size: from AtLeast bytes, a power of
+// two, to less than twice that.
+type HoleClass struct {
+	AtLeast uint64 `json:"at_least_bytes"`
+	Count   uint64 `json:"count"`
+	Bytes   uint64 `json:"total_bytes"`
 }
 
 // Unlimited stands for a limit that there is not.
@@ -64,7 +91,38 @@ func unlimited() Probe {
 	return Probe{
 		Overcommit: -1, CommitLimit: Unlimited, CommitLeft: Unlimited, CgroupLimit: Unlimited, CgroupLeft: Unlimited,
 		AddressSpaceLimit: Unlimited, AddressSpaceLeft: Unlimited, DataLimit: Unlimited, DataLeft: Unlimited,
-		LargestHole: Unlimited, MappingsLimit: Unlimited, MappingsLeft: Unlimited,
+		LockedLimit: Unlimited, LockedLeft: Unlimited, MappingsLimit: Unlimited, MappingsLeft: Unlimited,
+		LargestHole: Unlimited, Holes: Unlimited, FreeAddresses: Unlimited,
+	}
+}
+
+// freeRanges counts the free ranges of an address space by size, so that what is kept
+// of it does not grow with the number of mappings.
+type freeRanges struct {
+	classes [64]HoleClass
+	largest uint64
+}
+
+func (h *freeRanges) add(size uint64) {
+	if size == 0 {
+		return
+	}
+	c := &h.classes[bits.Len64(size)-1]
+	c.Count++
+	c.Bytes += size
+	h.largest = max(h.largest, size)
+}
+
+func (h *freeRanges) into(p *Probe) {
+	p.LargestHole, p.Holes, p.FreeAddresses, p.HoleSizes = h.largest, 0, 0, []HoleClass{}
+	for i, c := range h.classes {
+		if c.Count == 0 {
+			continue
+		}
+		c.AtLeast = 1 << i
+		p.HoleSizes = append(p.HoleSizes, c)
+		p.Holes += c.Count
+		p.FreeAddresses += c.Bytes
 	}
 }
 
@@ -86,18 +144,27 @@ func smallest(limits ...limit) limit {
 
 // finish derives what the other figures say together.
 func (p *Probe) finish() {
-	hole := p.LargestHole
-	if hole != Unlimited {
-		hole -= min(hole, guards())
+	// The guards of a block take addresses too.
+	guarded := func(n uint64) uint64 {
+		if n == Unlimited {
+			return n
+		}
+		return n - min(n, guards())
 	}
 	l := smallest(
-		limit{limitCommit, p.CommitLeft}, limit{limitCgroup, p.CgroupLeft}, limit{limitAddress, p.AddressSpaceLeft},
-		limit{limitData, p.DataLeft}, limit{limitHole, hole},
+		limit{limitCommit, p.CommitLeft}, limit{limitCgroup, p.CgroupLeft}, limit{limitAddress, guarded(p.AddressSpaceLeft)},
+		limit{limitData, p.DataLeft}, limit{limitHole, guarded(p.LargestHole)},
 	)
 	if p.MappingsLeft < 3 { // a block with its guards is three
 		l = limit{limitMappings, 0}
 	}
+	p.compute(l)
+}
+
+// compute sets the largest free block that follows from the other figures.
+func (p *Probe) compute(l limit) {
 	p.LargestFreeBlock, p.LimitedBy = l.left, l.name
+	p.Computed, p.ComputedBy = l.left, l.name
 }
 
 // Available is how much private memory can be used in all, without being refused and
@@ -122,6 +189,7 @@ func (p Probe) MarshalJSON() ([]byte, error) {
 	if p.Overcommit < 0 {
 		overcommit = nil
 	}
+	usable, usableBy := p.Available()
 	return json.Marshal(struct {
 		RAMTotal          *uint64 `json:"ram_total_bytes"`
 		RAMAvailable      *uint64 `json:"ram_available_bytes"`
@@ -136,17 +204,31 @@ func (p Probe) MarshalJSON() ([]byte, error) {
 		AddressSpaceLeft  *uint64 `json:"address_space_left_bytes"`
 		DataLimit         *uint64 `json:"data_limit_bytes"`
 		DataLeft          *uint64 `json:"data_left_bytes"`
-		LargestHole       *uint64 `json:"largest_hole_bytes"`
+		LockedLimit       *uint64 `json:"locked_limit_bytes"`
+		LockedLeft        *uint64 `json:"locked_left_bytes"`
 		MappingsLimit     *uint64 `json:"mappings_limit"`
 		MappingsLeft      *uint64 `json:"mappings_left"`
 		PageSize          uint64  `json:"page_size_bytes"`
-		LargestFreeBlock  *uint64 `json:"largest_free_block_bytes"`
-		LimitedBy         string  `json:"limited_by"`
+
+		LargestHole   *uint64     `json:"largest_hole_bytes"`
+		Holes         *uint64     `json:"holes"`
+		FreeAddresses *uint64     `json:"free_addresses_bytes"`
+		HoleSizes     []HoleClass `json:"hole_sizes"`
+
+		Usable           *uint64 `json:"usable_bytes"`
+		UsableLimitedBy  string  `json:"usable_limited_by"`
+		LargestFreeBlock *uint64 `json:"largest_free_block_bytes"`
+		LimitedBy        string  `json:"limited_by"`
+		Confirmed        bool    `json:"confirmed"`
+		Computed         *uint64 `json:"computed_block_bytes"`
+		ComputedBy       string  `json:"computed_limited_by"`
 	}{
 		known(p.RAMTotal), known(p.RAMAvailable), known(p.SwapTotal), known(p.SwapFree),
 		overcommit, known(p.CommitLimit), known(p.CommitLeft), known(p.CgroupLimit), known(p.CgroupLeft),
 		known(p.AddressSpaceLimit), known(p.AddressSpaceLeft), known(p.DataLimit), known(p.DataLeft),
-		known(p.LargestHole), known(p.MappingsLimit), known(p.MappingsLeft), p.PageSize,
-		known(p.LargestFreeBlock), p.LimitedBy,
+		known(p.LockedLimit), known(p.LockedLeft), known(p.MappingsLimit), known(p.MappingsLeft), p.PageSize,
+		known(p.LargestHole), known(p.Holes), known(p.FreeAddresses), p.HoleSizes,
+		known(usable), usableBy,
+		known(p.LargestFreeBlock), p.LimitedBy, p.Confirmed, known(p.Computed), p.ComputedBy,
 	})
 }

@@ -6,7 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var commitRemedies []string
+// raiseCommit: macOS has no such limit of its own.
+func raiseCommit(string) []string { return nil }
 
 // Measure looks at the limits of this process. macOS grows its swap as it needs, and
 // has neither a commit limit nor control groups. Without Mach calls, which need cgo,
@@ -36,12 +37,22 @@ func Measure() (Probe, error) {
 	if unix.Getrlimit(unix.RLIMIT_AS, &r) == nil && r.Cur < mostAddresses {
 		p.AddressSpaceLimit, p.AddressSpaceLeft = r.Cur, r.Cur // what is used of it is unknown
 	}
+	if unix.Getrlimit(unix.RLIMIT_MEMLOCK, &r) == nil && r.Cur < mostAddresses {
+		p.LockedLimit, p.LockedLeft = r.Cur, r.Cur // here too
+	}
 	p.finish()
 	if p.LargestFreeBlock > total+p.SwapFree {
-		p.LargestFreeBlock, p.LimitedBy = total, limitRAM
+		p.compute(limit{limitRAM, total})
 	}
 	return p, nil
 }
+
+// asksForMore: macOS refuses next to nothing, so asking for more would end at sizes
+// that mean nothing.
+const asksForMore = false
+
+// locksMappings tells whether new mappings are locked, which macOS has no call for.
+func locksMappings(system) bool { return false }
 
 // swap reads struct xsw_usage: total, available and used bytes first.
 func swap() (total, free uint64) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -76,6 +77,7 @@ func TestProbe(t *testing.T) {
 					{p.RAMTotal, 8 * gib}, {p.RAMAvailable, 6 * gib}, {p.SwapTotal, 2 * gib}, {p.SwapFree, 1 * gib},
 					{p.CommitLimit, Unlimited}, {p.CgroupLimit, Unlimited}, {p.CgroupLeft, Unlimited}, {p.AddressSpaceLeft, Unlimited}, {p.DataLeft, Unlimited},
 					{p.MappingsLimit, 65530}, {p.MappingsLeft, 65527}, {p.LargestHole, 0x7f0000000000 - 0x500000},
+					{p.Holes, 4}, {p.FreeAddresses, 1<<47 - 65536 - 1<<20 - 1<<20 - 0x21000}, {p.LockedLimit, Unlimited}, {p.LockedLeft, Unlimited},
 				}
 			},
 			free: 10 * gib, by: limitCommit, available: 6 * gib, bounded: limitRAM,
@@ -101,7 +103,7 @@ func TestProbe(t *testing.T) {
 		{
 			name: "the limit of the address space", tree: replaced("proc/self/limits", "Max address space         unlimited", "Max address space         3221225472"),
 			want: func(p Probe) [][2]uint64 { return [][2]uint64{{p.AddressSpaceLimit, 3 * gib}} },
-			free: 2 * gib, by: limitAddress, available: 2 * gib, bounded: limitAddress,
+			free: guarded(2 * gib), by: limitAddress, available: 2 * gib, bounded: limitAddress,
 		},
 		{
 			name: "the limit of data", tree: replaced("proc/self/limits", "Max data size             unlimited", "Max data size             1073741824"),
@@ -150,6 +152,60 @@ func TestProbe(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestProbeOfLockedMemory(t *testing.T) {
+	limits := base()["proc/self/limits"] + "Max locked memory         8388608              8388608              bytes     \n"
+	locks := base()["proc/self/status"] + "VmLck:\t    1024 kB\n"
+	const all = "         0          0 4294967295\n"
+	for _, tt := range []struct {
+		name, status, users string
+		limit, left         uint64
+	}{
+		{"a limit, and something locked", locks, all, 8 << 20, 7 << 20},
+		{"nothing locked", base()["proc/self/status"], all, 8 << 20, 8 << 20},
+		{"more locked than the limit", strings.Replace(locks, "1024 kB", "10240 kB", 1), all, 8 << 20, 0},
+		{"the right to lock more", locks + "CapEff:\t000001ffffffffff\n", all, 8 << 20, Unlimited},
+		{"that right alone, in digits that read like a decimal number", locks + "CapEff:\t0000000000004000\n", all, 8 << 20, Unlimited},
+		{"all rights but that one", locks + "CapEff:\t000001ffffffbfff\n", all, 8 << 20, 7 << 20},
+		{"that right in a user namespace, where it does not count", locks + "CapEff:\t000001ffffffffff\n", "0 1000 1\n", 8 << 20, 7 << 20},
+		{"nonsense for rights", locks + "CapEff:\tall\n", all, 8 << 20, 7 << 20},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p, err := measure(base().with(tree{"proc/self/limits": limits, "proc/self/status": tt.status, "proc/self/uid_map": tt.users}).fs())
+			if err != nil || p.LockedLimit != tt.limit || p.LockedLeft != tt.left {
+				t.Errorf("limit %d, left %d, want %d, %d; %v", p.LockedLimit, p.LockedLeft, tt.limit, tt.left, err)
+			}
+		})
+	}
+}
+
+func TestProbeCountsHolesBySize(t *testing.T) {
+	var maps strings.Builder
+	at := uint64(65536)
+	mapping := func(hole uint64) {
+		at += hole
+		fmt.Fprintf(&maps, "%x-%x rw-p 00000000 00:00 0 \n", at, at+4096)
+		at += 4096
+	}
+	for range 30000 {
+		mapping(0)
+		mapping(4096)
+	}
+	for range 5 {
+		mapping(160 << 20)
+	}
+	mapping(1 << 32)
+	maps.WriteString("not a mapping\n")
+	p, err := measure(base().with(tree{"proc/self/maps": maps.String()}).fs())
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := uint64(1 << 33) // of a space that holds all of it
+	want := []HoleClass{{4096, 30000, 30000 * 4096}, {128 << 20, 5, 5 * 160 << 20}, {1 << 31, 1, end - at}, {1 << 32, 1, 1 << 32}}
+	if !slices.Equal(p.HoleSizes, want) || p.Holes != 30007 || p.LargestHole != 1<<32 || p.FreeAddresses != 30000*4096+5*160<<20+1<<32+end-at {
+		t.Errorf("%d holes, %d bytes, the largest %d: %v, want %v", p.Holes, p.FreeAddresses, p.LargestHole, p.HoleSizes, want)
 	}
 }
 
@@ -303,7 +359,12 @@ func TestProbeInJSONHasNullForWhatThereIsNot(t *testing.T) {
 	if got["ram_total_bytes"] != float64(8<<30) || got["limited_by"] != limitCommit || got["overcommit_mode"] != 0.0 {
 		t.Errorf("%s", b)
 	}
-	if b, _ := json.Marshal(unlimited()); !strings.Contains(string(b), `"overcommit_mode":null`) {
+	for _, name := range []string{"largest_free_block_bytes", "ram_available_bytes", "commit_left_bytes", "cgroup_left_bytes", "address_space_left_bytes", "largest_hole_bytes", "locked_left_bytes", "hole_sizes", "confirmed"} {
+		if _, ok := got[name]; !ok {
+			t.Errorf("%s is missing in %s", name, b)
+		}
+	}
+	if b, _ := json.Marshal(unlimited()); !strings.Contains(string(b), `"overcommit_mode":null`) || !strings.Contains(string(b), `"hole_sizes":null`) {
 		t.Errorf("%s", b)
 	}
 }
@@ -376,11 +437,11 @@ func TestMemoryErrorSaysWhatHelps(t *testing.T) {
 		}
 	}
 	for _, name := range []string{limitCommit, limitRAM, limitCgroup, limitAddress, limitData, limitHole, limitMappings, ""} {
-		if len(remedies(name)) == 0 {
+		if len(remedies(name, 1)) == 0 {
 			t.Errorf("nothing helps against %q", name)
 		}
 	}
-	if got := fmt.Sprint(Size(20<<30), " ", Size(5<<20), " ", Size(12<<10)); got != "20.0 GiB 5.0 MiB 12 KiB" {
+	if got := fmt.Sprint(Size(128<<40), " ", Size(3<<39), " ", Size(20<<30), " ", Size(5<<20), " ", Size(12<<10)); got != "128.0 TiB 1.50 TiB 20.0 GiB 5.0 MiB 12 KiB" {
 		t.Error(got)
 	}
 }

@@ -7,9 +7,13 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
-var commitRemedies = []string{"add swap or raise vm.overcommit_ratio"}
+func raiseCommit(by string) []string {
+	return []string{"add swap or raise vm.overcommit_ratio, for a commit limit that is higher" + by}
+}
 
 // Measure looks at the limits of this process. It takes about a millisecond, more in a
 // process of thousands of mappings.
@@ -82,6 +86,7 @@ func (p *Probe) limits(root fs.FS, status map[string]uint64) {
 		}{
 			{"Max address space ", status["VmSize"], &p.AddressSpaceLimit, &p.AddressSpaceLeft},
 			{"Max data size ", status["VmData"], &p.DataLimit, &p.DataLeft},
+			{"Max locked memory ", status["VmLck"], &p.LockedLimit, &p.LockedLeft},
 		} {
 			rest, ok := strings.CutPrefix(s.Text(), l.name)
 			if !ok {
@@ -93,6 +98,51 @@ func (p *Probe) limits(root fs.FS, status map[string]uint64) {
 			}
 		}
 	}
+	if maySurpassLocks(root) {
+		p.LockedLeft = Unlimited
+	}
+}
+
+// maySurpassLocks tells whether the process has CAP_IPC_LOCK where it counts: in the
+// first user namespace, which maps all users to themselves.
+func maySurpassLocks(root fs.FS) bool {
+	b, err := fs.ReadFile(root, "proc/self/uid_map")
+	if err != nil || strings.Join(strings.Fields(string(b)), " ") != "0 0 4294967295" {
+		return false
+	}
+	b, err = fs.ReadFile(root, "proc/self/status")
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(b)) {
+		if caps, ok := strings.CutPrefix(line, "CapEff:"); ok {
+			n, err := strconv.ParseUint(strings.TrimSpace(caps), 16, 64)
+			return err == nil && n>>unix.CAP_IPC_LOCK&1 == 1
+		}
+	}
+	return false
+}
+
+// asksForMore: what is refused costs nothing here.
+const asksForMore = true
+
+// locksMappings tells whether new mappings are locked (mlockall with MCL_FUTURE). The
+// kernel then fills what is committed.
+func locksMappings(sys system) bool {
+	locked := func() uint64 {
+		status, err := fields(os.DirFS("/"), "proc/self/status")
+		if err != nil {
+			return 0
+		}
+		return status["VmLck"]
+	}
+	before := locked()
+	p, err := sys.reserve(granularity(), false)
+	if err != nil {
+		return false // nothing will be committed then
+	}
+	after := locked()
+	return sys.release(p, granularity(), false) != nil || after > before
 }
 
 // addresses reads the process's mappings.
@@ -106,7 +156,8 @@ func (p *Probe) addresses(root fs.FS) error {
 	if end == Unlimited {
 		end = 1 << 16
 	}
-	var hole, count uint64
+	var count uint64
+	var h freeRanges
 	s := bufio.NewScanner(f)
 	for s.Scan() {
 		// begin-end permissions ...
@@ -120,13 +171,14 @@ func (p *Probe) addresses(root fs.FS) error {
 			break // vsyscall, which is the kernel's
 		}
 		count++
-		hole = max(hole, a-min(a, end))
+		h.add(a - min(a, end))
 		end = max(end, b)
 	}
 	if err := s.Err(); err != nil {
 		return err
 	}
-	p.LargestHole = max(hole, spaceEnd(end)-end)
+	h.add(spaceEnd(end) - end)
+	h.into(p)
 	if most := number(root, "proc/sys/vm/max_map_count"); most != Unlimited {
 		p.MappingsLimit, p.MappingsLeft = most, most-min(most, count)
 	}

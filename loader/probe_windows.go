@@ -7,7 +7,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-var commitRemedies = []string{"let Windows manage the size of the page file, or make it larger"}
+func raiseCommit(by string) []string {
+	return []string{"let Windows manage the size of the page file, or make it larger" + by + " (System, Advanced, Performance, Virtual memory)"}
+}
 
 var (
 	kernel32           = windows.NewLazySystemDLL("kernel32.dll")
@@ -40,10 +42,23 @@ func Measure() (Probe, error) {
 	p.SwapTotal = m.totalPageFile - min(m.totalPageFile, m.totalPhys)
 	p.SwapFree = m.availPageFile - min(m.availPageFile, m.availPhys)
 	p.job()
-	p.LargestHole = largestHole()
+	var least, most uintptr
+	windows.GetProcessWorkingSetSizeEx(windows.CurrentProcess(), &least, &most, new(uint32))
+	if least > 0 {
+		p.LockedLimit, p.LockedLeft = uint64(least), uint64(least) // what is locked is unknown
+	}
+	h := walkHoles()
+	h.into(&p)
 	p.finish()
 	return p, nil
 }
+
+// asksForMore: Windows would make a page file of its own choosing larger for what goes
+// beyond the commit limit, and nothing makes it small again before the next start.
+const asksForMore = false
+
+// locksMappings tells whether new mappings are locked, which Windows has no call for.
+func locksMappings(system) bool { return false }
 
 // job reads the limits of the job object that the process is in.
 func (p *Probe) job() {
@@ -71,20 +86,19 @@ func (p *Probe) job() {
 // memFree is MEM_FREE, which x/sys does not have.
 const memFree = 0x10000
 
-// largestHole walks the address space.
-func largestHole() uint64 {
-	var hole uint64
+// walkHoles walks the address space.
+func walkHoles() (h freeRanges) {
 	for addr := uintptr(0); ; {
 		var m windows.MemoryBasicInformation
 		if windows.VirtualQuery(addr, &m, unsafe.Sizeof(m)) != nil {
-			return hole
+			return h
 		}
 		if m.State == memFree {
-			hole = max(hole, uint64(m.RegionSize))
+			h.add(uint64(m.RegionSize))
 		}
 		next := m.BaseAddress + m.RegionSize
 		if next <= addr {
-			return hole
+			return h
 		}
 		addr = next
 	}

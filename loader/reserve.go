@@ -32,11 +32,16 @@ type system interface {
 	// huge advises that all of a committed piece will be used, so that large pages
 	// waste nothing.
 	huge(p unsafe.Pointer, size uint64)
+	// lock makes a committed piece resident and keeps it so, until unlock or release.
+	lock(p unsafe.Pointer, size uint64) error
+	// unlock undoes lock, of the same piece.
+	unlock(p unsafe.Pointer, size uint64) error
 	// release gives a reservation back, with all that has been put into it.
 	release(p unsafe.Pointer, size uint64, views bool) error
 }
 
-// span is a reservation of contiguous addresses, and what of it is in use.
+// span is a reservation of contiguous addresses, and what of it is in use; or a block
+// of a pool.
 type span struct {
 	sys    system
 	ledger *Ledger
@@ -48,10 +53,16 @@ type span struct {
 	granted uint64
 	pieces  int
 	largest uint64
+
+	pool  *Pool // that it is a block of, or nil
+	place extent
 }
 
 // newSpan reserves size bytes of addresses.
 func newSpan(sys system, ledger *Ledger, purpose Purpose, size uint64, views bool) (*span, error) {
+	if err := ledger.admit(purpose, size); err != nil {
+		return nil, err
+	}
 	base, err := sys.reserve(size, views)
 	if err != nil {
 		return nil, refused(reserving, purpose, size, err)
@@ -97,6 +108,9 @@ func (s *span) retag(p Purpose) {
 
 // close gives the span back.
 func (s *span) close() error {
+	if s.pool != nil {
+		return s.pool.give(s)
+	}
 	err := s.sys.release(s.base, s.size, s.views)
 	s.ledger.give(s.purpose, s.granted, s.pieces)
 	return err

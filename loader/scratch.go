@@ -16,8 +16,8 @@ type Scratch struct {
 	err  error
 }
 
-// mostScratch is how much memory a scratch range takes at most, in bytes.
-const mostScratch = 16 << 20
+// MostScratch is how much memory a scratch range takes at most, in bytes.
+const MostScratch = 16 << 20
 
 // NewScratch makes a range of size bytes. It takes one piece of memory of the chunk
 // size or 16 MiB, whichever is less (chunk 0: 16 MiB), mapped again and again; the
@@ -35,9 +35,9 @@ func newScratch(sys system, size, chunk uint64, ledger *Ledger) (*Scratch, error
 	}
 	size = roundUp(max(size, 1))
 	if chunk == 0 {
-		chunk = mostScratch
+		chunk = MostScratch
 	}
-	piece := min(roundUp(min(chunk, mostScratch)), size)
+	piece := min(roundUp(min(chunk, MostScratch)), size)
 	if err := checkMappings(PurposeStaging, size, (size+piece-1)/piece); err != nil {
 		return nil, err
 	}

@@ -79,8 +79,9 @@ func (w *Weights) place(r Range, base unsafe.Pointer) {
 	}
 }
 
-// ready tells why a plan of the index can't be carried out.
-func (ix *Index) ready(plan *Plan) error {
+// ready tells why a plan of the index can't be carried out, which takes that many
+// ranges at once.
+func (ix *Index) ready(plan *Plan, ranges int) error {
 	if plan.index != ix {
 		return errors.New("the plan is another model's")
 	}
@@ -88,7 +89,7 @@ func (ix *Index) ready(plan *Plan) error {
 		return fmt.Errorf("model files: %w", ErrClosed)
 	}
 	// A range is a mapping, or several that the system sees as one, and a guard.
-	if err := checkMappings(PurposeWeights, plan.Bytes, 2*uint64(len(plan.Ranges))); err != nil {
+	if err := checkMappings(PurposeWeights, plan.Bytes, 2*uint64(ranges)); err != nil {
 		return err
 	}
 	return ix.Changed()

@@ -1,0 +1,38 @@
+//go:build unix
+
+package loader
+
+import (
+	"errors"
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// What limits the memory that a process locks.
+const (
+	limitLock  = "locked memory limit (RLIMIT_MEMLOCK)"
+	lockRemedy = "raise the locked memory limit (ulimit -l)"
+)
+
+func (mmapSystem) lock(p unsafe.Pointer, size uint64) error {
+	return os.NewSyscallError("mlock", unix.Mlock(bytesAt(p, size)))
+}
+
+func (mmapSystem) unlock(p unsafe.Pointer, size uint64) error {
+	return os.NewSyscallError("munlock", unix.Munlock(bytesAt(p, size)))
+}
+
+// beyondLocks tells whether an error of lock is about its limit. The other that there
+// is says that the pages could not be had.
+func beyondLocks(err error) bool { return !errors.Is(err, unix.EAGAIN) }
+
+// locksLeft is what the process may still lock.
+func locksLeft() uint64 {
+	var r unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &r); err != nil {
+		return 0
+	}
+	return r.Cur - min(r.Cur, lockedNow())
+}
