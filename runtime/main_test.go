@@ -29,11 +29,13 @@ var tempDir string
 
 func TestMain(m *testing.M) {
 	code := memtest.Main(m, memtest.Children{
-		"generate": childGenerate,
-		"carved":   childCarved,
-		"bound":    childBound,
-		"cycles":   childCycles,
-		"refused":  childRefused,
+		"generate":  childGenerate,
+		"carved":    childCarved,
+		"bound":     childBound,
+		"cycles":    childCycles,
+		"refused":   childRefused,
+		"plan":      childPlan,
+		"addresses": childAddressSpace,
 	})
 	if tempDir != "" {
 		os.RemoveAll(tempDir)
@@ -98,6 +100,8 @@ func greedy(ctx context.Context, path string, o runtime.Options, so runtime.Sess
 	}
 	return tokens, m.Report(), nil
 }
+
+var background = context.Background()
 
 var made struct {
 	sync.Mutex

@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/seed7adf6694/infer/loader"
@@ -56,20 +55,19 @@ func roomFor(purpose loader.Purpose, need uint64, p loader.Probe) *loader.Memory
 	}
 	return &loader.MemoryError{
 		Purpose: purpose, Requested: need, Available: available, Limit: limit,
-		Err: fmt.Errorf("%d bytes short", need-available),
 	}
 }
 
-// checkSessionFits refuses a session whose cache and buffers would be killed for
-// when they are first touched: private memory is granted before it is there.
-func (m *Model) checkSessionFits(a *loader.Arena) error {
+// checkSessionFits refuses a session whose cache and buffers would be killed for when
+// they are first touched: private memory is granted before it is there.
+func (m *Model) checkSessionFits(n need) error {
 	p, err := loader.Measure()
 	if err != nil {
 		return nil // nothing is known: the attempt decides
 	}
-	if e := roomFor(loader.PurposeKV, a.Bytes(), p); e != nil {
-		e.Remedies = []string{"use a smaller context", "use a cache of type q8_0 or q4_0", "use a smaller micro-batch"}
-		return e
+	if e := m.roomFor(loader.PurposeKV, n.bytes(""), p); e != nil {
+		e.Remedies = m.remedies(e, n.params, 0, p)
+		return sessionError(e, n.params)
 	}
 	return nil
 }

@@ -29,6 +29,9 @@ type Model struct {
 	eog       map[llama.Token]bool
 	kv        kvShape
 	adapters  []appliedAdapter
+	pool      *loader.Pool
+	defaults  SessionOptions // of sessions that leave values open, where lowered
+	adjusted  []string       // what was lowered, and why
 
 	largestTensor uint64
 	loadDuration  time.Duration
@@ -148,7 +151,7 @@ func (m *Model) Report() Report {
 		Path: m.path, Architecture: m.info.Architecture, Description: m.info.Description, Parameters: m.info.Params,
 		LoadMode: m.mode, LoadReason: m.reason, Repacked: m.repacked,
 		Chunks: len(m.plan.Chunks), ChunkSize: m.chunkSize, WeightBytes: m.plan.Bytes,
-		LargestTensor: m.plan.LargestTensor, LargestTensorName: m.plan.LargestTensorName,
+		LargestTensor: m.plan.LargestTensor, LargestTensorName: m.plan.LargestTensorName, Adjusted: m.adjusted,
 		Memory: m.ledger.Snapshot(), LoadDuration: m.loadDuration,
 	}
 	r.LargestAllocation = r.Memory.Total.LargestAllocation

@@ -14,19 +14,30 @@ import (
 
 // Open opens a model: a path, a name (see models.Resolve), or "" for the embedded
 // one. The file is read and validated, the load mode chosen from what memory there
-// is, and the weights mapped or copied chunk by chunk.
+// is, room made for a session (see [Options].Session), and the weights mapped or copied
+// chunk by chunk.
 //
-// The error is a [*LoadError] around the reason; a cancelled ctx stops the load
-// between two chunks and gives the context's error. Nothing is left behind then.
+// The error is a [*LoadError] around the reason. Where there is not enough memory, it is
+// an [ErrInsufficientMemory], and Fallbacks are tried one after the other; the error is
+// then a [*FallbackError] with all of them. A cancelled ctx stops the load between two
+// chunks and gives the context's error. Nothing is left behind where it fails.
 func Open(ctx context.Context, path string, o Options) (*Model, error) {
 	if o.Load < LoadAuto || o.Load > LoadStock {
 		return nil, optionError("load mode %d", o.Load)
 	}
+	m, err := openOne(ctx, path, o)
+	if err != nil && len(o.Fallbacks) > 0 && errors.Is(err, ErrInsufficientMemory) {
+		return openFallbacks(ctx, path, o, err)
+	}
+	return m, err
+}
+
+func openOne(ctx context.Context, path string, o Options) (*Model, error) {
 	file, err := models.Resolve(path, models.ResolveOptions{})
 	if err != nil {
 		return nil, &LoadError{Path: path, Err: err}
 	}
-	m, err := open(ctx, file, o)
+	m, err := openFile(ctx, file, o)
 	if err != nil {
 		var e *LoadError
 		if !errors.As(err, &e) {
@@ -37,7 +48,7 @@ func Open(ctx context.Context, path string, o Options) (*Model, error) {
 	return m, nil
 }
 
-func open(ctx context.Context, path string, o Options) (*Model, error) {
+func openFile(ctx context.Context, path string, o Options) (*Model, error) {
 	start := time.Now()
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -53,7 +64,7 @@ func open(ctx context.Context, path string, o Options) (*Model, error) {
 		}
 	}()
 	if !index.HasTensors() {
-		return nil, fmt.Errorf("%w: vocabulary only, there are no weights to load", ErrBadModel)
+		return nil, errNoWeights()
 	}
 	probe, err := loader.Measure()
 	if err != nil {
@@ -70,15 +81,11 @@ func open(ctx context.Context, path string, o Options) (*Model, error) {
 	}
 	var tried []string
 	for {
-		m := &Model{
-			path: path, index: index, plan: plan, mode: mode, reason: reason, logger: o.Logger, ledger: new(loader.Ledger),
-			chunkSize: plan.ChunkSize, largestTensor: plan.LargestTensor, sessions: map[*Session]struct{}{},
-			kv: readKVShape(index),
-		}
+		m := newModel(path, index, plan, mode, reason, o)
 		m.log("opening", "path", path, "mode", mode.String(), "reason", reason, "chunks", len(plan.Chunks), "chunk_size", plan.ChunkSize)
 		err := m.load(ctx, o, probe)
 		if err == nil {
-			err = m.finish(o)
+			err = m.addAdapters(o)
 		}
 		if err == nil {
 			keep = true
@@ -97,16 +104,30 @@ func open(ctx context.Context, path string, o Options) (*Model, error) {
 	}
 }
 
+func newModel(path string, index *loader.Index, plan *loader.Plan, mode LoadMode, reason string, o Options) *Model {
+	return &Model{
+		path: path, index: index, plan: plan, mode: mode, reason: reason, logger: o.Logger, ledger: &loader.Ledger{Admit: o.Admit}, pool: o.Pool,
+		chunkSize: plan.ChunkSize, largestTensor: plan.LargestTensor, sessions: map[*Session]struct{}{},
+		kv: readKVShape(index),
+	}
+}
+
 // chooseMode decides where the weights go, and why.
 func chooseMode(index *loader.Index, plan *loader.Plan, p loader.Probe, o Options) (LoadMode, string, error) {
 	available, limit := p.Available()
+	share := available / 2
+	if o.Pool != nil { // which is there for this
+		available, limit = o.Pool.Stats().Free, "pool"
+		share = available
+	}
 	switch o.Load {
 	case LoadMMap, LoadStock:
 		return o.Load, "as asked", nil
 	case LoadCopy:
+		// Before the header is given to the engine: the session comes on top later.
 		need := plan.Bytes
-		if e := roomFor(loader.PurposeWeights, need+min(reserve(available), need/8), p); e != nil {
-			e.Remedies = []string{"use --load mmap: mapped weights can be evicted", "use a model of a smaller quantisation"}
+		if e := roomFor(loader.PurposeWeights, need+min(reserve(available), need/8), p); e != nil && o.Pool == nil {
+			e.Remedies = append([]string{"use --load mmap: mapped weights can be evicted", "use a model of a smaller quantisation"}, loader.RaiseLimit(e.Limit, e.Requested-e.Available)...)
 			return o.Load, "", e
 		}
 		return o.Load, "as asked", nil
@@ -115,8 +136,8 @@ func chooseMode(index *loader.Index, plan *loader.Plan, p loader.Probe, o Option
 	switch {
 	case o.NoRepack || !gains:
 		return LoadMMap, "a copy of these weights would not be faster", nil
-	case plan.Bytes > available/2:
-		return LoadMMap, fmt.Sprintf("a copy of %s would take more than half of the %s left (%s)", loader.Size(plan.Bytes), loader.Size(available), limit), nil
+	case plan.Bytes > share:
+		return LoadMMap, fmt.Sprintf("a copy of %s would take more than %s of the %s left (%s)", loader.Size(plan.Bytes), loader.Size(share), loader.Size(available), limit), nil
 	}
 	return LoadCopy, fmt.Sprintf("the weights can be repacked for this CPU, and %s fit well into the %s left (%s)", loader.Size(plan.Bytes), loader.Size(available), limit), nil
 }
@@ -142,10 +163,18 @@ func repackGains(index *loader.Index) bool {
 // load loads the model in the chosen mode; what it has taken is in m.
 func (m *Model) load(ctx context.Context, o Options, probe loader.Probe) error {
 	if m.mode == LoadStock {
-		return m.loadStock(ctx, o)
+		if err := m.loadStock(ctx, o); err != nil {
+			return err
+		}
+		return m.describe()
 	}
-	m.extra = loader.NewArena(loader.ArenaOptions{ChunkSize: m.chunkSize, MaxRange: max(m.chunkSize, m.plan.LargestRange), Ledger: m.ledger})
 	if err := m.loadUnbound(ctx, o); err != nil {
+		return err
+	}
+	if err := m.describe(); err != nil {
+		return err
+	}
+	if err := m.fit(o.Session, probe); err != nil {
 		return err
 	}
 	ws, err := m.native.Weights()
@@ -181,6 +210,7 @@ func (m *Model) loadStock(ctx context.Context, o Options) error {
 // loadUnbound lets the engine read the validated header. It never opens the file
 // itself; see loader.Skeleton.
 func (m *Model) loadUnbound(ctx context.Context, o Options) error {
+	m.extra = m.newArena(max(m.chunkSize, m.plan.LargestRange))
 	skeleton, err := m.index.Skeleton()
 	if err != nil {
 		return err
@@ -192,7 +222,7 @@ func (m *Model) loadUnbound(ctx context.Context, o Options) error {
 	}
 	defer scratch.Close()
 	m.native, err = llama.LoadModel(ctx, skeleton.Path(), llama.ModelParams{
-		Repack: m.mode == LoadCopy && !o.NoRepack, GPULayers: o.GPULayers,
+		Repack: m.mode != LoadMMap && !o.NoRepack, GPULayers: o.GPULayers,
 		Blocks: m.extra, Unbound: true, Scratch: scratch.Addr(), ScratchSize: uintptr(scratch.Size()),
 	})
 	return err
@@ -229,8 +259,7 @@ func (m *Model) bindMapped(ctx context.Context, ws []llama.Weight, o Options, pr
 
 // bindCopied copies the weights, those that the engine wants repacked in its layout.
 func (m *Model) bindCopied(ctx context.Context, ws []llama.Weight, progress loader.Progress) error {
-	// A name can occur twice: as it is for looking up rows, and repacked or on a
-	// device for the product at the end.
+	// What has a place in the plan's ranges, and what is converted into it.
 	plain := map[string]bool{}
 	special := map[string]int{}
 	for i, w := range ws {
@@ -260,22 +289,25 @@ func (m *Model) bindCopied(ctx context.Context, ws []llama.Weight, progress load
 		return err
 	}
 	for i, w := range ws {
-		if w.Kind != llama.WeightHost && !plain[w.Name] && special[w.Name] == i {
-			continue // done
+		if w.Kind != llama.WeightHost {
+			continue
 		}
 		data, err := m.tensorData(w)
 		if err != nil {
 			return err
 		}
-		if w.Kind == llama.WeightHost {
-			if err := m.native.Bind(i, data); err != nil {
-				return err
-			}
-			continue
+		if err := m.native.Bind(i, data); err != nil {
+			return err
+		}
+	}
+	for _, i := range secondCopies(ws) {
+		data, err := m.tensorData(ws[i])
+		if err != nil {
+			return err
 		}
 		var dst unsafe.Pointer
-		if w.Kind == llama.WeightRepack {
-			if dst, err = m.extra.AllocBlock("weights", uintptr(w.Size)); err != nil {
+		if ws[i].Kind == llama.WeightRepack {
+			if dst, err = m.extra.AllocBlock("weights", uintptr(ws[i].Size)); err != nil {
 				return err
 			}
 		}
@@ -308,8 +340,8 @@ func (m *Model) upload(ctx context.Context, i int, src unsafe.Pointer, size uint
 	return nil
 }
 
-// finish reads what sessions need to know.
-func (m *Model) finish(o Options) error {
+// describe reads what sessions need to know.
+func (m *Model) describe() error {
 	var err error
 	if m.info, err = m.native.Info(); err != nil {
 		return err
@@ -327,6 +359,10 @@ func (m *Model) finish(o Options) error {
 	for _, t := range eogs {
 		m.eog[t] = true
 	}
+	return nil
+}
+
+func (m *Model) addAdapters(o Options) error {
 	for _, a := range o.Adapters {
 		if err := m.addAdapter(a); err != nil {
 			return err

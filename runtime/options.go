@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/loader"
 )
 
 // LoadMode is where the weights live.
@@ -61,6 +62,22 @@ type Options struct {
 	GPULayers int
 	// Adapters are LoRA adapters that every session applies.
 	Adapters []Adapter
+	// Session is what sessions will ask for: Open makes sure that one of them has room.
+	// What is zero in it is lowered where there is not enough memory, and sessions that
+	// leave it zero too get the lowered value; what is set is never changed. See
+	// [Report].Adjusted.
+	Session SessionOptions
+	// Fallbacks are opened, the first that fits, where there is not enough memory for
+	// the model: another quantisation of it, or a smaller one. Paths and names are as
+	// for [Open].
+	Fallbacks []string
+	// Pool gives the private memory: copied weights, KV caches, buffers. nil: the
+	// system. It has to stay open until the model has been closed.
+	Pool *loader.Pool
+	// Admit, where set, is asked before each piece of native memory is taken, and an
+	// error refuses it as the system would: a quota of the program's own. See
+	// loader.Ledger.
+	Admit func(p loader.Purpose, size uint64) error
 	// Progress is called while loading, from one goroutine at a time.
 	Progress func(Progress)
 	// Logger takes decisions and warnings; nil: none.

@@ -56,19 +56,51 @@ func (m *Model) NewSession(o SessionOptions) (*Session, error) {
 }
 
 func (m *Model) newSession(o SessionOptions) (*Session, error) {
+	given := o.UBatch != 0
+	p, err := m.contextParams(m.withDefaults(o))
+	if err != nil {
+		return nil, err
+	}
+	n, err := m.measure(p, given)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.checkSessionFits(n); err != nil {
+		return nil, err
+	}
+	return m.makeSession(n.params, o)
+}
+
+// withDefaults fills in what Open had to lower.
+func (m *Model) withDefaults(o SessionOptions) SessionOptions {
+	d := m.defaults
+	if o.Context == 0 {
+		o.Context = d.Context
+	}
+	if o.CacheTypeK == "" && o.CacheTypeV == "" {
+		o.CacheTypeK, o.CacheTypeV = d.CacheTypeK, d.CacheTypeV
+	}
+	if o.UBatch == 0 && !o.Embeddings {
+		o.UBatch = d.UBatch
+	}
+	return o
+}
+
+// contextParams checks a session's options and fills in defaults.
+func (m *Model) contextParams(o SessionOptions) (llama.ContextParams, error) {
+	p := llama.ContextParams{
+		Ctx: o.Context, Batch: o.Batch, UBatch: o.UBatch, Threads: o.Threads, BatchThreads: o.BatchThreads,
+		CacheTypeK: o.CacheTypeK, CacheTypeV: o.CacheTypeV, FlashAttn: o.FlashAttention,
+		Embeddings: o.Embeddings, Pooling: o.Pooling,
+	}
 	for _, n := range []struct {
 		name  string
 		value int
 		limit int
 	}{{"context", o.Context, maxContext}, {"batch", o.Batch, maxContext}, {"micro-batch", o.UBatch, maxContext}, {"threads", o.Threads, 512}, {"batch threads", o.BatchThreads, 512}} {
 		if n.value < 0 || n.value > n.limit {
-			return nil, optionError("%s of %d: 0 to %d are possible", n.name, n.value, n.limit)
+			return p, optionError("%s of %d: 0 to %d are possible", n.name, n.value, n.limit)
 		}
-	}
-	p := llama.ContextParams{
-		Ctx: o.Context, Batch: o.Batch, UBatch: o.UBatch, Threads: o.Threads, BatchThreads: o.BatchThreads,
-		CacheTypeK: o.CacheTypeK, CacheTypeV: o.CacheTypeV, FlashAttn: o.FlashAttention,
-		Embeddings: o.Embeddings, Pooling: o.Pooling,
 	}
 	if p.Ctx == 0 {
 		p.Ctx = min(m.info.CtxTrain, defaultContext)
@@ -93,28 +125,13 @@ func (m *Model) newSession(o SessionOptions) (*Session, error) {
 	if o.Embeddings { // all tokens of a text see each other: they must be computed at once
 		p.UBatch = p.Batch
 	}
-
-	for {
-		s, err := m.trySession(p, o)
-		var tooLarge *loader.RangeError
-		if err == nil || !errors.As(err, &tooLarge) {
-			return s, err
-		}
-		// A piece of the compute graph is larger than any block may be. It is in
-		// proportion to the tokens computed at once, which the caller may have left
-		// to us.
-		if o.UBatch != 0 || o.Embeddings || p.UBatch == 1 {
-			return nil, fmt.Errorf("session with a micro-batch of %d: %w: use a larger chunk size, a smaller micro-batch or a smaller context", p.UBatch, err)
-		}
-		p.UBatch = max(p.UBatch/2, 1)
-		m.log("lowering the micro-batch", "ubatch", p.UBatch, "reason", tooLarge)
-	}
+	return p, nil
 }
 
-func (m *Model) trySession(p llama.ContextParams, o SessionOptions) (*Session, error) {
+func (m *Model) makeSession(p llama.ContextParams, o SessionOptions) (*Session, error) {
 	s := &Session{
 		model:   m,
-		arena:   loader.NewArena(loader.ArenaOptions{ChunkSize: m.chunkSize, MaxRange: m.maxRange(p), Ledger: m.ledger}),
+		arena:   m.newArena(m.maxRange(p)),
 		threads: p.Threads,
 		embeds:  o.Embeddings,
 	}
@@ -124,17 +141,13 @@ func (m *Model) trySession(p llama.ContextParams, o SessionOptions) (*Session, e
 	var err error
 	if s.ctx, err = m.native.NewContext(p); err != nil {
 		s.arena.Close()
-		return nil, sessionError(err, p)
+		return nil, sessionError(closed(err), p)
 	}
 	for _, a := range m.adapters {
 		if err := s.ctx.ApplyAdapter(a.native, a.scale); err != nil {
 			s.free()
 			return nil, err
 		}
-	}
-	if err := m.checkSessionFits(s.arena); err != nil {
-		s.free()
-		return nil, sessionError(err, p)
 	}
 	if s.batch, err = llama.NewBatch(s.ctx.Batch(), 1); err != nil {
 		s.free()
@@ -143,6 +156,11 @@ func (m *Model) trySession(p llama.ContextParams, o SessionOptions) (*Session, e
 	s.ubatch = s.ctx.UBatch()
 	s.stats = Stats{Context: s.ctx.Ctx(), UBatch: s.ubatch}
 	return s, nil
+}
+
+// newArena makes an arena of the model's chunk size, whose blocks are at most range long.
+func (m *Model) newArena(longest uint64) *loader.Arena {
+	return loader.NewArena(loader.ArenaOptions{ChunkSize: m.chunkSize, MaxRange: longest, Ledger: m.ledger, Pool: m.pool})
 }
 
 // maxRange is the longest range of addresses that a block may take: the chunk size,

@@ -15,6 +15,9 @@ type Report struct {
 	LoadMode     LoadMode `json:"-"`
 	LoadReason   string   `json:"load_reason"` // why this mode
 	Repacked     uint64   `json:"repacked_bytes"`
+	// Adjusted says, a line each, what was lowered because there was not enough memory
+	// for the default, and which models were passed over.
+	Adjusted []string `json:"adjusted"`
 
 	Chunks            int    `json:"chunks"`
 	ChunkSize         uint64 `json:"chunk_size_bytes"`

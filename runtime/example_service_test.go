@@ -1,0 +1,147 @@
+//go:build cgo
+
+package runtime_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// answers is a small service: it answers questions from a folder of texts. Searching
+// needs no model and always works; a model puts what was found into words when there is
+// memory for one.
+type answers struct {
+	texts   map[string]string
+	model   string
+	options runtime.Options
+
+	mu   sync.Mutex
+	open *runtime.Model // nil while there is not enough memory
+}
+
+// newAnswers reads the texts. It does not fail for want of memory.
+func newAnswers(folder, model string, o runtime.Options) (*answers, error) {
+	files, err := filepath.Glob(filepath.Join(folder, "*.txt"))
+	if err != nil {
+		return nil, err
+	}
+	a := &answers{texts: map[string]string{}, model: model, options: o}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		a.texts[filepath.Base(file)] = string(b)
+	}
+	return a, nil
+}
+
+// ready returns the model, opening it if that has become possible.
+func (a *answers) ready(ctx context.Context) (*runtime.Model, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.open != nil {
+		return a.open, nil
+	}
+	m, err := runtime.Open(ctx, a.model, a.options)
+	if err == nil {
+		a.open = m
+	}
+	return m, err
+}
+
+// search returns the text that has most of the question's words.
+func (a *answers) search(question string) (name, text string) {
+	best := 0
+	for n, t := range a.texts {
+		found := 0
+		for _, word := range strings.Fields(strings.ToLower(question)) {
+			if strings.Contains(strings.ToLower(t), strings.Trim(word, "?.,")) {
+				found++
+			}
+		}
+		if found > best || found == best && n < name {
+			best, name, text = found, n, t
+		}
+	}
+	return name, text
+}
+
+func (a *answers) ask(ctx context.Context, question string) (string, error) {
+	name, text := a.search(question)
+	m, err := a.ready(ctx)
+	if errors.Is(err, runtime.ErrInsufficientMemory) {
+		return fmt.Sprintf("%s: %s (no model: not enough memory)", name, strings.TrimSpace(text)), nil
+	} else if err != nil {
+		return "", err
+	}
+	s, err := m.NewSession(runtime.SessionOptions{Context: 256})
+	if err != nil {
+		return "", err
+	}
+	defer s.Close()
+	answer, err := s.Complete(ctx, text+"\nQuestion: "+question+" Answer:", runtime.GenerateOptions{
+		MaxTokens: 20, Stop: []string{".", "\n"}, Sampling: runtime.Sampling{Greedy: true},
+	})
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s:%s", name, answer), nil
+}
+
+// A service goes on without a model while there is no memory for one.
+func ExampleOpen_service() {
+	ctx := context.Background()
+	folder, err := os.MkdirTemp("", "texts")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(folder)
+	for name, text := range map[string]string{
+		"ruby.txt": "Ruby broke the yellow clock. Her grandmother was sad.\n",
+		"max.txt":  "Max the dog found a red ball in the garden.\n",
+	} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+			log.Fatal(err)
+		}
+	}
+
+	// Memory is a pool here, so that the example decides how much there is.
+	small, err := loader.NewPool(256<<10, loader.PoolOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer small.Close()
+	a, err := newAnswers(folder, "tiny", runtime.Options{Pool: small})
+	if err != nil {
+		log.Fatal(err)
+	}
+	answer, err := a.ask(ctx, "What did Ruby break?")
+	fmt.Println(answer, err)
+
+	// Memory returns: the next question finds it.
+	large, err := loader.NewPool(64<<20, loader.PoolOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer large.Close()
+	a.options.Pool = large
+	answer, err = a.ask(ctx, "What did Ruby break?")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer a.open.Close()
+	fmt.Println(answer)
+	// Output:
+	// ruby.txt: Ruby broke the yellow clock. Her grandmother was sad. (no model: not enough memory) <nil>
+	// ruby.txt: a yellow clock
+}

@@ -1,0 +1,185 @@
+//go:build cgo
+
+package runtime_test
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// newPool is memory of a size that the test decides on: what does not fit is refused,
+// whatever the machine has.
+func newPool(t testing.TB, size uint64) *loader.Pool {
+	t.Helper()
+	p, err := loader.NewPool(size, loader.PoolOptions{SegmentSize: 4 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	return p
+}
+
+func TestTheFirstModelThatFitsIsOpened(t *testing.T) {
+	large, synthetic, tiny := model(t, "large", "f16"), model(t, "synthetic", "f16"), model(t, "tiny", "q4_0")
+	o := runtime.Options{Load: runtime.LoadCopy, NoRepack: true, ChunkSize: 4 << 20, Session: runtime.SessionOptions{Context: 256, UBatch: 32}}
+	for _, tt := range []struct {
+		pool uint64
+		want string
+		over int // models passed over
+	}{
+		{400 << 20, large, 0},
+		{64 << 20, synthetic, 1},
+		{12 << 20, tiny, 2},
+	} {
+		o.Pool = newPool(t, tt.pool)
+		o.Fallbacks = []string{synthetic, tiny}
+		m, err := runtime.Open(t.Context(), large, o)
+		if err != nil {
+			t.Errorf("pool of %d MiB: %v", tt.pool>>20, err)
+			continue
+		}
+		r := m.Report()
+		if r.Path != tt.want || len(r.Adjusted) != tt.over {
+			t.Errorf("pool of %d MiB: %s was opened, adjusted %q", tt.pool>>20, r.Path, r.Adjusted)
+		}
+		for _, line := range r.Adjusted {
+			if !strings.HasPrefix(line, "passed over ") || !strings.Contains(line, "pool") || strings.Contains(line, "\n") {
+				t.Errorf("%q", line)
+			}
+		}
+		if _, err := session(t, m, o.Session).Complete(t.Context(), prompt, greedyOptions(4)); err != nil {
+			t.Error(err)
+		}
+		m.Close()
+		if st := o.Pool.Stats(); st.Used != 0 {
+			t.Errorf("%d bytes of the pool are still in use", st.Used)
+		}
+	}
+
+	o.Pool = newPool(t, 1<<20)
+	o.Fallbacks = []string{synthetic, filepath.Join(t.TempDir(), "none.gguf"), tiny}
+	_, err := runtime.Open(t.Context(), large, o)
+	var all *runtime.FallbackError
+	if !errors.Is(err, runtime.ErrInsufficientMemory) || !errors.As(err, &all) || len(all.Rungs) != 4 || strings.Contains(err.Error(), "\n") {
+		t.Fatalf("%v", err)
+	}
+	for i, r := range all.Rungs {
+		if i == 2 {
+			if r.Needed != 0 || r.Err == nil {
+				t.Errorf("the missing file: %+v", r)
+			}
+			continue
+		}
+		if r.Needed <= r.Available || r.Available != 1<<20 || r.Limit != "pool" || len(r.Remedies) == 0 {
+			t.Errorf("%+v", r)
+		}
+	}
+	if st := o.Pool.Stats(); st.Used != 0 {
+		t.Errorf("%d bytes of the pool are in use after the failure", st.Used)
+	}
+}
+
+func TestOtherErrorsAreNotForFallbacks(t *testing.T) {
+	_, err := runtime.Open(t.Context(), filepath.Join(t.TempDir(), "none.gguf"), runtime.Options{Fallbacks: []string{tinyF16}})
+	if err == nil || errors.As(err, new(*runtime.FallbackError)) {
+		t.Errorf("a missing file: %v", err)
+	}
+}
+
+func TestWhatIsLeftOpenIsLowered(t *testing.T) {
+	path := model(t, "synthetic", "f16") // a context of 2048 if it is left open
+	load := func(size uint64, so runtime.SessionOptions) (*runtime.Model, error) {
+		return runtime.Open(t.Context(), path, runtime.Options{Load: runtime.LoadMMap, ChunkSize: 16 << 20, Pool: newPool(t, size), Session: so})
+	}
+	needs := func(so runtime.SessionOptions) uint64 {
+		f, err := runtime.Plan(t.Context(), path, runtime.Options{ChunkSize: 16 << 20, Session: so})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f.Modes[0].Commit
+	}
+	for _, tt := range []struct {
+		name string
+		pool uint64
+		so   runtime.SessionOptions
+		want []string // what the lines say
+	}{
+		{"nothing where all fits", needs(runtime.SessionOptions{}), runtime.SessionOptions{}, nil},
+		{"the context alone", needs(runtime.SessionOptions{Context: 1024}), runtime.SessionOptions{}, []string{"context lowered from 2048 to 1024 tokens"}},
+		{"the cache where the context is given", needs(runtime.SessionOptions{Context: 2048, CacheTypeK: "q8_0", CacheTypeV: "q8_0"}), runtime.SessionOptions{Context: 2048}, []string{"KV cache lowered from f16 to q8_0"}},
+		{"the micro-batch where context and cache are given", needs(runtime.SessionOptions{Context: 2048, UBatch: 64}), runtime.SessionOptions{Context: 2048, CacheTypeK: "f16", CacheTypeV: "f16"}, []string{"micro-batch lowered from 512 to 64 tokens"}},
+		{"everything", needs(runtime.SessionOptions{Context: 512, UBatch: 32, CacheTypeK: "q4_0", CacheTypeV: "q4_0"}), runtime.SessionOptions{}, []string{"context lowered from 2048 to 512", "KV cache lowered from f16 to q4_0", "micro-batch lowered from 512 to 32"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m, err := load(tt.pool, tt.so)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Close()
+			got := m.Report().Adjusted
+			if len(got) != len(tt.want) {
+				t.Errorf("adjusted %q, want %q", got, tt.want)
+			}
+			for i := range min(len(got), len(tt.want)) {
+				if !strings.HasPrefix(got[i], tt.want[i]) || !strings.Contains(got[i], "(pool)") {
+					t.Errorf("%q, want %q", got[i], tt.want[i])
+				}
+			}
+			s, err := m.NewSession(tt.so)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if tt.so.Context != 0 && s.Stats().Context != tt.so.Context {
+				t.Errorf("a context of %d was given and one of %d made", tt.so.Context, s.Stats().Context)
+			}
+			if _, err := s.Complete(t.Context(), prompt, greedyOptions(4)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+
+	t.Run("nothing that is given", func(t *testing.T) {
+		given := runtime.SessionOptions{Context: 2048, UBatch: 256, CacheTypeK: "f16", CacheTypeV: "f16"}
+		_, err := load(needs(given)-1<<20, given)
+		var memory *loader.MemoryError
+		if !errors.As(err, &memory) {
+			t.Fatalf("%v", err)
+		}
+		text := fmt.Sprint(memory.Remedies)
+		for _, w := range []string{"--ctx-size 1024", "--cache-type-k q8_0", "--ubatch-size"} {
+			if !strings.Contains(text, w) {
+				t.Errorf("%q is not among the remedies: %q", w, memory.Remedies)
+			}
+		}
+	})
+}
+
+func TestModelsTakeTurnsInAPool(t *testing.T) {
+	pool := newPool(t, 48<<20)
+	first, second := model(t, "synthetic", "f16"), model(t, "tiny", "f16")
+	free := pool.Stats().LargestFree
+	for i := range 40 {
+		path := first
+		if i%2 == 1 {
+			path = second
+		}
+		o := runtime.Options{Load: runtime.LoadCopy, ChunkSize: 4 << 20, Pool: pool}
+		_, r, err := greedy(t.Context(), path, o, runtime.SessionOptions{Context: 256, Threads: 1}, 3)
+		if err != nil {
+			t.Fatalf("turn %d: %v", i, err)
+		}
+		if r.Memory.Total.Current == 0 {
+			t.Error("the report counts nothing of what comes from the pool")
+		}
+		if st := pool.Stats(); st.Used != 0 || st.LargestFree != free {
+			t.Fatalf("after turn %d: %+v", i, st)
+		}
+	}
+}

@@ -1,0 +1,194 @@
+package runtime
+
+import (
+	"fmt"
+
+	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/loader"
+)
+
+// Least values to which what was left open is lowered.
+const (
+	leastContext = 512
+	leastUBatch  = 32
+)
+
+// fit makes room for a session: where weights and session need more private memory than
+// there is, what the caller left open is lowered, and remembered for sessions to come. It
+// touches no memory. Where nothing helps, the error is a *loader.MemoryError.
+func (m *Model) fit(o SessionOptions, p loader.Probe) error {
+	params, err := m.contextParams(o)
+	if err != nil {
+		return err
+	}
+	weights, err := m.privateWeights()
+	if err != nil {
+		return err
+	}
+	first, err := m.measure(params, o.UBatch != 0)
+	if err != nil {
+		return err
+	}
+	short := func(n need) *loader.MemoryError { return m.roomForBoth(weights, n, p) }
+	refused := short(first)
+	if refused == nil || m.mode == LoadStock {
+		return nil
+	}
+	for _, c := range lowered(params, openValues(o)) {
+		n, err := m.measure(c, o.UBatch != 0)
+		if err != nil || short(n) != nil {
+			continue
+		}
+		m.lower(first, n, refused)
+		return nil
+	}
+	refused.Remedies = m.remedies(refused, params, weights, p)
+	return sessionError(refused, params)
+}
+
+// roomForBoth is the error of weights and a session that do not fit together.
+func (m *Model) roomForBoth(weights uint64, n need, p loader.Probe) *loader.MemoryError {
+	total := weights + n.bytes("")
+	purpose := loader.PurposeKV
+	spare := uint64(0)
+	if weights > n.bytes("") {
+		purpose = loader.PurposeWeights
+	}
+	if weights > 0 && m.pool == nil { // a copy that takes the last page pushes out all that others have
+		available, _ := p.Available()
+		spare = min(reserve(available), total/8)
+	}
+	return m.roomFor(purpose, total+spare, p)
+}
+
+// roomFor tells whether private memory is there: in the model's pool, or in the system.
+func (m *Model) roomFor(purpose loader.Purpose, need uint64, p loader.Probe) *loader.MemoryError {
+	if m.pool == nil {
+		return roomFor(purpose, need, p)
+	}
+	st := m.pool.Stats()
+	if need <= st.Free {
+		return nil
+	}
+	return &loader.MemoryError{
+		Purpose: purpose, Requested: need, Available: st.Free, Limit: "pool",
+	}
+}
+
+// remedies are what would help against what was refused: what would fit, then what
+// raises the limit.
+func (m *Model) remedies(refused *loader.MemoryError, params llama.ContextParams, weights uint64, p loader.Probe) []string {
+	return append(m.whatWouldFit(params, weights, p), loader.RaiseLimit(refused.Limit, refused.Requested-refused.Available)...)
+}
+
+// leftOpen tells which parameters may be lowered: those that the caller did not set.
+type leftOpen struct{ context, cache, ubatch bool }
+
+func openValues(o SessionOptions) leftOpen {
+	return leftOpen{
+		context: o.Context == 0,
+		cache:   o.CacheTypeK == "" && o.CacheTypeV == "" && o.FlashAttention != llama.FlashOff,
+		ubatch:  o.UBatch == 0 && !o.Embeddings,
+	}
+}
+
+// lowered lists what could be asked for instead, in order of what is lost: one thing
+// alone, context first, before several together.
+func lowered(p llama.ContextParams, free leftOpen) []llama.ContextParams {
+	var list []llama.ContextParams
+	contexts := func(p llama.ContextParams) {
+		for c := p.Ctx / 2; free.context && c >= leastContext; c /= 2 {
+			q := p
+			q.Ctx, q.Batch = c, min(p.Batch, c)
+			q.UBatch = min(p.UBatch, q.Batch)
+			list = append(list, q)
+		}
+	}
+	cache := func(p llama.ContextParams, t string) llama.ContextParams {
+		if free.cache {
+			p.CacheTypeK, p.CacheTypeV = t, t
+		}
+		return p
+	}
+	contexts(p)
+	if free.cache {
+		list = append(list, cache(p, "q8_0"))
+	}
+	for u := p.UBatch / 2; free.ubatch && u >= leastUBatch; u /= 2 {
+		q := p
+		q.UBatch = u
+		list = append(list, q)
+	}
+	for _, t := range []string{"q8_0", "q4_0"} {
+		q := cache(p, t)
+		if free.ubatch {
+			q.UBatch = min(q.UBatch, leastUBatch)
+		}
+		list = append(list, q)
+		contexts(q)
+	}
+	return list
+}
+
+// lower makes the values of n those of sessions that leave them open, and says so.
+func (m *Model) lower(first, n need, why *loader.MemoryError) {
+	reason := fmt.Sprintf("%s needed, %s left (%s)", loader.Size(why.Requested), loader.Size(why.Available), why.Limit)
+	note := func(format string, args ...any) {
+		line := fmt.Sprintf(format, args...) + ": " + reason
+		m.adjusted = append(m.adjusted, line)
+		m.log("lowered", "what", line)
+	}
+	if n.params.Ctx != first.params.Ctx {
+		m.defaults.Context = n.params.Ctx
+		note("context lowered from %d to %d tokens", first.params.Ctx, n.params.Ctx)
+	}
+	if n.params.CacheTypeK != first.params.CacheTypeK {
+		m.defaults.CacheTypeK, m.defaults.CacheTypeV = n.params.CacheTypeK, n.params.CacheTypeV
+		note("KV cache lowered from %s to %s", cacheName(first.params.CacheTypeK), n.params.CacheTypeK)
+	}
+	if n.params.UBatch != first.params.UBatch {
+		m.defaults.UBatch = n.params.UBatch
+		if n.params.UBatch < min(first.params.UBatch, n.params.Ctx) {
+			note("micro-batch lowered from %d to %d tokens", first.params.UBatch, n.params.UBatch)
+		}
+	}
+}
+
+// whatWouldFit lists single changes with which a session would fit, whether or not the
+// caller set the values.
+func (m *Model) whatWouldFit(p llama.ContextParams, weights uint64, probe loader.Probe) []string {
+	var remedies []string
+	try := func(c llama.ContextParams, text string) bool {
+		n, err := m.measure(c, true)
+		if err != nil || m.roomForBoth(weights, n, probe) != nil {
+			return false
+		}
+		remedies = append(remedies, fmt.Sprintf("%s: needs %s", text, loader.Size(weights+n.bytes(""))))
+		return true
+	}
+	for _, c := range lowered(p, leftOpen{context: true}) {
+		if c.CacheTypeK == p.CacheTypeK && try(c, fmt.Sprintf("use a context of %d tokens (--ctx-size %d)", c.Ctx, c.Ctx)) {
+			break
+		}
+	}
+	for _, t := range []string{"q8_0", "q4_0"} {
+		c := p
+		c.CacheTypeK, c.CacheTypeV, c.FlashAttn = t, t, llama.FlashAuto
+		if p.FlashAttn != llama.FlashOff && try(c, fmt.Sprintf("use a %s cache (--cache-type-k %s --cache-type-v %s)", t, t, t)) {
+			break
+		}
+	}
+	for u := p.UBatch / 2; u >= leastUBatch && !p.Embeddings; u /= 2 {
+		c := p
+		c.UBatch = u
+		if try(c, fmt.Sprintf("use a micro-batch of %d tokens (--ubatch-size %d)", u, u)) {
+			break
+		}
+	}
+	if weights > 0 {
+		if n, err := m.measure(p, true); err == nil && m.roomFor(loader.PurposeKV, n.bytes(""), probe) == nil {
+			remedies = append(remedies, fmt.Sprintf("map the weights (--load mmap), which can be evicted: %s of private memory", loader.Size(n.bytes(""))))
+		}
+	}
+	return remedies
+}

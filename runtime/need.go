@@ -1,0 +1,168 @@
+package runtime
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/loader"
+)
+
+// need is the private memory that a session takes, as the engine measured it.
+type need struct {
+	params llama.ContextParams
+	blocks []llama.MeasuredBlock
+	ubatch int // tokens, as the engine rounded them
+	ctx    int
+}
+
+// mostMeasured bounds the contexts, in tokens, that the engine is asked about: a dry run
+// keeps some 100 bytes for each token, and visits them.
+const mostMeasured = 1 << 20
+
+// measureContext is the engine's dry run. What a larger context takes is in proportion.
+func (m *Model) measureContext(p llama.ContextParams, blockSize uintptr) (llama.ContextMemory, error) {
+	asked := p.Ctx
+	p.Ctx = min(p.Ctx, mostMeasured)
+	got, err := m.native.MeasureContext(p, blockSize)
+	if err != nil || asked == p.Ctx {
+		return got, err
+	}
+	got.Ctx = asked
+	for i, b := range got.Blocks {
+		if b.Purpose != "output" {
+			got.Blocks[i].Size = b.Size / mostMeasured * uint64(asked)
+		}
+	}
+	return got, nil
+}
+
+// measure asks the engine what a session would take. The micro-batch is lowered, where
+// the caller left it open, until no block needs a longer range of addresses than it may.
+func (m *Model) measure(p llama.ContextParams, ubatchGiven bool) (need, error) {
+	for {
+		size := uintptr(0)
+		if m.mode != LoadStock {
+			size = m.extra.BlockSize()
+		}
+		got, err := m.measureContext(p, size)
+		if err != nil {
+			return need{}, sessionError(closed(err), p)
+		}
+		n := need{params: p, blocks: got.Blocks, ubatch: got.UBatch, ctx: got.Ctx}
+		bound := m.maxRange(p)
+		largest := n.largest()
+		if m.mode == LoadStock || largest.Size <= bound {
+			return n, nil
+		}
+		// A piece of the compute graph is larger than any block may be. It is in
+		// proportion to the tokens computed at once.
+		if ubatchGiven || p.Embeddings || p.UBatch == 1 {
+			tooLarge := &loader.RangeError{Purpose: loader.PurposeCompute, Requested: largest.Size, Limit: bound}
+			return need{}, fmt.Errorf("session with a micro-batch of %d: %w: use a larger chunk size, a smaller micro-batch or a smaller context", p.UBatch, tooLarge)
+		}
+		p.UBatch = max(p.UBatch/2, 1)
+		m.log("lowering the micro-batch", "ubatch", p.UBatch, "largest_block", largest.Size, "bound", bound)
+	}
+}
+
+// bytes is the memory of one purpose, or of all for "": blocks are whole pages.
+func (n need) bytes(purpose string) uint64 {
+	sum := uint64(0)
+	for _, b := range n.blocks {
+		if purpose == "" || purpose == b.Purpose {
+			sum += wholePages(b.Size)
+		}
+	}
+	return sum
+}
+
+func (n need) largest() llama.MeasuredBlock {
+	var most llama.MeasuredBlock
+	for _, b := range n.blocks {
+		if b.Size > most.Size {
+			most = b
+		}
+	}
+	return most
+}
+
+func wholePages(n uint64) uint64 {
+	page := uint64(os.Getpagesize())
+	return (n + page - 1) / page * page
+}
+
+// privateWeights are the bytes of weights that are copied: the plan's ranges, and what
+// lies there twice because the engine wants it in two layouts. Others are mapped, or on
+// devices.
+func (m *Model) privateWeights() (uint64, error) {
+	if m.mode != LoadCopy {
+		return 0, nil
+	}
+	ws, err := m.native.Weights()
+	if err != nil {
+		return 0, err
+	}
+	sum := uint64(0)
+	for _, r := range m.plan.Ranges {
+		sum += r.Size
+	}
+	for _, i := range secondCopies(ws) {
+		if ws[i].Kind == llama.WeightRepack {
+			sum += wholePages(ws[i].Size)
+		}
+	}
+	return sum, nil
+}
+
+// secondCopies are the indices of tensors that are converted although their name has a
+// place already: it occurs as it is for looking up rows, and repacked or on a device for
+// the product at the end.
+func secondCopies(ws []llama.Weight) []int {
+	plain, special := map[string]bool{}, map[string]bool{}
+	for _, w := range ws {
+		if w.Kind == llama.WeightHost {
+			plain[w.Name] = true
+		}
+	}
+	var second []int
+	for i, w := range ws {
+		if w.Kind == llama.WeightHost {
+			continue
+		}
+		if plain[w.Name] || special[w.Name] {
+			second = append(second, i)
+		}
+		special[w.Name] = true
+	}
+	return second
+}
+
+// blockName says what a measured block is, for people: "KV layer 3", "compute".
+func blockName(b llama.MeasuredBlock) string {
+	if b.Purpose != "kv" {
+		if b.Purpose == "compute" && b.First != "" && b.First == b.Last {
+			return "compute (" + b.First + ")"
+		}
+		return b.Purpose
+	}
+	first, ok1 := layerOf(b.First)
+	last, ok2 := layerOf(b.Last)
+	switch {
+	case !ok1 || !ok2:
+		return "KV"
+	case first == last:
+		return "KV layer " + first
+	}
+	return "KV layers " + first + " to " + last
+}
+
+// layerOf reads the layer out of cache_k_l3.
+func layerOf(tensor string) (string, bool) {
+	i := strings.LastIndex(tensor, "_l")
+	if i < 0 || !strings.HasPrefix(tensor, "cache_") {
+		return "", false
+	}
+	return tensor[i+2:], true
+}

@@ -1,0 +1,276 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/models"
+)
+
+// Forecast is what a model and one session would take, by load mode. Sizes are bytes.
+type Forecast struct {
+	Path          string       `json:"path"`
+	Architecture  string       `json:"architecture"`
+	Description   string       `json:"description"`
+	Parameters    uint64       `json:"parameters"`
+	LargestTensor uint64       `json:"largest_tensor_bytes"`
+	Probe         loader.Probe `json:"probe"`
+	Modes         []ModePlan   `json:"modes"`
+	// Auto is the mode that LoadAuto would begin with, and Reason why.
+	Auto   LoadMode `json:"auto"`
+	Reason string   `json:"reason"`
+}
+
+// ModePlan is what one load mode would take.
+type ModePlan struct {
+	Mode       LoadMode `json:"mode"`
+	Context    int      `json:"context_tokens"`
+	UBatch     int      `json:"ubatch_tokens"`
+	CacheTypeK string   `json:"cache_type_k"`
+	CacheTypeV string   `json:"cache_type_v"`
+
+	Weights uint64 `json:"weights_bytes"` // mapped or copied; on devices not counted
+	KV      uint64 `json:"kv_bytes"`
+	Compute uint64 `json:"compute_bytes"`
+	Output  uint64 `json:"output_bytes"`
+	Scratch uint64 `json:"scratch_bytes"` // while loading only
+	Device  uint64 `json:"device_bytes"`  // weights on GPUs
+
+	// Commit is private memory, which systems promise (and count) when it is asked
+	// for; Resident is what can be in RAM at most, of which mapped weights can be
+	// evicted again. The engine takes some MiB of its own beside it, for vocabulary,
+	// graphs and threads.
+	Commit   uint64 `json:"commit_bytes"`
+	Resident uint64 `json:"resident_bytes"`
+
+	LargestAllocation   uint64 `json:"largest_allocation_bytes"` // one mapping or commit
+	LargestAllocationOf string `json:"largest_allocation_of"`    // a tensor, "KV layer 3", "compute"
+	LargestRange        uint64 `json:"largest_range_bytes"`      // contiguous addresses
+	LargestRangeOf      string `json:"largest_range_of"`
+
+	Chunks    int    `json:"chunks"`
+	ChunkSize uint64 `json:"chunk_size_bytes"`
+
+	Fits      bool     `json:"fits"` // now
+	Missing   uint64   `json:"missing_bytes"`
+	LimitedBy string   `json:"limited_by"` // the limit that does not suffice
+	Remedies  []string `json:"remedies"`   // in order of what is lost
+
+	Pieces []PlanPiece `json:"pieces"` // in the order in which they are taken
+}
+
+// PlanPiece is a range of addresses that a plan takes, and the allocations in it.
+type PlanPiece struct {
+	Purpose     string   `json:"purpose"` // weights, kv, compute or output
+	Of          string   `json:"of"`
+	Size        uint64   `json:"size_bytes"`
+	Allocations []uint64 `json:"allocations_bytes"`
+	Private     bool     `json:"private"` // committed, not mapped
+}
+
+// MarshalText writes the mode's name.
+func (m LoadMode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// Plan tells what opening the model at path and one session of o.Session would take, in
+// each load mode, before anything large is taken: the header is read, the chunks are
+// planned, and the engine is asked for everything else in a dry run. Nothing is lowered:
+// the plan is of what was asked for, or of the defaults. Errors are those of [Open].
+func Plan(ctx context.Context, path string, o Options) (*Forecast, error) {
+	file, err := models.Resolve(path, models.ResolveOptions{})
+	if err != nil {
+		return nil, &LoadError{Path: path, Err: err}
+	}
+	f, err := planFile(ctx, file, o)
+	if err != nil {
+		return nil, &LoadError{Path: file, Err: err}
+	}
+	return f, nil
+}
+
+func planFile(ctx context.Context, path string, o Options) (*Forecast, error) {
+	index, err := loader.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer index.Close()
+	if !index.HasTensors() {
+		return nil, errNoWeights()
+	}
+	probe, err := loader.Measure()
+	if err != nil {
+		return nil, err
+	}
+	plan, err := index.Plan(loader.PlanOptions{ChunkSize: o.ChunkSize})
+	if err != nil {
+		return nil, err
+	}
+	f := &Forecast{Path: path, LargestTensor: plan.LargestTensor, Probe: probe}
+	o.Load = LoadAuto
+	if f.Auto, f.Reason, err = chooseMode(index, plan, probe, o); err != nil {
+		return nil, err
+	}
+	for _, mode := range []LoadMode{LoadMMap, LoadCopy, LoadStock} {
+		p, err := planMode(ctx, f, index, plan, mode, o)
+		if err != nil {
+			return nil, err
+		}
+		f.Modes = append(f.Modes, p)
+	}
+	return f, nil
+}
+
+func errNoWeights() error {
+	return fmt.Errorf("%w: vocabulary only, there are no weights to load", ErrBadModel)
+}
+
+// planMode makes a model without weights, as loading in that mode does first.
+func planMode(ctx context.Context, f *Forecast, index *loader.Index, plan *loader.Plan, mode LoadMode, o Options) (ModePlan, error) {
+	m := newModel(f.Path, index, plan, mode, "", o)
+	defer func() {
+		m.index = nil // the caller's
+		m.free()
+	}()
+	if err := m.loadUnbound(ctx, o); err != nil {
+		return ModePlan{}, err
+	}
+	if err := m.describe(); err != nil {
+		return ModePlan{}, err
+	}
+	f.Architecture, f.Description, f.Parameters = m.info.Architecture, m.info.Description, m.info.Params
+	p := ModePlan{Mode: mode, ChunkSize: m.chunkSize, Scratch: min(wholePages(plan.LargestTensor), loader.MostScratch, m.chunkSize)}
+	ws, err := m.native.Weights()
+	if err != nil {
+		return p, err
+	}
+	params, err := m.contextParams(o.Session)
+	if err != nil {
+		return p, err
+	}
+	n, err := m.measure(params, o.Session.UBatch != 0)
+	var tooLong *loader.RangeError
+	if err != nil && !errors.As(err, &tooLong) {
+		return p, err
+	}
+	p.Context, p.UBatch = n.ctx, n.ubatch
+	p.CacheTypeK, p.CacheTypeV = cacheName(params.CacheTypeK), cacheName(params.CacheTypeV)
+	p.addWeights(m, ws, index)
+	p.addSession(m, n)
+	p.sum()
+	p.judge(m, n, f.Probe)
+	if tooLong != nil {
+		p.Fits, p.Missing, p.LimitedBy = false, tooLong.Requested-tooLong.Limit, "chunk size"
+		p.Remedies = append([]string{fmt.Sprintf("use a chunk size of %s (--chunk-size)", loader.Size(tooLong.Requested)), "use a smaller micro-batch (--ubatch-size)"}, p.Remedies...)
+	}
+	return p, nil
+}
+
+// addWeights adds the ranges of the weights.
+func (p *ModePlan) addWeights(m *Model, ws []llama.Weight, index *loader.Index) {
+	second := secondCopies(ws)
+	converted, host := map[string]bool{}, map[string]bool{}
+	for _, w := range ws {
+		switch w.Kind {
+		case llama.WeightDevice:
+			p.Device += w.Size
+		case llama.WeightRepack:
+			converted[w.Name] = true
+		default:
+			host[w.Name] = true
+		}
+	}
+	if p.Mode == LoadStock {
+		// The engine maps each file whole, and converts into one buffer beside it.
+		for _, f := range index.Files() {
+			size := wholePages(uint64(f.Size))
+			p.add(PlanPiece{Purpose: "weights", Of: "the whole file", Size: size, Allocations: []uint64{size}})
+		}
+		repacked := uint64(0)
+		for name := range converted {
+			if t, ok := index.Tensor(name); ok {
+				repacked += t.Size
+			}
+		}
+		if repacked > 0 {
+			size := wholePages(repacked)
+			p.add(PlanPiece{Purpose: "weights", Of: "repacked weights", Size: size, Allocations: []uint64{size}, Private: true})
+		}
+		return
+	}
+	chunks := m.plan.Chunks
+	for _, r := range m.plan.Ranges {
+		own := chunks[:r.Chunks]
+		chunks = chunks[r.Chunks:]
+		if r.Chunks == 0 {
+			continue
+		}
+		of := r.Tensors[0].Name
+		if len(r.Tensors) > 1 {
+			of = fmt.Sprintf("%s to %s", of, r.Tensors[len(r.Tensors)-1].Name)
+		}
+		piece := PlanPiece{Purpose: "weights", Of: of, Size: r.Size, Private: p.Mode == LoadCopy}
+		for _, c := range own {
+			piece.Allocations = append(piece.Allocations, c.Size)
+		}
+		p.add(piece)
+	}
+	if p.Mode != LoadCopy {
+		return
+	}
+	for _, i := range second {
+		if ws[i].Kind == llama.WeightRepack {
+			p.add(m.privatePiece("weights", ws[i].Name+" (repacked beside the original)", ws[i].Size))
+		}
+	}
+}
+
+// addSession adds the blocks of a session.
+func (p *ModePlan) addSession(m *Model, n need) {
+	for _, b := range n.blocks {
+		if p.Mode == LoadStock {
+			size := wholePages(b.Size)
+			p.add(PlanPiece{Purpose: b.Purpose, Of: blockName(b), Size: size, Allocations: []uint64{size}, Private: true})
+			continue
+		}
+		p.add(m.privatePiece(b.Purpose, blockName(b), b.Size))
+	}
+	p.KV, p.Compute, p.Output = n.bytes("kv"), n.bytes("compute"), n.bytes("output")
+}
+
+// privatePiece is a block of the arena: committed chunk by chunk.
+func (m *Model) privatePiece(purpose, of string, size uint64) PlanPiece {
+	size = wholePages(size)
+	piece := PlanPiece{Purpose: purpose, Of: of, Size: size, Private: true}
+	for left := size; left > 0; {
+		n := min(left, m.chunkSize)
+		piece.Allocations = append(piece.Allocations, n)
+		left -= n
+	}
+	return piece
+}
+
+func (p *ModePlan) add(piece PlanPiece) { p.Pieces = append(p.Pieces, piece) }
+
+// sum adds the pieces up.
+func (p *ModePlan) sum() {
+	for _, x := range p.Pieces {
+		if x.Purpose == "weights" {
+			p.Weights += x.Size
+			p.Chunks += len(x.Allocations)
+		}
+		if x.Private {
+			p.Commit += x.Size
+		}
+		p.Resident += x.Size
+		for _, a := range x.Allocations {
+			if a > p.LargestAllocation {
+				p.LargestAllocation, p.LargestAllocationOf = a, x.Of
+			}
+		}
+		if x.Size > p.LargestRange {
+			p.LargestRange, p.LargestRangeOf = x.Size, x.Of
+		}
+	}
+}

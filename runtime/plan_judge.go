@@ -1,0 +1,95 @@
+package runtime
+
+import (
+	"fmt"
+
+	"github.com/seed7adf6694/infer/loader"
+)
+
+// judge compares the plan with what there is.
+func (p *ModePlan) judge(m *Model, n need, probe loader.Probe) {
+	p.Remedies = []string{}
+	var private, ranges, mappings uint64
+	for _, x := range p.Pieces {
+		ranges += x.Size
+		mappings += uint64(len(x.Allocations)) + 2 // and the guards beside them
+		if x.Private {
+			for _, a := range x.Allocations {
+				private = max(private, a)
+			}
+		}
+	}
+	weights := p.Commit - n.bytes("")
+	spare := uint64(0)
+	available, limit := probe.Available()
+	if weights > 0 {
+		spare = min(reserve(available), p.Commit/8)
+	}
+	short := func(need, have uint64, limit string) bool {
+		if need <= have {
+			return false
+		}
+		if need-have > p.Missing {
+			p.Missing, p.LimitedBy = need-have, limit
+		}
+		return true
+	}
+	tooMuch := short(p.Commit+spare, available, limit)
+	tooLarge := short(private, probe.LargestFreeBlock, probe.LimitedBy)
+	short(ranges, probe.AddressSpaceLeft, "address space limit (RLIMIT_AS)")
+	tooLong := short(p.LargestRange, probe.LargestHole, "address space (largest hole)")
+	if mappings > probe.MappingsLeft {
+		p.LimitedBy = "mappings (vm.max_map_count)"
+	}
+	p.Fits = p.LimitedBy == ""
+	if p.Fits {
+		return
+	}
+	if (tooLarge || tooLong && p.LargestRange > m.plan.LargestTensor) && p.Mode != LoadStock {
+		size := loader.DefaultChunkSize(probe)
+		p.Remedies = append(p.Remedies, fmt.Sprintf("use a chunk size of %s (--chunk-size)", loader.Size(size)))
+	}
+	if p.Mode == LoadStock && (tooLarge || tooLong) {
+		p.Remedies = append(p.Remedies, "load in chunks (--load mmap or --load copy)")
+	}
+	if tooMuch {
+		p.Remedies = append(p.Remedies, m.whatWouldFit(n.params, weights, probe)...)
+	}
+	if weights > 0 {
+		p.Remedies = append(p.Remedies, m.smallerTypes(available)...)
+	}
+	p.Remedies = append(p.Remedies, loader.RaiseLimit(p.LimitedBy, p.Missing)...)
+}
+
+// smallerTypes are quantisations with which copied weights would be smaller, the best
+// first, until one fits.
+func (m *Model) smallerTypes(available uint64) []string {
+	var remedies []string
+	for _, t := range []loader.Type{loader.TypeQ8_0, loader.TypeQ4_0} {
+		size := quantisedSize(m.index, t)
+		if size >= m.plan.Bytes*9/10 {
+			continue
+		}
+		remedies = append(remedies, fmt.Sprintf("quantise it to %v (infer quantize --type %v): weights of about %s", t, t, loader.Size(size)))
+		if size < available {
+			break
+		}
+	}
+	return remedies
+}
+
+// quantisedSize is the size of all weights if matrices were of a type; what it cannot
+// hold, such as norms, stays as it is.
+func quantisedSize(index *loader.Index, t loader.Type) uint64 {
+	sum := uint64(0)
+	for _, x := range index.Tensors() {
+		size := x.Size
+		if len(x.Shape) >= 2 && x.Elements() > 0 {
+			if row := t.RowSize(x.Shape[0]); row > 0 {
+				size = min(size, x.Elements()/x.Shape[0]*row)
+			}
+		}
+		sum += size
+	}
+	return sum
+}

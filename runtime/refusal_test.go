@@ -1,0 +1,137 @@
+//go:build cgo
+
+package runtime_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/seed7adf6694/infer/internal/memtest"
+	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+var errNth = errors.New("refused by the test")
+
+// Whatever request of a load, a session and a generation is the one that is refused, the
+// error is typed, nothing is left behind, and another model goes on.
+func TestEveryRefusalIsAnErrorThatLeavesNothing(t *testing.T) {
+	other := session(t, open(t, tinyF16, runtime.Options{}), runtime.SessionOptions{Context: 64, Threads: 1})
+	want, err := other.Complete(t.Context(), prompt, greedyOptions(3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := model(t, "synthetic", "q4_0")
+	for _, o := range []runtime.Options{{Load: runtime.LoadMMap}, {Load: runtime.LoadCopy}, {Load: runtime.LoadCopy, Pool: newPool(t, 64<<20)}} {
+		t.Run(fmt.Sprintf("%v, pool %v", o.Load, o.Pool != nil), func(t *testing.T) {
+			o.ChunkSize = 1 << 20
+			so := runtime.SessionOptions{Context: 256, UBatch: 32, Threads: 1}
+			o.Session = so
+			for n := int64(1); ; n++ {
+				var requests atomic.Int64
+				o.Admit = func(loader.Purpose, uint64) error {
+					if requests.Add(1) == n {
+						return errNth
+					}
+					return nil
+				}
+				_, _, err := greedy(t.Context(), path, o, so, 3)
+				if err == nil {
+					if requests.Load() >= n {
+						t.Fatalf("request %d was refused and everything worked", n)
+					}
+					if n < 10 {
+						t.Fatalf("there were only %d requests", n-1)
+					}
+					return
+				}
+				var memory *loader.MemoryError
+				if !errors.Is(err, runtime.ErrInsufficientMemory) || !errors.Is(err, errNth) || !errors.As(err, &memory) {
+					t.Fatalf("request %d refused: %v", n, err)
+				}
+				if o.Pool != nil && o.Pool.Stats().Used != 0 {
+					t.Fatalf("request %d refused: of the pool %+v", n, o.Pool.Stats())
+				}
+				maps, err := memtest.Maps(0)
+				memtest.Need(t, err)
+				for _, m := range maps {
+					if m.Path == path {
+						t.Fatalf("request %d refused: %+v is left", n, m)
+					}
+				}
+				if got, err := other.Complete(t.Context(), prompt, greedyOptions(3)); err != nil || got != want {
+					t.Fatalf("request %d refused: the other model says %q, %v", n, got, err)
+				}
+			}
+		})
+	}
+}
+
+// childAddressSpace tries the same load under an ever smaller limit of addresses, while a
+// model that is open goes on.
+func childAddressSpace(args []string) int {
+	path, o, so := parseChild(args)
+	ctx := context.Background()
+	first, err := runtime.Open(ctx, "", runtime.Options{Load: runtime.LoadCopy})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	s, err := first.NewSession(runtime.SessionOptions{Context: 128, Threads: 1})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	want, err := s.Complete(ctx, prompt, greedyOptions(4))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	for room := uint64(512); room >= 64; room -= 32 { // below, Go itself may not get a thread
+		p, err := loader.Measure()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		if p.AddressSpaceLeft > room<<20 {
+			if err := memtest.SetLimits(memtest.Limits{AddressSpace: room << 20, Headroom: true}); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				return childUnsupported
+			}
+		}
+		switch _, _, err := greedy(ctx, path, o, so, 2); {
+		case err == nil:
+			fmt.Println("fits")
+		case errors.Is(err, runtime.ErrInsufficientMemory) && !strings.Contains(err.Error(), "\n"):
+			fmt.Println("refused")
+		default:
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		if got, err := s.Complete(ctx, prompt, greedyOptions(4)); err != nil || got != want {
+			fmt.Fprintf(os.Stderr, "the open model says %q, %v\n", got, err)
+			return 1
+		}
+	}
+	return 0
+}
+
+func TestUnderALimitOfAddresses(t *testing.T) {
+	for _, mode := range []string{"mmap", "copy"} {
+		res, err := memtest.Run(t.Context(), memtest.Child("addresses", model(t, "large", "f16"), "load="+mode, "norepack", "chunk=4194304", "ctx=128", "threads=1"), memtest.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res.Code == childUnsupported {
+			t.Skip(string(res.Stderr))
+		}
+		if out := string(res.Stdout); res.Code != 0 || !strings.HasPrefix(out, "fits") || !strings.HasSuffix(out, "refused\n") {
+			t.Errorf("%s: %v", mode, res)
+		}
+	}
+}
