@@ -206,6 +206,7 @@ func TestWithoutCgo(t *testing.T) {
 	}{
 		{[]string{"synthesize", "-q", "--shape", "test", model}, 0},
 		{[]string{"inspect", tinyF16}, 0},
+		{[]string{"probe"}, 0},
 		{[]string{"version"}, 0},
 		{[]string{"--help"}, 0},
 		{[]string{"-p", "x", "-n", "1"}, exitFailure},

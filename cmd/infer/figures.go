@@ -11,13 +11,14 @@ import (
 // stats are the figures of a generation, as --json prints them. All keys are always
 // there.
 type stats struct {
-	Model        string  `json:"model"`
-	Architecture string  `json:"architecture"`
-	Description  string  `json:"description"`
-	Parameters   uint64  `json:"parameters"`
-	LoadSeconds  float64 `json:"load_seconds"`
-	LoadMode     string  `json:"load_mode"`
-	LoadReason   string  `json:"load_reason"`
+	Model        string   `json:"model"`
+	Architecture string   `json:"architecture"`
+	Description  string   `json:"description"`
+	Parameters   uint64   `json:"parameters"`
+	LoadSeconds  float64  `json:"load_seconds"`
+	LoadMode     string   `json:"load_mode"`
+	LoadReason   string   `json:"load_reason"`
+	Adjusted     []string `json:"adjusted"` // what was lowered, and why
 
 	Chunks            int    `json:"chunks"`
 	ChunkSize         uint64 `json:"chunk_size_bytes"`
@@ -49,7 +50,7 @@ type stats struct {
 func newStats(r runtime.Report, s runtime.Stats, end runtime.FinishReason) stats {
 	return stats{
 		Model: r.Path, Architecture: r.Architecture, Description: r.Description, Parameters: r.Parameters,
-		LoadSeconds: r.LoadDuration.Seconds(), LoadMode: r.LoadMode.String(), LoadReason: r.LoadReason,
+		LoadSeconds: r.LoadDuration.Seconds(), LoadMode: r.LoadMode.String(), LoadReason: r.LoadReason, Adjusted: list(r.Adjusted),
 		Chunks: r.Chunks, ChunkSize: r.ChunkSize, Weights: r.WeightBytes, Repacked: r.Repacked,
 		LargestAllocation: r.LargestAllocation, LargestRange: r.LargestRange,
 		LargestTensor: r.LargestTensor, LargestTensorName: r.LargestTensorName,

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/models"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -61,16 +62,27 @@ func (c *generateConfig) generate(ctx context.Context, s *streams) error {
 	progress := newBar(s.err, !c.quiet && !c.noProgress && c.verbose == 0)
 	defer progress.clear()
 	open.Progress = func(p runtime.Progress) { progress.show("loading ("+p.Mode.String()+")", p.Done, p.Total) }
+	if c.flags.Changed("ctx-size") && c.ctx == 0 {
+		if session.Context, err = trainedContext(c.model); err != nil {
+			return err
+		}
+	}
+	open.Session = session
+	if c.pool > 0 {
+		if open.Pool, err = loader.NewPool(c.pool, loader.PoolOptions{SegmentSize: c.chunk}); err != nil {
+			return err
+		}
+		defer open.Pool.Close()
+	}
 	m, err := runtime.Open(ctx, c.model, open)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
 	progress.clear()
-
-	if c.flags.Changed("ctx-size") && c.ctx == 0 {
-		if session.Context, err = trainedContext(m.Report()); err != nil {
-			return err
+	if !c.quiet {
+		for _, line := range m.Report().Adjusted {
+			fmt.Fprintln(s.err, "infer: "+oneLine(line))
 		}
 	}
 	sess, err := m.NewSession(session)
@@ -135,17 +147,21 @@ func (c *generateConfig) stream(ctx context.Context, s *streams, sess *runtime.S
 }
 
 // trainedContext returns the context that a model was trained with.
-func trainedContext(r runtime.Report) (int, error) {
-	index, err := loader.OpenWith(r.Path, loader.OpenOptions{SkipModel: true})
+func trainedContext(model string) (int, error) {
+	path, err := models.Resolve(model, models.ResolveOptions{})
+	if err != nil {
+		return 0, err
+	}
+	index, err := loader.OpenWith(path, loader.OpenOptions{SkipModel: true})
 	if err != nil {
 		return 0, err
 	}
 	defer index.Close()
-	key := r.Architecture + ".context_length"
+	key := architecture(index) + ".context_length"
 	if v, ok := index.Lookup(key); ok {
 		if n, ok := v.Uint(); ok && n <= math.MaxInt32 {
 			return int(n), nil
 		}
 	}
-	return 0, fmt.Errorf("%s does not say what context it was trained with (%s): give one with --ctx-size", r.Path, key)
+	return 0, fmt.Errorf("%s does not say what context it was trained with (%s): give one with --ctx-size", path, key)
 }

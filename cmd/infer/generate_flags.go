@@ -24,7 +24,8 @@ type generateConfig struct {
 	ctx, batch, ubatch, threads, threadsBatch  int
 	cacheK, cacheV, flash                      string
 	load                                       string
-	chunk                                      uint64
+	chunk, pool                                uint64
+	fallbacks                                  []string
 	noRepack, noPrefetch, noMMap, checkTensors bool
 	gpuLayers                                  int
 	adapters                                   []runtime.Adapter
@@ -71,7 +72,7 @@ func generateFlags() (*flags, *generateConfig) {
 	c.promptFlags(f)
 	c.generationFlags(f)
 	c.samplingFlags(f)
-	c.memoryFlags(f)
+	c.memoryFlags(f, topicMemory)
 	c.outputFlags(f)
 
 	// llama.cpp's other words for the same.
@@ -138,13 +139,17 @@ func (c *generateConfig) samplingFlags(f *flags) {
 	f.text(&c.grammar, "grammar", "", "", "TEXT", "obey a GBNF grammar")
 }
 
-func (c *generateConfig) memoryFlags(f *flags) {
+// memoryFlags defines the flags that decide what memory is taken, the rarer ones under
+// a topic of the help.
+func (c *generateConfig) memoryFlags(f *flags, topic string) {
 	f.group("Memory and speed")
 	f.choice(&c.load, "load", "", "auto", []string{"auto", "mmap", "copy", "stock"}, "map the weights, or copy them into private memory in a faster layout; auto chooses by what memory there is; stock maps the file at once, to compare")
 	f.Var(sizeValue{&c.chunk}, "chunk-size", "largest piece of memory to ask for (default 256MiB, or half the largest free block)")
 	f.integer(&c.ctx, "ctx-size", "c", 0, 0, math.MaxInt32, "context in tokens; 0 for what the model was trained with (default that, 4096 at most)")
 	f.integer(&c.threads, "threads", "t", -1, -1, 512, "threads (default one per CPU)")
-	f.topic = topicMemory
+	f.parsed("fallback", "", "MODEL", "open this one where there is not enough memory (repeatable, in this order)", c.addFallback)
+	f.Var(sizeValue{&c.pool}, "pool", "reserve this much memory first, and take copied weights, KV cache and buffers from it")
+	f.topic = topic
 	defer func() { f.topic = "" }()
 	f.group("More on memory and speed")
 	f.integer(&c.batch, "batch-size", "b", 2048, 1, math.MaxInt32, "tokens of the prompt submitted at once")
@@ -200,6 +205,14 @@ func (c *generateConfig) addBreaker(s string) error {
 		return nil
 	}
 	c.dryBreakers = append(c.dryBreakers, s)
+	return nil
+}
+
+func (c *generateConfig) addFallback(s string) error {
+	if s == "" {
+		return errors.New("want a model")
+	}
+	c.fallbacks = append(c.fallbacks, s)
 	return nil
 }
 
@@ -261,7 +274,7 @@ func (c *generateConfig) options() (o runtime.Options, s runtime.SessionOptions,
 		o.Load = runtime.LoadCopy
 	}
 	o.ChunkSize, o.NoRepack, o.NoPrefetch, o.CheckTensors = c.chunk, c.noRepack, c.noPrefetch, c.checkTensors
-	o.GPULayers, o.Adapters = c.gpuLayers, c.adapters
+	o.GPULayers, o.Adapters, o.Fallbacks = c.gpuLayers, c.adapters, c.fallbacks
 	if c.gpuLayers < 0 {
 		o.GPULayers = math.MaxInt32
 	}
@@ -273,7 +286,10 @@ func (c *generateConfig) options() (o runtime.Options, s runtime.SessionOptions,
 	if given("ubatch-size") {
 		s.UBatch = c.ubatch
 	}
-	s.CacheTypeK, s.CacheTypeV = c.cacheK, c.cacheV
+	// What is not given may be lowered where memory is short.
+	if given("cache-type-k") || given("cache-type-v") {
+		s.CacheTypeK, s.CacheTypeV = c.cacheK, c.cacheV
+	}
 	switch c.flash {
 	case "on":
 		s.FlashAttention = llama.FlashOn

@@ -77,6 +77,8 @@ func TestFlagsMeanWhatTheyMeanToLlamaCpp(t *testing.T) {
 			a.open.Load, a.open.ChunkSize, a.open.NoPrefetch, a.open.CheckTensors = runtime.LoadMMap, 16<<20, true, true
 		}},
 		{"llama.cpp's word for copying", "--no-mmap --no-repack", func(a *all) { a.open.Load, a.open.NoRepack = runtime.LoadCopy, true }},
+		{"cache types, one of them given", "-ctk q8_0", func(a *all) { a.session.CacheTypeK, a.session.CacheTypeV = "q8_0", "f16" }},
+		{"fallbacks in order", "--fallback a --fallback b", func(a *all) { a.open.Fallbacks = []string{"a", "b"} }},
 		{"adapters in order", "--lora a --lora-scaled C:\\b:0.5 --lora-scaled none:0", func(a *all) {
 			a.open.Adapters = []runtime.Adapter{{Path: "a"}, {Path: `C:\b`, Scale: 0.5}}
 		}},
@@ -87,7 +89,6 @@ func TestFlagsMeanWhatTheyMeanToLlamaCpp(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := all{
-				session: runtime.SessionOptions{CacheTypeK: "f16", CacheTypeV: "f16"},
 				gen: runtime.GenerateOptions{Sampling: runtime.Sampling{
 					Temperature: 0.8, DynatempExponent: 1, TopK: 40, TopP: 0.95, MinP: 0.05, TypicalP: 1, XTCThreshold: 0.1,
 					MirostatTau: 5, MirostatEta: 0.1, PenaltyLastN: 64, RepeatPenalty: 1,

@@ -179,7 +179,7 @@ func TestGenerateFails(t *testing.T) {
 		{"a grammar that makes no sense", greedy("-p", "x", "--grammar", "root ::= ("), exitUsage, []string{"grammar"}},
 		{"a grammar file that is not there", greedy("-p", "x", "--grammar-file", "absent.gbnf"), exitFailure, []string{"grammar", "absent.gbnf"}},
 		{"an adapter that is none", greedy("-p", "x", "--lora", tinyF16), exitFailure, []string{"adapter"}},
-		{"a context that memory has no room for", greedy("-p", "x", "-c", "16000000"), exitMemory, []string{"not enough memory", "smaller context"}},
+		{"a context that memory has no room for", greedy("-p", "x", "-c", "16000000"), exitMemory, []string{"not enough memory", "use a context of"}},
 		{"a context beyond all bounds", greedy("-p", "x", "-c", "2000000000"), exitUsage, []string{"context", "2000000000"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -150,7 +150,10 @@ func flagHelp(fl *pflag.Flag) string {
 
 // wrap breaks text into lines of helpWidth columns, all indented. Lines of text
 // that begin with a space stay as they are.
-func wrap(text string, indent int) string {
+func wrap(text string, indent int) string { return wrapTo(helpWidth, text, indent) }
+
+// wrapTo is wrap for other widths. A word that is longer stands in a line of its own.
+func wrapTo(width int, text string, indent int) string {
 	pad := strings.Repeat(" ", indent)
 	var lines []string
 	for _, paragraph := range strings.Split(text, "\n") {
@@ -160,7 +163,7 @@ func wrap(text string, indent int) string {
 		}
 		line := ""
 		for _, word := range strings.Split(paragraph, " ") {
-			if line != "" && indent+utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > helpWidth {
+			if line != "" && indent+utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
 				lines = append(lines, pad+line)
 				line = ""
 			}

@@ -34,8 +34,10 @@ type command struct {
 // subcommands returns fresh commands, in the order of the help.
 func subcommands() []*command {
 	return []*command{
+		planCommand(),
 		tokenizeCommand(),
 		inspectCommand(),
+		probeCommand(),
 		quantizeCommand(),
 		synthesizeCommand(),
 		versionCommand(),

@@ -12,7 +12,7 @@ import (
 // parseSize reads a number of bytes: 1048576, 64M, 256MiB, 1.5GiB. K, M, G and T
 // alone are powers of 1024, as with most tools; KB, MB, GB and TB powers of 1000.
 func parseSize(text string) (uint64, error) {
-	bad := fmt.Errorf("want a size such as 64MiB or 1.5GiB")
+	bad := fmt.Errorf("want bytes, or a size such as 256MiB, 4G or 1.5GB")
 	s := strings.TrimSpace(text)
 	i := strings.LastIndexAny(s, "0123456789.") + 1
 	number, unit := s[:i], strings.ToUpper(strings.TrimSpace(s[i:]))

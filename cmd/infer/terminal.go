@@ -12,11 +12,17 @@ func isTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
+// terminalSize returns the columns and rows of a terminal, 0 where unknown.
+func terminalSize(f *os.File) (columns, rows int) {
+	w, h, err := term.GetSize(int(f.Fd()))
+	if err != nil || w < 0 || h < 0 {
+		return 0, 0
+	}
+	return w, h
+}
+
 // terminalWidth returns the columns of a terminal, 0 where unknown.
 func terminalWidth(f *os.File) int {
-	w, _, err := term.GetSize(int(f.Fd()))
-	if err != nil || w < 0 {
-		return 0
-	}
+	w, _ := terminalSize(f)
 	return w
 }

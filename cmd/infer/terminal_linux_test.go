@@ -43,9 +43,15 @@ func openTerminal(t *testing.T, columns, rows uint16) (user, program *os.File) {
 // onTerminal starts the program on a terminal of its own.
 func onTerminal(t *testing.T, columns uint16, args ...string) (user *os.File, cmd *exec.Cmd) {
 	t.Helper()
+	return onTerminalOf(t, "xterm", columns, args...)
+}
+
+// onTerminalOf is onTerminal with a kind of terminal.
+func onTerminalOf(t *testing.T, kind string, columns uint16, args ...string) (user *os.File, cmd *exec.Cmd) {
+	t.Helper()
 	user, tty := openTerminal(t, columns, 24)
 	cmd, _ = program(t, args...)
-	cmd.Env = append(os.Environ(), "TERM=xterm")
+	cmd.Env = append(os.Environ(), "TERM="+kind)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := cmd.Start(); err != nil {

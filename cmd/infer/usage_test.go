@@ -36,7 +36,7 @@ func TestWrongUsageSaysWhatIsMeant(t *testing.T) {
 		{"a repeat penalty of zero", []string{"--repeat-penalty", "0"}, `--repeat-penalty "0": out of range, more than 0`, ""},
 		{"an unknown load mode", []string{"--load", "slow"}, `--load "slow": want one of auto, mmap, copy, stock`, ""},
 		{"an unknown cache type", []string{"-ctk", "q3"}, `--cache-type-k "q3": want one of f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0, iq4_nl`, ""},
-		{"a size without a number", []string{"--chunk-size", "MiB"}, `--chunk-size "MiB": want a size such as 64MiB or 1.5GiB`, ""},
+		{"a size without a number", []string{"--chunk-size", "MiB"}, `--chunk-size "MiB": want bytes, or a size such as 256MiB, 4G or 1.5GB`, ""},
 		{"a switch that is neither", []string{"--json=maybe"}, `--json "maybe": must be true or false`, ""},
 		{"a seed that is none", []string{"-s", "-2"}, `-s/--seed "-2": want a whole number, -1 to 4294967295`, ""},
 		{"an empty stop text", []string{"--stop", ""}, `--stop "": want some text`, ""},
@@ -65,6 +65,15 @@ func TestWrongUsageSaysWhatIsMeant(t *testing.T) {
 		{"too many files", []string{"quantize", "a", "b", "c", "q4_0"}, `unexpected argument "c"`, "quantize"},
 		{"no file to write", []string{"synthesize", "--shape", "test"}, "no file to write", "synthesize"},
 		{"no shape", []string{"synthesize", "x.gguf"}, "no shape: give one with --shape; 'infer synthesize --list' lists those with names", "synthesize"},
+		{"a size of holes that is none", []string{"probe", "--fragment", "lots"}, `--fragment "lots": want bytes, or a size such as 256MiB, 4G or 1.5GB`, "probe"},
+		{"a size of holes without a number", []string{"probe", "--fragment=GiB"}, `--fragment "GiB": want bytes, or a size such as 256MiB, 4G or 1.5GB`, "probe"},
+		{"holes too small to live in", []string{"probe", "--fragment", "4096"}, `--fragment "4096": out of range, 16MiB to 64GiB`, "probe"},
+		{"holes too large to be in pieces", []string{"probe", "--fragment", "1T"}, `--fragment "1T": out of range, 16MiB to 64GiB`, "probe"},
+		{"an interval that is none", []string{"probe", "--watch=often"}, `--watch "often": want a time such as 2s, 500ms or 1m`, "probe"},
+		{"an interval of nothing", []string{"probe", "--watch=0"}, `--watch "0": out of range, 100ms to 24h`, "probe"},
+		{"an interval that does not end", []string{"probe", "--watch=NaN"}, `--watch "NaN": want a time such as 2s, 500ms or 1m`, "probe"},
+		{"an interval that is not joined", []string{"probe", "--watch", "2s"}, `unexpected argument "2s" (did you mean --watch=2s?)`, "probe"},
+		{"an argument to probe", []string{"probe", "x"}, `unexpected argument "x"`, "probe"},
 		{"an argument to version", []string{"version", "x"}, `unexpected argument "x"`, "version"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -97,6 +106,7 @@ func TestHelp(t *testing.T) {
 		{"on inspect", []string{"help", "inspect"}, []string{"infer inspect [flags] [MODEL]", "--json"}},
 		{"of quantize", []string{"quantize", "-h"}, []string{"--type TYPE", "--force"}},
 		{"of synthesize", []string{"help", "synthesize"}, []string{"--shape SHAPE", "1b,layers=4"}},
+		{"of probe", []string{"probe", "--help"}, []string{"infer probe [flags]", "--watch=500ms", "--fragment SIZE", "cut up the address space"}},
 		{"of version", []string{"version", "--help"}, []string{"--json"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

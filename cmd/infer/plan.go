@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"os"
+	"path/filepath"
+
+	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// planConfig is what the flags of `infer plan` say.
+type planConfig struct {
+	generateConfig
+	svg string
+}
+
+func planCommand() *command {
+	f := newFlags()
+	c := &planConfig{generateConfig: generateConfig{flags: f}}
+	f.group("Flags")
+	f.text(&c.model, "model", "m", "", "MODEL", "a GGUF file or the name of a model (default tiny, the embedded model)")
+	f.BoolVar(&c.json, "json", false, "print one JSON object")
+	f.text(&c.svg, "svg", "", "", "FILE", "draw the chunks into a file")
+	c.memoryFlags(f, "")
+	f.hide("threads", "threads-batch", "no-prefetch", "check-tensors", "fallback", "pool")
+	return &command{
+		name:     "plan",
+		summary:  "show what memory a model would need, before anything is loaded",
+		synopsis: []string{"[flags] [MODEL]"},
+		about: "Shows what each way of loading a model would take for one session: weights, KV cache, compute buffers, the largest single allocation and what it is for; " +
+			"whether it fits now, by how much not, and what would help. Only the header is read; the figures of the session are the engine's own, from a dry run.",
+		examples: []string{
+			`infer plan model.gguf`, "with the default context",
+			`infer plan model.gguf -c 32768 -ctk q8_0 -ctv q8_0`, "with a long context in 8 bits",
+			`infer plan model.gguf --json | jq '.modes[] | {mode, fits, missing_bytes}'`, "for programs",
+		},
+		flags:   f,
+		aliases: generateShorthands(),
+		run:     c.run,
+	}
+}
+
+func (c *planConfig) run(ctx context.Context, s *streams, args []string) error {
+	switch {
+	case len(args) > 1:
+		return unexpected(args[1:])
+	case len(args) == 1 && c.flags.Changed("model"):
+		return usagef("a model as an argument and --model exclude each other")
+	case len(args) == 1:
+		c.model = args[0]
+	}
+	open, session, _, err := c.options()
+	if err != nil {
+		return err
+	}
+	if c.flags.Changed("ctx-size") && c.ctx == 0 {
+		if session.Context, err = trainedContext(c.model); err != nil {
+			return err
+		}
+	}
+	open.Session = session
+	f, err := runtime.Plan(ctx, c.model, open)
+	if err != nil {
+		return err
+	}
+	if c.flags.Changed("load") && open.Load != runtime.LoadAuto {
+		f.Modes = onlyMode(f.Modes, open.Load)
+	}
+	if c.svg != "" {
+		if err := writeWhole(c.svg, func(w *bufio.Writer) error { return drawPlan(w, f) }); err != nil {
+			return err
+		}
+	}
+	if c.json {
+		return writeJSON(s.out, f)
+	}
+	w := bufio.NewWriter(s.out)
+	if err := printPlan(w, f, planWidth(s.out)); err != nil {
+		return err
+	}
+	return w.Flush()
+}
+
+func onlyMode(modes []runtime.ModePlan, mode runtime.LoadMode) []runtime.ModePlan {
+	for _, p := range modes {
+		if p.Mode == mode {
+			return []runtime.ModePlan{p}
+		}
+	}
+	return modes
+}
+
+// planWidth is how wide pictures are: the terminal, or the width of the help.
+func planWidth(out any) int {
+	if checked, ok := out.(*checkedWriter); ok {
+		out = checked.w
+	}
+	if f, ok := out.(*os.File); ok && isTerminal(f) {
+		if w := terminalWidth(f); w > 0 {
+			return min(w-1, 100)
+		}
+	}
+	return helpWidth
+}
+
+// writeWhole writes a file under a temporary name and renames it.
+func writeWhole(path string, write func(w *bufio.Writer) error) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+		}
+	}()
+	w := bufio.NewWriter(f)
+	if err := write(w); err != nil {
+		return err
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if err := f.Chmod(0o644); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// pieceGroups are the pieces of a plan by what they are for, in the order of pictures.
+func pieceGroups(p runtime.ModePlan) []pieceGroup {
+	groups := []pieceGroup{{purpose: "weights"}, {purpose: "kv"}, {purpose: "compute"}, {purpose: "output"}}
+	for _, x := range p.Pieces {
+		for i := range groups {
+			if groups[i].purpose == x.Purpose {
+				groups[i].pieces = append(groups[i].pieces, x)
+				groups[i].size += x.Size
+			}
+		}
+	}
+	return groups
+}
+
+type pieceGroup struct {
+	purpose string
+	pieces  []runtime.PlanPiece
+	size    uint64
+}
+
+// allocations are the sizes of all single mappings and commits of a group.
+func (g pieceGroup) allocations() []uint64 {
+	var sizes []uint64
+	for _, x := range g.pieces {
+		sizes = append(sizes, x.Allocations...)
+	}
+	return sizes
+}
+
+func (g pieceGroup) label() string { return g.purpose + " " + loader.Size(g.size) }

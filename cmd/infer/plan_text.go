@@ -1,0 +1,128 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// printPlan writes a forecast for people.
+func printPlan(w io.Writer, f *runtime.Forecast, width int) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n", visible(f.Path, true))
+	fmt.Fprintf(&b, "  %s, %s parameters, largest tensor %s\n", visible(f.Description, true), formatCount(f.Parameters), loader.Size(f.LargestTensor))
+	available, limit := f.Probe.Available()
+	fmt.Fprintf(&b, "  %s of private memory left (%s); largest free block %s (%s)\n\n",
+		sizeOr(available), limit, sizeOr(f.Probe.LargestFreeBlock), f.Probe.LimitedBy)
+
+	t := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
+	row := func(name string, value func(p runtime.ModePlan) string) {
+		fmt.Fprintf(t, "  %s", name)
+		for _, p := range f.Modes {
+			fmt.Fprintf(t, "\t%s", value(p))
+		}
+		fmt.Fprintln(t)
+	}
+	size := func(n func(p runtime.ModePlan) uint64) func(runtime.ModePlan) string {
+		return func(p runtime.ModePlan) string { return loader.Size(n(p)) }
+	}
+	row("", func(p runtime.ModePlan) string { return p.Mode.String() })
+	row("weights", func(p runtime.ModePlan) string {
+		kind := "mapped"
+		if p.Mode == runtime.LoadCopy {
+			kind = "private"
+		}
+		return loader.Size(p.Weights) + " " + kind
+	})
+	row("KV cache", size(func(p runtime.ModePlan) uint64 { return p.KV }))
+	row("compute", size(func(p runtime.ModePlan) uint64 { return p.Compute }))
+	row("output", size(func(p runtime.ModePlan) uint64 { return p.Output }))
+	row("scratch, while loading", size(func(p runtime.ModePlan) uint64 { return p.Scratch }))
+	row("commit charged", size(func(p runtime.ModePlan) uint64 { return p.Commit }))
+	row("resident at most", size(func(p runtime.ModePlan) uint64 { return p.Resident }))
+	row("largest allocation", size(func(p runtime.ModePlan) uint64 { return p.LargestAllocation }))
+	row("largest range", size(func(p runtime.ModePlan) uint64 { return p.LargestRange }))
+	row("chunks", func(p runtime.ModePlan) string { return fmt.Sprint(p.Chunks) })
+	row("fits now", func(p runtime.ModePlan) string {
+		if p.Fits {
+			return "yes"
+		}
+		return "no, " + loader.Size(p.Missing) + " short"
+	})
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, p := range f.Modes {
+		fmt.Fprintf(&b, "\n%s: context of %d tokens, %d at once, cache %s/%s\n", p.Mode, p.Context, p.UBatch, p.CacheTypeK, p.CacheTypeV)
+		fmt.Fprintf(&b, "  largest allocation: %s\n", oneLine(p.LargestAllocationOf))
+		if p.LargestRangeOf != p.LargestAllocationOf {
+			fmt.Fprintf(&b, "  largest range: %s\n", oneLine(p.LargestRangeOf))
+		}
+		printPieces(&b, p, width)
+		if !p.Fits {
+			fmt.Fprintf(&b, "  does not fit: limited by the %s; to be tried alone, least loss first:\n", p.LimitedBy)
+			for _, r := range p.Remedies {
+				fmt.Fprintf(&b, "  - %s\n", r)
+			}
+		}
+	}
+	fmt.Fprintf(&b, "\n--load auto would take %s: %s\n", f.Auto, f.Reason)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// printPieces draws the allocations to one scale: a cell stands for the same number of
+// bytes everywhere, and a bar ends each allocation.
+func printPieces(b *strings.Builder, p runtime.ModePlan, width int) {
+	const label = 20
+	cells := width - label - 3
+	if cells < 10 || p.Resident == 0 {
+		return
+	}
+	groups := pieceGroups(p)
+	widest := uint64(1)
+	for _, g := range groups {
+		widest = max(widest, g.size)
+	}
+	for _, g := range groups {
+		if g.size == 0 {
+			continue
+		}
+		fmt.Fprintf(b, "  %-*s %s\n", label, g.label(), allocationBar(g.allocations(), widest, cells))
+	}
+}
+
+// allocationBar draws sizes one after the other in at most cells characters, of which widest
+// bytes take all. Where there is no room for the ends of allocations, they run together.
+func allocationBar(sizes []uint64, widest uint64, cells int) string {
+	at := func(n uint64) int { return int(float64(n) / float64(widest) * float64(cells)) }
+	line := []byte(strings.Repeat("=", max(at(sum(sizes)), 1)))
+	end := uint64(0)
+	for _, n := range sizes {
+		end += n
+		if i := at(end) - 1; i >= 0 && i < len(line) {
+			line[i] = '|'
+		}
+	}
+	line[len(line)-1] = '|'
+	return string(line)
+}
+
+func sum(sizes []uint64) (total uint64) {
+	for _, n := range sizes {
+		total += n
+	}
+	return total
+}
+
+// sizeOr prints bytes, or that there is no limit.
+func sizeOr(n uint64) string {
+	if n == loader.Unlimited {
+		return "unlimited"
+	}
+	return loader.Size(n)
+}

@@ -1,0 +1,258 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed7adf6694/infer/internal/memtest"
+	"github.com/seed7adf6694/infer/loader"
+)
+
+// probeConfig is what the flags of `infer probe` say.
+type probeConfig struct {
+	flags    *flags
+	json     bool
+	every    time.Duration // 0: once
+	fragment uint64        // 0: not
+	measure  func() (loader.Probe, error)
+}
+
+func probeCommand() *command {
+	f := newFlags()
+	c := &probeConfig{flags: f, measure: loader.Measure}
+	f.group("Flags")
+	f.BoolVar(&c.json, "json", false, "print one JSON object; sizes in bytes, null where there is no limit")
+	f.Var(intervalValue{&c.every}, "watch", "show it again each second until interrupted; --watch=TIME for another interval, as in --watch=500ms. With --json one object a line")
+	f.Lookup("watch").NoOptDefVal = "1s"
+	f.Var(holeValue{&c.fragment}, "fragment", "first cut up the address space of this process until it has no larger hole, to see what that looks like; "+holeRange+", on Linux")
+	return &command{
+		name:     "probe",
+		summary:  "show what memory this process may have, and what limits it",
+		synopsis: []string{"[flags]"},
+		about: "Shows the memory of this machine and the limits that bind a process started as this one was, and the largest block that it may allocate at once. " +
+			"That block is asked for and given back at once, without a byte of it being used, so that the figure is what the system grants. " +
+			"Where it promises no more than it has (overcommit mode 2, Windows), other programs may be refused memory in that moment.",
+		examples: []string{
+			`infer probe --json | jq .largest_free_block_bytes`, "for programs",
+			`infer probe --fragment 160MiB`, "what an address space in pieces looks like",
+			`(ulimit -v 4000000; infer probe --watch)`, "under a limit, until Ctrl-C",
+		},
+		flags: f,
+		run:   c.run,
+	}
+}
+
+func (c *probeConfig) run(ctx context.Context, s *streams, args []string) error {
+	if len(args) > 0 {
+		if c.flags.Changed("watch") && (intervalValue{new(time.Duration)}).Set(args[0]) == nil {
+			return usagef("unexpected argument %q (did you mean --watch=%s?)", args[0], args[0])
+		}
+		return unexpected(args)
+	}
+	if c.fragment > 0 {
+		if err := fragment(c.fragment); err != nil {
+			return err
+		}
+	}
+	v := newProbeView(c, s)
+	if c.every == 0 {
+		return v.show()
+	}
+	return v.watch(ctx, c.every)
+}
+
+// fragment carves the address space of this process.
+func fragment(hole uint64) error {
+	_, err := memtest.Carve(memtest.CarveOptions{HoleSize: hole})
+	var not *memtest.Unsupported
+	if errors.As(err, &not) {
+		return fmt.Errorf("--fragment is not possible here: %s", not.Missing)
+	}
+	return err
+}
+
+// probeView shows probes, one after the other.
+type probeView struct {
+	c     *probeConfig
+	s     *streams
+	print func(loader.Probe, error) error
+	end   func() error // of showing the last
+
+	complained bool
+}
+
+// newProbeView chooses how probes are shown: as JSON, as text, or on a terminal, if
+// they are to be watched there, each in the place of the one before.
+func newProbeView(c *probeConfig, s *streams) *probeView {
+	v := &probeView{c: c, s: s, print: nil, end: func() error { return nil }}
+	f, terminal := terminalOf(s.out)
+	size := func() (columns, rows int) { return helpWidth, 0 }
+	if terminal {
+		size = func() (columns, rows int) { return terminalSize(f) }
+	}
+	switch {
+	case c.json:
+		v.print = v.printJSON
+	case c.every > 0 && terminal && terminalCodes(f):
+		screen := &redrawer{w: s.out, size: size}
+		v.end = screen.end
+		v.print = func(p loader.Probe, unconfirmed error) error {
+			return screen.draw(func(columns, rows int) string { return probeText(p, unconfirmed, columns, rows) })
+		}
+	default:
+		first := true
+		v.print = func(p loader.Probe, unconfirmed error) error {
+			text := ""
+			if !first {
+				text = "\n"
+			}
+			first = false
+			columns, _ := size()
+			_, err := io.WriteString(s.out, text+probeText(p, unconfirmed, columns, 0))
+			return err
+		}
+	}
+	return v
+}
+
+// show measures, confirms and prints once.
+func (v *probeView) show() error {
+	p, err := v.c.measure()
+	if err != nil {
+		return err
+	}
+	p, err = p.Confirm()
+	return v.print(p, err)
+}
+
+// watch shows it until the context ends.
+func (v *probeView) watch(ctx context.Context, every time.Duration) error {
+	t := time.NewTicker(every)
+	defer t.Stop()
+	for {
+		if err := v.show(); err != nil {
+			return errors.Join(err, v.end())
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil { // even if it is time for the next
+			if err := v.end(); err != nil {
+				return err
+			}
+			return shown{context.Cause(ctx)} // who watches knows why it ends
+		}
+	}
+}
+
+// printJSON prints one object. Why nothing is confirmed is said once, where it does
+// not disturb the objects.
+func (v *probeView) printJSON(p loader.Probe, unconfirmed error) error {
+	if unconfirmed != nil && !v.complained {
+		v.complained = true
+		fmt.Fprintln(v.s.err, "infer: not confirmed: "+oneLine(unconfirmed.Error()))
+	}
+	return writeJSON(v.s.out, p)
+}
+
+// terminalOf returns the terminal that a command writes to, if it is one.
+func terminalOf(out io.Writer) (*os.File, bool) {
+	if c, ok := out.(*checkedWriter); ok {
+		out = c.w
+	}
+	f, ok := out.(*os.File)
+	return f, ok && isTerminal(f)
+}
+
+// redrawer shows texts on a terminal, each over the one before. A text is one Write
+// and nothing is cleared before something else stands there, so that nothing flickers.
+type redrawer struct {
+	w    io.Writer
+	size func() (columns, rows int)
+
+	drawn bool
+}
+
+func (r *redrawer) draw(text func(columns, rows int) string) error {
+	columns, rows := r.size()
+	var b strings.Builder
+	if !r.drawn {
+		// What is on the screen scrolls out of it rather than being lost.
+		b.WriteString(strings.Repeat("\n", max(rows-1, 0)))
+		r.drawn = true
+	}
+	b.WriteString("\x1b[H") // the top left corner
+	for line := range strings.Lines(text(columns, rows)) {
+		b.WriteString(strings.TrimSuffix(line, "\n") + "\x1b[K\n") // the rest of the line
+	}
+	b.WriteString("\x1b[J") // what a longer text has left below
+	_, err := io.WriteString(r.w, b.String())
+	return err
+}
+
+// end clears what the terminal shows of the key that ended it.
+func (r *redrawer) end() error {
+	if !r.drawn {
+		return nil
+	}
+	_, err := io.WriteString(r.w, clearLine)
+	return err
+}
+
+// intervalValue is a flag of the time between two things.
+type intervalValue struct{ p *time.Duration }
+
+const (
+	shortestInterval = 100 * time.Millisecond
+	longestInterval  = 24 * time.Hour
+)
+
+func (v intervalValue) Set(s string) error {
+	d, err := time.ParseDuration(s)
+	if n, e := strconv.ParseFloat(s, 64); e == nil && n >= 0 && n < 1e6 {
+		d, err = time.Duration(n*float64(time.Second)), nil
+	}
+	if err != nil {
+		return errors.New("want a time such as 2s, 500ms or 1m")
+	}
+	if d < shortestInterval || d > longestInterval {
+		return errors.New("out of range, 100ms to 24h")
+	}
+	*v.p = d
+	return nil
+}
+
+func (v intervalValue) Type() string   { return "TIME" }
+func (v intervalValue) String() string { return "" }
+
+// holeValue is a flag of the size of holes in an address space: large enough for the
+// stack of a thread, and small enough for a hundred of them.
+type holeValue struct{ p *uint64 }
+
+const (
+	smallestHole = 16 << 20
+	largestHole  = 64 << 30
+	holeRange    = "16MiB to 64GiB"
+)
+
+func (v holeValue) Set(s string) error {
+	n, err := parseSize(s)
+	if err != nil {
+		return err
+	}
+	if n < smallestHole || n > largestHole {
+		return errors.New("out of range, " + holeRange)
+	}
+	*v.p = n
+	return nil
+}
+
+func (v holeValue) Type() string   { return "SIZE" }
+func (v holeValue) String() string { return "" }

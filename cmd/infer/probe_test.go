@@ -1,0 +1,253 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/seed7adf6694/infer/loader"
+)
+
+// anyProbe is that of a machine with 8 GiB of RAM, of which one block may be 10 GiB,
+// with RAM and swap.
+func anyProbe(set func(p *loader.Probe)) loader.Probe {
+	const none, gib = loader.Unlimited, 1 << 30
+	p := loader.Probe{
+		RAMTotal: 8 * gib, RAMAvailable: 6 * gib, SwapTotal: 2 * gib, SwapFree: gib,
+		Overcommit: 0, CommitLimit: none, CommitLeft: 10 * gib, CgroupLimit: none, CgroupLeft: none,
+		AddressSpaceLimit: none, AddressSpaceLeft: none, DataLimit: none, DataLeft: none, LockedLimit: none, LockedLeft: none,
+		MappingsLimit: 65530, MappingsLeft: 65500, PageSize: 4096,
+		LargestHole: 100 << 40, Holes: 3, FreeAddresses: 100<<40 + 2*160<<20,
+		HoleSizes:        []loader.HoleClass{{AtLeast: 128 << 20, Count: 2, Bytes: 2 * 160 << 20}, {AtLeast: 64 << 40, Count: 1, Bytes: 100 << 40}},
+		LargestFreeBlock: 10 * gib, LimitedBy: "commit limit", Computed: 10 * gib, ComputedBy: "commit limit", Confirmed: true,
+	}
+	if set != nil {
+		set(&p)
+	}
+	return p
+}
+
+func TestProbeText(t *testing.T) {
+	const gib = 1 << 30
+	for _, tt := range []struct {
+		name        string
+		set         func(p *loader.Probe)
+		unconfirmed error
+		want        []string
+		not         []string
+	}{
+		{"nothing but RAM and swap", nil, nil, []string{
+			"RAM            8.00 GiB, 6.00 GiB available\n", "2.00 GiB, 1.00 GiB free", "usable now     6.00 GiB without swapping, limited by the available RAM\n",
+			"only a block over RAM + swap is refused (overcommit mode 0)", "control group  no limit\n", "mappings       65530, 65500 left",
+			"free addresses 100.0 TiB in 3 holes, the largest 100.0 TiB\n", "  16 to 256 MiB         2  # ", "  4 to 64 GiB           0\n",
+			"\nlargest free block: 10.0 GiB (confirmed), limited by the commit limit\n  what helps: allocate in smaller blocks",
+		}, []string{"figures say"}},
+		{"overcommit of everything", func(p *loader.Probe) {
+			p.Overcommit, p.CommitLeft = 1, loader.Unlimited
+			p.LimitedBy, p.LargestFreeBlock, p.Computed = "address space (largest hole)", 100<<40, 100<<40
+		}, nil, []string{"none is refused (overcommit mode 1)", "100.0 TiB (confirmed), limited by the address space\n  (largest hole)\n", "what helps: use a smaller chunk size"}, nil},
+		{"strict overcommit", func(p *loader.Probe) {
+			p.Overcommit, p.CommitLimit, p.CommitLeft, p.LargestFreeBlock, p.Computed = 2, 6*gib, 2*gib, 2*gib, 2*gib
+		}, nil, []string{"promises       6.00 GiB, 2.00 GiB left (overcommit mode 2)\n", "what helps: close other programs"}, nil},
+		{"a control group", func(p *loader.Probe) {
+			p.CgroupLimit, p.CgroupLeft, p.LargestFreeBlock, p.Computed, p.LimitedBy = 2*gib, gib, gib, gib, "control group"
+		}, nil, []string{"2.00 GiB, 1.00 GiB left\n", "1.00 GiB (confirmed), limited by the control group\n", "what helps: raise the memory limit of the control group"}, nil},
+		{"all limits of a process", func(p *loader.Probe) {
+			p.AddressSpaceLimit, p.AddressSpaceLeft, p.DataLimit, p.DataLeft, p.LockedLimit, p.LockedLeft = 4*gib, 3*gib, 2*gib, gib, 8<<20, 4<<20
+			p.LargestFreeBlock, p.Computed, p.LimitedBy = gib, gib, "data limit (RLIMIT_DATA)"
+		}, nil, []string{"4.00 GiB, 3.00 GiB left (ulimit -v)", "2.00 GiB, 1.00 GiB left (ulimit -d)", "8.0 MiB, 4.0 MiB left (ulimit -l)", "raise the data limit (ulimit -d)"}, nil},
+		{"a locked limit that does not bind", func(p *loader.Probe) { p.LockedLimit = 8 << 20 }, nil, []string{"8.0 MiB, which does not bind this process"}, nil},
+		{"less is granted than the figures say", func(p *loader.Probe) { p.LargestFreeBlock = 3 * gib }, nil, []string{"3.00 GiB (confirmed)", "the other figures say 10.0 GiB, by the commit limit\n"}, nil},
+		{"a page less is granted", func(p *loader.Probe) { p.LargestFreeBlock -= 4096 }, nil, []string{"(confirmed), limited by the commit limit\n"}, []string{"figures say"}},
+		{"not confirmed, and why", func(p *loader.Probe) { p.Confirmed = false }, errors.New("only 3 mappings are left\x1b"), []string{"10.0 GiB (computed), limited by", `not confirmed: only 3 mappings are left\x1b`}, nil},
+		{"no swap", func(p *loader.Probe) { p.SwapTotal, p.SwapFree = 0, 0 }, nil, []string{"none\n"}, nil},
+		{"an unknown address space", func(p *loader.Probe) { p.Holes, p.HoleSizes = loader.Unlimited, nil }, nil, []string{"unknown on this system"}, []string{"16 to 256 MiB"}},
+		{"an address space without holes", func(p *loader.Probe) { p.Holes, p.HoleSizes, p.FreeAddresses, p.LargestHole = 0, nil, 0, 0 }, nil, []string{"0 bytes in 0 holes"}, []string{"#"}},
+		{"no mappings left", func(p *loader.Probe) {
+			p.MappingsLeft, p.LargestFreeBlock, p.Computed, p.LimitedBy, p.Confirmed = 0, 0, 0, "mappings (vm.max_map_count)", false
+		}, nil, []string{"65530, 0 left", "0 bytes (computed), limited by the mappings", "raise vm.max_map_count"}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if runtime.GOOS == "windows" && strings.Contains(strings.Join(tt.want, ""), "ulimit") {
+				t.Skip("Windows has other limits")
+			}
+			p := anyProbe(tt.set)
+			text := probeText(p, tt.unconfirmed, 80, 24)
+			for _, w := range tt.want {
+				if !strings.Contains(text, w) && !strings.Contains(strings.ReplaceAll(text, "job            ", "control group  "), w) {
+					t.Errorf("%q is missing in\n%s", w, text)
+				}
+			}
+			for _, w := range tt.not {
+				if strings.Contains(text, w) {
+					t.Errorf("%q is in\n%s", w, text)
+				}
+			}
+			// Where lines are few, what a limit says goes whole or not at all.
+			for rows := 1; rows < 40; rows++ {
+				text := probeText(p, tt.unconfirmed, 40, rows)
+				if n := strings.Count(text, "\n"); n > max(rows-1, 1) {
+					t.Errorf("%d rows: %d lines", rows, n)
+				}
+				if got := strings.Count(text, "address space  ") == 1; got != strings.Contains(text, "(ulimit -v)") && rows > 15 {
+					t.Errorf("%d rows: half of it:\n%s", rows, text)
+				}
+			}
+			verdict := text[strings.Index(text, "largest free block"):]
+			for _, size := range [][2]int{{80, 24}, {40, 24}, {40, 12}, {200, 50}, {36, 0}, {20, 24}, {80, 0}, {0, 0}, {80, 5}} {
+				columns, rows := size[0], size[1]
+				text := probeText(p, tt.unconfirmed, columns, rows)
+				if n := strings.Count(text, "\n"); rows > 0 && n > rows-1 {
+					t.Errorf("%d by %d: %d lines:\n%s", columns, rows, n, text)
+				}
+				for line := range strings.Lines(text) {
+					line = strings.TrimSuffix(line, "\n")
+					if n := utf8.RuneCountInString(line); columns > 0 && n > columns-1 || strings.TrimRight(line, " ") != line {
+						t.Errorf("%d by %d: %d columns in %q", columns, rows, n, line)
+					}
+				}
+				if columns == 80 && !strings.HasSuffix(text, verdict) {
+					t.Errorf("%d by %d: the largest free block is not last:\n%s", columns, rows, text)
+				}
+				words := strings.Join(strings.Fields(text), " ")
+				if rows != 5 && rows != 12 && columns != 20 && !strings.Contains(words, "RAM 8.00 GiB") || !strings.Contains(words, "what helps:") {
+					t.Errorf("%d by %d: something is missing:\n%s", columns, rows, text)
+				}
+			}
+		})
+	}
+}
+
+// runProbe runs the command with figures of a test.
+func runProbe(ctx context.Context, s *streams, p loader.Probe, err error, every time.Duration, json bool) error {
+	c := &probeConfig{flags: newFlags(), json: json, every: every, measure: func() (loader.Probe, error) { return p, err }}
+	return c.run(ctx, s, nil)
+}
+
+func TestProbeJSON(t *testing.T) {
+	r := call(t, "probe", "--json")
+	if r.code != 0 || r.stderr != "" || strings.Count(r.out, "\n") != 1 {
+		t.Fatalf("%+v", r)
+	}
+	var got map[string]any
+	if err := json.Unmarshal([]byte(r.out), &got); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{
+		"largest_free_block_bytes", "limited_by", "ram_available_bytes", "commit_left_bytes", "cgroup_left_bytes", "address_space_left_bytes", "largest_hole_bytes",
+		"ram_total_bytes", "swap_total_bytes", "data_left_bytes", "locked_left_bytes", "mappings_left", "holes", "free_addresses_bytes", "hole_sizes", "confirmed", "computed_block_bytes", "usable_bytes",
+	} {
+		if _, ok := got[name]; !ok {
+			t.Errorf("%s is missing in %s", name, r.out)
+		}
+	}
+	if n, ok := got["largest_free_block_bytes"].(float64); !ok || n < 1<<20 || got["confirmed"] != true {
+		t.Errorf("%s", r.out)
+	}
+
+	// Limits that there are not are null. With so few mappings nothing is asked for.
+	var out, stderr bytes.Buffer
+	p := anyProbe(func(p *loader.Probe) { p.Confirmed, p.MappingsLeft, p.DataLeft = false, 5, 1000 })
+	if err := runProbe(t.Context(), &streams{out: &out, err: &stderr}, p, nil, 0, true); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"cgroup_left_bytes":null`, `"address_space_left_bytes":null`, `"commit_limit_bytes":null`, `"data_left_bytes":1000`, `"confirmed":false`, `"largest_free_block_bytes":10737418240`} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%s is missing in %s", want, out.String())
+		}
+	}
+	if stderr.String() != "infer: not confirmed: only 5 mappings are left to this process\n" {
+		t.Errorf("stderr %q", stderr.String())
+	}
+}
+
+func TestProbeReportsWhatCannotBeMeasured(t *testing.T) {
+	broken := errors.New("no proc")
+	for _, every := range []time.Duration{0, time.Hour} {
+		var out bytes.Buffer
+		if err := runProbe(t.Context(), &streams{out: &out}, loader.Probe{}, broken, every, false); !errors.Is(err, broken) || out.Len() > 0 {
+			t.Errorf("%v, %q", err, out.String())
+		}
+	}
+}
+
+// countedWriter calls a function at the n-th write.
+type countedWriter struct {
+	b    bytes.Buffer // not embedded: its WriteString would not count
+	n    int
+	then func()
+}
+
+func (w *countedWriter) Write(p []byte) (int, error) {
+	if w.n--; w.n == 0 {
+		w.then()
+	}
+	return w.b.Write(p)
+}
+
+func (w *countedWriter) String() string { return w.b.String() }
+
+func TestProbeWatchPrintsOneAfterTheOtherUntilInterrupted(t *testing.T) {
+	for _, json := range []bool{false, true} {
+		t.Run(fmt.Sprintf("json %v", json), func(t *testing.T) {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			out := &countedWriter{n: 3, then: func() { cancel(&interrupted{}) }}
+			var stderr bytes.Buffer
+			err := runProbe(ctx, &streams{out: out, err: &stderr}, anyProbe(func(p *loader.Probe) { p.Confirmed, p.MappingsLeft = false, 5 }), nil, time.Millisecond, json)
+			if code := report(ctx, err, &stderr); code != exitInterrupted {
+				t.Errorf("exit code %d: %v", code, err)
+			}
+			if json {
+				if strings.Count(out.String(), "\n") != 3 || strings.Count(stderr.String(), "\n") != 1 {
+					t.Errorf("stdout %q, stderr %q", out.String(), stderr.String())
+				}
+				return
+			}
+			if strings.Count(out.String(), "RAM  ") != 3 || strings.Count(out.String(), "\n\nRAM  ") != 2 || strings.Contains(out.String(), "\x1b") || stderr.String() != "" {
+				t.Errorf("stdout %q, stderr %q", out.String(), stderr.String())
+			}
+		})
+	}
+}
+
+func TestRedrawerDrawsOverWhatWasThere(t *testing.T) {
+	out := &countedWriter{}
+	r := &redrawer{w: out, size: func() (columns, rows int) { return 20, 4 }}
+	if err := r.end(); err != nil || out.String() != "" {
+		t.Errorf("nothing drawn, and yet %q, %v", out.String(), err)
+	}
+	for i := range 2 {
+		if err := r.draw(func(columns, rows int) string { return fmt.Sprintf("%d of\n%d by %d\n", i, columns, rows) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.end(); err != nil {
+		t.Fatal(err)
+	}
+	want := "\n\n\n\x1b[H0 of\x1b[K\n20 by 4\x1b[K\n\x1b[J" + "\x1b[H1 of\x1b[K\n20 by 4\x1b[K\n\x1b[J" + clearLine
+	if out.String() != want || out.n != -3 {
+		t.Errorf("%q in %d writes, want %q in 3", out.String(), -out.n, want)
+	}
+}
+
+func TestIntervals(t *testing.T) {
+	for _, tt := range []struct {
+		text string
+		want time.Duration // 0: refused
+	}{
+		{"2s", 2 * time.Second}, {"500ms", 500 * time.Millisecond}, {"1m", time.Minute}, {"2", 2 * time.Second}, {"0.5", 500 * time.Millisecond}, {"24h", 24 * time.Hour},
+		{"", 0}, {"s", 0}, {"-1s", 0}, {"-1", 0}, {"99ms", 0}, {"25h", 0}, {"1e300", 0}, {"inf", 0}, {"NaN", 0}, {"1 s", 0},
+	} {
+		var d time.Duration
+		if err := (intervalValue{&d}).Set(tt.text); d != tt.want || (err == nil) != (tt.want > 0) {
+			t.Errorf("%q: %v, %v", tt.text, d, err)
+		}
+	}
+}
