@@ -28,12 +28,17 @@ run: build ## build, then generate from the embedded model (PROMPT="...")
 build: tools ## compile bin/infer for this machine's CPU
 	$(GO) build -o bin/infer ./cmd/infer
 
+# Tests in which nothing runs at the same time as something else: not for the race
+# detector, under which they take minutes.
+ALONE := TestSameTokens|TestThePlanIs|TestHostile|TestNothingIsLarger|TestNothingLeaks|TestEveryRefusal|TestAControlGroup|TestUnderALimit|TestLoadingOften|TestQuantize
+
 # One package at a time: the engine's threads wait for each other by spinning, and
 # are many times slower where they have to share CPUs.
 .PHONY: test
 test: lint build ## everything that must hold: lint, tests, tests under the race detector
 	INFER_BIN="$(CURDIR)/bin/infer" $(GO) test -p 1 ./...
-	$(GO) test -p 1 -race ./loader/... ./models/... ./runtime/... ./llama/...
+	$(GO) build -race ./...
+	$(GO) test -p 1 -race -skip '$(ALONE)' ./loader/... ./models/... ./runtime/... ./llama/...
 
 .PHONY: lint
 lint: tools ## gofmt, vet (Linux, Windows, macOS, no cgo), staticcheck
