@@ -13,7 +13,7 @@
 //     header, and a hole where the weights would be.
 //   - [Index.Plan] groups the tensors into chunks, and [MapWeights] or
 //     [CopyWeights] bring the chunks into memory.
-//   - [Measure] says what the system would grant, an [Arena] hands out bounded
+//   - [Measure] says what the system would grant ([Probe.Confirm] asks it), an [Arena] hands out bounded
 //     blocks, from the system or from a [Pool] reserved before, and a [Ledger]
 //     keeps the account of all of it.
 //

@@ -41,10 +41,11 @@ type stats struct {
 	Finish          string  `json:"finish_reason"`
 	Seed            uint32  `json:"seed"`
 
-	PeakRSS  uint64       `json:"peak_rss_bytes"`
-	PeakAnon uint64       `json:"peak_anon_bytes"`
-	PeakFile uint64       `json:"peak_file_bytes"`
-	Memory   loader.Usage `json:"memory"`
+	PeakRSS  uint64            `json:"peak_rss_bytes"`
+	PeakAnon uint64            `json:"peak_anon_bytes"`
+	PeakFile uint64            `json:"peak_file_bytes"`
+	Memory   loader.Usage      `json:"memory"`
+	Pool     *loader.PoolStats `json:"pool"` // null without --pool
 }
 
 func newStats(r runtime.Report, s runtime.Stats, end runtime.FinishReason) stats {

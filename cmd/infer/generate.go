@@ -93,6 +93,10 @@ func (c *generateConfig) generate(ctx context.Context, s *streams) error {
 
 	end, err := c.stream(ctx, s, sess, prompt, gen)
 	stats := newStats(m.Report(), sess.Stats(), end)
+	if open.Pool != nil {
+		pool := open.Pool.Stats()
+		stats.Pool = &pool
+	}
 	if c.predict == 0 {
 		stats.GeneratedTokens = 0
 	}
