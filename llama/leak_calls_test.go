@@ -77,22 +77,11 @@ func childCalls(args []string) int {
 		return childError(err)
 	}
 	defer c.Close()
-	var before int64
-	for i := range 220 {
-		if i == 20 {
-			if before, err = anonymous(); err != nil {
-				return childError(err)
-			}
-		}
-		if err := longCalls(ctx, filepath.Dir(args[0]), m, a, c); err != nil {
-			return childError(err)
-		}
-	}
-	after, err := anonymous()
+	grown, err := memtest.Growth(200, anonymous, func() error { return longCalls(ctx, filepath.Dir(args[0]), m, a, c) })
 	if err != nil {
 		return childError(err)
 	}
-	fmt.Println(after - before)
+	fmt.Println(grown)
 	return 0
 }
 

@@ -125,7 +125,8 @@ func (l *lab) round(ctx context.Context) (err error) {
 	return errors.Join(clone.Close(), c.SetState(state), c.SetThreads(1, 1))
 }
 
-// childRounds prints by how many bytes the anonymous memory grew in a number of rounds.
+// childRounds prints by how many bytes the anonymous memory grew in a number of rounds,
+// and the number of blocks that are out.
 func childRounds(args []string) int {
 	n, _ := strconv.Atoi(args[0])
 	l := &lab{how: args[1], forget: args[2], adapter: args[3], blocks: newHeap(256 << 10)}
@@ -133,24 +134,12 @@ func childRounds(args []string) int {
 	if l.scratch, err = syscall.Mmap(-1, 0, 4<<20, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE); err != nil {
 		return childError(err)
 	}
-	var before int64
-	const warmUp = 30
-	for i := range warmUp + n {
-		if i == warmUp {
-			if before, err = anonymous(); err != nil {
-				return childError(err)
-			}
-		}
-		if err := l.round(context.Background()); err != nil {
-			return childError(fmt.Errorf("round %d: %w", i, err))
-		}
-	}
-	after, err := anonymous()
+	grown, err := memtest.Growth(n, anonymous, func() error { return l.round(context.Background()) })
 	if err != nil {
 		return childError(err)
 	}
 	runtime.KeepAlive(l.kept)
-	fmt.Println(after-before, len(l.blocks.live))
+	fmt.Println(grown, len(l.blocks.live))
 	return 0
 }
 

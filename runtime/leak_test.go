@@ -13,31 +13,23 @@ import (
 	"github.com/seed7adf6694/infer/loader"
 )
 
-// childCycles loads, generates and closes again and again, and prints by how much the
-// private memory grew between the first rounds and the last.
+// childCycles loads, generates and closes 200 times, and prints by how much the private
+// memory grew.
 func childCycles(args []string) int {
 	path, o, so := parseChild(args)
-	anon := func() uint64 {
+	grown, err := memtest.Growth(200, func() (int64, error) {
 		debug.FreeOSMemory()
 		p, err := loader.ProcessMemory()
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return p.Anon
+		return int64(p.Anon), err
+	}, func() error {
+		_, _, err := greedy(context.Background(), path, o, so, 4)
+		return err
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
-	var before uint64
-	const warm, rounds = 20, 200
-	for i := range warm + rounds {
-		if i == warm {
-			before = anon()
-		}
-		if _, _, err := greedy(context.Background(), path, o, so, 4); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-	}
-	fmt.Println(int64(anon()) - int64(before))
+	fmt.Println(grown)
 	return 0
 }
 

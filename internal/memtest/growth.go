@@ -1,0 +1,35 @@
+package memtest
+
+import "fmt"
+
+// Growth runs round so many times, after some more that do not count, and returns by how
+// many bytes memory grew steadily: four times the least growth of the four quarters.
+// What is lost is lost in each of them, whereas the C library and Go keep memory in jumps.
+// memory measures it, what can be freed having been.
+func Growth(rounds int, memory func() (int64, error), round func() error) (int64, error) {
+	const quarters, warmUp = 4, 30
+	run := func(n int) (int64, error) {
+		for i := range n {
+			if err := round(); err != nil {
+				return 0, fmt.Errorf("round %d of %d: %w", i, n, err)
+			}
+		}
+		return memory()
+	}
+	before, err := run(warmUp)
+	if err != nil {
+		return 0, err
+	}
+	least := int64(0)
+	for q := range quarters {
+		after, err := run(rounds / quarters)
+		if err != nil {
+			return 0, err
+		}
+		if grown := after - before; q == 0 || grown < least {
+			least = grown
+		}
+		before = after
+	}
+	return quarters * least, nil
+}
