@@ -28,6 +28,7 @@ type contextState struct {
 	mem     C.llama_memory_t
 	model   *modelState
 	home    *home
+	layers  *layerWatch
 	pool    *C.struct_ggml_threadpool
 	poolAll *C.struct_ggml_threadpool // for batches, where the number of threads differs
 	used    bool                      // the engine may have computed with them
@@ -74,7 +75,8 @@ func (ms *modelState) newContext(p ContextParams) (*Context, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &contextState{model: ms, home: newHome(p.Blocks), abort: (*int32)(C.calloc(1, 4))}
+	s := &contextState{model: ms, home: newHome(p.Blocks), layers: newLayerWatch(p.Layers), abort: (*int32)(C.calloc(1, 4))}
+	s.layers.set(&params)
 	params.abort_callback = (C.ggml_abort_callback)(C.infer_abort_requested)
 	params.abort_callback_data = unsafe.Pointer(s.abort)
 
@@ -85,6 +87,7 @@ func (ms *modelState) newContext(p ContextParams) (*Context, error) {
 		if !broken(err) {
 			C.free(unsafe.Pointer(s.abort))
 			s.home.close()
+			s.layers.close()
 		}
 		return nil, err
 	}
@@ -274,6 +277,7 @@ func (s *contextState) close() {
 	if !s.broken {
 		C.infer_context_free(s.ctx)
 		s.home.close()
+		s.layers.close()
 		s.freeThreads()
 		s.freeRetired()
 		s.stop.Lock()

@@ -169,4 +169,17 @@ type ContextParams struct {
 
 	// Blocks gives the host memory. nil: the engine allocates for itself.
 	Blocks Blocks
+	// Layers is told where the computation is; nil, the default, costs nothing.
+	Layers Layers
+}
+
+// Layers is told when the engine comes to a layer and when it has left it, by the
+// goroutine of Decode, which waits: layer after layer in ascending order, for each
+// micro-batch anew. Models whose graphs do not mark their layers tell of none.
+type Layers interface {
+	// BeforeLayer is called before a layer is computed, and what precedes it has been
+	// computed if that asked for a stop. stop asks for one behind this layer, and for
+	// AfterLayer: layers without stops are computed at once.
+	BeforeLayer(layer int) (stop bool)
+	AfterLayer(layer int)
 }

@@ -71,6 +71,12 @@ void infer_forget_graph(struct llama_context * ctx);
 bool infer_quantize(const char * in, const char * out, const llama_model_quantize_params * params, uintptr_t progress, void * stop, infer_error * err);
 size_t infer_quantize_rows(enum ggml_type type, const float * src, void * dst, int64_t rows, int64_t row, infer_error * err);
 
+// An eval callback that tells Go of layers; user_data is an infer_layers.
+typedef struct infer_layers {
+    uintptr_t layers; // a Go handle
+} infer_layers;
+bool infer_eval(struct ggml_tensor * tensor, bool ask, void * user_data);
+
 // Whether n threads can be had at once.
 bool infer_threads_available(int n);
 // Whether this package, and so the engine, was compiled with optimisation.

@@ -1,0 +1,17 @@
+package loader
+
+import (
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// evict takes a piece of a file out of memory: its pages out of the mapping first, as the
+// page cache keeps what is mapped.
+func evict(f *os.File, p unsafe.Pointer, offset int64, size uint64) {
+	_ = unix.Madvise(bytesAt(p, size), unix.MADV_DONTNEED) // of a mapping of ours it does not fail
+	if c, err := f.SyscallConn(); err == nil {
+		_ = c.Control(func(fd uintptr) { _ = unix.Fadvise(int(fd), offset, int64(size), unix.FADV_DONTNEED) })
+	}
+}

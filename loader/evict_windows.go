@@ -1,0 +1,14 @@
+package loader
+
+import (
+	"os"
+	"unsafe"
+)
+
+var procVirtualUnlock = kernel32.NewProc("VirtualUnlock")
+
+// evict takes pages out of the working set: that is what VirtualUnlock does with pages
+// that are not locked, and says that it failed. The system keeps them as standby.
+func evict(_ *os.File, p unsafe.Pointer, _ int64, size uint64) {
+	_, _, _ = procVirtualUnlock.Call(uintptr(p), uintptr(size))
+}
