@@ -10,7 +10,7 @@ import (
 )
 
 // #cgo CXXFLAGS: -std=c++17
-// #cgo linux windows LDFLAGS: -Wl,--wrap=ggml_backend_sched_new -Wl,--wrap=malloc -Wl,--wrap=ggml_backend_buffer_free -Wl,--wrap=ggml_backend_free
+// #cgo linux windows LDFLAGS: -Wl,--wrap=ggml_backend_sched_new -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=ggml_backend_buffer_free -Wl,--wrap=ggml_backend_free
 // #include "shim.h"
 import "C"
 
@@ -42,10 +42,21 @@ func failure(call string, e *C.infer_error, home *home) error {
 	case C.INFER_EXCEPTION:
 		err.Reason = what
 	}
-	if err.Kind == nil && err.Err != nil {
+	if err.Kind == nil && (err.Err != nil || ranOut(C.GoString(&e.log[0]))) {
 		err.Kind = ErrNoMemory
 	}
 	return err
+}
+
+// ranOut tells whether the engine's log says that there was no memory: it catches some
+// exceptions itself.
+func ranOut(log string) bool {
+	for _, words := range []string{"std::bad_alloc", "failed to allocate", "unable to allocate", "insufficient memory"} {
+		if strings.Contains(log, words) {
+			return true
+		}
+	}
+	return false
 }
 
 // broken tells whether the engine's state is undefined after the call.

@@ -131,6 +131,10 @@ func LoadModel(ctx context.Context, path string, p ModelParams) (*Model, error) 
 	s.life.free = s.free
 	m := &Model{s: s}
 	runtime.AddCleanup(m, func(s *modelState) { s.life.close() }, s)
+	if err := ctx.Err(); err != nil { // too late for the engine to see
+		m.Close()
+		return nil, err
+	}
 	return m, nil
 }
 

@@ -8,6 +8,7 @@
 
 #include <cstdlib>
 #include <malloc.h>
+#include <new>
 
 #ifdef _WIN32
 #define malloc_usable_size _msize
@@ -18,6 +19,8 @@ ggml_backend_sched_t __real_ggml_backend_sched_new(ggml_backend_t * backends, gg
 ggml_backend_sched_t __wrap_ggml_backend_sched_new(ggml_backend_t * backends, ggml_backend_buffer_type_t * bufts, int n_backends, size_t graph_size, bool parallel, bool op_offload);
 void * __real_malloc(size_t size);
 void * __wrap_malloc(size_t size);
+void * __real_calloc(size_t n, size_t size);
+void * __wrap_calloc(size_t n, size_t size);
 }
 
 namespace {
@@ -29,6 +32,15 @@ struct large_block {
     void * given;
 };
 thread_local large_block expected = {0, nullptr};
+
+// The scheduler does not look at what it gets while it is made.
+thread_local bool unchecked = false;
+void * checked(void * p) {
+    if (!p && unchecked) {
+        throw std::bad_alloc();
+    }
+    return p;
+}
 
 // The sizes that ggml_backend_sched_new adds up. Where they are not those of this
 // engine, malloc meets no request of that size, and nothing changes.
@@ -59,9 +71,13 @@ size_t * size_field(ggml_backend_sched_t sched, const large_block & b) {
 
 void * __wrap_malloc(size_t size) {
     if (expected.size == 0 || size != expected.size || expected.given) {
-        return __real_malloc(size);
+        return checked(__real_malloc(size));
     }
-    return expected.given = __real_malloc(enough);
+    return expected.given = checked(__real_malloc(enough));
+}
+
+void * __wrap_calloc(size_t n, size_t size) {
+    return checked(__real_calloc(n, size));
 }
 
 ggml_backend_sched_t __wrap_ggml_backend_sched_new(ggml_backend_t * backends, ggml_backend_buffer_type_t * bufts, int n_backends, size_t graph_size, bool parallel, bool op_offload) {
@@ -69,7 +85,16 @@ ggml_backend_sched_t __wrap_ggml_backend_sched_new(ggml_backend_t * backends, gg
     if (n_backends == 1 && size > enough) {
         expected = {size, nullptr};
     }
-    ggml_backend_sched_t sched = __real_ggml_backend_sched_new(backends, bufts, n_backends, graph_size, parallel, op_offload);
+    ggml_backend_sched_t sched = nullptr;
+    unchecked = true;
+    try {
+        sched = __real_ggml_backend_sched_new(backends, bufts, n_backends, graph_size, parallel, op_offload);
+    } catch (...) { // with some hundred KiB of a scheduler left behind
+        unchecked = false;
+        expected = {0, nullptr};
+        throw;
+    }
+    unchecked = false;
     const large_block got = expected;
     expected = {0, nullptr};
     if (!got.given) {
