@@ -30,7 +30,7 @@ build: tools ## compile bin/infer for this machine's CPU
 
 # Tests in which nothing runs at the same time as something else: not for the race
 # detector, under which they take minutes.
-ALONE := TestSameTokens|TestThePlanIs|TestHostile|TestNothingIsLarger|TestNothingLeaks|TestEveryRefusal|TestAControlGroup|TestUnderALimit|TestLoadingOften|TestQuantize
+ALONE := TestSameTokens|TestThePlanIs|TestHostile|TestNothingIsLarger|TestNothingLeaks|TestModelsTakeTurns|TestEveryRefusal|TestAControlGroup|TestUnderALimit|TestLoadingOften|TestQuantize
 
 # One package at a time: the engine's threads wait for each other by spinning, and
 # are many times slower where they have to share CPUs.

@@ -54,11 +54,11 @@ func (s *Session) embed(ctx context.Context, text string) ([]float32, error) {
 			return nil, err
 		}
 	}
-	evaluate := s.ctx.Decode
+	evaluate := s.decode
 	if s.model.info.Encoder && !s.model.info.Decoder {
-		evaluate = s.ctx.Encode
+		evaluate = func(ctx context.Context) error { return s.ctx.Encode(ctx, s.batch) }
 	}
-	if err := evaluate(ctx, s.batch); err != nil {
+	if err := evaluate(ctx); err != nil {
 		s.reset()
 		return nil, s.closedError(err)
 	}

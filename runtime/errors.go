@@ -56,7 +56,7 @@ type LoadError struct {
 func (e *LoadError) Error() string {
 	reason := e.Err.Error()
 	s := ""
-	if !strings.HasPrefix(reason, e.Path+": ") { // errors about a file begin with its name
+	if e.Path == "" || !strings.Contains(reason, e.Path) { // errors about a file name it
 		s = e.Path + ": "
 	}
 	if e.Mode != LoadAuto {
@@ -70,6 +70,14 @@ func (e *LoadError) Error() string {
 }
 
 func (e *LoadError) Unwrap() error { return e.Err }
+
+// engineError makes the engine's words for closed and for memory this package's.
+func engineError(err error) error {
+	if errors.Is(err, llama.ErrNoMemory) && !errors.Is(err, ErrInsufficientMemory) {
+		return fmt.Errorf("%w: %w", ErrInsufficientMemory, err)
+	}
+	return closed(err)
+}
 
 // optionError names an option that makes no sense.
 func optionError(format string, args ...any) error {

@@ -5,10 +5,13 @@ package runtime_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"testing"
 
+	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/runtime"
 )
@@ -161,25 +164,54 @@ func TestWhatIsLeftOpenIsLowered(t *testing.T) {
 	})
 }
 
+// Two models, a thousand times: no failure, no growth, and the pool as it was.
 func TestModelsTakeTurnsInAPool(t *testing.T) {
-	pool := newPool(t, 48<<20)
-	first, second := model(t, "synthetic", "f16"), model(t, "tiny", "f16")
-	free := pool.Stats().LargestFree
-	for i := range 40 {
-		path := first
-		if i%2 == 1 {
-			path = second
-		}
-		o := runtime.Options{Load: runtime.LoadCopy, ChunkSize: 4 << 20, Pool: pool}
-		_, r, err := greedy(t.Context(), path, o, runtime.SessionOptions{Context: 256, Threads: 1}, 3)
-		if err != nil {
-			t.Fatalf("turn %d: %v", i, err)
-		}
-		if r.Memory.Total.Current == 0 {
-			t.Error("the report counts nothing of what comes from the pool")
-		}
-		if st := pool.Stats(); st.Used != 0 || st.LargestFree != free {
-			t.Fatalf("after turn %d: %+v", i, st)
-		}
+	res, err := memtest.Run(t.Context(), memtest.Child("turns", model(t, "tiny", "f16"), model(t, "tiny", "q4_0")), memtest.Limits{})
+	if err != nil {
+		t.Fatal(err)
 	}
+	var grown int64
+	if _, err := fmt.Sscan(string(res.Stdout), &grown); err != nil || res.Code != 0 {
+		t.Fatal(res)
+	}
+	t.Logf("private memory grew by %d KiB", grown>>10)
+	if grown > 1<<20 {
+		t.Errorf("private memory grew by %d bytes", grown)
+	}
+}
+
+// childTurns opens two models in turn, 500 times each, in one pool.
+func childTurns(args []string) int {
+	fail := func(err error) int { fmt.Fprintln(os.Stderr, err); return 1 }
+	pool, err := loader.NewPool(24<<20, loader.PoolOptions{SegmentSize: 4 << 20})
+	if err != nil {
+		return fail(err)
+	}
+	defer pool.Close()
+	whole := pool.Stats().LargestFree
+	o := runtime.Options{Load: runtime.LoadCopy, ChunkSize: 4 << 20, Pool: pool}
+	grown, err := memtest.Growth(470, func() (int64, error) { // and 30 that do not count
+		debug.FreeOSMemory()
+		p, err := loader.ProcessMemory()
+		return int64(p.Anon), err
+	}, func() error {
+		for _, path := range args {
+			_, r, err := greedy(background, path, o, runtime.SessionOptions{Context: 128, UBatch: 32, Threads: 1}, 2)
+			if err != nil {
+				return err
+			}
+			if r.Memory.Total.Current == 0 {
+				return errors.New("the report counts nothing of what comes from the pool")
+			}
+			if st := pool.Stats(); st.Used != 0 || st.LargestFree != whole || st.Refused != 0 {
+				return fmt.Errorf("after a turn: %+v", st)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fail(err)
+	}
+	fmt.Println(grown)
+	return 0
 }

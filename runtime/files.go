@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -73,6 +74,18 @@ func writeAtomically(path string, write func(tmp string) error) (err error) {
 		return err
 	}
 	return os.Rename(tmp, path)
+}
+
+// WriteFile writes a file that appears whole or not at all: under a temporary name beside
+// it, renamed when it is complete and on disk. What is no regular file is not replaced.
+func WriteFile(path string, write func(io.Writer) error) error {
+	return writeAtomically(path, func(tmp string) error {
+		f, err := os.OpenFile(tmp, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		return errors.Join(write(f), f.Close())
+	})
 }
 
 // Synthesize is models.Synthesize with the engine's quantiser.

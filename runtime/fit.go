@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/seed7adf6694/infer/llama"
@@ -16,34 +17,61 @@ const (
 // fit makes room for a session: where weights and session need more private memory than
 // there is, what the caller left open is lowered, and remembered for sessions to come. It
 // touches no memory. Where nothing helps, the error is a *loader.MemoryError.
-func (m *Model) fit(o SessionOptions, p loader.Probe) error {
-	params, err := m.contextParams(o)
-	if err != nil {
-		return err
-	}
+func (m *Model) fit(ctx context.Context, o SessionOptions) error {
 	weights, err := m.privateWeights()
 	if err != nil {
 		return err
 	}
-	first, err := m.measure(params, o.UBatch != 0)
+	mapped := uint64(0) // which take addresses
+	if m.mode == LoadMMap {
+		mapped = m.plan.Bytes
+	}
+	n, notes, err := m.fitSession(ctx, o, openValues(o), weights, mapped)
 	if err != nil {
 		return err
 	}
-	short := func(n need) *loader.MemoryError { return m.roomForBoth(weights, n, p) }
-	refused := short(first)
-	if refused == nil || m.mode == LoadStock {
-		return nil
+	m.planned = n.bytes("")
+	m.adjusted = append(m.adjusted, notes...)
+	if len(notes) > 0 {
+		m.defaults = SessionOptions{Context: n.params.Ctx, UBatch: n.params.UBatch, CacheTypeK: n.params.CacheTypeK, CacheTypeV: n.params.CacheTypeV}
 	}
-	for _, c := range lowered(params, openValues(o)) {
-		n, err := m.measure(c, o.UBatch != 0)
-		if err != nil || short(n) != nil {
-			continue
+	return nil
+}
+
+// fitSession finds what a session takes beside weights that are still to be copied or
+// mapped, lowering what was left open as far as it must. It says so, a line each.
+func (m *Model) fitSession(ctx context.Context, o SessionOptions, free leftOpen, weights, mapped uint64) (need, []string, error) {
+	params, err := m.contextParams(o)
+	if err != nil {
+		return need{}, nil, err
+	}
+	first, err := m.measure(params, !free.ubatch)
+	if err != nil {
+		return need{}, nil, err
+	}
+	// Now, since the engine has read the header since the last look.
+	p, err := loader.Measure()
+	if err != nil || m.mode == LoadStock {
+		return first, nil, nil // nothing is known: the attempt decides
+	}
+	if p.AddressSpaceLeft != loader.Unlimited {
+		p.AddressSpaceLeft -= min(p.AddressSpaceLeft, mapped)
+	}
+	refused := m.roomForBoth(weights, first, p)
+	if refused == nil {
+		return first, nil, nil
+	}
+	for _, c := range lowered(first.params, free) {
+		if err := ctx.Err(); err != nil {
+			return need{}, nil, err
 		}
-		m.lower(first, n, refused)
-		return nil
+		n, err := m.measure(c, !free.ubatch)
+		if err == nil && m.roomForBoth(weights, n, p) == nil {
+			return n, m.lowerings(first, n, refused), nil
+		}
 	}
-	refused.Remedies = m.remedies(refused, params, weights, p)
-	return sessionError(refused, params)
+	refused.Remedies = m.remedies(ctx, refused, first.params, weights, p)
+	return need{}, nil, sessionError(refused, params)
 }
 
 // roomForBoth is the error of weights and a session that do not fit together.
@@ -54,21 +82,25 @@ func (m *Model) roomForBoth(weights uint64, n need, p loader.Probe) *loader.Memo
 	if weights > n.bytes("") {
 		purpose = loader.PurposeWeights
 	}
-	if weights > 0 && m.pool == nil { // a copy that takes the last page pushes out all that others have
+	if m.pool == nil {
 		available, _ := p.Available()
-		spare = min(reserve(available), total/8)
+		spare = min(engineReserve, available/4) // threads, work buffers, Go's heap
+		if weights > 0 {                        // a copy that takes the last page pushes out all that others have
+			spare = max(spare, min(reserve(available), total/8))
+		}
 	}
 	return m.roomFor(purpose, total+spare, p)
 }
 
 // roomFor tells whether private memory is there: in the model's pool, or in the system.
 func (m *Model) roomFor(purpose loader.Purpose, need uint64, p loader.Probe) *loader.MemoryError {
+	refused := roomFor(purpose, need, p)
 	if m.pool == nil {
-		return roomFor(purpose, need, p)
+		return refused
 	}
 	st := m.pool.Stats()
 	if need <= st.Free {
-		return nil
+		return refused // what is committed need not be there
 	}
 	return &loader.MemoryError{
 		Purpose: purpose, Requested: need, Available: st.Free, Limit: "pool",
@@ -77,8 +109,8 @@ func (m *Model) roomFor(purpose loader.Purpose, need uint64, p loader.Probe) *lo
 
 // remedies are what would help against what was refused: what would fit, then what
 // raises the limit.
-func (m *Model) remedies(refused *loader.MemoryError, params llama.ContextParams, weights uint64, p loader.Probe) []string {
-	return append(m.whatWouldFit(params, weights, p), loader.RaiseLimit(refused.Limit, refused.Requested-refused.Available)...)
+func (m *Model) remedies(ctx context.Context, refused *loader.MemoryError, params llama.ContextParams, weights uint64, p loader.Probe) []string {
+	return append(m.whatWouldFit(ctx, params, weights, p), loader.RaiseLimit(refused.Limit, refused.Requested-refused.Available)...)
 }
 
 // leftOpen tells which parameters may be lowered: those that the caller did not set.
@@ -130,35 +162,34 @@ func lowered(p llama.ContextParams, free leftOpen) []llama.ContextParams {
 	return list
 }
 
-// lower makes the values of n those of sessions that leave them open, and says so.
-func (m *Model) lower(first, n need, why *loader.MemoryError) {
+// lowerings says what of first is lower in n, and why.
+func (m *Model) lowerings(first, n need, why *loader.MemoryError) (lines []string) {
 	reason := fmt.Sprintf("%s needed, %s left (%s)", loader.Size(why.Requested), loader.Size(why.Available), why.Limit)
 	note := func(format string, args ...any) {
 		line := fmt.Sprintf(format, args...) + ": " + reason
-		m.adjusted = append(m.adjusted, line)
+		lines = append(lines, line)
 		m.log("lowered", "what", line)
 	}
 	if n.params.Ctx != first.params.Ctx {
-		m.defaults.Context = n.params.Ctx
 		note("context lowered from %d to %d tokens", first.params.Ctx, n.params.Ctx)
 	}
 	if n.params.CacheTypeK != first.params.CacheTypeK {
-		m.defaults.CacheTypeK, m.defaults.CacheTypeV = n.params.CacheTypeK, n.params.CacheTypeV
 		note("KV cache lowered from %s to %s", cacheName(first.params.CacheTypeK), n.params.CacheTypeK)
 	}
-	if n.params.UBatch != first.params.UBatch {
-		m.defaults.UBatch = n.params.UBatch
-		if n.params.UBatch < min(first.params.UBatch, n.params.Ctx) {
-			note("micro-batch lowered from %d to %d tokens", first.params.UBatch, n.params.UBatch)
-		}
+	if n.params.UBatch < min(first.params.UBatch, n.params.Ctx) {
+		note("micro-batch lowered from %d to %d tokens", first.params.UBatch, n.params.UBatch)
 	}
+	return lines
 }
 
 // whatWouldFit lists single changes with which a session would fit, whether or not the
 // caller set the values.
-func (m *Model) whatWouldFit(p llama.ContextParams, weights uint64, probe loader.Probe) []string {
+func (m *Model) whatWouldFit(ctx context.Context, p llama.ContextParams, weights uint64, probe loader.Probe) []string {
 	var remedies []string
 	try := func(c llama.ContextParams, text string) bool {
+		if ctx.Err() != nil {
+			return false
+		}
 		n, err := m.measure(c, true)
 		if err != nil || m.roomForBoth(weights, n, probe) != nil {
 			return false

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -31,7 +32,7 @@ func (s *Session) Generate(ctx context.Context, prompt string, o GenerateOptions
 			yield(Token{ID: -1}, err)
 			return
 		}
-		defer g.sampler.Close()
+		defer g.end()
 		for {
 			t, err := g.next(ctx)
 			if err != nil {
@@ -66,7 +67,16 @@ type generation struct {
 	text    textStream
 	piece   []byte
 	count   int
+	passes  int       // evaluations of the model, after the prompt's
 	start   time.Time // of the token after the first
+	output  int       // of the last batch, to sample from; -1: its last
+	look    *drafts   // nil without lookup
+}
+
+// end leaves the session with what was yielded, and nothing more.
+func (g *generation) end() {
+	g.settle()
+	g.sampler.Close()
 }
 
 // begin checks the options and evaluates the prompt.
@@ -76,6 +86,9 @@ func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (
 	}
 	if o.MaxTokens < 0 {
 		return nil, optionError("%d tokens at most", o.MaxTokens)
+	}
+	if o.LookupTokens < 0 {
+		return nil, optionError("drafts of %d tokens", o.LookupTokens)
 	}
 	for _, stop := range o.Stop {
 		if stop == "" || !utf8.ValidString(stop) {
@@ -132,7 +145,11 @@ func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (
 	s.updateStats(func(st *Stats) {
 		st.PromptTokens, st.PromptDuration, st.Used = len(tokens), time.Since(start), len(s.tokens)
 	})
-	return &generation{s: s, o: o, sampler: sampler, text: textStream{stops: o.Stop}}, nil
+	g := &generation{s: s, o: o, sampler: sampler, text: textStream{stops: o.Stop}, output: -1}
+	if o.Lookup {
+		g.look = s.newDrafts(o)
+	}
+	return g, nil
 }
 
 // evalPrompt evaluates a prompt; encoder-decoder models encode it and begin their
@@ -164,22 +181,19 @@ func (s *Session) evalPrompt(ctx context.Context, tokens []llama.Token) error {
 func (g *generation) next(ctx context.Context) (Token, error) {
 	s := g.s
 	if len(s.tail) > 0 {
-		if err := g.makeRoom(); err != nil {
+		if err := g.advance(ctx); err != nil {
 			return Token{}, err
 		}
-		if err := s.eval(ctx, s.tail); err != nil {
-			return Token{}, err
-		}
-		s.tail = s.tail[:0]
 	}
 	if err := ctx.Err(); err != nil {
 		return Token{}, err
 	}
-	id, err := g.sampler.Sample(s.ctx, -1)
+	id, err := g.sampler.Sample(s.ctx, g.output)
 	if err != nil {
 		return Token{}, s.closedError(err)
 	}
 	g.count++
+	g.look.sampled(id)
 	g.measure()
 
 	t := Token{ID: int32(id)}
@@ -207,6 +221,37 @@ func (g *generation) next(ctx context.Context) (Token, error) {
 	return t, nil
 }
 
+// advance puts the token that was sampled last into the context, unless a draft has
+// put it there already.
+func (g *generation) advance(ctx context.Context) error {
+	s := g.s
+	if g.look.confirms(s.tail[0]) {
+		s.tokens, s.tail = append(s.tokens, s.tail...), s.tail[:0]
+		g.output++
+		return nil
+	}
+	if err := g.settle(); err != nil {
+		return err
+	}
+	if err := g.makeRoom(); err != nil {
+		return err
+	}
+	g.passes++
+	if draft := g.draft(); len(draft) > 0 {
+		err := g.evalDraft(ctx, draft)
+		if !errors.Is(err, llama.ErrNoMemory) {
+			return err
+		}
+		s.model.log("no lookup from here on", "error", err) // no room for the logits of a draft
+		g.look.most = 0
+	}
+	if err := s.eval(ctx, s.tail); err != nil {
+		return err
+	}
+	s.tail = s.tail[:0]
+	return nil
+}
+
 // measure updates the figures after a token was sampled.
 func (g *generation) measure() {
 	now := time.Now()
@@ -215,6 +260,10 @@ func (g *generation) measure() {
 	}
 	g.s.updateStats(func(st *Stats) {
 		st.GeneratedTokens, st.GenerateDuration, st.Used = g.count, now.Sub(g.start), len(g.s.tokens)
+		st.Passes = g.passes
+		if g.look != nil {
+			st.Drafted, st.Accepted = g.look.drafted, g.look.accepted
+		}
 	})
 }
 
@@ -247,5 +296,8 @@ func (g *generation) makeRoom() error {
 		return s.closedError(err)
 	}
 	s.tokens = append(s.tokens[:keep], s.tokens[keep+discard:]...)
+	if g.look != nil { // so that a text without end takes no memory without end
+		g.look.index.reset(append(slices.Clip(s.tokens), s.tail...))
+	}
 	return nil
 }

@@ -36,6 +36,8 @@ func TestMain(m *testing.M) {
 		"refused":   childRefused,
 		"plan":      childPlan,
 		"addresses": childAddressSpace,
+		"budget":    childBudget,
+		"turns":     childTurns,
 	})
 	if tempDir != "" {
 		os.RemoveAll(tempDir)

@@ -40,6 +40,10 @@ func (m *Model) sampleMemoryNow() {
 	m.peak.file = max(m.peak.file, p.File)
 }
 
+// engineReserve is what a session leaves to the engine's threads and work buffers and to
+// the rest of the process.
+const engineReserve = 24 << 20
+
 // reserve is what is left to the rest of the process and the system when the weights
 // are copied: the larger of a fixed sum and a share of what is available.
 func reserve(available uint64) uint64 {
@@ -56,18 +60,4 @@ func roomFor(purpose loader.Purpose, need uint64, p loader.Probe) *loader.Memory
 	return &loader.MemoryError{
 		Purpose: purpose, Requested: need, Available: available, Limit: limit,
 	}
-}
-
-// checkSessionFits refuses a session whose cache and buffers would be killed for when
-// they are first touched: private memory is granted before it is there.
-func (m *Model) checkSessionFits(n need) error {
-	p, err := loader.Measure()
-	if err != nil {
-		return nil // nothing is known: the attempt decides
-	}
-	if e := m.roomFor(loader.PurposeKV, n.bytes(""), p); e != nil {
-		e.Remedies = m.remedies(e, n.params, 0, p)
-		return sessionError(e, n.params)
-	}
-	return nil
 }

@@ -15,6 +15,7 @@ type Model struct {
 	path      string
 	index     *loader.Index
 	plan      *loader.Plan
+	files     []loader.FileInfo
 	native    *llama.Model
 	info      llama.ModelInfo
 	weights   *loader.Weights // nil for a stock load
@@ -30,6 +31,8 @@ type Model struct {
 	kv        kvShape
 	adapters  []appliedAdapter
 	pool      *loader.Pool
+	budget    *budget        // nil where all weights may stay
+	planned   uint64         // bytes of the session that Open made room for
 	defaults  SessionOptions // of sessions that leave values open, where lowered
 	adjusted  []string       // what was lowered, and why
 
@@ -114,6 +117,7 @@ func (m *Model) free() {
 		m.native.Close()
 		m.native = nil
 	}
+	m.budget.close()
 	if m.weights != nil {
 		m.weights.Close()
 		m.weights = nil
@@ -154,8 +158,16 @@ func (m *Model) Report() Report {
 		LargestTensor: m.plan.LargestTensor, LargestTensorName: m.plan.LargestTensorName, Adjusted: m.adjusted,
 		Memory: m.ledger.Snapshot(), LoadDuration: m.loadDuration,
 	}
+	r.Budget, r.Residency = m.budget.report()
 	r.LargestAllocation = r.Memory.Total.LargestAllocation
 	r.LargestRange = r.Memory.Total.LargestRange
+	if m.mode == LoadStock { // the engine's own: a mapping a file, of all of it
+		r.Chunks = len(m.files)
+		for _, f := range m.files {
+			r.LargestAllocation = max(r.LargestAllocation, wholePages(uint64(f.Size)))
+		}
+		r.LargestRange = r.LargestAllocation
+	}
 	m.statsMu.Lock()
 	defer m.statsMu.Unlock()
 	r.Process = m.peak.now

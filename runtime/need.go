@@ -48,7 +48,7 @@ func (m *Model) measure(p llama.ContextParams, ubatchGiven bool) (need, error) {
 		}
 		got, err := m.measureContext(p, size)
 		if err != nil {
-			return need{}, sessionError(closed(err), p)
+			return need{}, sessionError(engineError(err), p)
 		}
 		n := need{params: p, blocks: got.Blocks, ubatch: got.UBatch, ctx: got.Ctx}
 		bound := m.maxRange(p)
@@ -60,7 +60,7 @@ func (m *Model) measure(p llama.ContextParams, ubatchGiven bool) (need, error) {
 		// proportion to the tokens computed at once.
 		if ubatchGiven || p.Embeddings || p.UBatch == 1 {
 			tooLarge := &loader.RangeError{Purpose: loader.PurposeCompute, Requested: largest.Size, Limit: bound}
-			return need{}, fmt.Errorf("session with a micro-batch of %d: %w: use a larger chunk size, a smaller micro-batch or a smaller context", p.UBatch, tooLarge)
+			return n, fmt.Errorf("session with a micro-batch of %d: %w: use a larger chunk size, a smaller micro-batch or a smaller context", p.UBatch, tooLarge)
 		}
 		p.UBatch = max(p.UBatch/2, 1)
 		m.log("lowering the micro-batch", "ubatch", p.UBatch, "largest_block", largest.Size, "bound", bound)

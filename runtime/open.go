@@ -22,8 +22,13 @@ import (
 // then a [*FallbackError] with all of them. A cancelled ctx stops the load between two
 // chunks and gives the context's error. Nothing is left behind where it fails.
 func Open(ctx context.Context, path string, o Options) (*Model, error) {
-	if o.Load < LoadAuto || o.Load > LoadStock {
+	switch {
+	case o.Load < LoadAuto || o.Load > LoadStock:
 		return nil, optionError("load mode %d", o.Load)
+	case o.ChunkSize > 1<<62:
+		return nil, optionError("chunk size of %d bytes: more than there are addresses", o.ChunkSize)
+	case o.Load == LoadStock && o.Pool != nil:
+		return nil, optionError("a stock load takes its memory itself, not from a pool")
 	}
 	m, err := openOne(ctx, path, o)
 	if err != nil && len(o.Fallbacks) > 0 && errors.Is(err, ErrInsufficientMemory) {
@@ -97,16 +102,25 @@ func openFile(ctx context.Context, path string, o Options) (*Model, error) {
 		m.free()
 		if o.Load == LoadAuto && mode == LoadCopy && errors.Is(err, ErrInsufficientMemory) {
 			tried = append(tried, "copy: "+err.Error())
-			mode, reason = LoadMMap, "copying was refused: "+err.Error()
+			mode, reason = LoadMMap, "a copy was refused: "+shortReason(err)
 			continue
 		}
 		return nil, &LoadError{Path: path, Mode: mode, Tried: tried, Err: err}
 	}
 }
 
+// shortReason is an error of memory without its remedies.
+func shortReason(err error) string {
+	var e *loader.MemoryError
+	if !errors.As(err, &e) {
+		return err.Error()
+	}
+	return fmt.Sprintf("%s needed, %s left (%s)", loader.Size(e.Requested), loader.Size(e.Available), e.Limit)
+}
+
 func newModel(path string, index *loader.Index, plan *loader.Plan, mode LoadMode, reason string, o Options) *Model {
 	return &Model{
-		path: path, index: index, plan: plan, mode: mode, reason: reason, logger: o.Logger, ledger: &loader.Ledger{Admit: o.Admit}, pool: o.Pool,
+		path: path, index: index, plan: plan, files: index.Files(), mode: mode, reason: reason, logger: o.Logger, ledger: &loader.Ledger{Admit: o.Admit}, pool: o.Pool,
 		chunkSize: plan.ChunkSize, largestTensor: plan.LargestTensor, sessions: map[*Session]struct{}{},
 		kv: readKVShape(index),
 	}
@@ -115,6 +129,9 @@ func newModel(path string, index *loader.Index, plan *loader.Plan, mode LoadMode
 // chooseMode decides where the weights go, and why.
 func chooseMode(index *loader.Index, plan *loader.Plan, p loader.Probe, o Options) (LoadMode, string, error) {
 	available, limit := p.Available()
+	if o.MaxMemory > 0 && o.MaxMemory < available {
+		available, limit = o.MaxMemory, "memory budget"
+	}
 	share := available / 2
 	if o.Pool != nil { // which is there for this
 		available, limit = o.Pool.Stats().Free, "pool"
@@ -174,7 +191,7 @@ func (m *Model) load(ctx context.Context, o Options, probe loader.Probe) error {
 	if err := m.describe(); err != nil {
 		return err
 	}
-	if err := m.fit(o.Session, probe); err != nil {
+	if err := m.fit(ctx, o.Session); err != nil {
 		return err
 	}
 	ws, err := m.native.Weights()
@@ -188,7 +205,7 @@ func (m *Model) load(ctx context.Context, o Options, probe loader.Probe) error {
 		}
 	}
 	if m.mode == LoadMMap {
-		return m.bindMapped(ctx, ws, o, probe, progress)
+		return m.loadMapped(ctx, ws, o, probe, progress)
 	}
 	return m.bindCopied(ctx, ws, progress)
 }
@@ -225,7 +242,24 @@ func (m *Model) loadUnbound(ctx context.Context, o Options) error {
 		Repack: m.mode != LoadMMap && !o.NoRepack, GPULayers: o.GPULayers,
 		Blocks: m.extra, Unbound: true, Scratch: scratch.Addr(), ScratchSize: uintptr(scratch.Size()),
 	})
-	return err
+	return engineError(err)
+}
+
+// loadMapped maps the weights, all of them to stay or within a budget.
+func (m *Model) loadMapped(ctx context.Context, ws []llama.Weight, o Options, probe loader.Probe, progress loader.Progress) error {
+	total, wanted := m.maxMemory(o, probe)
+	if !wanted {
+		return m.bindMapped(ctx, ws, o, probe, progress)
+	}
+	plan, err := m.index.Plan(loader.PlanOptions{ChunkSize: m.chunkSize, Layers: true})
+	if err != nil {
+		return err
+	}
+	m.plan, o.NoPrefetch = plan, true
+	if err := m.bindMapped(ctx, ws, o, probe, progress); err != nil {
+		return err
+	}
+	return m.startBudget(ctx, total, o.MaxMemory == 0)
 }
 
 // bindMapped maps the files' chunks and points the engine's tensors into them.

@@ -62,6 +62,11 @@ type Options struct {
 	GPULayers int
 	// Adapters are LoRA adapters that every session applies.
 	Adapters []Adapter
+	// MaxMemory is how many bytes the model may keep resident, weights, KV caches and
+	// buffers together. What does not fit of mapped weights is streamed from the file,
+	// layer by layer. 0: what the system leaves, where that is less than all of it;
+	// MaxMemoryOff: no budget. See [Model.SetMaxMemory] and [Report].Residency.
+	MaxMemory uint64
 	// Session is what sessions will ask for: Open makes sure that one of them has room.
 	// What is zero in it is lowered where there is not enough memory, and sessions that
 	// leave it zero too get the lowered value; what is set is never changed. See
@@ -140,6 +145,22 @@ type GenerateOptions struct {
 	IgnoreEOG bool
 	// PlainPrompt takes the names of special tokens in the prompt as text.
 	PlainPrompt bool
+	// Lookup guesses tokens from where the text, prompt included, was the same before,
+	// and evaluates them together with the token before them: faster where an answer
+	// quotes the prompt or itself, and most of all where weights are read from disk for
+	// each evaluation. A guess counts only if it is the token that the sampler chooses,
+	// so the text is the one that the same seed gives without, as far as the engine
+	// computes the same for tokens together as for each alone: with weights of 4 bits
+	// it does to the last bit, with f16 on the CPU it rounds differently, and two
+	// tokens that are all but equally likely may change places.
+	//
+	// Models whose memory cannot forget a part of a text, which recurrent ones are, go
+	// without. The logits of the guesses take memory: 4 bytes for each and each token
+	// of the vocabulary. Where there is none, the generation goes on without guessing.
+	Lookup bool
+	// LookupTokens is how many tokens are guessed at once at most; 0: 15. There are
+	// fewer while guesses fail.
+	LookupTokens int
 	// Sampling chooses the tokens.
 	Sampling Sampling
 }

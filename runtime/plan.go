@@ -159,7 +159,7 @@ func planMode(ctx context.Context, f *Forecast, index *loader.Index, plan *loade
 	p.addWeights(m, ws, index)
 	p.addSession(m, n)
 	p.sum()
-	p.judge(m, n, f.Probe)
+	p.judge(ctx, m, n, f.Probe)
 	if tooLong != nil {
 		p.Fits, p.Missing, p.LimitedBy = false, tooLong.Requested-tooLong.Limit, "chunk size"
 		p.Remedies = append([]string{fmt.Sprintf("use a chunk size of %s (--chunk-size)", loader.Size(tooLong.Requested)), "use a smaller micro-batch (--ubatch-size)"}, p.Remedies...)

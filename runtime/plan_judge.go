@@ -1,18 +1,19 @@
 package runtime
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/seed7adf6694/infer/loader"
 )
 
 // judge compares the plan with what there is.
-func (p *ModePlan) judge(m *Model, n need, probe loader.Probe) {
+func (p *ModePlan) judge(ctx context.Context, m *Model, n need, probe loader.Probe) {
 	p.Remedies = []string{}
 	var private, ranges, mappings uint64
 	for _, x := range p.Pieces {
 		ranges += x.Size
-		mappings += uint64(len(x.Allocations)) + 2 // and the guards beside them
+		mappings += 3 // the system joins the allocations of a range; and the guards beside it
 		if x.Private {
 			for _, a := range x.Allocations {
 				private = max(private, a)
@@ -20,10 +21,10 @@ func (p *ModePlan) judge(m *Model, n need, probe loader.Probe) {
 		}
 	}
 	weights := p.Commit - n.bytes("")
-	spare := uint64(0)
 	available, limit := probe.Available()
+	spare := min(engineReserve, available/4)
 	if weights > 0 {
-		spare = min(reserve(available), p.Commit/8)
+		spare = max(spare, min(reserve(available), p.Commit/8))
 	}
 	short := func(need, have uint64, limit string) bool {
 		if need <= have {
@@ -53,7 +54,7 @@ func (p *ModePlan) judge(m *Model, n need, probe loader.Probe) {
 		p.Remedies = append(p.Remedies, "load in chunks (--load mmap or --load copy)")
 	}
 	if tooMuch {
-		p.Remedies = append(p.Remedies, m.whatWouldFit(n.params, weights, probe)...)
+		p.Remedies = append(p.Remedies, m.whatWouldFit(ctx, n.params, weights, probe)...)
 	}
 	if weights > 0 {
 		p.Remedies = append(p.Remedies, m.smallerTypes(available)...)

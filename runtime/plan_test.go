@@ -154,7 +154,7 @@ func childPlan(args []string) int {
 }
 
 func TestAPlanThatDoesNotFitSaysWhatWould(t *testing.T) {
-	res, err := memtest.Run(t.Context(), memtest.Child("plan", model(t, "large", "f16"), "ctx=2048", "chunk=4194304"), memtest.Limits{})
+	res, err := memtest.Run(t.Context(), memtest.Child("plan", model(t, "large", "f16"), "ctx=16384", "chunk=16777216"), memtest.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,13 +24,15 @@ const (
 // weights. Sessions of one model run concurrently; a session does one thing at a time,
 // and a call during another returns [ErrBusy]. Close may be called at any time.
 type Session struct {
-	model   *Model
-	arena   *loader.Arena
-	ctx     *llama.Context
-	batch   *llama.Batch
-	ubatch  int
-	threads int
-	embeds  bool
+	model    *Model
+	arena    *loader.Arena
+	ctx      *llama.Context
+	batch    *llama.Batch
+	ubatch   int
+	threads  int
+	embeds   bool
+	bytes    uint64   // that the model's budget counts for it
+	adjusted []string // what was lowered for it
 
 	closing, freed atomic.Bool
 
@@ -56,19 +58,22 @@ func (m *Model) NewSession(o SessionOptions) (*Session, error) {
 }
 
 func (m *Model) newSession(o SessionOptions) (*Session, error) {
-	given := o.UBatch != 0
-	p, err := m.contextParams(m.withDefaults(o))
+	// Refused before it is taken: private memory is granted before it is there, and the
+	// process would be killed for it when it is first touched.
+	n, notes, err := m.fitSession(context.Background(), m.withDefaults(o), openValues(o), 0, 0)
 	if err != nil {
 		return nil, err
 	}
-	n, err := m.measure(p, given)
+	s, err := m.makeSession(n.params, o)
 	if err != nil {
 		return nil, err
 	}
-	if err := m.checkSessionFits(n); err != nil {
-		return nil, err
+	if err := m.budget.change(func(b *budget) { b.sessions += n.bytes("") }); err != nil {
+		s.free()
+		return nil, sessionError(err, n.params)
 	}
-	return m.makeSession(n.params, o)
+	s.bytes, s.adjusted = n.bytes(""), notes
+	return s, nil
 }
 
 // withDefaults fills in what Open had to lower.
@@ -138,10 +143,13 @@ func (m *Model) makeSession(p llama.ContextParams, o SessionOptions) (*Session, 
 	if m.mode != LoadStock {
 		p.Blocks = s.arena
 	}
+	if m.budget != nil {
+		p.Layers = m.budget
+	}
 	var err error
 	if s.ctx, err = m.native.NewContext(p); err != nil {
 		s.arena.Close()
-		return nil, sessionError(closed(err), p)
+		return nil, sessionError(engineError(err), p)
 	}
 	for _, a := range m.adapters {
 		if err := s.ctx.ApplyAdapter(a.native, a.scale); err != nil {
@@ -203,6 +211,7 @@ func (s *Session) free() bool {
 	}
 	s.arena.Close()
 	s.arena = nil
+	_ = s.model.budget.change(func(b *budget) { b.sessions -= s.bytes }) // more room always fits
 	s.freed.Store(true)
 	return true
 }
@@ -256,6 +265,10 @@ func (s *Session) Stats() Stats {
 	return s.stats
 }
 
+// Adjusted says, a line each, what of the session's defaults was lowered because there
+// was not enough memory when it was made; see [Report].Adjusted for what Open lowered.
+func (s *Session) Adjusted() []string { return s.adjusted }
+
 func (s *Session) updateStats(f func(*Stats)) {
 	s.model.statsMu.Lock()
 	defer s.model.statsMu.Unlock()
@@ -283,7 +296,7 @@ func (s *Session) eval(ctx context.Context, tokens []llama.Token) error {
 				return err
 			}
 		}
-		if err := s.ctx.Decode(ctx, s.batch); err != nil {
+		if err := s.decode(ctx); err != nil {
 			s.forgetFrom(len(s.tokens))
 			return s.closedError(err)
 		}
@@ -292,6 +305,15 @@ func (s *Session) eval(ctx context.Context, tokens []llama.Token) error {
 		s.model.sampleMemory()
 	}
 	return nil
+}
+
+// decode evaluates the batch, when it is this session's turn.
+func (s *Session) decode(ctx context.Context) error {
+	if err := s.model.budget.enter(ctx); err != nil {
+		return err
+	}
+	defer s.model.budget.leave()
+	return s.ctx.Decode(ctx, s.batch)
 }
 
 // forgetFrom drops what an interrupted evaluation left behind a position; a memory

@@ -37,6 +37,11 @@ type Report struct {
 	PeakAnon uint64 `json:"peak_anon_bytes"`
 	PeakFile uint64 `json:"peak_file_bytes"`
 
+	// Budget is the memory budget in force, and Residency what it does with the weights;
+	// 0 and nil without one.
+	Budget    uint64                 `json:"budget_bytes"`
+	Residency *loader.ResidencyStats `json:"residency"`
+
 	LoadDuration time.Duration `json:"-"`
 }
 
@@ -50,6 +55,12 @@ type Stats struct {
 	Used             int           // tokens in the context
 	UBatch           int           // tokens computed at once
 	Seed             uint32
+	// Passes are the evaluations of the model that the generated tokens took: one for
+	// each token after the first, or fewer with [GenerateOptions].Lookup.
+	Passes int
+	// Drafted are the tokens that were guessed and evaluated, Accepted those of them
+	// that were sampled.
+	Drafted, Accepted int
 }
 
 // PromptRate is prompt tokens per second, 0 where unknown.

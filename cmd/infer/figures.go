@@ -38,8 +38,20 @@ type stats struct {
 	GeneratedTokens int     `json:"generated_tokens"`
 	GenerateSeconds float64 `json:"generate_seconds"`
 	Rate            float64 `json:"tokens_per_second"`
+	Passes          int     `json:"passes"`          // evaluations for the generated tokens
+	Drafted         int     `json:"drafted_tokens"`  // guessed by --lookup
+	Accepted        int     `json:"accepted_tokens"` // of those, right ones
 	Finish          string  `json:"finish_reason"`
 	Seed            uint32  `json:"seed"`
+
+	Budget        uint64  `json:"budget_bytes"` // of memory; 0 without one, as what follows
+	Resident      uint64  `json:"resident_bytes"`
+	Streamed      uint64  `json:"streamed_bytes"`
+	StreamedToken uint64  `json:"streamed_bytes_per_token"`
+	ReadRate      float64 `json:"read_bytes_per_second"`
+	Stall         float64 `json:"stall_seconds"`
+	Hits          uint64  `json:"residency_hits"`
+	Misses        uint64  `json:"residency_misses"`
 
 	PeakRSS  uint64            `json:"peak_rss_bytes"`
 	PeakAnon uint64            `json:"peak_anon_bytes"`
@@ -58,8 +70,24 @@ func newStats(r runtime.Report, s runtime.Stats, end runtime.FinishReason) stats
 		Context: s.Context, ContextUsed: s.Used, UBatch: s.UBatch,
 		PromptTokens: s.PromptTokens, PromptSeconds: s.PromptDuration.Seconds(), PromptRate: s.PromptRate(),
 		GeneratedTokens: s.GeneratedTokens, GenerateSeconds: s.GenerateDuration.Seconds(), Rate: s.Rate(),
+		Passes: s.Passes, Drafted: s.Drafted, Accepted: s.Accepted,
 		Finish: string(end), Seed: s.Seed,
 		PeakRSS: r.PeakRSS, PeakAnon: r.PeakAnon, PeakFile: r.PeakFile, Memory: r.Memory,
+	}
+}
+
+// residency adds what a memory budget did.
+func (s *stats) residency(r runtime.Report) {
+	x := r.Residency
+	if x == nil {
+		return
+	}
+	s.Budget, s.Resident, s.Streamed, s.Stall, s.Hits, s.Misses = r.Budget, x.Resident, x.Read, x.Stalled.Seconds(), x.Hits, x.Misses
+	if x.Reading > 0 {
+		s.ReadRate = float64(x.Read) / x.Reading.Seconds()
+	}
+	if x.Passes > 0 {
+		s.StreamedToken = x.Read / x.Passes
 	}
 }
 
@@ -70,8 +98,14 @@ func (s stats) figures() string {
 	fmt.Fprintf(&b, "; %s, largest allocation %s", count(s.Chunks, "chunk"), loader.Size(s.LargestAllocation))
 	fmt.Fprintf(&b, "; prompt %s%s", count(s.PromptTokens, "token"), perSecond(s.PromptRate))
 	fmt.Fprintf(&b, "; generated %s%s", count(s.GeneratedTokens, "token"), perSecond(s.Rate))
+	if s.Drafted > 0 {
+		fmt.Fprintf(&b, ", %d of %s right", s.Accepted, count(s.Drafted, "guessed token"))
+	}
 	if reason := finishWords(s.Finish); reason != "" {
 		b.WriteString(", " + reason)
+	}
+	if s.Streamed > 0 {
+		fmt.Fprintf(&b, "; kept %s of a budget of %s, streamed %s a pass at %s/s, waited %.1f s", loader.Size(s.Resident), loader.Size(s.Budget), loader.Size(s.StreamedToken), loader.Size(uint64(s.ReadRate)), s.Stall)
 	}
 	fmt.Fprintf(&b, "; peak memory %s anonymous + %s file-backed", loader.Size(s.PeakAnon), loader.Size(s.PeakFile))
 	return oneLine(b.String())

@@ -68,7 +68,15 @@ func (c *generateConfig) generate(ctx context.Context, s *streams) error {
 		}
 	}
 	open.Session = session
+	for _, f := range c.fallbacks { // a typo should not wait for the day when memory is short
+		if _, err := models.Resolve(f, models.ResolveOptions{}); err != nil {
+			return fmt.Errorf("fallback: %w", err)
+		}
+	}
 	if c.pool > 0 {
+		if err := poolFits(c.pool); err != nil {
+			return err
+		}
 		if open.Pool, err = loader.NewPool(c.pool, loader.PoolOptions{SegmentSize: c.chunk}); err != nil {
 			return err
 		}
@@ -90,9 +98,15 @@ func (c *generateConfig) generate(ctx context.Context, s *streams) error {
 		return err
 	}
 	defer sess.Close()
+	if !c.quiet {
+		for _, line := range sess.Adjusted() {
+			fmt.Fprintln(s.err, "infer: "+oneLine(line))
+		}
+	}
 
 	end, err := c.stream(ctx, s, sess, prompt, gen)
 	stats := newStats(m.Report(), sess.Stats(), end)
+	stats.residency(m.Report())
 	if open.Pool != nil {
 		pool := open.Pool.Stats()
 		stats.Pool = &pool
@@ -111,6 +125,19 @@ func (c *generateConfig) generate(ctx context.Context, s *streams) error {
 		err = shown{err}
 	}
 	return err
+}
+
+// poolFits refuses a pool that the system promises and does not have.
+func poolFits(size uint64) error {
+	p, err := loader.Measure()
+	if err != nil {
+		return nil // nothing is known: the attempt decides
+	}
+	available, limit := p.Available()
+	if size <= available {
+		return nil
+	}
+	return &loader.MemoryError{Purpose: loader.PurposePool, Requested: size, Available: available, Limit: limit, Remedies: append([]string{"use a smaller pool (--pool)"}, loader.RaiseLimit(limit, size-available)...)}
 }
 
 // Reasons of this command's own why a generation ended.

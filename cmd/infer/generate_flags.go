@@ -20,11 +20,11 @@ type generateConfig struct {
 	escape, noEscape                           bool
 	predict                                    int
 	stop                                       []string
-	echo, ignoreEOS, contextShift              bool
+	echo, ignoreEOS, contextShift, lookup      bool
 	ctx, batch, ubatch, threads, threadsBatch  int
 	cacheK, cacheV, flash                      string
 	load                                       string
-	chunk, pool                                uint64
+	chunk, pool, maxMemory                     uint64
 	fallbacks                                  []string
 	noRepack, noPrefetch, noMMap, checkTensors bool
 	gpuLayers                                  int
@@ -102,6 +102,7 @@ func (c *generateConfig) generationFlags(f *flags) {
 	f.parsed("stop", "", "TEXT", "end before this text (repeatable)", c.addStop)
 	f.BoolVar(&c.ignoreEOS, "ignore-eos", false, "go on after the model's own end")
 	f.BoolVar(&c.contextShift, "context-shift", false, "when the context is full, forget half and go on")
+	f.BoolVar(&c.lookup, "lookup", false, "guess tokens from where the text was the same before and check them together: the same text, faster where it repeats itself")
 	f.parsed("seed", "s", "N", "make it repeatable; -1 for another text each time (default -1)", c.setSeed)
 	f.decimal(&c.temp, "temp", 0.8, 0, math.MaxFloat32, "temperature; 0 for the most likely token always")
 	f.integer(&c.topK, "top-k", "", 40, -1, math.MaxInt32, "choose among the N most likely tokens; 0 for all")
@@ -147,6 +148,7 @@ func (c *generateConfig) memoryFlags(f *flags, topic string) {
 	f.Var(sizeValue{&c.chunk}, "chunk-size", "largest piece of memory to ask for (default 256MiB, or half the largest free block)")
 	f.integer(&c.ctx, "ctx-size", "c", 0, 0, math.MaxInt32, "context in tokens; 0 for what the model was trained with (default that, 4096 at most)")
 	f.integer(&c.threads, "threads", "t", -1, -1, 512, "threads (default one per CPU)")
+	f.parsed("max-memory", "", "SIZE|auto|off", "memory that the model may keep, with cache and buffers; what does not fit of it is streamed from the file; off leaves it to the system (default auto: what the system leaves)", c.setMaxMemory)
 	f.parsed("fallback", "", "MODEL", "open this one where there is not enough memory (repeatable, in this order)", c.addFallback)
 	f.Var(sizeValue{&c.pool}, "pool", "reserve this much memory first, and take copied weights, KV cache and buffers from it")
 	f.topic = topic
@@ -205,6 +207,22 @@ func (c *generateConfig) addBreaker(s string) error {
 		return nil
 	}
 	c.dryBreakers = append(c.dryBreakers, s)
+	return nil
+}
+
+func (c *generateConfig) setMaxMemory(s string) error {
+	switch s {
+	case "auto":
+		c.maxMemory = 0
+	case "off":
+		c.maxMemory = runtime.MaxMemoryOff
+	default:
+		n, err := parseSize(s)
+		if err != nil || n == 0 {
+			return errors.New("want auto, off, or a size such as 256MiB, 4G or 1.5GB")
+		}
+		c.maxMemory = n
+	}
 	return nil
 }
 
@@ -275,6 +293,7 @@ func (c *generateConfig) options() (o runtime.Options, s runtime.SessionOptions,
 	}
 	o.ChunkSize, o.NoRepack, o.NoPrefetch, o.CheckTensors = c.chunk, c.noRepack, c.noPrefetch, c.checkTensors
 	o.GPULayers, o.Adapters, o.Fallbacks = c.gpuLayers, c.adapters, c.fallbacks
+	o.MaxMemory = c.maxMemory
 	if c.gpuLayers < 0 {
 		o.GPULayers = math.MaxInt32
 	}
@@ -301,7 +320,7 @@ func (c *generateConfig) options() (o runtime.Options, s runtime.SessionOptions,
 	}
 
 	g.MaxTokens = max(c.predict, 0)
-	g.IgnoreEOG = c.ignoreEOS
+	g.IgnoreEOG, g.Lookup = c.ignoreEOS, c.lookup
 	if c.contextShift && c.predict != -2 {
 		g.Overflow = runtime.OverflowShift
 	}

@@ -35,6 +35,7 @@ func TestFlagsMeanWhatTheyMeanToLlamaCpp(t *testing.T) {
 		{"until the context is full, even if it could shift", "-n -2 --context-shift", func(a *all) {}},
 		{"a number of tokens", "--n-predict 7", func(a *all) { a.gen.MaxTokens = 7 }},
 		{"context shift", "--context-shift", func(a *all) { a.gen.Overflow = runtime.OverflowShift }},
+		{"lookup", "--lookup", func(a *all) { a.gen.Lookup = true }},
 		{"temperature zero", "--temp 0", func(a *all) { a.gen.Sampling.Temperature, a.gen.Sampling.Greedy = 0, true }},
 		{"top-k zero", "--top-k 0", func(a *all) { a.gen.Sampling.TopK = -1 }},
 		{"top-p zero keeps one token", "--top-p 0", func(a *all) { a.gen.Sampling.TopP = 1e-9 }},
@@ -78,6 +79,8 @@ func TestFlagsMeanWhatTheyMeanToLlamaCpp(t *testing.T) {
 		}},
 		{"llama.cpp's word for copying", "--no-mmap --no-repack", func(a *all) { a.open.Load, a.open.NoRepack = runtime.LoadCopy, true }},
 		{"cache types, one of them given", "-ctk q8_0", func(a *all) { a.session.CacheTypeK, a.session.CacheTypeV = "q8_0", "f16" }},
+		{"a memory budget", "--max-memory 1G", func(a *all) { a.open.MaxMemory = 1 << 30 }},
+		{"no memory budget", "--max-memory off", func(a *all) { a.open.MaxMemory = runtime.MaxMemoryOff }},
 		{"fallbacks in order", "--fallback a --fallback b", func(a *all) { a.open.Fallbacks = []string{"a", "b"} }},
 		{"adapters in order", "--lora a --lora-scaled C:\\b:0.5 --lora-scaled none:0", func(a *all) {
 			a.open.Adapters = []runtime.Adapter{{Path: "a"}, {Path: `C:\b`, Scale: 0.5}}

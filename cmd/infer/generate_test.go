@@ -153,7 +153,7 @@ func TestGenerateJSON(t *testing.T) {
 	for _, key := range []string{
 		"load_seconds", "load_mode", "chunks", "chunk_size_bytes", "largest_allocation_bytes", "largest_range_bytes", "largest_tensor_bytes",
 		"prompt_tokens", "prompt_tokens_per_second", "generated_tokens", "tokens_per_second", "peak_rss_bytes", "peak_anon_bytes", "peak_file_bytes",
-		"finish_reason", "seed", "load_reason", "context_tokens", "memory",
+		"finish_reason", "seed", "load_reason", "context_tokens", "memory", "passes",
 	} {
 		if v, ok := last.Stats[key]; !ok || v == 0.0 && key != "peak_file_bytes" || v == "" {
 			t.Errorf("%s is %v", key, v)

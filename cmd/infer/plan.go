@@ -3,8 +3,8 @@ package main
 import (
 	"bufio"
 	"context"
+	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/runtime"
@@ -13,7 +13,8 @@ import (
 // planConfig is what the flags of `infer plan` say.
 type planConfig struct {
 	generateConfig
-	svg string
+	svg   string
+	force bool
 }
 
 func planCommand() *command {
@@ -23,8 +24,9 @@ func planCommand() *command {
 	f.text(&c.model, "model", "m", "", "MODEL", "a GGUF file or the name of a model (default tiny, the embedded model)")
 	f.BoolVar(&c.json, "json", false, "print one JSON object")
 	f.text(&c.svg, "svg", "", "", "FILE", "draw the chunks into a file")
+	f.BoolVar(&c.force, "force", false, "replace a file that is there")
 	c.memoryFlags(f, "")
-	f.hide("threads", "threads-batch", "no-prefetch", "check-tensors", "fallback", "pool")
+	f.hide("threads", "threads-batch", "no-prefetch", "check-tensors", "fallback", "pool", "max-memory")
 	return &command{
 		name:     "plan",
 		summary:  "show what memory a model would need, before anything is loaded",
@@ -51,6 +53,19 @@ func (c *planConfig) run(ctx context.Context, s *streams, args []string) error {
 	case len(args) == 1:
 		c.model = args[0]
 	}
+	for _, name := range []string{"fallback", "pool", "max-memory"} {
+		if c.flags.Changed(name) {
+			return usagef("--%s is not for plans, which are of one model and of what the system has", name)
+		}
+	}
+	if c.flags.Changed("svg") {
+		if c.svg == "" {
+			return usagef("--svg: want a file")
+		}
+		if err := checkOverwrite(c.svg, c.force); err != nil {
+			return err
+		}
+	}
 	open, session, _, err := c.options()
 	if err != nil {
 		return err
@@ -69,7 +84,7 @@ func (c *planConfig) run(ctx context.Context, s *streams, args []string) error {
 		f.Modes = onlyMode(f.Modes, open.Load)
 	}
 	if c.svg != "" {
-		if err := writeWhole(c.svg, func(w *bufio.Writer) error { return drawPlan(w, f) }); err != nil {
+		if err := runtime.WriteFile(c.svg, func(w io.Writer) error { return drawPlan(w, f) }); err != nil {
 			return err
 		}
 	}
@@ -103,34 +118,6 @@ func planWidth(out any) int {
 		}
 	}
 	return helpWidth
-}
-
-// writeWhole writes a file under a temporary name and renames it.
-func writeWhole(path string, write func(w *bufio.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	w := bufio.NewWriter(f)
-	if err := write(w); err != nil {
-		return err
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }
 
 // pieceGroups are the pieces of a plan by what they are for, in the order of pictures.

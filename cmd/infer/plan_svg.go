@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/xml"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/seed7adf6694/infer/loader"
@@ -24,7 +25,8 @@ var svgColours = map[string]string{"weights": "#4c78a8", "kv": "#f58518", "compu
 
 // drawPlan draws the allocations of each mode to one scale. What is mapped is light,
 // what is private memory dark.
-func drawPlan(w *bufio.Writer, f *runtime.Forecast) error {
+func drawPlan(out io.Writer, f *runtime.Forecast) error {
+	w := bufio.NewWriter(out)
 	widest, rows := uint64(1), 0
 	for _, p := range f.Modes {
 		for _, g := range pieceGroups(p) {
@@ -74,8 +76,8 @@ func drawPlan(w *bufio.Writer, f *runtime.Forecast) error {
 		}
 	}
 	text(10, height-12, ` fill="#555"`, "light: mapped, shared and evictable; dark: private memory, charged as commit")
-	_, err := fmt.Fprintln(w, "</svg>")
-	return err
+	fmt.Fprintln(w, "</svg>")
+	return w.Flush() // with the first error
 }
 
 func escapeXML(s string) string {

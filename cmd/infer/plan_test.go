@@ -84,6 +84,15 @@ func TestPlanAsAPicture(t *testing.T) {
 	if boxes < 20 {
 		t.Errorf("%d boxes", boxes)
 	}
+	if r := call(t, "plan", tinyF16, "--svg", file); r.code != exitFailure || !strings.Contains(r.stderr, "--force") {
+		t.Errorf("a file that is there: %+v", r)
+	}
+	if r := call(t, "plan", tinyF16, "--svg", file, "--force"); r.code != 0 {
+		t.Errorf("a file that is to be replaced: %+v", r)
+	}
+	if r := call(t, "plan", tinyF16, "--svg", os.DevNull, "--force"); r.code != exitFailure {
+		t.Errorf("a device: %+v", r)
+	}
 }
 
 func TestPlanFails(t *testing.T) {
@@ -100,6 +109,13 @@ func TestPlanFails(t *testing.T) {
 		{"a bad pool", []string{"-p", "x", "--pool", "1.5GX"}, exitUsage, "such as 256MiB"},
 		{"a picture where there is no folder", []string{"plan", tinyF16, "--svg", filepath.Join("absent", "x.svg")}, exitFailure, "absent"},
 		{"two models", []string{"plan", "a", "b"}, exitUsage, "unexpected"},
+		{"a picture without a name", []string{"plan", tinyF16, "--svg", ""}, exitUsage, "want a file"},
+		{"what is not for plans", []string{"plan", tinyF16, "--pool", "1G"}, exitUsage, "not for plans"},
+		{"a chunk larger than all addresses", []string{"-p", "x", "--chunk-size", "9999999999999999999"}, exitUsage, "more"},
+		{"a fallback that is not there, though it is not needed", []string{"-p", "x", "--fallback", "absent.gguf"}, exitFailure, "absent.gguf"},
+		{"a pool larger than the memory", []string{"-p", "x", "--pool", "100T"}, exitMemory, "use a smaller pool"},
+		{"a pool for a stock load", []string{"-p", "x", "--load", "stock", "--pool", "64M"}, exitUsage, "stock"},
+		{"a budget that is no size", []string{"-p", "x", "--max-memory", "much"}, exitUsage, "want auto, off, or a size"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := call(t, tt.args...)

@@ -1,0 +1,208 @@
+//go:build cgo
+
+package runtime_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/seed7adf6694/infer/internal/memtest"
+	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// budgetOf is a budget under which a share of the weights stays, with a session as the
+// tests of this file use it. What the process has itself is not known before: the test
+// binary's heap is a part of it.
+func budgetOf(t testing.TB, path string, so runtime.SessionOptions, share float64) uint64 {
+	t.Helper()
+	f, err := runtime.Plan(t.Context(), path, runtime.Options{Session: so})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := loader.ProcessMemory()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return uint64(float64(f.Modes[0].Weights)*share) + f.Modes[0].Commit + p.Anon + 16<<20
+}
+
+var budgeted = runtime.SessionOptions{Context: 128, UBatch: 32, Threads: 1}
+
+func TestABudgetChangesNothingInTheText(t *testing.T) {
+	path := model(t, "large", "q4_0")
+	want, r, err := greedy(t.Context(), path, runtime.Options{Load: runtime.LoadMMap}, budgeted, 12)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Residency != nil || r.Budget != 0 {
+		t.Errorf("there is memory for all of it, and a budget of %d is kept: %+v", r.Budget, r.Residency)
+	}
+	for _, share := range []float64{2, 0.85, 0.7, 0.55} {
+		t.Run(fmt.Sprint(share), func(t *testing.T) {
+			o := runtime.Options{Load: runtime.LoadMMap, MaxMemory: budgetOf(t, path, budgeted, share), Session: budgeted}
+			got, r, err := greedy(t.Context(), path, o, budgeted, 12)
+			if err != nil {
+				t.Fatal(err)
+			}
+			equal(t, "tokens", got, want)
+			x := r.Residency
+			if r.Budget != o.MaxMemory || x == nil || x.Layers != 8 || x.Resident > x.Budget && share < 1 {
+				t.Fatalf("budget %d: %+v", r.Budget, x)
+			}
+			if share > 1 {
+				if x.Streamed != 0 || x.Read != 0 || x.Hits+x.Misses != 0 {
+					t.Errorf("all fits, and yet %+v", x)
+				}
+				return
+			}
+			// The prompt is one pass, and each token but the last is one.
+			if x.Streamed == 0 || x.Passes != 12 || x.Hits+x.Misses != 12*uint64(x.Streamed) || x.Read == 0 {
+				t.Errorf("%+v", x)
+			}
+		})
+	}
+}
+
+func TestABudgetThatIsTooSmallIsRefused(t *testing.T) {
+	path := model(t, "large", "q4_0")
+	_, err := runtime.Open(t.Context(), path, runtime.Options{Load: runtime.LoadMMap, MaxMemory: 8 << 20, Session: budgeted})
+	var memory *loader.MemoryError
+	if !errors.Is(err, runtime.ErrInsufficientMemory) || !errors.As(err, &memory) || memory.Limit != "memory budget" || len(memory.Remedies) == 0 {
+		t.Errorf("%v", err)
+	}
+	m := open(t, path, runtime.Options{Load: runtime.LoadMMap, MaxMemory: budgetOf(t, path, budgeted, 0.8), Session: budgeted})
+	if err := m.SetMaxMemory(8 << 20); !errors.Is(err, runtime.ErrInsufficientMemory) {
+		t.Errorf("shrinking below the least: %v", err)
+	}
+	if _, err := session(t, m, budgeted).Complete(t.Context(), prompt, greedyOptions(2)); err != nil {
+		t.Errorf("after a refused change: %v", err)
+	}
+	if err := open(t, path, runtime.Options{Load: runtime.LoadMMap, MaxMemory: runtime.MaxMemoryOff}).SetMaxMemory(1 << 30); !errors.Is(err, runtime.ErrOption) {
+		t.Errorf("a model without a budget: %v", err)
+	}
+}
+
+func TestABudgetChangesWhileItIsKept(t *testing.T) {
+	path := model(t, "large", "q4_0")
+	want, _, err := greedy(t.Context(), path, runtime.Options{Load: runtime.LoadMMap}, budgeted, 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := open(t, path, runtime.Options{Load: runtime.LoadMMap, MaxMemory: budgetOf(t, path, budgeted, 0.9), Session: budgeted})
+	s := session(t, m, budgeted)
+	shares := []float64{0.6, 1.5, 0.7, 0.95, 0.6, 2}
+	var tokens []int32
+	for tok, err := range s.Generate(t.Context(), prompt, runtime.GenerateOptions{MaxTokens: 16, IgnoreEOG: true, Sampling: runtime.Sampling{Greedy: true}}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens = append(tokens, tok.ID)
+		if i := len(tokens) / 2; len(tokens)%2 == 0 && i <= len(shares) {
+			if err := m.SetMaxMemory(budgetOf(t, path, budgeted, shares[i-1])); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	equal(t, "tokens", tokens, want)
+	if r := m.Report(); r.Residency.Streamed != 0 || r.Residency.Read == 0 {
+		t.Errorf("the last budget has room for all, earlier ones had not: %+v", r.Residency)
+	}
+}
+
+func TestSessionsTakeTurnsUnderABudget(t *testing.T) {
+	path := model(t, "large", "q4_0")
+	o := runtime.Options{Load: runtime.LoadMMap, MaxMemory: budgetOf(t, path, budgeted, 0.9), Session: budgeted}
+	want, _, err := greedy(t.Context(), path, o, budgeted, 6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := open(t, path, o)
+	var wg sync.WaitGroup
+	for i := range 3 {
+		wg.Go(func() {
+			s, err := m.NewSession(budgeted)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer s.Close()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			var got []int32
+			for tok, err := range s.Generate(ctx, prompt, runtime.GenerateOptions{MaxTokens: 6, IgnoreEOG: true, Sampling: runtime.Sampling{Greedy: true}}) {
+				if err != nil {
+					if i != 0 || !errors.Is(err, context.Canceled) {
+						t.Error(err)
+					}
+					return
+				}
+				got = append(got, tok.ID)
+				if i == 0 && len(got) == 3 { // gives a pass up for the others to go on after
+					cancel()
+				}
+			}
+			if i != 0 && !slices.Equal(got, want) {
+				t.Errorf("session %d: %v, want %v", i, got, want)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// Resident memory stays below the limit of a control group that is smaller than the
+// weights, and no pass reads what stays.
+func TestAnAutomaticBudgetFollowsTheControlGroup(t *testing.T) {
+	path := model(t, "large", "f16")
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	limit := uint64(info.Size()) * 3 / 4
+	cg, err := memtest.NewCgroup(limit)
+	memtest.Need(t, err)
+	defer cg.Close()
+	memtest.Need(t, memtest.DropCache(path))
+	res, err := memtest.Run(t.Context(), memtest.Child("budget", path, "load=mmap", "ctx=128", "ubatch=32", "threads=1"), memtest.Limits{Cgroup: cg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	use, err := cg.Usage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var streamed, passes, read int
+	if _, err := fmt.Sscan(string(res.Stdout), &streamed, &passes, &read); err != nil || res.Code != 0 || use.OOMKills != 0 {
+		t.Fatal(res, use)
+	}
+	if streamed == 0 || passes < 8 || use.Peak > limit {
+		t.Errorf("%d layers streamed in %d passes, peak %d of %d", streamed, passes, use.Peak, limit)
+	}
+	whole := uint64(info.Size()) * uint64(passes+1)
+	if res.DiskRead > whole*3/4 {
+		t.Errorf("%d bytes were read from the disk, all weights in every pass are %d", res.DiskRead, whole)
+	}
+	t.Logf("peak %d of %d, read %d for %d passes, all weights each time would be %d", use.Peak, limit, res.DiskRead, passes, whole)
+}
+
+// childBudget generates and prints what the budget did.
+func childBudget(args []string) int {
+	path, o, so := parseChild(args)
+	o.Session = so
+	_, r, err := greedy(context.Background(), path, o, so, 8)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	if r.Residency == nil {
+		fmt.Fprintln(os.Stderr, "no budget was kept")
+		return 1
+	}
+	fmt.Println(r.Residency.Streamed, r.Residency.Passes, r.Residency.Read)
+	return 0
+}
