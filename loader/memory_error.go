@@ -9,7 +9,7 @@ import (
 // [ErrInsufficientMemory].
 type MemoryError struct {
 	Purpose   Purpose
-	Requested uint64 // bytes in one piece
+	Requested uint64 // bytes in one piece, or all that was to be taken together
 	// Available is how many bytes Limit leaves; where no limit explains the refusal,
 	// the largest free block.
 	Available uint64

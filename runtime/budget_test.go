@@ -163,7 +163,7 @@ func TestAnAutomaticBudgetFollowsTheControlGroup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	limit := uint64(info.Size()) * 3 / 4
+	limit := uint64(info.Size()) * 7 / 8
 	cg, err := memtest.NewCgroup(limit)
 	memtest.Need(t, err)
 	defer cg.Close()

@@ -78,10 +78,18 @@ func (a *answers) search(question string) (name, text string) {
 
 func (a *answers) ask(ctx context.Context, question string) (string, error) {
 	name, text := a.search(question)
-	m, err := a.ready(ctx)
+	answer, err := a.inWords(ctx, text, question)
 	if errors.Is(err, runtime.ErrInsufficientMemory) {
 		return fmt.Sprintf("%s: %s (no model: not enough memory)", name, strings.TrimSpace(text)), nil
-	} else if err != nil {
+	}
+	return name + ":" + answer, err
+}
+
+// inWords lets the model answer a question about a text. Memory may be short for the
+// model, for its session or while it generates.
+func (a *answers) inWords(ctx context.Context, text, question string) (string, error) {
+	m, err := a.ready(ctx)
+	if err != nil {
 		return "", err
 	}
 	s, err := m.NewSession(runtime.SessionOptions{Context: 256})
@@ -89,13 +97,9 @@ func (a *answers) ask(ctx context.Context, question string) (string, error) {
 		return "", err
 	}
 	defer s.Close()
-	answer, err := s.Complete(ctx, text+"\nQuestion: "+question+" Answer:", runtime.GenerateOptions{
+	return s.Complete(ctx, text+"\nQuestion: "+question+" Answer:", runtime.GenerateOptions{
 		MaxTokens: 20, Stop: []string{".", "\n"}, Sampling: runtime.Sampling{Greedy: true},
 	})
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%s:%s", name, answer), nil
 }
 
 // A service goes on without a model while there is no memory for one.

@@ -104,7 +104,7 @@ type Progress struct {
 
 // SessionOptions are the options of [Model.NewSession].
 type SessionOptions struct {
-	Context int // tokens; 0: what the model was trained with, 4096 at most
+	Context int // tokens; 0: what the model was trained with, 4096 at most; -1: all of that
 	Batch   int // tokens of the prompt submitted at once; 0: 2048
 	UBatch  int // tokens computed at once; 0: 512, or less where the chunk size demands it
 	Threads int // 0: one per CPU that the process may use

@@ -18,6 +18,7 @@ const (
 	defaultBatch   = 2048
 	defaultUBatch  = 512
 	maxContext     = 1 << 24
+	trained        = -1 // as a context: what the model was trained with
 )
 
 // Session is a text being generated: a KV cache and compute buffers over a model's
@@ -103,11 +104,16 @@ func (m *Model) contextParams(o SessionOptions) (llama.ContextParams, error) {
 		value int
 		limit int
 	}{{"context", o.Context, maxContext}, {"batch", o.Batch, maxContext}, {"micro-batch", o.UBatch, maxContext}, {"threads", o.Threads, 512}, {"batch threads", o.BatchThreads, 512}} {
-		if n.value < 0 || n.value > n.limit {
+		if n.value < 0 && !(n.name == "context" && n.value == trained) || n.value > n.limit {
 			return p, optionError("%s of %d: 0 to %d are possible", n.name, n.value, n.limit)
 		}
 	}
-	if p.Ctx == 0 {
+	switch {
+	case o.Context == trained && m.info.CtxTrain < 1:
+		return p, optionError("the model does not say what context it was trained with: give a context")
+	case o.Context == trained:
+		p.Ctx = m.info.CtxTrain
+	case o.Context == 0:
 		p.Ctx = min(m.info.CtxTrain, defaultContext)
 		if p.Ctx < 1 {
 			p.Ctx = defaultContext

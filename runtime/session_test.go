@@ -302,7 +302,7 @@ func TestOneCallAtATime(t *testing.T) {
 func TestRequestsThatMakeNoSense(t *testing.T) {
 	m := open(t, tinyF16, runtime.Options{})
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
-	for _, o := range []runtime.SessionOptions{{Context: -1}, {Context: 1 << 30}, {Threads: -1}, {Threads: 1 << 20}, {UBatch: -5}, {Batch: -5}, {CacheTypeK: "nonsense"}} {
+	for _, o := range []runtime.SessionOptions{{Context: -2}, {Context: 1 << 30}, {Threads: -1}, {Threads: 1 << 20}, {UBatch: -5}, {Batch: -5}, {CacheTypeK: "nonsense"}} {
 		if s, err := m.NewSession(o); err == nil {
 			s.Close()
 			t.Errorf("%+v was accepted", o)

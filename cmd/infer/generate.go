@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
@@ -62,11 +61,6 @@ func (c *generateConfig) generate(ctx context.Context, s *streams) error {
 	progress := newBar(s.err, !c.quiet && !c.noProgress && c.verbose == 0)
 	defer progress.clear()
 	open.Progress = func(p runtime.Progress) { progress.show("loading ("+p.Mode.String()+")", p.Done, p.Total) }
-	if c.flags.Changed("ctx-size") && c.ctx == 0 {
-		if session.Context, err = trainedContext(c.model); err != nil {
-			return err
-		}
-	}
 	open.Session = session
 	for _, f := range c.fallbacks { // a typo should not wait for the day when memory is short
 		if _, err := models.Resolve(f, models.ResolveOptions{}); err != nil {
@@ -175,24 +169,4 @@ func (c *generateConfig) stream(ctx context.Context, s *streams, sess *runtime.S
 		end = finishError
 	}
 	return end, err
-}
-
-// trainedContext returns the context that a model was trained with.
-func trainedContext(model string) (int, error) {
-	path, err := models.Resolve(model, models.ResolveOptions{})
-	if err != nil {
-		return 0, err
-	}
-	index, err := loader.OpenWith(path, loader.OpenOptions{SkipModel: true})
-	if err != nil {
-		return 0, err
-	}
-	defer index.Close()
-	key := architecture(index) + ".context_length"
-	if v, ok := index.Lookup(key); ok {
-		if n, ok := v.Uint(); ok && n <= math.MaxInt32 {
-			return int(n), nil
-		}
-	}
-	return 0, fmt.Errorf("%s does not say what context it was trained with (%s): give one with --ctx-size", path, key)
 }

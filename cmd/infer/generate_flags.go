@@ -298,6 +298,9 @@ func (c *generateConfig) options() (o runtime.Options, s runtime.SessionOptions,
 		o.GPULayers = math.MaxInt32
 	}
 
+	if given("ctx-size") && c.ctx == 0 {
+		c.ctx = -1
+	}
 	s.Context, s.Threads, s.BatchThreads = c.ctx, max(c.threads, 0), max(c.threadsBatch, 0)
 	if given("batch-size") {
 		s.Batch = c.batch

@@ -79,6 +79,7 @@ func TestFlagsMeanWhatTheyMeanToLlamaCpp(t *testing.T) {
 		}},
 		{"llama.cpp's word for copying", "--no-mmap --no-repack", func(a *all) { a.open.Load, a.open.NoRepack = runtime.LoadCopy, true }},
 		{"cache types, one of them given", "-ctk q8_0", func(a *all) { a.session.CacheTypeK, a.session.CacheTypeV = "q8_0", "f16" }},
+		{"the context that the model was trained with", "-c 0", func(a *all) { a.session.Context = -1 }},
 		{"a memory budget", "--max-memory 1G", func(a *all) { a.open.MaxMemory = 1 << 30 }},
 		{"no memory budget", "--max-memory off", func(a *all) { a.open.MaxMemory = runtime.MaxMemoryOff }},
 		{"fallbacks in order", "--fallback a --fallback b", func(a *all) { a.open.Fallbacks = []string{"a", "b"} }},

@@ -70,11 +70,6 @@ func (c *planConfig) run(ctx context.Context, s *streams, args []string) error {
 	if err != nil {
 		return err
 	}
-	if c.flags.Changed("ctx-size") && c.ctx == 0 {
-		if session.Context, err = trainedContext(c.model); err != nil {
-			return err
-		}
-	}
 	open.Session = session
 	f, err := runtime.Plan(ctx, c.model, open)
 	if err != nil {
