@@ -78,18 +78,24 @@ func (m *Model) fitSession(ctx context.Context, o SessionOptions, free leftOpen,
 func (m *Model) roomForBoth(weights uint64, n need, p loader.Probe) *loader.MemoryError {
 	total := weights + n.bytes("")
 	purpose := loader.PurposeKV
-	spare := uint64(0)
 	if weights > n.bytes("") {
 		purpose = loader.PurposeWeights
 	}
 	if m.pool == nil {
 		available, _ := p.Available()
-		spare = min(engineReserve, available/4) // threads, work buffers, Go's heap
-		if weights > 0 {                        // a copy that takes the last page pushes out all that others have
-			spare = max(spare, min(reserve(available), total/8))
-		}
+		total += spare(available, weights, total)
 	}
-	return m.roomFor(purpose, total+spare, p)
+	return m.roomFor(purpose, total, p)
+}
+
+// spare is what is to be left where total bytes are taken, weights of them for copied
+// weights.
+func spare(available, weights, total uint64) uint64 {
+	n := min(engineReserve, available/4) // threads, work buffers, Go's heap
+	if weights > 0 {                     // a copy that takes the last page pushes out all that others have
+		n = max(n, min(reserve(available), total/8))
+	}
+	return n
 }
 
 // roomFor tells whether private memory is there: in the model's pool, or in the system.

@@ -22,10 +22,6 @@ func (p *ModePlan) judge(ctx context.Context, m *Model, n need, probe loader.Pro
 	}
 	weights := p.Commit - n.bytes("")
 	available, limit := probe.Available()
-	spare := min(engineReserve, available/4)
-	if weights > 0 {
-		spare = max(spare, min(reserve(available), p.Commit/8))
-	}
 	short := func(need, have uint64, limit string) bool {
 		if need <= have {
 			return false
@@ -35,7 +31,7 @@ func (p *ModePlan) judge(ctx context.Context, m *Model, n need, probe loader.Pro
 		}
 		return true
 	}
-	tooMuch := short(p.Commit+spare, available, limit)
+	tooMuch := short(p.Commit+spare(available, weights, p.Commit), available, limit)
 	tooLarge := short(private, probe.LargestFreeBlock, probe.LimitedBy)
 	short(ranges, probe.AddressSpaceLeft, "address space limit (RLIMIT_AS)")
 	tooLong := short(p.LargestRange, probe.LargestHole, "address space (largest hole)")

@@ -40,13 +40,8 @@ func inspectCommand() *command {
 }
 
 func (c *inspectConfig) run(_ context.Context, s *streams, args []string) error {
-	switch {
-	case len(args) > 1:
-		return unexpected(args[1:])
-	case len(args) == 1 && c.flags.Changed("model"):
-		return usagef("a model as an argument and --model exclude each other")
-	case len(args) == 1:
-		c.model = args[0]
+	if err := modelArgument(c.flags, &c.model, args); err != nil {
+		return err
 	}
 	path, err := models.Resolve(c.model, models.ResolveOptions{})
 	if err != nil {

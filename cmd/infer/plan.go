@@ -45,13 +45,8 @@ func planCommand() *command {
 }
 
 func (c *planConfig) run(ctx context.Context, s *streams, args []string) error {
-	switch {
-	case len(args) > 1:
-		return unexpected(args[1:])
-	case len(args) == 1 && c.flags.Changed("model"):
-		return usagef("a model as an argument and --model exclude each other")
-	case len(args) == 1:
-		c.model = args[0]
+	if err := modelArgument(c.flags, &c.model, args); err != nil {
+		return err
 	}
 	for _, name := range []string{"fallback", "pool", "max-memory"} {
 		if c.flags.Changed(name) {

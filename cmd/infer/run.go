@@ -121,6 +121,20 @@ func unknownCommand(name string) error {
 	return usagef("unknown command %q: a prompt is given with -p, in quotes", name)
 }
 
+// modelArgument takes the one argument that a command about a model may have in place of
+// --model.
+func modelArgument(f *flags, model *string, args []string) error {
+	switch {
+	case len(args) > 1:
+		return unexpected(args[1:])
+	case len(args) == 1 && f.Changed("model"):
+		return usagef("a model as an argument and --model exclude each other")
+	case len(args) == 1:
+		*model = args[0]
+	}
+	return nil
+}
+
 // unexpected is the error of arguments where a command takes none.
 func unexpected(args []string) error {
 	if slices.Contains(commandNames(), args[0]) {
