@@ -134,7 +134,7 @@ func (a *Arena) block(p Purpose, size uint64, filled bool) (*span, error) {
 		}
 		return a.pool.take(a.ledger, p, size, filled)
 	}
-	s, err := newSpan(a.sys, a.ledger, p, size, false)
+	s, err := newSpan(a.sys, a.ledger, p, size, false, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -86,7 +86,7 @@ func mapAll(ctx context.Context, w *Weights, ix *Index, plan *Plan, o MapOptions
 
 // mapRange maps the chunks of a range side by side.
 func mapRange(sys system, ledger *Ledger, purpose Purpose, ix *Index, r Range, chunks []Chunk) (*span, error) {
-	return newViews(sys, ledger, purpose, r.Size, func(s *span) error {
+	return newViews(sys, ledger, purpose, r.Size, uint64(r.Offset), func(s *span) error {
 		for _, c := range chunks {
 			if err := ledger.admit(purpose, c.Size); err != nil {
 				return err

@@ -41,11 +41,11 @@ func (r *refusing) asked(what string, size uint64) error {
 	return nil
 }
 
-func (r *refusing) reserve(size uint64, views bool) (unsafe.Pointer, error) {
+func (r *refusing) reserve(size uint64, views bool, phase uint64) (unsafe.Pointer, error) {
 	if err := r.asked("reserve", size); err != nil {
 		return nil, err
 	}
-	p, err := r.system.reserve(size, views)
+	p, err := r.system.reserve(size, views, phase)
 	if err == nil {
 		r.mu.Lock()
 		r.live[p] = size

@@ -120,7 +120,7 @@ func (p *Pool) reserve(size uint64) error {
 	place := uint64(0)
 	for try := size; size > 0; {
 		n := min(try, size)
-		base, err := p.sys.reserve(n, false)
+		base, err := p.sys.reserve(n, false, 0)
 		if err == nil {
 			e := extent{place, place + n}
 			p.ranges = append(p.ranges, poolRange{base: base, places: e, unused: unused{e}})

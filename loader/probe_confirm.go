@@ -19,6 +19,10 @@ import (
 // is granted. Overcommit mode 1 refuses no commit either, and the address space
 // decides.
 //
+// Where less is granted than the figures say, something else took the memory meanwhile,
+// like a thread of this process: then it measures again, for all figures to be of one
+// moment.
+//
 // For the moment that a block is held there may be nothing left to the rest of the
 // process, and, on Windows and with overcommit mode 2, to other programs. Whoever
 // allocates right then is refused, and Go's runtime and many libraries end the process
@@ -27,7 +31,18 @@ import (
 //
 // An error says why nothing was asked for, or that a block could not be given back. The
 // probe is returned as it was then.
-func (p Probe) Confirm() (Probe, error) { return p.confirm(realSystem, asksForMore) }
+func (p Probe) Confirm() (Probe, error) {
+	confirmed, err := p.confirm(realSystem, asksForMore)
+	for tries := 2; err == nil && tries > 0 && confirmed.LargestFreeBlock < p.LargestFreeBlock; tries-- {
+		fresh, e := Measure()
+		if e != nil {
+			break
+		}
+		p = fresh
+		confirmed, err = p.confirm(realSystem, asksForMore)
+	}
+	return confirmed, err
+}
 
 // mappingsSpared is how many mappings must be left, or nothing is asked for: a block
 // needs three, and other threads some meanwhile.
@@ -120,7 +135,7 @@ func (a *asker) grants(size uint64) bool {
 		return false
 	}
 	a.left--
-	p, err := a.sys.reserve(size, false)
+	p, err := a.sys.reserve(size, false, 0)
 	if err != nil {
 		a.op, a.refusal = reserving, err
 		return false

@@ -22,7 +22,7 @@ type promising struct {
 	byteOfGo  byte
 }
 
-func (s *promising) reserve(size uint64, views bool) (unsafe.Pointer, error) {
+func (s *promising) reserve(size uint64, views bool, phase uint64) (unsafe.Pointer, error) {
 	if s.asked == 0 && size == granularity() { // whether mappings are locked
 		s.held++
 		return unsafe.Pointer(&s.byteOfGo), nil

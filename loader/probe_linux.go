@@ -137,7 +137,7 @@ func locksMappings(sys system) bool {
 		return status["VmLck"]
 	}
 	before := locked()
-	p, err := sys.reserve(granularity(), false)
+	p, err := sys.reserve(granularity(), false, 0)
 	if err != nil {
 		return false // nothing will be committed then
 	}

@@ -18,8 +18,9 @@ type system interface {
 	// files go into a reservation for views, private memory into the others. On both
 	// sides lie guards, which are not part of it: what runs over a block ends the
 	// process rather than corrupting another, and the system can't merge neighbours
-	// into one mapping that is larger than either.
-	reserve(size uint64, views bool) (unsafe.Pointer, error)
+	// into one mapping that is larger than either. The address is sought where it agrees
+	// with phase modulo a large page, for a file's large pages to be mapped as such.
+	reserve(size uint64, views bool, phase uint64) (unsafe.Pointer, error)
 	// commit gives a piece of a reservation zeroed private memory.
 	commit(p unsafe.Pointer, size uint64) error
 	// mapFile puts a piece of a file, read-only, into a piece of a reservation.
@@ -59,23 +60,24 @@ type span struct {
 }
 
 // newSpan reserves size bytes of addresses.
-func newSpan(sys system, ledger *Ledger, purpose Purpose, size uint64, views bool) (*span, error) {
+func newSpan(sys system, ledger *Ledger, purpose Purpose, size uint64, views bool, phase uint64) (*span, error) {
 	if err := ledger.admit(purpose, size); err != nil {
 		return nil, err
 	}
-	base, err := sys.reserve(size, views)
+	base, err := sys.reserve(size, views, phase)
 	if err != nil {
 		return nil, refused(reserving, purpose, size, err)
 	}
 	return &span{sys: sys, ledger: ledger, base: base, size: size, views: views, purpose: purpose}, nil
 }
 
-// newViews reserves size bytes of addresses and fills them with views. Where somebody
+// newViews reserves size bytes of addresses and fills them with views, the first of what
+// is at an offset of phase in its file. Where somebody
 // else's mapping came between, on systems that can't replace one by the other, it
 // tries again elsewhere.
-func newViews(sys system, ledger *Ledger, purpose Purpose, size uint64, fill func(*span) error) (*span, error) {
+func newViews(sys system, ledger *Ledger, purpose Purpose, size, phase uint64, fill func(*span) error) (*span, error) {
 	for tries := 8; ; tries-- {
-		s, err := newSpan(sys, ledger, purpose, size, true)
+		s, err := newSpan(sys, ledger, purpose, size, true, phase)
 		if err != nil {
 			return nil, err
 		}

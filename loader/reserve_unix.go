@@ -19,6 +19,9 @@ var granularity = sync.OnceValue(func() uint64 { return uint64(os.Getpagesize())
 // system puts others' mappings there too, and a page behind it.
 func guards() uint64 { return 2 * granularity() }
 
+// largePage is what one entry of a page directory maps.
+const largePage = 2 << 20
+
 // mmapSystem is the system's memory through mmap(2).
 type mmapSystem struct{}
 
@@ -29,10 +32,24 @@ var realSystem system = mmapSystem{}
 // MAP_NORESERVE is not needed, and would be harmful: pages of a mapping with it are
 // not charged when they become writable either, and refusals would come as a signal
 // when they are touched.
-func (mmapSystem) reserve(size uint64, _ bool) (unsafe.Pointer, error) {
-	p, err := unix.MmapPtr(-1, 0, nil, uintptr(size+guards()), unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON)
+func (mmapSystem) reserve(size uint64, _ bool, phase uint64) (unsafe.Pointer, error) {
+	take := func(hint unsafe.Pointer) (unsafe.Pointer, error) {
+		p, err := unix.MmapPtr(-1, 0, hint, uintptr(size+guards()), unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON)
+		return p, os.NewSyscallError("mmap", err)
+	}
+	p, err := take(nil)
 	if err != nil {
-		return nil, os.NewSyscallError("mmap", err)
+		return nil, err
+	}
+	if below := (uint64(uintptr(p)) + granularity() - phase) % largePage; below != 0 && size >= 2*largePage {
+		// The system fills the address space downwards, so that there is mostly room. To
+		// give back what it chose first keeps the addresses in use at the size asked for.
+		if err := unix.MunmapPtr(p, uintptr(size+guards())); err != nil {
+			return nil, os.NewSyscallError("munmap", err)
+		}
+		if p, err = take(at(p, -int64(below))); err != nil {
+			return nil, err
+		}
 	}
 	return at(p, granularity()), nil
 }

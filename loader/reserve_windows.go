@@ -66,7 +66,7 @@ type view struct {
 // realSystem is the memory that programs get.
 var realSystem system = &virtualSystem{regions: map[uintptr]*region{}}
 
-func (s *virtualSystem) reserve(size uint64, views bool) (unsafe.Pointer, error) {
+func (s *virtualSystem) reserve(size uint64, views bool, _ uint64) (unsafe.Pointer, error) {
 	n := uintptr(size + guards())
 	if !views {
 		p, err := windows.VirtualAlloc(0, n, windows.MEM_RESERVE, windows.PAGE_NOACCESS)

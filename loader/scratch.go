@@ -46,7 +46,7 @@ func newScratch(sys system, size, chunk uint64, ledger *Ledger) (*Scratch, error
 		return nil, refused(committing, PurposeStaging, piece, err)
 	}
 	defer m.Close() // the mappings keep it
-	s, err := newViews(sys, ledger, PurposeStaging, size, func(s *span) error {
+	s, err := newViews(sys, ledger, PurposeStaging, size, 0, func(s *span) error {
 		for off := uint64(0); off < size; off += piece {
 			if err := sys.alias(at(s.base, off), min(piece, size-off), m); err != nil {
 				return refused(mapping, PurposeStaging, piece, err)

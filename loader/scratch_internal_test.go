@@ -91,7 +91,7 @@ func TestLostAddressesAreTriedElsewhere(t *testing.T) {
 			var l Ledger
 			sys := newRefusing(nil)
 			tries := 0
-			s, err := newViews(sys, &l, PurposeWeights, 1*mib, func(s *span) error {
+			s, err := newViews(sys, &l, PurposeWeights, 1*mib, 0, func(s *span) error {
 				s.grant(64 * kib)
 				if tries++; tries <= tt.lost {
 					return errLostAddresses

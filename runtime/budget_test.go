@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"testing"
@@ -16,20 +17,20 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// budgetOf is a budget under which a share of the weights stays, with a session as the
-// tests of this file use it. What the process has itself is not known before: the test
-// binary's heap is a part of it.
+// budgetOf is a budget that leaves a share of the weights' size for them, with a session
+// as the tests of this file use it. What goes off for the process is asked of a model
+// that is open, as the test binary's heap is a part of it.
 func budgetOf(t testing.TB, path string, so runtime.SessionOptions, share float64) uint64 {
 	t.Helper()
-	f, err := runtime.Plan(t.Context(), path, runtime.Options{Session: so})
+	debug.FreeOSMemory()
+	const plenty = 1 << 30
+	m, err := runtime.Open(t.Context(), path, runtime.Options{Load: runtime.LoadMMap, MaxMemory: plenty, Session: so})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := loader.ProcessMemory()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return uint64(float64(f.Modes[0].Weights)*share) + f.Modes[0].Commit + p.Anon + 16<<20
+	defer m.Close()
+	r := m.Report()
+	return plenty - r.Residency.Budget + uint64(float64(r.WeightBytes)*share)
 }
 
 var budgeted = runtime.SessionOptions{Context: 128, UBatch: 32, Threads: 1}
