@@ -363,6 +363,10 @@ extern "C" struct llama_model * infer_model_load(const char ** paths, size_t n_p
     });
 }
 
+ggml_tensor * infer::weight(const infer_weights * w, size_t i) {
+    return w->tensors[i].tensor;
+}
+
 extern "C" size_t infer_weights_count(const infer_weights * w) {
     return w->tensors.size();
 }

@@ -75,7 +75,11 @@ func (ms *modelState) newContext(p ContextParams) (*Context, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &contextState{model: ms, home: newHome(p.Blocks), layers: newLayerWatch(p.Layers), abort: (*int32)(C.calloc(1, 4))}
+	layers, err := newLayerWatch(p.Layers, ms)
+	if err != nil {
+		return nil, err
+	}
+	s := &contextState{model: ms, home: newHome(p.Blocks), layers: layers, abort: (*int32)(C.calloc(1, 4))}
 	s.layers.set(&params)
 	params.abort_callback = (C.ggml_abort_callback)(C.infer_abort_requested)
 	params.abort_callback_data = unsafe.Pointer(s.abort)
@@ -214,6 +218,9 @@ func (s *contextState) startThreads(n, batch int) {
 	}
 	pool := func(n int) *C.struct_ggml_threadpool {
 		p := C.ggml_threadpool_params_default(C.int(n))
+		if s.layers != nil {
+			p.poll = 0 // while a layer is read, they are to sleep: the reading needs time too
+		}
 		return C.ggml_threadpool_new(&p)
 	}
 	s.pool = pool(n)
@@ -410,6 +417,7 @@ func (c *Context) evaluate(ctx context.Context, b *Batch, decode bool) error {
 		var e C.infer_error
 		var status C.int32_t
 		s.used = true
+		s.layers.begin()
 		call := "llama_decode"
 		if scope := s.home.scope(C.INFER_PURPOSE_OUTPUT); decode {
 			status = C.infer_decode(p, b.s.c, scope, &e)

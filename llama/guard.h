@@ -87,6 +87,9 @@ public:
     backends_last & operator=(const backends_last &) = delete;
 };
 
+// The tensor that an unbound model's weight is.
+ggml_tensor * weight(const infer_weights * w, size_t i);
+
 void install_buffer_types();
 size_t repack_type_count();
 

@@ -2,7 +2,7 @@
 
 package llama
 
-// #include "shim.h"
+// #include "shim_more.h"
 import "C"
 
 import (
@@ -24,6 +24,7 @@ type modelState struct {
 	model     *C.struct_llama_model
 	home      *home
 	weights   *C.infer_weights // of an unbound model
+	streams   *C.infer_streams // of those
 	vocabOnly bool
 
 	mu      sync.Mutex
@@ -127,6 +128,7 @@ func LoadModel(ctx context.Context, path string, p ModelParams) (*Model, error) 
 	if s.weights != nil {
 		s.pending = int(C.infer_weights_count(s.weights))
 		s.bound = make([]bool, s.pending)
+		s.streams = C.infer_streams_new() // nil without memory, and then nothing streams
 	}
 	s.life.free = s.free
 	m := &Model{s: s}
@@ -141,6 +143,7 @@ func LoadModel(ctx context.Context, path string, p ModelParams) (*Model, error) 
 func (s *modelState) free() {
 	C.llama_model_free(s.model)
 	if s.weights != nil {
+		C.infer_streams_free(s.streams)
 		C.infer_weights_free(s.weights)
 	}
 	s.home.close()

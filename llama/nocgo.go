@@ -103,6 +103,9 @@ func (m *Model) ClassLabels() ([]string, error) { return nil, ErrNoEngine }
 // Weights returns ErrNoEngine.
 func (m *Model) Weights() ([]Weight, error) { return nil, ErrNoEngine }
 
+// Stream returns ErrNoEngine.
+func (m *Model) Stream(int, int, unsafe.Pointer) error { return ErrNoEngine }
+
 // Bind returns ErrNoEngine.
 func (m *Model) Bind(int, unsafe.Pointer) error { return ErrNoEngine }
 

@@ -169,17 +169,20 @@ type ContextParams struct {
 
 	// Blocks gives the host memory. nil: the engine allocates for itself.
 	Blocks Blocks
-	// Layers is told where the computation is; nil, the default, costs nothing.
+	// Layers is told where the computation is, for models with Unbound weights that are
+	// streamed; nil, the default, costs nothing.
 	Layers Layers
 }
 
-// Layers is told when the engine comes to a layer and when it has left it, by the
-// goroutine of Decode, which waits: layer after layer in ascending order, for each
-// micro-batch anew. Models whose graphs do not mark their layers tell of none.
+// Layers is told when the engine comes to a layer with streamed weights (see
+// [Model.Stream]) and when it has left it, by the goroutine of Decode, which waits: for
+// most models layer after layer in ascending order, for each micro-batch anew.
 type Layers interface {
-	// BeforeLayer is called before a layer is computed, and what precedes it has been
-	// computed if that asked for a stop. stop asks for one behind this layer, and for
-	// AfterLayer: layers without stops are computed at once.
-	BeforeLayer(layer int) (stop bool)
+	// BeforeLayer is called before anything is computed with a layer's streamed weights.
+	// True says that they are in their slots, and have to be until AfterLayer or the end of
+	// Decode; otherwise what they are bound to is used.
+	BeforeLayer(layer int) bool
+	// AfterLayer is called when a layer has been computed. It is left out for models whose
+	// graphs do not mark the ends of their layers, and when a pass is given up.
 	AfterLayer(layer int)
 }

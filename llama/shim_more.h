@@ -71,11 +71,22 @@ void infer_forget_graph(struct llama_context * ctx);
 bool infer_quantize(const char * in, const char * out, const llama_model_quantize_params * params, uintptr_t progress, void * stop, infer_error * err);
 size_t infer_quantize_rows(enum ggml_type type, const float * src, void * dst, int64_t rows, int64_t row, infer_error * err);
 
-// An eval callback that tells Go of layers; user_data is an infer_layers.
-typedef struct infer_layers {
-    uintptr_t layers; // a Go handle
-} infer_layers;
-bool infer_eval(struct ggml_tensor * tensor, bool ask, void * user_data);
+// Which weights of a model are streamed, and where each is while its layer is in memory.
+// Not to be changed while a context computes.
+typedef struct infer_streams infer_streams;
+
+infer_streams * infer_streams_new(void);
+void            infer_streams_free(infer_streams * s);
+// Weight i belongs to a layer and to a slot from now on, to none with nullptr.
+bool            infer_streams_set(infer_streams * s, const infer_weights * w, size_t i, int layer, void * slot, infer_error * err);
+
+// What a context tells Go of layers (a handle): the user data of the eval callback.
+typedef struct infer_layers infer_layers;
+
+infer_layers * infer_layers_new(uintptr_t layers, infer_streams * streams);
+void           infer_layers_free(infer_layers * l);
+void           infer_layers_begin(infer_layers * l); // before each pass
+bool           infer_eval(struct ggml_tensor * tensor, bool ask, void * user_data);
 
 // Whether n threads can be had at once.
 bool infer_threads_available(int n);

@@ -11,6 +11,11 @@ import (
 // page cache keeps what is mapped.
 func evict(f *os.File, p unsafe.Pointer, offset int64, size uint64) {
 	_ = unix.Madvise(bytesAt(p, size), unix.MADV_DONTNEED) // of a mapping of ours it does not fail
+	forget(f, offset, size)
+}
+
+// forget takes a piece of a file out of the page cache where nobody maps it.
+func forget(f *os.File, offset int64, size uint64) {
 	if c, err := f.SyscallConn(); err == nil {
 		_ = c.Control(func(fd uintptr) { _ = unix.Fadvise(int(fd), offset, int64(size), unix.FADV_DONTNEED) })
 	}

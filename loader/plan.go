@@ -31,8 +31,6 @@ type PlanOptions struct {
 	// ChunkSize is the largest piece of a file to be mapped or copied at once, in
 	// bytes, rounded up to the system's granularity. 0: that of [DefaultChunkSize].
 	ChunkSize uint64
-	// Layers lets no chunk reach from one layer into the next, as [Residency] wants it.
-	Layers bool
 }
 
 // Plan is how a model's tensors are divided into chunks and ranges. Sizes are in
@@ -78,8 +76,7 @@ func (ix *Index) Plan(o PlanOptions) (*Plan, error) {
 		return nil, fmt.Errorf("chunk size of %d bytes: more than there are addresses; 0 chooses one", o.ChunkSize)
 	}
 	chunk := chunkSize(o.ChunkSize)
-	apart := func(a, b Tensor) bool { return o.Layers && layerOf(a.Name) != layerOf(b.Name) }
-	p := planApart(ix.tensors, chunk, room(chunk), granularity(), apart)
+	p := planTensors(ix.tensors, chunk, room(chunk), granularity())
 	p.index = ix
 	return p, nil
 }
@@ -87,11 +84,6 @@ func (ix *Index) Plan(o PlanOptions) (*Plan, error) {
 // planTensors is Plan as a pure function: chunks of whole tensors have at most room
 // bytes, offsets and sizes are multiples of unit.
 func planTensors(tensors []Tensor, chunk, room, unit uint64) *Plan {
-	return planApart(tensors, chunk, room, unit, func(Tensor, Tensor) bool { return false })
-}
-
-// planApart keeps some neighbours in different ranges.
-func planApart(tensors []Tensor, chunk, room, unit uint64, apart func(a, b Tensor) bool) *Plan {
 	p := &Plan{ChunkSize: chunk}
 	begin := 0 // of the range that grows
 	for i, t := range tensors {
@@ -101,7 +93,7 @@ func planApart(tensors []Tensor, chunk, room, unit uint64, apart func(a, b Tenso
 		}
 		if i > begin {
 			first := tensors[begin]
-			if _, size := bounds(first, t, unit); t.File != first.File || size > room || apart(first, t) {
+			if _, size := bounds(first, t, unit); t.File != first.File || size > room {
 				p.add(tensors[begin:i], unit)
 				begin = i
 			}

@@ -12,16 +12,46 @@ import (
 // prefetchPiece is how much is read ahead between two looks at the context.
 const prefetchPiece = 16 << 20
 
+// prefetchExactly is prefetch of no more than asked for, now and when pages that were lost
+// are read again: a large page that reaches beyond the piece can't be given back without
+// the piece.
+func prefetchExactly(ctx context.Context, f *os.File, p unsafe.Pointer, offset int64, size uint64) error {
+	usedByPages(p, size)
+	head := min(uint64(-offset)%largePage, size)
+	tail := (size - head) % largePage
+	for _, edge := range []struct{ off, size uint64 }{{0, head}, {size - tail, tail}} {
+		if edge.size > 0 {
+			willNeed(f, offset+int64(edge.off), edge.size) // in small pages
+			if err := populate(ctx, f, at(p, edge.off), offset+int64(edge.off), edge.size); err != nil {
+				return err
+			}
+		}
+	}
+	if head+tail == size {
+		return nil
+	}
+	return prefetch(ctx, f, at(p, head), offset+int64(head), size-head-tail)
+}
+
+// usedByPages has the system read nothing beyond the pages of a mapping that are used.
+func usedByPages(p unsafe.Pointer, size uint64) {
+	_ = unix.Madvise(bytesAt(p, size), unix.MADV_RANDOM) // of a mapping of ours it does not fail
+}
+
 // prefetch reads a mapped piece of a file into memory and enters its pages, so that
-// the first use neither waits for the disk nor faults.
+// the first use neither waits for the disk nor faults. By large pages where the file
+// system has them: then the page cache is filled by as large requests too.
 func prefetch(ctx context.Context, f *os.File, p unsafe.Pointer, offset int64, size uint64) error {
+	_ = unix.Madvise(bytesAt(p, size), unix.MADV_HUGEPAGE) // a wish
+	return populate(ctx, f, p, offset, size)
+}
+
+func populate(ctx context.Context, f *os.File, p unsafe.Pointer, offset int64, size uint64) error {
 	for off := uint64(0); off < size; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		n := min(prefetchPiece, size-off)
-		// The disk is kept busy with the piece after this one.
-		advise(f, offset+int64(off), 2*n)
 		switch err := unix.Madvise(bytesAt(at(p, off), n), unix.MADV_POPULATE_READ); {
 		case err == nil:
 			off += n
@@ -40,8 +70,8 @@ func prefetch(ctx context.Context, f *os.File, p unsafe.Pointer, offset int64, s
 	return nil
 }
 
-// advise tells the system what will be read soon.
-func advise(f *os.File, offset int64, size uint64) {
+// willNeed has the system read a piece of a file into its cache.
+func willNeed(f *os.File, offset int64, size uint64) {
 	if c, err := f.SyscallConn(); err == nil {
 		_ = c.Control(func(fd uintptr) { _ = unix.Fadvise(int(fd), offset, int64(size), unix.FADV_WILLNEED) })
 	}

@@ -13,3 +13,10 @@ import (
 func prefetch(ctx context.Context, f *os.File, _ unsafe.Pointer, offset int64, size uint64) error {
 	return readAhead(ctx, f, offset, size)
 }
+
+// usedByPages leaves reading ahead to the system.
+func usedByPages(unsafe.Pointer, uint64) {}
+
+func prefetchExactly(ctx context.Context, f *os.File, p unsafe.Pointer, offset int64, size uint64) error {
+	return prefetch(ctx, f, p, offset, size)
+}

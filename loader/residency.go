@@ -5,48 +5,63 @@ import (
 	"fmt"
 	"sync"
 	"time"
+	"unsafe"
 )
 
-// layersAhead is how many layers are read before they are needed: while one is computed with, another
-// is read, and one more keeps the disk busy where the two take different times.
-const layersAhead = 2
-
-// Residency keeps mapped weights within a budget while passes over the layers go on.
-// Access to the weights is cyclic, which is what a system's own replacement is worst at:
-// it evicts each page just before its next use. So the first layers stay, and what
-// belongs to no layer; the others are streamed: read ahead of their use by a goroutine,
-// and dropped after it from the mapping and from the page cache.
+// Residency keeps the weights of a model within a budget while passes over its layers go
+// on. Access to them is cyclic, which is what a system's own replacement is worst at: it
+// evicts each page just before its next use. So some layers stay, mapped, with what
+// belongs to no layer; the others are streamed: read from the file past the page cache
+// into slots of private memory, ahead of their use. Slots keep their pages, so that
+// nothing is mapped and unmapped while tokens wait, which costs more than the reading
+// where a hypervisor follows page tables; and what is in memory is the same figure for
+// this process, its control group and the kernel. The streamed layers are spread evenly
+// among those that stay: while those are computed, the disk goes on.
 //
-// Whoever computes calls Before and After each layer from the one that First names, in
-// order, one pass at a time; other methods may be called from any goroutine. Of what a
-// layer uses some rows of only (experts), nothing is read ahead.
+// [Residency.Slot] says where a streamed layer's tensors are while it is in its slot;
+// [Weights.TensorData] goes on to be true of them, at the price of page faults. Of a
+// layer of which a pass uses some rows only (experts), nothing is read ahead.
+//
+// Whoever computes calls Before and After each streamed layer and End after each pass;
+// the layers of a pass come in ascending order, or the reading ahead is of the wrong ones.
+// SetBudget is for between passes. Other methods may be called from any goroutine.
 type Residency struct {
-	index  *Index
+	o      ResidencyOptions
 	layers []weightLayer
 	head   weightLayer
+	reader *reader
+	shape  []uint64 // of a slot: its blocks' sizes
 
-	mu      sync.Mutex
-	changed *sync.Cond
-	first   int   // that is streamed; all before stay
-	slots   int   // streamed layers in memory at once, the one in use included
-	next    int   // that the computation wants
-	load    int   // that is read next
-	held    int   // streamed layers in memory, or being read
-	ready   int   // of those, read and not used yet
-	used    []int // layers to be dropped
-	epoch   int   // of streaming in one order: what was begun in an older one is dropped
-	closed  bool
-	err     error
-	stats   ResidencyStats
-	idle    chan struct{} // closed when the goroutine has ended
+	mu       sync.Mutex
+	changed  *sync.Cond
+	slots    []slot
+	streamed []int                // layers, ascending
+	place    map[int]int          // of a layer in streamed
+	where    map[string]slotPlace // of a streamed tensor
+	next     int                  // in streamed: what is wanted first
+	ahead    int                  // slots that there are to be
+	halted   bool                 // nothing more is to be read
+	err      error
+	stats    ResidencyStats
+	idle     chan struct{} // closed when the goroutine has ended
+}
+
+// ResidencyOptions are the options of [NewResidency].
+type ResidencyOptions struct {
+	Weights *Weights // mapped
+	Plan    *Plan    // that they were mapped by
+	Budget  uint64   // bytes of weights in memory
+	Arena   *Arena   // gives the slots
 }
 
 // ResidencyStats are figures since the beginning. Sizes are bytes.
 type ResidencyStats struct {
 	Budget   uint64 // of weights
-	Resident uint64 // weights that stay, and the most that is streamed at once
+	Resident uint64 // weights that stay, and the slots
 	Layers   int
 	Streamed int           // layers that are streamed
+	Slots    int           // layers of those in memory at once
+	Method   string        // of reading, as measured to be the fastest
 	Passes   uint64        // over the streamed layers
 	Read     uint64        // bytes streamed
 	Reading  time.Duration // spent reading them
@@ -55,181 +70,131 @@ type ResidencyStats struct {
 	Misses   uint64        // layers that were waited for
 }
 
-// NewResidency begins to keep mapped weights within budget bytes. The plan has to be of
-// [PlanOptions].Layers. What stays is read now; a cancelled ctx ends that.
+// slot is memory for one layer at a time.
+type slot struct {
+	blocks  []unsafe.Pointer
+	holds   int // in streamed: what it holds or is to hold, -1 for nothing
+	pending int // requests that are being read
+	inUse   bool
+}
+
+// slotPlace is where in a slot a tensor lies.
+type slotPlace struct {
+	layer, block int
+	offset       uint64
+}
+
+// NewResidency begins to keep mapped weights within a budget. What stays is read now; a
+// cancelled ctx ends that.
 //
 // The error is a [*MemoryError] where the budget is too small for what no pass can do
-// without: the output head, and three layers.
-func NewResidency(ctx context.Context, w *Weights, plan *Plan, budget uint64) (*Residency, error) {
-	r := &Residency{index: plan.index, idle: make(chan struct{})}
+// without: the output head, and two layers.
+func NewResidency(ctx context.Context, o ResidencyOptions) (*Residency, error) {
+	r := &Residency{o: o, ahead: fewestSlots, idle: make(chan struct{})}
 	r.changed = sync.NewCond(&r.mu)
-	r.layers, r.head = layersOf(w, plan)
+	r.layers, r.head = layersOf(o.Weights, o.Plan, room(o.Arena.chunk))
 	if len(r.layers) == 0 {
 		return nil, fmt.Errorf("residency: the model has no layers that are used one after the other")
 	}
-	if err := r.divide(budget); err != nil {
+	r.shape = slotShape(r.layers)
+	d, err := r.divide(o.Budget, r.ahead)
+	if err != nil {
 		return nil, err
 	}
-	for _, l := range append([]weightLayer{r.head}, r.layers[:r.first]...) {
-		if err := r.read(ctx, l); err != nil {
-			return nil, err
-		}
+	r.reader = newReader(o.Plan.index)
+	if err := r.begin(ctx, d); err != nil {
+		r.reader.close()
+		r.freeSlots()
+		return nil, err
 	}
-	r.next, r.load = r.first, r.first
 	go r.stream()
 	return r, nil
 }
 
-// divide decides how many layers stay.
-func (r *Residency) divide(budget uint64) error {
-	largest, all := uint64(0), r.head.most
-	for _, l := range r.layers {
-		largest = max(largest, l.most)
-		all += l.most
+// mostHeader is more than headers and reading ahead beyond them take.
+const mostHeader = 64 << 20
+
+// begin puts a first division in force.
+func (r *Residency) begin(ctx context.Context, d division) error {
+	for _, f := range r.o.Plan.index.files {
+		forget(f.f, 0, mostHeader) // which has been read, with what the system read ahead
 	}
-	slots := layersAhead + 1
-	least := r.head.most + uint64(slots)*largest
-	if all > budget && budget < least {
-		return &MemoryError{Purpose: PurposeWeights, Requested: least, Available: budget, Limit: "memory budget", Remedies: []string{"use a larger budget (--max-memory)", lessMemory}}
+	for _, x := range r.head.sparse { // rows of embeddings
+		usedByPages(x.p, x.size)
 	}
-	r.slots = slots
-	r.first = len(r.layers)
-	if all > budget {
-		r.first = 0
-		for kept := least; r.first < len(r.layers)-slots && kept+r.layers[r.first].most <= budget; r.first++ {
-			kept += r.layers[r.first].most
+	if len(d.streamed) > 0 {
+		if err := r.makeSlots(min(r.ahead, len(d.streamed))); err != nil {
+			return err
+		}
+		// Layers that will be streamed are what is read best to see how fast that goes.
+		uneven, err := r.reader.calibrate(ctx, r.requests(0, d.streamed[0]))
+		if err != nil {
+			return err
+		}
+		if uneven {
+			// A late layer then has another one's time to come.
+			if more, err := r.divide(r.o.Budget, fewestSlots+1); err == nil {
+				d, r.ahead = more, fewestSlots+1
+			}
 		}
 	}
-	resident := r.head.most
-	for _, l := range r.layers[:r.first] {
-		resident += l.most
+	return r.apply(ctx, d)
+}
+
+// apply puts a division in force: nothing is being read, and there is no pass.
+func (r *Residency) apply(ctx context.Context, d division) error {
+	slots := min(r.ahead, len(d.streamed))
+	if err := r.makeSlots(slots); err != nil {
+		return err
 	}
-	if r.first < len(r.layers) {
-		resident += uint64(slots) * largest
+	stays := make([]bool, len(r.layers))
+	for n := range stays {
+		stays[n] = true
 	}
-	r.stats.Budget, r.stats.Resident, r.stats.Layers, r.stats.Streamed = budget, resident, len(r.layers), len(r.layers)-r.first
+	for _, n := range d.streamed {
+		stays[n] = false
+		r.drop(r.layers[n])
+	}
+	for n, l := range append([]weightLayer{r.head}, r.layers...) {
+		if n > 0 && !stays[n-1] {
+			continue
+		}
+		if err := r.keep(ctx, l); err != nil {
+			return err
+		}
+	}
+	for _, n := range d.streamed { // what was read ahead beyond what stays
+		r.drop(r.layers[n])
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.slots[slots:] {
+		r.freeSlot(s)
+	}
+	r.slots = r.slots[:slots]
+	r.streamed, r.place, r.where = d.streamed, map[int]int{}, map[string]slotPlace{}
+	for i, n := range d.streamed {
+		r.place[n] = i
+		for b, block := range r.layers[n].blocks {
+			for _, t := range block.tensors {
+				r.where[t.Name] = slotPlace{n, b, uint64(t.Offset - block.offset)}
+			}
+		}
+	}
+	for i := range r.slots {
+		r.slots[i].holds = -1
+	}
+	r.next = 0
+	r.stats.Budget, r.stats.Resident = d.budget, d.resident
+	r.stats.Layers, r.stats.Streamed, r.stats.Slots = len(r.layers), len(d.streamed), len(r.slots)
+	r.stats.Method = r.reader.String()
 	return nil
 }
 
-// First is the first layer that is streamed: Before and After are to be called from the
-// one before it on, for what was computed up to there to be over while it is read.
-func (r *Residency) First() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.first
-}
-
-// Before waits until a layer is in memory.
-func (r *Residency) Before(layer int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if layer < r.first || r.closed || layer >= len(r.layers) {
-		return
-	}
-	if layer != r.next { // a pass was given up, or the budget has changed
-		r.restart(layer)
-	}
-	if r.ready > 0 {
-		r.stats.Hits++
-		return
-	}
-	r.stats.Misses++
-	begun := time.Now()
-	for r.ready == 0 && !r.closed && r.err == nil {
-		r.changed.Wait()
-	}
-	r.stats.Stalled += time.Since(begun)
-}
-
-// After gives a layer's memory to one that is read ahead.
-func (r *Residency) After(layer int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if layer < r.first || layer != r.next || r.ready == 0 || r.closed {
-		return
-	}
-	r.ready--
-	r.next = r.following(layer)
-	if r.next == r.first {
-		r.stats.Passes++
-	}
-	r.used = append(r.used, layer)
-	r.changed.Broadcast()
-}
-
-// following is the streamed layer after another.
-func (r *Residency) following(layer int) int {
-	if layer+1 < len(r.layers) {
-		return layer + 1
-	}
-	return r.first
-}
-
-// restart begins to stream from another layer.
-func (r *Residency) restart(layer int) {
-	r.epoch++
-	for n := r.next; r.ready > 0; r.ready-- {
-		r.drop(r.layers[n])
-		n = r.following(n)
-	}
-	for _, n := range r.used {
-		r.drop(r.layers[n])
-	}
-	r.used = r.used[:0]
-	r.held, r.next, r.load = 0, layer, layer
-	r.changed.Broadcast()
-}
-
-// stream drops layers that were used and reads others ahead, as long as there is room.
-func (r *Residency) stream() {
-	defer close(r.idle)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for {
-		for !r.closed && len(r.used) == 0 && (r.held >= r.slots || r.first >= len(r.layers) || r.err != nil) {
-			r.changed.Wait()
-		}
-		if r.closed {
-			return
-		}
-		if len(r.used) > 0 { // room first
-			l, epoch := r.layers[r.used[0]], r.epoch
-			r.used = r.used[1:]
-			r.mu.Unlock()
-			r.drop(l)
-			r.mu.Lock()
-			if epoch == r.epoch {
-				r.held--
-			}
-			continue
-		}
-		n, epoch := r.load, r.epoch
-		r.load = r.following(n)
-		r.held++
-		l := r.layers[n]
-		r.mu.Unlock()
-
-		begun := time.Now()
-		err := r.read(context.Background(), l)
-		took := time.Since(begun)
-
-		r.mu.Lock()
-		if epoch != r.epoch {
-			r.drop(l)
-			continue
-		}
-		r.err = err
-		r.ready++
-		r.stats.Read += l.size
-		r.stats.Reading += took
-		r.changed.Broadcast()
-	}
-}
-
-// read brings a layer into memory.
-func (r *Residency) read(ctx context.Context, l weightLayer) error {
+// keep brings what stays into memory.
+func (r *Residency) keep(ctx context.Context, l weightLayer) error {
 	for _, x := range l.whole {
-		if err := prefetch(ctx, r.index.files[x.file].f, x.p, x.offset, x.size); err != nil {
+		if err := prefetchExactly(ctx, r.o.Plan.index.files[x.file].f, x.p, x.offset, x.size); err != nil {
 			return err
 		}
 	}
@@ -241,29 +206,248 @@ func (r *Residency) read(ctx context.Context, l weightLayer) error {
 func (r *Residency) drop(l weightLayer) {
 	for _, list := range [][]filePiece{l.whole, l.sparse} {
 		for _, x := range list {
-			evict(r.index.files[x.file].f, x.p, x.offset, x.size)
+			evict(r.o.Plan.index.files[x.file].f, x.p, x.offset, x.size)
 		}
 	}
 }
 
-// SetBudget changes the budget, in bytes, between two layers of a pass or when there is
-// none. What no longer stays is dropped; what may stay now is kept when it is used next.
-// Errors are those of [NewResidency], and nothing has changed then.
-func (r *Residency) SetBudget(budget uint64) error {
+// makeSlots makes slots until there are n.
+func (r *Residency) makeSlots(n int) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	before := r.first
-	if err := r.divide(budget); err != nil {
+	for len(r.slots) < n {
+		s := slot{holds: -1}
+		for _, size := range r.shape {
+			p, err := r.o.Arena.alloc(PurposeWeights, size, true)
+			if err != nil {
+				r.freeSlot(s)
+				return err
+			}
+			s.blocks = append(s.blocks, p)
+		}
+		r.slots = append(r.slots, s)
+	}
+	return nil
+}
+
+func (r *Residency) freeSlots() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.slots {
+		r.freeSlot(s)
+	}
+	r.slots = nil
+}
+
+func (r *Residency) freeSlot(s slot) {
+	for _, p := range s.blocks {
+		r.o.Arena.FreeBlock(p)
+	}
+}
+
+// Slot is the layer that a tensor is streamed with, and where it is while the layer is in
+// memory; nil for one that is not streamed. It holds until the budget changes.
+func (r *Residency) Slot(name string) (layer int, p unsafe.Pointer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	w, ok := r.where[name]
+	if !ok || len(r.slots) == 0 {
+		return -1, nil
+	}
+	s := r.slots[r.place[w.layer]%len(r.slots)]
+	return w.layer, at(s.blocks[w.block], w.offset)
+}
+
+// First is the first layer that is streamed, -1 for none.
+func (r *Residency) First() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.streamed) == 0 {
+		return -1
+	}
+	return r.streamed[0]
+}
+
+// Following is the streamed layer that is used after a streamed one.
+func (r *Residency) Following(layer int) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n, ok := r.place[layer]
+	if !ok {
+		return layer
+	}
+	return r.streamed[(n+1)%len(r.streamed)]
+}
+
+// Before waits until a streamed layer is in its slot, and keeps it there until After or
+// End. False says that it is not: it does not stream, what is in its slot is in use, or it
+// can't be read, which Err tells then.
+func (r *Residency) Before(layer int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n, ok := r.place[layer]
+	if !ok || r.halted {
+		return false
+	}
+	s := &r.slots[n%len(r.slots)]
+	if s.inUse && s.holds != n {
+		return false
+	}
+	r.next = n
+	r.changed.Broadcast()
+	if s.holds == n && s.pending == 0 {
+		r.stats.Hits++
+	} else {
+		r.stats.Misses++
+		begun := time.Now()
+		for (s.holds != n || s.pending > 0) && r.err == nil && !r.halted {
+			r.changed.Wait()
+		}
+		r.stats.Stalled += time.Since(begun)
+	}
+	s.inUse = r.err == nil && !r.halted
+	return s.inUse
+}
+
+// After gives a layer's slot to one that is read ahead.
+func (r *Residency) After(layer int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n, ok := r.place[layer]
+	if !ok || r.halted {
+		return
+	}
+	r.next = (n + 1) % len(r.streamed)
+	if r.next == 0 {
+		r.stats.Passes++
+	}
+	if s := &r.slots[n%len(r.slots)]; s.holds == n {
+		s.inUse = false
+	}
+	r.drop(weightLayer{sparse: r.layers[layer].sparse})
+	r.changed.Broadcast()
+}
+
+// End is for when nobody computes: layers that a pass which was given up has left in use
+// are free, and what could not be read is tried again.
+func (r *Residency) End() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range r.slots {
+		r.slots[i].inUse = false
+	}
+	r.err = nil
+	r.changed.Broadcast()
+}
+
+// Err is what has kept layers from being read since the last End.
+func (r *Residency) Err() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.err
+}
+
+// due is the slot to be filled next and with what, -1 for none: of those that are neither
+// in use nor being filled, the one whose next layer is wanted first.
+func (r *Residency) due() (slot, holds int) {
+	if r.halted || r.err != nil {
+		return -1, -1
+	}
+	for d := range min(len(r.streamed), 2*len(r.slots)) {
+		n := (r.next + d) % len(r.streamed)
+		i := n % len(r.slots)
+		taken := false
+		for e := range d { // the slot's next layer is a nearer one
+			taken = taken || (r.next+e)%len(r.streamed)%len(r.slots) == i
+		}
+		if s := r.slots[i]; !taken && !s.inUse && s.pending == 0 && s.holds != n {
+			return i, n
+		}
+	}
+	return -1, -1
+}
+
+// stream fills slots as long as there are any to be filled.
+func (r *Residency) stream() {
+	defer close(r.idle)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for {
+		i, n := r.due()
+		if i < 0 {
+			if r.halted {
+				return
+			}
+			r.changed.Wait()
+			continue
+		}
+		s, l := &r.slots[i], r.streamed[n]
+		list := r.reader.split(r.requests(i, l))
+		s.holds, s.pending = n, len(list)
+		r.mu.Unlock()
+		for _, x := range list {
+			r.reader.read(x, func(err error) { r.arrived(s, x.size, err) })
+		}
+		r.mu.Lock()
+	}
+}
+
+// arrived enters what a request has brought.
+func (r *Residency) arrived(s *slot, size uint64, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.pending--
+	r.stats.Read += size
+	r.stats.Reading = r.reader.busy()
+	if err != nil {
+		r.err = err
+		s.holds = -1
+	}
+	if s.pending == 0 {
+		r.changed.Broadcast()
+	}
+}
+
+// requests are what brings a layer into a slot, in the order of its use.
+func (r *Residency) requests(slot, layer int) []request {
+	var list []request
+	for i, b := range r.layers[layer].blocks {
+		list = append(list, request{b.file, b.offset, b.size, r.slots[slot].blocks[i]})
+	}
+	return list
+}
+
+// SetBudget changes the budget, in bytes, when there is no pass. What no longer stays is
+// dropped, what may stay now is read; the slots of tensors are others. Errors are those of
+// [NewResidency], and nothing has changed then.
+func (r *Residency) SetBudget(ctx context.Context, budget uint64) error {
+	r.mu.Lock()
+	d, err := r.divide(budget, r.ahead)
+	same := err == nil && len(d.streamed) == len(r.streamed)
+	if same {
+		r.stats.Budget, r.stats.Resident = d.budget, d.resident
+	}
+	r.mu.Unlock()
+	if err != nil || same {
 		return err
 	}
-	if r.first == before {
-		return nil
-	}
-	for n := r.first; n < before; n++ {
-		r.drop(r.layers[n])
-	}
-	r.restart(r.first)
-	return nil
+	r.halt()
+	err = r.apply(ctx, d)
+	r.mu.Lock()
+	r.halted, r.idle = false, make(chan struct{})
+	r.mu.Unlock()
+	go r.stream()
+	return err
+}
+
+// halt ends the reading.
+func (r *Residency) halt() {
+	r.mu.Lock()
+	r.halted = true
+	r.changed.Broadcast()
+	r.mu.Unlock()
+	<-r.idle
+	r.reader.wait()
 }
 
 // Stats returns the figures.
@@ -273,13 +457,10 @@ func (r *Residency) Stats() ResidencyStats {
 	return r.stats
 }
 
-// Close ends the reading ahead; nobody may compute any more. The weights stay mapped.
-// Closing twice is safe.
+// Close ends the reading ahead and gives the slots back; nobody may compute any more. The
+// weights stay mapped. Closing twice is safe.
 func (r *Residency) Close() error {
-	r.mu.Lock()
-	r.closed = true
-	r.changed.Broadcast()
-	r.mu.Unlock()
-	<-r.idle
-	return nil
+	r.halt()
+	r.freeSlots()
+	return r.reader.close()
 }

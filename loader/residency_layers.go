@@ -42,12 +42,23 @@ type filePiece struct {
 type weightLayer struct {
 	whole  []filePiece // used by every pass
 	sparse []filePiece // of which a pass uses some rows
-	size   uint64      // of whole
-	most   uint64      // that it can have in memory
+	blocks []layerBlock
+	size   uint64 // of whole
+	most   uint64 // that it can have in memory
 }
 
-// layersOf divides mapped weights by layer; head is what belongs to none.
-func layersOf(w *Weights, plan *Plan) (layers []weightLayer, head weightLayer) {
+// layerBlock is a piece of a file with whole tensors of what every pass uses of a layer:
+// what is read into one block of memory, with nothing of other layers but on its edges.
+type layerBlock struct {
+	file    int
+	offset  int64
+	size    uint64
+	tensors []Tensor
+}
+
+// layersOf divides mapped weights by layer, in blocks of at most room bytes where a tensor
+// is not larger; head is what belongs to none.
+func layersOf(w *Weights, plan *Plan, room uint64) (layers []weightLayer, head weightLayer) {
 	tied := true
 	for _, r := range plan.Ranges {
 		for _, t := range r.Tensors {
@@ -75,6 +86,7 @@ func layersOf(w *Weights, plan *Plan) (layers []weightLayer, head weightLayer) {
 				l.sparse = join(l.sparse, x)
 			} else {
 				l.whole = join(l.whole, x)
+				l.blocks = joinBlock(l.blocks, t, room)
 			}
 		}
 	}
@@ -99,6 +111,20 @@ func join(list []filePiece, x filePiece) []filePiece {
 		}
 	}
 	return append(list, x)
+}
+
+// joinBlock adds a tensor to the last block if it follows there, or begins another.
+func joinBlock(list []layerBlock, t Tensor, room uint64) []layerBlock {
+	offset, size := bounds(t, t, directUnit)
+	if n := len(list); n > 0 {
+		last := &list[n-1]
+		if _, all := bounds(last.tensors[0], t, directUnit); last.file == t.File && int64(offset) <= last.offset+int64(last.size) && all <= room {
+			last.size = all
+			last.tensors = append(last.tensors, t)
+			return list
+		}
+	}
+	return append(list, layerBlock{t.File, int64(offset), size, []Tensor{t}})
 }
 
 func sizeOf(list []filePiece) (sum uint64) {

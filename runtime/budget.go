@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
 )
 
@@ -16,9 +17,10 @@ const MaxMemoryOff = math.MaxUint64
 // budget keeps a model's mapped weights within what it may keep resident, while sessions
 // come and go.
 type budget struct {
-	residency *loader.Residency
-	auto      bool          // follows what the system leaves
-	pass      chan struct{} // holds one value while a pass is on: passes take turns
+	passes
+	model   *Model
+	weights []llama.Weight
+	auto    bool // follows what the system leaves
 
 	mu       sync.Mutex
 	total    uint64 // weights, sessions and what the engine has beside them
@@ -46,7 +48,7 @@ func (m *Model) maxMemory(o Options, p loader.Probe) (total uint64, wanted bool)
 	// What the process has is in the control group already.
 	total = mayReside(p) + process.Anon
 	total -= min(total, max(16<<20, total/32))
-	return total, m.plan.Bytes+m.planned+process.Anon+budgetSlack > total
+	return total, m.plan.Bytes+m.planned+process.Anon+process.File+budgetSlack > total
 }
 
 // mayReside is how much more may be in RAM. Other limits do not count: what is mapped is
@@ -54,17 +56,33 @@ func (m *Model) maxMemory(o Options, p loader.Probe) (total uint64, wanted bool)
 func mayReside(p loader.Probe) uint64 { return min(p.RAMAvailable, p.CgroupLeft) }
 
 // startBudget begins to keep the budget. Where all fits, it costs nothing.
-func (m *Model) startBudget(ctx context.Context, total uint64, auto bool) error {
+func (m *Model) startBudget(ctx context.Context, ws []llama.Weight, total uint64, auto bool) error {
 	process, err := loader.ProcessMemory()
 	if err != nil {
 		return err
 	}
-	b := &budget{auto: auto, total: total, base: process.Anon + budgetSlack, planned: m.planned, pass: make(chan struct{}, 1)}
-	if b.residency, err = loader.NewResidency(ctx, m.weights, m.plan, b.forWeights()); err != nil {
+	b := &budget{model: m, weights: ws, auto: auto, total: total, base: process.Anon + process.File + budgetSlack, planned: m.planned}
+	b.residency, err = loader.NewResidency(ctx, loader.ResidencyOptions{Weights: m.weights, Plan: m.plan, Budget: b.forWeights(), Arena: m.extra})
+	if err != nil {
 		return err
 	}
 	m.budget = b
-	m.log("keeping a memory budget", "total", total, "weights", b.forWeights(), "streamed_layers", b.residency.Stats().Streamed)
+	st := b.residency.Stats()
+	m.log("keeping a memory budget", "total", total, "weights", b.forWeights(), "streamed_layers", st.Streamed, "of", st.Layers, "by", st.Method)
+	return b.place()
+}
+
+// place tells the engine where streamed tensors are. There is no pass.
+func (b *budget) place() error {
+	for i, w := range b.weights {
+		if w.Kind != llama.WeightHost {
+			continue
+		}
+		layer, slot := b.residency.Slot(w.Name)
+		if err := b.model.native.Stream(i, max(layer, 0), slot); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -74,55 +92,35 @@ func (b *budget) forWeights() uint64 {
 	return b.total - min(b.total, other)
 }
 
-// change applies f to the figures and divides the budget anew. Where that fails, the
-// figures are as they were.
+// change applies f to the figures and divides the budget anew, when no pass is on. Where
+// that fails, the figures are as they were.
 func (b *budget) change(f func(*budget)) error {
 	if b == nil {
 		return nil
 	}
+	b.gate.Lock()
+	defer b.gate.Unlock()
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	total, sessions := b.total, b.sessions
 	f(b)
-	if err := b.residency.SetBudget(b.forWeights()); err != nil {
-		b.total, b.sessions = total, sessions
-		return err
+	weights := b.forWeights()
+	b.mu.Unlock()
+	err := b.residency.SetBudget(context.Background(), weights)
+	if err == nil {
+		return b.place()
 	}
-	return nil
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.total, b.sessions = total, sessions
+	return err
 }
 
-// enter waits for the turn of a pass: two at once would stream against each other.
-func (b *budget) enter(ctx context.Context) error {
+// newPass is what a session's decoding takes its turns with, nil without a budget.
+func (b *budget) newPass() *pass {
 	if b == nil {
 		return nil
 	}
-	select {
-	case b.pass <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (b *budget) leave() {
-	if b != nil {
-		<-b.pass
-	}
-}
-
-// BeforeLayer and AfterLayer are the engine's word of where it is.
-func (b *budget) BeforeLayer(layer int) (stop bool) {
-	first := b.residency.First()
-	b.residency.Before(layer)
-	// What stays is computed by itself, while the first that does not is read.
-	return layer >= first-1 && first < b.residency.Stats().Layers
-}
-
-func (b *budget) AfterLayer(layer int) {
-	b.residency.After(layer)
-	if b.auto && layer == b.residency.Stats().Layers-1 {
-		b.follow()
-	}
+	return b.passes.newPass()
 }
 
 // followPeriod is how often an automatic budget looks at what the system leaves.
@@ -130,6 +128,9 @@ const followPeriod = time.Second
 
 // follow shrinks an automatic budget when the system has little left, before it kills.
 func (b *budget) follow() {
+	if b == nil || !b.auto {
+		return
+	}
 	b.mu.Lock()
 	due := time.Since(b.checked) >= followPeriod
 	if due {
@@ -167,7 +168,7 @@ func (b *budget) close() {
 
 // SetMaxMemory changes how many bytes the model may keep resident: weights, KV caches and
 // buffers together, as [Options].MaxMemory, which has to have been set when the model was
-// opened. It takes effect between two layers of what is computed. Where the budget is too
+// opened. It takes effect between two passes over the layers, for which it waits. Where the budget is too
 // small for what no pass can do without, the error is a *loader.MemoryError and nothing
 // has changed.
 func (m *Model) SetMaxMemory(bytes uint64) error {

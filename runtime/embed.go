@@ -56,7 +56,7 @@ func (s *Session) embed(ctx context.Context, text string) ([]float32, error) {
 	}
 	evaluate := s.decode
 	if s.model.info.Encoder && !s.model.info.Decoder {
-		evaluate = func(ctx context.Context) error { return s.ctx.Encode(ctx, s.batch) }
+		evaluate = func(ctx context.Context) error { return s.inTurn(ctx, s.ctx.Encode) }
 	}
 	if err := evaluate(ctx); err != nil {
 		s.reset()

@@ -251,15 +251,11 @@ func (m *Model) loadMapped(ctx context.Context, ws []llama.Weight, o Options, pr
 	if !wanted {
 		return m.bindMapped(ctx, ws, o, probe, progress)
 	}
-	plan, err := m.index.Plan(loader.PlanOptions{ChunkSize: m.chunkSize, Layers: true})
-	if err != nil {
-		return err
-	}
-	m.plan, o.NoPrefetch = plan, true
+	o.NoPrefetch = true
 	if err := m.bindMapped(ctx, ws, o, probe, progress); err != nil {
 		return err
 	}
-	return m.startBudget(ctx, total, o.MaxMemory == 0)
+	return m.startBudget(ctx, ws, total, o.MaxMemory == 0)
 }
 
 // bindMapped maps the files' chunks and points the engine's tensors into them.

@@ -32,6 +32,7 @@ type Session struct {
 	ubatch   int
 	threads  int
 	embeds   bool
+	pass     *pass    // nil without a memory budget
 	bytes    uint64   // that the model's budget counts for it
 	adjusted []string // what was lowered for it
 
@@ -149,8 +150,8 @@ func (m *Model) makeSession(p llama.ContextParams, o SessionOptions) (*Session, 
 	if m.mode != LoadStock {
 		p.Blocks = s.arena
 	}
-	if m.budget != nil {
-		p.Layers = m.budget
+	if s.pass = m.budget.newPass(); s.pass != nil {
+		p.Layers = s.pass
 	}
 	var err error
 	if s.ctx, err = m.native.NewContext(p); err != nil {
@@ -314,12 +315,19 @@ func (s *Session) eval(ctx context.Context, tokens []llama.Token) error {
 }
 
 // decode evaluates the batch, when it is this session's turn.
-func (s *Session) decode(ctx context.Context) error {
-	if err := s.model.budget.enter(ctx); err != nil {
+func (s *Session) decode(ctx context.Context) error { return s.inTurn(ctx, s.ctx.Decode) }
+
+func (s *Session) inTurn(ctx context.Context, f func(context.Context, *llama.Batch) error) error {
+	if err := s.pass.enter(ctx); err != nil {
 		return err
 	}
-	defer s.model.budget.leave()
-	return s.ctx.Decode(ctx, s.batch)
+	err := f(ctx, s.batch)
+	// What could not be read was computed from the mapping, if that has it.
+	if e := s.pass.leave(); err == nil && e != nil {
+		err = fmt.Errorf("streaming the weights: %w", e)
+	}
+	s.model.budget.follow()
+	return err
 }
 
 // forgetFrom drops what an interrupted evaluation left behind a position; a memory
