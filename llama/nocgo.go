@@ -29,6 +29,18 @@ type Sampler struct{ _ int }
 // Adapter has no constructor in this build.
 type Adapter struct{ _ int }
 
+// Mapped is not needed in this build: nothing computes.
+type Mapped struct{ _ int }
+
+// WatchMapped watches nothing.
+func WatchMapped(unsafe.Pointer, uint64) *Mapped { return &Mapped{} }
+
+// Lost is 0.
+func (m *Mapped) Lost() uint64 { return 0 }
+
+// Close does nothing.
+func (m *Mapped) Close() error { return nil }
+
 // LoadModel returns ErrNoEngine.
 func LoadModel(context.Context, string, ModelParams) (*Model, error) { return nil, ErrNoEngine }
 

@@ -88,6 +88,14 @@ void           infer_layers_free(infer_layers * l);
 void           infer_layers_begin(infer_layers * l); // before each pass
 bool           infer_eval(struct ggml_tensor * tensor, bool ask, void * user_data);
 
+// A piece of a mapped file whose lost pages are replaced by zeros, and counted. Not where
+// another mapping may be put before infer_mapped_free.
+typedef struct infer_mapped infer_mapped;
+
+infer_mapped * infer_mapped_new(void * p, size_t size);
+size_t         infer_mapped_lost(const infer_mapped * m); // bytes
+void           infer_mapped_free(infer_mapped * m);
+
 // Whether n threads can be had at once.
 bool infer_threads_available(int n);
 // Whether this package, and so the engine, was compiled with optimisation.

@@ -3,6 +3,7 @@ package loader
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -42,6 +43,18 @@ func (w *Weights) TensorData(name string) (p unsafe.Pointer, size uint64, ok boo
 	}
 	d, ok := w.data[name]
 	return d.p, d.size, ok
+}
+
+// Mapped returns where the ranges are that files are mapped to, and how large; none of
+// copied weights.
+func (w *Weights) Mapped() iter.Seq2[unsafe.Pointer, uint64] {
+	return func(yield func(unsafe.Pointer, uint64) bool) {
+		for _, s := range w.spans {
+			if !yield(s.base, s.size) {
+				return
+			}
+		}
+	}
 }
 
 // Chunks returns the number of chunks that the weights lie in.

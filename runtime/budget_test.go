@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -154,6 +155,74 @@ func TestSessionsTakeTurnsUnderABudget(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// Whatever happens when: no crash, no deadlock, no wrong token.
+func TestBudgetsPassesAndClosingAtAnyMoment(t *testing.T) {
+	path := model(t, "large", "q4_0")
+	o := runtime.Options{Load: runtime.LoadMMap, MaxMemory: budgetOf(t, path, budgeted, 0.9), Session: budgeted}
+	budgets := []uint64{0, budgetOf(t, path, budgeted, 0.5), budgetOf(t, path, budgeted, 0.8), 1}
+	want, _, err := greedy(t.Context(), path, o, budgeted, 6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seed := range uint64(3) {
+		m := open(t, path, o)
+		var wg sync.WaitGroup
+		for i := range uint64(3) {
+			wg.Go(func() {
+				random := rand.New(rand.NewPCG(seed, i))
+				for range 4 {
+					s, err := m.NewSession(budgeted)
+					if err != nil {
+						if !errors.Is(err, runtime.ErrClosed) && !errors.Is(err, runtime.ErrInsufficientMemory) {
+							t.Error(err)
+						}
+						continue
+					}
+					ctx, cancel := context.WithCancel(t.Context())
+					last := random.IntN(8)
+					n := 0
+					for tok, err := range s.Generate(ctx, prompt, runtime.GenerateOptions{MaxTokens: 6, IgnoreEOG: true, Sampling: runtime.Sampling{Greedy: true}}) {
+						if err != nil {
+							if !errors.Is(err, context.Canceled) && !errors.Is(err, runtime.ErrClosed) {
+								t.Error(err)
+							}
+							break
+						}
+						if tok.ID != want[n] {
+							t.Errorf("token %d is %d, want %d", n, tok.ID, want[n])
+						}
+						if n++; n == last {
+							cancel()
+						}
+					}
+					cancel()
+					if err := s.Close(); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Go(func() {
+			random := rand.New(rand.NewPCG(seed, 99))
+			for range 8 {
+				err := m.SetMaxMemory(budgets[random.IntN(len(budgets))])
+				if err != nil && !errors.Is(err, runtime.ErrInsufficientMemory) && !errors.Is(err, runtime.ErrClosed) {
+					t.Error(err)
+				}
+			}
+			if seed == 2 {
+				if err := m.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		wg.Wait()
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // Resident memory stays below the limit of a control group that is smaller than the

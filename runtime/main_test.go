@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 		"plan":      childPlan,
 		"addresses": childAddressSpace,
 		"budget":    childBudget,
+		"cut":       childCut,
 		"turns":     childTurns,
 	})
 	if tempDir != "" {

@@ -19,6 +19,7 @@ type Model struct {
 	native    *llama.Model
 	info      llama.ModelInfo
 	weights   *loader.Weights // nil for a stock load
+	watches   []*llama.Mapped // of those
 	extra     *loader.Arena   // repacked duplicates, adapters
 	ledger    *loader.Ledger
 	logger    *slog.Logger
@@ -118,6 +119,10 @@ func (m *Model) free() {
 		m.native = nil
 	}
 	m.budget.close()
+	for _, w := range m.watches {
+		w.Close()
+	}
+	m.watches = nil
 	if m.weights != nil {
 		m.weights.Close()
 		m.weights = nil
@@ -139,6 +144,22 @@ func (m *Model) changed() error {
 		return nil
 	}
 	return m.index.Changed()
+}
+
+// lost returns an error when weights could not be read from the files: what was computed
+// with them is nonsense.
+func (m *Model) lost() error {
+	lost := uint64(0)
+	for _, w := range m.watches {
+		lost += w.Lost()
+	}
+	if lost == 0 {
+		return nil
+	}
+	if err := m.index.Changed(); err != nil {
+		return err
+	}
+	return fmt.Errorf("%s: %s of the weights could not be read from the disk: load it again", m.path, loader.Size(lost))
 }
 
 func (m *Model) log(msg string, args ...any) {

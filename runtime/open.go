@@ -270,6 +270,9 @@ func (m *Model) bindMapped(ctx context.Context, ws []llama.Weight, o Options, pr
 	if err != nil {
 		return err
 	}
+	for p, size := range m.weights.Mapped() {
+		m.watches = append(m.watches, llama.WatchMapped(p, size))
+	}
 	for i, w := range ws {
 		data, err := m.tensorData(w)
 		if err != nil {

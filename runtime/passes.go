@@ -29,6 +29,7 @@ type pass struct {
 	ctx   context.Context
 	turn  chan struct{} // holds a value when it has become this pass's turn
 	layer int           // streamed, that it wants or computes with
+	holds bool          // it computes with it
 	alone bool          // nothing is streamed: there are no turns
 }
 
@@ -41,7 +42,7 @@ func (p *pass) enter(ctx context.Context) error {
 	}
 	ps := p.of
 	ps.gate.RLock()
-	p.ctx, p.layer = ctx, ps.residency.First()
+	p.ctx, p.layer, p.holds = ctx, ps.residency.First(), false
 	if p.alone = p.layer < 0; p.alone {
 		return nil
 	}
@@ -73,6 +74,9 @@ func (p *pass) leave() error {
 	defer ps.mu.Unlock()
 	ps.all = slices.DeleteFunc(ps.all, func(q *pass) bool { return q == p })
 	err := ps.residency.Err()
+	if p.holds || p.layer == ps.at { // given up, and others may have left the layer to it
+		ps.release(p, p.layer)
+	}
 	switch {
 	case len(ps.all) == 0:
 		ps.runs = nil
@@ -80,20 +84,23 @@ func (p *pass) leave() error {
 	case ps.runs == p:
 		ps.handOn(nil)
 	}
-	select {
-	case <-p.turn: // that came when it had been cancelled
-	default:
-	}
 	return err
 }
 
 // wait waits for the pass's turn. False: it was cancelled, and has none.
 func (p *pass) wait() bool {
-	select {
-	case <-p.turn:
-		return true
-	case <-p.ctx.Done():
-		return false
+	for {
+		select {
+		case <-p.turn:
+			p.of.mu.Lock()
+			mine := p.of.runs == p
+			p.of.mu.Unlock()
+			if mine { // rather than a turn that was missed
+				return true
+			}
+		case <-p.ctx.Done():
+			return false
+		}
 	}
 }
 
@@ -108,7 +115,7 @@ func (p *pass) BeforeLayer(layer int) bool {
 		return false // the engine looks at the same context, and stops
 	}
 	ps.mu.Lock()
-	ps.at = layer
+	p.holds, ps.at = true, layer
 	ps.mu.Unlock()
 	return ps.residency.Before(layer)
 }
@@ -117,17 +124,22 @@ func (p *pass) BeforeLayer(layer int) bool {
 func (p *pass) AfterLayer(layer int) {
 	ps := p.of
 	ps.mu.Lock()
-	p.layer = ps.residency.Following(layer)
-	mine := true
-	if slices.ContainsFunc(ps.all, func(q *pass) bool { return q.layer == layer && q != p }) {
-		mine = ps.runs != p || ps.handOn(p)
-	} else {
-		ps.residency.After(layer)
-	}
+	p.layer, p.holds = ps.residency.Following(layer), false
+	mine := ps.release(p, layer) || ps.runs != p || ps.handOn(p)
 	ps.mu.Unlock()
 	if !mine {
 		p.wait()
 	}
+}
+
+// release gives a layer's memory to another layer, unless somebody wants it still, which
+// is false.
+func (ps *passes) release(p *pass, layer int) bool {
+	if slices.ContainsFunc(ps.all, func(q *pass) bool { return q != p && q.layer == layer }) {
+		return false
+	}
+	ps.residency.After(layer)
+	return true
 }
 
 // handOn makes it the turn of the pass whose layer comes first from the one used last,
@@ -145,7 +157,10 @@ func (ps *passes) handOn(p *pass) bool {
 	}
 	if next != p {
 		ps.runs = next
-		next.turn <- struct{}{}
+		select {
+		case next.turn <- struct{}{}:
+		default: // it is told of a turn already
+		}
 	}
 	return next == p
 }

@@ -326,6 +326,9 @@ func (s *Session) inTurn(ctx context.Context, f func(context.Context, *llama.Bat
 	if e := s.pass.leave(); err == nil && e != nil {
 		err = fmt.Errorf("streaming the weights: %w", e)
 	}
+	if err == nil {
+		err = s.model.lost()
+	}
 	s.model.budget.follow()
 	return err
 }
