@@ -104,10 +104,13 @@ func (r *Record) unable(err error) error {
 	return nil
 }
 
-// dropPages makes the next reader of the model pay for it, where that can be.
+// dropPages makes the next reader of the model pay for it, where that can be, and records
+// whether it does.
 func dropPages(m *preparedModel, rec *Record) {
+	rec.Metrics["page_cache_dropped"] = 1
 	for _, path := range m.files {
 		if err := memtest.DropCache(path); err != nil {
+			rec.Metrics["page_cache_dropped"] = 0
 			rec.note("page cache not dropped: " + err.Error())
 		}
 	}

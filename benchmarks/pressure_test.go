@@ -66,6 +66,9 @@ func TestPressure(t *testing.T) {
 				t.Errorf("%s: %s is %g", rec.Case, name, v)
 			}
 		}
+		if _, said := rec.Metrics["page_cache_dropped"]; said != (rec.Metrics[limitBytes] > 0) {
+			t.Errorf("%s: whether its pages were dropped: %v", rec.Case, rec.Metrics)
+		}
 		if peak := rec.Metrics[groupPeak]; peak > rec.Metrics[limitBytes] {
 			t.Errorf("%s: a peak of %g under a limit of %g", rec.Case, peak, rec.Metrics[limitBytes])
 		}
