@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/seed7adf6694/infer/internal/memtest"
 )
@@ -42,13 +43,15 @@ func jobs() map[string]func(context.Context, job, *reporter) error {
 	return map[string]func(context.Context, job, *reporter) error{
 		"generate": generate,
 		"disk":     measureDisk,
+		"speed":    measureSpeed,
 	}
 }
 
 // reporter writes messages and keeps the first error.
 type reporter struct {
-	out *json.Encoder
-	err error
+	out  *json.Encoder
+	err  error
+	said time.Time // how far it is
 }
 
 func (r *reporter) send(m message) {
@@ -59,3 +62,15 @@ func (r *reporter) send(m message) {
 
 func (r *reporter) metrics(m map[string]float64) { r.send(message{Metrics: m}) }
 func (r *reporter) note(text string)             { r.send(message{Note: text}) }
+
+// phasePeriod is how often a process says how far it is: seldom enough not to be seen in
+// what it measures.
+const phasePeriod = 500 * time.Millisecond
+
+// phase says how far the process is, now and then; with nothing done, at once.
+func (r *reporter) phase(name string, done, total uint64) {
+	if now := time.Now(); done == 0 || now.Sub(r.said) >= phasePeriod {
+		r.said = now
+		r.send(message{Phase: name, Done: done, Total: total})
+	}
+}

@@ -7,48 +7,20 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// phasePeriod is how often a process says how far it is: seldom enough not to be seen in
-// what it measures.
-const phasePeriod = 500 * time.Millisecond
-
 // generate opens a model, generates, and says what that took. Rates and reads per token
 // are of the tokens after the first: the prompt comes with that.
 func generate(ctx context.Context, j job, r *reporter) error {
-	mode, err := runtime.ParseLoadMode(j.Load)
-	if err != nil {
-		return err
-	}
-	session := runtime.SessionOptions{Context: j.Context, UBatch: j.UBatch, Threads: j.Threads, CacheTypeK: "f16", CacheTypeV: "f16"}
-	open := runtime.Options{Load: mode, NoRepack: j.NoRepack, ChunkSize: j.ChunkSize, Session: session}
-	if j.NoBudget {
-		open.MaxMemory = runtime.MaxMemoryOff
-	}
-	var said time.Time
-	phase := func(name string, done, total uint64) {
-		if now := time.Now(); now.Sub(said) >= phasePeriod {
-			said = now
-			r.send(message{Phase: name, Done: done, Total: total})
-		}
-	}
-	open.Progress = func(p runtime.Progress) { phase("loading", p.Done, p.Total) }
-
 	start := time.Now()
-	m, err := runtime.Open(ctx, j.Model, open)
+	m, s, err := j.open(ctx, r)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	r.metrics(map[string]float64{loadTime: m.Report().LoadDuration.Seconds()})
-	s, err := m.NewSession(session)
-	if err != nil {
-		return err
-	}
 	defer s.Close()
 
 	var tokens []int32
 	var first, last counters
-	said = time.Time{}
-	phase("prompt", 0, 1)
+	r.phase("prompt", 0, 1)
 	o := runtime.GenerateOptions{MaxTokens: j.Tokens, IgnoreEOG: true, Lookup: j.Lookup, Sampling: runtime.Sampling{Greedy: true}}
 	for t, err := range s.Generate(ctx, j.Prompt, o) {
 		if err != nil {
@@ -58,13 +30,13 @@ func generate(ctx context.Context, j job, r *reporter) error {
 		if len(tokens) == 1 {
 			first = count(m)
 			r.metrics(map[string]float64{firstToken: time.Since(start).Seconds()})
-			phase("generating", 1, uint64(j.Tokens)) // after what was counted
+			r.phase("generating", 1, uint64(j.Tokens)) // after what was counted
 			continue
 		}
 		if len(tokens) == j.Tokens {
 			last = count(m)
 		}
-		phase("generating", uint64(len(tokens)), uint64(j.Tokens))
+		r.phase("generating", uint64(len(tokens)), uint64(j.Tokens))
 	}
 	r.send(message{Tokens: tokens, Metrics: generationMetrics(m.Report(), s.Stats(), first, last, j.Lookup)})
 	if !last.known {

@@ -1,5 +1,14 @@
 package benchmarks
 
+import (
+	"cmp"
+	"context"
+	"errors"
+
+	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
 // job is what the process of a case is to do: the JSON object on its standard input.
 type job struct {
 	Do    string `json:"do"` // a name in jobs
@@ -16,6 +25,54 @@ type job struct {
 	Prompt  string `json:"prompt,omitempty"`
 	Tokens  int    `json:"tokens,omitempty"`
 	Lookup  bool   `json:"lookup,omitempty"`
+
+	PromptTokens int    `json:"prompt_tokens,omitempty"` // of no text, to be timed
+	Depth        int    `json:"depth,omitempty"`         // tokens in the context before
+	Batch        int    `json:"batch,omitempty"`
+	CacheTypeK   string `json:"cache_type_k,omitempty"` // "": f16
+	CacheTypeV   string `json:"cache_type_v,omitempty"`
+	Flash        string `json:"flash_attention,omitempty"`
+}
+
+// session are the options of the session that a job wants.
+func (j job) session() runtime.SessionOptions {
+	return runtime.SessionOptions{
+		Context: j.Context, Batch: j.Batch, UBatch: j.UBatch, Threads: j.Threads,
+		CacheTypeK: cmp.Or(j.CacheTypeK, "f16"), CacheTypeV: cmp.Or(j.CacheTypeV, "f16"), FlashAttention: flashAttention(j.Flash),
+	}
+}
+
+func flashAttention(word string) llama.FlashAttention {
+	switch word {
+	case "on":
+		return llama.FlashOn
+	case "off":
+		return llama.FlashOff
+	}
+	return llama.FlashAuto
+}
+
+// open opens the job's model, and says how far that is.
+func (j job) open(ctx context.Context, r *reporter) (*runtime.Model, *runtime.Session, error) {
+	mode, err := runtime.ParseLoadMode(j.Load)
+	if err != nil {
+		return nil, nil, err
+	}
+	open := runtime.Options{Load: mode, NoRepack: j.NoRepack, ChunkSize: j.ChunkSize, Session: j.session()}
+	if j.NoBudget {
+		open.MaxMemory = runtime.MaxMemoryOff
+	}
+	open.Progress = func(p runtime.Progress) { r.phase("loading", p.Done, p.Total) }
+	m, err := runtime.Open(ctx, j.Model, open)
+	if err != nil {
+		return nil, nil, err
+	}
+	r.metrics(map[string]float64{loadTime: m.Report().LoadDuration.Seconds()})
+	s, err := m.NewSession(j.session())
+	if err != nil {
+		return nil, nil, errors.Join(err, m.Close())
+	}
+	return m, s, nil
 }
 
 // message is a line of JSON that the process of a case writes, as soon as it knows: what

@@ -91,7 +91,11 @@ func caseRows(v view, rs Results) [][]string {
 			header, columns = append(header, c.title), append(columns, c)
 		}
 	}
-	rows := [][]string{append(header, "runs")}
+	runs := !v.noRuns || rs.where(func(r Record) bool { return r.Status != OK }) != nil
+	if runs {
+		header = append(header, "runs")
+	}
+	rows := [][]string{header}
 	for _, name := range distinct(rs, func(r Record) string { return r.Case }) {
 		of := rs.where(func(r Record) bool { return r.Case == name })
 		if v.hide != nil && v.hide(of[0]) {
@@ -101,7 +105,10 @@ func caseRows(v view, rs Results) [][]string {
 		for _, c := range columns {
 			row = append(row, c.cell(of))
 		}
-		rows = append(rows, append(row, ending(of)))
+		if runs {
+			row = append(row, ending(of))
+		}
+		rows = append(rows, row)
 	}
 	return rows
 }
@@ -121,6 +128,9 @@ func (c column) cell(rs Results) string {
 	s := rs.values(c.metric)
 	if len(s) == 0 {
 		return "–"
+	}
+	if c.mean {
+		return fmt.Sprintf("%.2f ± %.2f", s.mean(), s.deviation())
 	}
 	text := figure(c.metric, s.median())
 	if c.spread && len(s) > 1 {

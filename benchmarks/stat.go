@@ -33,6 +33,26 @@ func (s sample) spread() float64 {
 	return max(m-s.least(), s.most()-m) / math.Abs(m)
 }
 
+func (s sample) mean() float64 {
+	sum := 0.0
+	for _, v := range s {
+		sum += v
+	}
+	return sum / float64(max(len(s), 1))
+}
+
+// deviation is the standard deviation of what the sample is of.
+func (s sample) deviation() float64 {
+	if len(s) < 2 {
+		return 0
+	}
+	mean, sum := s.mean(), 0.0
+	for _, v := range s {
+		sum += (v - mean) * (v - mean)
+	}
+	return math.Sqrt(sum / float64(len(s)-1))
+}
+
 // quotient is the ratio of the medians of two samples, and the least and the largest
 // ratio that any two of their values have.
 func quotient(a, b sample) (mid, low, high float64) {

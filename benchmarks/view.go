@@ -13,6 +13,8 @@ type view struct {
 	facts func(Results) []string
 	// hide tells of a case that facts have told all about.
 	hide func(Record) bool
+	// noRuns leaves out how many repetitions there were, unless some did not end well.
+	noRuns bool
 	// plots are drawn one below the other.
 	plots func(Results) ([]*plot.Plot, error)
 }
@@ -23,11 +25,13 @@ type column struct {
 	label  string
 	metric string
 	spread bool // shown with the median
+	mean   bool // and the standard deviation, in place of the median
 }
 
 func views() map[string]view {
 	return map[string]view{
 		pressureName: pressureView(),
+		speedName:    speedView(),
 	}
 }
 

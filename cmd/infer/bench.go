@@ -22,10 +22,11 @@ func benchCommand() *command {
 		examples: []string{
 			`infer bench pressure --out p.jsonl --plot p.svg`, "generation in less memory than a model of 1.1 billion parameters needs",
 			`infer bench pressure model.gguf --against p.jsonl`, "compared with an earlier run",
+			`infer bench speed model.gguf`, "llama-bench's tests and columns",
 			`infer bench show p.jsonl -o md`, "the table of it, for a page",
 		},
 		flags: f,
-		below: []*command{pressureCommand(), showCommand()},
+		below: []*command{speedCommand(), pressureCommand(), showCommand()},
 	}
 	c.run = func(_ context.Context, _ *streams, args []string) error {
 		if len(args) == 0 {

@@ -45,8 +45,10 @@ func (p *benchProgress) record(r benchmarks.Record) {
 	}
 	p.bar.clear()
 	how := string(r.Status)
-	if rate, ok := r.Metrics["tokens_per_second"]; ok && rate > 0 {
-		how = fmt.Sprintf("%.1f tok/s", rate)
+	for _, metric := range []string{"tokens_per_second", "evaluated_tokens_per_second"} {
+		if rate := r.Metrics[metric]; rate > 0 {
+			how = fmt.Sprintf("%.1f tok/s", rate)
+		}
 	}
 	if r.Status != benchmarks.OK {
 		how = fmt.Sprintf("%s: %s", r.Status, r.Reason)

@@ -61,10 +61,14 @@ func TestBenchUsage(t *testing.T) {
 		want string
 		help string
 	}{
-		{"no experiment", []string{"bench"}, "no experiment: one of pressure, show", "bench"},
+		{"no experiment", []string{"bench"}, "no experiment: one of speed, pressure, show", "bench"},
 		{"a typo in an experiment", []string{"bench", "presure"}, `unknown experiment "presure" (did you mean pressure?)`, "bench"},
 		{"a flag before the experiment", []string{"bench", "-q", "pressure"}, "unknown flag -q", "bench"},
 		{"a budget that is none", []string{"bench", "pressure", "--budgets", "50%,lots"}, `--budgets "50%,lots": want percentages or sizes, as in 50%,75%,400MiB`, "bench pressure"},
+		{"a list of what is no number", []string{"bench", "speed", "-p", "512,many"}, `-p/--n-prompt "512,many": want whole numbers, as in 1,2,4 or 1-4 or 16-128*2`, "bench speed"},
+		{"half of a pair", []string{"bench", "speed", "-pg", "512"}, `--prompt-gen "512": want tokens of the prompt and to generate, as in 512,128`, "bench speed"},
+		{"no test", []string{"bench", "speed", "-p", "0", "-n", "0"}, "no test: give prompts (-p), tokens to generate (-n) or both (-pg)", "bench speed"},
+		{"flash attention that is none", []string{"bench", "speed", "-fa", "0,2"}, `--flash-attn "0,2": want one of on, off, auto`, "bench speed"},
 		{"a budget of nothing", []string{"bench", "pressure", "--budgets", "0"}, `--budgets "0": "0" is out of range, more than 0 to 1000%`, "bench pressure"},
 		{"one token", []string{"bench", "pressure", "-n", "1"}, `-n/--predict "1": out of range, 2 or more`, "bench pressure"},
 		{"a model and a shape", []string{"bench", "pressure", "x.gguf", "--synthesize", "1b"}, "--synthesize is for a model that is made, and --model names one that there is", "bench pressure"},

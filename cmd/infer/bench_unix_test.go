@@ -38,6 +38,18 @@ func TestBenchPressure(t *testing.T) {
 	}
 }
 
+func TestBenchSpeed(t *testing.T) {
+	needEngine(t)
+	cmd, stderr := program(t, "bench", "speed", "-p", "8", "-n", "4", "-pg", "4,2", "-d", "0,4", "-t", "1", "-fa", "0,1", "-ub", "4", "--load", "mmap", "-r", "1", "-q", "-o", "md")
+	table, err := cmd.Output()
+	if err != nil || stderr.String() != "" {
+		t.Fatalf("%v: %s", err, stderr)
+	}
+	if n := strings.Count(string(table), "| mmap "); n != 3*2*2 || !strings.Contains(string(table), "| pp4+tg2 @ d4 ") {
+		t.Errorf("%d cases in\n%s", n, table)
+	}
+}
+
 func TestAnInterruptedBenchShowsWhatItHas(t *testing.T) {
 	needEngine(t)
 	out := filepath.Join(t.TempDir(), "p.jsonl")
