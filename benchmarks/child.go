@@ -41,9 +41,10 @@ func Child(ctx context.Context, in io.Reader, out io.Writer) error {
 // jobs are what a process can be asked to do.
 func jobs() map[string]func(context.Context, job, *reporter) error {
 	return map[string]func(context.Context, job, *reporter) error{
-		"generate": generate,
-		"disk":     measureDisk,
-		"speed":    measureSpeed,
+		"generate":   generate,
+		"disk":       measureDisk,
+		"perplexity": measurePerplexity,
+		"speed":      measureSpeed,
 	}
 }
 

@@ -26,6 +26,9 @@ type job struct {
 	Tokens  int    `json:"tokens,omitempty"`
 	Lookup  bool   `json:"lookup,omitempty"`
 
+	Base   string `json:"base,omitempty"`   // a model to compare with
+	Chunks int    `json:"chunks,omitempty"` // of a text
+
 	PromptTokens int    `json:"prompt_tokens,omitempty"` // of no text, to be timed
 	Depth        int    `json:"depth,omitempty"`         // tokens in the context before
 	Batch        int    `json:"batch,omitempty"`

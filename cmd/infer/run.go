@@ -43,6 +43,7 @@ func subcommands() []*command {
 		probeCommand(),
 		quantizeCommand(),
 		synthesizeCommand(),
+		perplexityCommand(),
 		benchCommand(),
 		versionCommand(),
 	}
