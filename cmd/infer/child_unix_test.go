@@ -211,6 +211,7 @@ func TestWithoutCgo(t *testing.T) {
 		{[]string{"--help"}, 0},
 		{[]string{"-p", "x", "-n", "1"}, exitFailure},
 		{[]string{"tokenize", "x"}, exitFailure},
+		{[]string{"bench", "pressure"}, exitFailure},
 		{[]string{"quantize", tinyF16, filepath.Join(t.TempDir(), "x"), "q4_0"}, exitFailure},
 		{[]string{"synthesize", "--shape", "test", "--type", "q4_0", filepath.Join(t.TempDir(), "x")}, exitFailure},
 	} {

@@ -131,7 +131,7 @@ func (c *command) expand(args []string) ([]string, error) {
 			switch {
 			case hasValue:
 				arg += "=" + value
-			case name == "fa" && (i+1 == len(args) || !slices.Contains(flashWords(), args[i+1])):
+			case name == "fa" && c.flags.Lookup(long).Value.Type() != "LIST" && (i+1 == len(args) || !slices.Contains(flashWords(), args[i+1])):
 				arg += "=on" // as llama.cpp took it before it had a value
 			}
 		} else if arg[1] != '-' && len(name) > 1 && c.flags.Lookup(name) != nil {

@@ -21,30 +21,37 @@ func runHelp(s *streams, args []string) error {
 	switch {
 	case len(args) == 0 || args[0] == "-h" || args[0] == "--help" || args[0] == helpName:
 		text = complete(generateCommand()).help()
-	case len(args) > 1:
+	case len(args) > 2 || len(args) == 2 && args[0] != benchName:
 		return unexpected(args[1:])
 	default:
-		text = helpOn(args[0])
+		text = helpOn(args)
 	}
 	if text == "" {
+		name := strings.Join(args, " ")
 		words := append(commandNames(), complete(generateCommand()).topics()...)
-		if m := suggest(args[0], words); m != "" {
-			return usagef("no help on %q (did you mean %s?)", args[0], m)
+		for _, c := range benchCommand().below {
+			words = append(words, c.name)
 		}
-		return usagef("no help on %q", args[0])
+		if m := suggest(name, words); m != "" {
+			return usagef("no help on %q (did you mean %s?)", name, m)
+		}
+		return usagef("no help on %q", name)
 	}
 	_, err := io.WriteString(s.out, text)
 	return err
 }
 
 // helpOn returns the help on a command or a topic, "" where there is none.
-func helpOn(name string) string {
+func helpOn(args []string) string {
 	for _, c := range subcommands() {
-		if c.name == name {
-			return complete(c).help()
+		if c.name == args[0] {
+			if c, rest := c.find(args[1:]); len(rest) == 0 {
+				return complete(c).help()
+			}
+			return ""
 		}
 	}
-	return complete(generateCommand()).topicHelp(name)
+	return complete(generateCommand()).topicHelp(args[0])
 }
 
 // complete adds the flags that every command has.
@@ -74,6 +81,12 @@ func (c *command) help() string {
 			fmt.Fprintf(&b, "  %-12s %s\n", sub.name, sub.summary)
 		}
 		fmt.Fprintf(&b, "  %-12s %s\n", helpName, "help on a command, or on "+strings.Join(c.topics(), " or "))
+	}
+	if len(c.below) > 0 {
+		b.WriteString("\nExperiments:\n")
+		for i, name := range c.belowNames() {
+			fmt.Fprintf(&b, "  %-12s %s\n", name, c.below[i].summary)
+		}
 	}
 	for _, g := range c.flags.groups {
 		if g.topic == "" {

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/seed7adf6694/infer/benchmarks"
 )
 
 // streams are where a command reads and writes. Writing to out fails with an
@@ -28,6 +30,7 @@ type command struct {
 	examples []string // command, explanation, command, explanation, …
 	flags    *flags
 	aliases  shorthands
+	below    []*command // what may follow the name, in place of arguments
 	run      func(ctx context.Context, s *streams, args []string) error
 }
 
@@ -40,6 +43,8 @@ func subcommands() []*command {
 		probeCommand(),
 		quantizeCommand(),
 		synthesizeCommand(),
+		perplexityCommand(),
+		benchCommand(),
 		versionCommand(),
 	}
 }
@@ -63,11 +68,15 @@ func dispatch(ctx context.Context, s *streams, args []string) error {
 		return execute(ctx, s, generateCommand(), args)
 	}
 	name, rest := args[0], args[1:]
-	if name == helpName {
+	switch name {
+	case helpName:
 		return runHelp(s, rest)
+	case benchmarks.ChildArgument:
+		return runBenchChild(ctx, s)
 	}
 	for _, c := range subcommands() {
 		if c.name == name {
+			c, rest := c.find(rest)
 			return execute(ctx, s, c, rest)
 		}
 	}

@@ -1,5 +1,5 @@
 // Package memtest makes memory scarce, fragmented or watched for a process, so that
-// tests can show what a program does then. Nothing in it knows the engine or the
+// tests can show, and benchmarks measure, what a program does then. Nothing in it knows the engine or the
 // loader, nothing in it imports testing, and what a system cannot do is an
 // [*Unsupported] error that names exactly what is missing:
 //

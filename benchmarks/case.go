@@ -1,0 +1,187 @@
+package benchmarks
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/seed7adf6694/infer/internal/memtest"
+	"github.com/seed7adf6694/infer/loader"
+)
+
+// testCase is a case of an experiment, to be run in a process of its own.
+type testCase struct {
+	name    string
+	labels  map[string]string
+	metrics map[string]float64 // what is known of it before
+	job     job
+
+	limit uint64 // of a control group for it, in bytes; 0: none
+	cold  bool   // the model's pages are dropped before
+}
+
+// runCase runs a case and puts what came of it into the record. The error is the
+// context's, or means that nothing can be run at all.
+func (r *Runner) runCase(ctx context.Context, m *preparedModel, c testCase, rec *Record, p Progress) error {
+	rec.Status, rec.Metrics = OK, maps.Clone(c.metrics)
+	if rec.Metrics == nil {
+		rec.Metrics = map[string]float64{}
+	}
+	command, err := r.command()
+	if err != nil {
+		return err
+	}
+	r.progress(p)
+	var limits memtest.Limits
+	if c.limit > 0 {
+		group, err := memtest.NewCgroup(c.limit)
+		if err != nil {
+			return rec.unable(err)
+		}
+		defer func() {
+			if err := group.Close(); err != nil {
+				rec.note(err.Error())
+			}
+		}()
+		limits.Cgroup = group
+	}
+	if c.cold {
+		dropPages(m, rec)
+	}
+
+	input, err := json.Marshal(c.job)
+	if err != nil {
+		return err
+	}
+	heard := listener{rec: rec, phase: func(m message) {
+		p.Phase, p.Done, p.Total = m.Phase, m.Done, m.Total
+		r.progress(p)
+	}}
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Stdin, cmd.Stdout = strings.NewReader(string(input)), &heard
+	limited, cancel := context.WithTimeoutCause(ctx, r.timeout(), errTimeout)
+	defer cancel()
+	start := time.Now()
+	res, err := memtest.Run(limited, cmd, limits)
+	rec.Metrics["case_seconds"] = time.Since(start).Seconds()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	var use memtest.CgroupUsage
+	if limits.Cgroup != nil {
+		use = readGroup(limits.Cgroup, rec)
+	}
+	rec.Metrics[readInAll] = float64(res.DiskRead)
+	switch {
+	case errors.Is(err, errTimeout):
+		rec.fail(fmt.Sprintf("it did not end within %s: allow more (--timeout), or ask for fewer tokens (-n)", r.timeout()))
+	case err != nil:
+		return rec.unable(err)
+	case heard.err != nil:
+		rec.fail(heard.err.Error())
+	case use.OOMKills > 0 && res.Signal != nil:
+		rec.fail(fmt.Sprintf("killed: it needed more than the control group's limit of %s", loader.Size(c.limit)))
+	case res.Signal != nil:
+		rec.fail("ended by a signal: " + res.Signal.String())
+	case !heard.ended:
+		rec.fail(fmt.Sprintf("its process ended with exit code %d: %s", res.Code, lastLine(res.Stderr)))
+	}
+	return nil
+}
+
+// unable makes what this machine cannot do a skipped case, and hands other errors back.
+func (r *Record) unable(err error) error {
+	var un *memtest.Unsupported
+	if !errors.As(err, &un) {
+		return err
+	}
+	r.Status, r.Reason = Skipped, un.Error()
+	return nil
+}
+
+// dropPages makes the next reader of the model pay for it, where that can be, and records
+// whether it does.
+func dropPages(m *preparedModel, rec *Record) {
+	rec.Metrics["page_cache_dropped"] = 1
+	for _, path := range m.files {
+		if err := memtest.DropCache(path); err != nil {
+			rec.Metrics["page_cache_dropped"] = 0
+			rec.note("page cache not dropped: " + err.Error())
+		}
+	}
+}
+
+// readGroup records what a control group counted.
+func readGroup(g *memtest.Cgroup, rec *Record) memtest.CgroupUsage {
+	use, err := g.Usage()
+	if err != nil {
+		rec.note("the control group's figures are not known: " + err.Error())
+		return use
+	}
+	rec.Metrics["group_failures"] = float64(use.Failures)
+	if use.Peak > 0 {
+		rec.Metrics[groupPeak] = float64(use.Peak)
+		rec.Metrics["limit_used_ratio"] = float64(use.Peak) / float64(g.Limit)
+	} else {
+		rec.note("the control group's peak is not known: this kernel does not count it (memory.peak, Linux 5.19)")
+	}
+	return use
+}
+
+func lastLine(b []byte) string {
+	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	return lines[len(lines)-1]
+}
+
+// listener reads the lines of a case's process into a record.
+type listener struct {
+	rec   *Record
+	phase func(message)
+	rest  []byte // of a line that is not complete
+	ended bool
+	err   error
+}
+
+func (l *listener) Write(p []byte) (int, error) {
+	l.rest = append(l.rest, p...)
+	for {
+		line, rest, ok := strings.Cut(string(l.rest), "\n")
+		if !ok {
+			return len(p), nil
+		}
+		l.rest = []byte(rest)
+		l.hear(line)
+	}
+}
+
+func (l *listener) hear(line string) {
+	var m message
+	if err := json.Unmarshal([]byte(line), &m); err != nil {
+		if l.err == nil {
+			l.err = fmt.Errorf("its process said what is no message: %.100q", line)
+		}
+		return
+	}
+	maps.Copy(l.rec.Metrics, m.Metrics)
+	if m.Tokens != nil {
+		l.rec.Tokens = m.Tokens
+	}
+	if m.Note != "" {
+		l.rec.note(m.Note)
+	}
+	l.ended = l.ended || m.End
+	switch {
+	case m.Missing != "":
+		l.rec.Status, l.rec.Reason = Skipped, m.Missing
+	case m.Error != "":
+		l.rec.fail(m.Error)
+	}
+	if m.Phase != "" {
+		l.phase(m)
+	}
+}

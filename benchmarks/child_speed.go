@@ -1,0 +1,96 @@
+package benchmarks
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// measureSpeed evaluates tokens as llama-bench does, once to warm up and once timed: a
+// prompt in batches, and tokens one by one, of which none depends on those before.
+func measureSpeed(ctx context.Context, j job, r *reporter) error {
+	m, s, err := j.open(ctx, r)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	defer s.Close()
+	vocabulary, err := vocabularySize(ctx, s)
+	if err != nil {
+		return err
+	}
+	e := evaluator{s: s, r: r, vocabulary: vocabulary, random: rand.New(rand.NewPCG(1, 2))}
+	if err := s.Reset(); err != nil {
+		return err
+	}
+	// One generated token warms up as well as many.
+	if err := e.run(ctx, "warming up", j.PromptTokens, min(j.Tokens, 1)); err != nil {
+		return err
+	}
+	if err := s.Reset(); err != nil {
+		return err
+	}
+	if err := e.run(ctx, "filling the context", j.Depth, 0); err != nil {
+		return err
+	}
+	start := time.Now()
+	if err := e.run(ctx, "evaluating", j.PromptTokens, j.Tokens); err != nil {
+		return err
+	}
+	took := time.Since(start).Seconds()
+	report := m.Report()
+	r.metrics(map[string]float64{
+		evaluatedRate: float64(j.PromptTokens+j.Tokens) / took, "test_seconds": took,
+		"peak_rss_bytes": float64(report.PeakRSS),
+	})
+	return nil
+}
+
+// vocabularySize is how many tokens there are to choose from: as many as there are logits.
+func vocabularySize(ctx context.Context, s *runtime.Session) (n int, err error) {
+	err = s.Evaluate(ctx, []int32{0}, runtime.EvaluateOptions{Logits: func(_ int, logits []float32) error {
+		n = len(logits)
+		return nil
+	}})
+	if err == nil && n == 0 {
+		err = fmt.Errorf("the model has no vocabulary")
+	}
+	return n, err
+}
+
+// evaluator puts random tokens into a session.
+type evaluator struct {
+	s          *runtime.Session
+	r          *reporter
+	vocabulary int
+	random     *rand.Rand
+}
+
+// run evaluates prompt tokens together, in as large batches as the session has, and then
+// more, each alone.
+func (e *evaluator) run(ctx context.Context, phase string, prompt, alone int) error {
+	e.r.phase(phase, 0, uint64(prompt+alone))
+	if prompt > 0 {
+		if err := e.s.Evaluate(ctx, e.tokens(prompt), runtime.EvaluateOptions{}); err != nil {
+			return err
+		}
+	}
+	for i := range alone {
+		if err := e.s.Evaluate(ctx, e.tokens(1), runtime.EvaluateOptions{}); err != nil {
+			return err
+		}
+		e.r.phase(phase, uint64(prompt+i+1), uint64(prompt+alone))
+	}
+	return nil
+}
+
+func (e *evaluator) tokens(n int) []int32 {
+	out := make([]int32, n)
+	for i := range out {
+		out[i] = int32(e.random.IntN(e.vocabulary))
+	}
+	return out
+}

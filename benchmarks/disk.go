@@ -1,0 +1,106 @@
+package benchmarks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed7adf6694/infer/loader"
+)
+
+// How the disk's rate is measured: the file is read from its beginning, and again, past
+// the page cache and with several requests at a time, which is what disks are fastest at.
+// The first part does not count: what lies behind the disk of a virtual machine caches too,
+// and the cases that are compared with it read the same file many times.
+const (
+	diskRequests = 4
+	diskBlock    = 4 << 20
+	diskWarmUp   = 2 * time.Second // or one time through the file
+	diskTime     = time.Second
+	diskLeast    = 64 << 20 // bytes of a file that make a measurement
+)
+
+// blockReader reads a block of a file past the page cache, into memory that it owns.
+type blockReader interface {
+	read(offset int64) (n int, err error)
+	close()
+}
+
+// measureDisk reads the model's file as fast as its disk gives it.
+func measureDisk(ctx context.Context, j job, r *reporter) error {
+	index, err := loader.Open(j.Model)
+	if err != nil {
+		return err
+	}
+	file := index.Files()[0]
+	index.Close()
+
+	readers := make([]blockReader, diskRequests)
+	for i := range readers {
+		if readers[i], err = newBlockReader(file.Path, diskBlock); err != nil {
+			return err
+		}
+		defer readers[i].close()
+	}
+	d := disk{readers: readers, size: file.Size}
+	if _, err := d.read(ctx, file.Size, diskWarmUp); err != nil {
+		return err
+	}
+	start := time.Now()
+	done, err := d.read(ctx, math.MaxInt64, diskTime)
+	if err != nil {
+		return err
+	}
+	rate := float64(done) / time.Since(start).Seconds()
+	if file.Size < diskLeast {
+		r.note(fmt.Sprintf("the disk's rate is of a file of %s, which says little: use a larger model", loader.Size(uint64(file.Size))))
+	}
+	r.metrics(map[string]float64{diskRate: rate})
+	return nil
+}
+
+// disk is a file that is read round and round.
+type disk struct {
+	readers []blockReader
+	size    int64
+}
+
+// read reads so many bytes, or for so long.
+func (d disk) read(ctx context.Context, most int64, longest time.Duration) (done int64, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, longest, errEnough)
+	defer cancel()
+	var next, total atomic.Int64
+	errs := make([]error, len(d.readers))
+	var wg sync.WaitGroup
+	for i, reader := range d.readers {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				offset := next.Add(diskBlock) - diskBlock
+				if offset >= most {
+					return
+				}
+				blocks := (d.size + diskBlock - 1) / diskBlock
+				offset = offset / diskBlock % blocks * diskBlock
+				n, err := reader.read(offset)
+				if err != nil {
+					errs[i] = fmt.Errorf("reading %d bytes at %d past the page cache: %w", diskBlock, offset, err)
+					cancel()
+					return
+				}
+				total.Add(int64(n))
+			}
+		})
+	}
+	wg.Wait()
+	err = errors.Join(errs...)
+	if err == nil && ctx.Err() != nil && context.Cause(ctx) != errEnough {
+		err = context.Cause(ctx)
+	}
+	return total.Load(), err
+}
+
+var errEnough = errors.New("read for long enough")

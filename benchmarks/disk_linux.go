@@ -1,0 +1,49 @@
+package benchmarks
+
+import (
+	"errors"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed7adf6694/infer/internal/memtest"
+)
+
+// directReader reads with O_DIRECT, which wants whole blocks at aligned addresses.
+type directReader struct {
+	f     *os.File
+	block []byte
+}
+
+func newBlockReader(path string, block int) (blockReader, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECT, 0)
+	if err != nil {
+		if errors.Is(err, unix.EINVAL) {
+			err = &memtest.Unsupported{Tool: "disk", Missing: "the file system of " + path + " does not read past the page cache (O_DIRECT)", Err: err}
+		}
+		return nil, err
+	}
+	b, err := unix.Mmap(-1, 0, block, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		f.Close()
+		return nil, os.NewSyscallError("mmap", err)
+	}
+	return &directReader{f, b}, nil
+}
+
+func (r *directReader) read(offset int64) (int, error) {
+	n, err := unix.Pread(int(r.f.Fd()), r.block, offset)
+	switch {
+	case err != nil:
+		return 0, os.NewSyscallError("pread", err)
+	case n == 0:
+		return 0, io.ErrUnexpectedEOF
+	}
+	return n, nil
+}
+
+func (r *directReader) close() {
+	_ = unix.Munmap(r.block) // the process ends soon
+	r.f.Close()
+}

@@ -1,0 +1,95 @@
+package benchmarks
+
+import (
+	"cmp"
+	"context"
+	"errors"
+
+	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// job is what the process of a case is to do: the JSON object on its standard input.
+type job struct {
+	Do    string `json:"do"` // a name in jobs
+	Model string `json:"model"`
+
+	Load      string `json:"load,omitempty"`
+	NoRepack  bool   `json:"no_repack,omitempty"`
+	NoBudget  bool   `json:"no_budget,omitempty"` // all weights may stay
+	ChunkSize uint64 `json:"chunk_size,omitempty"`
+
+	Context int    `json:"context,omitempty"`
+	UBatch  int    `json:"ubatch,omitempty"`
+	Threads int    `json:"threads,omitempty"`
+	Prompt  string `json:"prompt,omitempty"`
+	Tokens  int    `json:"tokens,omitempty"`
+	Lookup  bool   `json:"lookup,omitempty"`
+
+	Base   string `json:"base,omitempty"`   // a model to compare with
+	Chunks int    `json:"chunks,omitempty"` // of a text
+
+	PromptTokens int    `json:"prompt_tokens,omitempty"` // of no text, to be timed
+	Depth        int    `json:"depth,omitempty"`         // tokens in the context before
+	Batch        int    `json:"batch,omitempty"`
+	CacheTypeK   string `json:"cache_type_k,omitempty"` // "": f16
+	CacheTypeV   string `json:"cache_type_v,omitempty"`
+	Flash        string `json:"flash_attention,omitempty"`
+}
+
+// session are the options of the session that a job wants.
+func (j job) session() runtime.SessionOptions {
+	return runtime.SessionOptions{
+		Context: j.Context, Batch: j.Batch, UBatch: j.UBatch, Threads: j.Threads,
+		CacheTypeK: cmp.Or(j.CacheTypeK, "f16"), CacheTypeV: cmp.Or(j.CacheTypeV, "f16"), FlashAttention: flashAttention(j.Flash),
+	}
+}
+
+func flashAttention(word string) llama.FlashAttention {
+	switch word {
+	case "on":
+		return llama.FlashOn
+	case "off":
+		return llama.FlashOff
+	}
+	return llama.FlashAuto
+}
+
+// open opens the job's model, and says how far that is.
+func (j job) open(ctx context.Context, r *reporter) (*runtime.Model, *runtime.Session, error) {
+	mode, err := runtime.ParseLoadMode(j.Load)
+	if err != nil {
+		return nil, nil, err
+	}
+	open := runtime.Options{Load: mode, NoRepack: j.NoRepack, ChunkSize: j.ChunkSize, Session: j.session()}
+	if j.NoBudget {
+		open.MaxMemory = runtime.MaxMemoryOff
+	}
+	open.Progress = func(p runtime.Progress) { r.phase("loading", p.Done, p.Total) }
+	m, err := runtime.Open(ctx, j.Model, open)
+	if err != nil {
+		return nil, nil, err
+	}
+	r.metrics(map[string]float64{loadTime: m.Report().LoadDuration.Seconds()})
+	s, err := m.NewSession(j.session())
+	if err != nil {
+		return nil, nil, errors.Join(err, m.Close())
+	}
+	return m, s, nil
+}
+
+// message is a line of JSON that the process of a case writes, as soon as it knows: what
+// it said before it is killed counts.
+type message struct {
+	Phase string `json:"phase,omitempty"` // what it does now, and how far that is
+	Done  uint64 `json:"done,omitempty"`
+	Total uint64 `json:"total,omitempty"`
+
+	Metrics map[string]float64 `json:"metrics,omitempty"`
+	Tokens  []int32            `json:"tokens,omitempty"`
+	Note    string             `json:"note,omitempty"`
+
+	End     bool   `json:"end,omitempty"` // the last
+	Error   string `json:"error,omitempty"`
+	Missing string `json:"missing,omitempty"` // what this machine cannot do
+}

@@ -1,0 +1,41 @@
+package benchmarks
+
+import (
+	goruntime "runtime"
+	"runtime/debug"
+
+	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// thisMachine describes the machine, as far as it tells.
+func thisMachine() Machine {
+	m := Machine{OS: goruntime.GOOS, Arch: goruntime.GOARCH, CPUs: goruntime.NumCPU(), CPU: cpuName(), Kernel: kernelRelease()}
+	if p, err := loader.Measure(); err == nil {
+		m.Memory = p.RAMTotal
+	}
+	return m
+}
+
+// defaultThreads is how many threads the runtime takes where none are asked for.
+func defaultThreads() int { return min(goruntime.GOMAXPROCS(0), 512) }
+
+// thisEngine describes the engine; without one the error is [runtime.ErrNoEngine].
+func thisEngine() (Engine, error) {
+	s, err := runtime.System()
+	if err != nil {
+		return Engine{}, err
+	}
+	e := Engine{Version: s.EngineVersion, Commit: s.EngineCommit, Compiled: s.Compiled, Repack: s.Repack}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, x := range info.Settings {
+			switch {
+			case x.Key == "vcs.revision":
+				e.Revision = x.Value + e.Revision
+			case x.Key == "vcs.modified" && x.Value == "true":
+				e.Revision += "+"
+			}
+		}
+	}
+	return e, nil
+}

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package benchmarks
+
+func kernelRelease() string { return "" }
+
+func cpuName() string { return "" }

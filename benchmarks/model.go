@@ -1,0 +1,123 @@
+package benchmarks
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/models"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// Model is a model to measure with: one that there is, or a synthetic one.
+type Model struct {
+	// Path is a file or a name, as for [runtime.Open]; "" for the embedded model, unless
+	// Shape is set.
+	Path string
+	// Shape, as in "1b" or "1b,layers=4", makes a model with random weights.
+	Shape string
+	// Type of the synthetic model: "f16", "q4_0", …; "": q4_0.
+	Type string
+	// Dir keeps synthetic models: one that is there is used, one that is not is made. "":
+	// a temporary folder, which is removed at the end.
+	Dir string
+}
+
+// preparedModel is a model's files, ready to be measured.
+type preparedModel struct {
+	path  string // of the first file
+	files []string
+	about ModelFile
+	close func() error
+}
+
+// prepare finds or makes the model, and says how far it is.
+func (m Model) prepare(ctx context.Context, phase func(name string, done, total uint64)) (p *preparedModel, err error) {
+	p = &preparedModel{close: func() error { return nil }}
+	if m.Shape != "" {
+		if m.Path != "" {
+			return nil, fmt.Errorf("%w: a model and a shape to make one of exclude each other", runtime.ErrOption)
+		}
+		err = p.synthesize(ctx, m, phase)
+	} else {
+		p.path, err = models.Resolve(m.Path, models.ResolveOptions{})
+	}
+	if err == nil {
+		err = p.describe(ctx, phase)
+	}
+	if err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	return p, nil
+}
+
+func (p *preparedModel) synthesize(ctx context.Context, m Model, phase func(name string, done, total uint64)) error {
+	shape, err := models.ParseShape(m.Shape)
+	if err != nil {
+		return fmt.Errorf("%w: %w", runtime.ErrOption, err)
+	}
+	if m.Type == "" {
+		m.Type = "q4_0"
+	}
+	dir := m.Dir
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "infer-bench-"); err != nil {
+			return err
+		}
+		p.close = func() error { return os.RemoveAll(dir) }
+	} else if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	// The name says all that decides what is in it.
+	p.path = filepath.Join(dir, strings.ToLower(m.Shape+"-"+m.Type)+".gguf")
+	if _, err := os.Stat(p.path); err == nil {
+		return nil
+	}
+	return runtime.Synthesize(ctx, p.path, models.SynthesizeOptions{
+		Shape: shape, Type: m.Type, Seed: 1,
+		Progress: func(done, total uint64) { phase("making "+filepath.Base(p.path), done, total) },
+	})
+}
+
+// describe reads the files once, for their hash.
+func (p *preparedModel) describe(ctx context.Context, phase func(name string, done, total uint64)) error {
+	index, err := loader.Open(p.path)
+	if err != nil {
+		return err
+	}
+	files := index.Files()
+	index.Close()
+	p.about.Name = filepath.Base(p.path)
+	for _, f := range files {
+		p.files = append(p.files, f.Path)
+		p.about.Bytes += uint64(f.Size)
+	}
+	hash := sha256.New()
+	done, block := uint64(0), make([]byte, 1<<20)
+	for _, path := range p.files {
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		for err == nil && ctx.Err() == nil {
+			var n int
+			n, err = f.Read(block)
+			hash.Write(block[:n])
+			done += uint64(n)
+			phase("reading "+p.about.Name, done, p.about.Bytes)
+		}
+		f.Close()
+		if err != nil && err != io.EOF {
+			return err
+		}
+	}
+	p.about.SHA256 = hex.EncodeToString(hash.Sum(nil))
+	return ctx.Err()
+}

@@ -1,0 +1,203 @@
+package benchmarks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+const pressureName = "pressure"
+
+// PressureOptions are the options of [Runner.Pressure].
+type PressureOptions struct {
+	Model Model
+	// Shares are the limits to run under, as shares of what the plan says that weights, KV
+	// cache and compute buffers need together; nil, if there are no Limits either: 0.5, 0.6,
+	// 0.75, 0.9 and 0.98.
+	Shares []float64
+	// Limits are further ones, in bytes.
+	Limits []uint64
+
+	Tokens    int    // to generate; 0: 32
+	Threads   int    // 0: one per CPU
+	Context   int    // tokens; 0: 512
+	UBatch    int    // tokens computed at once; 0: 64
+	ChunkSize uint64 // bytes; 0: the runtime's default
+	// Lookup adds a question over a quoted text, with and without guessed tokens.
+	Lookup bool
+}
+
+// Texts that are gone on with.
+const (
+	storyPrompt = "Once upon a time"
+	quotePrompt = "Notes of the keeper: The lamp was lit at six. The small boat came in at seven with two men and a dog. " +
+		"The wind was from the north. The small boat went out again at nine.\n" +
+		"Question: What came in at seven? Quote the notes.\nAnswer: The small boat came in at"
+)
+
+// Ways of running, as labels say them.
+const (
+	ample       = "ample" // a budget of all there is
+	textQuote   = "quote"
+	textLookup  = "quote, lookup"
+	budgetRatio = "budget_ratio"
+)
+
+// Pressure measures generation in control groups that are smaller than the model: mapped
+// weights with the automatic budget against the engine's own mapping of the file, beside
+// the same with ample memory and the disk's rate, from which follows what could be
+// reached at most. All have to generate the same tokens; those that do not are failed.
+//
+// The results so far are returned with an error too.
+func (r *Runner) Pressure(ctx context.Context, o PressureOptions) (rs Results, err error) {
+	if o, err = o.withDefaults(); err != nil {
+		return nil, err
+	}
+	m, err := r.prepare(ctx, o.Model)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, m.close()) }()
+	need, err := o.need(ctx, m.path)
+	if err != nil {
+		return nil, err
+	}
+	var same sameTokens
+	return r.run(ctx, plan{experiment: pressureName, model: m, cases: o.cases(m.path, need), check: same.check})
+}
+
+func (o PressureOptions) withDefaults() (PressureOptions, error) {
+	for _, x := range []struct {
+		p    *int
+		or   int
+		name string
+		min  int
+	}{{&o.Tokens, 32, "tokens to generate", 2}, {&o.Threads, 0, "threads", 0}, {&o.Context, 512, "tokens of context", 16}, {&o.UBatch, 64, "tokens of micro-batch", 1}} {
+		if *x.p == 0 {
+			*x.p = x.or
+		}
+		if *x.p < x.min {
+			return o, fmt.Errorf("%w: %d %s: %d or more", runtime.ErrOption, *x.p, x.name, x.min)
+		}
+	}
+	if len(o.Shares)+len(o.Limits) == 0 {
+		o.Shares = []float64{0.5, 0.6, 0.75, 0.9, 0.98}
+	}
+	for _, s := range o.Shares {
+		if !(s > 0 && s <= 100) {
+			return o, fmt.Errorf("%w: a budget of %g times what is needed", runtime.ErrOption, s)
+		}
+	}
+	return o, nil
+}
+
+// need is what weights, KV cache and compute buffers take, as the plan has it.
+func (o PressureOptions) need(ctx context.Context, path string) (runtime.ModePlan, error) {
+	session := runtime.SessionOptions{Context: o.Context, UBatch: o.UBatch, Threads: o.Threads}
+	f, err := runtime.Plan(ctx, path, runtime.Options{ChunkSize: o.ChunkSize, Session: session})
+	if err != nil {
+		return runtime.ModePlan{}, err
+	}
+	return f.Modes[slices.IndexFunc(f.Modes, func(p runtime.ModePlan) bool { return p.Mode == runtime.LoadMMap })], nil
+}
+
+// cases are in the order in which they are run: what others are compared with first, and
+// what is compared with each other side by side.
+func (o PressureOptions) cases(path string, need runtime.ModePlan) []testCase {
+	all := need.Weights + need.KV + need.Compute
+	known := map[string]float64{
+		"need_bytes": float64(all), "need_weights_bytes": float64(need.Weights),
+		"need_kv_bytes": float64(need.KV), "need_compute_bytes": float64(need.Compute),
+	}
+	disk := testCase{name: "disk", labels: map[string]string{"budget": "disk"}, metrics: known, job: job{Do: "disk", Model: path}}
+	cases := o.ways(path, ample, 0, known)
+
+	limits := slices.Clone(o.Limits)
+	for _, s := range o.Shares {
+		limits = append(limits, uint64(s*float64(all)))
+	}
+	slices.Sort(limits)
+	for _, limit := range slices.Compact(limits) {
+		share := float64(limit) / float64(all)
+		known := map[string]float64{
+			limitBytes: float64(limit), budgetRatio: share,
+			"least_streamed_bytes_per_token": float64(all - min(all, limit)), // if nothing else took memory
+		}
+		cases = append(cases, disk) // its rate changes with what else the machine does
+		cases = append(cases, o.ways(path, fmt.Sprintf("%.0f %%", 100*share), limit, known)...)
+	}
+	return cases
+}
+
+// ways are the cases of one budget.
+func (o PressureOptions) ways(path, budget string, limit uint64, known map[string]float64) []testCase {
+	base := job{
+		Do: "generate", Model: path, NoBudget: limit == 0, ChunkSize: o.ChunkSize,
+		Context: o.Context, UBatch: o.UBatch, Threads: o.Threads, Prompt: storyPrompt, Tokens: o.Tokens,
+	}
+	way := func(load, text string, change func(*job)) testCase {
+		c := testCase{name: budget + " " + load, labels: map[string]string{"budget": budget, "load": load}, metrics: known, job: base, limit: limit, cold: limit > 0}
+		if text != "" {
+			c.name += ", " + text
+			c.labels["text"] = text
+			c.job.Prompt = quotePrompt
+		}
+		c.job.Load = load
+		change(&c.job)
+		return c
+	}
+	cases := []testCase{
+		way("mmap", "", func(*job) {}),
+		way("stock", "", func(j *job) { j.NoRepack = true }), // repacked weights are private: it would be killed
+	}
+	if o.Lookup {
+		cases = append(cases, way("mmap", textQuote, func(*job) {}), way("mmap", textLookup, func(j *job) { j.Lookup = true }))
+	}
+	return cases
+}
+
+// sameTokens fails what does not generate the tokens that the first case did that went on
+// with the same text.
+type sameTokens map[string]Record
+
+func (s *sameTokens) check(r *Record) {
+	if len(r.Tokens) == 0 {
+		return
+	}
+	text := r.Labels["text"]
+	if text == textLookup {
+		text = textQuote
+	}
+	if *s == nil {
+		*s = sameTokens{}
+	}
+	first, ok := (*s)[text]
+	if !ok {
+		(*s)[text] = *r
+		return
+	}
+	if i, differ := firstDifference(first.Tokens, r.Tokens); differ {
+		r.fail(fmt.Sprintf("other tokens than of %q, repetition %d, from the %dth on", first.Case, first.Repetition, i+1))
+	}
+}
+
+// firstDifference is where two texts begin to differ.
+func firstDifference(a, b []int32) (int, bool) {
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			return i, true
+		}
+	}
+	return min(len(a), len(b)), len(a) != len(b)
+}
+
+// needText says what 100 % of the budget is.
+func needText(rs Results) string {
+	m := rs[0].Metrics
+	part := func(name string) string { return loader.Size(uint64(m[name])) }
+	return fmt.Sprintf("100 %% is %s: weights %s, KV cache %s, compute buffers %s", part("need_bytes"), part("need_weights_bytes"), part("need_kv_bytes"), part("need_compute_bytes"))
+}

@@ -1,0 +1,144 @@
+package benchmarks
+
+import (
+	"fmt"
+
+	"gonum.org/v1/plot"
+)
+
+// Metrics that follow from several cases.
+const (
+	stockRatio  = "stock_ratio"             // times as fast as stock under the same limit
+	boundRate   = "bound_tokens_per_second" // what disk and CPU allow
+	boundRatio  = "bound_ratio"             // share of that
+	lookupRatio = "lookup_ratio"            // times as fast as without lookup
+)
+
+func pressureView() view {
+	return view{
+		title: "Generation in less memory than the model needs",
+		columns: []column{
+			{title: "budget", label: "budget"},
+			{title: "limit", metric: limitBytes},
+			{title: "load", label: "load"},
+			{title: "text", label: "text"},
+			{title: "tok/s", metric: tokenRate, spread: true},
+			{title: "× stock", metric: stockRatio},
+			{title: "bound", metric: boundRate},
+			{title: "of bound", metric: boundRatio},
+			{title: "read/token", metric: readPerToken},
+			{title: "streamed/token", metric: streamedToken},
+			{title: "passes/token", metric: "passes_per_token"},
+			{title: "× lookup", metric: lookupRatio},
+			{title: "load time", metric: loadTime},
+			{title: "peak", metric: groupPeak},
+			{title: "of limit", metric: "limit_used_ratio"},
+		},
+		compared: []string{tokenRate, readPerToken, loadTime, groupPeak, diskRate},
+		derive:   derivePressure,
+		facts:    pressureFacts,
+		hide:     func(r Record) bool { return r.Labels["budget"] == "disk" && r.Status == OK },
+		plots:    pressurePlots,
+	}
+}
+
+// derivePressure adds ratios and bounds. A token takes at least as long as it takes with
+// ample memory, and as the disk takes for what has to be read for it.
+func derivePressure(all Results, experiment string) {
+	rs := all.where(func(r Record) bool { return r.Experiment == experiment })
+	median := func(metric, budget, load, text string) float64 {
+		return rs.labelled(map[string]string{"budget": budget, "load": load, "text": text}).values(metric).median()
+	}
+	disk := median(diskRate, "disk", "", "")
+	for _, r := range all {
+		budget, load, text := r.Labels["budget"], r.Labels["load"], r.Labels["text"]
+		rate := r.Metrics[tokenRate]
+		if r.Experiment != experiment || r.Status != OK || rate <= 0 {
+			continue
+		}
+		if text == textLookup {
+			if without := median(tokenRate, budget, load, textQuote); without > 0 {
+				r.Metrics[lookupRatio] = rate / without
+			}
+		}
+		if load == "stock" {
+			continue
+		}
+		if stock := median(tokenRate, budget, "stock", text); stock > 0 {
+			r.Metrics[stockRatio] = rate / stock
+		}
+		compute := median(tokenRate, ample, load, text)
+		streamed := median(streamedToken, budget, load, text)
+		if budget == ample || compute <= 0 || streamed > 0 && disk <= 0 {
+			continue
+		}
+		bound := compute
+		if streamed > 0 {
+			bound = min(bound, disk/streamed)
+		}
+		r.Metrics[boundRate], r.Metrics[boundRatio] = bound, rate/bound
+	}
+}
+
+func pressureFacts(rs Results) []string {
+	facts := []string{needText(rs)}
+	if s := rs.values(diskRate); len(s) > 0 {
+		facts = append(facts, fmt.Sprintf("disk: %s (past the page cache, %d requests of %s at a time)", withSpread(diskRate, s), diskRequests, size(diskBlock)))
+	}
+	if s := rs.values(boundRatio); len(s) > 0 && s.most() > 1 {
+		facts = append(facts, "more than the bound: the disk gave more then than when it was measured")
+	}
+	return append(facts, "stock is without repacking; bound: 1 / max(time per token with ample memory, streamed bytes per token / disk rate)")
+}
+
+func pressurePlots(rs Results) ([]*plot.Plot, error) {
+	rates := newPlot("Generation under a memory limit", "limit, % of weights + KV cache + compute buffers", "tokens per second")
+	reads := newPlot("Read from the disk", "limit, % of weights + KV cache + compute buffers", "MiB per token")
+	draw := []struct{ load, text, name string }{{"mmap", "", "mmap, automatic budget"}, {"stock", "", "stock"}, {"mmap", textQuote, "mmap, quoting"}, {"mmap", textLookup, "mmap, quoting, lookup"}}
+	var rate, read []*curve
+	bound := &curve{name: "bound by disk and CPU", dashed: true}
+	for _, d := range draw {
+		a, b := &curve{name: d.name}, &curve{name: d.name}
+		for _, budget := range distinct(rs, func(r Record) string { return r.Labels["budget"] }) {
+			of := rs.labelled(map[string]string{"budget": budget, "load": d.load, "text": d.text})
+			x := of.values(budgetRatio)
+			if len(x) == 0 {
+				continue
+			}
+			percent := 100 * x.median()
+			a.add(percent, of.values(tokenRate))
+			var mib []float64
+			for _, v := range of.values(readPerToken) {
+				mib = append(mib, v/(1<<20))
+			}
+			b.add(percent, sampleOf(mib))
+			if d.load == "mmap" && d.text == "" {
+				bound.add(percent, of.values(boundRate))
+			}
+		}
+		rate, read = append(rate, a), append(read, b)
+	}
+	if !hasPoints(rate) {
+		return nil, nil
+	}
+	if err := addCurves(rates, append(rate, bound)...); err != nil {
+		return nil, err
+	}
+	plots := []*plot.Plot{rates}
+	if hasPoints(read) {
+		if err := addCurves(reads, read...); err != nil {
+			return nil, err
+		}
+		plots = append(plots, reads)
+	}
+	return plots, nil
+}
+
+func hasPoints(curves []*curve) bool {
+	for _, c := range curves {
+		if c.Len() > 0 {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,200 @@
+package benchmarks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+const speedName = "speed"
+
+// DefaultSpeedRepetitions are llama-bench's.
+const DefaultSpeedRepetitions = 5
+
+// SpeedTest is what is timed: a prompt, tokens one by one, or both as one. Names are
+// llama-bench's: pp512, tg128, pp512+tg128.
+type SpeedTest struct{ Prompt, Generate int }
+
+// Name is what llama-bench calls the test, after so many tokens in the context.
+func (t SpeedTest) Name(depth int) string {
+	var parts []string
+	if t.Prompt > 0 {
+		parts = append(parts, fmt.Sprintf("pp%d", t.Prompt))
+	}
+	if t.Generate > 0 {
+		parts = append(parts, fmt.Sprintf("tg%d", t.Generate))
+	}
+	name := strings.Join(parts, "+")
+	if depth > 0 {
+		name += fmt.Sprintf(" @ d%d", depth)
+	}
+	return name
+}
+
+// SpeedOptions are the options of [Runner.Speed]. Each test runs with all combinations of
+// the others; what is nil has one value, llama-bench's default.
+type SpeedOptions struct {
+	Model Model
+	Tests []SpeedTest // nil: pp512 and tg128
+
+	Depths      []int    // tokens in the context before; nil: 0
+	Loads       []string // load modes; nil: auto
+	Threads     []int    // 0: one per CPU
+	Batches     []int    // nil: 2048
+	UBatches    []int    // nil: 512
+	CacheTypesK []string // nil: f16
+	CacheTypesV []string // nil: f16
+	FlashAttn   []string // on, off or auto; nil: off
+	ChunkSize   uint64   // bytes; 0: the runtime's default
+	NoRepack    bool     // no weights in the layout for this CPU
+}
+
+// Speed measures what llama-bench measures, by its names: tokens a second of a prompt and
+// of tokens one by one. Each repetition is a process of its own, which warms up first.
+//
+// The results so far are returned with an error too.
+func (r *Runner) Speed(ctx context.Context, o SpeedOptions) (rs Results, err error) {
+	if o, err = o.withDefaults(); err != nil {
+		return nil, err
+	}
+	m, err := r.prepare(ctx, o.Model)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, m.close()) }()
+	labels, err := modelLabels(ctx, m.path)
+	if err != nil {
+		return nil, err
+	}
+	one := *r
+	if one.Repetitions == 0 {
+		one.Repetitions = DefaultSpeedRepetitions
+	}
+	return one.run(ctx, plan{experiment: speedName, model: m, cases: o.cases(m.path, labels)})
+}
+
+func (o SpeedOptions) withDefaults() (SpeedOptions, error) {
+	if len(o.Tests) == 0 {
+		o.Tests = []SpeedTest{{Prompt: 512}, {Generate: 128}}
+	}
+	for _, t := range o.Tests {
+		if t.Prompt < 0 || t.Generate < 0 || t.Prompt+t.Generate == 0 {
+			return o, fmt.Errorf("%w: a test of %d tokens together and %d one by one", runtime.ErrOption, t.Prompt, t.Generate)
+		}
+	}
+	for _, x := range []struct {
+		p    *[]int
+		or   int
+		name string
+		min  int
+	}{{&o.Depths, 0, "tokens of depth", 0}, {&o.Threads, 0, "threads", 0}, {&o.Batches, 2048, "tokens of batch", 1}, {&o.UBatches, 512, "tokens of micro-batch", 1}} {
+		if len(*x.p) == 0 {
+			*x.p = []int{x.or}
+		}
+		if least := slices.Min(*x.p); least < x.min {
+			return o, fmt.Errorf("%w: %d %s: %d or more", runtime.ErrOption, least, x.name, x.min)
+		}
+	}
+	for _, x := range []struct {
+		p  *[]string
+		or string
+	}{{&o.Loads, "auto"}, {&o.CacheTypesK, "f16"}, {&o.CacheTypesV, "f16"}, {&o.FlashAttn, "off"}} {
+		if len(*x.p) == 0 {
+			*x.p = []string{x.or}
+		}
+	}
+	for _, load := range o.Loads {
+		if _, err := runtime.ParseLoadMode(load); err != nil {
+			return o, err
+		}
+	}
+	for _, word := range o.FlashAttn {
+		if !slices.Contains([]string{"on", "off", "auto"}, word) {
+			return o, fmt.Errorf("%w: flash attention %q: one of on, off, auto", runtime.ErrOption, word)
+		}
+	}
+	return o, nil
+}
+
+// modelLabels say which model it is, in llama-bench's words.
+func modelLabels(ctx context.Context, path string) (map[string]string, error) {
+	f, err := runtime.Plan(ctx, path, runtime.Options{Session: runtime.SessionOptions{Context: 64}})
+	if err != nil {
+		return nil, err
+	}
+	weights := f.Modes[slices.IndexFunc(f.Modes, func(p runtime.ModePlan) bool { return p.Mode == runtime.LoadMMap })].Weights
+	return map[string]string{"model": f.Description, "size": scaled(float64(weights), 1024, "MiB", "GiB"), "params": scaled(float64(f.Parameters), 1000, "M", "B"), "backend": "CPU"}, nil
+}
+
+// scaled prints millions or thousands of millions as llama-bench does.
+func scaled(v, step float64, million, thousandMillions string) string {
+	if v < step*step*step {
+		return fmt.Sprintf("%.2f %s", v/step/step, million)
+	}
+	return fmt.Sprintf("%.2f %s", v/step/step/step, thousandMillions)
+}
+
+// cases are all combinations; the tests of one stand side by side.
+func (o SpeedOptions) cases(path string, model map[string]string) []testCase {
+	jobs := []job{{Do: "speed", Model: path, ChunkSize: o.ChunkSize, NoRepack: o.NoRepack}}
+	each(&jobs, o.Loads, func(j *job, v string) { j.Load = v })
+	each(&jobs, o.Threads, func(j *job, v int) { j.Threads = v })
+	each(&jobs, o.Batches, func(j *job, v int) { j.Batch = v })
+	each(&jobs, o.UBatches, func(j *job, v int) { j.UBatch = v })
+	each(&jobs, o.CacheTypesK, func(j *job, v string) { j.CacheTypeK = v })
+	each(&jobs, o.CacheTypesV, func(j *job, v string) { j.CacheTypeV = v })
+	each(&jobs, o.FlashAttn, func(j *job, v string) { j.Flash = v })
+	each(&jobs, o.Depths, func(j *job, v int) { j.Depth = v })
+	each(&jobs, o.Tests, func(j *job, v SpeedTest) { j.PromptTokens, j.Tokens = v.Prompt, v.Generate })
+	var cases []testCase
+	for _, j := range jobs {
+		cases = append(cases, o.speedCase(j, model))
+	}
+	return cases
+}
+
+// each replaces jobs by one for each value.
+func each[V any](jobs *[]job, values []V, set func(*job, V)) {
+	var out []job
+	for _, j := range *jobs {
+		for _, v := range values {
+			set(&j, v)
+			out = append(out, j)
+		}
+	}
+	*jobs = out
+}
+
+// speedCase names a case by its test and what there are several of.
+func (o SpeedOptions) speedCase(j job, model map[string]string) testCase {
+	if j.Threads == 0 {
+		j.Threads = defaultThreads()
+	}
+	test := SpeedTest{j.PromptTokens, j.Tokens}.Name(j.Depth)
+	j.Context = max(j.PromptTokens+j.Tokens+j.Depth, 1)
+	c := testCase{name: test + " " + j.Load, labels: map[string]string{"test": test, "load": j.Load, "threads": fmt.Sprint(j.Threads)}, job: j}
+	for name, value := range model {
+		c.labels[name] = value
+	}
+	if len(o.Threads) > 1 {
+		c.name += ", threads " + c.labels["threads"]
+	}
+	for _, x := range []struct {
+		name, value, usual string
+		many               bool
+	}{
+		{"n_batch", fmt.Sprint(j.Batch), "2048", len(o.Batches) > 1}, {"n_ubatch", fmt.Sprint(j.UBatch), "512", len(o.UBatches) > 1},
+		{"type_k", j.CacheTypeK, "f16", len(o.CacheTypesK) > 1}, {"type_v", j.CacheTypeV, "f16", len(o.CacheTypesV) > 1},
+		{"fa", j.Flash, "off", len(o.FlashAttn) > 1},
+	} {
+		if x.many || x.value != x.usual {
+			c.labels[x.name] = x.value
+			c.name += ", " + x.name + " " + x.value
+		}
+	}
+	return c
+}

@@ -1,0 +1,110 @@
+package benchmarks
+
+import (
+	"math"
+	"slices"
+)
+
+// sample is what repetitions gave, in ascending order.
+type sample []float64
+
+func sampleOf(values []float64) sample { return slices.Sorted(slices.Values(values)) }
+
+func (s sample) median() float64 {
+	switch n := len(s); {
+	case n == 0:
+		return 0
+	case n%2 == 1:
+		return s[n/2]
+	default:
+		return (s[n/2-1] + s[n/2]) / 2
+	}
+}
+
+func (s sample) least() float64 { return s[0] }
+func (s sample) most() float64  { return s[len(s)-1] }
+
+// spread is the largest distance from the median, as a share of it.
+func (s sample) spread() float64 {
+	m := s.median()
+	if len(s) < 2 || m == 0 {
+		return 0
+	}
+	return max(m-s.least(), s.most()-m) / math.Abs(m)
+}
+
+func (s sample) mean() float64 {
+	sum := 0.0
+	for _, v := range s {
+		sum += v
+	}
+	return sum / float64(max(len(s), 1))
+}
+
+// deviation is the standard deviation of what the sample is of.
+func (s sample) deviation() float64 {
+	if len(s) < 2 {
+		return 0
+	}
+	mean, sum := s.mean(), 0.0
+	for _, v := range s {
+		sum += (v - mean) * (v - mean)
+	}
+	return math.Sqrt(sum / float64(len(s)-1))
+}
+
+// quotient is the ratio of the medians of two samples, and the least and the largest
+// ratio that any two of their values have.
+func quotient(a, b sample) (mid, low, high float64) {
+	if len(a) == 0 || len(b) == 0 || b.least() <= 0 {
+		return 0, 0, 0
+	}
+	return a.median() / b.median(), a.least() / b.most(), a.most() / b.least()
+}
+
+// chance is the probability that two samples of the same thing differ in their ranks as
+// much as these or more: the exact two-sided test of Mann and Whitney, ties included.
+func chance(a, b sample) float64 {
+	if len(a) == 0 || len(b) == 0 {
+		return 1
+	}
+	// Ranks, doubled, so that shared ones are whole.
+	all := slices.Sorted(slices.Values(slices.Concat(a, b)))
+	rank := func(v float64) int {
+		first, _ := slices.BinarySearch(all, v)
+		last := first
+		for last < len(all) && all[last] == v {
+			last++
+		}
+		return first + last + 1
+	}
+	sum, total := 0, 0
+	for _, v := range a {
+		sum += rank(v)
+	}
+	// ways[n][s] is how many choices of n values have ranks that add up to s.
+	ways := make([]map[int]float64, len(a)+1)
+	for i := range ways {
+		ways[i] = map[int]float64{}
+	}
+	ways[0][0] = 1
+	for _, v := range all {
+		r := rank(v)
+		total += r
+		for n := len(a); n > 0; n-- {
+			for s, w := range ways[n-1] {
+				ways[n][s+r] += w
+			}
+		}
+	}
+	mean := float64(total) * float64(len(a)) / float64(len(all))
+	away := math.Abs(float64(sum) - mean)
+	as, every := 0.0, 0.0
+	for s, w := range ways[len(a)] {
+		every += w
+		if math.Abs(float64(s)-mean) >= away-1e-9 {
+			as += w
+		}
+	}
+	return as / every
+}

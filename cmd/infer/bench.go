@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"strings"
+
+	"github.com/seed7adf6694/infer/benchmarks"
+)
+
+const benchName = "bench"
+
+// benchCommand is the command that has the experiments below it.
+func benchCommand() *command {
+	f := newFlags()
+	f.group("Flags")
+	c := &command{
+		name:     benchName,
+		summary:  "measure memory and speed against the engine's own way of loading",
+		synopsis: []string{"EXPERIMENT [flags] [MODEL]"},
+		about: "Runs an experiment: each case in a process of its own, all cases in turn, several times. Shows medians and how far they spread, and what this machine could not do. " +
+			"With --out each run of a case is written down as it ends, so that an interrupted experiment loses none; 'infer bench show' makes tables and plots of such files.",
+		examples: []string{
+			`infer bench pressure --out p.jsonl --plot p.svg`, "generation in less memory than a model of 1.1 billion parameters needs",
+			`infer bench pressure model.gguf --against p.jsonl`, "compared with an earlier run",
+			`infer bench speed model.gguf`, "llama-bench's tests and columns",
+			`infer bench show p.jsonl -o md`, "the table of it, for a page",
+		},
+		flags: f,
+		below: []*command{speedCommand(), pressureCommand(), showCommand()},
+	}
+	c.run = func(_ context.Context, _ *streams, args []string) error {
+		if len(args) == 0 {
+			return usagef("no experiment: one of %s", strings.Join(c.belowNames(), ", "))
+		}
+		if s := suggest(args[0], c.belowNames()); s != "" {
+			return usagef("unknown experiment %q (did you mean %s?)", args[0], s)
+		}
+		return usagef("unknown experiment %q: one of %s", args[0], strings.Join(c.belowNames(), ", "))
+	}
+	return c
+}
+
+// runBenchChild is the process of one case of an experiment. It is no command for people.
+func runBenchChild(ctx context.Context, s *streams) error {
+	return benchmarks.Child(ctx, s.in, s.out)
+}
+
+// belowNames are what may follow a command's name.
+func (c *command) belowNames() []string {
+	var names []string
+	for _, b := range c.below {
+		names = append(names, strings.TrimPrefix(b.name, c.name+" "))
+	}
+	return names
+}
+
+// find is the command below that the first argument names, or c itself, and the
+// arguments that are left.
+func (c *command) find(args []string) (*command, []string) {
+	for i, name := range c.belowNames() {
+		if len(args) > 0 && args[0] == name {
+			return c.below[i], args[1:]
+		}
+	}
+	return c, args
+}

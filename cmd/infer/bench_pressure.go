@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/seed7adf6694/infer/benchmarks"
+)
+
+// pressureConfig is what the flags of `infer bench pressure` say.
+type pressureConfig struct {
+	benchConfig
+	benchmarks.PressureOptions
+}
+
+func pressureCommand() *command {
+	f := newFlags()
+	c := &pressureConfig{benchConfig: benchConfig{flags: f}}
+	c.modelFlags(f, "1b", "q4_0")
+	f.group("Cases")
+	f.parsed("budgets", "", "LIST", "limits to run under, separated by commas: percentages of what weights, KV cache and compute buffers need, or sizes as 400MiB (default 50%,60%,75%,90%,98%)", c.setBudgets)
+	f.BoolVar(&c.Lookup, "lookup", false, "also go on with a text that is quoted, with and without guessed tokens")
+	f.integer(&c.Tokens, "predict", "n", 32, 2, math.MaxInt32, "tokens to generate")
+	f.integer(&c.Context, "ctx-size", "c", 512, 16, math.MaxInt32, "context in tokens")
+	f.integer(&c.UBatch, "ubatch-size", "", 64, 1, math.MaxInt32, "tokens of the prompt computed at once (also -ub)")
+	f.integer(&c.Threads, "threads", "t", 0, 0, 512, "threads (default one per CPU)")
+	f.Var(sizeValue{&c.ChunkSize}, "chunk-size", "largest piece of memory to ask for (default 256MiB, or half the largest free block)")
+	c.runFlags(f)
+	c.outputFlags(f)
+	return &command{
+		name:     benchName + " pressure",
+		summary:  "generation in less memory than the model needs, against stock",
+		synopsis: []string{"[flags] [MODEL]"},
+		about: "Generates in control groups that have less memory than the model needs: with mapped weights and the automatic budget, and as llama.cpp itself maps the file. " +
+			"Beside them the same with ample memory and the rate of the disk are measured, from which follows how fast it could be at most. All have to generate the same tokens. " +
+			"It needs the right to make control groups (Linux, root).",
+		examples: []string{
+			`infer bench pressure --models . --out p.jsonl --plot p.svg`, "all of it",
+			`infer bench pressure --synthesize 1b,layers=8 --budgets 75%,90% -n 8 -r 1`, "a short look",
+			`infer bench pressure model.gguf --budgets 4G --lookup`, "a model of your own in 4 GiB",
+		},
+		flags:   f,
+		aliases: shorthands{"ub": "ubatch-size"},
+		run: func(ctx context.Context, s *streams, args []string) error {
+			return c.experiment(ctx, s, args, func(ctx context.Context, r *benchmarks.Runner, m benchmarks.Model) (benchmarks.Results, error) {
+				c.Model = m
+				return r.Pressure(ctx, c.PressureOptions)
+			})
+		},
+	}
+}
+
+// setBudgets reads 50%, 75 (per cent too) and 400MiB.
+func (c *pressureConfig) setBudgets(list string) error {
+	c.Shares, c.Limits = nil, nil
+	for _, s := range strings.Split(list, ",") {
+		s = strings.TrimSpace(s)
+		if percent, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(s, "%")), 64); err == nil {
+			if !(percent > 0 && percent <= 1000) {
+				return fmt.Errorf("%q is out of range, more than 0 to 1000%%", s)
+			}
+			c.Shares = append(c.Shares, percent/100)
+			continue
+		}
+		n, err := parseSize(s)
+		if err != nil || n == 0 {
+			return errors.New("want percentages or sizes, as in 50%,75%,400MiB")
+		}
+		c.Limits = append(c.Limits, n)
+	}
+	return nil
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/seed7adf6694/infer/benchmarks"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// perplexityConfig is what the flags of `infer perplexity` say.
+type perplexityConfig struct {
+	flags *flags
+	benchmarks.PerplexityOptions
+	file, load              string
+	json, quiet, noProgress bool
+}
+
+func perplexityCommand() *command {
+	f := newFlags()
+	c := &perplexityConfig{flags: f}
+	f.group("Flags")
+	f.text(&c.Model, "model", "m", "", "MODEL", "a GGUF file or the name of a model (default tiny, the embedded model)")
+	f.text(&c.file, "file", "f", "", "FILE", "the text, - for standard input")
+	f.text(&c.Base, "kl-base", "", "", "MODEL", "also compare the probabilities with this model's, such as the f16 that the other was made of")
+	f.integer(&c.Context, "ctx-size", "c", 512, 4, math.MaxInt32, "tokens of a chunk")
+	f.integer(&c.Chunks, "chunks", "", 0, 0, math.MaxInt32, "chunks at most (default all that the text has)")
+	f.integer(&c.UBatch, "ubatch-size", "", 512, 1, math.MaxInt32, "tokens computed at once (also -ub)")
+	f.integer(&c.Threads, "threads", "t", 0, 0, 512, "threads (default one per CPU)")
+	f.choice(&c.load, "load", "", "auto", []string{"auto", "mmap", "copy", "stock"}, "where the weights live")
+	f.BoolVar(&c.json, "json", false, "print one JSON object")
+	f.BoolVarP(&c.quiet, "quiet", "q", false, "no progress")
+	f.BoolVar(&c.noProgress, "no-progress", false, "no progress bar")
+	return &command{
+		name:     "perplexity",
+		summary:  "how badly a model foresees a text, and how far it is from another",
+		synopsis: []string{"-f TEXT [flags] [MODEL]"},
+		about: "Evaluates a text as llama.cpp's perplexity does: in chunks of a context, of which the second half is scored. The perplexity is as if the model had chosen among so many equally likely tokens each time: less is better. " +
+			"With --kl-base the probabilities of all tokens are compared with those of another model of the same vocabulary: the mean Kullback-Leibler divergence is what fewer bits cost, in nats.",
+		examples: []string{
+			`infer perplexity -m q4.gguf --kl-base f16.gguf -f text.txt`, "what four bits cost",
+			`infer perplexity -f text.txt -c 256 --chunks 20`, "a short look, with the embedded model",
+		},
+		flags:   f,
+		aliases: shorthands{"ub": "ubatch-size"},
+		run:     c.run,
+	}
+}
+
+func (c *perplexityConfig) run(ctx context.Context, s *streams, args []string) error {
+	if err := modelArgument(c.flags, &c.Model, args); err != nil {
+		return err
+	}
+	if c.file == "" {
+		return usagef("no text: give one with -f FILE, or - for standard input")
+	}
+	if c.flags.Changed("kl-base") && c.Base == "" {
+		return usagef("--kl-base: want a model")
+	}
+	var err error
+	if c.Text, err = s.readInput(ctx, c.file); err != nil {
+		return err
+	}
+	if c.PerplexityOptions.Load, err = runtime.ParseLoadMode(c.load); err != nil {
+		return err
+	}
+	bar := newBar(s.err, !c.quiet && !c.noProgress)
+	defer bar.clear()
+	bar.items = "chunks"
+	c.Progress = func(done, total int, p benchmarks.Perplexity) {
+		bar.show(fmt.Sprintf("perplexity %.4f", p.Value), uint64(done), uint64(total))
+	}
+	if !c.quiet {
+		warnSlow(s.err)
+	}
+	p, err := benchmarks.MeasurePerplexity(ctx, c.PerplexityOptions)
+	bar.clear()
+	if err != nil {
+		if p.Chunks > 0 && !c.quiet { // what was done is not lost
+			fmt.Fprintf(s.err, "infer: after %d chunks of %d tokens: perplexity %.4f ± %.4f\n", p.Chunks, p.Context, p.Value, p.Error)
+		}
+		return err
+	}
+	if c.json {
+		return writeJSON(s.out, p)
+	}
+	text := fmt.Sprintf("perplexity %.4f ± %.4f (%d chunks of %d tokens, %d scored)\n", p.Value, p.Error, p.Chunks, p.Context, p.Tokens)
+	if b := p.Base; b != nil {
+		text += fmt.Sprintf("base       %.4f ± %.4f\nKL divergence %.5f ± %.5f, at most %.4f; same likeliest token %.2f %%\n", b.Value, b.Error, b.KL, b.KLError, b.KLMax, 100*b.SameTop)
+	}
+	_, err = fmt.Fprint(s.out, text)
+	return err
+}

@@ -1,0 +1,94 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/seed7adf6694/infer/llama"
+)
+
+// EvaluateOptions are the options of [Session.Evaluate].
+type EvaluateOptions struct {
+	// Logits, where set, gets the logits after the i-th token for each i from From on, in
+	// order: one for each token of the vocabulary. They are valid during the call only. An
+	// error ends the evaluation.
+	Logits func(i int, logits []float32) error
+	From   int
+}
+
+// Evaluate puts tokens at the end of the session's text, as a prompt is, and chooses none:
+// to measure what a model makes of a text, or how fast. Nothing is added to the tokens.
+//
+// Logits of many tokens at once take memory; where there is none, fewer are evaluated at
+// once. Tokens that do not fit are a [*ContextError].
+func (s *Session) Evaluate(ctx context.Context, tokens []int32, o EvaluateOptions) error {
+	if err := s.lock(); err != nil {
+		return err
+	}
+	defer s.unlock()
+	switch {
+	case s.embeds:
+		return optionError("a session made for embeddings has no logits")
+	case s.model.info.Encoder:
+		return optionError("a model with an encoder has no text to put tokens at the end of")
+	case o.From < 0:
+		return optionError("logits from token %d on", o.From)
+	}
+	if need := len(s.tokens) + len(s.tail) + len(tokens); need > s.ctx.Ctx() {
+		return &ContextError{Tokens: need, Context: s.ctx.Ctx()}
+	}
+	ids := slices.Clone(s.tail)
+	for _, t := range tokens {
+		ids = append(ids, llama.Token(t))
+	}
+	skip := len(s.tail)
+	s.tail = s.tail[:0]
+	if o.Logits == nil {
+		return s.eval(ctx, ids)
+	}
+	if quiet := min(skip+o.From, len(ids)); quiet > 0 {
+		if err := s.eval(ctx, ids[:quiet]); err != nil {
+			return err
+		}
+	}
+	return s.evalLogits(ctx, ids, skip, min(skip+o.From, len(ids)), o.Logits)
+}
+
+// evalLogits evaluates the tokens from a position on, with logits for all.
+func (s *Session) evalLogits(ctx context.Context, ids []llama.Token, skip, from int, visit func(int, []float32) error) error {
+	var row []float32
+	for most := s.ubatch; from < len(ids); {
+		if err := s.model.changed(); err != nil {
+			return err
+		}
+		n := min(len(ids)-from, most)
+		s.batch.Clear()
+		for i, t := range ids[from : from+n] {
+			if err := s.batch.Add(t, llama.Pos(len(s.tokens)+i), true); err != nil {
+				return err
+			}
+		}
+		if err := s.decode(ctx); err != nil {
+			s.forgetFrom(len(s.tokens))
+			if errors.Is(err, llama.ErrNoMemory) && n > 1 { // for the logits of so many
+				most = (n + 1) / 2
+				continue
+			}
+			return s.closedError(err)
+		}
+		s.tokens = append(s.tokens, ids[from:from+n]...)
+		s.model.sampleMemory()
+		for i := range n {
+			var err error
+			if row, err = s.ctx.Logits(i, row[:0]); err != nil {
+				return s.closedError(err)
+			}
+			if err := visit(from+i-skip, row); err != nil {
+				return err
+			}
+		}
+		from += n
+	}
+	return nil
+}
