@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,23 +51,53 @@ func measureDisk(ctx context.Context, j job, r *reporter) error {
 	if _, err := d.read(ctx, file.Size, diskWarmUp); err != nil {
 		return err
 	}
-	start := time.Now()
-	done, err := d.read(ctx, math.MaxInt64, diskTime)
+	rate, err := d.rate(ctx)
 	if err != nil {
 		return err
 	}
-	rate := float64(done) / time.Since(start).Seconds()
+	done := busy(runtime.NumCPU())
+	busyRate, err := d.rate(ctx)
+	done()
+	if err != nil {
+		return err
+	}
 	if file.Size < diskLeast {
 		r.note(fmt.Sprintf("the disk's rate is of a file of %s, which says little: use a larger model", loader.Size(uint64(file.Size))))
 	}
-	r.metrics(map[string]float64{diskRate: rate})
+	r.metrics(map[string]float64{diskRate: rate, diskBusyRate: busyRate})
 	return nil
+}
+
+// busy keeps n processors computing until done.
+func busy(n int) (done func()) {
+	before := runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(n + diskRequests) // the system divides the processors, not Go
+	var stop atomic.Bool
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			for !stop.Load() {
+			}
+		})
+	}
+	return func() {
+		stop.Store(true)
+		wg.Wait()
+		runtime.GOMAXPROCS(before)
+	}
 }
 
 // disk is a file that is read round and round.
 type disk struct {
 	readers []blockReader
 	size    int64
+}
+
+// rate is in bytes per second.
+func (d disk) rate(ctx context.Context) (float64, error) {
+	start := time.Now()
+	done, err := d.read(ctx, math.MaxInt64, diskTime)
+	return float64(done) / time.Since(start).Seconds(), err
 }
 
 // read reads so many bytes, or for so long.

@@ -53,7 +53,7 @@ func TestPressure(t *testing.T) {
 		var known []string
 		switch {
 		case rec.Case == "disk":
-			known = []string{diskRate}
+			known = []string{diskRate, diskBusyRate}
 		case rec.Labels["budget"] == ample:
 			known = []string{tokenRate, loadTime, firstToken, "peak_rss_bytes"}
 		case rec.Labels["load"] == "stock":

@@ -85,6 +85,9 @@ func pressureFacts(rs Results) []string {
 	if s := rs.values(diskRate); len(s) > 0 {
 		facts = append(facts, fmt.Sprintf("disk: %s (past the page cache, %d requests of %s at a time)", withSpread(diskRate, s), diskRequests, size(diskBlock)))
 	}
+	if s := rs.values(diskBusyRate); len(s) > 0 {
+		facts = append(facts, fmt.Sprintf("beside busy processors: %s (less where reading takes their time, as in many virtual machines: the bound is out of reach there)", withSpread(diskBusyRate, s)))
+	}
 	if s := rs.values(boundRatio); len(s) > 0 && s.most() > 1 {
 		facts = append(facts, "more than the bound: the disk gave more then than when it was measured")
 	}

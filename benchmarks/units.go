@@ -22,6 +22,7 @@ const (
 	groupPeak     = "group_peak_bytes"
 	limitBytes    = "limit_bytes"
 	diskRate      = "disk_bytes_per_second"
+	diskBusyRate  = "disk_busy_bytes_per_second" // beside processors that compute
 )
 
 // unit is what a metric is counted in.

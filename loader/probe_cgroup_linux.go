@@ -19,16 +19,11 @@ func cgroupMemory(root fs.FS) (limit, left uint64) {
 	}
 	mounts := cgroupMounts(root)
 	for line := range strings.Lines(string(own)) {
-		// hierarchy:controllers:path
-		parts := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
-		if len(parts) != 3 {
+		v2, group, ok := memoryGroup(line)
+		if !ok {
 			continue
 		}
-		v2 := parts[0] == "0" && parts[1] == ""
-		if !v2 && !slices.Contains(strings.Split(parts[1], ","), "memory") {
-			continue
-		}
-		for _, dir := range cgroupFolders(root, mounts, v2, parts[2]) {
+		for _, dir := range cgroupFolders(root, mounts, v2, group) {
 			l, used := cgroupUse(root, dir, v2)
 			limit = min(limit, l)
 			if l != Unlimited {
@@ -37,6 +32,17 @@ func cgroupMemory(root fs.FS) (limit, left uint64) {
 		}
 	}
 	return limit, left
+}
+
+// memoryGroup reads a line of /proc/self/cgroup, hierarchy:controllers:path; not ok is one
+// about something else than memory.
+func memoryGroup(line string) (v2 bool, group string, ok bool) {
+	parts := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
+	if len(parts) != 3 {
+		return false, "", false
+	}
+	v2 = parts[0] == "0" && parts[1] == ""
+	return v2, parts[2], v2 || slices.Contains(strings.Split(parts[1], ","), "memory")
 }
 
 // cgroupFolders lists the folders of a control group and of its ancestors, as far as

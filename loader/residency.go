@@ -61,6 +61,7 @@ type ResidencyStats struct {
 	Layers   int
 	Streamed int           // layers that are streamed
 	Slots    int           // layers of those in memory at once
+	Private  uint64        // bytes of the slots
 	Method   string        // of reading, as measured to be the fastest
 	Passes   uint64        // over the streamed layers
 	Read     uint64        // bytes streamed
@@ -187,7 +188,7 @@ func (r *Residency) apply(ctx context.Context, d division) error {
 	r.next = 0
 	r.stats.Budget, r.stats.Resident = d.budget, d.resident
 	r.stats.Layers, r.stats.Streamed, r.stats.Slots = len(r.layers), len(d.streamed), len(r.slots)
-	r.stats.Method = r.reader.String()
+	r.stats.Method, r.stats.Private = r.reader.String(), uint64(len(r.slots))*sumOf(r.shape)
 	return nil
 }
 

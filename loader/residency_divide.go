@@ -48,12 +48,14 @@ func (r *Residency) cost(streamed []int, slots int) uint64 {
 		sum -= r.layers[n].most
 		sparse = max(sparse, sizeOf(r.layers[n].sparse))
 	}
-	for range min(slots, len(streamed)) {
-		for _, size := range r.shape {
-			sum += size
-		}
+	return sum + sparse + uint64(min(slots, len(streamed)))*sumOf(r.shape)
+}
+
+func sumOf(sizes []uint64) (sum uint64) {
+	for _, size := range sizes {
+		sum += size
 	}
-	return sum + sparse
+	return sum
 }
 
 // slotShape is the sizes of the blocks that hold any of the layers.

@@ -22,12 +22,16 @@ type budget struct {
 	weights []llama.Weight
 	auto    bool // follows what the system leaves
 
+	following sync.Mutex
+	checked   time.Time
+	pressure  *loader.Pressure // nil but for auto
+
 	mu       sync.Mutex
 	total    uint64 // weights, sessions and what the engine has beside them
 	base     uint64 // of the engine and the process
+	anon     uint64 // of that: what was in RAM at the beginning
 	planned  uint64 // of the session that was planned for
 	sessions uint64 // of those that there are
-	checked  time.Time
 }
 
 // budgetSlack is for what is not accounted for: page tables, small buffers, threads.
@@ -45,10 +49,15 @@ func (m *Model) maxMemory(o Options, p loader.Probe) (total uint64, wanted bool)
 	if err != nil {
 		return 0, false
 	}
-	// What the process has is in the control group already.
-	total = mayReside(p) + process.Anon
-	total -= min(total, max(16<<20, total/32))
+	total = automatic(p, process.Anon)
 	return total, m.plan.Bytes+m.planned+process.Anon+process.File+budgetSlack > total
+}
+
+// automatic is a budget that leaves the system something. own is what is in RAM already of
+// what the budget is for; mapped weights are not counted there.
+func automatic(p loader.Probe, own uint64) uint64 {
+	total := mayReside(p) + own
+	return total - min(total, max(16<<20, total/32))
 }
 
 // mayReside is how much more may be in RAM. Other limits do not count: what is mapped is
@@ -61,12 +70,14 @@ func (m *Model) startBudget(ctx context.Context, ws []llama.Weight, total uint64
 	if err != nil {
 		return err
 	}
-	b := &budget{model: m, weights: ws, auto: auto, total: total, base: process.Anon + process.File + budgetSlack, planned: m.planned}
+	b := &budget{model: m, weights: ws, auto: auto, total: total, base: process.Anon + process.File + budgetSlack, anon: process.Anon, planned: m.planned}
 	b.residency, err = loader.NewResidency(ctx, loader.ResidencyOptions{Weights: m.weights, Plan: m.plan, Budget: b.forWeights(), Arena: m.extra})
 	if err != nil {
 		return err
 	}
-	m.budget = b
+	if m.budget = b; auto {
+		b.pressure = loader.WatchPressure()
+	}
 	st := b.residency.Stats()
 	m.log("keeping a memory budget", "total", total, "weights", b.forWeights(), "streamed_layers", st.Streamed, "of", st.Layers, "by", st.Method)
 	return b.place()
@@ -131,21 +142,28 @@ func (b *budget) follow() {
 	if b == nil || !b.auto {
 		return
 	}
-	b.mu.Lock()
-	due := time.Since(b.checked) >= followPeriod
-	if due {
-		b.checked = time.Now()
+	if !b.following.TryLock() {
+		return // another session does
 	}
-	b.mu.Unlock()
-	if !due {
+	defer b.following.Unlock()
+	if time.Since(b.checked) < followPeriod {
 		return
 	}
+	b.checked = time.Now()
 	p, err := loader.Measure()
 	if err != nil {
 		return
 	}
-	if mayReside(p) < b.total/64 {
-		_ = b.change(func(b *budget) { b.total -= b.total / 16 }) // the least is kept where it can't be
+	private := b.residency.Stats().Private
+	b.mu.Lock()
+	total := min(b.total, automatic(p, b.anon+b.sessions+private))
+	if total == b.total && b.pressure.High() {
+		total -= total / 16
+	}
+	less := total < b.total-b.total/64 // not for every page that somebody takes
+	b.mu.Unlock()
+	if less {
+		_ = b.change(func(b *budget) { b.total = total }) // the least is kept where it can't be
 	}
 }
 
@@ -162,6 +180,9 @@ func (b *budget) report() (uint64, *loader.ResidencyStats) {
 
 func (b *budget) close() {
 	if b != nil {
+		if b.pressure != nil {
+			b.pressure.Close()
+		}
 		b.residency.Close()
 	}
 }

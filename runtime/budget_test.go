@@ -3,6 +3,7 @@
 package runtime_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -274,5 +275,71 @@ func childBudget(args []string) int {
 		return 1
 	}
 	fmt.Println(r.Residency.Streamed, r.Residency.Passes, r.Residency.Read)
+	return 0
+}
+
+// What another program of the control group takes is given up before the kernel ends one.
+func TestAnAutomaticBudgetGivesWayToOthers(t *testing.T) {
+	path := model(t, "large", "f16")
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cg, err := memtest.NewCgroup(uint64(info.Size()) * 7 / 8)
+	memtest.Need(t, err)
+	defer cg.Close()
+	res, err := memtest.Run(t.Context(), memtest.Child("giveway", path, fmt.Sprint(info.Size()/4)), memtest.Limits{Cgroup: cg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	use, err := cg.Usage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before, after uint64
+	if _, err := fmt.Sscan(string(res.Stdout), &before, &after); err != nil || res.Code != 0 || use.OOMKills != 0 {
+		t.Fatal(res, use)
+	}
+	if after > before-uint64(info.Size()/8) {
+		t.Errorf("a budget of %d became %d when %d bytes were taken", before, after, info.Size()/4)
+	}
+}
+
+// childGiveWay generates while memory is taken that is not the model's, and prints the
+// budgets before and after.
+func childGiveWay(args []string) int {
+	o := runtime.Options{Load: runtime.LoadMMap, Session: budgeted}
+	var size int
+	if _, err := fmt.Sscan(args[1], &size); err != nil {
+		return 2
+	}
+	fail := func(err error) int {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	m, err := runtime.Open(context.Background(), args[0], o)
+	if err != nil {
+		return fail(err)
+	}
+	defer m.Close()
+	s, err := m.NewSession(budgeted)
+	if err != nil {
+		return fail(err)
+	}
+	defer s.Close()
+	before := m.Report().Budget
+	var taken []byte
+	for _, err := range s.Generate(context.Background(), prompt, runtime.GenerateOptions{IgnoreEOG: true, Sampling: runtime.Sampling{Greedy: true}}) {
+		if err != nil {
+			return fail(err)
+		}
+		if taken == nil {
+			taken = bytes.Repeat([]byte{1}, size)
+		}
+		if m.Report().Budget != before {
+			break
+		}
+	}
+	fmt.Println(before, m.Report().Budget, len(taken))
 	return 0
 }

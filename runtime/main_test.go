@@ -38,6 +38,7 @@ func TestMain(m *testing.M) {
 		"addresses": childAddressSpace,
 		"budget":    childBudget,
 		"cut":       childCut,
+		"giveway":   childGiveWay,
 		"turns":     childTurns,
 	})
 	if tempDir != "" {
