@@ -23,11 +23,16 @@ type testCase struct {
 
 	limit uint64 // of a control group for it, in bytes; 0: none
 	cold  bool   // the model's pages are dropped before
+
+	model *preparedModel // nil: the experiment's
 }
 
 // runCase runs a case and puts what came of it into the record. The error is the
 // context's, or means that nothing can be run at all.
 func (r *Runner) runCase(ctx context.Context, m *preparedModel, c testCase, rec *Record, p Progress) error {
+	if c.model != nil {
+		m, rec.Model = c.model, c.model.about
+	}
 	rec.Status, rec.Metrics = OK, maps.Clone(c.metrics)
 	if rec.Metrics == nil {
 		rec.Metrics = map[string]float64{}
@@ -170,6 +175,9 @@ func (l *listener) hear(line string) {
 	maps.Copy(l.rec.Metrics, m.Metrics)
 	if m.Tokens != nil {
 		l.rec.Tokens = m.Tokens
+	}
+	if m.Series != nil {
+		l.rec.Series = m.Series
 	}
 	if m.Note != "" {
 		l.rec.note(m.Note)

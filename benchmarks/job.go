@@ -85,9 +85,10 @@ type message struct {
 	Done  uint64 `json:"done,omitempty"`
 	Total uint64 `json:"total,omitempty"`
 
-	Metrics map[string]float64 `json:"metrics,omitempty"`
-	Tokens  []int32            `json:"tokens,omitempty"`
-	Note    string             `json:"note,omitempty"`
+	Metrics map[string]float64   `json:"metrics,omitempty"`
+	Tokens  []int32              `json:"tokens,omitempty"`
+	Series  map[string][]float64 `json:"series,omitempty"`
+	Note    string               `json:"note,omitempty"`
 
 	End     bool   `json:"end,omitempty"` // the last
 	Error   string `json:"error,omitempty"`

@@ -32,6 +32,7 @@ func views() map[string]view {
 	return map[string]view{
 		pressureName: pressureView(),
 		speedName:    speedView(),
+		memoryName:   memoryView(),
 	}
 }
 
