@@ -45,6 +45,7 @@ func jobs() map[string]func(context.Context, job, *reporter) error {
 		"memory":     measureMemory,
 		"pair":       measurePair,
 		"hold":       hold,
+		"carved":     carved,
 		"disk":       measureDisk,
 		"perplexity": measurePerplexity,
 		"speed":      measureSpeed,

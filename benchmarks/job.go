@@ -26,6 +26,7 @@ type job struct {
 	Tokens  int    `json:"tokens,omitempty"`
 	Lookup  bool   `json:"lookup,omitempty"`
 
+	Hole   uint64 `json:"hole,omitempty"`   // largest hole of the address space
 	Base   string `json:"base,omitempty"`   // a model to compare with
 	Chunks int    `json:"chunks,omitempty"` // of a text
 
