@@ -52,8 +52,22 @@ lint: tools ## gofmt, vet (Linux, Windows, macOS, no cgo), staticcheck
 	CGO_ENABLED=0 GOOS=windows bin/staticcheck ./loader/... ./models/... ./runtime/... ./benchmarks/... ./cmd/...
 
 .PHONY: bench
-bench: build ## Go benchmarks (BENCH=pattern)
+bench: build ## a short form of all benchmarks (BENCH=pattern of the Go ones)
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime 50x -short ./loader/... ./llama/... ./runtime/... ./models/...
+	bin/infer bench speed -p 64 -n 16 --load mmap,copy,stock -r 1
+	bin/infer bench memory -n 8 --chunks 5 -r 1
+	bin/infer bench pressure --synthesize 1b,layers=2 --budgets 90% -n 4 -r 1
+	bin/infer bench floor --within 64MiB
+	bin/infer bench fragmentation --synthesize 1b,layers=2 --holes 256M,64M -n 4 -r 1
+
+.PHONY: bench-full
+bench-full: build ## all benchmarks, records and plots in bin/bench (an hour or more)
+	mkdir -p bin/bench
 	$(GO) test -run '^$$' -bench '$(BENCH)' ./loader/... ./llama/... ./runtime/... ./models/...
+	set -e; for x in "speed" "memory --synthesize 1b" "pressure" "floor --synthesize 1b" "fragmentation" "load"; do set -- $$x; \
+		models="--models bin/bench"; plot="--plot bin/bench/$$1.svg --force"; \
+		case $$1 in speed) models=; plot=;; floor) plot=;; esac; \
+		bin/infer bench $$x $$models --out bin/bench/$$1.jsonl $$plot; done
 
 .PHONY: tools
 tools:

@@ -23,11 +23,22 @@ type testCase struct {
 
 	limit uint64 // of a control group for it, in bytes; 0: none
 	cold  bool   // the model's pages are dropped before
+
+	model     *preparedModel // nil: the experiment's
+	addresses uint64         // RLIMIT_AS, in bytes; 0: none
+	mayFail   bool           // that it does not load is a result, not a failure
+	search    *search        // the limit is looked for
 }
 
 // runCase runs a case and puts what came of it into the record. The error is the
 // context's, or means that nothing can be run at all.
 func (r *Runner) runCase(ctx context.Context, m *preparedModel, c testCase, rec *Record, p Progress) error {
+	if c.model != nil {
+		m, rec.Model = c.model, c.model.about
+	}
+	if c.search != nil {
+		return r.runSearch(ctx, m, c, rec, p)
+	}
 	rec.Status, rec.Metrics = OK, maps.Clone(c.metrics)
 	if rec.Metrics == nil {
 		rec.Metrics = map[string]float64{}
@@ -37,7 +48,7 @@ func (r *Runner) runCase(ctx context.Context, m *preparedModel, c testCase, rec 
 		return err
 	}
 	r.progress(p)
-	var limits memtest.Limits
+	limits := memtest.Limits{AddressSpace: c.addresses}
 	if c.limit > 0 {
 		group, err := memtest.NewCgroup(c.limit)
 		if err != nil {
@@ -90,6 +101,14 @@ func (r *Runner) runCase(ctx context.Context, m *preparedModel, c testCase, rec 
 		rec.fail("ended by a signal: " + res.Signal.String())
 	case !heard.ended:
 		rec.fail(fmt.Sprintf("its process ended with exit code %d: %s", res.Code, lastLine(res.Stderr)))
+	}
+	if c.mayFail && rec.Status != Skipped {
+		rec.Metrics[succeeded] = 1
+		if rec.Status == Failed {
+			rec.Metrics[succeeded] = 0
+			rec.note("did not run: " + rec.Reason)
+			rec.Status, rec.Reason = OK, ""
+		}
 	}
 	return nil
 }
@@ -170,6 +189,9 @@ func (l *listener) hear(line string) {
 	maps.Copy(l.rec.Metrics, m.Metrics)
 	if m.Tokens != nil {
 		l.rec.Tokens = m.Tokens
+	}
+	if m.Series != nil {
+		l.rec.Series = m.Series
 	}
 	if m.Note != "" {
 		l.rec.note(m.Note)

@@ -26,7 +26,7 @@ func Child(ctx context.Context, in io.Reader, out io.Writer) error {
 	if run == nil {
 		return fmt.Errorf("%s: no case is called %q", ChildArgument, j.Do)
 	}
-	r := reporter{out: json.NewEncoder(out)}
+	r := reporter{in: in, out: json.NewEncoder(out)}
 	last := message{End: true}
 	if err := run(ctx, j, &r); err != nil {
 		last.Error = err.Error()
@@ -42,6 +42,10 @@ func Child(ctx context.Context, in io.Reader, out io.Writer) error {
 func jobs() map[string]func(context.Context, job, *reporter) error {
 	return map[string]func(context.Context, job, *reporter) error{
 		"generate":   generate,
+		"memory":     measureMemory,
+		"pair":       measurePair,
+		"hold":       hold,
+		"carved":     carved,
 		"disk":       measureDisk,
 		"perplexity": measurePerplexity,
 		"speed":      measureSpeed,
@@ -50,6 +54,7 @@ func jobs() map[string]func(context.Context, job, *reporter) error {
 
 // reporter writes messages and keeps the first error.
 type reporter struct {
+	in   io.Reader // what follows the job
 	out  *json.Encoder
 	err  error
 	said time.Time // how far it is

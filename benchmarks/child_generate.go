@@ -10,6 +10,11 @@ import (
 // generate opens a model, generates, and says what that took. Rates and reads per token
 // are of the tokens after the first: the prompt comes with that.
 func generate(ctx context.Context, j job, r *reporter) error {
+	return generateThen(ctx, j, r, func() {})
+}
+
+// generateThen calls then while the model and its session are there yet.
+func generateThen(ctx context.Context, j job, r *reporter, then func()) error {
 	start := time.Now()
 	m, s, err := j.open(ctx, r)
 	if err != nil {
@@ -39,6 +44,7 @@ func generate(ctx context.Context, j job, r *reporter) error {
 		r.phase("generating", uint64(len(tokens)), uint64(j.Tokens))
 	}
 	r.send(message{Tokens: tokens, Metrics: generationMetrics(m.Report(), s.Stats(), first, last, j.Lookup)})
+	then()
 	if !last.known {
 		r.note("bytes read per token are not known: this system does not count them for a process")
 	}

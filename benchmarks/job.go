@@ -26,6 +26,7 @@ type job struct {
 	Tokens  int    `json:"tokens,omitempty"`
 	Lookup  bool   `json:"lookup,omitempty"`
 
+	Hole   uint64 `json:"hole,omitempty"`   // largest hole of the address space
 	Base   string `json:"base,omitempty"`   // a model to compare with
 	Chunks int    `json:"chunks,omitempty"` // of a text
 
@@ -85,9 +86,10 @@ type message struct {
 	Done  uint64 `json:"done,omitempty"`
 	Total uint64 `json:"total,omitempty"`
 
-	Metrics map[string]float64 `json:"metrics,omitempty"`
-	Tokens  []int32            `json:"tokens,omitempty"`
-	Note    string             `json:"note,omitempty"`
+	Metrics map[string]float64   `json:"metrics,omitempty"`
+	Tokens  []int32              `json:"tokens,omitempty"`
+	Series  map[string][]float64 `json:"series,omitempty"`
+	Note    string               `json:"note,omitempty"`
 
 	End     bool   `json:"end,omitempty"` // the last
 	Error   string `json:"error,omitempty"`

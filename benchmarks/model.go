@@ -28,6 +28,8 @@ type Model struct {
 	// Dir keeps synthetic models: one that is there is used, one that is not is made. "":
 	// a temporary folder, which is removed at the end.
 	Dir string
+
+	original bool // the f16 that the embedded model was made of
 }
 
 // preparedModel is a model's files, ready to be measured.
@@ -41,7 +43,9 @@ type preparedModel struct {
 // prepare finds or makes the model, and says how far it is.
 func (m Model) prepare(ctx context.Context, phase func(name string, done, total uint64)) (p *preparedModel, err error) {
 	p = &preparedModel{close: func() error { return nil }}
-	if m.Shape != "" {
+	if m.original {
+		err = p.writeOriginal()
+	} else if m.Shape != "" {
 		if m.Path != "" {
 			return nil, fmt.Errorf("%w: a model and a shape to make one of exclude each other", runtime.ErrOption)
 		}

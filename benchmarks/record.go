@@ -31,6 +31,8 @@ type Record struct {
 	// _bytes, _seconds, _per_second, _ratio; others are counts.
 	Metrics map[string]float64 `json:"metrics"`
 	Tokens  []int32            `json:"tokens,omitempty"` // generated
+	// Series are figures over time, by name; the moments are those of "seconds".
+	Series map[string][]float64 `json:"series,omitempty"`
 
 	Model   ModelFile `json:"model"`
 	Machine Machine   `json:"machine"`

@@ -108,3 +108,17 @@ func chance(a, b sample) float64 {
 	}
 	return as / every
 }
+
+// fit is the line through points that is least far from them in squares.
+func fit(x, y []float64) (base, slope float64, ok bool) {
+	n, sx, sy, sxx, sxy := float64(len(x)), 0.0, 0.0, 0.0, 0.0
+	for i := range x {
+		sx, sy, sxx, sxy = sx+x[i], sy+y[i], sxx+x[i]*x[i], sxy+x[i]*y[i]
+	}
+	d := n*sxx - sx*sx
+	if len(x) < 2 || d <= 1e-12*n*sxx {
+		return 0, 0, false
+	}
+	slope = (n*sxy - sx*sy) / d
+	return (sy - slope*sx) / n, slope, true
+}

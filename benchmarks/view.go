@@ -30,8 +30,12 @@ type column struct {
 
 func views() map[string]view {
 	return map[string]view{
-		pressureName: pressureView(),
-		speedName:    speedView(),
+		pressureName:      pressureView(),
+		speedName:         speedView(),
+		floorName:         floorView(),
+		fragmentationName: fragmentationView(),
+		loadName:          loadView(),
+		memoryName:        memoryView(),
 	}
 }
 

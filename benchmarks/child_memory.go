@@ -1,0 +1,192 @@
+package benchmarks
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/seed7adf6694/infer/loader"
+)
+
+// measureMemory generates, and says what that takes and how it grew.
+func measureMemory(ctx context.Context, j job, r *reporter) error {
+	before, errBefore := ownMemory()
+	series := follow()
+	err := generateThen(ctx, j, r, func() {
+		after, err := ownMemory()
+		if err = errors.Join(errBefore, err); err != nil {
+			r.note("commit is not known: " + err.Error())
+			return
+		}
+		r.metrics(map[string]float64{commitBytes: float64(after.commit - min(before.commit, after.commit))})
+	})
+	r.send(message{Series: series()})
+	return err
+}
+
+// seriesPeriod is how often memory is looked at, to begin with; seriesMost is how many
+// moments are kept: where there are more, every other is dropped and the period doubled.
+const (
+	seriesPeriod = 10 * time.Millisecond
+	seriesMost   = 400
+)
+
+// follow looks at the process's memory until the function that it returns is called.
+func follow() func() map[string][]float64 {
+	var at, anon, file []float64
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	start := time.Now()
+	look := func() {
+		if p, err := loader.ProcessMemory(); err == nil {
+			at, anon, file = append(at, time.Since(start).Seconds()), append(anon, float64(p.Anon)), append(file, float64(p.File))
+		}
+	}
+	look()
+	wg.Go(func() {
+		for period := seriesPeriod; ; {
+			select {
+			case <-stop:
+				return
+			case <-time.After(period):
+			}
+			if look(); len(at) >= seriesMost {
+				at, anon, file = halved(at), halved(anon), halved(file)
+				period *= 2
+			}
+		}
+	})
+	return func() map[string][]float64 {
+		close(stop)
+		wg.Wait()
+		return map[string][]float64{seriesTime: at, seriesAnon: anon, seriesFile: file}
+	}
+}
+
+func halved(v []float64) []float64 {
+	out := v[:0]
+	for i := 0; i < len(v); i += 2 {
+		out = append(out, v[i])
+	}
+	return out
+}
+
+// measurePair generates in two processes and says what both have resident, shared pages
+// counted once.
+func measurePair(ctx context.Context, j job, r *reporter) error {
+	var failed error
+	err := generateThen(ctx, j, r, func() { failed = besideAnother(ctx, j, r) })
+	return errors.Join(err, failed)
+}
+
+func besideAnother(ctx context.Context, j job, r *reporter) error {
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	j.Do = "hold"
+	input, err := json.Marshal(j)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, exe, os.Args[1:]...)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	defer func() {
+		in.Close() // it ends then
+		_, _ = io.Copy(io.Discard, out)
+		_ = cmd.Wait()
+	}()
+	if _, err := in.Write(input); err != nil {
+		return fmt.Errorf("the second process: %w", err)
+	}
+	for d := json.NewDecoder(out); ; {
+		var m message
+		if err := d.Decode(&m); err != nil {
+			return fmt.Errorf("the second process: %w", err)
+		}
+		if m.Error != "" {
+			return fmt.Errorf("the second process: %s", m.Error)
+		}
+		if m.Phase == holding {
+			break
+		}
+	}
+	a, err := memoryOf(os.Getpid())
+	if err != nil {
+		return err
+	}
+	b, err := memoryOf(cmd.Process.Pid)
+	if err != nil {
+		return err
+	}
+	r.metrics(map[string]float64{"pss_bytes": float64(a.pss+b.pss) / 2, bothPSS: float64(a.pss + b.pss)})
+	return nil
+}
+
+const holding = "holding"
+
+// hold generates and keeps what it has until its input ends.
+func hold(ctx context.Context, j job, r *reporter) error {
+	return generateThen(ctx, j, r, func() {
+		r.send(message{Phase: holding})
+		_, _ = io.Copy(io.Discard, r.in)
+	})
+}
+
+// Figures of the memory experiment.
+const (
+	commitBytes = "commit_bytes"
+	bothPSS     = "two_processes_pss_bytes"
+	seriesTime  = "seconds"
+	seriesAnon  = "anon_bytes"
+	seriesFile  = "file_bytes"
+)
+
+// processMemory is what the system says of a process's mappings.
+type processMemory struct {
+	commit uint64 // of mappings that are charged
+	pss    uint64 // resident, what is shared divided
+}
+
+func ownMemory() (processMemory, error) { return memoryOf(os.Getpid()) }
+
+// parseMappings reads smaps.
+func parseMappings(text string) (p processMemory) {
+	var size uint64
+	for line := range strings.Lines(text) {
+		name, rest, _ := strings.Cut(line, ":")
+		var kib uint64
+		switch name {
+		case "Size":
+			_, _ = fmt.Sscan(rest, &kib)
+			size = kib << 10
+		case "Pss":
+			_, _ = fmt.Sscan(rest, &kib)
+			p.pss += kib << 10
+		case "VmFlags":
+			for _, flag := range strings.Fields(rest) {
+				if flag == "ac" { // accountable
+					p.commit += size
+				}
+			}
+		}
+	}
+	return p
+}

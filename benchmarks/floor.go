@@ -1,0 +1,98 @@
+package benchmarks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+const floorName = "floor"
+
+// Kinds of limits, as labels say them.
+const (
+	groupLimit   = "control group"
+	addressLimit = "address space"
+)
+
+// FloorOptions are the options of [Runner.Floor].
+type FloorOptions struct {
+	// F16, Q4, Shape and Dir are those of [MemoryOptions].
+	F16, Q4, Shape, Dir string
+
+	Tokens  int    // to generate; 0: 4
+	Threads int    // 0: one per CPU
+	Context int    // tokens; 0: 256
+	Within  uint64 // bytes of the limit that is looked for; 0: 1 MiB or a 64th of the model
+}
+
+// Floor looks for the smallest limits under which a model still loads and generates: of
+// memory, by a control group, and of addresses (RLIMIT_AS), for each load mode.
+//
+// The results so far are returned with an error too.
+func (r *Runner) Floor(ctx context.Context, o FloorOptions) (rs Results, err error) {
+	for _, x := range []struct {
+		p    *int
+		or   int
+		name string
+	}{{&o.Tokens, 4, "tokens to generate"}, {&o.Threads, 0, "threads"}, {&o.Context, 256, "tokens of context"}} {
+		if *x.p == 0 {
+			*x.p = x.or
+		}
+		if *x.p < 0 {
+			return nil, fmt.Errorf("%w: %d %s: 1 or more", runtime.ErrOption, *x.p, x.name)
+		}
+	}
+	ms, done, err := r.preparePair(ctx, o.F16, o.Q4, o.Shape, o.Dir)
+	defer func() { err = errors.Join(err, done()) }()
+	if err != nil {
+		return nil, err
+	}
+	one := *r
+	one.Repetitions = max(one.Repetitions, 1) // a bisection is many runs already
+	return one.run(ctx, plan{experiment: floorName, model: ms[0].preparedModel, cases: o.cases(ms)})
+}
+
+func (o FloorOptions) cases(ms []typedModel) []testCase {
+	var cases []testCase
+	for _, m := range ms {
+		within := o.Within
+		if within == 0 {
+			within = max(1<<20, m.about.Bytes/64)
+		}
+		for _, kind := range []struct {
+			name    string
+			beyond  uint64 // what a process has beside the model
+			settled func(*testCase, uint64)
+		}{
+			{groupLimit, 512 << 20, func(c *testCase, n uint64) { c.limit = n }},
+			{addressLimit, 6 << 30, func(c *testCase, n uint64) { c.addresses = n }}, // Go reserves more than 1 GiB
+		} {
+			for _, load := range loadModes {
+				cases = append(cases, testCase{
+					name: fmt.Sprintf("%s %s, %s", m.label, load, kind.name), labels: map[string]string{"type": m.label, "load": load, "limit": kind.name},
+					metrics: map[string]float64{"disk_bytes": float64(m.about.Bytes)}, model: m.preparedModel, cold: kind.name == groupLimit,
+					search: &search{least: 0, most: 3*m.about.Bytes + kind.beyond, within: within, set: kind.settled},
+					job:    job{Do: "generate", Model: m.path, Load: load, NoRepack: load == "stock", Context: o.Context, UBatch: 64, Threads: o.Threads, Prompt: storyPrompt, Tokens: o.Tokens},
+				})
+			}
+		}
+	}
+	return cases
+}
+
+func floorView() view {
+	return view{
+		title: "The smallest limit under which a model loads and generates",
+		columns: []column{
+			{title: "type", label: "type"}, {title: "load", label: "load"}, {title: "limit of", label: "limit"},
+			{title: "on disk", metric: "disk_bytes"}, {title: "smallest", metric: floorBytes}, {title: "refused", metric: "last_refusal_bytes"},
+			{title: "tok/s there", metric: tokenRate}, {title: "tries", metric: "tries"},
+		},
+		compared: []string{floorBytes},
+		facts: func(Results) []string {
+			return []string{"found by bisection: what runs under the smallest limit did not under the one refused; stock is without repacking"}
+		},
+	}
+}

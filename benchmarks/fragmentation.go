@@ -1,0 +1,104 @@
+package benchmarks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"gonum.org/v1/plot"
+
+	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+const fragmentationName = "fragmentation"
+
+// FragmentationOptions are the options of [Runner.Fragmentation].
+type FragmentationOptions struct {
+	Model Model
+	// Holes are the largest free blocks of addresses to leave; nil: 2 GiB, halved down to
+	// 32 MiB.
+	Holes []uint64
+
+	Tokens  int // to generate; 0: 16
+	Threads int // 0: one per CPU
+	Context int // tokens; 0: 256
+}
+
+// Fragmentation measures loading and generating in address spaces without large holes, as
+// the engine itself loads and in chunks. That a model does not load is a result here.
+//
+// The results so far are returned with an error too.
+func (r *Runner) Fragmentation(ctx context.Context, o FragmentationOptions) (rs Results, err error) {
+	for _, x := range []struct {
+		p  *int
+		or int
+	}{{&o.Tokens, 16}, {&o.Threads, 0}, {&o.Context, 256}} {
+		if *x.p == 0 {
+			*x.p = x.or
+		}
+		if *x.p < 0 {
+			return nil, fmt.Errorf("%w: %d tokens, threads or tokens of context", runtime.ErrOption, *x.p)
+		}
+	}
+	if len(o.Holes) == 0 {
+		for hole := uint64(2 << 30); hole >= 32<<20; hole /= 2 {
+			o.Holes = append(o.Holes, hole)
+		}
+	}
+	if slices.Min(o.Holes) < 1<<20 {
+		return nil, fmt.Errorf("%w: holes of %s: 1 MiB or more", runtime.ErrOption, loader.Size(slices.Min(o.Holes)))
+	}
+	m, err := r.prepare(ctx, o.Model)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, m.close()) }()
+	var cases []testCase
+	for _, hole := range o.Holes {
+		for _, load := range loadModes {
+			cases = append(cases, testCase{
+				name: fmt.Sprintf("%s %s", loader.Size(hole), load), labels: map[string]string{"hole": loader.Size(hole), "load": load},
+				metrics: map[string]float64{holeBytes: float64(hole)}, mayFail: true,
+				job: job{Do: "carved", Hole: hole, Model: m.path, Load: load, NoRepack: true, NoBudget: true, Context: o.Context, UBatch: 64, Threads: o.Threads, Prompt: storyPrompt, Tokens: o.Tokens},
+			})
+		}
+	}
+	return r.run(ctx, plan{experiment: fragmentationName, model: m, cases: cases})
+}
+
+const (
+	holeBytes = "hole_bytes"
+	succeeded = "succeeded_ratio"
+)
+
+func fragmentationView() view {
+	return view{
+		title: "Loading in fragmented address spaces",
+		columns: []column{
+			{title: "largest hole", metric: holeBytes}, {title: "load", label: "load"}, {title: "succeeded", metric: succeeded},
+			{title: "load time", metric: loadTime, spread: true}, {title: "tok/s", metric: tokenRate, spread: true},
+			{title: "largest allocation", metric: "largest_allocation_bytes"}, {title: "chunks", metric: "chunks"},
+		},
+		compared: []string{succeeded, loadTime, tokenRate},
+		plots: func(rs Results) ([]*plot.Plot, error) {
+			rates := newPlot("Generation in fragmented address spaces", "largest hole, MiB", "tokens per second")
+			var curves []*curve
+			for _, load := range loadModes {
+				c := &curve{name: load}
+				of := rs.labelled(map[string]string{"load": load})
+				holes := slices.Compact(of.values(holeBytes))
+				for _, hole := range holes {
+					c.add(hole/(1<<20), of.where(func(r Record) bool { return r.Metrics[holeBytes] == hole }).values(tokenRate))
+				}
+				curves = append(curves, c)
+			}
+			if !hasPoints(curves) {
+				return nil, nil
+			}
+			rates.X.Scale = plot.LogScale{}
+			return []*plot.Plot{rates}, addCurves(rates, curves...)
+		},
+	}
+}

@@ -1,0 +1,84 @@
+//go:build cgo
+
+package benchmarks
+
+import (
+	"errors"
+	"path/filepath"
+	goruntime "runtime"
+	"testing"
+
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+func TestMemory(t *testing.T) {
+	r := Runner{Repetitions: 1}
+	rs, err := r.Memory(t.Context(), MemoryOptions{Tokens: 4, Threads: 1, Context: 64, Chunks: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(rs) != 2*3*3+1 {
+		t.Fatalf("%d records", len(rs))
+	}
+	for _, rec := range rs {
+		if rec.Status == Skipped && goruntime.GOOS != "linux" {
+			t.Log(rec.Case, rec.Reason)
+			continue
+		}
+		known := []string{loadTime, firstToken, tokenRate, "disk_bytes", "largest_allocation_bytes"}
+		switch rec.Labels["cache"] {
+		case "quality":
+			known = []string{perplexityValue, klDivergence}
+		case "two processes":
+			known = append(known, bothPSS)
+		}
+		for _, name := range known {
+			if !(rec.Metrics[name] > 0) {
+				t.Errorf("%s: %s is %g (%s: %s, %v)", rec.Case, name, rec.Metrics[name], rec.Status, rec.Reason, rec.Notes)
+			}
+		}
+		if c := rec.Labels["cache"]; (c == "warm" || c == "cold") && goruntime.GOOS == "linux" {
+			if rec.Metrics[commitBytes] <= 0 || len(rec.Series[seriesTime]) == 0 || len(rec.Series[seriesAnon]) != len(rec.Series[seriesTime]) {
+				t.Errorf("%s: %v, %v", rec.Case, rec.Metrics, rec.Series)
+			}
+		}
+	}
+	if err := rs.Err(); err != nil {
+		t.Error(err)
+	}
+	if err := rs.Plot(filepath.Join(t.TempDir(), "m.svg")); err != nil {
+		t.Error(err)
+	}
+	// Copied weights are charged, mapped ones are not.
+	one := func(load string) float64 {
+		return rs.labelled(map[string]string{"type": "f16", "load": load, "cache": "warm"}).values(commitBytes).median()
+	}
+	if goruntime.GOOS == "linux" && one("copy") < one("mmap")+4<<20 {
+		t.Errorf("copied %g, mapped %g bytes of commit", one("copy"), one("mmap"))
+	}
+}
+
+func TestMemoryOptionsThatMakeNoSense(t *testing.T) {
+	for name, o := range map[string]MemoryOptions{
+		"one token":          {Tokens: 1},
+		"a file and a shape": {F16: "x.gguf", Shape: "test"},
+	} {
+		if _, err := (&Runner{}).Memory(t.Context(), o); !errors.Is(err, runtime.ErrOption) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestMappingsThatAreCharged(t *testing.T) {
+	p := parseMappings("7f0-7f1 rw-p 0 00:00 0\nSize:   8 kB\nPss:   4 kB\nPss_Dirty:  4 kB\nVmFlags: rd wr ac \n" +
+		"7f1-7f2 r--p 0 00:00 0 /x\nSize:  100 kB\nPss:  50 kB\nVmFlags: rd mr \n")
+	if p.commit != 8<<10 || p.pss != 54<<10 {
+		t.Errorf("%+v", p)
+	}
+}
+
+func TestSeriesAreHalved(t *testing.T) {
+	if got := halved([]float64{1, 2, 3}); len(got) != 2 || got[1] != 3 {
+		t.Error(got)
+	}
+}

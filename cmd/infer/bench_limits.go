@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"math"
+	"strings"
+
+	"github.com/seed7adf6694/infer/benchmarks"
+)
+
+func floorCommand() *command {
+	f := newFlags()
+	c, o := &benchConfig{flags: f}, &benchmarks.FloorOptions{}
+	pairFlags(f, &o.F16, &o.Q4, &o.Shape, &o.Dir)
+	f.group("Cases")
+	f.integer(&o.Tokens, "predict", "n", 4, 1, math.MaxInt32, "tokens to generate")
+	f.integer(&o.Context, "ctx-size", "c", 256, 16, math.MaxInt32, "context in tokens")
+	f.integer(&o.Threads, "threads", "t", 0, 0, 512, "threads (default one per CPU)")
+	f.Var(sizeValue{&o.Within}, "within", "how exact the limit has to be (default 1MiB, or a 64th of the model)")
+	c.runFlags(f)
+	c.repetitions = 1
+	f.Lookup("repetitions").DefValue = "1"
+	c.outputFlags(f)
+	return &command{
+		name: benchName + " floor", summary: "the smallest limit under which a model loads and generates", synopsis: []string{"[flags]"},
+		about:    "Looks by bisection for the smallest control group (Linux, root) and the smallest address space (RLIMIT_AS) in which a model still loads and generates, mapped, copied and as llama.cpp itself loads it, as f16 and in four bits.",
+		examples: []string{`infer bench floor --synthesize 1b --models .`, "a large pair"},
+		flags:    f,
+		run: func(ctx context.Context, s *streams, args []string) error {
+			if len(args) > 0 {
+				return unexpected(args)
+			}
+			return c.experiment(ctx, s, nil, func(ctx context.Context, r *benchmarks.Runner, _ benchmarks.Model) (benchmarks.Results, error) {
+				return r.Floor(ctx, *o)
+			})
+		},
+	}
+}
+
+func fragmentationCommand() *command {
+	f := newFlags()
+	c, o := &benchConfig{flags: f}, &benchmarks.FragmentationOptions{}
+	c.modelFlags(f, "1b", "q4_0")
+	f.group("Cases")
+	f.parsed("holes", "", "LIST", "largest free blocks of addresses to leave, separated by commas (default 2G,1G,…,32M)", func(list string) error {
+		o.Holes = nil
+		for _, s := range strings.Split(list, ",") {
+			n, err := parseSize(strings.TrimSpace(s))
+			if err != nil {
+				return err
+			}
+			o.Holes = append(o.Holes, n)
+		}
+		return nil
+	})
+	f.integer(&o.Tokens, "predict", "n", 16, 2, math.MaxInt32, "tokens to generate")
+	f.integer(&o.Context, "ctx-size", "c", 256, 16, math.MaxInt32, "context in tokens")
+	f.integer(&o.Threads, "threads", "t", 0, 0, 512, "threads (default one per CPU)")
+	c.runFlags(f)
+	c.outputFlags(f)
+	return &command{
+		name: benchName + " fragmentation", summary: "loading in address spaces without large holes", synopsis: []string{"[flags] [MODEL]"},
+		about:    "Loads and generates in processes whose largest free block of addresses is smaller and smaller, in chunks and as llama.cpp itself loads. That a model does not load is a result.",
+		examples: []string{`infer bench fragmentation --models . --plot f.svg`, "all of it"},
+		flags:    f,
+		run: func(ctx context.Context, s *streams, args []string) error {
+			return c.experiment(ctx, s, args, func(ctx context.Context, r *benchmarks.Runner, m benchmarks.Model) (benchmarks.Results, error) {
+				o.Model = m
+				return r.Fragmentation(ctx, *o)
+			})
+		},
+	}
+}
+
+func loadCommand() *command {
+	f := newFlags()
+	c, o := &benchConfig{flags: f}, &benchmarks.LoadOptions{}
+	f.group("Models (default seven with random weights, of 0.1 to 2 GiB)")
+	f.text(&o.Type, "type", "", "f16", "TYPE", "type of the models that are made")
+	f.text(&o.Dir, "models", "", "", "DIR", "keep them in this folder, and use those that are there (default a temporary folder, removed at the end)")
+	f.group("Cases")
+	f.integer(&o.Context, "ctx-size", "c", 64, 16, math.MaxInt32, "context in tokens")
+	f.integer(&o.Threads, "threads", "t", 0, 0, 512, "threads (default one per CPU)")
+	c.runFlags(f)
+	c.outputFlags(f)
+	return &command{
+		name: benchName + " load", summary: "load time and memory against the size of the model", synopsis: []string{"[flags] [MODEL ...]"},
+		about:    "Loads models of several sizes and generates a token, with the page cache dropped before and without, and fits a line to the times.",
+		examples: []string{`infer bench load --models . --plot l.svg`, "0.1 to 2 GiB"},
+		flags:    f,
+		run: func(ctx context.Context, s *streams, args []string) error {
+			o.Models = args
+			return c.experiment(ctx, s, nil, func(ctx context.Context, r *benchmarks.Runner, _ benchmarks.Model) (benchmarks.Results, error) {
+				return r.Load(ctx, *o)
+			})
+		},
+	}
+}

@@ -1,0 +1,75 @@
+//go:build cgo
+
+package runtime_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// BenchmarkIndex parses a header.
+func BenchmarkIndex(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		index, err := loader.Open(tinyF16)
+		if err != nil {
+			b.Fatal(err)
+		}
+		index.Close()
+	}
+}
+
+func BenchmarkTokenize(b *testing.B) {
+	m, _ := tinySession(b, runtime.SessionOptions{Context: 64, Threads: 1})
+	text, err := os.ReadFile("../models/tiny/tiny-stories-heldout.txt")
+	if err != nil {
+		b.Fatal(err)
+	}
+	part := string(text[:4096])
+	b.SetBytes(int64(len(part)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := m.Tokenize(part, runtime.TokenizeOptions{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkToken is a token of the tiny model, of which the engine's part is small: what
+// binding and sampling take, by the difference between the two.
+func BenchmarkToken(b *testing.B) {
+	for name, sampling := range map[string]runtime.Sampling{"greedy": {Greedy: true}, "sampled": {}} {
+		b.Run(name, func(b *testing.B) {
+			_, s := tinySession(b, runtime.SessionOptions{Context: 256, Threads: 1})
+			b.ReportAllocs()
+			for done := 0; done < b.N; {
+				o := runtime.GenerateOptions{MaxTokens: min(b.N-done, 200), IgnoreEOG: true, Sampling: sampling}
+				for _, err := range s.Generate(background, prompt, o) {
+					if err != nil {
+						b.Fatal(err)
+					}
+					done++
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkEvaluate is a token that is not sampled.
+func BenchmarkEvaluate(b *testing.B) {
+	_, s := tinySession(b, runtime.SessionOptions{Context: 256, Threads: 1})
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if i%200 == 0 {
+			if err := s.Reset(); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := s.Evaluate(background, []int32{5}, runtime.EvaluateOptions{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
