@@ -45,11 +45,16 @@ func ownMemoryGroup(root fs.FS) (dir string, v2 bool) {
 		if !ok {
 			continue
 		}
-		for _, dir := range cgroupFolders(root, mounts, v2, group) {
-			if number(root, path.Join(dir, "memory.usage_in_bytes")) != Unlimited || number(root, path.Join(dir, "memory.current")) != Unlimited {
-				return dir, v2
-			}
-			break
+		dirs := cgroupFolders(root, mounts, v2, group)
+		if len(dirs) == 0 {
+			continue
+		}
+		used := "memory.usage_in_bytes"
+		if v2 {
+			used = "memory.current"
+		}
+		if number(root, path.Join(dirs[0], used)) != Unlimited {
+			return dirs[0], v2
 		}
 	}
 	return "", false
