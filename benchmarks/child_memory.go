@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"strings"
 	"sync"
 	"time"
 
@@ -166,27 +165,3 @@ type processMemory struct {
 }
 
 func ownMemory() (processMemory, error) { return memoryOf(os.Getpid()) }
-
-// parseMappings reads smaps.
-func parseMappings(text string) (p processMemory) {
-	var size uint64
-	for line := range strings.Lines(text) {
-		name, rest, _ := strings.Cut(line, ":")
-		var kib uint64
-		switch name {
-		case "Size":
-			_, _ = fmt.Sscan(rest, &kib)
-			size = kib << 10
-		case "Pss":
-			_, _ = fmt.Sscan(rest, &kib)
-			p.pss += kib << 10
-		case "VmFlags":
-			for _, flag := range strings.Fields(rest) {
-				if flag == "ac" { // accountable
-					p.commit += size
-				}
-			}
-		}
-	}
-	return p
-}

@@ -98,7 +98,11 @@ func fragmentationView() view {
 				return nil, nil
 			}
 			rates.X.Scale = plot.LogScale{}
-			return []*plot.Plot{rates}, addCurves(rates, curves...)
+			err := addCurves(rates, curves...)
+			if rates.X.Min == rates.X.Max { // which would become a range from 0, that has no logarithm
+				rates.X.Min, rates.X.Max = rates.X.Min/2, rates.X.Max*2
+			}
+			return []*plot.Plot{rates}, err
 		},
 	}
 }

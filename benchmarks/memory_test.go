@@ -69,14 +69,6 @@ func TestMemoryOptionsThatMakeNoSense(t *testing.T) {
 	}
 }
 
-func TestMappingsThatAreCharged(t *testing.T) {
-	p := parseMappings("7f0-7f1 rw-p 0 00:00 0\nSize:   8 kB\nPss:   4 kB\nPss_Dirty:  4 kB\nVmFlags: rd wr ac \n" +
-		"7f1-7f2 r--p 0 00:00 0 /x\nSize:  100 kB\nPss:  50 kB\nVmFlags: rd mr \n")
-	if p.commit != 8<<10 || p.pss != 54<<10 {
-		t.Errorf("%+v", p)
-	}
-}
-
 func TestSeriesAreHalved(t *testing.T) {
 	if got := halved([]float64{1, 2, 3}); len(got) != 2 || got[1] != 3 {
 		t.Error(got)
