@@ -112,15 +112,18 @@ func NewResidency(ctx context.Context, o ResidencyOptions) (*Residency, error) {
 	return r, nil
 }
 
-// mostHeader is more than headers and reading ahead beyond them take.
-const mostHeader = 64 << 20
-
 // begin puts a first division in force.
 func (r *Residency) begin(ctx context.Context, d division) error {
-	for _, f := range r.o.Plan.index.files {
-		forget(f.f, 0, mostHeader) // which has been read, with what the system read ahead
+	// Headers have been read, and more behind them than was needed.
+	seen := map[int]bool{}
+	for _, x := range r.o.Plan.Ranges { // in the order of the files
+		if !seen[x.File] {
+			seen[x.File] = true
+			forget(r.o.Plan.index.files[x.File].f, 0, uint64(x.Offset))
+		}
 	}
 	for _, x := range r.head.sparse { // rows of embeddings
+		forget(r.o.Plan.index.files[x.file].f, x.offset, x.size)
 		usedByPages(x.p, x.size)
 	}
 	if len(d.streamed) > 0 {

@@ -69,7 +69,7 @@ func LargestHole() (uint64, error) {
 
 // carvable looks for what would make the carving, or the process after it, fail.
 func carvable(o CarveOptions) error {
-	if raceEnabled {
+	if Race {
 		return &Unsupported{Tool: "carve", Missing: "the race detector maps at addresses of its own"}
 	}
 	var lim unix.Rlimit

@@ -63,7 +63,7 @@ func TestCarve(t *testing.T) {
 // after it has looked at the options and before it does anything.
 func skipInRace(t *testing.T) {
 	t.Helper()
-	if !memtest.RaceEnabled {
+	if !memtest.Race {
 		return
 	}
 	c, err := memtest.Carve(memtest.CarveOptions{})

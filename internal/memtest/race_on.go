@@ -1,7 +1,7 @@
-//go:build race && linux && (amd64 || arm64)
+//go:build race
 
 package memtest
 
-// raceEnabled says whether this binary holds the race detector, which maps shadows of
-// all memory.
-const raceEnabled = true
+// Race says whether this binary holds the race detector, which maps shadows of all memory
+// and has pools forget at random.
+const Race = true

@@ -34,7 +34,7 @@ func Mark(phase string) { _, _ = unix.Write(-1, []byte(markMagic+phase)) }
 // Errors are as of Run, with the calls so far; an [*Unsupported] where ptrace is not
 // allowed or older than Linux 5.3.
 func Trace(ctx context.Context, cmd *exec.Cmd, o TraceOptions) (Result, []Call, error) {
-	if raceEnabled && slices.ContainsFunc(cmd.Env, func(s string) bool { return strings.HasPrefix(s, childEnv+"=") }) {
+	if Race && slices.ContainsFunc(cmd.Env, func(s string) bool { return strings.HasPrefix(s, childEnv+"=") }) {
 		return Result{Code: -1}, nil, &Unsupported{Tool: "trace", Missing: "in this binary the race detector maps shadows of all memory"}
 	}
 	ctx, cancel := withTimeout(ctx)
