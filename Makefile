@@ -53,7 +53,8 @@ lint: tools ## gofmt, vet (Linux, Windows, macOS, no cgo), staticcheck
 
 .PHONY: bench
 bench: build ## a short form of all benchmarks (BENCH=pattern of the Go ones)
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime 50x -short ./loader/... ./llama/... ./runtime/... ./models/...
+	$(GO) test -run '^$$' -bench '$(BENCH)' -skip Lookup -benchtime 50x -short ./loader/... ./llama/... ./runtime/... ./models/...
+	$(GO) test -run '^$$' -bench Lookup -benchtime 1x -short ./runtime/...
 	bin/infer bench speed -p 64 -n 16 --load mmap,copy,stock -r 1
 	bin/infer bench memory -n 8 --chunks 5 -r 1
 	bin/infer bench pressure --synthesize 1b,layers=2 --budgets 90% -n 4 -r 1
