@@ -57,7 +57,7 @@ bench: build ## a short form of all benchmarks (BENCH=pattern of the Go ones)
 	$(GO) test -run '^$$' -bench Lookup -benchtime 1x -short ./runtime/...
 	bin/infer bench speed -p 64 -n 16 --load mmap,copy,stock -r 1
 	bin/infer bench memory -n 8 --chunks 5 -r 1
-	bin/infer bench pressure --synthesize 1b,layers=2 --budgets 90% -n 4 -r 1
+	bin/infer bench pressure --synthesize 1b,layers=8 --budgets 75% -n 4 -r 1
 	bin/infer bench floor --within 64MiB
 	bin/infer bench fragmentation --synthesize 1b,layers=2 --holes 256M,64M -n 4 -r 1
 

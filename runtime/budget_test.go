@@ -278,6 +278,25 @@ func childBudget(args []string) int {
 	return 0
 }
 
+// Less than a budget can be kept in is no reason not to run: nobody asked for one.
+func TestAnAutomaticBudgetIsNoReasonToRefuse(t *testing.T) {
+	path := model(t, "large", "f16")
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cg, err := memtest.NewCgroup(uint64(info.Size()) / 3)
+	memtest.Need(t, err)
+	defer cg.Close()
+	res, err := memtest.Run(t.Context(), memtest.Child("generate", path, "load=mmap", "ctx=128", "ubatch=32", "threads=1"), memtest.Limits{Cgroup: cg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.Code != 0 {
+		t.Error(res)
+	}
+}
+
 // What another program of the control group takes is given up before the kernel ends one.
 func TestAnAutomaticBudgetGivesWayToOthers(t *testing.T) {
 	path := model(t, "large", "f16")

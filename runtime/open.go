@@ -255,7 +255,14 @@ func (m *Model) loadMapped(ctx context.Context, ws []llama.Weight, o Options, pr
 	if err := m.bindMapped(ctx, ws, o, probe, progress); err != nil {
 		return err
 	}
-	return m.startBudget(ctx, ws, total, o.MaxMemory == 0)
+	auto := o.MaxMemory == 0
+	err := m.startBudget(ctx, ws, total, auto)
+	if auto && errors.Is(err, ErrInsufficientMemory) {
+		// Nobody asked for a budget, and without one the system pages as for any mapping.
+		m.log("no memory budget is kept", "reason", err)
+		return nil
+	}
+	return err
 }
 
 // bindMapped maps the files' chunks and points the engine's tensors into them.
