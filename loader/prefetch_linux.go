@@ -21,7 +21,7 @@ func prefetchExactly(ctx context.Context, f *os.File, p unsafe.Pointer, offset i
 	tail := (size - head) % largePage
 	for _, edge := range []struct{ off, size uint64 }{{0, head}, {size - tail, tail}} {
 		if edge.size > 0 {
-			willNeed(f, offset+int64(edge.off), edge.size) // in small pages
+			advise(f, offset+int64(edge.off), edge.size, unix.FADV_WILLNEED) // in small pages
 			if err := populate(ctx, f, at(p, edge.off), offset+int64(edge.off), edge.size); err != nil {
 				return err
 			}
@@ -68,11 +68,4 @@ func populate(ctx context.Context, f *os.File, p unsafe.Pointer, offset int64, s
 		}
 	}
 	return nil
-}
-
-// willNeed has the system read a piece of a file into its cache.
-func willNeed(f *os.File, offset int64, size uint64) {
-	if c, err := f.SyscallConn(); err == nil {
-		_ = c.Control(func(fd uintptr) { _ = unix.Fadvise(int(fd), offset, int64(size), unix.FADV_WILLNEED) })
-	}
 }

@@ -3,7 +3,6 @@ package loader
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"sync"
 	"time"
@@ -142,7 +141,10 @@ func (r *reader) now(x request) error {
 	if r.direct == nil {
 		err := readFull(f.f, bytesAt(x.p, need), x.offset)
 		forget(f.f, x.offset, x.size)
-		return readError(f, err)
+		if err != nil {
+			return f.readError(err)
+		}
+		return nil
 	}
 	b, offset := bytesAt(x.p, x.size), x.offset
 	for need > 0 {
@@ -151,10 +153,7 @@ func (r *reader) now(x request) error {
 			break
 		}
 		if err != nil && !temporary(err) {
-			if info, e := f.f.Stat(); e == nil && info.Size() < f.size {
-				err = io.ErrUnexpectedEOF // not at a multiple of the unit, which the system minds first
-			}
-			return readError(f, err)
+			return f.readError(err)
 		}
 		n &^= directUnit - 1
 		b, offset, need = b[n:], offset+int64(n), need-uint64(n)
@@ -162,15 +161,14 @@ func (r *reader) now(x request) error {
 	return nil
 }
 
-// readError names the file; the end of one that is shorter now is its change.
-func readError(f *file, err error) error {
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		err = fmt.Errorf("%w: it is shorter now", ErrFileChanged)
+// readError says why a read failed: most often the file is another one now, whatever the
+// system minded first (a direct read of a file that was cut short, that it ends at no
+// multiple of the unit).
+func (f *file) readError(err error) error {
+	if changed := f.unchanged(); changed != nil {
+		return changed
 	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", f.path, err)
-	}
-	return nil
+	return fmt.Errorf("%s: %w", quotePath(f.path), err)
 }
 
 // calibration bounds how long the ways of reading are compared for.

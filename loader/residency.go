@@ -3,6 +3,7 @@ package loader
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 	"unsafe"
@@ -119,11 +120,11 @@ func (r *Residency) begin(ctx context.Context, d division) error {
 	for _, x := range r.o.Plan.Ranges { // in the order of the files
 		if !seen[x.File] {
 			seen[x.File] = true
-			forget(r.o.Plan.index.files[x.File].f, 0, uint64(x.Offset))
+			forget(r.file(x.File), 0, uint64(x.Offset))
 		}
 	}
 	for _, x := range r.head.sparse { // rows of embeddings
-		forget(r.o.Plan.index.files[x.file].f, x.offset, x.size)
+		forget(r.file(x.file), x.offset, x.size)
 		usedByPages(x.p, x.size)
 	}
 	if len(d.streamed) > 0 {
@@ -159,8 +160,11 @@ func (r *Residency) apply(ctx context.Context, d division) error {
 		stays[n] = false
 		r.drop(r.layers[n])
 	}
-	for n, l := range append([]weightLayer{r.head}, r.layers...) {
-		if n > 0 && !stays[n-1] {
+	if err := r.keep(ctx, r.head); err != nil {
+		return err
+	}
+	for n, l := range r.layers {
+		if !stays[n] {
 			continue
 		}
 		if err := r.keep(ctx, l); err != nil {
@@ -195,10 +199,12 @@ func (r *Residency) apply(ctx context.Context, d division) error {
 	return nil
 }
 
+func (r *Residency) file(i int) *os.File { return r.o.Plan.index.files[i].f }
+
 // keep brings what stays into memory.
 func (r *Residency) keep(ctx context.Context, l weightLayer) error {
 	for _, x := range l.whole {
-		if err := prefetchExactly(ctx, r.o.Plan.index.files[x.file].f, x.p, x.offset, x.size); err != nil {
+		if err := prefetchExactly(ctx, r.file(x.file), x.p, x.offset, x.size); err != nil {
 			return err
 		}
 	}
@@ -210,7 +216,7 @@ func (r *Residency) keep(ctx context.Context, l weightLayer) error {
 func (r *Residency) drop(l weightLayer) {
 	for _, list := range [][]filePiece{l.whole, l.sparse} {
 		for _, x := range list {
-			evict(r.o.Plan.index.files[x.file].f, x.p, x.offset, x.size)
+			evict(r.file(x.file), x.p, x.offset, x.size)
 		}
 	}
 }

@@ -332,33 +332,21 @@ func childGiveWay(args []string) int {
 	if _, err := fmt.Sscan(args[1], &size); err != nil {
 		return 2
 	}
-	fail := func(err error) int {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	m, err := runtime.Open(context.Background(), args[0], o)
-	if err != nil {
-		return fail(err)
-	}
-	defer m.Close()
-	s, err := m.NewSession(budgeted)
-	if err != nil {
-		return fail(err)
-	}
-	defer s.Close()
-	before := m.Report().Budget
-	var taken []byte
-	for _, err := range s.Generate(context.Background(), prompt, runtime.GenerateOptions{IgnoreEOG: true, Sampling: runtime.Sampling{Greedy: true}}) {
-		if err != nil {
-			return fail(err)
+	return inChild(args[0], o, func(m *runtime.Model, s *runtime.Session) error {
+		before := m.Report().Budget
+		var taken []byte
+		for _, err := range s.Generate(context.Background(), prompt, runtime.GenerateOptions{IgnoreEOG: true, Sampling: runtime.Sampling{Greedy: true}}) {
+			if err != nil {
+				return err
+			}
+			if taken == nil {
+				taken = bytes.Repeat([]byte{1}, size)
+			}
+			if m.Report().Budget != before {
+				break
+			}
 		}
-		if taken == nil {
-			taken = bytes.Repeat([]byte{1}, size)
-		}
-		if m.Report().Budget != before {
-			break
-		}
-	}
-	fmt.Println(before, m.Report().Budget, len(taken))
-	return 0
+		fmt.Println(before, m.Report().Budget, len(taken))
+		return nil
+	})
 }

@@ -70,44 +70,32 @@ func childCut(args []string) int {
 	if _, err := fmt.Sscanf(args[2], "max=%d", &o.MaxMemory); err != nil {
 		return 2
 	}
-	fail := func(err error) int {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
 	ctx := context.Background()
-	m, err := runtime.Open(ctx, args[0], o)
-	if err != nil {
-		return fail(err)
-	}
-	defer m.Close()
-	s, err := m.NewSession(budgeted)
-	if err != nil {
-		return fail(err)
-	}
-	defer s.Close()
-	n := 0
-	for _, err := range s.Generate(ctx, prompt, runtime.GenerateOptions{MaxTokens: 20, IgnoreEOG: true, Sampling: runtime.Sampling{Greedy: true}}) {
-		if err != nil {
-			if n < 3 || !errors.Is(err, loader.ErrFileChanged) {
-				return fail(fmt.Errorf("after %d tokens: %w", n, err))
+	return inChild(args[0], o, func(_ *runtime.Model, s *runtime.Session) error {
+		n := 0
+		for _, err := range s.Generate(ctx, prompt, runtime.GenerateOptions{MaxTokens: 20, IgnoreEOG: true, Sampling: runtime.Sampling{Greedy: true}}) {
+			if err != nil {
+				if n < 3 || !errors.Is(err, loader.ErrFileChanged) {
+					return fmt.Errorf("after %d tokens: %w", n, err)
+				}
+				break
 			}
-			break
-		}
-		if n++; n == 3 {
-			if err := os.Truncate(args[0], keep); err != nil {
-				fmt.Println("refused")
-				return fail(err)
+			if n++; n == 3 {
+				if err := os.Truncate(args[0], keep); err != nil {
+					fmt.Println("refused")
+					return err
+				}
 			}
 		}
-	}
-	if n >= 20 {
-		return fail(errors.New("a file that is not there any more made text"))
-	}
-	if _, err := s.Complete(ctx, prompt, greedyOptions(1)); !errors.Is(err, loader.ErrFileChanged) {
-		return fail(fmt.Errorf("afterwards: %w", err))
-	}
-	fmt.Println("changed")
-	return 0
+		if n >= 20 {
+			return errors.New("a file that is not there any more made text")
+		}
+		if _, err := s.Complete(ctx, prompt, greedyOptions(1)); !errors.Is(err, loader.ErrFileChanged) {
+			return fmt.Errorf("afterwards: %w", err)
+		}
+		fmt.Println("changed")
+		return nil
+	})
 }
 
 func TestAFileThatVanishesIsStillThere(t *testing.T) {

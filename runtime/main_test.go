@@ -71,6 +71,28 @@ func parseChild(args []string) (path string, o runtime.Options, s runtime.Sessio
 	return path, o, s
 }
 
+// inChild runs f with a model and a session of it, and is the exit code of a child.
+func inChild(path string, o runtime.Options, f func(*runtime.Model, *runtime.Session) error) int {
+	err := func() error {
+		m, err := runtime.Open(context.Background(), path, o)
+		if err != nil {
+			return err
+		}
+		defer m.Close()
+		s, err := m.NewSession(o.Session)
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		return f(m, s)
+	}()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
 // childGenerate prints the greedy tokens of the prompt, or the error.
 func childGenerate(args []string) int {
 	path, o, so := parseChild(args)

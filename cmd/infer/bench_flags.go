@@ -99,3 +99,17 @@ func (v timeoutValue) String() string {
 	}
 	return v.p.String()
 }
+
+// The flags that most experiments have.
+
+func tokensFlag(f *flags, p *int, value, least int) {
+	f.integer(p, "predict", "n", value, least, math.MaxInt32, "tokens to generate")
+}
+
+func contextFlag(f *flags, p *int, value int) {
+	f.integer(p, "ctx-size", "c", value, 16, math.MaxInt32, "context in tokens")
+}
+
+func threadsFlag(f *flags, p *int) {
+	f.integer(p, "threads", "t", 0, 0, 512, "threads (default one per CPU)")
+}

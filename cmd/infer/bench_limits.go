@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"math"
 	"strings"
 
 	"github.com/seed7adf6694/infer/benchmarks"
@@ -13,9 +12,9 @@ func floorCommand() *command {
 	c, o := &benchConfig{flags: f}, &benchmarks.FloorOptions{}
 	pairFlags(f, &o.F16, &o.Q4, &o.Shape, &o.Dir)
 	f.group("Cases")
-	f.integer(&o.Tokens, "predict", "n", 4, 1, math.MaxInt32, "tokens to generate")
-	f.integer(&o.Context, "ctx-size", "c", 256, 16, math.MaxInt32, "context in tokens")
-	f.integer(&o.Threads, "threads", "t", 0, 0, 512, "threads (default one per CPU)")
+	tokensFlag(f, &o.Tokens, 4, 1)
+	contextFlag(f, &o.Context, 256)
+	threadsFlag(f, &o.Threads)
 	f.Var(sizeValue{&o.Within}, "within", "how exact the limit has to be (default 1MiB, or a 64th of the model)")
 	c.runFlags(f)
 	c.repetitions = 1
@@ -53,9 +52,9 @@ func fragmentationCommand() *command {
 		}
 		return nil
 	})
-	f.integer(&o.Tokens, "predict", "n", 16, 2, math.MaxInt32, "tokens to generate")
-	f.integer(&o.Context, "ctx-size", "c", 256, 16, math.MaxInt32, "context in tokens")
-	f.integer(&o.Threads, "threads", "t", 0, 0, 512, "threads (default one per CPU)")
+	tokensFlag(f, &o.Tokens, 16, 2)
+	contextFlag(f, &o.Context, 256)
+	threadsFlag(f, &o.Threads)
 	c.runFlags(f)
 	c.outputFlags(f)
 	return &command{
@@ -79,8 +78,8 @@ func loadCommand() *command {
 	f.text(&o.Type, "type", "", "f16", "TYPE", "type of the models that are made")
 	f.text(&o.Dir, "models", "", "", "DIR", "keep them in this folder, and use those that are there (default a temporary folder, removed at the end)")
 	f.group("Cases")
-	f.integer(&o.Context, "ctx-size", "c", 64, 16, math.MaxInt32, "context in tokens")
-	f.integer(&o.Threads, "threads", "t", 0, 0, 512, "threads (default one per CPU)")
+	contextFlag(f, &o.Context, 64)
+	threadsFlag(f, &o.Threads)
 	c.runFlags(f)
 	c.outputFlags(f)
 	return &command{

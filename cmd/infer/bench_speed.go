@@ -35,7 +35,7 @@ func speedCommand() *command {
 	f.parsed("cache-type-k", "", "LIST", "types of the K cache (also -ctk; default f16)", listOf(&c.CacheTypesK, cache))
 	f.parsed("cache-type-v", "", "LIST", "types of the V cache, which want -fa 1 where quantised (also -ctv; default f16)", listOf(&c.CacheTypesV, cache))
 	f.parsed("flash-attn", "", "LIST", "flash attention: 0, 1, on, off or auto (also -fa; default 0)", listOf(&c.FlashAttn, flashSetting))
-	f.Var(sizeValue{&c.ChunkSize}, "chunk-size", "largest piece of memory to ask for (default 256MiB, or half the largest free block)")
+	chunkFlag(f, &c.ChunkSize)
 	f.BoolVar(&c.NoRepack, "no-repack", false, "leave the weights in the layout of the file")
 	c.runFlags(f)
 	c.repetitions = benchmarks.DefaultSpeedRepetitions

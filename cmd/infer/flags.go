@@ -231,3 +231,8 @@ func (c *command) flagNames() []string {
 	})
 	return names
 }
+
+// chunkFlag is the chunk size of a load.
+func chunkFlag(f *flags, p *uint64) {
+	f.Var(sizeValue{p}, "chunk-size", "largest piece of memory to ask for (default 256MiB, or half the largest free block)")
+}

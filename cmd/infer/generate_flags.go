@@ -145,7 +145,7 @@ func (c *generateConfig) samplingFlags(f *flags) {
 func (c *generateConfig) memoryFlags(f *flags, topic string) {
 	f.group("Memory and speed")
 	f.choice(&c.load, "load", "", "auto", []string{"auto", "mmap", "copy", "stock"}, "map the weights, or copy them into private memory in a faster layout; auto chooses by what memory there is; stock maps the file at once, to compare")
-	f.Var(sizeValue{&c.chunk}, "chunk-size", "largest piece of memory to ask for (default 256MiB, or half the largest free block)")
+	chunkFlag(f, &c.chunk)
 	f.integer(&c.ctx, "ctx-size", "c", 0, 0, math.MaxInt32, "context in tokens; 0 for what the model was trained with (default that, 4096 at most)")
 	f.integer(&c.threads, "threads", "t", -1, -1, 512, "threads (default one per CPU)")
 	f.parsed("max-memory", "", "SIZE|auto|off", "memory that the model may keep, with cache and buffers; what does not fit of it is streamed from the file; off leaves it to the system (default auto: what the system leaves)", c.setMaxMemory)
