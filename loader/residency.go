@@ -28,13 +28,11 @@ import (
 // the layers of a pass come in ascending order, or the reading ahead is of the wrong ones.
 // SetBudget is for between passes. Other methods may be called from any goroutine.
 type Residency struct {
-	o        ResidencyOptions
-	layers   []weightLayer
-	head     weightLayer
-	reader   *reader
-	stopCost uint64
-	now      division
-	parts    []portion // of the layers, as the division has them
+	o ResidencyOptions
+	divider
+	reader *reader
+	now    division
+	parts  []portion // of the layers, as the division has them
 
 	mu       sync.Mutex
 	changed  *sync.Cond
@@ -97,9 +95,8 @@ type slotPlace struct {
 // The error is a [*MemoryError] where the budget is too small for what no pass can do
 // without: the output head, and two layers.
 func NewResidency(ctx context.Context, o ResidencyOptions) (*Residency, error) {
-	r := &Residency{o: o, ahead: fewestSlots, stopCost: stopCost}
+	r := &Residency{o: o, ahead: fewestSlots, divider: newDivider(o.Weights.data, o.Plan, o.Arena.chunk)}
 	r.changed = sync.NewCond(&r.mu)
-	r.layers, r.head = layersOf(o.Weights, o.Plan)
 	if len(r.layers) == 0 {
 		return nil, fmt.Errorf("residency: the model has no layers that are used one after the other")
 	}
@@ -136,7 +133,7 @@ func (r *Residency) begin(ctx context.Context, d division) error {
 			return err
 		}
 		// What will be streamed is read best to see how fast that goes.
-		list := r.requests(0, r.layers[d.streamed[0]].portion(d.cut, r.room()))
+		list := r.requests(0, r.layers[d.streamed[0]].portion(d.cut, r.room))
 		uneven, err := r.reader.calibrate(ctx, list)
 		if err != nil {
 			return err
@@ -150,9 +147,6 @@ func (r *Residency) begin(ctx context.Context, d division) error {
 	}
 	return r.apply(ctx, d)
 }
-
-// room is how large a block of several tensors may be.
-func (r *Residency) room() uint64 { return room(r.o.Arena.chunk) }
 
 // apply puts a division in force: nothing is being read, and there is no pass.
 // Where that fails, nothing is streamed, whatever that takes.
@@ -170,7 +164,7 @@ func (r *Residency) apply(ctx context.Context, d division) (err error) {
 	parts := make([]portion, len(r.layers))
 	var changed []int
 	for n, l := range r.layers {
-		parts[n] = l.portion(d.of(n), r.room())
+		parts[n] = l.portion(d.of(n), r.room)
 		if first || !slices.Equal(parts[n].stays, r.parts[n].stays) || !slices.Equal(parts[n].rows, r.parts[n].rows) {
 			changed = append(changed, n)
 		}

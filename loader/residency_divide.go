@@ -31,10 +31,24 @@ func (d division) of(layer int) cut {
 	return cut{}
 }
 
+// divider is what divisions are made of.
+type divider struct {
+	layers   []weightLayer
+	head     weightLayer // what belongs to none
+	room     uint64      // of a block of several tensors
+	stopCost uint64
+}
+
+func newDivider(data map[string]tensorData, plan *Plan, chunk uint64) divider {
+	d := divider{room: room(chunk), stopCost: stopCost}
+	d.layers, d.head = layersOf(data, plan)
+	return d
+}
+
 // divide streams as few bytes as the budget allows. Slots cost as much as the layers they
 // hold, so that it is cheaper to stream a little of many layers than all of a few: those
 // tensors of a layer are streamed, side by side in the file, with which the sum is least.
-func (r *Residency) divide(budget uint64, slots int) (division, error) {
+func (r *divider) divide(budget uint64, slots int) (division, error) {
 	best := division{budget: budget, resident: r.head.most}
 	for _, l := range r.layers {
 		best.resident += l.most
@@ -48,7 +62,7 @@ func (r *Residency) divide(budget uint64, slots int) (division, error) {
 		parts := make([]portion, 0, len(r.layers))
 		var layers []int
 		for n, l := range r.layers {
-			if p := l.portion(c, r.room()); len(p.block) > 0 {
+			if p := l.portion(c, r.room); len(p.block) > 0 {
 				parts, layers = append(parts, p), append(layers, n)
 			}
 		}
@@ -60,7 +74,7 @@ func (r *Residency) divide(budget uint64, slots int) (division, error) {
 				d.shape = stretched(d.shape, parts[k].block)
 				d.resident -= r.layers[layers[k]].most - parts[k].kept
 				rows = max(rows, sizeOf(parts[k].rows))
-				read += parts[k].read() + r.stopCost + r.rowsRead(sizeOf(parts[k].rows))
+				read += parts[k].read() + r.stopCost + rowsRead(sizeOf(parts[k].rows))
 			}
 			d.resident += rows + uint64(min(slots, n))*sumOf(d.shape)
 			if i == 0 && (n == 1 || d.resident < least.resident) {
@@ -91,7 +105,7 @@ const stopCost = 2 << 20
 
 // rowsRead is how much of layers' sparse weights has to be read again for a token where
 // they do not stay.
-func (r *Residency) rowsRead(sparse uint64) uint64 { return sparse / 2 } // a mixture uses fewer, in small reads
+func rowsRead(sparse uint64) uint64 { return sparse / 2 } // a mixture uses fewer, in small reads
 
 // cutsOf lists what may be streamed of a layer: all, then each run of neighbouring kinds
 // that begins and ends with a large one, with and without the sparse ones.

@@ -52,7 +52,7 @@ func layeredModel(t *testing.T, layers int) (*Index, *Plan, *Weights) {
 
 func TestBlocksFollowLayers(t *testing.T) {
 	_, plan, w := layeredModel(t, 4)
-	layers, head := layersOf(w, plan)
+	layers, head := layersOf(w.data, plan)
 	if len(layers) != 4 || head.most < 200000 || len(head.sparse) != 1 {
 		t.Fatalf("%d layers, head %+v", len(layers), head)
 	}
@@ -97,7 +97,7 @@ func TestAsLittleIsStreamedAsFits(t *testing.T) {
 		check(t, err)
 		read := uint64(0)
 		for _, n := range d.streamed {
-			read += r.layers[n].portion(d.cut, r.room()).read()
+			read += r.layers[n].portion(d.cut, r.room).read()
 		}
 		if d.resident > all-missing || read < missing {
 			t.Errorf("%d bytes missing: %d streamed, %d in memory of %d", missing, read, d.resident, all-missing)
@@ -106,6 +106,16 @@ func TestAsLittleIsStreamedAsFits(t *testing.T) {
 		if whole := ((missing+299999)/300000 + 2) * 300000; read >= whole-100000 {
 			t.Errorf("%d bytes missing: %d streamed of layers %v, cut %v", missing, read, d.streamed, d.cut.kinds)
 		}
+	}
+	least := plan.Residency(0, plan.ChunkSize).Least
+	for _, budget := range []uint64{least, all - 100000, all} {
+		f := plan.Residency(budget, plan.ChunkSize)
+		s, err := residencyOf(t, t.Context(), w, plan, budget)
+		check(t, err)
+		if st := s.Stats(); f.Resident != st.Resident || f.Streamed != st.Streamed || f.Private != st.Private || f.Resident > budget || (f.Read == 0) != (budget == all) {
+			t.Errorf("planned %+v, got %+v", f, st)
+		}
+		check(t, s.Close())
 	}
 	_, err = r.divide(r.head.most, fewestSlots)
 	var refused *MemoryError
@@ -173,7 +183,7 @@ func residencyOf(t *testing.T, ctx context.Context, w *Weights, plan *Plan, budg
 func TestResidencyStreamsWhatDoesNotFit(t *testing.T) {
 	const layers = 8
 	ix, plan, w := layeredModel(t, layers)
-	all, head := layersOf(w, plan)
+	all, head := layersOf(w.data, plan)
 	layer := all[0].most + 8*granularity() // sizes differ by some pages
 	for _, way := range []string{"batches", "direct reads", "cached reads"} {
 		for _, tt := range []struct {
@@ -252,7 +262,7 @@ func TestResidencyStreamsWhatDoesNotFit(t *testing.T) {
 func TestResidencyOfAnotherOrder(t *testing.T) {
 	const layers = 6
 	ix, plan, w := layeredModel(t, layers)
-	all, head := layersOf(w, plan)
+	all, head := layersOf(w.data, plan)
 	r, err := residencyOf(t, t.Context(), w, plan, head.most+2*(all[0].most+8*granularity()))
 	check(t, err)
 	defer r.Close()
@@ -270,7 +280,7 @@ func TestResidencyOfAnotherOrder(t *testing.T) {
 
 func TestAFileThatIsCutShortIsAnErrorOfThePass(t *testing.T) {
 	ix, plan, w := layeredModel(t, 6)
-	all, head := layersOf(w, plan)
+	all, head := layersOf(w.data, plan)
 	r, err := residencyOf(t, t.Context(), w, plan, head.most+2*(all[0].most+8*granularity()))
 	check(t, err)
 	defer r.Close()
@@ -289,7 +299,7 @@ func TestAFileThatIsCutShortIsAnErrorOfThePass(t *testing.T) {
 
 func TestClosingAResidencyLetsAWaitingPassGo(t *testing.T) {
 	_, plan, w := layeredModel(t, 6)
-	all, head := layersOf(w, plan)
+	all, head := layersOf(w.data, plan)
 	r, err := residencyOf(t, t.Context(), w, plan, head.most+3*(all[0].most+8*granularity()))
 	check(t, err)
 	done := make(chan struct{})

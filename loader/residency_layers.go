@@ -32,10 +32,11 @@ func isSparse(name string, tied bool) bool {
 
 // filePiece is a piece of a file and where it is mapped, in whole pages.
 type filePiece struct {
-	p      unsafe.Pointer
-	file   int
-	offset int64
-	size   uint64
+	p       unsafe.Pointer
+	mapping int // a range of the plan: two of one follow each other in memory as in the file
+	file    int
+	offset  int64
+	size    uint64
 }
 
 // weightLayer is what one layer has in memory.
@@ -61,22 +62,26 @@ type layerBlock struct {
 	tensors []Tensor
 }
 
-// layersOf divides mapped weights by layer; head is what belongs to none.
-func layersOf(w *Weights, plan *Plan) (layers []weightLayer, head weightLayer) {
+// layersOf divides weights by layer; head is what belongs to none. data is where they are
+// mapped, nil if they are not.
+func layersOf(data map[string]tensorData, plan *Plan) (layers []weightLayer, head weightLayer) {
 	tied := true
 	for _, r := range plan.Ranges {
 		for _, t := range r.Tensors {
 			tied = tied && t.Name != "output.weight"
 		}
 	}
-	for _, r := range plan.Ranges {
+	for i, r := range plan.Ranges {
 		for _, t := range r.Tensors {
-			d := w.data[t.Name]
-			if d.p == nil {
-				continue
+			begin, size := bounds(t, t, granularity())
+			x := filePiece{mapping: i, file: r.File, offset: int64(begin), size: size}
+			if data != nil {
+				d := data[t.Name]
+				if d.p == nil {
+					continue
+				}
+				x.p = at(d.p, int64(begin)-t.Offset)
 			}
-			base := at(d.p, -int64(uint64(t.Offset)-uint64(r.Offset)))
-			p, offset, size := pagesOf(r, t, base)
 			n := layerOf(t.Name)
 			for n >= len(layers) {
 				layers = append(layers, weightLayer{})
@@ -85,7 +90,6 @@ func layersOf(w *Weights, plan *Plan) (layers []weightLayer, head weightLayer) {
 			if n >= 0 {
 				l = &layers[n]
 			}
-			x := filePiece{p, r.File, offset, size}
 			if isSparse(t.Name, tied) {
 				l.sparse = join(l.sparse, x)
 			} else {
@@ -155,7 +159,7 @@ func join(list []filePiece, x filePiece) []filePiece {
 	if n := len(list); n > 0 {
 		last := &list[n-1]
 		end := last.offset + int64(last.size)
-		if last.file == x.file && x.offset >= last.offset && x.offset <= end && at(last.p, uint64(x.offset-last.offset)) == x.p {
+		if last.file == x.file && x.offset >= last.offset && x.offset <= end && last.mapping == x.mapping {
 			last.size = max(last.size, uint64(x.offset-last.offset)+x.size)
 			return list
 		}
