@@ -62,7 +62,7 @@ func layersOf(w *Weights, plan *Plan, room uint64) (layers []weightLayer, head w
 	tied := true
 	for _, r := range plan.Ranges {
 		for _, t := range r.Tensors {
-			tied = tied && t.Name != "output.weight"
+			tied = tied && t.Name != "output.weight" && t.Name != packedCopy("token_embd.weight")
 		}
 	}
 	for _, r := range plan.Ranges {
