@@ -323,3 +323,34 @@ func TestKeysOfPackedFilesAreChecked(t *testing.T) {
 		}
 	}
 }
+
+// writes records where a file is written to.
+type writes struct {
+	*os.File
+	sizes []int
+}
+
+func (w *writes) Write(b []byte) (int, error) {
+	w.sizes = append(w.sizes, len(b))
+	return w.File.Write(b)
+}
+
+func TestAPackedFileIsWrittenInWholePieces(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "packed.gguf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w := &writes{File: f}
+	if err := loader.WritePacked(t.Context(), open(t, shard(t, t.TempDir(), 0, 1)), w, turned); err != nil {
+		t.Fatal(err)
+	}
+	for i, n := range w.sizes {
+		if n != 4<<20 && i < len(w.sizes)-1 {
+			t.Fatalf("pieces of %v bytes: the system's cache would hold small pages", w.sizes)
+		}
+	}
+	if len(w.sizes) < 2 {
+		t.Errorf("pieces of %v bytes", w.sizes)
+	}
+}

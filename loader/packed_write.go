@@ -57,7 +57,7 @@ func WritePacked(ctx context.Context, ix *Index, out PackedFile, o PackOptions) 
 	if ix.packed != nil {
 		return fmt.Errorf("%s is packed already", quotePath(ix.Path()))
 	}
-	p := &packer{ix: ix, out: out, o: o, progress: tally{total: ix.bytes, report: o.Progress}}
+	p := &packer{ix: ix, out: out, w: wholePieces{w: out}, o: o, progress: tally{total: ix.bytes, report: o.Progress}}
 	if err := p.plan(); err != nil {
 		return err
 	}
@@ -75,6 +75,7 @@ type packer struct {
 	paths    []string     // of the source's files
 	source   []string     // SHA-256 of those
 	src, dst []byte
+	w        wholePieces
 }
 
 // packedPart is a tensor of a packed file.
@@ -165,7 +166,7 @@ func (p *packer) header() *Writer {
 
 func (p *packer) write(ctx context.Context) error {
 	w := p.header()
-	if _, err := w.WriteHeader(p.out); err != nil {
+	if _, err := w.WriteHeader(&p.w); err != nil {
 		return err
 	}
 	next := 0
@@ -190,6 +191,9 @@ func (p *packer) write(ctx context.Context) error {
 		if err := p.tensor(ctx, &p.tensors[next], nil, w); err != nil {
 			return err
 		}
+	}
+	if err := p.w.flush(); err != nil {
+		return err
 	}
 	if err := p.ix.Changed(); err != nil {
 		return err
@@ -248,13 +252,13 @@ func (p *packer) tensor(ctx context.Context, t *packedPart, source hash.Hash, w 
 			b = d
 		}
 		sum.Write(b)
-		if _, err := p.out.Write(b); err != nil {
+		if _, err := p.w.Write(b); err != nil {
 			return err
 		}
 		p.progress.add(uint64(len(b)))
 	}
 	t.sum = hex.EncodeToString(sum.Sum(nil))
-	_, err := p.out.Write(make([]byte, w.Padding(t.Size)))
+	_, err := p.w.Write(make([]byte, w.Padding(t.Size)))
 	return err
 }
 
@@ -263,6 +267,36 @@ func (p *packer) read(f *file, b []byte, offset int64) error {
 	if p.o.Quiet {
 		forget(f.f, offset, uint64(len(b)))
 	}
+	return err
+}
+
+// wholePieces writes pieces of packPiece that begin at multiples of it: then the system's
+// cache holds the file in pages as large as it has, which computing with it shows.
+type wholePieces struct {
+	w   io.Writer
+	buf []byte
+}
+
+func (w *wholePieces) Write(b []byte) (int, error) {
+	n := len(b)
+	if w.buf == nil {
+		w.buf = make([]byte, 0, packPiece)
+	}
+	for len(b) > 0 {
+		k := min(cap(w.buf)-len(w.buf), len(b))
+		w.buf, b = append(w.buf, b[:k]...), b[k:]
+		if len(w.buf) == cap(w.buf) {
+			if err := w.flush(); err != nil {
+				return n - len(b), err
+			}
+		}
+	}
+	return n, nil
+}
+
+func (w *wholePieces) flush() error {
+	_, err := w.w.Write(w.buf)
+	w.buf = w.buf[:0]
 	return err
 }
 
