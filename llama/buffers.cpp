@@ -241,6 +241,17 @@ size_t repack_max_size(ggml_backend_buffer_type_t) {
     return max_size();
 }
 
+// rows_of is a matrix like t of other rows.
+ggml_tensor rows_of(const ggml_tensor & t, int64_t length, int64_t rows) {
+    ggml_tensor m = t;
+    m.ne[0] = length;
+    m.ne[1] = rows;
+    m.ne[2] = m.ne[3] = 1;
+    m.nb[1] = ggml_row_size(t.type, length);
+    m.nb[2] = m.nb[3] = m.nb[1] * rows;
+    return m;
+}
+
 bool repack_is_host(ggml_backend_buffer_type_t type) {
     // While the engine reads, a host buffer is read into directly; otherwise it
     // stages each tensor in a block of its own size. The tensors have been
@@ -386,6 +397,34 @@ extern "C" bool infer_weights_repack(infer_weights * w, size_t i, void * dst, co
         const recorded & r = w->tensors[i];
         r.tensor->data = dst;
         r.repack(r.tensor->buffer, r.tensor, src, 0, ggml_nbytes(r.tensor));
+        return true;
+    });
+}
+
+extern "C" infer_layout infer_weights_layout(const infer_weights * w, size_t i) {
+    const recorded & r = w->tensors[i];
+    const infer::unbound * u = (const infer::unbound *) r.tensor->buffer->context;
+    infer_layout l = {r.tensor->type, r.tensor->ne[0], r.tensor->extra, 0};
+    if (r.tensor->buffer->buft->iface.get_alloc_size || !u->init) {
+        return l; // may take more room than the tensor
+    }
+    for (int64_t n = 1; n <= INFER_MOST_GROUP; n *= 2) {
+        ggml_tensor t = infer::rows_of(*r.tensor, r.tensor->ne[0], n);
+        t.extra = nullptr;
+        if (u->init(t.buffer, &t) == GGML_STATUS_SUCCESS && t.extra && t.extra == r.tensor->extra) {
+            l.group = n;
+            break;
+        }
+    }
+    return l;
+}
+
+extern "C" bool infer_weights_repack_rows(const infer_weights * w, size_t i, int64_t length, int64_t rows, void * dst, const void * src, infer_error * err) {
+    return guarded(err, false, [&] {
+        const recorded & r = w->tensors[i];
+        ggml_tensor t = infer::rows_of(*r.tensor, length, rows);
+        t.data = dst;
+        r.repack(t.buffer, &t, src, 0, ggml_nbytes(&t));
         return true;
     });
 }

@@ -10,7 +10,7 @@ import (
 	"unsafe"
 )
 
-// Stream says where the bytes of host tensor i are while its layer is in memory, as
+// Stream says where the bytes of tensor i, which is on no device, are while its layer is in memory, as
 // [Layers] tells; a nil slot undoes it. Both the slot and what the tensor is bound to must
 // stay until then, or until the model has been freed. The contexts that use the model must
 // not compute meanwhile, and have to have been made with Layers.
@@ -25,8 +25,8 @@ func (m *Model) Stream(i, layer int, slot unsafe.Pointer) error {
 	case layer < 0 || layer > maxLayers:
 		return argument("layer %d", layer)
 	}
-	if w := C.infer_weights_at(m.s.weights, C.size_t(i)); WeightKind(w.kind) != WeightHost {
-		return argument("tensor %q is of another kind", C.GoString(w.name))
+	if w := C.infer_weights_at(m.s.weights, C.size_t(i)); WeightKind(w.kind) == WeightDevice {
+		return argument("tensor %q is on a device", C.GoString(w.name))
 	}
 	var e C.infer_error
 	if !C.infer_streams_set(m.s.streams, m.s.weights, C.size_t(i), C.int(layer), slot, &e) {

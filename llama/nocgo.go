@@ -124,6 +124,15 @@ func (m *Model) Bind(int, unsafe.Pointer) error { return ErrNoEngine }
 // Repack returns ErrNoEngine.
 func (m *Model) Repack(int, unsafe.Pointer, unsafe.Pointer) error { return ErrNoEngine }
 
+// BindPacked returns ErrNoEngine.
+func (m *Model) BindPacked(int, unsafe.Pointer) error { return ErrNoEngine }
+
+// Layout returns ErrNoEngine.
+func (m *Model) Layout(int) (Layout, error) { return Layout{}, ErrNoEngine }
+
+// RepackRows returns ErrNoEngine.
+func (m *Model) RepackRows(int, []byte, []byte) error { return ErrNoEngine }
+
 // Upload returns ErrNoEngine.
 func (m *Model) Upload(int, unsafe.Pointer, uint64, uint64) error { return ErrNoEngine }
 

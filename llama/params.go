@@ -82,7 +82,7 @@ type WeightKind int
 // Kinds of weights.
 const (
 	WeightHost   WeightKind = iota // [Model.Bind]
-	WeightRepack                   // [Model.Repack]
+	WeightRepack                   // [Model.Repack], or [Model.BindPacked]
 	WeightDevice                   // [Model.Upload]
 )
 
@@ -92,6 +92,16 @@ type Weight struct {
 	Name string
 	Size uint64 // bytes
 	Kind WeightKind
+}
+
+// Layout is how the engine lays out a matrix that it repacks, on this CPU.
+type Layout struct {
+	// Name has the type, the rows of a group and a fingerprint of what the engine makes
+	// of a fixed pattern, as in "q4_0x8-54a1c09be77d": the same name is the same layout.
+	Name string
+	// Group is how many rows are laid out together. They lie where the same rows of the
+	// original do, so that a matrix can be repacked one group after the other.
+	Group int
 }
 
 // FlashAttention chooses the attention kernels.

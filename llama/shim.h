@@ -76,6 +76,19 @@ size_t       infer_weights_count(const infer_weights * w);
 infer_weight infer_weights_at(const infer_weights * w, size_t i);
 void         infer_weights_bind(infer_weights * w, size_t i, void * data);
 bool         infer_weights_repack(infer_weights * w, size_t i, void * dst, const void * src, infer_error * err);
+// How a tensor to be repacked is laid out: by which of the engine's functions (traits tells
+// them apart), and how many rows are laid out together, a power of two; 0: the layout is no
+// sequence of groups of rows in the room that the tensor takes.
+enum { INFER_MOST_GROUP = 64 };
+typedef struct infer_layout {
+    enum ggml_type type;
+    int64_t        length; // of a row, in elements
+    const void *   traits;
+    int64_t        group;
+} infer_layout;
+infer_layout infer_weights_layout(const infer_weights * w, size_t i);
+// Repacks rows of any length as that tensor's are, a multiple of the group.
+bool         infer_weights_repack_rows(const infer_weights * w, size_t i, int64_t length, int64_t rows, void * dst, const void * src, infer_error * err);
 bool         infer_weights_upload(infer_weights * w, size_t i, const void * src, size_t offset, size_t size, infer_error * err);
 void         infer_weights_free(infer_weights * w);
 

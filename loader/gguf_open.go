@@ -34,6 +34,9 @@ func OpenWith(path string, o OpenOptions) (*Index, error) {
 		return nil, err
 	}
 	ix, err := newIndex(files)
+	if err == nil {
+		err = ix.readPacked()
+	}
 	if err == nil && !o.SkipModel {
 		err = ix.validate()
 	}

@@ -20,6 +20,7 @@ type Index struct {
 	tensors []Tensor
 	byName  map[string]int32
 	bytes   uint64
+	packed  *Packed // nil for other files
 	closed  atomic.Bool
 }
 

@@ -68,7 +68,7 @@ func layersOf(data map[string]tensorData, plan *Plan) (layers []weightLayer, hea
 	tied := true
 	for _, r := range plan.Ranges {
 		for _, t := range r.Tensors {
-			tied = tied && t.Name != "output.weight"
+			tied = tied && t.Name != "output.weight" && t.Name != packedCopy("token_embd.weight")
 		}
 	}
 	for i, r := range plan.Ranges {

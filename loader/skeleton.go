@@ -94,6 +94,9 @@ func (ix *Index) WriteSkeleton(w io.Writer) (header, size int64, err error) {
 	}
 	for i := range ix.tensors {
 		t := &ix.tensors[i]
+		if ix.packed != nil && strings.HasPrefix(t.Name, packedPrefix) {
+			continue // a second copy, which the model does not know of
+		}
 		out.AddTensor(t.Name, t.Type, t.Shape...)
 	}
 	header, err = out.WriteHeader(w)

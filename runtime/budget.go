@@ -87,10 +87,10 @@ func (m *Model) startBudget(ctx context.Context, ws []llama.Weight, total uint64
 // place tells the engine where streamed tensors are. There is no pass.
 func (b *budget) place() error {
 	for i, w := range b.weights {
-		if w.Kind != llama.WeightHost {
+		if w.Kind == llama.WeightDevice {
 			continue
 		}
-		layer, slot := b.residency.Slot(w.Name)
+		layer, slot := b.residency.Slot(b.model.placeOf(w))
 		if err := b.model.native.Stream(i, max(layer, 0), slot); err != nil {
 			return err
 		}

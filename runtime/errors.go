@@ -28,6 +28,11 @@ var (
 	ErrBusy = errors.New("session is busy with another call")
 	// ErrOption is returned for option values that make no sense.
 	ErrOption = errors.New("invalid option")
+	// ErrPackedElsewhere is returned for a packed file whose layout is not the one that
+	// this engine chooses on this CPU: it is never computed with.
+	ErrPackedElsewhere = errors.New("packed for another engine or CPU")
+	// ErrNothingToPack is returned by [Pack] for models that would gain nothing.
+	ErrNothingToPack = errors.New("nothing to pack")
 	// ErrNoEngine is returned in programs built without cgo.
 	ErrNoEngine = llama.ErrNoEngine
 )

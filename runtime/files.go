@@ -38,6 +38,9 @@ func Quantize(ctx context.Context, in, out string, o QuantizeOptions) error {
 	if !index.HasTensors() {
 		return fmt.Errorf("%s: %w: vocabulary only, there are no weights to quantise", in, ErrBadModel)
 	}
+	if index.Packed() != nil {
+		return optionError("%s is a packed file: quantise the file that it was made of", in)
+	}
 	return writeAtomically(out, func(tmp string) error {
 		return llama.Quantize(ctx, in, tmp, llama.QuantizeParams{
 			Type: o.Type, Threads: o.Threads, AllowRequantize: o.AllowRequantize, Pure: o.Pure, Progress: o.Progress,

@@ -27,20 +27,23 @@ const (
 // tempDir holds the models that the tests make, for the whole run.
 var tempDir string
 
+// children are the tasks of child processes; those of one system are added by its files.
+var children = memtest.Children{
+	"generate":  childGenerate,
+	"carved":    childCarved,
+	"bound":     childBound,
+	"cycles":    childCycles,
+	"refused":   childRefused,
+	"plan":      childPlan,
+	"addresses": childAddressSpace,
+	"budget":    childBudget,
+	"cut":       childCut,
+	"giveway":   childGiveWay,
+	"turns":     childTurns,
+}
+
 func TestMain(m *testing.M) {
-	code := memtest.Main(m, memtest.Children{
-		"generate":  childGenerate,
-		"carved":    childCarved,
-		"bound":     childBound,
-		"cycles":    childCycles,
-		"refused":   childRefused,
-		"plan":      childPlan,
-		"addresses": childAddressSpace,
-		"budget":    childBudget,
-		"cut":       childCut,
-		"giveway":   childGiveWay,
-		"turns":     childTurns,
-	})
+	code := memtest.Main(m, children)
 	if tempDir != "" {
 		os.RemoveAll(tempDir)
 	}

@@ -26,6 +26,7 @@ type Model struct {
 	mode      LoadMode
 	reason    string
 	repacked  uint64
+	packed    map[string]loader.PackedTensor // nil but for packed files
 	chunkSize uint64
 	bos       llama.Token
 	eog       map[llama.Token]bool
@@ -38,6 +39,7 @@ type Model struct {
 	adjusted  []string       // what was lowered, and why
 
 	largestTensor uint64
+	packedBytes   uint64 // mapped in the layout of this CPU
 	loadDuration  time.Duration
 
 	mu       sync.Mutex
@@ -174,7 +176,7 @@ func (m *Model) Report() Report {
 	m.sampleMemoryNow()
 	r := Report{
 		Path: m.path, Architecture: m.info.Architecture, Description: m.info.Description, Parameters: m.info.Params,
-		LoadMode: m.mode, LoadReason: m.reason, Repacked: m.repacked,
+		LoadMode: m.mode, LoadReason: m.reason, Repacked: m.repacked, Packed: m.packedBytes,
 		Chunks: len(m.plan.Chunks), ChunkSize: m.chunkSize, WeightBytes: m.plan.Bytes,
 		LargestTensor: m.plan.LargestTensor, LargestTensorName: m.plan.LargestTensorName, Adjusted: m.adjusted,
 		Memory: m.ledger.Snapshot(), LoadDuration: m.loadDuration,

@@ -71,6 +71,9 @@ func openFile(ctx context.Context, path string, o Options) (*Model, error) {
 	if !index.HasTensors() {
 		return nil, errNoWeights()
 	}
+	if err := checkPacked(index, o); err != nil {
+		return nil, err
+	}
 	probe, err := loader.Measure()
 	if err != nil {
 		return nil, err
@@ -122,7 +125,7 @@ func newModel(path string, index *loader.Index, plan *loader.Plan, mode LoadMode
 	return &Model{
 		path: path, index: index, plan: plan, files: index.Files(), mode: mode, reason: reason, logger: o.Logger, ledger: &loader.Ledger{Admit: o.Admit}, pool: o.Pool,
 		chunkSize: plan.ChunkSize, largestTensor: plan.LargestTensor, sessions: map[*Session]struct{}{},
-		kv: readKVShape(index),
+		kv: readKVShape(index), packed: packedTensors(index),
 	}
 }
 
@@ -151,6 +154,8 @@ func chooseMode(index *loader.Index, plan *loader.Plan, p loader.Probe, o Option
 	}
 	gains := repackGains(index)
 	switch {
+	case index.Packed() != nil:
+		return LoadMMap, "packed for this CPU: as fast as a copy", nil
 	case o.NoRepack || !gains:
 		return LoadMMap, "a copy of these weights would not be faster", nil
 	case plan.Bytes > share:
@@ -198,6 +203,9 @@ func (m *Model) load(ctx context.Context, o Options, probe loader.Probe) error {
 	if err != nil {
 		return err
 	}
+	if err := m.matchPacked(ws); err != nil {
+		return err
+	}
 	progress := func(done, total uint64) {
 		m.sampleMemory()
 		if o.Progress != nil {
@@ -239,7 +247,7 @@ func (m *Model) loadUnbound(ctx context.Context, o Options) error {
 	}
 	defer scratch.Close()
 	m.native, err = llama.LoadModel(ctx, skeleton.Path(), llama.ModelParams{
-		Repack: m.mode != LoadMMap && !o.NoRepack, GPULayers: o.GPULayers,
+		Repack: (m.mode != LoadMMap || m.packed != nil) && !o.NoRepack, GPULayers: o.GPULayers,
 		Blocks: m.extra, Unbound: true, Scratch: scratch.Addr(), ScratchSize: uintptr(scratch.Size()),
 	})
 	return engineError(err)
@@ -285,9 +293,12 @@ func (m *Model) bindMapped(ctx context.Context, ws []llama.Weight, o Options, pr
 		if err != nil {
 			return err
 		}
-		if w.Kind == llama.WeightDevice {
+		switch w.Kind {
+		case llama.WeightDevice:
 			err = m.upload(ctx, i, data, w.Size)
-		} else {
+		case llama.WeightRepack: // in a packed file
+			err = m.native.BindPacked(i, data)
+		default:
 			err = m.native.Bind(i, data)
 		}
 		if err != nil {
@@ -360,7 +371,7 @@ func (m *Model) bindCopied(ctx context.Context, ws []llama.Weight, progress load
 
 // tensorData returns where a tensor's bytes lie, having compared the sizes.
 func (m *Model) tensorData(w llama.Weight) (unsafe.Pointer, error) {
-	data, size, ok := m.weights.TensorData(w.Name)
+	data, size, ok := m.weights.TensorData(m.placeOf(w))
 	if !ok || size != w.Size {
 		return nil, fmt.Errorf("%w: tensor %q of %d bytes, the engine expects %d", ErrBadModel, w.Name, size, w.Size)
 	}

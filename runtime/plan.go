@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
@@ -26,11 +27,14 @@ type Forecast struct {
 
 // ModePlan is what one load mode would take.
 type ModePlan struct {
-	Mode       LoadMode `json:"mode"`
-	Context    int      `json:"context_tokens"`
-	UBatch     int      `json:"ubatch_tokens"`
-	CacheTypeK string   `json:"cache_type_k"`
-	CacheTypeV string   `json:"cache_type_v"`
+	Mode LoadMode `json:"mode"`
+	// Packed is of a packed file, mapped: the one that is planned, or one that [Pack]
+	// would make.
+	Packed     bool   `json:"packed"`
+	Context    int    `json:"context_tokens"`
+	UBatch     int    `json:"ubatch_tokens"`
+	CacheTypeK string `json:"cache_type_k"`
+	CacheTypeV string `json:"cache_type_v"`
 
 	Weights uint64 `json:"weights_bytes"` // mapped or copied; on devices not counted
 	KV      uint64 `json:"kv_bytes"`
@@ -71,11 +75,19 @@ type PlanPiece struct {
 	Private     bool     `json:"private"` // committed, not mapped
 }
 
+// Name is the mode's name, or "packed".
+func (p ModePlan) Name() string {
+	if p.Packed {
+		return "packed"
+	}
+	return p.Mode.String()
+}
+
 // MarshalText writes the mode's name.
 func (m LoadMode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
 // Plan tells what opening the model at path and one session of o.Session would take, in
-// each load mode, before anything large is taken: the header is read, the chunks are
+// each load mode and as a packed file where that would gain something, before anything large is taken: the header is read, the chunks are
 // planned, and the engine is asked for everything else in a dry run. Nothing is lowered:
 // the plan is of what was asked for, or of the defaults. Errors are those of [Open].
 func Plan(ctx context.Context, path string, o Options) (*Forecast, error) {
@@ -109,15 +121,26 @@ func planFile(ctx context.Context, path string, o Options) (*Forecast, error) {
 	}
 	f := &Forecast{Path: path, LargestTensor: plan.LargestTensor, Probe: probe}
 	o.Load = LoadAuto
+	if err := checkPacked(index, o); err != nil {
+		return nil, err
+	}
 	if f.Auto, f.Reason, err = chooseMode(index, plan, probe, o); err != nil {
 		return nil, err
 	}
-	for _, mode := range []LoadMode{LoadMMap, LoadCopy, LoadStock} {
-		p, err := planMode(ctx, f, index, plan, mode, o)
+	for _, way := range []struct {
+		mode   LoadMode
+		packed bool
+	}{{LoadMMap, false}, {LoadMMap, true}, {LoadCopy, false}, {LoadStock, false}} {
+		if is := index.Packed() != nil; is && !way.packed || !is && way.packed && (o.NoRepack || !llama.CanRepack()) {
+			continue
+		}
+		p, repacked, err := planMode(ctx, f, index, plan, way.mode, way.packed, o)
 		if err != nil {
 			return nil, err
 		}
-		f.Modes = append(f.Modes, p)
+		if !way.packed || repacked {
+			f.Modes = append(f.Modes, p)
+		}
 	}
 	return f, nil
 }
@@ -126,33 +149,37 @@ func errNoWeights() error {
 	return fmt.Errorf("%w: vocabulary only, there are no weights to load", ErrBadModel)
 }
 
-// planMode makes a model without weights, as loading in that mode does first.
-func planMode(ctx context.Context, f *Forecast, index *loader.Index, plan *loader.Plan, mode LoadMode, o Options) (ModePlan, error) {
+// planMode makes a model without weights, as loading in that mode does first. It tells
+// whether the engine wants a layout of its own.
+func planMode(ctx context.Context, f *Forecast, index *loader.Index, plan *loader.Plan, mode LoadMode, packed bool, o Options) (_ ModePlan, repacked bool, _ error) {
 	m := newModel(f.Path, index, plan, mode, "", o)
+	if packed && m.packed == nil {
+		m.packed = map[string]loader.PackedTensor{} // as if it were
+	}
 	defer func() {
 		m.index = nil // the caller's
 		m.free()
 	}()
 	if err := m.loadUnbound(ctx, o); err != nil {
-		return ModePlan{}, err
+		return ModePlan{}, false, err
 	}
 	if err := m.describe(); err != nil {
-		return ModePlan{}, err
+		return ModePlan{}, false, err
 	}
 	f.Architecture, f.Description, f.Parameters = m.info.Architecture, m.info.Description, m.info.Params
-	p := ModePlan{Mode: mode, ChunkSize: m.chunkSize, Scratch: min(wholePages(plan.LargestTensor), loader.MostScratch, m.chunkSize)}
+	p := ModePlan{Mode: mode, Packed: packed, ChunkSize: m.chunkSize, Scratch: min(wholePages(plan.LargestTensor), loader.MostScratch, m.chunkSize)}
 	ws, err := m.native.Weights()
 	if err != nil {
-		return p, err
+		return p, false, err
 	}
 	params, err := m.contextParams(o.Session)
 	if err != nil {
-		return p, err
+		return p, false, err
 	}
 	n, err := m.measure(params, o.Session.UBatch != 0)
 	var tooLong *loader.RangeError
 	if err != nil && !errors.As(err, &tooLong) {
-		return p, err
+		return p, false, err
 	}
 	p.Context, p.UBatch = n.ctx, n.ubatch
 	p.CacheTypeK, p.CacheTypeV = cacheName(params.CacheTypeK), cacheName(params.CacheTypeV)
@@ -164,7 +191,8 @@ func planMode(ctx context.Context, f *Forecast, index *loader.Index, plan *loade
 		p.Fits, p.Missing, p.LimitedBy = false, tooLong.Requested-tooLong.Limit, "chunk size"
 		p.Remedies = append([]string{fmt.Sprintf("use a chunk size of %s (--chunk-size)", loader.Size(tooLong.Requested)), "use a smaller micro-batch (--ubatch-size)"}, p.Remedies...)
 	}
-	return p, nil
+	repacked = slices.ContainsFunc(ws, func(w llama.Weight) bool { return w.Kind == llama.WeightRepack })
+	return p, repacked, nil
 }
 
 // addWeights adds the ranges of the weights.
@@ -216,12 +244,14 @@ func (p *ModePlan) addWeights(m *Model, ws []llama.Weight, index *loader.Index) 
 		}
 		p.add(piece)
 	}
-	if p.Mode != LoadCopy {
+	if p.Mode != LoadCopy && (!p.Packed || index.Packed() != nil) {
 		return
 	}
 	for _, i := range second {
 		if ws[i].Kind == llama.WeightRepack {
-			p.add(m.privatePiece("weights", ws[i].Name+" (repacked beside the original)", ws[i].Size))
+			piece := m.privatePiece("weights", ws[i].Name+" (repacked beside the original)", ws[i].Size)
+			piece.Private = !p.Packed
+			p.add(piece)
 		}
 	}
 }

@@ -31,6 +31,10 @@ func TestThePlanIsWhatIsTaken(t *testing.T) {
 	}
 	for _, file := range []struct{ kind, typ string }{{"tiny", "q4_0"}, {"tiny", "f16"}, {"synthetic", "q4_0"}, {"synthetic", "f16"}, {"large", "f16"}} {
 		path := model(t, file.kind, file.typ)
+		packedFile := filepath.Join(t.TempDir(), "packed.gguf")
+		if err := runtime.Pack(t.Context(), path, packedFile, runtime.PackOptions{}); err != nil && !errors.Is(err, runtime.ErrNothingToPack) {
+			t.Fatal(err)
+		}
 		for i, so := range sessions {
 			for _, chunk := range []uint64{1 << 20, 16 << 20} {
 				o := runtime.Options{Session: so, ChunkSize: chunk}
@@ -42,8 +46,12 @@ func TestThePlanIsWhatIsTaken(t *testing.T) {
 					if p.Mode == runtime.LoadStock {
 						continue // the engine's own memory is in nobody's ledger
 					}
-					t.Run(fmt.Sprintf("%s %s, session %d, %d MiB, %v", file.kind, file.typ, i, chunk>>20, p.Mode), func(t *testing.T) {
+					t.Run(fmt.Sprintf("%s %s, session %d, %d MiB, %s", file.kind, file.typ, i, chunk>>20, p.Name()), func(t *testing.T) {
 						o.Load = p.Mode
+						path := path
+						if p.Packed {
+							path = packedFile
+						}
 						if p.LimitedBy == "chunk size" { // all tokens of an embedding are computed at once
 							_, err := runtime.Open(t.Context(), path, o)
 							if !errors.As(err, new(*loader.RangeError)) {

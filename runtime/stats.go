@@ -15,6 +15,7 @@ type Report struct {
 	LoadMode     LoadMode `json:"-"`
 	LoadReason   string   `json:"load_reason"` // why this mode
 	Repacked     uint64   `json:"repacked_bytes"`
+	Packed       uint64   `json:"packed_bytes"` // mapped from a packed file, in the layout of this CPU
 	// Adjusted says, a line each, what was lowered because there was not enough memory
 	// for the default, and which models were passed over.
 	Adjusted []string `json:"adjusted"`

@@ -24,6 +24,7 @@ type stats struct {
 	ChunkSize         uint64 `json:"chunk_size_bytes"`
 	Weights           uint64 `json:"weights_bytes"`
 	Repacked          uint64 `json:"repacked_bytes"`
+	Packed            uint64 `json:"packed_bytes"` // mapped from a packed file
 	LargestAllocation uint64 `json:"largest_allocation_bytes"`
 	LargestRange      uint64 `json:"largest_range_bytes"`
 	LargestTensor     uint64 `json:"largest_tensor_bytes"`
@@ -64,7 +65,7 @@ func newStats(r runtime.Report, s runtime.Stats, end runtime.FinishReason) stats
 	return stats{
 		Model: r.Path, Architecture: r.Architecture, Description: r.Description, Parameters: r.Parameters,
 		LoadSeconds: r.LoadDuration.Seconds(), LoadMode: r.LoadMode.String(), LoadReason: r.LoadReason, Adjusted: list(r.Adjusted),
-		Chunks: r.Chunks, ChunkSize: r.ChunkSize, Weights: r.WeightBytes, Repacked: r.Repacked,
+		Chunks: r.Chunks, ChunkSize: r.ChunkSize, Weights: r.WeightBytes, Repacked: r.Repacked, Packed: r.Packed,
 		LargestAllocation: r.LargestAllocation, LargestRange: r.LargestRange,
 		LargestTensor: r.LargestTensor, LargestTensorName: r.LargestTensorName,
 		Context: s.Context, ContextUsed: s.Used, UBatch: s.UBatch,
@@ -94,7 +95,11 @@ func (s *stats) residency(r runtime.Report) {
 // figures is the closing line.
 func (s stats) figures() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "infer: loaded %s in %.2f s (%s: %s)", loader.Size(s.Weights), s.LoadSeconds, s.LoadMode, s.LoadReason)
+	mode := s.LoadMode
+	if s.Packed > 0 {
+		mode += ", packed"
+	}
+	fmt.Fprintf(&b, "infer: loaded %s in %.2f s (%s: %s)", loader.Size(s.Weights), s.LoadSeconds, mode, s.LoadReason)
 	fmt.Fprintf(&b, "; %s, largest allocation %s", count(s.Chunks, "chunk"), loader.Size(s.LargestAllocation))
 	fmt.Fprintf(&b, "; prompt %s%s", count(s.PromptTokens, "token"), perSecond(s.PromptRate))
 	fmt.Fprintf(&b, "; generated %s%s", count(s.GeneratedTokens, "token"), perSecond(s.Rate))

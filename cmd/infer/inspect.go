@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"slices"
 
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/models"
@@ -73,6 +74,7 @@ type inspection struct {
 	Version      uint32         `json:"gguf_version"`
 	Alignment    uint64         `json:"alignment"`
 	Architecture string         `json:"architecture"` // "" where there is none
+	Packed       *packedInfo    `json:"packed"`       // null but for packed files
 	Parameters   uint64         `json:"parameters"`
 	Bytes        uint64         `json:"tensor_bytes"`
 	Metadata     metadata       `json:"metadata"`
@@ -85,6 +87,31 @@ type inspection struct {
 type fileInfo struct {
 	Path string `json:"path"`
 	Size int64  `json:"size_bytes"`
+}
+
+// packedInfo is what a packed file says of itself; the rest is the model's.
+type packedInfo struct {
+	Engine       string   `json:"engine"`
+	Instructions string   `json:"instructions"`
+	Tensors      int      `json:"tensors"`
+	Layouts      []string `json:"layouts"`
+	Source       []string `json:"source"`
+}
+
+func describePacked(p *loader.Packed) *packedInfo {
+	if p == nil {
+		return nil
+	}
+	r := &packedInfo{Engine: p.Engine, Instructions: p.Instructions, Tensors: len(p.Tensors)}
+	for _, t := range p.Tensors {
+		if !slices.Contains(r.Layouts, t.Layout) {
+			r.Layouts = append(r.Layouts, t.Layout)
+		}
+	}
+	for _, s := range p.Source {
+		r.Source = append(r.Source, s.Path)
+	}
+	return r
 }
 
 type tensorInfo struct {
@@ -128,7 +155,7 @@ type inspectVerdict struct {
 
 func (c *inspectConfig) inspect(path string, index *loader.Index) (*inspection, error) {
 	r := &inspection{
-		Path: path, Version: index.Version(), Alignment: index.Alignment(), Architecture: architecture(index),
+		Path: path, Version: index.Version(), Alignment: index.Alignment(), Architecture: architecture(index), Packed: describePacked(index.Packed()),
 		Bytes: index.Bytes(), Metadata: readMetadata(index, c.full), Tensors: []tensorInfo{}, Types: []typeTotal{},
 	}
 	for _, f := range index.Files() {

@@ -60,6 +60,12 @@ func (r *inspection) printSummary(t *tabwriter.Writer) {
 	if r.Architecture != "" {
 		row("architecture", "%s", visible(r.Architecture, true))
 	}
+	if p := r.Packed; p != nil {
+		row("packed", "%s for %s and engine %s", count(p.Tensors, "tensor"), visible(p.Instructions, true), visible(p.Engine, true))
+		for _, s := range p.Source {
+			row("packed from", "%s", visible(s, true))
+		}
+	}
 	row("parameters", "%s in %s", formatCount(r.Parameters), loader.Size(r.Bytes))
 	if r.Verdict.Loads {
 		row("verdict", "can be loaded")

@@ -90,7 +90,7 @@ func (c *planConfig) run(ctx context.Context, s *streams, args []string) error {
 
 func onlyMode(modes []runtime.ModePlan, mode runtime.LoadMode) []runtime.ModePlan {
 	for _, p := range modes {
-		if p.Mode == mode {
+		if p.Mode == mode { // of a packed file there is no other than that
 			return []runtime.ModePlan{p}
 		}
 	}

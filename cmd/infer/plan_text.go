@@ -30,7 +30,7 @@ func printPlan(w io.Writer, f *runtime.Forecast, width int) error {
 	size := func(n func(p runtime.ModePlan) uint64) func(runtime.ModePlan) string {
 		return func(p runtime.ModePlan) string { return loader.Size(n(p)) }
 	}
-	row("", func(p runtime.ModePlan) string { return p.Mode.String() })
+	row("", runtime.ModePlan.Name)
 	row("weights", func(p runtime.ModePlan) string {
 		kind := "mapped"
 		if p.Mode == runtime.LoadCopy {
@@ -57,7 +57,7 @@ func printPlan(w io.Writer, f *runtime.Forecast, width int) error {
 		return err
 	}
 	for _, p := range f.Modes {
-		fmt.Fprintf(&b, "\n%s: context of %d tokens, %d at once, cache %s/%s\n", p.Mode, p.Context, p.UBatch, p.CacheTypeK, p.CacheTypeV)
+		fmt.Fprintf(&b, "\n%s: context of %d tokens, %d at once, cache %s/%s\n", p.Name(), p.Context, p.UBatch, p.CacheTypeK, p.CacheTypeV)
 		fmt.Fprintf(&b, "  largest allocation: %s\n", oneLine(p.LargestAllocationOf))
 		if p.LargestRangeOf != p.LargestAllocationOf {
 			fmt.Fprintf(&b, "  largest range: %s\n", oneLine(p.LargestRangeOf))

@@ -42,6 +42,8 @@ func subcommands() []*command {
 		inspectCommand(),
 		probeCommand(),
 		quantizeCommand(),
+		packCommand(),
+		checkCommand(),
 		synthesizeCommand(),
 		perplexityCommand(),
 		benchCommand(),

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// checkConfig is what the flags of `infer check` say.
+type checkConfig struct {
+	flags             *flags
+	model             string
+	quiet, noProgress bool
+}
+
+func checkCommand() *command {
+	f := newFlags()
+	c := &checkConfig{flags: f}
+	f.group("Flags")
+	f.text(&c.model, "model", "m", "", "MODEL", "a GGUF file or the name of a model (default tiny, the embedded model)")
+	f.BoolVarP(&c.quiet, "quiet", "q", false, "no progress bar, and no line where all is well")
+	f.BoolVar(&c.noProgress, "no-progress", false, "no progress bar")
+	return &command{
+		name:     "check",
+		summary:  "say whether a model can be loaded; a packed one in full",
+		synopsis: []string{"[flags] [MODEL]"},
+		about: "Validates a model's file and lets the engine read its header. Of a packed file (infer pack) all is read: " +
+			"each tensor is compared with its sum and with what the engine makes of the source's bytes, and the source with its sum.",
+		examples: []string{`infer check model.packed.gguf`, "exit code 0 where all is well"},
+		flags:    f,
+		run:      c.run,
+	}
+}
+
+func (c *checkConfig) run(ctx context.Context, s *streams, args []string) error {
+	if err := modelArgument(c.flags, &c.model, args); err != nil {
+		return err
+	}
+	progress := newBar(s.err, !c.quiet && !c.noProgress)
+	defer progress.clear()
+	r, err := runtime.Check(ctx, c.model, runtime.CheckOptions{
+		Progress: func(done, total uint64) { progress.show("checking", done, total) },
+	})
+	progress.clear()
+	if err != nil || c.quiet {
+		return err
+	}
+	how := ""
+	switch {
+	case r.Packed > 0 && r.Source != "":
+		how = fmt.Sprintf("; %s packed, not compared with the source: %s", count(r.Packed, "tensor"), r.Source)
+	case r.Packed > 0:
+		how = fmt.Sprintf("; %s packed, as the engine makes them of the source", count(r.Packed, "tensor"))
+	}
+	_, err = fmt.Fprintf(s.out, "%s: ok: %s, %s of %s%s\n", oneLine(r.Path), oneLine(r.Description), count(r.Tensors, "tensor"), loader.Size(r.Bytes), oneLine(how))
+	return err
+}

@@ -1,0 +1,119 @@
+//go:build cgo
+
+package llama
+
+// #include "shim.h"
+import "C"
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"sync"
+	"unsafe"
+)
+
+// BindPacked points tensor i, one to be repacked, at bytes that have its layout already,
+// which must stay readable until the model has been freed. Nothing is converted.
+func (m *Model) BindPacked(i int, data unsafe.Pointer) error {
+	return m.provide(i, WeightRepack, func(w *C.infer_weights) error {
+		C.infer_weights_bind(w, C.size_t(i), data)
+		return nil
+	})
+}
+
+// layouts are the names by what the engine tells layouts apart by, and errors.
+var layouts sync.Map
+
+type layoutKey struct {
+	typ    C.enum_ggml_type
+	traits uintptr
+	group  C.int64_t
+}
+
+// Layout tells how the engine lays out tensor i, one to be repacked. It is an error where
+// the layout is none that bytes of the tensor's size can hold by groups of rows.
+func (m *Model) Layout(i int) (Layout, error) {
+	var l Layout
+	err := m.repacked(i, func(w *C.infer_weights, name string, c C.infer_layout) error {
+		if c.group == 0 {
+			return argument("tensor %q: the engine's layout is not one of groups of rows", name)
+		}
+		key := layoutKey{c._type, uintptr(c.traits), c.group}
+		known, ok := layouts.Load(key)
+		if !ok {
+			print, err := fingerprint(w, i, c)
+			if err != nil {
+				return fmt.Errorf("tensor %q: %w", name, err)
+			}
+			known, _ = layouts.LoadOrStore(key, fmt.Sprintf("%sx%d-%s", C.GoString(C.ggml_type_name(c._type)), int(c.group), print))
+		}
+		l = Layout{Name: known.(string), Group: int(c.group)}
+		return nil
+	})
+	return l, err
+}
+
+// RepackRows converts rows of tensor i, one to be repacked, into its layout: src are whole
+// groups of rows (see [Layout]), and dst takes as many bytes. The matrices of a tensor of
+// three dimensions count as one, with the rows of all. It may be called concurrently.
+func (m *Model) RepackRows(i int, dst, src []byte) error {
+	return m.repacked(i, func(w *C.infer_weights, name string, c C.infer_layout) error {
+		row := int(C.ggml_row_size(c._type, c.length))
+		if c.group == 0 || len(src) == 0 || len(src)%(row*int(c.group)) != 0 || len(dst) != len(src) {
+			return argument("tensor %q: %d bytes into %d, of rows of %d bytes in groups of %d", name, len(src), len(dst), row, int(c.group))
+		}
+		return repackRows(w, i, c.length, dst, src, len(src)/row)
+	})
+}
+
+func repackRows(w *C.infer_weights, i int, length C.int64_t, dst, src []byte, rows int) error {
+	var e C.infer_error
+	if !C.infer_weights_repack_rows(w, C.size_t(i), length, C.int64_t(rows), unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0]), &e) {
+		return failure("repack", &e, nil)
+	}
+	return nil
+}
+
+// repacked calls f with the layout of a tensor to be repacked.
+func (m *Model) repacked(i int, f func(w *C.infer_weights, name string, c C.infer_layout) error) error {
+	if err := m.s.life.acquire(); err != nil {
+		return err
+	}
+	defer m.s.life.release()
+	if m.s.weights == nil || i < 0 || i >= len(m.s.bound) {
+		return argument("no unbound tensor %d", i)
+	}
+	w := C.infer_weights_at(m.s.weights, C.size_t(i))
+	if WeightKind(w.kind) != WeightRepack {
+		return argument("tensor %q is of another kind", C.GoString(w.name))
+	}
+	return f(m.s.weights, C.GoString(w.name), C.infer_weights_layout(m.s.weights, C.size_t(i)))
+}
+
+// fingerprint is of what the engine makes of a fixed matrix of several groups. It also
+// makes sure that a group lies where its rows were, whatever comes before and behind it.
+func fingerprint(w *C.infer_weights, i int, c C.infer_layout) (string, error) {
+	const rows, length = C.INFER_MOST_GROUP, 512 // a multiple of every type's block
+	row := int(C.ggml_row_size(c._type, length))
+	src := make([]byte, rows*row)
+	x := uint32(1)
+	for k := range src { // not one row like another
+		x = x*1664525 + 1013904223
+		src[k] = byte(x >> 24)
+	}
+	whole, pieces := make([]byte, len(src)), make([]byte, len(src))
+	if err := repackRows(w, i, length, whole, src, rows); err != nil {
+		return "", err
+	}
+	for step, from := row*int(c.group), 0; from < len(src); from += step {
+		if err := repackRows(w, i, length, pieces[from:from+step], src[from:from+step], int(c.group)); err != nil {
+			return "", err
+		}
+	}
+	if !bytes.Equal(whole, pieces) {
+		return "", argument("the engine's layout is not one of groups of rows")
+	}
+	sum := sha256.Sum256(whole)
+	return fmt.Sprintf("%x", sum[:6]), nil
+}

@@ -1,0 +1,239 @@
+package loader
+
+import (
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Keys of a packed file, beside those of the model that it was made of. The architecture
+// of the model stands in keyPackedArchitecture, and general.architecture holds a sentence:
+// programs that would take the file for a plain model show it and stop.
+const (
+	packedPrefix          = "infer.packed."
+	keyPackedVersion      = packedPrefix + "version"      // uint32
+	keyPackedArchitecture = packedPrefix + "architecture" // string
+	keyPackedEngine       = packedPrefix + "engine"       // string: the engine's version
+	keyPackedInstructions = packedPrefix + "instructions" // string: what the engine was compiled for
+	keyPackedTensors      = packedPrefix + "tensors"      // strings: the tensors in a layout of their own, and for each:
+	keyPackedLayouts      = packedPrefix + "layouts"      // strings: which layout
+	keyPackedFiles        = packedPrefix + "files"        // int32: which file of the source its bytes were in
+	keyPackedOffsets      = packedPrefix + "offsets"      // uint64: and where
+	keyPackedSums         = packedPrefix + "sha256"       // strings: of each tensor of this file, in its order
+	keyPackedSourcePaths  = packedPrefix + "source.paths"
+	keyPackedSourceSizes  = packedPrefix + "source.sizes"  // uint64, bytes
+	keyPackedSourceTimes  = packedPrefix + "source.times"  // int64, nanoseconds since 1970
+	keyPackedSourceSums   = packedPrefix + "source.sha256" // strings
+	packedVersion         = 1
+)
+
+// Packed is what a packed file says of itself: a model's file in which some tensors have
+// the layout that an engine computes with on a kind of CPU. An [Index] of such a file
+// shows the model as it was, so that the same checks apply and the engine sees nothing of
+// it; the tensors' bytes are what Tensors says. It is not to be changed.
+type Packed struct {
+	Engine       string // the version of the engine that made the layouts
+	Instructions string // what that was compiled for, such as "avx512"
+	Source       []PackedSource
+	Tensors      []PackedTensor
+
+	sums []string // SHA-256 by tensor of the index, in hexadecimal digits
+}
+
+// PackedSource is one of the files that a packed file was made of.
+type PackedSource struct {
+	FileInfo
+	SHA256 string // of all its bytes, in hexadecimal digits
+}
+
+// PackedTensor is a tensor in a layout of its own.
+type PackedTensor struct {
+	Name   string // in the packed file
+	Of     string // in the model: another name where the model's tensor is there as it was too
+	Layout string
+	File   int   // index into Packed.Source
+	Offset int64 // there, of the bytes that it was made of
+}
+
+// Packed returns what a packed file says of itself, nil for other models. The slices are
+// the index's own.
+func (ix *Index) Packed() *Packed { return ix.packed }
+
+// packedCopy is the name under which a packed file has a tensor that stays beside it as it
+// was: that of a table which is looked up and multiplied with too.
+func packedCopy(name string) string { return packedPrefix + name }
+
+// readPacked takes the keys of a packed file out of the metadata. What is no packed file
+// stays as it is.
+func (ix *Index) readPacked() error {
+	if _, ok := ix.Lookup(keyPackedVersion); !ok {
+		return nil
+	}
+	r := packedReader{ix: ix}
+	if v := r.uint(keyPackedVersion); r.err == nil && v != packedVersion {
+		return ix.keyError(keyPackedVersion, fmt.Sprintf("this program reads version %d: pack the model again", packedVersion))
+	}
+	p := &Packed{Engine: r.text(keyPackedEngine), Instructions: r.text(keyPackedInstructions)}
+	architecture := r.text(keyPackedArchitecture)
+	r.sources(p)
+	r.tensors(p)
+	p.sums = r.texts(keyPackedSums)
+	r.count(keyPackedSums, len(p.sums), len(ix.tensors))
+	for _, s := range p.sums {
+		r.sum(keyPackedSums, s)
+	}
+	if len(ix.files) > 1 {
+		r.fail(keyPackedVersion, "a packed model is one file")
+	}
+	if r.err != nil {
+		return r.err
+	}
+	ix.packed = p
+	keys := make([]keyValue, 0, len(ix.keys))
+	ix.byKey = make(map[string]int32, len(ix.keys))
+	for _, kv := range ix.keys {
+		if strings.HasPrefix(kv.key, packedPrefix) {
+			continue
+		}
+		if kv.key == keyArchitecture {
+			kv.value = StringValue(architecture)
+		}
+		ix.byKey[kv.key] = int32(len(keys))
+		keys = append(keys, kv)
+	}
+	ix.keys = keys
+	return nil
+}
+
+// packedReader reads the keys of a packed file and keeps the first error.
+type packedReader struct {
+	ix  *Index
+	err error
+}
+
+func (r *packedReader) fail(key, reason string, args ...any) {
+	if r.err == nil {
+		r.err = r.ix.keyError(key, fmt.Sprintf(reason, args...))
+	}
+}
+
+func (r *packedReader) value(key string, ok func(Value) bool, want string) Value {
+	v, there := r.ix.Lookup(key)
+	switch {
+	case !there:
+		r.fail(key, "missing: this packed file is damaged, pack the model again")
+	case !ok(v):
+		r.fail(key, "must be %s: pack the model again", want)
+	default:
+		return v
+	}
+	return Value{}
+}
+
+func (r *packedReader) uint(key string) uint64 {
+	v := r.value(key, func(v Value) bool { return v.Type() == ValueUint32 }, "of type uint32")
+	n, _ := v.Uint()
+	return n
+}
+
+func (r *packedReader) text(key string) string {
+	v := r.value(key, func(v Value) bool { return v.Type() == ValueString }, "a string")
+	s, _ := v.Str()
+	return strings.Clone(s)
+}
+
+func (r *packedReader) array(key string, elem ValueType) Value {
+	return r.value(key, func(v Value) bool { return v.IsArray() && v.ElemType() == elem }, "an array of "+elem.String())
+}
+
+func (r *packedReader) texts(key string) []string {
+	var list []string
+	for _, s := range r.array(key, ValueString).Strings() {
+		list = append(list, strings.Clone(s))
+	}
+	return list
+}
+
+func (r *packedReader) numbers(key string, elem ValueType) []int64 {
+	var list []int64
+	for _, v := range r.array(key, elem).Elems() {
+		n, ok := v.Int()
+		if !ok {
+			r.fail(key, "a number is larger than a file can be")
+		}
+		list = append(list, n)
+	}
+	return list
+}
+
+func (r *packedReader) count(key string, n, want int) {
+	if r.err == nil && n != want {
+		r.fail(key, "has %d elements for %d: pack the model again", n, want)
+	}
+}
+
+func (r *packedReader) sum(key, s string) {
+	if b, err := hex.DecodeString(s); err != nil || len(b) != 32 {
+		r.fail(key, "%s is no SHA-256 in hexadecimal digits", quote(s))
+	}
+}
+
+func (r *packedReader) sources(p *Packed) {
+	paths, sums := r.texts(keyPackedSourcePaths), r.texts(keyPackedSourceSums)
+	sizes, times := r.numbers(keyPackedSourceSizes, ValueUint64), r.numbers(keyPackedSourceTimes, ValueInt64)
+	if len(paths) == 0 {
+		r.fail(keyPackedSourcePaths, "names no file: pack the model again")
+	}
+	r.count(keyPackedSourceSums, len(sums), len(paths))
+	r.count(keyPackedSourceSizes, len(sizes), len(paths))
+	r.count(keyPackedSourceTimes, len(times), len(paths))
+	if r.err != nil {
+		return
+	}
+	for i, path := range paths {
+		r.sum(keyPackedSourceSums, sums[i])
+		p.Source = append(p.Source, PackedSource{FileInfo{path, sizes[i], time.Unix(0, times[i])}, sums[i]})
+	}
+}
+
+func (r *packedReader) tensors(p *Packed) {
+	names, layouts := r.texts(keyPackedTensors), r.texts(keyPackedLayouts)
+	files, offsets := r.numbers(keyPackedFiles, ValueInt32), r.numbers(keyPackedOffsets, ValueUint64)
+	r.count(keyPackedLayouts, len(layouts), len(names))
+	r.count(keyPackedFiles, len(files), len(names))
+	r.count(keyPackedOffsets, len(offsets), len(names))
+	if r.err != nil {
+		return
+	}
+	seen := map[string]bool{}
+	for i, name := range names {
+		t := PackedTensor{Name: name, Of: strings.TrimPrefix(name, packedPrefix), Layout: layouts[i], File: int(files[i]), Offset: offsets[i]}
+		x, ok := r.ix.Tensor(name)
+		of, there := r.ix.Tensor(t.Of)
+		switch {
+		case !ok || !there:
+			r.fail(keyPackedTensors, "there is no tensor %s", quote(name))
+		case seen[t.Of]:
+			r.fail(keyPackedTensors, "tensor %s is there twice", quote(t.Of))
+		case x.Type != of.Type || !slices.Equal(x.Shape, of.Shape):
+			r.fail(keyPackedTensors, "tensor %s is not like the one that it is a copy of", quote(name))
+		case t.File < 0 || t.File >= len(p.Source):
+			r.fail(keyPackedFiles, "file %d of %d", t.File, len(p.Source))
+		case t.Offset < 0 || x.Size > uint64(p.Source[t.File].Size) || uint64(t.Offset) > uint64(p.Source[t.File].Size)-x.Size:
+			r.fail(keyPackedOffsets, "tensor %s lies outside of its source", quote(name))
+		}
+		if r.err != nil {
+			return
+		}
+		seen[t.Of] = true
+		p.Tensors = append(p.Tensors, t)
+	}
+	for _, t := range r.ix.tensors {
+		if strings.HasPrefix(t.Name, packedPrefix) && !slices.Contains(names, t.Name) {
+			r.fail(keyPackedTensors, "tensor %s is missing in it", quote(t.Name))
+			return
+		}
+	}
+}

@@ -1,0 +1,177 @@
+package loader
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+)
+
+// ReadTensor reads len(b) bytes of a tensor from an offset in it. A file that ends before
+// gives [ErrFileChanged].
+func (ix *Index) ReadTensor(t Tensor, b []byte, offset int64) error {
+	if offset < 0 || uint64(offset) > t.Size || uint64(len(b)) > t.Size-uint64(offset) {
+		return fmt.Errorf("tensor %s: %d bytes at %d of %d", quote(t.Name), len(b), offset, t.Size)
+	}
+	return ix.files[t.File].read(b, t.Offset+offset)
+}
+
+func (f *file) read(b []byte, offset int64) error {
+	err := readFull(f.f, b, offset)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("%s: %w: it ends before byte %d: load it again", quotePath(f.path), ErrFileChanged, offset+int64(len(b)))
+	}
+	return err
+}
+
+// PackedOrigin are the open files that a packed file was made of. It is safe for
+// concurrent use.
+type PackedOrigin struct {
+	packed *Packed
+	files  []*file
+}
+
+// OpenSource opens the files that the packed file was made of. Those that are not there
+// give an error that is [os.ErrNotExist], those of another size or time of modification
+// [ErrFileChanged].
+func (p *Packed) OpenSource() (*PackedOrigin, error) {
+	o := &PackedOrigin{packed: p}
+	for _, s := range p.Source {
+		f, err := openSource(s)
+		if err != nil {
+			o.Close()
+			return nil, err
+		}
+		o.files = append(o.files, f)
+	}
+	return o, nil
+}
+
+func openSource(s PackedSource) (*file, error) {
+	info, err := os.Stat(s.Path)
+	if err != nil {
+		return nil, err
+	}
+	if err := regular(s.Path, info); err != nil {
+		return nil, err
+	}
+	f, err := openRegular(s.Path)
+	if err != nil {
+		return nil, err
+	}
+	src := &file{f: f, path: s.Path, size: s.Size, modTime: s.ModTime}
+	if src.unchanged() != nil {
+		f.Close()
+		return nil, fmt.Errorf("%s: %w: the packed file was made of another one: pack it again", quotePath(s.Path), ErrFileChanged)
+	}
+	return src, nil
+}
+
+// ReadTensor reads len(b) of the bytes that a tensor was made of, from an offset in them.
+func (o *PackedOrigin) ReadTensor(t PackedTensor, b []byte, offset int64) error {
+	return o.files[t.File].read(b, t.Offset+offset)
+}
+
+// Close closes the files.
+func (o *PackedOrigin) Close() error { return closeFiles(o.files) }
+
+// CheckPacked reads a whole packed file and compares it with its sums and, where origin is
+// not nil, each packed tensor with what repack makes of the source, and the source with its
+// sum. group is how many rows of a tensor repack takes at once. What differs gives a
+// [*FormatError].
+func (ix *Index) CheckPacked(ctx context.Context, origin *PackedOrigin, group func(PackedTensor) int, repack func(t PackedTensor, dst, src []byte) error, progress Progress) error {
+	c := packedCheck{ix: ix, progress: tally{total: ix.bytes, report: progress}}
+	of := map[string]PackedTensor{}
+	if origin != nil {
+		for _, t := range ix.packed.Tensors {
+			of[t.Name] = t
+		}
+		for _, f := range origin.files {
+			c.progress.total += uint64(f.size)
+		}
+	}
+	for i, t := range ix.tensors {
+		p, compare := of[t.Name]
+		piece := uint64(packPiece)
+		if compare {
+			rows := t.Type.RowSize(t.Shape[0]) * uint64(group(p))
+			if rows == 0 || t.Size%rows != 0 {
+				return ix.tensorError(t.Name, shapeString(t), "is not of whole groups of rows")
+			}
+			piece = max(piece/rows, 1) * rows
+		}
+		sum := sha256.New()
+		err := c.pieces(ctx, ix.files[t.File], t.Offset, t.Size, piece, sum, func(b []byte, at int64) error {
+			if !compare {
+				return nil
+			}
+			src, want := sized(&c.src, uint64(len(b))), sized(&c.want, uint64(len(b)))
+			if err := origin.ReadTensor(p, src, at); err != nil {
+				return err
+			}
+			if err := repack(p, want, src); err != nil {
+				return err
+			}
+			if !bytes.Equal(b, want) {
+				return ix.tensorError(t.Name, "", "differs from what the engine makes of the source: pack the model again")
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if hex.EncodeToString(sum.Sum(nil)) != ix.packed.sums[i] {
+			return ix.tensorError(t.Name, "", "damaged: its bytes are not those that were written: pack the model again")
+		}
+	}
+	if origin != nil {
+		return c.origin(ctx, origin)
+	}
+	return ix.Changed()
+}
+
+// packedCheck is one CheckPacked.
+type packedCheck struct {
+	ix             *Index
+	progress       tally
+	buf, src, want []byte
+}
+
+// pieces shows the bytes of a piece of a file to sum and to f.
+func (c *packedCheck) pieces(ctx context.Context, file *file, offset int64, size, piece uint64, sum hash.Hash, f func(b []byte, at int64) error) error {
+	for at := uint64(0); at < size; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b := sized(&c.buf, min(piece, size-at))
+		if err := file.read(b, offset+int64(at)); err != nil {
+			return err
+		}
+		sum.Write(b)
+		if err := f(b, int64(at)); err != nil {
+			return err
+		}
+		at += uint64(len(b))
+		c.progress.add(uint64(len(b)))
+	}
+	return nil
+}
+
+// origin compares the source with its sums.
+func (c *packedCheck) origin(ctx context.Context, o *PackedOrigin) error {
+	for i, f := range o.files {
+		sum := sha256.New()
+		if err := c.pieces(ctx, f, 0, uint64(f.size), packPiece, sum, func([]byte, int64) error { return nil }); err != nil {
+			return err
+		}
+		if hex.EncodeToString(sum.Sum(nil)) != o.packed.Source[i].SHA256 {
+			return &FormatError{File: f.path, Offset: -1, Field: "content", Reason: "is not what the packed file was made of, though size and time are the same: pack it again", Err: ErrFileChanged}
+		}
+	}
+	return c.ix.Changed()
+}

@@ -1,0 +1,356 @@
+package loader_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/seed7adf6694/infer/loader"
+)
+
+// shard writes a file of a model in several: a matrix of rows that the test repacks, one
+// that it leaves, and bytes that are no tensor's.
+func shard(t *testing.T, dir string, no, count int) string {
+	t.Helper()
+	var w loader.Writer
+	w.Add("general.architecture", loader.StringValue("llama"))
+	if count > 1 {
+		w.Add("split.no", loader.Uint16Value(uint16(no)))
+		w.Add("split.count", loader.Uint16Value(uint16(count)))
+		w.Add("split.tensors.count", loader.Int32Value(int32(3*count)))
+	}
+	name := func(s string) string { return fmt.Sprintf("blk.%d.%s.weight", no, s) }
+	w.AddTensor(name("attn_q"), loader.TypeQ4_0, 64, 24)
+	w.AddTensor(name("attn_norm"), loader.TypeF32, 7)
+	w.AddTensor(name("ffn_up"), loader.TypeQ4_0, 1<<16, 256) // more than is read at once
+	var b bytes.Buffer
+	if _, err := w.WriteHeader(&b); err != nil {
+		t.Fatal(err)
+	}
+	data := make([]byte, w.DataBytes())
+	for i := range data {
+		data[i] = byte(i*7 + i>>8 + no)
+	}
+	b.Write(data)
+	b.WriteString("and more")
+	path := filepath.Join(dir, "model.gguf")
+	if count > 1 {
+		path = filepath.Join(dir, fmt.Sprintf("model-%05d-of-%05d.gguf", no+1, count))
+	}
+	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// turn is a repacking of groups of four rows: each group backwards.
+func turn(_ loader.Tensor, dst, src []byte) error {
+	for group := range slices.Chunk(src, 4*64/32*18) {
+		copy(dst, group)
+		slices.Reverse(dst[:len(group)])
+		dst = dst[len(group):]
+	}
+	return nil
+}
+
+// byName repacks the attention's matrices, and those of the first layer beside the
+// original.
+func byName(t loader.Tensor) loader.PackLayout {
+	if !strings.Contains(t.Name, "attn_q") {
+		return loader.PackLayout{}
+	}
+	return loader.PackLayout{Name: "turned", Group: 4, Both: strings.HasPrefix(t.Name, "blk.0.")}
+}
+
+var turned = loader.PackOptions{Engine: "v1", Instructions: "abacus", Layout: byName, Repack: turn}
+
+// pack writes a packed file of a model.
+func pack(t *testing.T, source string, o loader.PackOptions) (string, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "packed.gguf")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	return path, loader.WritePacked(t.Context(), open(t, source), f, o)
+}
+
+func content(t *testing.T, ix *loader.Index, name string) []byte {
+	t.Helper()
+	x, ok := ix.Tensor(name)
+	if !ok {
+		t.Fatalf("no tensor %s", name)
+	}
+	b := make([]byte, x.Size)
+	if err := ix.ReadTensor(x, b, 0); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestAPackedFileHoldsTheModel(t *testing.T) {
+	for _, shards := range []int{1, 3} {
+		t.Run(fmt.Sprint(shards), func(t *testing.T) {
+			dir := t.TempDir()
+			var sources []string
+			for i := range shards {
+				sources = append(sources, shard(t, dir, i, shards))
+			}
+			done := uint64(0)
+			o := turned
+			o.Progress = func(n, total uint64) {
+				if n < done || n > total {
+					t.Errorf("%d of %d bytes follow %d", n, total, done)
+				}
+				done = n
+			}
+			path, err := pack(t, sources[0], o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			was, ix := open(t, sources[0]), open(t, path)
+			p := ix.Packed()
+			if p == nil || was.Packed() != nil {
+				t.Fatalf("packed: %v, source: %v", p, was.Packed())
+			}
+			if p.Engine != "v1" || p.Instructions != "abacus" || len(p.Tensors) != shards || len(p.Source) != shards || ix.Architecture() != "llama" || done != ix.Bytes() {
+				t.Errorf("%+v, architecture %q, progress %d of %d", p, ix.Architecture(), done, ix.Bytes())
+			}
+			if ix.Alignment() != 4096 {
+				t.Errorf("alignment of %d, where pages cost little", ix.Alignment())
+			}
+			for k := range ix.Metadata() {
+				if strings.HasPrefix(k, "infer.") || strings.HasPrefix(k, "split.") {
+					t.Errorf("key %s of the file is one of the model", k)
+				}
+			}
+			for i, s := range p.Source {
+				b, err := os.ReadFile(sources[i])
+				if err != nil {
+					t.Fatal(err)
+				}
+				if s.Path != sources[i] || s.Size != int64(len(b)) || s.SHA256 != fmt.Sprintf("%x", sha256.Sum256(b)) {
+					t.Errorf("source %+v", s)
+				}
+			}
+			for i := range shards {
+				q, up := fmt.Sprintf("blk.%d.attn_q.weight", i), fmt.Sprintf("blk.%d.ffn_up.weight", i)
+				src := content(t, was, q)
+				want := make([]byte, len(src))
+				if err := turn(loader.Tensor{}, want, src); err != nil {
+					t.Fatal(err)
+				}
+				name := q
+				if i == 0 { // it is there twice
+					name = "infer.packed." + q
+					if !bytes.Equal(content(t, ix, q), src) {
+						t.Errorf("%s was to stay", q)
+					}
+				}
+				if got := p.Tensors[(i+shards-1)%shards]; got.Name != name || got.Of != q || got.Layout != "turned" || got.File != i {
+					t.Errorf("tensor %+v", got)
+				}
+				if !bytes.Equal(content(t, ix, name), want) || !bytes.Equal(content(t, ix, up), content(t, was, up)) {
+					t.Errorf("tensors of layer %d are others", i)
+				}
+			}
+			// The engine sees the model, and nothing of the packing.
+			var b bytes.Buffer
+			if _, _, err := ix.WriteSkeleton(&b); err != nil {
+				t.Fatal(err)
+			}
+			if bytes.Contains(b.Bytes(), []byte("infer.")) || !bytes.Contains(b.Bytes(), []byte("llama")) {
+				t.Error("the engine is shown the packing")
+			}
+			if err := loader.WritePacked(t.Context(), ix, nil, turned); err == nil {
+				t.Error("a packed file was packed")
+			}
+
+			source, err := p.OpenSource()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer source.Close()
+			check := func(ctx context.Context, ix *loader.Index) error {
+				return ix.CheckPacked(ctx, source, func(loader.PackedTensor) int { return 4 },
+					func(_ loader.PackedTensor, dst, src []byte) error { return turn(loader.Tensor{}, dst, src) }, nil)
+			}
+			if err := check(t.Context(), ix); err != nil {
+				t.Error(err)
+			}
+			cancelled, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := check(cancelled, ix); !errors.Is(err, context.Canceled) {
+				t.Errorf("%v", err)
+			}
+			for _, x := range ix.Tensors() { // a bit of each
+				f, err := os.OpenFile(path, os.O_RDWR, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				flip := func() {
+					b := make([]byte, 1)
+					at := x.Offset + int64(x.Size)/2
+					if _, err := f.ReadAt(b, at); err != nil {
+						t.Fatal(err)
+					}
+					b[0] ^= 0x10
+					if _, err := f.WriteAt(b, at); err != nil {
+						t.Fatal(err)
+					}
+				}
+				flip()
+				if err := check(t.Context(), open(t, path)); !errors.Is(err, loader.ErrFormat) || !strings.Contains(err.Error(), x.Name) {
+					t.Errorf("a flipped bit in %s: %v", x.Name, err)
+				}
+				flip()
+				f.Close()
+			}
+		})
+	}
+}
+
+func TestPackingFailsForReasons(t *testing.T) {
+	source := shard(t, t.TempDir(), 0, 1)
+	o := turned
+	o.Layout = func(loader.Tensor) loader.PackLayout { return loader.PackLayout{Name: "odd", Group: 5} }
+	if _, err := pack(t, source, o); !errors.Is(err, loader.ErrFormat) || !strings.Contains(err.Error(), "groups of 5 rows") {
+		t.Errorf("rows that are no groups: %v", err)
+	}
+	o = turned
+	broken := errors.New("broken")
+	o.Repack = func(loader.Tensor, []byte, []byte) error { return broken }
+	if _, err := pack(t, source, o); !errors.Is(err, broken) || !strings.Contains(err.Error(), "attn_q") {
+		t.Errorf("a repacking that fails: %v", err)
+	}
+	o = turned
+	o.Repack = func(x loader.Tensor, dst, src []byte) error {
+		return errors.Join(os.Truncate(source, x.Offset+int64(x.Size)), turn(x, dst, src))
+	}
+	if _, err := pack(t, source, o); !errors.Is(err, loader.ErrFileChanged) {
+		t.Errorf("a source that is cut short: %v", err)
+	}
+}
+
+func TestKeysOfPackedFilesAreChecked(t *testing.T) {
+	sum := strings.Repeat("ab", 32)
+	one := map[string]loader.Value{
+		"version": loader.Uint32Value(1), "architecture": loader.StringValue("llama"), "engine": loader.StringValue("v1"), "instructions": loader.StringValue("abacus"),
+		"tensors": loader.StringsValue([]string{"a"}), "layouts": loader.StringsValue([]string{"turned"}),
+		"files": loader.Int32sValue([]int32{0}), "offsets": loader.ArrayValue(loader.ValueUint64, loader.Uint64Value(64)),
+		"sha256":       loader.StringsValue([]string{sum, sum}),
+		"source.paths": loader.StringsValue([]string{"/a"}), "source.sha256": loader.StringsValue([]string{sum}),
+		"source.sizes": loader.ArrayValue(loader.ValueUint64, loader.Uint64Value(1000)), "source.times": loader.ArrayValue(loader.ValueInt64, loader.Int64Value(1)),
+	}
+	build := func(key string, v *loader.Value, tensors ...string) *loader.Writer {
+		var w loader.Writer
+		w.Add("general.architecture", loader.StringValue("a sentence"))
+		for _, k := range slices.Sorted(func(yield func(string) bool) {
+			for k := range one {
+				if !yield(k) {
+					return
+				}
+			}
+		}) {
+			switch {
+			case k != key:
+				w.Add("infer.packed."+k, one[k])
+			case v != nil:
+				w.Add("infer.packed."+k, *v)
+			}
+		}
+		for i, name := range tensors {
+			w.AddTensor(name, loader.TypeF32, uint64(4+4*i))
+		}
+		return &w
+	}
+	try := func(w *loader.Writer) error {
+		var b bytes.Buffer
+		if _, err := w.WriteHeader(&b); err != nil {
+			t.Fatal(err)
+		}
+		b.Write(make([]byte, w.DataBytes()))
+		ix, err := loader.OpenWith(write(t, b.Bytes()), structure)
+		if err == nil {
+			ix.Close()
+		}
+		return err
+	}
+	if err := try(build("", nil, "a", "b")); err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range one {
+		if k != "version" { // without which it is no packed file
+			if err := try(build(k, nil, "a", "b")); !errors.Is(err, loader.ErrFormat) || !strings.Contains(err.Error(), "infer.packed."+k) {
+				t.Errorf("without %s: %v", k, err)
+			}
+		}
+		wrong := loader.BoolValue(true)
+		if err := try(build(k, &wrong, "a", "b")); !errors.Is(err, loader.ErrFormat) || !strings.Contains(err.Error(), "infer.packed."+k) {
+			t.Errorf("%s is a bool: %v", k, err)
+		}
+		if v.IsArray() {
+			empty := loader.ArrayValue(v.ElemType())
+			if err := try(build(k, &empty, "a", "b")); !errors.Is(err, loader.ErrFormat) {
+				t.Errorf("%s is empty: %v", k, err)
+			}
+		}
+	}
+	value := func(v loader.Value) *loader.Value { return &v }
+	for name, w := range map[string]*loader.Writer{
+		"another version":                 build("version", value(loader.Uint32Value(2)), "a", "b"),
+		"a tensor that is not there":      build("tensors", value(loader.StringsValue([]string{"c"})), "a", "b"),
+		"a file that is not there":        build("files", value(loader.Int32sValue([]int32{1})), "a", "b"),
+		"a file of a negative number":     build("files", value(loader.Int32sValue([]int32{-1})), "a", "b"),
+		"an offset past the source":       build("offsets", value(loader.ArrayValue(loader.ValueUint64, loader.Uint64Value(990))), "a", "b"),
+		"an offset that wraps":            build("offsets", value(loader.ArrayValue(loader.ValueUint64, loader.Uint64Value(1<<63+5))), "a", "b"),
+		"a size of the source that wraps": build("source.sizes", value(loader.ArrayValue(loader.ValueUint64, loader.Uint64Value(1<<63+5))), "a", "b"),
+		"a sum that is none":              build("sha256", value(loader.StringsValue([]string{sum, "xyz"})), "a", "b"),
+		"a copy that is not named":        build("", nil, "a", "infer.packed.a"),
+		"a copy of nothing":               build("tensors", value(loader.StringsValue([]string{"infer.packed.c"})), "a", "infer.packed.c"),
+		"a copy unlike the original":      build("tensors", value(loader.StringsValue([]string{"infer.packed.a"})), "a", "infer.packed.a"),
+	} {
+		if err := try(w); !errors.Is(err, loader.ErrFormat) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// writes records where a file is written to.
+type writes struct {
+	*os.File
+	sizes []int
+}
+
+func (w *writes) Write(b []byte) (int, error) {
+	w.sizes = append(w.sizes, len(b))
+	return w.File.Write(b)
+}
+
+func TestAPackedFileIsWrittenInWholePieces(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "packed.gguf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w := &writes{File: f}
+	if err := loader.WritePacked(t.Context(), open(t, shard(t, t.TempDir(), 0, 1)), w, turned); err != nil {
+		t.Fatal(err)
+	}
+	for i, n := range w.sizes {
+		if n != 4<<20 && i < len(w.sizes)-1 {
+			t.Fatalf("pieces of %v bytes: the system's cache would hold small pages", w.sizes)
+		}
+	}
+	if len(w.sizes) < 2 {
+		t.Errorf("pieces of %v bytes", w.sizes)
+	}
+}

@@ -1,0 +1,309 @@
+package loader
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+	"path/filepath"
+	"strings"
+)
+
+// PackOptions are the options of [WritePacked].
+type PackOptions struct {
+	Engine       string // the engine's version, see [Packed]
+	Instructions string // what it was compiled for
+	// Layout tells how a tensor is to be laid out.
+	Layout func(t Tensor) PackLayout
+	// Repack converts src, whole groups of rows of a tensor, into dst, which is as long.
+	// One goroutine calls it.
+	Repack func(t Tensor, dst, src []byte) error
+	// Progress is told of bytes of tensors written.
+	Progress Progress
+	// Quiet keeps what is read and written out of the page cache, so that what others have
+	// there stays.
+	Quiet bool
+}
+
+// PackLayout is how a tensor is laid out in a packed file.
+type PackLayout struct {
+	Name  string // "": as it is
+	Group int    // rows that are repacked together
+	Both  bool   // it is to be there as it is, too
+}
+
+// PackedFile is what [WritePacked] writes: one behind the other, and the header once more
+// at the end.
+type PackedFile interface {
+	io.Writer
+	io.WriterAt
+}
+
+// packPiece is how much is read, converted and written at once, or one group of rows.
+const packPiece = 4 << 20
+
+// mostPackedPadding is the share of a file that may go into beginning tensors on pages.
+const mostPackedPadding = 100
+
+// WritePacked writes a packed file of a model to an empty file: the same metadata and
+// tensors, in the order of the model's files, with some tensors converted. It reads the
+// model's files once, from the first byte to the last, takes a few MiB, and stops between
+// two pieces when ctx is cancelled. Where it fails, out holds no valid model.
+//
+// Files that change meanwhile give [ErrFileChanged].
+func WritePacked(ctx context.Context, ix *Index, out PackedFile, o PackOptions) error {
+	if ix.packed != nil {
+		return fmt.Errorf("%s is packed already", quotePath(ix.Path()))
+	}
+	p := &packer{ix: ix, out: out, w: wholePieces{w: out}, o: o, progress: tally{total: ix.bytes, report: o.Progress}}
+	if err := p.plan(); err != nil {
+		return err
+	}
+	return p.write(ctx)
+}
+
+// packer is one WritePacked.
+type packer struct {
+	ix       *Index
+	out      PackedFile
+	o        PackOptions
+	progress tally
+	align    uint32
+	tensors  []packedPart // in the order of the packed file
+	paths    []string     // of the source's files
+	source   []string     // SHA-256 of those
+	src, dst []byte
+	w        wholePieces
+}
+
+// packedPart is a tensor of a packed file.
+type packedPart struct {
+	Tensor        // of the source
+	name   string // in the packed file
+	layout PackLayout
+	sum    string
+}
+
+// unknownSum stands in the header until a sum is known.
+var unknownSum = strings.Repeat("0", 2*sha256.Size)
+
+func (p *packer) plan() error {
+	var copies []packedPart
+	for _, t := range p.ix.tensors {
+		if strings.HasPrefix(t.Name, packedPrefix) {
+			return p.ix.tensorError(t.Name, "", "a name of packed files, in one that is none")
+		}
+		part := packedPart{Tensor: t, name: t.Name, sum: unknownSum}
+		if l := p.o.Layout(t); l.Name != "" && l.Both {
+			copies = append(copies, packedPart{Tensor: t, name: packedCopy(t.Name), layout: l, sum: unknownSum})
+			p.progress.total += t.Size
+		} else {
+			part.layout = l
+		}
+		p.tensors = append(p.tensors, part)
+	}
+	p.tensors = append(p.tensors, copies...)
+	p.align = uint32(p.ix.Alignment())
+	if p.align < directUnit && uint64(len(p.tensors))*directUnit <= p.ix.bytes/mostPackedPadding {
+		p.align = directUnit
+	}
+	for _, f := range p.ix.files {
+		path, err := filepath.Abs(f.path)
+		if err != nil {
+			return err
+		}
+		p.paths, p.source = append(p.paths, path), append(p.source, unknownSum)
+	}
+	return nil
+}
+
+// header is the file's, with the sums that are known.
+func (p *packer) header() *Writer {
+	w := &Writer{}
+	w.SetAlignment(p.align)
+	for _, kv := range p.ix.keys {
+		switch {
+		case strings.HasPrefix(kv.key, "split.") || strings.HasPrefix(kv.key, packedPrefix) || kv.key == keyAlignment:
+		case kv.key == keyArchitecture:
+			w.Add(kv.key, StringValue(fmt.Sprintf("%s, packed by infer for %s: open it with infer, or use the plain file", p.ix.Architecture(), p.o.Instructions)))
+		default:
+			w.Add(kv.key, kv.value)
+		}
+	}
+	w.Add(keyPackedVersion, Uint32Value(packedVersion))
+	w.Add(keyPackedArchitecture, StringValue(p.ix.Architecture()))
+	w.Add(keyPackedEngine, StringValue(p.o.Engine))
+	w.Add(keyPackedInstructions, StringValue(p.o.Instructions))
+	var names, layouts, sums []string
+	var files []int32
+	var offsets, sizes, times []Value
+	for _, t := range p.tensors {
+		sums = append(sums, t.sum)
+		if t.layout.Name != "" {
+			names, layouts = append(names, t.name), append(layouts, t.layout.Name)
+			files, offsets = append(files, int32(t.File)), append(offsets, Uint64Value(uint64(t.Offset)))
+		}
+	}
+	for _, f := range p.ix.files {
+		sizes, times = append(sizes, Uint64Value(uint64(f.size))), append(times, Int64Value(f.modTime.UnixNano()))
+	}
+	w.Add(keyPackedTensors, StringsValue(names))
+	w.Add(keyPackedLayouts, StringsValue(layouts))
+	w.Add(keyPackedFiles, Int32sValue(files))
+	w.Add(keyPackedOffsets, ArrayValue(ValueUint64, offsets...))
+	w.Add(keyPackedSums, StringsValue(sums))
+	w.Add(keyPackedSourcePaths, StringsValue(p.paths))
+	w.Add(keyPackedSourceSizes, ArrayValue(ValueUint64, sizes...))
+	w.Add(keyPackedSourceTimes, ArrayValue(ValueInt64, times...))
+	w.Add(keyPackedSourceSums, StringsValue(p.source))
+	for _, t := range p.tensors {
+		w.AddTensor(t.name, t.Type, t.Shape...)
+	}
+	return w
+}
+
+func (p *packer) write(ctx context.Context) error {
+	w := p.header()
+	if _, err := w.WriteHeader(&p.w); err != nil {
+		return err
+	}
+	next := 0
+	for i, f := range p.ix.files {
+		sum, at := sha256.New(), int64(0)
+		for ; next < len(p.ix.tensors) && p.ix.tensors[next].File == i; next++ {
+			t := &p.tensors[next]
+			if err := p.skip(ctx, f, sum, at, t.Offset); err != nil {
+				return err
+			}
+			if err := p.tensor(ctx, t, sum, w); err != nil {
+				return err
+			}
+			at = t.Offset + int64(t.Size)
+		}
+		if err := p.skip(ctx, f, sum, at, f.size); err != nil {
+			return err
+		}
+		p.source[i] = hex.EncodeToString(sum.Sum(nil))
+	}
+	for ; next < len(p.tensors); next++ {
+		if err := p.tensor(ctx, &p.tensors[next], nil, w); err != nil {
+			return err
+		}
+	}
+	if err := p.w.flush(); err != nil {
+		return err
+	}
+	if err := p.ix.Changed(); err != nil {
+		return err
+	}
+	if _, err := p.header().WriteHeader(io.NewOffsetWriter(p.out, 0)); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// skip hashes what is no tensor's.
+func (p *packer) skip(ctx context.Context, f *file, sum hash.Hash, from, to int64) error {
+	for from < to {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b := sized(&p.src, min(packPiece, uint64(to-from)))
+		if err := p.read(f, b, from); err != nil {
+			return err
+		}
+		sum.Write(b)
+		from += int64(len(b))
+	}
+	return nil
+}
+
+// tensor writes a tensor, converted where it is to be, and hashes its bytes before and
+// after.
+func (p *packer) tensor(ctx context.Context, t *packedPart, source hash.Hash, w *Writer) error {
+	piece := uint64(packPiece)
+	if t.layout.Name != "" {
+		group := t.Type.RowSize(t.Shape[0]) * uint64(t.layout.Group)
+		if group == 0 || t.Size%group != 0 {
+			return p.ix.tensorError(t.Name, shapeString(t.Tensor), fmt.Sprintf("is not of whole groups of %d rows", t.layout.Group))
+		}
+		piece = max(piece/group, 1) * group
+	}
+	sum := sha256.New()
+	for from := uint64(0); from < t.Size; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b := sized(&p.src, min(piece, t.Size-from))
+		if err := p.read(p.ix.files[t.File], b, t.Offset+int64(from)); err != nil {
+			return err
+		}
+		if source != nil {
+			source.Write(b)
+		}
+		from += uint64(len(b))
+		if t.layout.Name != "" {
+			d := sized(&p.dst, uint64(len(b)))
+			if err := p.o.Repack(t.Tensor, d, b); err != nil {
+				return fmt.Errorf("tensor %s: %w", quote(t.Name), err)
+			}
+			b = d
+		}
+		sum.Write(b)
+		if _, err := p.w.Write(b); err != nil {
+			return err
+		}
+		p.progress.add(uint64(len(b)))
+	}
+	t.sum = hex.EncodeToString(sum.Sum(nil))
+	_, err := p.w.Write(make([]byte, w.Padding(t.Size)))
+	return err
+}
+
+func (p *packer) read(f *file, b []byte, offset int64) error {
+	err := f.read(b, offset)
+	if p.o.Quiet {
+		forget(f.f, offset, uint64(len(b)))
+	}
+	return err
+}
+
+// wholePieces writes pieces of packPiece that begin at multiples of it: then the system's
+// cache holds the file in pages as large as it has, which computing with it shows.
+type wholePieces struct {
+	w   io.Writer
+	buf []byte
+}
+
+func (w *wholePieces) Write(b []byte) (int, error) {
+	n := len(b)
+	if w.buf == nil {
+		w.buf = make([]byte, 0, packPiece)
+	}
+	for len(b) > 0 {
+		k := min(cap(w.buf)-len(w.buf), len(b))
+		w.buf, b = append(w.buf, b[:k]...), b[k:]
+		if len(w.buf) == cap(w.buf) {
+			if err := w.flush(); err != nil {
+				return n - len(b), err
+			}
+		}
+	}
+	return n, nil
+}
+
+func (w *wholePieces) flush() error {
+	_, err := w.w.Write(w.buf)
+	w.buf = w.buf[:0]
+	return err
+}
+
+// sized is a buffer of n bytes that is used again.
+func sized(b *[]byte, n uint64) []byte {
+	if uint64(cap(*b)) < n {
+		*b = make([]byte, n)
+	}
+	return (*b)[:n]
+}

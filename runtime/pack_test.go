@@ -1,0 +1,351 @@
+//go:build cgo
+
+package runtime_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// packed packs a model into a folder of its own.
+func packed(t *testing.T, path string) string {
+	t.Helper()
+	if !llama.CanRepack() {
+		t.Skip("the engine was compiled without repacking (-DGGML_USE_CPU_REPACK)")
+	}
+	out := filepath.Join(t.TempDir(), "packed.gguf")
+	if err := runtime.Pack(t.Context(), path, out, runtime.PackOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// logitsOf are those of some tokens, one behind the other.
+func logitsOf(t *testing.T, path string, o runtime.Options) ([]float32, runtime.Report) {
+	t.Helper()
+	m, err := runtime.Open(t.Context(), path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	s, err := m.NewSession(runtime.SessionOptions{Context: 128, Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var all []float32
+	for _, tokens := range [][]int32{{1, 403, 407, 261, 378, 432, 9, 77, 31, 6, 500, 41}, {17}, {99}} { // a prompt, and one at a time
+		err := s.Evaluate(t.Context(), tokens, runtime.EvaluateOptions{Logits: func(_ int, l []float32) error {
+			all = append(all, l...)
+			return nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all, m.Report()
+}
+
+func TestAPackedModelComputesWhatTheEnginesCopyComputes(t *testing.T) {
+	tied := filepath.Join(t.TempDir(), "tied.gguf") // the table of embeddings is the output head too
+	if err := runtime.Quantize(t.Context(), tinyF16, tied, runtime.QuantizeOptions{Type: "q4_0", Pure: true}); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ name, path string }{
+		{"tiny q4_0", model(t, "tiny", "q4_0")},
+		{"tiny q4_0, tied embeddings", tied},
+		{"tiny mixed", model(t, "tiny", "q4_k_m")},
+		{"synthetic q4_0", model(t, "synthetic", "q4_0")},
+		{"synthetic q4_K", model(t, "synthetic", "q4_K")},
+		{"synthetic iq4_nl", model(t, "synthetic", "iq4_nl")},
+		{"synthetic q2_K", model(t, "synthetic", "q2_K")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			file := packed(t, tt.path)
+			want, copied := logitsOf(t, tt.path, runtime.Options{Load: runtime.LoadCopy})
+			got, r := logitsOf(t, file, runtime.Options{})
+			if !slices.Equal(got, want) {
+				t.Error("the logits are others than those of the engine's own copy")
+			}
+			if r.LoadMode != runtime.LoadMMap || r.Packed == 0 || r.Packed != copied.Repacked || r.Repacked != 0 {
+				t.Errorf("%v, %d bytes packed, %d repacked; the copy has %d", r.LoadMode, r.Packed, r.Repacked, copied.Repacked)
+			}
+			if r.Architecture != copied.Architecture || r.Description != copied.Description || r.Parameters != copied.Parameters {
+				t.Errorf("%s, %s, %d parameters", r.Architecture, r.Description, r.Parameters)
+			}
+			c, err := runtime.Check(t.Context(), file, runtime.CheckOptions{})
+			if err != nil || c.Packed == 0 || c.Source != "" {
+				t.Errorf("check: %+v, %v", c, err)
+			}
+		})
+	}
+}
+
+func TestWhatWouldGainNothingIsNotPacked(t *testing.T) {
+	dir := t.TempDir()
+	out := filepath.Join(dir, "packed.gguf")
+	for _, typ := range []string{"f16", "q8_0"} { // of these the engine repacks nothing on x86
+		err := runtime.Pack(t.Context(), model(t, "synthetic", typ), out, runtime.PackOptions{})
+		if err == nil && typ == "q8_0" {
+			t.Log("this engine repacks q8_0 on this CPU")
+			os.Remove(out)
+			continue
+		}
+		if !errors.Is(err, runtime.ErrNothingToPack) || !strings.Contains(err.Error(), typ) {
+			t.Errorf("%s: %v", typ, err)
+		}
+	}
+	file := packed(t, model(t, "synthetic", "q4_0"))
+	if err := runtime.Pack(t.Context(), file, out, runtime.PackOptions{}); !errors.Is(err, runtime.ErrOption) {
+		t.Errorf("packing a packed file: %v", err)
+	}
+	if err := runtime.Quantize(t.Context(), file, out, runtime.QuantizeOptions{Type: "q8_0", AllowRequantize: true}); !errors.Is(err, runtime.ErrOption) {
+		t.Errorf("quantising a packed file: %v", err)
+	}
+	source := model(t, "synthetic", "q4_0")
+	if err := runtime.Pack(t.Context(), source, source, runtime.PackOptions{}); err == nil {
+		t.Error("a model was replaced with its packed file")
+	}
+	if left, _ := os.ReadDir(dir); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestAPackedModelStreamsWithinABudget(t *testing.T) {
+	path := model(t, "large", "q4_0")
+	file := packed(t, path)
+	want, _, err := greedy(t.Context(), file, runtime.Options{}, budgeted, 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied, _, err := greedy(t.Context(), path, runtime.Options{Load: runtime.LoadCopy}, budgeted, 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "packed, against a copy", want, copied)
+	o := runtime.Options{MaxMemory: budgetOf(t, file, budgeted, 0.7), Session: budgeted}
+	got, r, err := greedy(t.Context(), file, o, budgeted, 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "within a budget", got, want)
+	if r.Residency == nil || r.Residency.Streamed == 0 || r.Residency.Read == 0 || r.Packed == 0 {
+		t.Errorf("%d bytes packed, %+v", r.Packed, r.Residency)
+	}
+}
+
+func TestAdaptersAndLookupWorkOnAPackedModel(t *testing.T) {
+	path := model(t, "tiny", "q4_0")
+	file := packed(t, path)
+	generate := func(path string, load runtime.LoadMode, lookup bool) (text string) {
+		m := open(t, path, runtime.Options{Load: load, Adapters: []runtime.Adapter{{Path: adapter(t), Scale: 0.5}}})
+		for range 2 { // two sessions
+			s := session(t, m, runtime.SessionOptions{Context: 128, Threads: 1})
+			text = ""
+			for x, err := range s.Generate(t.Context(), prompt, runtime.GenerateOptions{MaxTokens: 24, Lookup: lookup, Sampling: runtime.Sampling{Greedy: true}}) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				text += x.Text
+			}
+		}
+		return text
+	}
+	want := generate(path, runtime.LoadCopy, false)
+	if got := generate(file, runtime.LoadAuto, false); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := generate(file, runtime.LoadAuto, true); got != want {
+		t.Errorf("with lookup: %q, want %q", got, want)
+	}
+}
+
+// adapter writes a LoRA adapter for the tiny model that changes what it says.
+func adapter(t *testing.T) string {
+	t.Helper()
+	var w loader.Writer
+	for k, v := range map[string]string{"general.type": "adapter", "general.architecture": "llama", "adapter.type": "lora"} {
+		w.Add(k, loader.StringValue(v))
+	}
+	w.Add("adapter.lora.alpha", loader.Float32Value(1))
+	w.AddTensor("blk.0.attn_q.weight.lora_a", loader.TypeF32, 256, 1)
+	w.AddTensor("blk.0.attn_q.weight.lora_b", loader.TypeF32, 1, 256)
+	var b bytes.Buffer
+	if _, err := w.WriteHeader(&b); err != nil {
+		t.Fatal(err)
+	}
+	for range w.DataBytes() / 4 {
+		b.Write([]byte{0, 0, 0, 0x3d}) // 0.03125
+	}
+	path := filepath.Join(t.TempDir(), "adapter.gguf")
+	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestPackedFilesThatDoNotFitAreRefused(t *testing.T) {
+	source := filepath.Join(t.TempDir(), "source.gguf")
+	content, err := os.ReadFile(model(t, "tiny", "q4_0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(source, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file := packed(t, source)
+	good, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ix, err := loader.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := ix.Packed().Tensors[0].Name
+	layout := ix.Packed().Tensors[0].Layout
+	instructions := ix.Packed().Instructions
+	first, _ := ix.Tensor(name)
+	ix.Close()
+
+	swap := func(from, to string) func([]byte) []byte {
+		return func(b []byte) []byte {
+			if len(from) != len(to) || !bytes.Contains(b, []byte(from)) {
+				t.Fatalf("%q is not in the file", from)
+			}
+			return bytes.ReplaceAll(b, []byte(from), []byte(to))
+		}
+	}
+	// after replaces what follows a key, of the same length.
+	after := func(key, from, to string) func([]byte) []byte {
+		return func(b []byte) []byte {
+			at := bytes.Index(b, []byte(key))
+			i := bytes.Index(b[at:], []byte(from))
+			if at < 0 || i < 0 || i > 64 {
+				t.Fatalf("%q is not behind %s", from, key)
+			}
+			copy(b[at+i:], to)
+			return b
+		}
+	}
+	flip := func(at int64) func([]byte) []byte {
+		return func(b []byte) []byte { b[at] ^= 1; return b }
+	}
+	for _, tt := range []struct {
+		name   string
+		change func([]byte) []byte
+		target error    // of opening; nil where it opens
+		words  []string // of the error, of Check where it opens
+	}{
+		{"another engine", after("infer.packed.engine", llama.EngineVersion, "v9.99.9"), runtime.ErrPackedElsewhere, []string{"v9.99.9", llama.EngineVersion, "infer pack"}},
+		{"other instructions", after("infer.packed.instructions", instructions, strings.Repeat("z", len(instructions))), runtime.ErrPackedElsewhere, []string{"zz", instructions, "infer pack"}},
+		{"another layout", swap(layout, layout[:len(layout)-4]+"beef"), runtime.ErrPackedElsewhere, []string{"beef", layout, "infer pack"}},
+		{"a later version of the format", after("infer.packed.version", "\x01\x00\x00\x00", "\x02\x00\x00\x00"), loader.ErrFormat, []string{"version 1"}},
+		{"a wrong architecture", after("infer.packed.architecture", "llama", "lllll"), loader.ErrFormat, []string{"lllll"}},
+		{"cut short", func(b []byte) []byte { return b[:len(b)-5000] }, loader.ErrFormat, nil},
+		{"a bit flipped at the beginning of a packed tensor", flip(first.Offset), loader.ErrFormat, []string{name, "pack it again"}},
+		{"a bit flipped in the middle of a packed tensor", flip(first.Offset + int64(first.Size)/2), nil, []string{name, "pack the model again"}},
+		{"a bit flipped in the last tensor", flip(int64(len(good)) - 40), nil, []string{"pack the model again"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "changed.gguf")
+			if err := os.WriteFile(path, tt.change(slices.Clone(good)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			m, err := runtime.Open(t.Context(), path, runtime.Options{})
+			if m != nil {
+				m.Close()
+			}
+			if tt.target == nil && err != nil || !errors.Is(err, tt.target) {
+				t.Fatalf("opening: %v", err)
+			}
+			_, err = runtime.Check(t.Context(), path, runtime.CheckOptions{})
+			if err == nil || tt.target != nil && !errors.Is(err, tt.target) {
+				t.Fatalf("checking: %v", err)
+			}
+			for _, w := range tt.words {
+				if !strings.Contains(err.Error(), w) {
+					t.Errorf("%q is not in: %v", w, err)
+				}
+			}
+		})
+	}
+	for _, load := range []runtime.LoadMode{runtime.LoadCopy, runtime.LoadStock} {
+		if _, err := runtime.Open(t.Context(), file, runtime.Options{Load: load}); !errors.Is(err, runtime.ErrOption) || !strings.Contains(err.Error(), source) {
+			t.Errorf("%v: %v", load, err)
+		}
+	}
+	if _, err := runtime.Open(t.Context(), file, runtime.Options{NoRepack: true}); !errors.Is(err, runtime.ErrOption) {
+		t.Errorf("not repacked: %v", err)
+	}
+
+	// The engine's own loader names the reason.
+	_, err = llama.LoadModel(t.Context(), file, llama.ModelParams{MMap: true})
+	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("'llama, packed by infer for %s: open it with infer, or use the plain file'", instructions)) {
+		t.Errorf("stock: %v", err)
+	}
+
+	check := func(what string, target error, source string) {
+		t.Helper()
+		m, err := runtime.Open(t.Context(), file, runtime.Options{})
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+		} else {
+			m.Close()
+		}
+		c, err := runtime.Check(t.Context(), file, runtime.CheckOptions{})
+		if !errors.Is(err, target) || err == nil && !strings.Contains(c.Source, source) {
+			t.Errorf("%s: check: %+v, %v", what, c, err)
+		}
+	}
+	// A source of the same size and time with other bytes, one of another time, none.
+	other := flip(int64(len(content)) - 40)(slices.Clone(content))
+	if err := errors.Join(os.WriteFile(source, other, 0o600), os.Chtimes(source, info.ModTime(), info.ModTime())); err != nil {
+		t.Fatal(err)
+	}
+	check("a source with other bytes", loader.ErrFormat, "")
+	if err := os.Chtimes(source, info.ModTime(), info.ModTime().Add(1e9)); err != nil {
+		t.Fatal(err)
+	}
+	check("a source of another time", loader.ErrFileChanged, "")
+	if err := os.Remove(source); err != nil {
+		t.Fatal(err)
+	}
+	check("no source", nil, "not there any more")
+}
+
+func TestACancelledPackingLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	err := runtime.Pack(ctx, model(t, "synthetic", "q4_0"), filepath.Join(dir, "packed.gguf"), runtime.PackOptions{
+		Progress: func(done, total uint64) {
+			if done > total/2 {
+				cancel()
+			}
+		},
+	})
+	if !llama.CanRepack() {
+		t.Skip("the engine was compiled without repacking")
+	}
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	if left, _ := os.ReadDir(dir); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}

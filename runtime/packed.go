@@ -1,0 +1,168 @@
+package runtime
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/loader"
+)
+
+// instructions names what the engine was compiled for, as far as that decides how it lays
+// weights out.
+func instructions() string {
+	compiled := llama.CompiledFeatures()
+	for _, name := range []string{"amx_int8", "avx512", "avx2", "avx", "sve", "matmul_int8", "dotprod", "neon"} {
+		if slices.Contains(compiled, name) {
+			return name
+		}
+	}
+	return "any CPU"
+}
+
+// checkPacked tells why a packed file can't be opened, before anything of it is read.
+func checkPacked(index *loader.Index, o Options) error {
+	p := index.Packed()
+	if p == nil {
+		return nil
+	}
+	from := "the file that it was made of"
+	if len(p.Source) > 0 {
+		from = p.Source[0].Path
+	}
+	switch {
+	case o.Load == LoadCopy || o.Load == LoadStock:
+		return optionError("a packed file is mapped as it is and can't be loaded in mode %v: use mmap or auto, or %s", o.Load, from)
+	case o.NoRepack:
+		return optionError("a packed file has no other layout than that of this CPU: to compute with the file's own, open %s", from)
+	case !llama.CanRepack():
+		return fmt.Errorf("%w: this program was compiled without -DGGML_USE_CPU_REPACK and can't compute with its layout: open %s", ErrPackedElsewhere, from)
+	case p.Engine != llama.EngineVersion:
+		return fmt.Errorf("%w: by engine %s, and this is %s: pack it again (infer pack -m %s)", ErrPackedElsewhere, p.Engine, llama.EngineVersion, from)
+	case p.Instructions != instructions():
+		return fmt.Errorf("%w: for %s, and this program is compiled for %s: pack it again (infer pack -m %s)", ErrPackedElsewhere, p.Instructions, instructions(), from)
+	}
+	return nil
+}
+
+// packedTensors are the tensors of a packed file that have a layout of their own, by the
+// model's names.
+func packedTensors(index *loader.Index) map[string]loader.PackedTensor {
+	p := index.Packed()
+	if p == nil {
+		return nil
+	}
+	tensors := make(map[string]loader.PackedTensor, len(p.Tensors))
+	for _, t := range p.Tensors {
+		tensors[t.Of] = t
+	}
+	return tensors
+}
+
+// placeOf is the name in the file of the bytes that a weight wants.
+func (m *Model) placeOf(w llama.Weight) string {
+	if t, ok := m.packed[w.Name]; ok && w.Kind == llama.WeightRepack {
+		return t.Name
+	}
+	return w.Name
+}
+
+// matchPacked compares the layouts of a packed file with those that the engine wants.
+func (m *Model) matchPacked(ws []llama.Weight) error {
+	if m.packed == nil {
+		return nil
+	}
+	from := m.index.Packed().Source[0].Path
+	for i, w := range ws {
+		t, packed := m.packed[w.Name]
+		if w.Kind != llama.WeightRepack {
+			if packed && t.Name == t.Of {
+				return fmt.Errorf("%w: tensor %q is laid out as %s, and is wanted as it was, on %s: open %s", ErrPackedElsewhere, w.Name, t.Layout, where(w.Kind), from)
+			}
+			continue
+		}
+		layout, err := m.native.Layout(i)
+		switch {
+		case err != nil:
+			return fmt.Errorf("%w: %w", ErrPackedElsewhere, err)
+		case !packed:
+			return fmt.Errorf("%w: tensor %q is laid out as it was, and this engine wants %s: pack it again (infer pack -m %s)", ErrPackedElsewhere, w.Name, layout.Name, from)
+		case layout.Name != t.Layout:
+			return fmt.Errorf("%w: tensor %q is laid out as %s, and this engine wants %s: pack it again (infer pack -m %s)", ErrPackedElsewhere, w.Name, t.Layout, layout.Name, from)
+		}
+		m.packedBytes += w.Size
+	}
+	return m.samplePacked(ws)
+}
+
+func where(k llama.WeightKind) string {
+	if k == llama.WeightDevice {
+		return "a device (--gpu-layers 0 keeps it on the CPU)"
+	}
+	return "the CPU"
+}
+
+// samplePacked compares some rows of each layout with what the engine makes of the source,
+// where that is still there.
+func (m *Model) samplePacked(ws []llama.Weight) error {
+	p := m.index.Packed()
+	source, err := p.OpenSource()
+	if err != nil {
+		// The file is complete without it; `infer check` knows more.
+		reason := "the source can't be read"
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			reason = "the source is not there any more"
+		case errors.Is(err, loader.ErrFileChanged):
+			reason = "the source is another file now"
+		}
+		m.log("packed weights are not compared with their source", "reason", reason, "error", err)
+		return nil
+	}
+	defer source.Close()
+	seen := map[string]int{}
+	for i, w := range ws {
+		t := m.packed[w.Name]
+		if w.Kind != llama.WeightRepack || seen[t.Layout] >= sampledTensors {
+			continue
+		}
+		seen[t.Layout]++
+		if err := m.compareRows(source, i, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sampledTensors are the tensors of each layout of which rows are compared at a load.
+const sampledTensors = 2
+
+// compareRows compares the first and the last group of rows of a tensor with its source.
+func (m *Model) compareRows(source *loader.PackedOrigin, i int, p loader.PackedTensor) error {
+	t, _ := m.index.Tensor(p.Name)
+	layout, err := m.native.Layout(i)
+	if err != nil {
+		return err
+	}
+	group := t.Type.RowSize(t.Shape[0]) * uint64(layout.Group)
+	if group > t.Size {
+		return nil
+	}
+	was, is, want := make([]byte, group), make([]byte, group), make([]byte, group)
+	for _, at := range []int64{0, int64(t.Size - group)} {
+		if err := errors.Join(source.ReadTensor(p, was, at), m.index.ReadTensor(t, is, at)); err != nil {
+			return err
+		}
+		if err := m.native.RepackRows(i, want, was); err != nil {
+			return err
+		}
+		if !bytes.Equal(is, want) {
+			return &loader.FormatError{File: m.path, Offset: t.Offset + at, Field: fmt.Sprintf("tensor %q", p.Name),
+				Reason: "differs from what the engine makes of " + m.index.Packed().Source[p.File].Path + ": pack it again"}
+		}
+	}
+	return nil
+}
