@@ -67,14 +67,14 @@ func mayReside(p loader.Probe) uint64 { return min(p.RAMAvailable, p.CgroupLeft)
 
 // startBudget begins to keep the budget. Where all fits, it costs nothing.
 func (m *Model) startBudget(ctx context.Context, ws []llama.Weight, total uint64, auto bool) error {
-	process, err := loader.ProcessMemory()
+	base, anon, err := baseMemory()
 	if err != nil {
 		return err
 	}
-	b := &budget{model: m, weights: ws, auto: auto, total: total, base: process.Anon + process.File + budgetSlack, anon: process.Anon, planned: m.planned}
+	b := &budget{model: m, weights: ws, auto: auto, total: total, base: base, anon: anon, planned: m.planned}
 	b.residency, err = loader.NewResidency(ctx, loader.ResidencyOptions{Weights: m.weights, Plan: m.plan, Budget: b.forWeights(), Arena: m.extra})
 	if err != nil {
-		return err
+		return b.tooSmall(err)
 	}
 	if m.budget = b; auto {
 		b.pressure = loader.WatchPressure()
@@ -83,6 +83,16 @@ func (m *Model) startBudget(ctx context.Context, ws []llama.Weight, total uint64
 	m.log("keeping a memory budget", "total", total, "weights", b.forWeights(), "streamed_layers", st.Streamed, "of", st.Layers, "by", st.Method)
 	return b.place()
 }
+
+// baseMemory is what the process has in memory before the weights, with some slack, and how
+// much of it is its own.
+func baseMemory() (base, anon uint64, err error) {
+	process, err := loader.ProcessMemory()
+	return process.Anon + process.File + budgetSlack, process.Anon, err
+}
+
+// others is what is in memory beside the weights.
+func (b *budget) others() uint64 { return b.base + max(b.planned, b.sessions) }
 
 // place tells the engine where streamed tensors are. There is no pass.
 func (b *budget) place() error {
@@ -98,10 +108,30 @@ func (b *budget) place() error {
 	return nil
 }
 
+// budgetLimit names the limit in errors and plans.
+const budgetLimit = "memory budget"
+
+func useBudget(least uint64) string {
+	const unit = 1 << 20 // sizes are shown rounded
+	return fmt.Sprintf("use a budget of %s (--max-memory)", loader.Size((least+unit-1)/unit*unit))
+}
+
+// tooSmall makes an error about what weights have of the budget one about the budget.
+func (b *budget) tooSmall(err error) error {
+	var e *loader.MemoryError
+	if !errors.As(err, &e) || e.Limit != budgetLimit {
+		return err
+	}
+	all := *e
+	all.Requested += b.others()
+	all.Available = b.total
+	all.Remedies = append([]string{useBudget(all.Requested)}, e.Remedies[1:]...)
+	return &all
+}
+
 // forWeights is what sessions and engine leave of the budget.
 func (b *budget) forWeights() uint64 {
-	other := b.base + max(b.planned, b.sessions)
-	return b.total - min(b.total, other)
+	return b.total - min(b.total, b.others())
 }
 
 // change applies f to the figures and divides the budget anew, when no pass is on. Where
@@ -126,6 +156,7 @@ func (b *budget) change(f func(*budget)) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	err = b.tooSmall(err)
 	b.total, b.sessions = total, sessions
 	return err
 }

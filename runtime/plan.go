@@ -58,6 +58,8 @@ type ModePlan struct {
 	Chunks    int    `json:"chunks"`
 	ChunkSize uint64 `json:"chunk_size_bytes"`
 
+	Budget *BudgetPlan `json:"budget,omitempty"` // of mapped weights
+
 	Fits      bool     `json:"fits"` // now
 	Missing   uint64   `json:"missing_bytes"`
 	LimitedBy string   `json:"limited_by"` // the limit that does not suffice
@@ -185,7 +187,12 @@ func planMode(ctx context.Context, f *Forecast, index *loader.Index, plan *loade
 	p.CacheTypeK, p.CacheTypeV = cacheName(params.CacheTypeK), cacheName(params.CacheTypeV)
 	p.addWeights(m, ws, index)
 	p.addSession(m, n)
+	p.Remedies = []string{}
+	resident := p.planBudget(m, n, o, f.Probe)
 	p.sum()
+	if resident > 0 {
+		p.Resident = resident
+	}
 	p.judge(ctx, m, n, f.Probe)
 	if tooLong != nil {
 		p.Fits, p.Missing, p.LimitedBy = false, tooLong.Requested-tooLong.Limit, "chunk size"

@@ -9,7 +9,6 @@ import (
 
 // judge compares the plan with what there is.
 func (p *ModePlan) judge(ctx context.Context, m *Model, n need, probe loader.Probe) {
-	p.Remedies = []string{}
 	var private, ranges, mappings uint64
 	for _, x := range p.Pieces {
 		ranges += x.Size
@@ -55,7 +54,9 @@ func (p *ModePlan) judge(ctx context.Context, m *Model, n need, probe loader.Pro
 	if weights > 0 {
 		p.Remedies = append(p.Remedies, m.smallerTypes(available)...)
 	}
-	p.Remedies = append(p.Remedies, loader.RaiseLimit(p.LimitedBy, p.Missing)...)
+	if p.LimitedBy != budgetLimit {
+		p.Remedies = append(p.Remedies, loader.RaiseLimit(p.LimitedBy, p.Missing)...)
+	}
 }
 
 // smallerTypes are quantisations with which copied weights would be smaller, the best

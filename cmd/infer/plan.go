@@ -26,7 +26,7 @@ func planCommand() *command {
 	f.text(&c.svg, "svg", "", "", "FILE", "draw the chunks into a file")
 	f.BoolVar(&c.force, "force", false, "replace a file that is there")
 	c.memoryFlags(f, "")
-	f.hide("threads", "threads-batch", "no-prefetch", "check-tensors", "fallback", "pool", "max-memory")
+	f.hide("threads", "threads-batch", "no-prefetch", "check-tensors", "fallback", "pool")
 	return &command{
 		name:     "plan",
 		summary:  "show what memory a model would need, before anything is loaded",
@@ -36,6 +36,7 @@ func planCommand() *command {
 		examples: []string{
 			`infer plan model.gguf`, "with the default context",
 			`infer plan model.gguf -c 32768 -ctk q8_0 -ctv q8_0`, "with a long context in 8 bits",
+			`infer plan model.gguf --max-memory 2G`, "what is streamed to stay within 2 GiB",
 			`infer plan model.gguf --json | jq '.modes[] | {mode, fits, missing_bytes}'`, "for programs",
 		},
 		flags:   f,
@@ -48,7 +49,7 @@ func (c *planConfig) run(ctx context.Context, s *streams, args []string) error {
 	if err := modelArgument(c.flags, &c.model, args); err != nil {
 		return err
 	}
-	for _, name := range []string{"fallback", "pool", "max-memory"} {
+	for _, name := range []string{"fallback", "pool"} {
 		if c.flags.Changed(name) {
 			return usagef("--%s is not for plans, which are of one model and of what the system has", name)
 		}

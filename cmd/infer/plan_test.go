@@ -95,6 +95,18 @@ func TestPlanAsAPicture(t *testing.T) {
 	}
 }
 
+func TestPlanOfABudget(t *testing.T) {
+	needEngine(t)
+	r := call(t, "plan", tinyF16, "--max-memory", "1MiB", "--load", "mmap")
+	if r.code != 0 || !strings.Contains(r.out, "least memory, streamed") || !strings.Contains(r.out, "streamed for a token") || !strings.Contains(r.out, "use a budget of ") {
+		t.Errorf("%+v", r)
+	}
+	r = call(t, "plan", tinyF16, "--max-memory", "off", "--json")
+	if r.code != 0 || !strings.Contains(r.out, `"least_bytes"`) || strings.Contains(r.out, "memory budget") {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestPlanFails(t *testing.T) {
 	needEngine(t)
 	for _, tt := range []struct {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -36,7 +37,11 @@ func printPlan(w io.Writer, f *runtime.Forecast, width int) error {
 		if p.Mode == runtime.LoadCopy {
 			kind = "private"
 		}
-		return loader.Size(p.Weights) + " " + kind
+		n := p.Weights
+		if p.Budget != nil {
+			n -= p.Budget.Private
+		}
+		return loader.Size(n) + " " + kind
 	})
 	row("KV cache", size(func(p runtime.ModePlan) uint64 { return p.KV }))
 	row("compute", size(func(p runtime.ModePlan) uint64 { return p.Compute }))
@@ -47,6 +52,19 @@ func printPlan(w io.Writer, f *runtime.Forecast, width int) error {
 	row("largest allocation", size(func(p runtime.ModePlan) uint64 { return p.LargestAllocation }))
 	row("largest range", size(func(p runtime.ModePlan) uint64 { return p.LargestRange }))
 	row("chunks", func(p runtime.ModePlan) string { return fmt.Sprint(p.Chunks) })
+	budget := func(value func(b *runtime.BudgetPlan) string) func(runtime.ModePlan) string {
+		return func(p runtime.ModePlan) string {
+			if p.Budget == nil {
+				return "-"
+			}
+			return value(p.Budget)
+		}
+	}
+	row("least memory, streamed", budget(func(b *runtime.BudgetPlan) string { return loader.Size(b.Least) }))
+	if slices.ContainsFunc(f.Modes, func(p runtime.ModePlan) bool { return p.Budget != nil && p.Budget.Layers > 0 }) {
+		row("memory budget", budget(func(b *runtime.BudgetPlan) string { return loader.Size(b.Budget) }))
+		row("streamed for a token", budget(func(b *runtime.BudgetPlan) string { return loader.Size(b.Streamed) }))
+	}
 	row("fits now", func(p runtime.ModePlan) string {
 		if p.Fits {
 			return "yes"

@@ -1,0 +1,48 @@
+package runtime
+
+import (
+	"github.com/seed7adf6694/infer/loader"
+)
+
+// BudgetPlan is how mapped weights would be kept within a memory budget ([Options].MaxMemory).
+// Sizes are bytes.
+type BudgetPlan struct {
+	// Budget is what the model might keep in memory: what was asked for, or what the system
+	// leaves now.
+	Budget uint64 `json:"budget_bytes"`
+	// Least is the smallest budget with which this session runs.
+	Least uint64 `json:"least_bytes"`
+	// Streamed is what would be read from the file for each pass over the layers; 0 where
+	// all fits.
+	Streamed uint64 `json:"streamed_bytes_per_pass"`
+	Layers   int    `json:"streamed_layers"` // in part or whole
+	// Private is the memory that is read into, part of what is charged as commit.
+	Private uint64 `json:"private_bytes"`
+}
+
+// planBudget adds what keeping a budget would do, and returns how much would be in memory
+// then, 0 for all of it.
+func (p *ModePlan) planBudget(m *Model, n need, o Options, probe loader.Probe) (resident uint64) {
+	base, _, err := baseMemory()
+	if p.Mode != LoadMMap || p.Device > 0 || err != nil {
+		return 0
+	}
+	m.planned = n.bytes("")
+	total, wanted := m.maxMemory(o, probe)
+	other := base + m.planned
+	weights := m.plan.Bytes
+	if wanted {
+		weights = total - min(total, other)
+	}
+	r := m.plan.Residency(weights, m.chunkSize)
+	p.Budget = &BudgetPlan{Budget: total, Least: other + r.Least, Streamed: r.Read, Layers: r.Streamed, Private: r.Private}
+	if r.Streamed == 0 {
+		return 0
+	}
+	p.add(m.privatePiece("weights", "layers that are streamed, two at a time", r.Private))
+	if o.MaxMemory > 0 && p.Budget.Least > total { // nobody asked for an automatic one
+		p.Missing, p.LimitedBy = p.Budget.Least-total, budgetLimit
+		p.Remedies = append(p.Remedies, useBudget(p.Budget.Least))
+	}
+	return other + r.Resident
+}
