@@ -29,6 +29,7 @@ func memoryView() view {
 		facts: func(Results) []string {
 			return []string{"commit: private memory that the system has promised, what the process had before the load left out; two processes: PSS of both together, all generating"}
 		},
+		hide:  func(r Record) bool { return r.Labels["cache"] == quality && r.Status == Skipped },
 		plots: memoryPlots,
 	}
 }
