@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"gonum.org/v1/plot"
+
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -82,6 +84,26 @@ func (o FloorOptions) cases(ms []typedModel) []testCase {
 	return cases
 }
 
+// floorPlots are bars of the limits, beside what the model has on disk.
+func floorPlots(rs Results) ([]*plot.Plot, error) {
+	nameOf := func(r Record) string { return r.Labels["type"] + " " + r.Labels["load"] }
+	names := distinct(rs, nameOf)
+	disk, group, addresses := bars{name: "on disk"}, bars{name: groupLimit}, bars{name: addressLimit}
+	for _, name := range names {
+		of := rs.where(func(r Record) bool { return nameOf(r) == name })
+		limit := func(kind string) sample {
+			return of.labelled(map[string]string{"limit": kind}).values(floorBytes).inMiB()
+		}
+		disk.values = append(disk.values, of.values("disk_bytes").inMiB())
+		group.values, addresses.values = append(group.values, limit(groupLimit)), append(addresses.values, limit(addressLimit))
+	}
+	if !hasValues(group.values) && !hasValues(addresses.values) {
+		return nil, nil
+	}
+	p, err := newBarPlot("The smallest limit under which it loads and generates", "MiB", names, disk, group, addresses)
+	return []*plot.Plot{p}, err
+}
+
 func floorView() view {
 	return view{
 		title: "The smallest limit under which a model loads and generates",
@@ -91,6 +113,7 @@ func floorView() view {
 			{title: "tok/s there", metric: tokenRate}, {title: "tries", metric: "tries"},
 		},
 		compared: []string{floorBytes},
+		plots:    floorPlots,
 		facts: func(Results) []string {
 			return []string{"found by bisection: what runs under the smallest limit did not under the one refused; stock is without repacking"}
 		},

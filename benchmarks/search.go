@@ -31,7 +31,7 @@ func (r *Runner) runSearch(ctx context.Context, m *preparedModel, c testCase, re
 		seconds += probe.Metrics["case_seconds"]
 		return probe, err
 	}
-	low, high := s.least, s.most
+	low, high, refused := s.least, s.most, 0.0
 	best, err := try(high)
 	if err != nil {
 		return err
@@ -50,13 +50,15 @@ func (r *Runner) runSearch(ctx context.Context, m *preparedModel, c testCase, re
 		case probe.Status == OK:
 			best, high = probe, middle
 		default:
-			low = middle
-			best.Metrics["last_refusal_bytes"] = float64(middle)
+			low, refused = middle, float64(middle)
 		}
 	}
 	*rec = best
 	if rec.Metrics["case_seconds"] = seconds; rec.Status == OK {
 		rec.Metrics[floorBytes], rec.Metrics["tries"] = float64(high), float64(tries)
+		if refused > 0 {
+			rec.Metrics["last_refusal_bytes"] = refused
+		}
 	}
 	return nil
 }
