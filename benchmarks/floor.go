@@ -64,9 +64,9 @@ func (o FloorOptions) cases(ms []typedModel) []testCase {
 			within = max(1<<20, m.about.Bytes/64)
 		}
 		for _, kind := range []struct {
-			name    string
-			beyond  uint64 // what a process has beside the model
-			settled func(*testCase, uint64)
+			name   string
+			beyond uint64 // what a process has beside the model
+			set    func(*testCase, uint64)
 		}{
 			{groupLimit, 512 << 20, func(c *testCase, n uint64) { c.limit = n }},
 			{addressLimit, 6 << 30, func(c *testCase, n uint64) { c.addresses = n }}, // Go reserves more than 1 GiB
@@ -75,7 +75,8 @@ func (o FloorOptions) cases(ms []typedModel) []testCase {
 				cases = append(cases, testCase{
 					name: fmt.Sprintf("%s %s, %s", m.label, load, kind.name), labels: map[string]string{"type": m.label, "load": load, "limit": kind.name},
 					metrics: map[string]float64{"disk_bytes": float64(m.about.Bytes)}, model: m.preparedModel, cold: kind.name == groupLimit,
-					search: &search{least: 0, most: 3*m.about.Bytes + kind.beyond, within: within, set: kind.settled},
+					// How many threads there are, with a stack each, differs from run to run.
+					search: &search{most: 3*m.about.Bytes + kind.beyond, within: within, set: kind.set, again: kind.name == addressLimit},
 					job:    job{Do: "generate", Model: m.path, Load: load, NoRepack: load == "stock", Context: o.Context, UBatch: 64, Threads: o.Threads, Prompt: storyPrompt, Tokens: o.Tokens},
 				})
 			}
