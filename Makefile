@@ -53,13 +53,14 @@ lint: tools ## gofmt, vet (Linux, Windows, macOS, no cgo), staticcheck
 
 .PHONY: bench
 bench: build ## a short form of all benchmarks (BENCH=pattern of the Go ones)
-	$(GO) test -run '^$$' -bench '$(BENCH)' -skip Lookup -benchtime 50x -short ./loader/... ./llama/... ./runtime/... ./models/...
-	$(GO) test -run '^$$' -bench Lookup -benchtime 1x -short ./runtime/...
-	bin/infer bench speed -p 64 -n 16 --load mmap,copy,stock -r 1
+	$(GO) test -p 1 -run '^$$' -bench '$(BENCH)' -skip 'Lookup|Synthesize' -benchtime 50x -short ./loader/... ./llama/... ./runtime/... ./models/...
+	$(GO) test -p 1 -run '^$$' -bench 'Lookup|Synthesize' -benchtime 1x -short ./runtime/... ./models/...
+	bin/infer bench speed -p 64 -n 16 --load mmap,copy,stock -r 2
 	bin/infer bench memory -n 8 --chunks 5 -r 1
 	bin/infer bench pressure --synthesize 1b,layers=8 --budgets 75% -n 4 -r 1
-	bin/infer bench floor --within 64MiB
-	bin/infer bench fragmentation --synthesize 1b,layers=2 --holes 256M,64M -n 4 -r 1
+	bin/infer bench floor
+	bin/infer bench fragmentation --synthesize 1b,layers=4 --holes 256M,128M -n 4 -r 1
+	bin/infer bench load --synthesize 1b,layers=1,vocab=4096 --synthesize 1b,layers=2,vocab=4096 --synthesize 1b,layers=4,vocab=4096 -r 1
 
 .PHONY: bench-full
 bench-full: build ## all benchmarks, records and plots in bin/bench (an hour or more)

@@ -27,6 +27,7 @@ type testCase struct {
 	model     *preparedModel // nil: the experiment's
 	addresses uint64         // RLIMIT_AS, in bytes; 0: none
 	mayFail   bool           // that it does not load is a result, not a failure
+	skip      string         // why it is not run; "": it is
 	search    *search        // the limit is looked for
 }
 
@@ -35,6 +36,11 @@ type testCase struct {
 func (r *Runner) runCase(ctx context.Context, m *preparedModel, c testCase, rec *Record, p Progress) error {
 	if c.model != nil {
 		m, rec.Model = c.model, c.model.about
+	}
+	defer rec.hideFolders(m)
+	if c.skip != "" {
+		rec.Status, rec.Reason = Skipped, c.skip
+		return nil
 	}
 	if c.search != nil {
 		return r.runSearch(ctx, m, c, rec, p)

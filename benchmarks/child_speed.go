@@ -43,7 +43,7 @@ func measureSpeed(ctx context.Context, j job, r *reporter) error {
 	took := time.Since(start).Seconds()
 	report := m.Report()
 	r.metrics(map[string]float64{
-		evaluatedRate: float64(j.PromptTokens+j.Tokens) / took, "test_seconds": took,
+		evaluatedRate: float64(j.PromptTokens+j.Tokens) / took, testSeconds: took,
 		"peak_rss_bytes": float64(report.PeakRSS),
 	})
 	return nil

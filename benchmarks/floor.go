@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"gonum.org/v1/plot"
+
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -62,9 +64,9 @@ func (o FloorOptions) cases(ms []typedModel) []testCase {
 			within = max(1<<20, m.about.Bytes/64)
 		}
 		for _, kind := range []struct {
-			name    string
-			beyond  uint64 // what a process has beside the model
-			settled func(*testCase, uint64)
+			name   string
+			beyond uint64 // what a process has beside the model
+			set    func(*testCase, uint64)
 		}{
 			{groupLimit, 512 << 20, func(c *testCase, n uint64) { c.limit = n }},
 			{addressLimit, 6 << 30, func(c *testCase, n uint64) { c.addresses = n }}, // Go reserves more than 1 GiB
@@ -73,13 +75,34 @@ func (o FloorOptions) cases(ms []typedModel) []testCase {
 				cases = append(cases, testCase{
 					name: fmt.Sprintf("%s %s, %s", m.label, load, kind.name), labels: map[string]string{"type": m.label, "load": load, "limit": kind.name},
 					metrics: map[string]float64{"disk_bytes": float64(m.about.Bytes)}, model: m.preparedModel, cold: kind.name == groupLimit,
-					search: &search{least: 0, most: 3*m.about.Bytes + kind.beyond, within: within, set: kind.settled},
+					// How many threads there are, with a stack each, differs from run to run.
+					search: &search{most: 3*m.about.Bytes + kind.beyond, within: within, set: kind.set, again: kind.name == addressLimit},
 					job:    job{Do: "generate", Model: m.path, Load: load, NoRepack: load == "stock", Context: o.Context, UBatch: 64, Threads: o.Threads, Prompt: storyPrompt, Tokens: o.Tokens},
 				})
 			}
 		}
 	}
 	return cases
+}
+
+// floorPlots are bars of the limits, beside what the model has on disk.
+func floorPlots(rs Results) ([]*plot.Plot, error) {
+	nameOf := func(r Record) string { return r.Labels["type"] + " " + r.Labels["load"] }
+	names := distinct(rs, nameOf)
+	disk, group, addresses := bars{name: "on disk"}, bars{name: groupLimit}, bars{name: addressLimit}
+	for _, name := range names {
+		of := rs.where(func(r Record) bool { return nameOf(r) == name })
+		limit := func(kind string) sample {
+			return of.labelled(map[string]string{"limit": kind}).values(floorBytes).inMiB()
+		}
+		disk.values = append(disk.values, of.values("disk_bytes").inMiB())
+		group.values, addresses.values = append(group.values, limit(groupLimit)), append(addresses.values, limit(addressLimit))
+	}
+	if !hasValues(group.values) && !hasValues(addresses.values) {
+		return nil, nil
+	}
+	p, err := newBarPlot("The smallest limit under which it loads and generates", "MiB", names, disk, group, addresses)
+	return []*plot.Plot{p}, err
 }
 
 func floorView() view {
@@ -91,6 +114,7 @@ func floorView() view {
 			{title: "tok/s there", metric: tokenRate}, {title: "tries", metric: "tries"},
 		},
 		compared: []string{floorBytes},
+		plots:    floorPlots,
 		facts: func(Results) []string {
 			return []string{"found by bisection: what runs under the smallest limit did not under the one refused; stock is without repacking"}
 		},

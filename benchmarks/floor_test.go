@@ -24,6 +24,35 @@ func TestFloor(t *testing.T) {
 	}
 }
 
+func TestTheSmallestLimitIsFound(t *testing.T) {
+	m := tinyModel(t)
+	const enough, within = 300_000, 64 << 10
+	for name, luck := range map[string]bool{"always": false, "every other time": true} {
+		t.Run(name, func(t *testing.T) {
+			runs := 0
+			set := func(c *testCase, limit uint64) {
+				runs++
+				c.job.Do = "generate"
+				if limit < enough || luck && runs%2 == 0 {
+					c.job.Do = "nothing"
+				}
+			}
+			c := testCase{
+				job:    job{Model: m.path, Load: "mmap", Context: 64, Threads: 1, Tokens: 2, Prompt: storyPrompt},
+				search: &search{most: 1 << 20, within: within, set: set, again: luck},
+			}
+			rs, err := (&Runner{Repetitions: 1}).run(t.Context(), plan{experiment: floorName, model: m, cases: []testCase{c}})
+			if err != nil || rs.Err() != nil {
+				t.Fatal(err, rs.Err())
+			}
+			found, refused := rs[0].Metrics[floorBytes], rs[0].Metrics["last_refusal_bytes"]
+			if found < enough || refused >= enough || found-refused > within || rs[0].Metrics["tries"] != float64(runs) {
+				t.Errorf("%v in %d runs", rs[0].Metrics, runs)
+			}
+		})
+	}
+}
+
 func TestFragmentation(t *testing.T) {
 	r := Runner{Repetitions: 1}
 	rs, err := r.Fragmentation(t.Context(), FragmentationOptions{Holes: []uint64{64 << 20}, Tokens: 2, Threads: 1, Context: 64})

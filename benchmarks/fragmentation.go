@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"gonum.org/v1/plot"
-
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/runtime"
 )
@@ -66,43 +64,4 @@ func (r *Runner) Fragmentation(ctx context.Context, o FragmentationOptions) (rs 
 		}
 	}
 	return r.run(ctx, plan{experiment: fragmentationName, model: m, cases: cases})
-}
-
-const (
-	holeBytes = "hole_bytes"
-	succeeded = "succeeded_ratio"
-)
-
-func fragmentationView() view {
-	return view{
-		title: "Loading in fragmented address spaces",
-		columns: []column{
-			{title: "largest hole", metric: holeBytes}, {title: "load", label: "load"}, {title: "succeeded", metric: succeeded},
-			{title: "load time", metric: loadTime, spread: true}, {title: "tok/s", metric: tokenRate, spread: true},
-			{title: "largest allocation", metric: "largest_allocation_bytes"}, {title: "chunks", metric: "chunks"},
-		},
-		compared: []string{succeeded, loadTime, tokenRate},
-		plots: func(rs Results) ([]*plot.Plot, error) {
-			rates := newPlot("Generation in fragmented address spaces", "largest hole, MiB", "tokens per second")
-			var curves []*curve
-			for _, load := range loadModes {
-				c := &curve{name: load}
-				of := rs.labelled(map[string]string{"load": load})
-				holes := slices.Compact(of.values(holeBytes))
-				for _, hole := range holes {
-					c.add(hole/(1<<20), of.where(func(r Record) bool { return r.Metrics[holeBytes] == hole }).values(tokenRate))
-				}
-				curves = append(curves, c)
-			}
-			if !hasPoints(curves) {
-				return nil, nil
-			}
-			rates.X.Scale = plot.LogScale{}
-			err := addCurves(rates, curves...)
-			if rates.X.Min == rates.X.Max { // which would become a range from 0, that has no logarithm
-				rates.X.Min, rates.X.Max = rates.X.Min/2, rates.X.Max*2
-			}
-			return []*plot.Plot{rates}, err
-		},
-	}
 }

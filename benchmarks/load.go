@@ -15,8 +15,8 @@ const loadName = "load"
 
 // LoadOptions are the options of [Runner.Load].
 type LoadOptions struct {
-	// Shapes of models with random weights, or Models, which there are; nil both: seven, of
-	// 0.1 to 2 GiB as f16.
+	// Shapes of models with random weights, and Models, which there are; nil both: seven
+	// shapes, of 0.1 to 2 GiB as f16.
 	Shapes []string
 	Models []string
 	Type   string // of the models that are made; "": f16
@@ -108,41 +108,69 @@ func loadGroups(rs Results, visit func(name string, of Results)) {
 // what each GiB adds.
 func loadFacts(rs Results) []string {
 	var facts []string
+	signed := func(print func(float64) string, v float64) string {
+		if v < 0 {
+			return "-" + print(-v)
+		}
+		return print(v)
+	}
 	loadGroups(rs, func(name string, of Results) {
-		var x, y []float64
-		for _, r := range of {
-			x, y = append(x, r.Metrics["disk_bytes"]/(1<<30)), append(y, r.Metrics[firstToken])
+		x, times := byModel(of, firstToken)
+		base, slope, ok := fit(x, times)
+		if !ok {
+			return
 		}
-		if base, slope, ok := fit(x, y); ok {
-			facts = append(facts, fmt.Sprintf("%s: to the first token %s + %s per GiB", name, duration(max(base, 0)), duration(max(slope, 0))))
+		text := fmt.Sprintf("%s: to the first token %s + %s per GiB (r² %.3f)", name, signed(duration, base), signed(duration, slope), straightness(x, times))
+		x, peaks := byModel(of, "peak_rss_bytes")
+		if base, slope, ok := fit(x, peaks); ok {
+			text += fmt.Sprintf(", resident %s + %s per GiB (r² %.3f)", signed(size, base), signed(size, slope), straightness(x, peaks))
 		}
+		facts = append(facts, text)
 	})
 	return facts
 }
 
-func loadPlots(rs Results) ([]*plot.Plot, error) {
-	times := newPlot("From the beginning of the load to the first token", "model, GiB on disk", "seconds")
-	peaks := newPlot("Resident at most", "model, GiB on disk", "MiB")
-	var time, peak []*curve
-	loadGroups(rs, func(name string, of Results) {
-		a, b, line := &curve{name: name}, &curve{name: name}, &curve{name: name + ", fitted", dashed: true}
-		var x, y []float64
-		for _, model := range distinct(of, func(r Record) string { return r.Labels["model"] }) {
-			some := of.labelled(map[string]string{"model": model})
-			at := some.values("disk_bytes").median() / (1 << 30)
-			a.add(at, some.values(firstToken))
-			b.add(at, sampleOf([]float64{some.values("peak_rss_bytes").median() / (1 << 20)}))
-			x, y = append(x, at), append(y, some.values(firstToken).median())
-		}
-		if base, slope, ok := fit(x, y); ok {
-			for _, at := range x {
-				line.add(at, sampleOf([]float64{base + slope*at}))
-			}
-		}
-		time, peak = append(time, a, line), append(peak, b)
-	})
-	if !hasPoints(time) {
-		return nil, nil
+// byModel are the sizes of models in GiB, and the medians of a metric.
+func byModel(rs Results, metric string) (x, y []float64) {
+	for _, model := range distinct(rs, func(r Record) string { return r.Labels["model"] }) {
+		of := rs.labelled(map[string]string{"model": model})
+		x, y = append(x, of.values("disk_bytes").median()/(1<<30)), append(y, of.values(metric).median())
 	}
-	return []*plot.Plot{times, peaks}, errors.Join(addCurves(times, time...), addCurves(peaks, peak...))
+	return x, y
+}
+
+// loadPlots are times, cold and warm, and peaks, with the lines fitted to them.
+func loadPlots(rs Results) ([]*plot.Plot, error) {
+	const x = "model, GiB on disk"
+	drawn := []struct {
+		cache, metric string
+		scale         float64
+		plot          *plot.Plot
+	}{
+		{"cold", firstToken, 1, newPlot("To the first token, nothing of the file in the page cache", x, "seconds")},
+		{"warm", firstToken, 1, newPlot("To the first token, the file in the page cache", x, "seconds")},
+		{"warm", "peak_rss_bytes", 1 << 20, newPlot("Resident at most, the file in the page cache", x, "MiB")},
+	}
+	var plots []*plot.Plot
+	for _, d := range drawn {
+		var curves []*curve
+		for _, load := range loadModes {
+			c := &curve{name: load, fitted: true}
+			of := rs.labelled(map[string]string{"load": load, "cache": d.cache})
+			for _, model := range distinct(of, func(r Record) string { return r.Labels["model"] }) {
+				some := of.labelled(map[string]string{"model": model})
+				c.add(some.values("disk_bytes").median()/(1<<30), some.values(d.metric).scaled(1/d.scale))
+			}
+			curves = append(curves, c)
+		}
+		if !hasPoints(curves) {
+			continue
+		}
+		if err := addCurves(d.plot, curves...); err != nil {
+			return nil, err
+		}
+		d.plot.X.Min = 0
+		plots = append(plots, d.plot)
+	}
+	return plots, nil
 }

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/seed7adf6694/infer/models/tiny"
 	"github.com/seed7adf6694/infer/runtime"
@@ -14,21 +17,22 @@ const memoryName = "memory"
 
 // MemoryOptions are the options of [Runner.Memory].
 type MemoryOptions struct {
-	// F16 and Q4 are one model in two types; both "", if there is no Shape: the embedded
+	// F16 and Q4 are one model in two types; all "", if there is no Shape: the embedded
 	// pair. Shape makes a pair with random weights, kept in Dir, if that is not "".
 	F16, Q4, Shape, Dir string
+	Others              []string // further models, beside the pair or without one
 
 	Tokens    int    // to generate; 0: 32
 	Threads   int    // 0: one per CPU
 	Context   int    // tokens; 0: 512
 	ChunkSize uint64 // bytes; 0: the runtime's default
-	// Text is what the cost in quality is measured on; "": 300 stories, of which Chunks
-	// (0: 20) are evaluated. It needs both types, and weights that are not random.
+	// Text is what the cost in quality is measured on, of each model against F16; "": 300
+	// stories, of which Chunks (0: 20) are evaluated. Random weights have no quality.
 	Text   string
 	Chunks int
 }
 
-// labelled models of an experiment that has several.
+// typedModel is one of the models of an experiment that has several.
 type typedModel struct {
 	label string
 	*preparedModel
@@ -42,7 +46,7 @@ func (r *Runner) Memory(ctx context.Context, o MemoryOptions) (rs Results, err e
 	if o, err = o.withDefaults(); err != nil {
 		return nil, err
 	}
-	ms, done, err := r.preparePair(ctx, o.F16, o.Q4, o.Shape, o.Dir)
+	ms, done, err := r.preparePair(ctx, o.F16, o.Q4, o.Shape, o.Dir, o.Others...)
 	defer func() { err = errors.Join(err, done()) }()
 	if err != nil {
 		return nil, err
@@ -70,8 +74,15 @@ func (o MemoryOptions) withDefaults() (MemoryOptions, error) {
 	return o, nil
 }
 
-// preparePair makes one model in two types ready. done has to be called in any case.
-func (r *Runner) preparePair(ctx context.Context, f16, q4, shape, dir string) (ms []typedModel, done func() error, err error) {
+// Labels of the two types; other models have their names.
+const (
+	typeF16 = "f16"
+	typeQ4  = "q4"
+)
+
+// preparePair makes one model in two types ready, and others. done has to be called in any
+// case.
+func (r *Runner) preparePair(ctx context.Context, f16, q4, shape, dir string, others ...string) (ms []typedModel, done func() error, err error) {
 	done = func() error {
 		var errs []error
 		for _, m := range ms {
@@ -79,32 +90,39 @@ func (r *Runner) preparePair(ctx context.Context, f16, q4, shape, dir string) (m
 		}
 		return errors.Join(errs...)
 	}
-	models := map[string]Model{}
+	var labels []string
+	var models []Model
+	add := func(label string, m Model) { labels, models = append(labels, label), append(models, m) }
 	switch {
 	case shape != "" && f16+q4 != "":
 		return nil, done, fmt.Errorf("%w: models and a shape to make them of exclude each other", runtime.ErrOption)
 	case shape != "":
-		models["f16"], models["q4"] = Model{Shape: shape, Type: "f16", Dir: dir}, Model{Shape: shape, Type: "q4_0", Dir: dir}
-	case f16+q4 == "":
-		models["f16"], models["q4"] = Model{original: true}, Model{}
+		add(typeF16, Model{Shape: shape, Type: "f16", Dir: dir})
+		add(typeQ4, Model{Shape: shape, Type: "q4_0", Dir: dir})
+	case f16+q4 == "" && len(others) == 0:
+		add(typeF16, Model{original: true})
+		add(typeQ4, Model{})
 	default:
 		if f16 != "" {
-			models["f16"] = Model{Path: f16}
+			add(typeF16, Model{Path: f16})
 		}
 		if q4 != "" {
-			models["q4"] = Model{Path: q4}
+			add(typeQ4, Model{Path: q4})
 		}
 	}
-	for _, label := range []string{"f16", "q4"} {
-		m, ok := models[label]
-		if !ok {
-			continue
+	for _, path := range others {
+		label := strings.TrimSuffix(filepath.Base(path), ".gguf")
+		if slices.Contains(labels, label) {
+			return nil, done, fmt.Errorf("%w: two models are called %q: name them apart", runtime.ErrOption, label)
 		}
+		add(label, Model{Path: path})
+	}
+	for i, m := range models {
 		p, err := r.prepare(ctx, m)
 		if err != nil {
 			return ms, done, err
 		}
-		ms = append(ms, typedModel{label, p})
+		ms = append(ms, typedModel{labels[i], p})
 	}
 	return ms, done, nil
 }
@@ -132,12 +150,29 @@ func (o MemoryOptions) cases(ms []typedModel) []testCase {
 			add(", two processes", "pair", false)
 		}
 	}
-	if len(ms) == 2 {
-		j := job{Do: "perplexity", Model: ms[1].path, Base: ms[0].path, Prompt: o.Text, Context: min(o.Context, 256), Chunks: o.Chunks, Threads: o.Threads, Load: "mmap"}
-		cases = append(cases, testCase{name: "quality of q4 against f16", labels: map[string]string{"type": "q4", "cache": "quality"}, job: j, model: ms[1].preparedModel})
+	return append(cases, o.qualityCases(ms)...)
+}
+
+// qualityCases compare each model with the f16.
+func (o MemoryOptions) qualityCases(ms []typedModel) []testCase {
+	var cases []testCase
+	for _, m := range ms[1:] {
+		if ms[0].label != typeF16 {
+			break
+		}
+		c := testCase{
+			name: "quality of " + m.label + " against " + typeF16, labels: map[string]string{"type": m.label, "cache": quality}, model: m.preparedModel,
+			job: job{Do: "perplexity", Model: m.path, Base: ms[0].path, Prompt: o.Text, Context: min(o.Context, 256), Chunks: o.Chunks, Threads: o.Threads, Load: "mmap"},
+		}
+		if m.noise || ms[0].noise {
+			c.skip = "the weights are random, of which a perplexity says nothing: take a model that was trained (--f16, --q4, or the embedded pair)"
+		}
+		cases = append(cases, c)
 	}
 	return cases
 }
+
+const quality = "quality"
 
 // writeOriginal puts the embedded model's original into a temporary folder.
 func (p *preparedModel) writeOriginal() error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"path/filepath"
 	goruntime "runtime"
+	"strings"
 	"testing"
 
 	"github.com/seed7adf6694/infer/runtime"
@@ -58,10 +59,39 @@ func TestMemory(t *testing.T) {
 	}
 }
 
+func TestRandomWeightsHaveNoQuality(t *testing.T) {
+	r := Runner{Repetitions: 1}
+	rs, err := r.Memory(t.Context(), MemoryOptions{Shape: "test", Tokens: 2, Threads: 1, Context: 64})
+	if err != nil || rs.Err() != nil {
+		t.Fatal(err, rs.Err())
+	}
+	last := rs[len(rs)-1]
+	if last.Labels["cache"] != quality || last.Status != Skipped || last.Metrics[perplexityValue] != 0 {
+		t.Errorf("%+v", last)
+	}
+	var b strings.Builder
+	if err := rs.Write(&b, Table, nil); err != nil || !strings.Contains(b.String(), "skipped: the weights are random") || strings.Contains(b.String(), "perplexity  ") {
+		t.Errorf("%v\n%s", err, b.String())
+	}
+}
+
+func TestMemoryOfOtherModels(t *testing.T) {
+	ms, done, err := (&Runner{}).preparePair(t.Context(), tinyF16, "", "", "", tinyQ4)
+	defer done()
+	if err != nil || len(ms) != 2 || ms[0].label != typeF16 || ms[1].label != "tiny-stories-q4_0" {
+		t.Fatalf("%+v, %v", ms, err)
+	}
+	cases := MemoryOptions{}.cases(ms)
+	if last := cases[len(cases)-1]; len(cases) != 2*3*3+1 || last.name != "quality of tiny-stories-q4_0 against f16" || last.skip != "" || last.job.Base != tinyF16 {
+		t.Errorf("%d cases, %+v", len(cases), last)
+	}
+}
+
 func TestMemoryOptionsThatMakeNoSense(t *testing.T) {
 	for name, o := range map[string]MemoryOptions{
 		"one token":          {Tokens: 1},
 		"a file and a shape": {F16: "x.gguf", Shape: "test"},
+		"one name twice":     {Others: []string{"a/x.gguf", "b/x.gguf"}},
 	} {
 		if _, err := (&Runner{}).Memory(t.Context(), o); !errors.Is(err, runtime.ErrOption) {
 			t.Errorf("%s: %v", name, err)

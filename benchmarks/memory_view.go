@@ -29,6 +29,7 @@ func memoryView() view {
 		facts: func(Results) []string {
 			return []string{"commit: private memory that the system has promised, what the process had before the load left out; two processes: PSS of both together, all generating"}
 		},
+		hide:  func(r Record) bool { return r.Labels["cache"] == quality && r.Status == Skipped },
 		plots: memoryPlots,
 	}
 }
@@ -40,32 +41,28 @@ func memoryPlots(rs Results) ([]*plot.Plot, error) {
 	if len(warm) == 0 {
 		return nil, nil
 	}
-	names := distinct(warm, func(r Record) string { return r.Labels["type"] + " " + r.Labels["load"] })
-	bars := newPlot("Memory at its peak", "", "MiB")
-	parts := []struct{ name, metric string }{{"anonymous", "peak_anon_bytes"}, {"file-backed", "peak_file_bytes"}, {"commit", commitBytes}}
-	for i, part := range parts {
-		var values plotter.Values
+	nameOf := func(r Record) string { return r.Labels["type"] + " " + r.Labels["load"] }
+	names := distinct(warm, nameOf)
+	parts := []bars{{name: "anonymous"}, {name: "file-backed"}, {name: "commit"}}
+	for i, metric := range []string{"peak_anon_bytes", "peak_file_bytes", commitBytes} {
 		for _, name := range names {
-			of := warm.where(func(r Record) bool { return r.Labels["type"]+" "+r.Labels["load"] == name })
-			values = append(values, of.values(part.metric).median()/(1<<20))
+			of := warm.where(func(r Record) bool { return nameOf(r) == name })
+			parts[i].values = append(parts[i].values, of.values(metric).inMiB())
 		}
-		b, err := plotter.NewBarChart(values, vg.Points(14))
-		if err != nil {
-			return nil, err
-		}
-		b.Color, b.LineStyle.Width, b.Offset = palette[i], 0, vg.Points(15)*vg.Length(i-1)
-		bars.Add(b)
-		bars.Legend.Add(part.name, b)
 	}
-	bars.NominalX(names...)
-	bars.Y.Max *= 1 + legendShare*float64(len(parts))
-	plots = append(plots, bars)
+	peaks, err := newBarPlot("Memory at its peak", "MiB", names, parts...)
+	if err != nil {
+		return nil, err
+	}
+	if peaks != nil {
+		plots = append(plots, peaks)
+	}
 
 	over := newPlot("Memory over time, of the first repetition", "seconds", "MiB resident")
 	drawn := 0
 	for i, name := range names {
 		of := warm.where(func(r Record) bool {
-			return r.Labels["type"]+" "+r.Labels["load"] == name && len(r.Series[seriesTime]) > 1
+			return nameOf(r) == name && len(r.Series[seriesTime]) > 1
 		})
 		if len(of) == 0 {
 			continue
@@ -85,7 +82,7 @@ func memoryPlots(rs Results) ([]*plot.Plot, error) {
 		drawn++
 	}
 	if drawn > 0 {
-		over.Y.Max *= 1 + legendShare*float64(drawn)
+		leaveLegend(over, drawn)
 		plots = append(plots, over)
 	}
 	return plots, nil

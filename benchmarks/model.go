@@ -37,6 +37,7 @@ type preparedModel struct {
 	path  string // of the first file
 	files []string
 	about ModelFile
+	noise bool // its weights are random
 	close func() error
 }
 
@@ -97,6 +98,7 @@ func (p *preparedModel) describe(ctx context.Context, phase func(name string, do
 		return err
 	}
 	files := index.Files()
+	p.noise = models.Synthetic(index)
 	index.Close()
 	p.about.Name = filepath.Base(p.path)
 	for _, f := range files {

@@ -6,6 +6,8 @@ import (
 	"io"
 	"math"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"gonum.org/v1/plot"
@@ -99,11 +101,34 @@ func newPlot(title, x, y string) *plot.Plot {
 	p.BackgroundColor = color.White
 	p.Legend.Top, p.Legend.Left = true, true
 	p.Legend.Padding = vg.Millimeter
-	p.Y.Min = 0
+	p.Y.Min, p.X.Tick.Marker, p.Y.Tick.Marker = 0, roundTicks{}, roundTicks{}
 	grid := plotter.NewGrid()
 	grid.Vertical.Color, grid.Horizontal.Color = color.Gray{230}, color.Gray{230}
 	p.Add(grid)
 	return p
+}
+
+// roundTicks are about five marks, at 1, 2 or 5 times a power of ten.
+type roundTicks struct{}
+
+// Ticks gives the marks of an axis.
+func (roundTicks) Ticks(from, to float64) []plot.Tick {
+	if !(to > from) || math.IsInf(to-from, 0) {
+		return nil
+	}
+	step := math.Pow(10, math.Floor(math.Log10((to-from)/5)))
+	for _, times := range []float64{5, 2} {
+		if (to-from)/(times*step) >= 4 {
+			step *= times
+			break
+		}
+	}
+	var ticks []plot.Tick
+	for i := math.Ceil(from / step); i*step <= to; i++ {
+		label := strconv.FormatFloat(math.Round(i*step*1e6)/1e6, 'f', -1, 64)
+		ticks = append(ticks, plot.Tick{Value: i * step, Label: label})
+	}
+	return ticks
 }
 
 // curve is a line through medians, and bars from the least to the largest repetition.
@@ -112,6 +137,7 @@ type curve struct {
 	x      []float64
 	y      []sample
 	dashed bool
+	fitted bool // a straight line through all points, rather than from one to the next
 }
 
 func (c *curve) add(x float64, y sample) {
@@ -127,6 +153,14 @@ func (c *curve) XY(i int) (float64, float64) { return c.x[i], c.y[i].median() }
 func (c *curve) YError(i int) (low, high float64) {
 	m := c.y[i].median()
 	return m - c.y[i].least(), c.y[i].most() - m
+}
+
+func (c *curve) fit() (base, slope float64, ok bool) {
+	var y []float64
+	for _, s := range c.y {
+		y = append(y, s.median())
+	}
+	return fit(c.x, y)
 }
 
 // addCurves draws curves; those without points are left out. There is a mark on the axis
@@ -153,6 +187,10 @@ func addCurves(p *plot.Plot, curves ...*curve) error {
 			p.Legend.Add(c.name, line)
 			continue
 		}
+		if base, slope, ok := c.fit(); ok && c.fitted {
+			from, to := slices.Min(c.x), slices.Max(c.x)
+			line.XYs = plotter.XYs{{X: from, Y: base + slope*from}, {X: to, Y: base + slope*to}}
+		}
 		bars, err := plotter.NewYErrorBars(c)
 		if err != nil {
 			return err
@@ -166,9 +204,12 @@ func addCurves(p *plot.Plot, curves ...*curve) error {
 		ticks = append(ticks, plot.Tick{Value: x, Label: digits(math.Round(10*x) / 10)})
 	}
 	p.X.Tick.Marker = ticks
-	p.Y.Max *= 1 + legendShare*float64(len(curves)) // the legend covers nothing then
+	leaveLegend(p, len(curves))
 	return nil
 }
 
-// legendShare is the part of a plot's height that a line of the legend takes.
-const legendShare = 0.08
+// leaveLegend leaves room above what is drawn for a legend of so many lines.
+func leaveLegend(p *plot.Plot, lines int) {
+	const share = 0.062 // of the height, that a line takes
+	p.Y.Max /= 1 - min(share*float64(lines), 0.6)
+}

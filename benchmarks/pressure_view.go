@@ -110,11 +110,7 @@ func pressurePlots(rs Results) ([]*plot.Plot, error) {
 			}
 			percent := 100 * x.median()
 			a.add(percent, of.values(tokenRate))
-			var mib []float64
-			for _, v := range of.values(readPerToken) {
-				mib = append(mib, v/(1<<20))
-			}
-			b.add(percent, sampleOf(mib))
+			b.add(percent, of.values(readPerToken).inMiB())
 			if d.load == "mmap" && d.text == "" {
 				bound.add(percent, of.values(boundRate))
 			}

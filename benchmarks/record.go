@@ -2,7 +2,9 @@ package benchmarks
 
 import (
 	"maps"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -69,6 +71,37 @@ type Engine struct {
 func (r *Record) note(text string) {
 	if !slices.Contains(r.Notes, text) {
 		r.Notes = append(r.Notes, text)
+	}
+}
+
+// withoutFolders are flags whose paths are names of files, for records to be shown.
+func withoutFolders(flags []string) []string {
+	var out []string
+	for _, f := range flags {
+		name := ""
+		if at := strings.IndexByte(f, '=') + 1; strings.HasPrefix(f, "-") && at > 0 { // --out=FILE
+			name, f = f[:at], f[at:]
+		} else if strings.HasPrefix(f, "-") && len(f) > 2 { // -mFILE
+			name, f = f[:2], f[2:]
+		}
+		if strings.ContainsFunc(f, isSeparator) {
+			f = filepath.Base(f)
+		}
+		out = append(out, name+f)
+	}
+	return out
+}
+
+func isSeparator(r rune) bool { return r == '/' || r == filepath.Separator }
+
+// hideFolders leaves out of reasons and notes where the model's files are.
+func (r *Record) hideFolders(m *preparedModel) {
+	for _, path := range m.files {
+		name := filepath.Base(path)
+		r.Reason = strings.ReplaceAll(r.Reason, path, name)
+		for i := range r.Notes {
+			r.Notes[i] = strings.ReplaceAll(r.Notes[i], path, name)
+		}
 	}
 }
 

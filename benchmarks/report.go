@@ -44,11 +44,13 @@ func writeReport(w *bufio.Writer, rs, earlier Results, markdown bool) {
 // aboutRun says what was measured, and where.
 func aboutRun(rs Results) []string {
 	r := rs[0]
-	lines := []string{
-		fmt.Sprintf("model: %s, %s, sha256 %.16s…", r.Model.Name, loader.Size(r.Model.Bytes), r.Model.SHA256),
-		"machine: " + join(", ", r.Machine.CPU, times(r.Machine.CPUs, "CPU"), loader.Size(r.Machine.Memory), r.Machine.OS+"/"+r.Machine.Arch, r.Machine.Kernel),
-		"engine: " + engineName(r),
-	}
+	lines := distinct(rs, func(r Record) string {
+		return fmt.Sprintf("model: %s, %s, sha256 %.16s…", r.Model.Name, loader.Size(r.Model.Bytes), r.Model.SHA256)
+	})
+	lines = append(lines,
+		"machine: "+join(", ", r.Machine.CPU, times(r.Machine.CPUs, "CPU"), loader.Size(r.Machine.Memory), r.Machine.OS+"/"+r.Machine.Arch, r.Machine.Kernel),
+		"engine: "+engineName(r),
+	)
 	if len(r.Flags) > 0 {
 		lines = append(lines, "run: infer "+strings.Join(r.Flags, " "))
 	}

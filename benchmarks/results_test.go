@@ -179,3 +179,25 @@ func TestPlots(t *testing.T) {
 		}
 	}
 }
+
+func TestRecordsNameNoFolders(t *testing.T) {
+	flags := []string{"bench", "pressure", "/home/me/m.gguf", "--out", "../x/p.jsonl", "--plot=/tmp/p.svg", "-m/tmp/m.gguf", "-n", "32", "--budgets", "50%,400MiB", "--models", "."}
+	want := []string{"bench", "pressure", "m.gguf", "--out", "p.jsonl", "--plot=p.svg", "-mm.gguf", "-n", "32", "--budgets", "50%,400MiB", "--models", "."}
+	if got := withoutFolders(flags); !reflect.DeepEqual(got, want) {
+		t.Errorf("%q", got)
+	}
+	r := Record{Reason: "open /home/me/m.gguf: no such file or directory", Notes: []string{"page cache not dropped: /home/me/m.gguf is in use"}}
+	r.hideFolders(&preparedModel{files: []string{"/home/me/m.gguf"}})
+	if r.Reason != "open m.gguf: no such file or directory" || r.Notes[0] != "page cache not dropped: m.gguf is in use" {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestTablesNameAllModels(t *testing.T) {
+	rs := pressed(firstRun, 1)
+	rs[3].Model.Name = "y.gguf"
+	var b strings.Builder
+	if err := rs.Write(&b, Table, nil); err != nil || strings.Count(b.String(), "model: x.gguf") != 1 || strings.Count(b.String(), "model: y.gguf") != 1 {
+		t.Errorf("%v\n%s", err, b.String())
+	}
+}

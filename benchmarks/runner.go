@@ -25,7 +25,7 @@ type Runner struct {
 	Repetitions int
 	// Timeout ends a case, which then failed; 0: 10 minutes.
 	Timeout time.Duration
-	// Flags are kept in the records, to repeat a run.
+	// Flags are kept in the records, to repeat a run; of paths, the folders are left out.
 	Flags []string
 	// OnRecord gets each record as its case ends. An error ends the run.
 	OnRecord func(Record) error
@@ -63,7 +63,7 @@ func (r *Runner) run(ctx context.Context, p plan) (Results, error) {
 	if rounds == 0 {
 		rounds = DefaultRepetitions
 	}
-	base := Record{Run: time.Now().UTC(), Experiment: p.experiment, Model: p.model.about, Machine: thisMachine(), Engine: engine, Flags: r.Flags}
+	base := Record{Run: time.Now().UTC(), Experiment: p.experiment, Model: p.model.about, Machine: thisMachine(), Engine: engine, Flags: withoutFolders(r.Flags)}
 	var results Results
 	for round := range rounds {
 		order := slices.Clone(p.cases)

@@ -9,9 +9,10 @@ import (
 
 // search looks for the smallest limit under which a case still ends well, by bisection.
 type search struct {
-	least, most uint64                  // bytes; most is tried first
-	within      uint64                  // of the limit that is looked for
-	set         func(*testCase, uint64) // puts the case under a limit
+	most   uint64                  // bytes; tried first
+	within uint64                  // of the limit that is looked for
+	set    func(*testCase, uint64) // puts the case under a limit
+	again  bool                    // what was refused is tried once more: chance has a part in it
 }
 
 // floorBytes is what a search finds.
@@ -31,7 +32,7 @@ func (r *Runner) runSearch(ctx context.Context, m *preparedModel, c testCase, re
 		seconds += probe.Metrics["case_seconds"]
 		return probe, err
 	}
-	low, high := s.least, s.most
+	low, high, refused := uint64(0), s.most, 0.0
 	best, err := try(high)
 	if err != nil {
 		return err
@@ -42,6 +43,9 @@ func (r *Runner) runSearch(ctx context.Context, m *preparedModel, c testCase, re
 	for best.Status == OK && high-low > s.within {
 		middle := low + (high-low)/2
 		probe, err := try(middle)
+		if s.again && err == nil && probe.Status == Failed {
+			probe, err = try(middle)
+		}
 		switch {
 		case err != nil:
 			return err
@@ -50,13 +54,15 @@ func (r *Runner) runSearch(ctx context.Context, m *preparedModel, c testCase, re
 		case probe.Status == OK:
 			best, high = probe, middle
 		default:
-			low = middle
-			best.Metrics["last_refusal_bytes"] = float64(middle)
+			low, refused = middle, float64(middle)
 		}
 	}
 	*rec = best
 	if rec.Metrics["case_seconds"] = seconds; rec.Status == OK {
 		rec.Metrics[floorBytes], rec.Metrics["tries"] = float64(high), float64(tries)
+		if refused > 0 {
+			rec.Metrics["last_refusal_bytes"] = refused
+		}
 	}
 	return nil
 }

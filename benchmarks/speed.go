@@ -177,6 +177,10 @@ func (o SpeedOptions) speedCase(j job, model map[string]string) testCase {
 	test := SpeedTest{j.PromptTokens, j.Tokens}.Name(j.Depth)
 	j.Context = max(j.PromptTokens+j.Tokens+j.Depth, 1)
 	c := testCase{name: test + " " + j.Load, labels: map[string]string{"test": test, "load": j.Load, "threads": fmt.Sprint(j.Threads)}, job: j}
+	c.metrics = map[string]float64{ // by llama-bench's names
+		"n_prompt": float64(j.PromptTokens), "n_gen": float64(j.Tokens), "n_depth": float64(j.Depth),
+		"n_threads": float64(j.Threads), "n_batch": float64(j.Batch), "n_ubatch": float64(j.UBatch),
+	}
 	for name, value := range model {
 		c.labels[name] = value
 	}

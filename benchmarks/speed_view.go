@@ -1,7 +1,16 @@
 package benchmarks
 
+import (
+	"strings"
+
+	"gonum.org/v1/plot"
+)
+
 // evaluatedRate is what llama-bench calls t/s: prompt and generated tokens alike.
 const evaluatedRate = "evaluated_tokens_per_second"
+
+// testSeconds is what it took.
+const testSeconds = "test_seconds"
 
 // speedView has llama-bench's columns; those of what is as usual are left out, as there.
 func speedView() view {
@@ -25,5 +34,55 @@ func speedView() view {
 		compared: []string{evaluatedRate, loadTime},
 		facts:    func(Results) []string { return []string{"t/s: mean ± standard deviation, as llama-bench has it"} },
 		noRuns:   true,
+		derive:   deriveSpeed,
+		plots:    speedPlots,
 	}
+}
+
+// deriveSpeed adds llama-bench's figures by its names: means and standard deviations of
+// the repetitions of a case, to each of its records.
+func deriveSpeed(all Results, experiment string) {
+	rs := all.where(func(r Record) bool { return r.Experiment == experiment })
+	for _, r := range rs {
+		if r.Status != OK {
+			continue
+		}
+		of := rs.where(func(o Record) bool { return o.Case == r.Case && o.Run.Equal(r.Run) })
+		rates, seconds := of.values(evaluatedRate), of.values(testSeconds)
+		r.Metrics["avg_ts"], r.Metrics["stddev_ts"] = rates.mean(), rates.deviation()
+		r.Metrics["avg_ns"], r.Metrics["stddev_ns"] = 1e9*seconds.mean(), 1e9*seconds.deviation()
+	}
+}
+
+// speedPlots are bars, of prompts, of tokens one by one and of both together: their rates
+// are far apart.
+func speedPlots(rs Results) ([]*plot.Plot, error) {
+	var plots []*plot.Plot
+	for _, kind := range []struct {
+		title            string
+		prompt, generate bool
+	}{{"Prompts", true, false}, {"Tokens one by one", false, true}, {"Prompts and tokens one by one", true, true}} {
+		of := rs.where(func(r Record) bool {
+			test := r.Labels["test"]
+			return r.Status == OK && strings.Contains(test, "pp") == kind.prompt && strings.Contains(test, "tg") == kind.generate
+		})
+		tests := distinct(of, func(r Record) string { return r.Labels["test"] })
+		wayOf := func(r Record) string { return strings.TrimPrefix(r.Case, r.Labels["test"]+" ") }
+		var parts []bars
+		for _, way := range distinct(of, wayOf) {
+			part := bars{name: way}
+			for _, test := range tests {
+				part.values = append(part.values, of.where(func(r Record) bool { return r.Labels["test"] == test && wayOf(r) == way }).values(evaluatedRate))
+			}
+			parts = append(parts, part)
+		}
+		p, err := newBarPlot(kind.title, "tokens per second", tests, parts...)
+		if err != nil {
+			return nil, err
+		}
+		if p != nil {
+			plots = append(plots, p)
+		}
+	}
+	return plots, nil
 }

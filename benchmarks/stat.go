@@ -109,6 +109,24 @@ func chance(a, b sample) float64 {
 	return as / every
 }
 
+// straightness is which share of the differences between values the line through them
+// explains: 1 where all are on it.
+func straightness(x, y []float64) float64 {
+	base, slope, ok := fit(x, y)
+	if !ok {
+		return 0
+	}
+	mean, around, beside := sampleOf(y).mean(), 0.0, 0.0
+	for i := range x {
+		around += (y[i] - mean) * (y[i] - mean)
+		beside += (y[i] - base - slope*x[i]) * (y[i] - base - slope*x[i])
+	}
+	if around == 0 {
+		return 1
+	}
+	return 1 - beside/around
+}
+
 // fit is the line through points that is least far from them in squares.
 func fit(x, y []float64) (base, slope float64, ok bool) {
 	n, sx, sy, sxx, sxy := float64(len(x)), 0.0, 0.0, 0.0, 0.0

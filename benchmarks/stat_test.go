@@ -2,6 +2,7 @@ package benchmarks
 
 import (
 	"math"
+	"strings"
 	"testing"
 )
 
@@ -73,5 +74,32 @@ func TestFigures(t *testing.T) {
 		if got := figure(tt.metric, tt.value); got != tt.want {
 			t.Errorf("%s %g: %q, want %q", tt.metric, tt.value, got, tt.want)
 		}
+	}
+}
+
+func TestMarksAreRound(t *testing.T) {
+	for _, tt := range []struct {
+		to   float64
+		want string
+	}{{2700, "0 500 1000 1500 2000 2500"}, {1.1, "0 0.2 0.4 0.6 0.8 1"}, {100, "0 20 40 60 80 100"}, {0.05, "0 0.01 0.02 0.03 0.04 0.05"}} {
+		var got []string
+		for _, tick := range (roundTicks{}).Ticks(0, tt.to) {
+			got = append(got, tick.Label)
+		}
+		if s := strings.Join(got, " "); s != tt.want {
+			t.Errorf("to %g: %s", tt.to, s)
+		}
+	}
+}
+
+func TestStraightness(t *testing.T) {
+	if s := straightness([]float64{1, 2, 3}, []float64{2, 4, 6}); math.Abs(s-1) > 1e-9 {
+		t.Error(s)
+	}
+	if s := straightness([]float64{1, 2, 3, 4}, []float64{0, 1, 1, 0}); s > 0.1 {
+		t.Error(s)
+	}
+	if s := straightness([]float64{1, 2}, []float64{3, 3}); s != 1 {
+		t.Error(s)
 	}
 }

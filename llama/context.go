@@ -34,6 +34,8 @@ type contextState struct {
 	used    bool                      // the engine may have computed with them
 	retired []*C.struct_ggml_threadpool
 	abort   *int32 // C memory, read by the engine between operations
+	watch   abortWatch
+	failed  C.infer_error // of the call that runs: on the heap once, rather than for each token
 	closing atomic.Bool
 	stop    sync.Mutex // held while Close raises or frees the flag: closing twice at once
 	broken  bool
@@ -281,6 +283,7 @@ func (s *contextState) close() {
 	if s.ctx == nil {
 		return
 	}
+	s.unwatch()
 	if !s.broken {
 		C.infer_context_free(s.ctx)
 		s.home.close()
@@ -411,19 +414,18 @@ func (c *Context) evaluate(ctx context.Context, b *Batch, decode bool) error {
 		if err := s.check(b, decode); err != nil {
 			return err
 		}
-		stop := s.abortOn(ctx)
-		defer stop()
+		s.abortOn(ctx)
 		s.outputs, s.outputCount, s.restored = s.outputs[:0], 0, false
-		var e C.infer_error
+		e := &s.failed
 		var status C.int32_t
 		s.used = true
 		s.layers.begin()
 		call := "llama_decode"
 		if scope := s.home.scope(C.INFER_PURPOSE_OUTPUT); decode {
-			status = C.infer_decode(p, b.s.c, scope, &e)
+			status = C.infer_decode(p, b.s.c, scope, e)
 		} else {
 			call = "llama_encode"
-			status = C.infer_encode(p, b.s.c, scope, &e)
+			status = C.infer_encode(p, b.s.c, scope, e)
 		}
 		switch status {
 		case 0:
@@ -442,7 +444,7 @@ func (c *Context) evaluate(ctx context.Context, b *Batch, decode bool) error {
 			}
 			return errors.New("llama: computation aborted")
 		}
-		return failure(call, &e, s.home)
+		return failure(call, e, s.home)
 	})
 	runtime.KeepAlive(b)
 	return err
@@ -516,30 +518,6 @@ func (s *contextState) checkPools(b *Batch) error {
 	return nil
 }
 
-// abortOn raises the abort flag when ctx is cancelled, until stop is called.
-func (s *contextState) abortOn(ctx context.Context) (stop func()) {
-	if ctx.Done() == nil {
-		return func() {}
-	}
-	done := make(chan struct{})
-	cancel := context.AfterFunc(ctx, func() {
-		atomic.StoreInt32(s.abort, 1)
-		close(done)
-	})
-	return func() {
-		if cancel() {
-			return
-		}
-		<-done
-		if !s.closing.Load() {
-			atomic.StoreInt32(s.abort, 0)
-		}
-		if s.closing.Load() { // Close may have come between
-			atomic.StoreInt32(s.abort, 1)
-		}
-	}
-}
-
 // output refuses an index into the outputs of the last batch that the engine would
 // end the process over: i counts the batch's tokens, negative from its last output
 // backwards.
@@ -577,8 +555,7 @@ func (c *Context) Logits(i int, dst []float32) ([]float32, error) {
 		if err := c.s.output(i); err != nil {
 			return err
 		}
-		var e C.infer_error
-		l := C.infer_logits(p, clampInt32(i), &e)
+		l := C.infer_logits(p, clampInt32(i), &c.s.failed)
 		if l == nil {
 			return argument("no logits at %d", i)
 		}
@@ -601,8 +578,7 @@ func (c *Context) Embedding(i int, dst []float32) ([]float32, error) {
 		if err := c.s.output(i); err != nil {
 			return err
 		}
-		var e C.infer_error
-		v := C.infer_embedding(p, clampInt32(i), &e)
+		v := C.infer_embedding(p, clampInt32(i), &c.s.failed)
 		if v == nil {
 			return argument("no embedding at %d", i)
 		}
@@ -619,8 +595,7 @@ func (c *Context) SequenceEmbedding(seq SeqID, dst []float32) ([]float32, error)
 		if c.s.pooling == C.LLAMA_POOLING_TYPE_NONE {
 			return argument("a context without pooling has embeddings of tokens only")
 		}
-		var e C.infer_error
-		v := C.infer_embedding_seq(p, C.llama_seq_id(seq), &e)
+		v := C.infer_embedding_seq(p, C.llama_seq_id(seq), &c.s.failed)
 		if v == nil {
 			return argument("no embedding of sequence %d", seq)
 		}

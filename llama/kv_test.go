@@ -75,7 +75,7 @@ func far(t *testing.T, what string, got, want []float32) {
 	}
 }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

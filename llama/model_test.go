@@ -81,7 +81,7 @@ func (h *heap) count() map[string]int {
 	return n
 }
 
-func load(t *testing.T, path string, p llama.ModelParams) *llama.Model {
+func load(t testing.TB, path string, p llama.ModelParams) *llama.Model {
 	t.Helper()
 	m, err := llama.LoadModel(t.Context(), path, p)
 	if err != nil {
@@ -91,7 +91,7 @@ func load(t *testing.T, path string, p llama.ModelParams) *llama.Model {
 	return m
 }
 
-func newContext(t *testing.T, m *llama.Model, p llama.ContextParams) *llama.Context {
+func newContext(t testing.TB, m *llama.Model, p llama.ContextParams) *llama.Context {
 	t.Helper()
 	c, err := m.NewContext(p)
 	if err != nil {

@@ -31,6 +31,7 @@ type samplerState struct {
 	vocab   int
 	chooses bool
 	broken  bool
+	failed  C.infer_error // of the call that runs: on the heap once, rather than for each token
 }
 
 // NewSampler returns an empty chain for a model's vocabulary: llama_sampler_chain_init.
@@ -106,10 +107,9 @@ func (x *Sampler) Sample(c *Context, i int) (Token, error) {
 			if err := c.s.output(i); err != nil {
 				return err
 			}
-			var e C.infer_error
-			t := C.infer_sampler_sample(s.chain, p, clampInt32(i), &e)
-			if e.kind != C.INFER_OK {
-				return samplerError("llama_sampler_sample", &e)
+			t := C.infer_sampler_sample(s.chain, p, clampInt32(i), &s.failed)
+			if s.failed.kind != C.INFER_OK {
+				return samplerError("llama_sampler_sample", &s.failed)
 			}
 			token = Token(t)
 			return nil
@@ -130,10 +130,9 @@ func (x *Sampler) Choose(logits []float32) (Token, error) {
 		if len(logits) != s.vocab {
 			return argument("%d logits, the vocabulary has %d tokens", len(logits), s.vocab)
 		}
-		var e C.infer_error
-		t := C.infer_sampler_choose(s.chain, (*C.float)(unsafe.Pointer(unsafe.SliceData(logits))), C.int32_t(len(logits)), &e)
-		if e.kind != C.INFER_OK {
-			return samplerError("llama_sampler_apply", &e)
+		t := C.infer_sampler_choose(s.chain, (*C.float)(unsafe.Pointer(unsafe.SliceData(logits))), C.int32_t(len(logits)), &s.failed)
+		if s.failed.kind != C.INFER_OK {
+			return samplerError("llama_sampler_apply", &s.failed)
 		}
 		token = Token(t)
 		return nil
@@ -172,9 +171,8 @@ func (x *Sampler) accept(t Token, prompt bool) error {
 		if t < 0 || int(t) >= s.vocab {
 			return argument("token %d, the vocabulary has %d", t, s.vocab)
 		}
-		var e C.infer_error
-		if !C.infer_sampler_accept(s.chain, C.llama_token(t), C.bool(prompt), &e) {
-			return samplerError("llama_sampler_accept", &e)
+		if !C.infer_sampler_accept(s.chain, C.llama_token(t), C.bool(prompt), &s.failed) {
+			return samplerError("llama_sampler_accept", &s.failed)
 		}
 		return nil
 	})

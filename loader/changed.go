@@ -21,14 +21,14 @@ func (ix *Index) Changed() error {
 }
 
 func (f *file) unchanged() error {
-	info, err := f.f.Stat()
+	size, modified, err := sizeAndTime(f.f)
 	switch {
 	case err != nil:
 		return fmt.Errorf("%s: can't be looked at: %w", quotePath(f.path), err)
-	case info.Size() != f.size:
-		return fmt.Errorf("%s: %w: it has %d bytes and had %d: load it again", quotePath(f.path), ErrFileChanged, info.Size(), f.size)
-	case !info.ModTime().Equal(f.modTime):
-		return fmt.Errorf("%s: %w: it was written to at %s: load it again", quotePath(f.path), ErrFileChanged, info.ModTime().Format(time.RFC3339Nano))
+	case size != f.size:
+		return fmt.Errorf("%s: %w: it has %d bytes and had %d: load it again", quotePath(f.path), ErrFileChanged, size, f.size)
+	case !modified.Equal(f.modTime):
+		return fmt.Errorf("%s: %w: it was written to at %s: load it again", quotePath(f.path), ErrFileChanged, modified.Format(time.RFC3339Nano))
 	}
 	return nil
 }

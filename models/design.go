@@ -2,6 +2,7 @@ package models
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/seed7adf6694/infer/loader"
 )
@@ -41,12 +42,25 @@ func design(o *SynthesizeOptions) ([]blueprint, *loader.Writer, error) {
 	return tensors, w, nil
 }
 
+// randomWeights begins the description of what [Synthesize] makes.
+const randomWeights = "Random weights"
+
+// Synthetic tells whether a model is one that [Synthesize] made, in whatever type it is
+// now: its weights are random, and what it says or foresees means nothing.
+func Synthetic(ix *loader.Index) bool {
+	name, _ := ix.Lookup("general.name")
+	about, _ := ix.Lookup("general.description")
+	s, _ := name.Str()
+	d, _ := about.Str()
+	return s == "synthetic" && strings.HasPrefix(d, randomWeights)
+}
+
 // describe sets what the engine must know of the model.
 func describe(w *loader.Writer, s Shape, r recipe, seed uint64) {
 	w.Add("general.architecture", loader.StringValue("llama"))
 	w.Add("general.type", loader.StringValue("model"))
 	w.Add("general.name", loader.StringValue("synthetic"))
-	w.Add("general.description", loader.StringValue(fmt.Sprintf("Random weights of seed %d in the shape %s. What it says is noise.", seed, s)))
+	w.Add("general.description", loader.StringValue(fmt.Sprintf(randomWeights+" of seed %d in the shape %s. What it says is noise.", seed, s)))
 	w.Add("general.file_type", loader.Uint32Value(r.fileType))
 	w.Add("general.quantization_version", loader.Uint32Value(2))
 	w.Add("llama.block_count", loader.Uint32Value(uint32(s.Layers)))

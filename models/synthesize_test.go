@@ -377,3 +377,22 @@ func BenchmarkSynthesize(b *testing.B) {
 		}
 	}
 }
+
+func TestSyntheticModelsAreToldFromOthers(t *testing.T) {
+	made := filepath.Join(t.TempDir(), "m.gguf")
+	s, err := ParseShape("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	synthesize(t, made, SynthesizeOptions{Shape: s})
+	for path, want := range map[string]bool{made: true, filepath.Join("tiny", "tiny-stories-f16.gguf"): false} {
+		ix, err := loader.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := Synthetic(ix); got != want {
+			t.Errorf("%s: %v", path, got)
+		}
+		ix.Close()
+	}
+}

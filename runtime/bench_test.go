@@ -4,21 +4,59 @@ package runtime_test
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/models"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// BenchmarkIndex parses a header.
+// wide has a header like those of large models: 131072 tokens and 579 tensors, in 34 MB.
+func wide(b *testing.B) string {
+	b.Helper()
+	shape, err := models.ParseShape("layers=64,width=64,heads=2,ffn=64,vocab=131072")
+	if err != nil {
+		b.Fatal(err)
+	}
+	path := filepath.Join(b.TempDir(), "wide.gguf")
+	if err := models.Synthesize(b.Context(), path, models.SynthesizeOptions{Shape: shape}); err != nil {
+		b.Fatal(err)
+	}
+	return path
+}
+
+// BenchmarkIndex parses and validates a header.
 func BenchmarkIndex(b *testing.B) {
-	b.ReportAllocs()
-	for b.Loop() {
-		index, err := loader.Open(tinyF16)
-		if err != nil {
-			b.Fatal(err)
-		}
-		index.Close()
+	for _, tt := range []struct{ name, path string }{{"small", tinyF16}, {"large", wide(b)}} {
+		b.Run(tt.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				index, err := loader.Open(tt.path)
+				if err != nil {
+					b.Fatal(err)
+				}
+				index.Close()
+			}
+		})
+	}
+}
+
+// BenchmarkPlan is all of a plan: header, chunks, what the system has, and the engine's dry
+// runs.
+func BenchmarkPlan(b *testing.B) {
+	for _, tt := range []struct{ name, path string }{{"small", tinyF16}, {"large", wide(b)}} {
+		b.Run(tt.name, func(b *testing.B) {
+			if tt.name == "large" && testing.Short() {
+				b.Skip("reads a large vocabulary several times: not with -short")
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := runtime.Plan(background, tt.path, runtime.Options{Session: runtime.SessionOptions{Context: 256, Threads: 1}}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 
@@ -45,6 +83,7 @@ func BenchmarkToken(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			_, s := tinySession(b, runtime.SessionOptions{Context: 256, Threads: 1})
 			b.ReportAllocs()
+			b.ResetTimer() // which b.Loop would have done
 			for done := 0; done < b.N; {
 				o := runtime.GenerateOptions{MaxTokens: min(b.N-done, 200), IgnoreEOG: true, Sampling: sampling}
 				for _, err := range s.Generate(background, prompt, o) {

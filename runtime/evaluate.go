@@ -3,7 +3,6 @@ package runtime
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/seed7adf6694/infer/llama"
 )
@@ -38,10 +37,11 @@ func (s *Session) Evaluate(ctx context.Context, tokens []int32, o EvaluateOption
 	if need := len(s.tokens) + len(s.tail) + len(tokens); need > s.ctx.Ctx() {
 		return &ContextError{Tokens: need, Context: s.ctx.Ctx()}
 	}
-	ids := slices.Clone(s.tail)
+	s.ids = append(s.ids[:0], s.tail...)
 	for _, t := range tokens {
-		ids = append(ids, llama.Token(t))
+		s.ids = append(s.ids, llama.Token(t))
 	}
+	ids := s.ids
 	skip := len(s.tail)
 	s.tail = s.tail[:0]
 	if o.Logits == nil {

@@ -412,7 +412,11 @@ func TestAMemoryThatCannotForgetGoesWithoutLookup(t *testing.T) {
 // BenchmarkLookup generates the same tokens without and with lookup, side by side:
 // without/with is how many times as fast it is.
 func BenchmarkLookup(b *testing.B) {
-	for _, typ := range []string{"f16", "q4_0"} {
+	types := []string{"q4_0", "f16"}
+	if testing.Short() {
+		types = types[:1]
+	}
+	for _, typ := range types {
 		for _, load := range []runtime.LoadMode{runtime.LoadMMap, runtime.LoadCopy} {
 			for _, text := range []struct {
 				name     string

@@ -41,6 +41,7 @@ type Session struct {
 	mu     sync.Mutex    // held by the call that runs
 	tokens []llama.Token // what the context holds, by position
 	tail   []llama.Token // generated last, not in the context yet
+	ids    []llama.Token // that Evaluate was given last
 	stats  Stats         // guarded by the model's statsMu
 }
 

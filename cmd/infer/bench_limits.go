@@ -75,6 +75,10 @@ func loadCommand() *command {
 	f := newFlags()
 	c, o := &benchConfig{flags: f}, &benchmarks.LoadOptions{}
 	f.group("Models (default seven with random weights, of 0.1 to 2 GiB)")
+	f.parsed("synthesize", "", "SHAPE", "make a model of this shape instead (repeatable)", func(shape string) error {
+		o.Shapes = append(o.Shapes, shape)
+		return nil
+	})
 	f.text(&o.Type, "type", "", "f16", "TYPE", "type of the models that are made")
 	f.text(&o.Dir, "models", "", "", "DIR", "keep them in this folder, and use those that are there (default a temporary folder, removed at the end)")
 	f.group("Cases")

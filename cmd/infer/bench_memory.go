@@ -39,19 +39,18 @@ func memoryCommand() *command {
 	return &command{
 		name:     benchName + " memory",
 		summary:  "what four bits save, by load mode, and what they cost",
-		synopsis: []string{"[flags]"},
-		about: "Measures what a model takes as f16 and in four bits, mapped, copied and as llama.cpp itself loads it: commit, anonymous and file-backed memory, the peak, two processes together, the largest allocation, " +
-			"the time to load (cold where the page cache may be dropped, and warm) and to the first token, the rate; and what four bits cost in perplexity.",
+		synopsis: []string{"[flags] [MODEL ...]"},
+		about: "Measures what a model takes as f16 and in four bits, and others beside them, mapped, copied and as llama.cpp itself loads it: commit, anonymous and file-backed memory, the peak, two processes together, the largest allocation, " +
+			"the time to load (cold where the page cache may be dropped, and warm) and to the first token, the rate; and what fewer bits than the f16's cost in perplexity, and how far they diverge from it.",
 		examples: []string{
 			`infer bench memory --plot m.svg`, "the embedded pair",
 			`infer bench memory --f16 model-f16.gguf --q4 model-q4_0.gguf`, "a pair of your own",
+			`infer bench memory --f16 model-f16.gguf model-q8_0.gguf model-q4_k_m.gguf`, "several, each against the f16",
 			`infer bench memory --synthesize 1b --models . -r 1`, "a large pair",
 		},
 		flags: f,
 		run: func(ctx context.Context, s *streams, args []string) error {
-			if len(args) > 0 {
-				return unexpected(args)
-			}
+			c.Others = args
 			if c.text != "" {
 				var err error
 				if c.Text, err = s.readInput(ctx, c.text); err != nil {

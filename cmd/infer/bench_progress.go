@@ -50,6 +50,9 @@ func (p *benchProgress) record(r benchmarks.Record) {
 			how = fmt.Sprintf("%.1f tok/s", rate)
 		}
 	}
+	if share, may := r.Metrics["succeeded_ratio"]; may && share == 0 {
+		how = "did not run"
+	}
 	if r.Status != benchmarks.OK {
 		how = fmt.Sprintf("%s: %s", r.Status, r.Reason)
 	}
