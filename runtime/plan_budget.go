@@ -1,6 +1,8 @@
 package runtime
 
 import (
+	"math"
+
 	"github.com/seed7adf6694/infer/loader"
 )
 
@@ -30,7 +32,7 @@ func (p *ModePlan) planBudget(m *Model, n need, o Options, probe loader.Probe) (
 	m.planned = n.bytes("")
 	total, wanted := m.maxMemory(o, probe)
 	other := base + m.planned
-	weights := m.plan.Bytes
+	weights := uint64(math.MaxUint64)
 	if wanted {
 		weights = total - min(total, other)
 	}
@@ -40,7 +42,7 @@ func (p *ModePlan) planBudget(m *Model, n need, o Options, probe loader.Probe) (
 		return 0
 	}
 	p.add(m.privatePiece("weights", "layers that are streamed, two at a time", r.Private))
-	if o.MaxMemory > 0 && p.Budget.Least > total { // nobody asked for an automatic one
+	if wanted && o.MaxMemory > 0 && p.Budget.Least > total { // nobody asked for an automatic one
 		p.Missing, p.LimitedBy = p.Budget.Least-total, budgetLimit
 		p.Remedies = append(p.Remedies, useBudget(p.Budget.Least))
 	}
