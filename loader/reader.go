@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -18,21 +19,18 @@ const directUnit = 4096
 // Direct reads pass the page cache by. That saves a copy and the page cache's memory,
 // which counts as this process's in a control group; and a large request is one for the
 // disk too. Where the file system has none, the cache is used and told to forget.
+//
+// It is not for use by several goroutines at once.
 type reader struct {
 	files  []*file
 	direct []*os.File // nil where there is no direct reading
-	size   uint64     // of a request
-	depth  int        // requests at once
+	batch  *batch     // nil where the system has no such thing
+	method method
 
-	queue chan func()
-	quit  sync.WaitGroup
-
-	mu       sync.Mutex
-	inFlight int
-	since    time.Time // when it was none last
-	spent    time.Duration
-	none     *sync.Cond
-	closed   bool
+	queue  chan func()
+	depth  int // goroutines that read
+	quit   sync.WaitGroup
+	closed bool
 }
 
 // request is a piece of a file and where it goes. Both and its size are multiples of
@@ -46,7 +44,6 @@ type request struct {
 
 func newReader(ix *Index) *reader {
 	r := &reader{files: ix.files, queue: make(chan func())}
-	r.none = sync.NewCond(&r.mu)
 	for _, f := range ix.files {
 		d, err := openDirect(f.f)
 		if err != nil { // not on this file system
@@ -56,21 +53,30 @@ func newReader(ix *Index) *reader {
 		}
 		r.direct = append(r.direct, d)
 	}
-	r.use(methods[0])
+	if r.direct != nil {
+		r.batch, _ = newBatch() // forbidden in some containers
+	}
+	r.use(r.methods()[0])
 	return r
 }
 
-// method is how to read.
+// method is how to read: in requests of what size, and how many goroutines do it; none is
+// in batches.
 type method struct {
 	size  uint64
 	depth int
 }
 
 // methods are what may be the fastest: the first where there is no time to find out.
-var methods = []method{{4 << 20, 4}, {1 << 20, 8}, {2 << 20, 4}, {8 << 20, 2}, {1 << 20, 2}, {256 << 10, 16}}
+func (r *reader) methods() (list []method) {
+	if r.batch != nil {
+		list = append(list, method{4 << 20, 0}, method{1 << 20, 0}, method{2 << 20, 0})
+	}
+	return append(list, method{4 << 20, 4}, method{1 << 20, 8}, method{2 << 20, 4}, method{8 << 20, 2}, method{1 << 20, 2}, method{256 << 10, 16})
+}
 
 func (r *reader) use(m method) {
-	r.size = m.size
+	r.method = m
 	for ; r.depth < m.depth; r.depth++ {
 		r.quit.Add(1)
 		go func() {
@@ -90,54 +96,65 @@ func (r *reader) use(m method) {
 
 // String names what is in use.
 func (r *reader) String() string {
-	how := "direct"
-	if r.direct == nil {
-		how = "cached"
+	switch {
+	case r.direct == nil:
+		return fmt.Sprintf("cached reads, %d of %s at once", r.depth, Size(r.method.size))
+	case r.depth == 0:
+		return fmt.Sprintf("direct reads, batches of %s", Size(r.method.size))
 	}
-	return fmt.Sprintf("%s reads, %d of %s at once", how, r.depth, Size(r.size))
+	return fmt.Sprintf("direct reads, %d of %s at once", r.depth, Size(r.method.size))
 }
 
-// read takes a request as soon as there is room for it and calls done when it is through,
-// from another goroutine.
-func (r *reader) read(x request, done func(error)) {
-	r.mu.Lock()
-	if r.inFlight++; r.inFlight == 1 {
-		r.since = time.Now()
+// read reads pieces. When it returns, nothing is being read.
+func (r *reader) read(ctx context.Context, list []request) error {
+	list = r.split(list)
+	if r.depth == 0 {
+		return r.readBatch(ctx, list)
 	}
-	r.mu.Unlock()
-	r.queue <- func() {
-		done(r.now(x))
-		r.mu.Lock()
-		if r.inFlight--; r.inFlight == 0 {
-			r.spent += time.Since(r.since)
-			r.none.Broadcast()
+	var begun sync.WaitGroup
+	var mu sync.Mutex
+	var first error
+	for _, x := range list {
+		if ctx.Err() != nil {
+			break
 		}
-		r.mu.Unlock()
+		begun.Add(1)
+		r.queue <- func() {
+			defer begun.Done()
+			if err := r.now(x); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				first = cmp.Or(first, err)
+			}
+		}
 	}
+	begun.Wait()
+	return cmp.Or(ctx.Err(), first)
 }
 
-// busy is for how long anything was being read.
-func (r *reader) busy() time.Duration {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.inFlight > 0 {
-		return r.spent + time.Since(r.since)
+// readBatch reads pieces in one batch, and by itself what came short.
+func (r *reader) readBatch(ctx context.Context, list []request) error {
+	var rest []request
+	err := r.batch.read(ctx, r.direct, list, func(x request, n uint64) {
+		if n < min(x.size, r.left(x)) {
+			n &^= directUnit - 1
+			rest = append(rest, request{x.file, x.offset + int64(n), x.size - n, at(x.p, n)})
+		}
+	})
+	for _, x := range rest {
+		if err == nil {
+			err = r.now(x)
+		}
 	}
-	return r.spent
+	return err
 }
 
-// wait waits until nothing is being read.
-func (r *reader) wait() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for r.inFlight > 0 {
-		r.none.Wait()
-	}
-}
+// left is how much the file of a request has from there on.
+func (r *reader) left(x request) uint64 { return uint64(max(r.files[x.file].size-x.offset, 0)) }
 
 func (r *reader) now(x request) error {
 	f := r.files[x.file]
-	need := min(x.size, uint64(max(f.size-x.offset, 0)))
+	need := min(x.size, r.left(x))
 	if r.direct == nil {
 		err := readFull(f.f, bytesAt(x.p, need), x.offset)
 		forget(f.f, x.offset, x.size)
@@ -178,8 +195,8 @@ const calibration = 300 * time.Millisecond
 func (r *reader) split(list []request) []request {
 	var small []request
 	for _, x := range list {
-		for off := uint64(0); off < x.size; off += r.size {
-			small = append(small, request{x.file, x.offset + int64(off), min(r.size, x.size-off), at(x.p, off)})
+		for off := uint64(0); off < x.size; off += r.method.size {
+			small = append(small, request{x.file, x.offset + int64(off), min(r.method.size, x.size-off), at(x.p, off)})
 		}
 	}
 	return small
@@ -194,8 +211,8 @@ func (r *reader) calibrate(ctx context.Context, list []request) (uneven bool, er
 		all += x.size
 	}
 	begun := time.Now()
-	best, least := methods[0], time.Duration(0)
-	for i, m := range methods {
+	best, least := r.method, time.Duration(0)
+	for i, m := range r.methods() {
 		if i > 0 && (time.Since(begun)+2*least > calibration || all < m.size) {
 			break
 		}
@@ -203,7 +220,7 @@ func (r *reader) calibrate(ctx context.Context, list []request) (uneven bool, er
 		r.use(m)
 		for k := range took {
 			start := time.Now()
-			if err := r.all(ctx, list); err != nil {
+			if err := r.read(ctx, list); err != nil {
 				return false, err
 			}
 			took[k] = time.Since(start)
@@ -218,37 +235,17 @@ func (r *reader) calibrate(ctx context.Context, list []request) (uneven bool, er
 	return uneven, nil
 }
 
-// all reads pieces in requests of the size in use.
-func (r *reader) all(ctx context.Context, list []request) error {
-	var mu sync.Mutex
-	var first error
-	for _, x := range r.split(list) {
-		if err := ctx.Err(); err != nil {
-			r.wait()
-			return err
-		}
-		r.read(x, func(err error) {
-			mu.Lock()
-			defer mu.Unlock()
-			if first == nil {
-				first = err
-			}
-		})
-	}
-	r.wait()
-	return first
-}
-
 func (r *reader) close() error {
-	r.mu.Lock()
-	closed := r.closed
-	r.closed = true
-	r.mu.Unlock()
-	if !closed {
-		close(r.queue)
-		r.quit.Wait()
-		closeAll(r.direct)
+	if r.closed {
+		return nil
 	}
+	r.closed = true
+	close(r.queue)
+	r.quit.Wait()
+	if r.batch != nil {
+		r.batch.close()
+	}
+	closeAll(r.direct)
 	return nil
 }
 

@@ -41,7 +41,7 @@ func (mmapSystem) reserve(size uint64, _ bool, phase uint64) (unsafe.Pointer, er
 	if err != nil {
 		return nil, err
 	}
-	if below := (uint64(uintptr(p)) + granularity() - phase) % largePage; below != 0 && size >= 2*largePage {
+	if below := (uint64(uintptr(p)) + granularity() - phase) % largePage; below != 0 && size >= largePage {
 		// The system fills the address space downwards, so that there is mostly room. To
 		// give back what it chose first keeps the addresses in use at the size asked for.
 		if err := unix.MunmapPtr(p, uintptr(size+guards())); err != nil {

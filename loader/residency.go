@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"time"
 	"unsafe"
@@ -27,11 +28,11 @@ import (
 // the layers of a pass come in ascending order, or the reading ahead is of the wrong ones.
 // SetBudget is for between passes. Other methods may be called from any goroutine.
 type Residency struct {
-	o      ResidencyOptions
-	layers []weightLayer
-	head   weightLayer
+	o ResidencyOptions
+	divider
 	reader *reader
-	shape  []uint64 // of a slot: its blocks' sizes
+	now    division
+	parts  []portion // of the layers, as the division has them
 
 	mu       sync.Mutex
 	changed  *sync.Cond
@@ -44,6 +45,7 @@ type Residency struct {
 	halted   bool                 // nothing more is to be read
 	err      error
 	stats    ResidencyStats
+	stop     context.CancelFunc
 	idle     chan struct{} // closed when the goroutine has ended
 }
 
@@ -74,9 +76,10 @@ type ResidencyStats struct {
 
 // slot is memory for one layer at a time.
 type slot struct {
+	shape   []uint64 // its blocks' sizes
 	blocks  []unsafe.Pointer
 	holds   int // in streamed: what it holds or is to hold, -1 for nothing
-	pending int // requests that are being read
+	filling bool
 	inUse   bool
 }
 
@@ -92,13 +95,11 @@ type slotPlace struct {
 // The error is a [*MemoryError] where the budget is too small for what no pass can do
 // without: the output head, and two layers.
 func NewResidency(ctx context.Context, o ResidencyOptions) (*Residency, error) {
-	r := &Residency{o: o, ahead: fewestSlots, idle: make(chan struct{})}
+	r := &Residency{o: o, ahead: fewestSlots, divider: newDivider(o.Weights.data, o.Plan, o.Arena.chunk)}
 	r.changed = sync.NewCond(&r.mu)
-	r.layers, r.head = layersOf(o.Weights, o.Plan, room(o.Arena.chunk))
 	if len(r.layers) == 0 {
 		return nil, fmt.Errorf("residency: the model has no layers that are used one after the other")
 	}
-	r.shape = slotShape(r.layers)
 	d, err := r.divide(o.Budget, r.ahead)
 	if err != nil {
 		return nil, err
@@ -109,7 +110,7 @@ func NewResidency(ctx context.Context, o ResidencyOptions) (*Residency, error) {
 		r.freeSlots()
 		return nil, err
 	}
-	go r.stream()
+	r.start()
 	return r, nil
 }
 
@@ -128,11 +129,12 @@ func (r *Residency) begin(ctx context.Context, d division) error {
 		usedByPages(x.p, x.size)
 	}
 	if len(d.streamed) > 0 {
-		if err := r.makeSlots(min(r.ahead, len(d.streamed))); err != nil {
+		if err := r.makeSlots(d.shape, min(r.ahead, len(d.streamed))); err != nil {
 			return err
 		}
-		// Layers that will be streamed are what is read best to see how fast that goes.
-		uneven, err := r.reader.calibrate(ctx, r.requests(0, d.streamed[0]))
+		// What will be streamed is read best to see how fast that goes.
+		list := r.requests(0, r.layers[d.streamed[0]].portion(d.cut, r.room))
+		uneven, err := r.reader.calibrate(ctx, list)
 		if err != nil {
 			return err
 		}
@@ -147,43 +149,56 @@ func (r *Residency) begin(ctx context.Context, d division) error {
 }
 
 // apply puts a division in force: nothing is being read, and there is no pass.
-func (r *Residency) apply(ctx context.Context, d division) error {
-	slots := min(r.ahead, len(d.streamed))
-	if err := r.makeSlots(slots); err != nil {
-		return err
-	}
-	stays := make([]bool, len(r.layers))
-	for n := range stays {
-		stays[n] = true
-	}
-	for _, n := range d.streamed {
-		stays[n] = false
-		r.drop(r.layers[n])
-	}
-	if err := r.keep(ctx, r.head); err != nil {
-		return err
-	}
-	for n, l := range r.layers {
-		if !stays[n] {
-			continue
+// Where that fails, nothing is streamed, whatever that takes.
+func (r *Residency) apply(ctx context.Context, d division) (err error) {
+	defer func() {
+		if err != nil {
+			r.freeSlots()
+			r.enter(division{}, nil)
 		}
-		if err := r.keep(ctx, l); err != nil {
+	}()
+	if err := r.makeSlots(d.shape, min(r.ahead, len(d.streamed))); err != nil {
+		return err
+	}
+	first := r.parts == nil
+	parts := make([]portion, len(r.layers))
+	var changed []int
+	for n, l := range r.layers {
+		parts[n] = l.portion(d.of(n), r.room)
+		if first || !slices.Equal(parts[n].stays, r.parts[n].stays) || !slices.Equal(parts[n].rows, r.parts[n].rows) {
+			changed = append(changed, n)
+		}
+	}
+	for _, n := range changed {
+		r.drop(parts[n].goes)
+		r.drop(parts[n].rows)
+	}
+	if first {
+		if err := r.keep(ctx, r.head.portion(cut{}, 0).stays); err != nil {
 			return err
 		}
 	}
-	for _, n := range d.streamed { // what was read ahead beyond what stays
-		r.drop(r.layers[n])
+	for _, n := range changed {
+		if err := r.keep(ctx, parts[n].stays); err != nil {
+			return err
+		}
 	}
+	for _, n := range changed { // what was read ahead beyond what stays
+		r.drop(parts[n].goes)
+	}
+	r.enter(d, parts)
+	return nil
+}
+
+// enter notes a division that is in force.
+func (r *Residency) enter(d division, parts []portion) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, s := range r.slots[slots:] {
-		r.freeSlot(s)
-	}
-	r.slots = r.slots[:slots]
+	r.now, r.parts = d, parts
 	r.streamed, r.place, r.where = d.streamed, map[int]int{}, map[string]slotPlace{}
 	for i, n := range d.streamed {
 		r.place[n] = i
-		for b, block := range r.layers[n].blocks {
+		for b, block := range parts[n].block {
 			for _, t := range block.tensors {
 				r.where[t.Name] = slotPlace{n, b, uint64(t.Offset - block.offset)}
 			}
@@ -195,15 +210,14 @@ func (r *Residency) apply(ctx context.Context, d division) error {
 	r.next = 0
 	r.stats.Budget, r.stats.Resident = d.budget, d.resident
 	r.stats.Layers, r.stats.Streamed, r.stats.Slots = len(r.layers), len(d.streamed), len(r.slots)
-	r.stats.Method, r.stats.Private = r.reader.String(), uint64(len(r.slots))*sumOf(r.shape)
-	return nil
+	r.stats.Method, r.stats.Private = r.reader.String(), uint64(len(r.slots))*sumOf(d.shape)
 }
 
 func (r *Residency) file(i int) *os.File { return r.o.Plan.index.files[i].f }
 
 // keep brings what stays into memory.
-func (r *Residency) keep(ctx context.Context, l weightLayer) error {
-	for _, x := range l.whole {
+func (r *Residency) keep(ctx context.Context, list []filePiece) error {
+	for _, x := range list {
 		if err := prefetchExactly(ctx, r.file(x.file), x.p, x.offset, x.size); err != nil {
 			return err
 		}
@@ -211,23 +225,26 @@ func (r *Residency) keep(ctx context.Context, l weightLayer) error {
 	return nil
 }
 
-// drop takes a layer out of memory: from the mapping, and from the page cache unless
-// somebody else maps it.
-func (r *Residency) drop(l weightLayer) {
-	for _, list := range [][]filePiece{l.whole, l.sparse} {
-		for _, x := range list {
-			evict(r.file(x.file), x.p, x.offset, x.size)
-		}
+// drop takes pieces out of memory: from the mapping, and from the page cache unless
+// somebody else maps them.
+func (r *Residency) drop(list []filePiece) {
+	for _, x := range list {
+		evict(r.file(x.file), x.p, x.offset, x.size)
 	}
 }
 
-// makeSlots makes slots until there are n.
-func (r *Residency) makeSlots(n int) error {
+// makeSlots makes n slots of a shape, and no others.
+func (r *Residency) makeSlots(shape []uint64, n int) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	for len(r.slots) > 0 && (len(r.slots) > n || !slices.Equal(shape, r.slots[0].shape)) {
+		last := len(r.slots) - 1
+		r.freeSlot(r.slots[last])
+		r.slots = r.slots[:last]
+	}
 	for len(r.slots) < n {
-		s := slot{holds: -1}
-		for _, size := range r.shape {
+		s := slot{shape: shape, holds: -1}
+		for _, size := range shape {
 			p, err := r.o.Arena.alloc(PurposeWeights, size, true)
 			if err != nil {
 				r.freeSlot(s)
@@ -305,12 +322,12 @@ func (r *Residency) Before(layer int) bool {
 	}
 	r.next = n
 	r.changed.Broadcast()
-	if s.holds == n && s.pending == 0 {
+	if s.holds == n && !s.filling {
 		r.stats.Hits++
 	} else {
 		r.stats.Misses++
 		begun := time.Now()
-		for (s.holds != n || s.pending > 0) && r.err == nil && !r.halted {
+		for (s.holds != n || s.filling) && r.err == nil && !r.halted {
 			r.changed.Wait()
 		}
 		r.stats.Stalled += time.Since(begun)
@@ -334,7 +351,7 @@ func (r *Residency) After(layer int) {
 	if s := &r.slots[n%len(r.slots)]; s.holds == n {
 		s.inUse = false
 	}
-	r.drop(weightLayer{sparse: r.layers[layer].sparse})
+	r.drop(r.parts[layer].rows)
 	r.changed.Broadcast()
 }
 
@@ -370,7 +387,7 @@ func (r *Residency) due() (slot, holds int) {
 		for e := range d { // the slot's next layer is a nearer one
 			taken = taken || (r.next+e)%len(r.streamed)%len(r.slots) == i
 		}
-		if s := r.slots[i]; !taken && !s.inUse && s.pending == 0 && s.holds != n {
+		if s := r.slots[i]; !taken && !s.inUse && !s.filling && s.holds != n {
 			return i, n
 		}
 	}
@@ -378,62 +395,73 @@ func (r *Residency) due() (slot, holds int) {
 }
 
 // stream fills slots as long as there are any to be filled.
-func (r *Residency) stream() {
-	defer close(r.idle)
+func (r *Residency) stream(ctx context.Context, idle chan<- struct{}) {
+	defer close(idle)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for {
+	for !r.halted {
 		i, n := r.due()
 		if i < 0 {
-			if r.halted {
-				return
-			}
 			r.changed.Wait()
 			continue
 		}
-		s, l := &r.slots[i], r.streamed[n]
-		list := r.reader.split(r.requests(i, l))
-		s.holds, s.pending = n, len(list)
+		s, p := &r.slots[i], r.parts[r.streamed[n]]
+		s.holds, s.filling = n, true
 		r.mu.Unlock()
-		for _, x := range list {
-			r.reader.read(x, func(err error) { r.arrived(s, x.size, err) })
-		}
+		begun := time.Now()
+		err := r.reader.read(ctx, r.requests(i, p))
+		took := time.Since(begun)
 		r.mu.Lock()
-	}
-}
-
-// arrived enters what a request has brought.
-func (r *Residency) arrived(s *slot, size uint64, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s.pending--
-	r.stats.Read += size
-	r.stats.Reading = r.reader.busy()
-	if err != nil {
-		r.err = err
-		s.holds = -1
-	}
-	if s.pending == 0 {
+		s.filling = false
+		r.stats.Reading += took
+		switch {
+		case err == nil:
+			r.stats.Read += p.read()
+		case ctx.Err() == nil:
+			r.err = err
+			fallthrough
+		default:
+			s.holds = -1
+		}
 		r.changed.Broadcast()
 	}
 }
 
-// requests are what brings a layer into a slot, in the order of its use.
-func (r *Residency) requests(slot, layer int) []request {
+// start lets layers be streamed.
+func (r *Residency) start() {
+	var ctx context.Context
+	ctx, r.stop = context.WithCancel(context.Background())
+	r.halted, r.idle = false, make(chan struct{})
+	go r.stream(ctx, r.idle)
+}
+
+// halt ends the reading.
+func (r *Residency) halt() {
+	r.mu.Lock()
+	r.halted = true
+	r.changed.Broadcast()
+	stop, idle := r.stop, r.idle
+	r.mu.Unlock()
+	stop()
+	<-idle
+}
+
+// requests are what brings a portion into a slot, in the order of its use.
+func (r *Residency) requests(slot int, p portion) []request {
 	var list []request
-	for i, b := range r.layers[layer].blocks {
+	for i, b := range p.block {
 		list = append(list, request{b.file, b.offset, b.size, r.slots[slot].blocks[i]})
 	}
 	return list
 }
 
 // SetBudget changes the budget, in bytes, when there is no pass. What no longer stays is
-// dropped, what may stay now is read; the slots of tensors are others. Errors are those of
-// [NewResidency], and nothing has changed then.
+// dropped, what may stay now is read; the slots of tensors are others, after an error too.
+// Errors are those of [NewResidency]; where the budget is too small, nothing has changed.
 func (r *Residency) SetBudget(ctx context.Context, budget uint64) error {
 	r.mu.Lock()
 	d, err := r.divide(budget, r.ahead)
-	same := err == nil && len(d.streamed) == len(r.streamed)
+	same := err == nil && r.parts != nil && d.same(r.now)
 	if same {
 		r.stats.Budget, r.stats.Resident = d.budget, d.resident
 	}
@@ -444,20 +472,9 @@ func (r *Residency) SetBudget(ctx context.Context, budget uint64) error {
 	r.halt()
 	err = r.apply(ctx, d)
 	r.mu.Lock()
-	r.halted, r.idle = false, make(chan struct{})
-	r.mu.Unlock()
-	go r.stream()
+	defer r.mu.Unlock()
+	r.start()
 	return err
-}
-
-// halt ends the reading.
-func (r *Residency) halt() {
-	r.mu.Lock()
-	r.halted = true
-	r.changed.Broadcast()
-	r.mu.Unlock()
-	<-r.idle
-	r.reader.wait()
 }
 
 // Stats returns the figures.

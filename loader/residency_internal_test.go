@@ -52,16 +52,20 @@ func layeredModel(t *testing.T, layers int) (*Index, *Plan, *Weights) {
 
 func TestBlocksFollowLayers(t *testing.T) {
 	_, plan, w := layeredModel(t, 4)
-	layers, head := layersOf(w, plan, room(plan.ChunkSize))
-	if len(layers) != 4 || head.size < 200000 || len(head.sparse) != 1 {
+	layers, head := layersOf(w.data, plan)
+	if len(layers) != 4 || head.most < 200000 || len(head.sparse) != 1 {
 		t.Fatalf("%d layers, head %+v", len(layers), head)
 	}
 	for i, l := range layers {
-		if l.size < 300000 || l.size > 300000+8*granularity() || sizeOf(l.whole) != l.size {
+		if l.most < 300000 || l.most > 300000+8*granularity() {
 			t.Errorf("layer %d: %+v", i, l)
 		}
+		p := l.portion(cutsOf(layers)[0], room(plan.ChunkSize))
+		if len(p.stays) > 0 || sizeOf(p.goes) != l.most {
+			t.Errorf("layer %d, all of it: %+v", i, p)
+		}
 		tensors := 0
-		for _, b := range l.blocks {
+		for _, b := range p.block {
 			for _, x := range b.tensors {
 				if layerOf(x.Name) != i || x.Offset < b.offset || uint64(x.Offset)+x.Size > uint64(b.offset)+b.size {
 					t.Errorf("layer %d: %s at %d in a block of %d at %d", i, x.Name, x.Offset, b.size, b.offset)
@@ -75,6 +79,51 @@ func TestBlocksFollowLayers(t *testing.T) {
 		if tensors != 3 {
 			t.Errorf("layer %d: %d tensors in blocks", i, tensors)
 		}
+	}
+}
+
+// A slot takes as much memory as what it holds: what is read for a pass is little more
+// than what is missing, not whole layers.
+func TestAsLittleIsStreamedAsFits(t *testing.T) {
+	const layers = 8
+	_, plan, w := layeredModel(t, layers)
+	r, err := residencyOf(t, t.Context(), w, plan, 1<<30)
+	check(t, err)
+	defer r.Close()
+	r.stopCost = 0 // the layers are small
+	all := r.now.resident
+	for _, missing := range []uint64{1, 30000, 100000, 500000, 900000} {
+		d, err := r.divide(all-missing, fewestSlots)
+		check(t, err)
+		read := uint64(0)
+		for _, n := range d.streamed {
+			read += r.layers[n].portion(d.cut, r.room).read()
+		}
+		if d.resident > all-missing || read < missing {
+			t.Errorf("%d bytes missing: %d streamed, %d in memory of %d", missing, read, d.resident, all-missing)
+		}
+		// With all of a layer streamed or nothing it would be two layers more.
+		if whole := ((missing+299999)/300000 + 2) * 300000; read >= whole-100000 {
+			t.Errorf("%d bytes missing: %d streamed of layers %v, cut %v", missing, read, d.streamed, d.cut.kinds)
+		}
+	}
+	least := plan.Residency(0, plan.ChunkSize).Least
+	for _, budget := range []uint64{least, all - 100000, all} {
+		f := plan.Residency(budget, plan.ChunkSize)
+		s, err := residencyOf(t, t.Context(), w, plan, budget)
+		check(t, err)
+		if st := s.Stats(); f.Resident != st.Resident || f.Streamed != st.Streamed || f.Private != st.Private || f.Resident > budget || (f.Read == 0) != (budget == all) {
+			t.Errorf("planned %+v, got %+v", f, st)
+		}
+		check(t, s.Close())
+	}
+	_, err = r.divide(r.head.most, fewestSlots)
+	var refused *MemoryError
+	if !errors.As(err, &refused) {
+		t.Fatal(err)
+	}
+	if _, err := r.divide(refused.Requested, fewestSlots); err != nil {
+		t.Errorf("what was said to be needed is not enough: %v", err)
 	}
 }
 
@@ -99,6 +148,7 @@ func pass(t *testing.T, r *Residency, ix *Index, w *Weights, layers int) {
 func checkLayer(t *testing.T, r *Residency, ix *Index, w *Weights, n int) {
 	t.Helper()
 	ready := r.Before(n)
+	some := false
 	for i := range 3 {
 		name := fmt.Sprintf("blk.%d.t%d.weight", n, i)
 		p, size, _ := w.TensorData(name)
@@ -107,8 +157,7 @@ func checkLayer(t *testing.T, r *Residency, ix *Index, w *Weights, n int) {
 			if layer != n {
 				t.Fatalf("%s is of layer %d", name, layer)
 			}
-		} else if (slot != nil) != ready {
-			t.Fatalf("%s: in memory %v, slot %p", name, ready, slot)
+			some = true
 		}
 		x, _ := ix.Tensor(name)
 		want := make([]byte, size)
@@ -116,6 +165,9 @@ func checkLayer(t *testing.T, r *Residency, ix *Index, w *Weights, n int) {
 		if !bytes.Equal(bytesAt(p, size), want) {
 			t.Fatalf("%s has other bytes than the file", name)
 		}
+	}
+	if ready && !some {
+		t.Fatalf("nothing of layer %d is in a slot", n)
 	}
 	r.After(n)
 }
@@ -131,31 +183,39 @@ func residencyOf(t *testing.T, ctx context.Context, w *Weights, plan *Plan, budg
 func TestResidencyStreamsWhatDoesNotFit(t *testing.T) {
 	const layers = 8
 	ix, plan, w := layeredModel(t, layers)
-	all, head := layersOf(w, plan, room(plan.ChunkSize))
-	layer := all[0].size + 8*granularity() // sizes differ by some pages
-	for _, direct := range []bool{true, false} {
+	all, head := layersOf(w.data, plan)
+	layer := all[0].most + 8*granularity() // sizes differ by some pages
+	for _, way := range []string{"batches", "direct reads", "cached reads"} {
 		for _, tt := range []struct {
 			name     string
 			budget   uint64
 			streamed int
 		}{
-			{"nothing where all fits", head.size + layers*layer, 0},
-			{"one layer too many, which takes two for the slots", head.size + 7*layer, 3},
-			{"everything under the least budget", head.size + 2*layer, 8},
+			{"nothing where all fits", head.most + layers*layer, 0},
+			{"one layer too many, which takes two for the slots", head.most + 7*layer, 3},
+			{"everything under the least budget", head.most + 2*layer, 8},
 		} {
-			t.Run(fmt.Sprintf("%s, direct %v", tt.name, direct), func(t *testing.T) {
+			t.Run(tt.name+", "+way, func(t *testing.T) {
 				r, err := residencyOf(t, t.Context(), w, plan, tt.budget)
 				check(t, err)
 				defer r.Close()
-				if r.reader.direct == nil && direct {
+				if r.reader.direct == nil && way != "cached reads" {
 					t.Skip("the file system of the temporary folder has no direct reads")
 				}
-				if !direct {
-					r.halt()
-					r.reader.direct = nil
-					r.halted, r.idle = false, make(chan struct{})
-					go r.stream()
+				if r.reader.batch == nil && way == "batches" {
+					t.Skip("this system has no asynchronous reads")
 				}
+				r.halt()
+				switch way {
+				case "batches":
+					r.reader.use(method{64 << 10, 0})
+				case "cached reads":
+					r.reader.direct = nil
+					fallthrough
+				default:
+					r.reader.use(method{64 << 10, 2})
+				}
+				r.start()
 				for range 3 {
 					pass(t, r, ix, w, layers)
 				}
@@ -163,7 +223,7 @@ func TestResidencyStreamsWhatDoesNotFit(t *testing.T) {
 				if st.Streamed > tt.streamed || (st.Streamed == 0) != (tt.streamed == 0) || (r.First() >= 0) != (tt.streamed > 0) || st.Resident > tt.budget {
 					t.Errorf("%+v, first %d", st, r.First())
 				}
-				if tt.streamed > 0 && (st.Passes != 3 || st.Hits+st.Misses != uint64(3*st.Streamed) || st.Read < 2*uint64(st.Streamed)*300000) {
+				if tt.streamed > 0 && (st.Passes != 3 || st.Hits+st.Misses != uint64(3*st.Streamed) || st.Read < 2*uint64(st.Streamed)*50000) {
 					t.Errorf("%+v", st)
 				}
 				// A pass that is given up, and one that begins anew.
@@ -174,25 +234,25 @@ func TestResidencyStreamsWhatDoesNotFit(t *testing.T) {
 				pass(t, r, ix, w, layers)
 				// Other budgets between passes.
 				for _, n := range []uint64{4, layers, 3, 2, 6, layers} {
-					check(t, r.SetBudget(t.Context(), head.size+n*layer))
+					check(t, r.SetBudget(t.Context(), head.most+n*layer))
 					pass(t, r, ix, w, layers)
-					if st := r.Stats(); st.Resident > head.size+n*layer || (st.Streamed == 0) != (n == layers) {
+					if st := r.Stats(); st.Resident > head.most+n*layer || (st.Streamed == 0) != (n == layers) {
 						t.Errorf("%d layers: %+v", n, st)
 					}
 				}
-				if err := r.SetBudget(t.Context(), head.size); !errors.Is(err, ErrInsufficientMemory) {
+				if err := r.SetBudget(t.Context(), head.most); !errors.Is(err, ErrInsufficientMemory) {
 					t.Errorf("a budget of the head alone: %v", err)
 				}
 				pass(t, r, ix, w, layers)
 			})
 		}
 	}
-	if _, err := residencyOf(t, t.Context(), w, plan, head.size+layer); !errors.Is(err, ErrInsufficientMemory) {
+	if _, err := residencyOf(t, t.Context(), w, plan, head.most+layer); !errors.Is(err, ErrInsufficientMemory) {
 		t.Errorf("a budget of less than two layers: %v", err)
 	}
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := residencyOf(t, cancelled, w, plan, head.size+5*layer); !errors.Is(err, context.Canceled) {
+	if _, err := residencyOf(t, cancelled, w, plan, head.most+5*layer); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
@@ -202,8 +262,8 @@ func TestResidencyStreamsWhatDoesNotFit(t *testing.T) {
 func TestResidencyOfAnotherOrder(t *testing.T) {
 	const layers = 6
 	ix, plan, w := layeredModel(t, layers)
-	all, head := layersOf(w, plan, room(plan.ChunkSize))
-	r, err := residencyOf(t, t.Context(), w, plan, head.size+2*(all[0].size+8*granularity()))
+	all, head := layersOf(w.data, plan)
+	r, err := residencyOf(t, t.Context(), w, plan, head.most+2*(all[0].most+8*granularity()))
 	check(t, err)
 	defer r.Close()
 	for range 3 {
@@ -220,12 +280,12 @@ func TestResidencyOfAnotherOrder(t *testing.T) {
 
 func TestAFileThatIsCutShortIsAnErrorOfThePass(t *testing.T) {
 	ix, plan, w := layeredModel(t, 6)
-	all, head := layersOf(w, plan, room(plan.ChunkSize))
-	r, err := residencyOf(t, t.Context(), w, plan, head.size+2*(all[0].size+8*granularity()))
+	all, head := layersOf(w.data, plan)
+	r, err := residencyOf(t, t.Context(), w, plan, head.most+2*(all[0].most+8*granularity()))
 	check(t, err)
 	defer r.Close()
 	pass(t, r, ix, w, 6)
-	check(t, os.Truncate(ix.files[0].path, all[3].blocks[0].offset+100))
+	check(t, os.Truncate(ix.files[0].path, all[3].parts[0].piece.offset+100))
 	for n := range 6 {
 		if r.Before(n) {
 			r.After(n)
@@ -239,8 +299,8 @@ func TestAFileThatIsCutShortIsAnErrorOfThePass(t *testing.T) {
 
 func TestClosingAResidencyLetsAWaitingPassGo(t *testing.T) {
 	_, plan, w := layeredModel(t, 6)
-	all, head := layersOf(w, plan, room(plan.ChunkSize))
-	r, err := residencyOf(t, t.Context(), w, plan, head.size+3*(all[0].size+8*granularity()))
+	all, head := layersOf(w.data, plan)
+	r, err := residencyOf(t, t.Context(), w, plan, head.most+3*(all[0].most+8*granularity()))
 	check(t, err)
 	done := make(chan struct{})
 	go func() {

@@ -32,23 +32,29 @@ func isSparse(name string, tied bool) bool {
 
 // filePiece is a piece of a file and where it is mapped, in whole pages.
 type filePiece struct {
-	p      unsafe.Pointer
-	file   int
-	offset int64
-	size   uint64
+	p       unsafe.Pointer
+	mapping int // a range of the plan: two of one follow each other in memory as in the file
+	file    int
+	offset  int64
+	size    uint64
 }
 
 // weightLayer is what one layer has in memory.
 type weightLayer struct {
-	whole  []filePiece // used by every pass
+	parts  []layerPart // used by every pass, in the order of the files
 	sparse []filePiece // of which a pass uses some rows
-	blocks []layerBlock
-	size   uint64 // of whole
-	most   uint64 // that it can have in memory
+	most   uint64      // that it can have in memory
 }
 
-// layerBlock is a piece of a file with whole tensors of what every pass uses of a layer:
-// what is read into one block of memory, with nothing of other layers but on its edges.
+// layerPart is one tensor of a layer.
+type layerPart struct {
+	tensor Tensor
+	kind   string // its name without the layer
+	piece  filePiece
+}
+
+// layerBlock is a piece of a file with whole tensors: what is read into one block of
+// memory, with nothing of others but on its edges.
 type layerBlock struct {
 	file    int
 	offset  int64
@@ -56,23 +62,26 @@ type layerBlock struct {
 	tensors []Tensor
 }
 
-// layersOf divides mapped weights by layer, in blocks of at most room bytes where a tensor
-// is not larger; head is what belongs to none.
-func layersOf(w *Weights, plan *Plan, room uint64) (layers []weightLayer, head weightLayer) {
+// layersOf divides weights by layer; head is what belongs to none. data is where they are
+// mapped, nil if they are not.
+func layersOf(data map[string]tensorData, plan *Plan) (layers []weightLayer, head weightLayer) {
 	tied := true
 	for _, r := range plan.Ranges {
 		for _, t := range r.Tensors {
 			tied = tied && t.Name != "output.weight" && t.Name != packedCopy("token_embd.weight")
 		}
 	}
-	for _, r := range plan.Ranges {
+	for i, r := range plan.Ranges {
 		for _, t := range r.Tensors {
-			d := w.data[t.Name]
-			if d.p == nil {
-				continue
+			begin, size := bounds(t, t, granularity())
+			x := filePiece{mapping: i, file: r.File, offset: int64(begin), size: size}
+			if data != nil {
+				d := data[t.Name]
+				if d.p == nil {
+					continue
+				}
+				x.p = at(d.p, int64(begin)-t.Offset)
 			}
-			base := at(d.p, -int64(uint64(t.Offset)-uint64(r.Offset)))
-			p, offset, size := pagesOf(r, t, base)
 			n := layerOf(t.Name)
 			for n >= len(layers) {
 				layers = append(layers, weightLayer{})
@@ -81,23 +90,68 @@ func layersOf(w *Weights, plan *Plan, room uint64) (layers []weightLayer, head w
 			if n >= 0 {
 				l = &layers[n]
 			}
-			x := filePiece{p, r.File, offset, size}
 			if isSparse(t.Name, tied) {
 				l.sparse = join(l.sparse, x)
 			} else {
-				l.whole = join(l.whole, x)
-				l.blocks = joinBlock(l.blocks, t, room)
+				l.parts = append(l.parts, layerPart{t, kindOf(t.Name), x})
 			}
 		}
 	}
 	for i := range layers {
 		l := &layers[i]
-		l.size = sizeOf(l.whole)
-		l.most = l.size + sizeOf(l.sparse)
+		l.most = l.portion(cut{}, 0).kept
 	}
-	head.size = sizeOf(head.whole)
-	head.most = head.size // few rows of embeddings are used
+	head.most = head.portion(cut{sparse: true}, 0).kept // few rows of embeddings are used
 	return layers, head
+}
+
+// kindOf is a tensor's name without its layer.
+func kindOf(name string) string {
+	_, rest, _ := strings.Cut(strings.TrimPrefix(name, "blk."), ".")
+	return rest
+}
+
+// cut is which tensors are streamed of a layer that is, by kind.
+type cut struct {
+	kinds  map[string]bool
+	sparse bool // what a pass uses some rows of goes too
+}
+
+// portion is how a cut divides a layer.
+type portion struct {
+	stays []filePiece
+	goes  []filePiece
+	rows  []filePiece  // sparse ones, which go when the layer has been used
+	block []layerBlock // what goes, as it is read
+	kept  uint64       // bytes that stay, with sparse ones
+}
+
+// portion divides the layer, with blocks of at most room bytes where a tensor is not
+// larger.
+func (l weightLayer) portion(c cut, room uint64) (p portion) {
+	for _, x := range l.parts {
+		if c.kinds[x.kind] {
+			p.goes = join(p.goes, x.piece)
+			p.block = joinBlock(p.block, x.tensor, room)
+		} else {
+			p.stays = join(p.stays, x.piece)
+		}
+	}
+	p.kept = sizeOf(p.stays)
+	if c.sparse {
+		p.rows = l.sparse
+	} else {
+		p.kept += sizeOf(l.sparse)
+	}
+	return p
+}
+
+// read is how many bytes of the layer are read for a pass.
+func (p portion) read() (sum uint64) {
+	for _, b := range p.block {
+		sum += b.size
+	}
+	return sum
 }
 
 // join adds a filePiece to a list in file order, to the last one if they touch or overlap.
@@ -105,7 +159,7 @@ func join(list []filePiece, x filePiece) []filePiece {
 	if n := len(list); n > 0 {
 		last := &list[n-1]
 		end := last.offset + int64(last.size)
-		if last.file == x.file && x.offset >= last.offset && x.offset <= end && at(last.p, uint64(x.offset-last.offset)) == x.p {
+		if last.file == x.file && x.offset >= last.offset && x.offset <= end && last.mapping == x.mapping {
 			last.size = max(last.size, uint64(x.offset-last.offset)+x.size)
 			return list
 		}

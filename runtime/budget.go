@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -117,8 +118,11 @@ func (b *budget) change(f func(*budget)) error {
 	weights := b.forWeights()
 	b.mu.Unlock()
 	err := b.residency.SetBudget(context.Background(), weights)
+	if placed := b.place(); placed != nil { // after an error too
+		return errors.Join(err, placed)
+	}
 	if err == nil {
-		return b.place()
+		return nil
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

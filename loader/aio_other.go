@@ -1,0 +1,21 @@
+//go:build !linux
+
+package loader
+
+import (
+	"context"
+	"errors"
+	"os"
+)
+
+// batch is reading several pieces with one call, which this system has no way for that
+// would gain anything.
+type batch struct{}
+
+func newBatch() (*batch, error) { return nil, errors.ErrUnsupported }
+
+func (*batch) read(context.Context, []*os.File, []request, func(request, uint64)) error {
+	return errors.ErrUnsupported
+}
+
+func (*batch) close() {}

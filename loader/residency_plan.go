@@ -1,0 +1,35 @@
+package loader
+
+// ResidencyPlan is what keeping weights within a budget would do. Sizes are bytes.
+type ResidencyPlan struct {
+	Budget   uint64 // of weights
+	Least    uint64 // the smallest budget that can be kept, the largest where nothing can be streamed
+	Resident uint64 // weights that would stay, and memory for those that would not
+	Private  uint64 // of that: what the weights are read into
+	Read     uint64 // from the files for each pass over the layers
+	Layers   int
+	Streamed int // layers that would be streamed, in part or whole
+}
+
+// Residency tells what [NewResidency] would do with a budget and an arena of such chunks,
+// without touching anything. Where the budget is too small the plan is that of the least.
+func (p *Plan) Residency(budget, chunk uint64) ResidencyPlan {
+	d := newDivider(nil, p, chunkSize(chunk))
+	f := ResidencyPlan{Budget: budget, Layers: len(d.layers)}
+	if len(d.layers) == 0 {
+		f.Least, f.Resident = d.head.most, d.head.most
+		return f
+	}
+	least, _ := d.divide(0, fewestSlots)
+	f.Least = least.resident
+	now, err := d.divide(budget, fewestSlots)
+	if err != nil {
+		now = least
+	}
+	f.Resident, f.Streamed = now.resident, len(now.streamed)
+	f.Private = uint64(min(fewestSlots, f.Streamed)) * sumOf(now.shape)
+	for _, n := range now.streamed {
+		f.Read += d.layers[n].portion(now.cut, d.room).read()
+	}
+	return f
+}
