@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 )
@@ -58,6 +59,9 @@ func WritePacked(ctx context.Context, ix *Index, out PackedFile, o PackOptions) 
 		return fmt.Errorf("%s is packed already", quotePath(ix.Path()))
 	}
 	p := &packer{ix: ix, out: out, w: wholePieces{w: out}, o: o, progress: tally{total: ix.bytes, report: o.Progress}}
+	if f, ok := out.(*os.File); ok && o.Quiet {
+		p.w.quiet = f
+	}
 	if err := p.plan(); err != nil {
 		return err
 	}
@@ -273,9 +277,15 @@ func (p *packer) read(f *file, b []byte, offset int64) error {
 // wholePieces writes pieces of packPiece that begin at multiples of it: then the system's
 // cache holds the file in pages as large as it has, which computing with it shows.
 type wholePieces struct {
-	w   io.Writer
-	buf []byte
+	w     io.Writer
+	buf   []byte
+	quiet *os.File // what is written is to leave the cache; nil: not
+	at    int64    // written
+	kept  uint64   // of that, what may be in the cache
 }
+
+// mostKept is how much of what has been written waits for the disk.
+const mostKept = 8 * packPiece
 
 func (w *wholePieces) Write(b []byte) (int, error) {
 	n := len(b)
@@ -295,8 +305,15 @@ func (w *wholePieces) Write(b []byte) (int, error) {
 }
 
 func (w *wholePieces) flush() error {
-	_, err := w.w.Write(w.buf)
+	n, err := w.w.Write(w.buf)
 	w.buf = w.buf[:0]
+	w.at, w.kept = w.at+int64(n), w.kept+uint64(n)
+	if w.quiet != nil && w.kept >= mostKept && err == nil {
+		if err = w.quiet.Sync(); err == nil {
+			forget(w.quiet, w.at-int64(w.kept), w.kept)
+			w.kept = 0
+		}
+	}
 	return err
 }
 

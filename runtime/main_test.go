@@ -43,6 +43,9 @@ var children = memtest.Children{
 }
 
 func TestMain(m *testing.M) {
+	if os.Getenv(runtime.PackedCacheVariable) == "" { // children have it from here
+		os.Setenv(runtime.PackedCacheVariable, filepath.Join(sharedDir(nil), "packed"))
+	}
 	code := memtest.Main(m, children)
 	if tempDir != "" {
 		os.RemoveAll(tempDir)
@@ -183,7 +186,7 @@ func sharedDir(t testing.TB) string {
 	if tempDir == "" {
 		var err error
 		if tempDir, err = os.MkdirTemp("", "infer-runtime-test-"); err != nil {
-			t.Fatal(err)
+			panic(err)
 		}
 	}
 	return tempDir

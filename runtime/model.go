@@ -40,7 +40,11 @@ type Model struct {
 
 	largestTensor uint64
 	packedBytes   uint64 // mapped in the layout of this CPU
+	cached        string // the packed file of the cache that stands in for path
 	loadDuration  time.Duration
+
+	activity activity
+	packing  *background // nil where no packed file is made
 
 	mu       sync.Mutex
 	users    int
@@ -67,6 +71,7 @@ func (m *Model) Close() error {
 	}
 	m.users++ // until the sessions are closed
 	m.mu.Unlock()
+	m.packing.stop()
 	for _, s := range open {
 		s.Close()
 	}

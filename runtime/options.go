@@ -54,6 +54,11 @@ type Options struct {
 	// NoRepack keeps the weights in the file's layout in copy mode: exactly the
 	// results of a mapping, at its speed.
 	NoRepack bool
+	// Packed is whether packed files are kept in a cache and used in place of the model's
+	// own: see [PackedAuto], the default.
+	Packed PackedMode
+	// CacheDir is the folder of that cache; "": see [PackedCache].
+	CacheDir string
 	// NoPrefetch leaves reading mapped weights to their first use.
 	NoPrefetch bool
 	// CheckTensors reads all weights and refuses invalid values (NaN, infinities).
@@ -97,9 +102,10 @@ type Adapter struct {
 
 // Progress is how far a load is.
 type Progress struct {
-	Mode  LoadMode
-	Done  uint64 // bytes of weights
-	Total uint64
+	Mode    LoadMode
+	Packing bool   // a packed file is being made first
+	Done    uint64 // bytes of weights
+	Total   uint64
 }
 
 // SessionOptions are the options of [Model.NewSession].

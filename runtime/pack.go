@@ -50,7 +50,7 @@ func Pack(ctx context.Context, path, out string, o PackOptions) error {
 		if err != nil {
 			return err
 		}
-		return errors.Join(p.write(ctx, f, o.Progress), f.Close())
+		return errors.Join(p.write(ctx, f, fill{progress: o.Progress}), f.Close())
 	})
 }
 
@@ -140,9 +140,9 @@ func whyNothing(index *loader.Index) string {
 }
 
 // write writes the packed file.
-func (p *packing) write(ctx context.Context, f *os.File, progress loader.Progress) error {
+func (p *packing) write(ctx context.Context, f *os.File, how fill) error {
 	return loader.WritePacked(ctx, p.index, f, loader.PackOptions{
-		Engine: llama.EngineVersion, Instructions: instructions(), Progress: progress,
+		Engine: llama.EngineVersion, Instructions: instructions(), Progress: how.progress, Quiet: how.quiet,
 		Layout: func(t loader.Tensor) loader.PackLayout {
 			as, ok := p.tensors[t.Name]
 			if !ok {
@@ -151,6 +151,11 @@ func (p *packing) write(ctx context.Context, f *os.File, progress loader.Progres
 			return loader.PackLayout{Name: as.layout.Name, Group: as.layout.Group, Both: as.plain}
 		},
 		Repack: func(t loader.Tensor, dst, src []byte) error {
+			if how.pause != nil {
+				if err := how.pause(ctx); err != nil {
+					return err
+				}
+			}
 			return p.model.native.RepackRows(p.tensors[t.Name].i, dst, src)
 		},
 	})

@@ -38,11 +38,12 @@ type Session struct {
 
 	closing, freed atomic.Bool
 
-	mu     sync.Mutex    // held by the call that runs
-	tokens []llama.Token // what the context holds, by position
-	tail   []llama.Token // generated last, not in the context yet
-	ids    []llama.Token // that Evaluate was given last
-	stats  Stats         // guarded by the model's statsMu
+	mu      sync.Mutex    // held by the call that runs
+	tokens  []llama.Token // what the context holds, by position
+	tail    []llama.Token // generated last, not in the context yet
+	ids     []llama.Token // that Evaluate was given last
+	counted bool          // the call, in the model's activity
+	stats   Stats         // guarded by the model's statsMu
 }
 
 // NewSession makes a session. Its memory is the model's arena's in kind, but its
@@ -233,6 +234,8 @@ func (s *Session) lock() error {
 		s.unlock()
 		return fmt.Errorf("session: %w", ErrClosed)
 	}
+	s.counted = true
+	s.model.activity.begin()
 	return nil
 }
 
@@ -240,6 +243,10 @@ func (s *Session) lock() error {
 // the flag last does it.
 func (s *Session) unlock() {
 	for {
+		if s.counted {
+			s.counted = false
+			s.model.activity.end()
+		}
 		freed := s.closing.Load() && s.free()
 		s.mu.Unlock()
 		if freed {

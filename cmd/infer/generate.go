@@ -60,7 +60,13 @@ func (c *generateConfig) generate(ctx context.Context, s *streams) error {
 
 	progress := newBar(s.err, !c.quiet && !c.noProgress && c.verbose == 0)
 	defer progress.clear()
-	open.Progress = func(p runtime.Progress) { progress.show("loading ("+p.Mode.String()+")", p.Done, p.Total) }
+	open.Progress = func(p runtime.Progress) {
+		label := "loading (" + p.Mode.String() + ")"
+		if p.Packing {
+			label = "packing"
+		}
+		progress.show(label, p.Done, p.Total)
+	}
 	open.Session = session
 	for _, f := range c.fallbacks { // a typo should not wait for the day when memory is short
 		if _, err := models.Resolve(f, models.ResolveOptions{}); err != nil {

@@ -23,7 +23,7 @@ type generateConfig struct {
 	echo, ignoreEOS, contextShift, lookup      bool
 	ctx, batch, ubatch, threads, threadsBatch  int
 	cacheK, cacheV, flash                      string
-	load                                       string
+	load, packed, cacheDir                     string
 	chunk, pool, maxMemory                     uint64
 	fallbacks                                  []string
 	noRepack, noPrefetch, noMMap, checkTensors bool
@@ -145,6 +145,7 @@ func (c *generateConfig) samplingFlags(f *flags) {
 func (c *generateConfig) memoryFlags(f *flags, topic string) {
 	f.group("Memory and speed")
 	f.choice(&c.load, "load", "", "auto", []string{"auto", "mmap", "copy", "stock"}, "map the weights, or copy them into private memory in a faster layout; auto chooses by what memory there is; stock maps the file at once, to compare")
+	f.choice(&c.packed, "packed", "", "auto", []string{"auto", "off", "require"}, "use the packed file that the cache has of the model, as 'infer pack' makes it; require makes it first where it is missing")
 	chunkFlag(f, &c.chunk)
 	f.integer(&c.ctx, "ctx-size", "c", 0, 0, math.MaxInt32, "context in tokens; 0 for what the model was trained with (default that, 4096 at most)")
 	f.integer(&c.threads, "threads", "t", -1, -1, 512, "threads (default one per CPU)")
@@ -161,6 +162,7 @@ func (c *generateConfig) memoryFlags(f *flags, topic string) {
 	f.choice(&c.cacheV, "cache-type-v", "", "f16", cacheTypes(), "`TYPE` of the V cache (also -ctv); a quantised one needs flash attention. Types: "+strings.Join(cacheTypes(), ", "))
 	f.choice(&c.flash, "flash-attn", "", "auto", flashWords(), "flash attention (also -fa)")
 	f.integer(&c.gpuLayers, "gpu-layers", "g", 0, -1, math.MaxInt32, "layers to put on GPUs (also -ngl); -1 for all")
+	f.text(&c.cacheDir, "packed-cache", "", "", "DIR", "folder of packed files (default $INFER_PACKED_CACHE, or infer/packed in the user's cache folder)")
 	f.BoolVar(&c.noRepack, "no-repack", false, "keep copied weights in the layout of the file")
 	f.BoolVar(&c.noPrefetch, "no-prefetch", false, "read mapped weights when they are first used")
 	f.BoolVar(&c.checkTensors, "check-tensors", false, "read all weights and refuse invalid values")
@@ -292,6 +294,10 @@ func (c *generateConfig) options() (o runtime.Options, s runtime.SessionOptions,
 		o.Load = runtime.LoadCopy
 	}
 	o.ChunkSize, o.NoRepack, o.NoPrefetch, o.CheckTensors = c.chunk, c.noRepack, c.noPrefetch, c.checkTensors
+	if o.Packed, err = runtime.ParsePackedMode(c.packed); err != nil {
+		return o, s, g, err
+	}
+	o.CacheDir = c.cacheDir
 	o.GPULayers, o.Adapters, o.Fallbacks = c.gpuLayers, c.adapters, c.fallbacks
 	o.MaxMemory = c.maxMemory
 	if c.gpuLayers < 0 {

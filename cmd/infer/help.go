@@ -21,7 +21,7 @@ func runHelp(s *streams, args []string) error {
 	switch {
 	case len(args) == 0 || args[0] == "-h" || args[0] == "--help" || args[0] == helpName:
 		text = complete(generateCommand()).help()
-	case len(args) > 2 || len(args) == 2 && args[0] != benchName:
+	case len(args) > 2 || len(args) == 2 && args[0] != benchName && args[0] != cacheName:
 		return unexpected(args[1:])
 	default:
 		text = helpOn(args)

@@ -8,9 +8,24 @@ import (
 	"testing"
 
 	"github.com/seed7adf6694/infer/internal/memtest"
+	"github.com/seed7adf6694/infer/runtime"
 )
 
-func TestMain(m *testing.M) { os.Exit(memtest.Main(m, nil)) }
+func TestMain(m *testing.M) {
+	var dir string
+	if os.Getenv(runtime.PackedCacheVariable) == "" { // children have it from here
+		var err error
+		if dir, err = os.MkdirTemp("", "infer-packed-"); err != nil {
+			panic(err)
+		}
+		os.Setenv(runtime.PackedCacheVariable, dir)
+	}
+	code := memtest.Main(m, nil)
+	if dir != "" {
+		os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
 
 // result is what a run left.
 type result struct {

@@ -77,3 +77,38 @@ func TestPackedName(t *testing.T) {
 		}
 	}
 }
+
+func TestTheCacheOfPackedFiles(t *testing.T) {
+	needEngine(t)
+	if !llama.CanRepack() {
+		t.Skip("the engine was compiled without repacking (-DGGML_USE_CPU_REPACK)")
+	}
+	dir := filepath.Join(t.TempDir(), "cache")
+	if r := call(t, "cache", "list", "--packed-cache", dir); r.code != 0 || !strings.Contains(r.out, "0 packed files") {
+		t.Errorf("%+v", r)
+	}
+	want := call(t, "-p", "Once", "-n", "8", "--temp", "0", "--packed", "off")
+	for range 2 {
+		r := call(t, "-p", "Once", "-n", "8", "--temp", "0", "--packed", "require", "--packed-cache", dir)
+		if r.code != 0 || r.out != want.out || !strings.Contains(r.stderr, "from the cache") {
+			t.Errorf("%+v, want %q", r, want.out)
+		}
+	}
+	if r := call(t, "cache", "list", "--packed-cache", dir); r.code != 0 || !strings.Contains(r.out, "1 packed file,") || !strings.Contains(r.out, "tiny-stories") {
+		t.Errorf("%+v", r)
+	}
+	if r := call(t, "cache", "list", "--json", "--packed-cache", dir); r.code != 0 || !strings.Contains(r.out, `"total_bytes":2`) {
+		t.Errorf("%+v", r)
+	}
+	if r := call(t, "cache", "clear", "--packed-cache", dir); r.code != 0 || !strings.Contains(r.out, "removed 1 packed file") {
+		t.Errorf("%+v", r)
+	}
+	if r := call(t, "cache", "list", "--packed-cache", dir); !strings.Contains(r.out, "0 packed files") {
+		t.Errorf("%+v", r)
+	}
+	for _, args := range [][]string{{"cache"}, {"cache", "fill"}, {"cache", "list", "x"}, {"-p", "a", "--packed", "maybe"}, {"-p", "a", "--packed", "require", "--load", "copy"}} {
+		if r := call(t, args...); r.code != exitUsage {
+			t.Errorf("%q: %+v", args, r)
+		}
+	}
+}

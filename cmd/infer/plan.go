@@ -26,7 +26,7 @@ func planCommand() *command {
 	f.text(&c.svg, "svg", "", "", "FILE", "draw the chunks into a file")
 	f.BoolVar(&c.force, "force", false, "replace a file that is there")
 	c.memoryFlags(f, "")
-	f.hide("threads", "threads-batch", "no-prefetch", "check-tensors", "fallback", "pool")
+	f.hide("threads", "threads-batch", "no-prefetch", "check-tensors", "fallback", "pool", "packed", "packed-cache")
 	return &command{
 		name:     "plan",
 		summary:  "show what memory a model would need, before anything is loaded",

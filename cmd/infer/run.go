@@ -44,6 +44,7 @@ func subcommands() []*command {
 		quantizeCommand(),
 		packCommand(),
 		checkCommand(),
+		cacheCommand(),
 		synthesizeCommand(),
 		perplexityCommand(),
 		benchCommand(),

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+const cacheName = "cache"
+
+// cacheConfig is what the flags of `infer cache` and what is below it say.
+type cacheConfig struct {
+	flags *flags
+	dir   string
+	json  bool
+}
+
+func cacheCommand() *command {
+	f := newFlags()
+	return &command{
+		name:     cacheName,
+		summary:  "list or remove the packed files that are kept of models",
+		synopsis: []string{"list [flags]", "clear [flags]"},
+		about:    "Packed files (see 'infer pack') are kept in a folder and used in place of the models that they were made of. They can be removed at any time.",
+		examples: []string{
+			`infer -m model.gguf --packed require -p "..."`, "makes one, and uses it",
+			`infer cache list`, "what there is",
+		},
+		flags: f,
+		below: []*command{cacheListCommand(), cacheClearCommand()},
+		run: func(_ context.Context, _ *streams, args []string) error {
+			if len(args) > 0 {
+				return usagef("unknown command %q: want list or clear", args[0])
+			}
+			return usagef("want list or clear")
+		},
+	}
+}
+
+func newCacheConfig() *cacheConfig {
+	f := newFlags()
+	c := &cacheConfig{flags: f}
+	f.group("Flags")
+	f.text(&c.dir, "packed-cache", "", "", "DIR", "the folder (default $INFER_PACKED_CACHE, or infer/packed in the user's cache folder)")
+	return c
+}
+
+func cacheListCommand() *command {
+	c := newCacheConfig()
+	c.flags.BoolVar(&c.json, "json", false, "print one JSON object")
+	return &command{
+		name: cacheName + " list", summary: "list the packed files", synopsis: []string{"[flags]"},
+		about: "Lists the packed files with size, last use and the model that each was made of.",
+		flags: c.flags,
+		run:   c.list,
+	}
+}
+
+func cacheClearCommand() *command {
+	c := newCacheConfig()
+	return &command{
+		name: cacheName + " clear", summary: "remove the packed files", synopsis: []string{"[flags]"},
+		about: "Removes the packed files. Programs that have one mapped keep it until they end.",
+		flags: c.flags,
+		run:   c.clear,
+	}
+}
+
+// cachedFile is a packed file, as --json prints it.
+type cachedFile struct {
+	Path  string    `json:"path"`
+	Size  uint64    `json:"size_bytes"`
+	Used  time.Time `json:"used"`
+	Model string    `json:"model"` // "" where the file can't be read
+}
+
+func (c *cacheConfig) list(_ context.Context, s *streams, args []string) error {
+	if len(args) > 0 {
+		return unexpected(args)
+	}
+	store, err := runtime.PackedCache(c.dir)
+	if err != nil {
+		return err
+	}
+	stored, err := store.Files()
+	if err != nil {
+		return err
+	}
+	files, total := []cachedFile{}, uint64(0)
+	for _, f := range stored {
+		total += f.Size
+		files = append(files, cachedFile{f.Path, f.Size, f.Used, packedFrom(f.Path)})
+	}
+	if c.json {
+		return writeJSON(s.out, map[string]any{"folder": store.Dir(), "files": files, "total_bytes": total})
+	}
+	var b strings.Builder
+	t := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
+	for _, f := range files {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", visible(filepath.Base(f.Path), true), loader.Size(f.Size), f.Used.Format(time.DateTime), visible(f.Model, true))
+	}
+	t.Flush()
+	fmt.Fprintf(&b, "%s: %s, %s\n", oneLine(store.Dir()), count(len(files), "packed file"), loader.Size(total))
+	_, err = s.out.Write([]byte(b.String()))
+	return err
+}
+
+// packedFrom is the model that a packed file was made of.
+func packedFrom(path string) string {
+	index, err := loader.OpenWith(path, loader.OpenOptions{SkipModel: true})
+	if err != nil {
+		return ""
+	}
+	defer index.Close()
+	if p := index.Packed(); p != nil {
+		return p.Source[0].Path
+	}
+	return ""
+}
+
+func (c *cacheConfig) clear(_ context.Context, s *streams, args []string) error {
+	if len(args) > 0 {
+		return unexpected(args)
+	}
+	store, err := runtime.PackedCache(c.dir)
+	if err != nil {
+		return err
+	}
+	files, err := store.Files()
+	if err != nil {
+		return err
+	}
+	freed := uint64(0)
+	for _, f := range files {
+		if err := store.Remove(f.Path); err != nil {
+			return err
+		}
+		freed += f.Size
+	}
+	_, err = fmt.Fprintf(s.out, "%s: removed %s, %s\n", oneLine(store.Dir()), count(len(files), "packed file"), loader.Size(freed))
+	return err
+}

@@ -1,0 +1,153 @@
+package loader
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Store is a folder in which packed files are kept, shared by all processes of a user. A
+// file appears in it whole or not at all, and can be removed at any time: whoever has it
+// mapped keeps it. It is safe for concurrent use.
+type Store struct{ dir string }
+
+// NewStore returns the store in a folder, which need not exist yet.
+func NewStore(dir string) *Store { return &Store{dir} }
+
+// ErrStoreBusy is returned by [Store.Lock] while another process, or another part of this
+// one, writes to the store.
+var ErrStoreBusy = errors.New("another process is packing a model")
+
+// StoredFile is a file of a store.
+type StoredFile struct {
+	Path string
+	Size uint64    // bytes
+	Used time.Time // last
+}
+
+const (
+	storedSuffix = ".packed.gguf"
+	usedSuffix   = ".used" // of a mark beside a file, whose own time must not change
+	lockName     = "lock"
+	partPrefix   = ".packing-"
+)
+
+// Dir is the store's folder.
+func (s *Store) Dir() string { return s.dir }
+
+// Path is where a file of that name is, or would be.
+func (s *Store) Path(name string) string { return filepath.Join(s.dir, name+storedSuffix) }
+
+// Files lists the files, the least recently used first; none where there is no folder.
+func (s *Store) Files() ([]StoredFile, error) {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var files []StoredFile
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil || !info.Mode().IsRegular() || !strings.HasSuffix(e.Name(), storedSuffix) {
+			continue // gone meanwhile, or not ours
+		}
+		f := StoredFile{filepath.Join(s.dir, e.Name()), uint64(info.Size()), info.ModTime()}
+		if mark, err := os.Stat(f.Path + usedSuffix); err == nil && mark.ModTime().After(f.Used) {
+			f.Used = mark.ModTime()
+		}
+		files = append(files, f)
+	}
+	slices.SortStableFunc(files, func(a, b StoredFile) int { return a.Used.Compare(b.Used) })
+	return files, nil
+}
+
+// MarkUsed notes that a file has been used now. A store that can't be written to stays as
+// it is.
+func (s *Store) MarkUsed(path string) {
+	if f, err := os.OpenFile(path+usedSuffix, os.O_CREATE|os.O_WRONLY, 0o600); err == nil {
+		f.Close()
+		now := time.Now()
+		_ = os.Chtimes(path+usedSuffix, now, now)
+	}
+}
+
+// Remove removes a file. One that is not there is no error.
+func (s *Store) Remove(path string) error {
+	err := os.Remove(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	if err == nil {
+		_ = os.Remove(path + usedSuffix)
+	}
+	return err
+}
+
+// Free is how many bytes the disk has left for this user.
+func (s *Store) Free() (uint64, error) {
+	dir := s.dir
+	for { // of what is there of it
+		if _, err := os.Stat(dir); err == nil || filepath.Dir(dir) == dir {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	return diskFree(dir)
+}
+
+// StoreLock is the right to write to a store, of one at a time. It ends with the process.
+type StoreLock struct {
+	s *Store
+	f *os.File
+}
+
+// Lock makes the folder where it is missing, and takes the right to write, [ErrStoreBusy]
+// where somebody has it. What processes that died have left half written is removed.
+func (s *Store) Lock() (*StoreLock, error) {
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(filepath.Join(s.dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := lockFile(f); err != nil {
+		f.Close()
+		return nil, err
+	}
+	entries, _ := os.ReadDir(s.dir)
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), partPrefix) {
+			_ = os.Remove(filepath.Join(s.dir, e.Name()))
+		}
+	}
+	return &StoreLock{s, f}, nil
+}
+
+// Add makes a file of that name by calling write with an empty one. Where it fails,
+// nothing is left.
+func (l *StoreLock) Add(name string, write func(*os.File) error) (err error) {
+	f, err := os.CreateTemp(l.s.dir, partPrefix+"*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			f.Close() // Windows removes no open file
+			_ = os.Remove(f.Name())
+		}
+	}()
+	if err := write(f); err != nil {
+		return err
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), l.s.Path(name))
+}
+
+// Close gives the right back.
+func (l *StoreLock) Close() error { return l.f.Close() }

@@ -1,0 +1,31 @@
+//go:build linux || darwin
+
+package loader
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// lockFile locks a file until it is closed.
+func lockFile(f *os.File) error {
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		switch {
+		case errors.Is(err, unix.EWOULDBLOCK):
+			return ErrStoreBusy
+		case !errors.Is(err, unix.EINTR):
+			return os.NewSyscallError("flock", err)
+		}
+	}
+}
+
+func diskFree(dir string) (uint64, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, os.NewSyscallError("statfs", err)
+	}
+	return uint64(st.Bavail) * uint64(st.Bsize), nil
+}

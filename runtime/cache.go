@@ -1,0 +1,267 @@
+package runtime
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/loader"
+)
+
+// PackedMode is whether packed files are kept in a cache and used.
+type PackedMode int
+
+const (
+	// PackedAuto uses the packed file that the cache has of a model, with [LoadAuto] where
+	// nothing asks for another layout, and makes one while the model is open and idle. A
+	// cache that can't be written to, or has no room, is told to the logger and gone
+	// without.
+	PackedAuto PackedMode = iota
+	// PackedOff neither uses nor makes any.
+	PackedOff
+	// PackedRequire makes the packed file before the model is opened where it is missing,
+	// and is an error where that fails.
+	PackedRequire
+)
+
+var packedModes = []string{"auto", "off", "require"}
+
+func (p PackedMode) String() string {
+	if p < 0 || int(p) >= len(packedModes) {
+		return fmt.Sprintf("PackedMode(%d)", int(p))
+	}
+	return packedModes[p]
+}
+
+// ParsePackedMode is the inverse of String.
+func ParsePackedMode(s string) (PackedMode, error) {
+	for i, name := range packedModes {
+		if s == name {
+			return PackedMode(i), nil
+		}
+	}
+	return 0, optionError("packed mode %q: one of %s", s, strings.Join(packedModes, ", "))
+}
+
+// CacheShare is the part of a disk that the cache of packed files takes at most: one of so
+// many of the bytes that are free or taken by it.
+const CacheShare = 10
+
+// PackedCacheVariable names the environment variable with the folder of packed files.
+const PackedCacheVariable = "INFER_PACKED_CACHE"
+
+// PackedCache is the folder in which packed files are kept: dir, or where that is "",
+// what [PackedCacheVariable] says, or infer/packed in the user's cache folder ([os.UserCacheDir]).
+func PackedCache(dir string) (*loader.Store, error) {
+	if dir == "" {
+		dir = os.Getenv(PackedCacheVariable)
+	}
+	if dir == "" {
+		user, err := os.UserCacheDir()
+		if err != nil {
+			return nil, fmt.Errorf("no folder for packed files: %w", err)
+		}
+		dir = filepath.Join(user, "infer", "packed")
+	}
+	return loader.NewStore(dir), nil
+}
+
+// errStale is why a packed file of the cache is not of the model as it is now.
+var errStale = errors.New("the packed file is of another version of the model")
+
+// wantsPacked tells whether a packed file of the cache may stand in for the model's own.
+func wantsPacked(o Options) bool {
+	return o.Packed == PackedRequire || o.Packed == PackedAuto && o.Load == LoadAuto && !o.NoRepack && o.GPULayers == 0 && o.Pool == nil && llama.CanRepack()
+}
+
+// checkPackedMode refuses what contradicts itself.
+func checkPackedMode(o Options) error {
+	switch {
+	case o.Packed < PackedAuto || o.Packed > PackedRequire:
+		return optionError("packed mode %d", o.Packed)
+	case o.Packed == PackedRequire && (o.Load == LoadCopy || o.Load == LoadStock || o.NoRepack || o.GPULayers > 0):
+		return optionError("a packed file is required, which is mapped, with this CPU's layout and no layers on a GPU: leave the load mode to auto")
+	}
+	return nil
+}
+
+// packedFileName is what the packed file of a model is called in a cache: one for each path,
+// engine and kind of CPU.
+func packedFileName(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	sum := sha256.Sum256([]byte(path + "\x00" + llama.EngineVersion + "\x00" + instructions()))
+	base := strings.TrimSuffix(filepath.Base(path), ".gguf")
+	return fmt.Sprintf("%.64s-%x", base, sum[:8])
+}
+
+// openCached opens the packed file that the cache has of a model. Where there is none that
+// is good, the model is nil, and so is the error unless one is required.
+func openCached(ctx context.Context, path string, o Options) (*Model, error) {
+	if !wantsPacked(o) {
+		return nil, nil
+	}
+	store, err := PackedCache(o.CacheDir)
+	if err != nil {
+		if o.Packed != PackedRequire {
+			note(o, "no packed file is used", "reason", err)
+			return nil, nil
+		}
+		return nil, err
+	}
+	file := store.Path(packedFileName(path))
+	m, err := openFile(ctx, file, path, o)
+	switch {
+	case err == nil:
+		store.MarkUsed(file)
+		return m, nil
+	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, errStale) || errors.Is(err, ErrPackedElsewhere) || isAbout(err, file):
+		note(o, "a packed file is not used any more", "file", file, "reason", err)
+		if err := store.Remove(file); err != nil {
+			note(o, "a packed file can't be removed", "file", file, "error", err)
+		}
+	case o.Packed == PackedRequire || ctx.Err() != nil:
+		return nil, err
+	default: // the model's own file may do
+		note(o, "a packed file is not used", "file", file, "reason", err)
+	}
+	if o.Packed != PackedRequire {
+		return nil, nil
+	}
+	index, err := loader.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer index.Close()
+	if index.Packed() != nil {
+		return nil, nil
+	}
+	progress := func(done, total uint64) {
+		if o.Progress != nil {
+			o.Progress(Progress{Mode: LoadMMap, Packing: true, Done: done, Total: total})
+		}
+	}
+	if err := fillCache(ctx, store, path, index, fill{wait: true, progress: progress}); err != nil {
+		return nil, fmt.Errorf("a packed file is required: %w", err)
+	}
+	m, err = openFile(ctx, file, path, o)
+	return m, err
+}
+
+// isAbout tells whether an error says that a file is damaged, rather than an adapter's, say.
+func isAbout(err error, file string) bool {
+	var e *loader.FormatError
+	return errors.As(err, &e) && e.File == file
+}
+
+// ofCache checks that a packed file is of the model at a path as it is now.
+func ofCache(index *loader.Index, path string) error {
+	p := index.Packed()
+	if p == nil {
+		return errStale
+	}
+	if abs, err := filepath.Abs(path); err != nil || abs != p.Source[0].Path {
+		if !same(path, p.Source[0].Path) {
+			return errStale
+		}
+	}
+	source, err := p.OpenSource()
+	if err != nil {
+		return errors.Join(errStale, err)
+	}
+	return source.Close()
+}
+
+// fill is how a packed file is made for the cache.
+type fill struct {
+	wait     bool // for others that pack
+	quiet    bool // keep out of the way of what computes
+	pause    func(context.Context) error
+	progress loader.Progress
+}
+
+// fillCache makes the packed file of a model, unless somebody else has meanwhile.
+func fillCache(ctx context.Context, store *loader.Store, path string, index *loader.Index, how fill) error {
+	p, err := newPacking(ctx, path, index)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	lock, err := store.Lock()
+	for how.wait && errors.Is(err, loader.ErrStoreBusy) {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(lockPeriod):
+		}
+		lock, err = store.Lock()
+	}
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	name := packedFileName(path)
+	if there, err := loader.OpenWith(store.Path(name), loader.OpenOptions{SkipModel: true}); err == nil {
+		err = ofCache(there, path)
+		there.Close()
+		if err == nil {
+			return nil
+		}
+	}
+	if err := makeRoom(store, index.Bytes()); err != nil {
+		return err
+	}
+	return lock.Add(name, func(f *os.File) error { return p.write(ctx, f, how) })
+}
+
+// lockPeriod is how often somebody who waits for another packer looks again.
+const lockPeriod = 100 * time.Millisecond
+
+// errNoRoom is why a packed file is not made.
+var errNoRoom = errors.New("no room for a packed file")
+
+// makeRoom removes the least recently used files until one of that size fits.
+func makeRoom(store *loader.Store, size uint64) error {
+	files, err := store.Files()
+	if err != nil {
+		return err
+	}
+	free, err := store.Free()
+	if err != nil {
+		return err
+	}
+	used := uint64(0)
+	for _, f := range files {
+		used += f.Size
+	}
+	limit := (free + used) / CacheShare
+	if size > limit {
+		return fmt.Errorf("%w in %s: %s, and the cache takes %s at most, a tenth of what the disk has for it: write the file elsewhere (infer pack -o)",
+			errNoRoom, store.Dir(), loader.Size(size), loader.Size(limit))
+	}
+	for _, f := range files {
+		if used+size <= limit {
+			break
+		}
+		if err := store.Remove(f.Path); err != nil {
+			return err
+		}
+		used -= f.Size
+	}
+	return nil
+}
+
+func note(o Options, msg string, args ...any) {
+	if o.Logger != nil {
+		o.Logger.Info(msg, args...)
+	}
+}

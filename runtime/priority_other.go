@@ -1,0 +1,6 @@
+//go:build !linux
+
+package runtime
+
+// lowerPriority does nothing: threads have no priority of their own that Go could set.
+func lowerPriority() {}
