@@ -63,12 +63,12 @@ bench: build ## a short form of all benchmarks (BENCH=pattern of the Go ones)
 	bin/infer bench load --synthesize 1b,layers=1,vocab=4096 --synthesize 1b,layers=2,vocab=4096 --synthesize 1b,layers=4,vocab=4096 -r 1
 
 .PHONY: bench-full
-bench-full: build ## all benchmarks, records and plots in bin/bench (an hour or more)
+bench-full: build ## all benchmarks, records and plots in bin/bench (about half an hour)
 	mkdir -p bin/bench
 	$(GO) test -run '^$$' -bench '$(BENCH)' ./loader/... ./llama/... ./runtime/... ./models/...
-	set -e; for x in "speed" "memory --synthesize 1b" "pressure" "floor --synthesize 1b" "fragmentation" "load"; do set -- $$x; \
+	set -e; for x in "speed --synthesize 1b --load mmap,packed,copy,stock" "memory --synthesize 1b" "pressure --packed" "floor --synthesize 1b" "fragmentation" "load"; do set -- $$x; \
 		models="--models bin/bench"; plot="--plot bin/bench/$$1.svg --force"; \
-		case $$1 in speed) models=; plot=;; floor) plot=;; esac; \
+		case $$1 in speed|floor) plot=;; esac; \
 		bin/infer bench $$x $$models --out bin/bench/$$1.jsonl $$plot; done
 
 .PHONY: tools

@@ -62,7 +62,7 @@ func (j job) open(ctx context.Context, r *reporter) (*runtime.Model, *runtime.Se
 	if err != nil {
 		return nil, nil, err
 	}
-	open := runtime.Options{Load: mode, NoRepack: j.NoRepack, ChunkSize: j.ChunkSize, Session: j.session()}
+	open := runtime.Options{Load: mode, Packed: runtime.PackedOff, NoRepack: j.NoRepack, ChunkSize: j.ChunkSize, Session: j.session()}
 	if j.NoBudget {
 		open.MaxMemory = runtime.MaxMemoryOff
 	}

@@ -51,6 +51,11 @@ func (r *Runner) Memory(ctx context.Context, o MemoryOptions) (rs Results, err e
 	if err != nil {
 		return nil, err
 	}
+	for _, m := range ms {
+		if err := m.pack(ctx, r.phase); err != nil {
+			return nil, err
+		}
+	}
 	return r.run(ctx, plan{experiment: memoryName, model: ms[0].preparedModel, cases: o.cases(ms)})
 }
 
@@ -135,15 +140,17 @@ func (o MemoryOptions) cases(ms []typedModel) []testCase {
 	for _, m := range ms {
 		known := map[string]float64{"disk_bytes": float64(m.about.Bytes)}
 		base := job{Do: "memory", Model: m.path, NoBudget: true, ChunkSize: o.ChunkSize, Context: o.Context, Threads: o.Threads, Prompt: storyPrompt, Tokens: o.Tokens}
-		for _, load := range loadModes {
-			base.Load = load
+		for _, load := range append([]string{loadPacked}, loadModes...) {
+			if load == loadPacked && m.packed == "" {
+				continue
+			}
 			add := func(what, do string, cold bool) {
 				j := base
 				j.Do = do
-				cases = append(cases, testCase{
+				cases = append(cases, m.as(load, testCase{
 					name: m.label + " " + load + what, labels: map[string]string{"type": m.label, "load": load, "cache": what[2:]},
 					metrics: known, job: j, cold: cold, model: m.preparedModel,
-				})
+				}))
 			}
 			add(", cold", "memory", true)
 			add(", warm", "memory", false)

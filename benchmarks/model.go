@@ -38,7 +38,9 @@ type preparedModel struct {
 	files []string
 	about ModelFile
 	noise bool // its weights are random
-	close func() error
+	// packed is its packed file, if there is one; unpacked says why there is none.
+	packed, unpacked string
+	close            func() error
 }
 
 // prepare finds or makes the model, and says how far it is.

@@ -27,6 +27,8 @@ type PressureOptions struct {
 	Context   int    // tokens; 0: 512
 	UBatch    int    // tokens computed at once; 0: 64
 	ChunkSize uint64 // bytes; 0: the runtime's default
+	// Packed adds the packed file of the model.
+	Packed bool
 	// Lookup adds a question over a quoted text, with and without guessed tokens.
 	Lookup bool
 }
@@ -63,11 +65,14 @@ func (r *Runner) Pressure(ctx context.Context, o PressureOptions) (rs Results, e
 	}
 	defer func() { err = errors.Join(err, m.close()) }()
 	need, err := o.need(ctx, m.path)
+	if err == nil && o.Packed {
+		err = m.pack(ctx, r.phase)
+	}
 	if err != nil {
 		return nil, err
 	}
 	var same sameTokens
-	return r.run(ctx, plan{experiment: pressureName, model: m, cases: o.cases(m.path, need), check: same.check})
+	return r.run(ctx, plan{experiment: pressureName, model: m, cases: o.cases(m, need), check: same.check})
 }
 
 func (o PressureOptions) withDefaults() (PressureOptions, error) {
@@ -107,14 +112,14 @@ func (o PressureOptions) need(ctx context.Context, path string) (runtime.ModePla
 
 // cases are in the order in which they are run: what others are compared with first, and
 // what is compared with each other side by side.
-func (o PressureOptions) cases(path string, need runtime.ModePlan) []testCase {
+func (o PressureOptions) cases(m *preparedModel, need runtime.ModePlan) []testCase {
 	all := need.Weights + need.KV + need.Compute
 	known := map[string]float64{
 		"need_bytes": float64(all), "need_weights_bytes": float64(need.Weights),
 		"need_kv_bytes": float64(need.KV), "need_compute_bytes": float64(need.Compute),
 	}
-	disk := testCase{name: "disk", labels: map[string]string{"budget": "disk"}, metrics: known, job: job{Do: "disk", Model: path}}
-	cases := o.ways(path, ample, 0, known)
+	disk := testCase{name: "disk", labels: map[string]string{"budget": "disk"}, metrics: known, job: job{Do: "disk", Model: m.path}}
+	cases := o.ways(m, ample, 0, known)
 
 	limits := slices.Clone(o.Limits)
 	for _, s := range o.Shares {
@@ -128,15 +133,15 @@ func (o PressureOptions) cases(path string, need runtime.ModePlan) []testCase {
 			"least_streamed_bytes_per_token": float64(all - min(all, limit)), // if nothing else took memory
 		}
 		cases = append(cases, disk) // its rate changes with what else the machine does
-		cases = append(cases, o.ways(path, fmt.Sprintf("%.0f %%", 100*share), limit, known)...)
+		cases = append(cases, o.ways(m, fmt.Sprintf("%.0f %%", 100*share), limit, known)...)
 	}
 	return cases
 }
 
 // ways are the cases of one budget.
-func (o PressureOptions) ways(path, budget string, limit uint64, known map[string]float64) []testCase {
+func (o PressureOptions) ways(m *preparedModel, budget string, limit uint64, known map[string]float64) []testCase {
 	base := job{
-		Do: "generate", Model: path, NoBudget: limit == 0, ChunkSize: o.ChunkSize,
+		Do: "generate", Model: m.path, NoBudget: limit == 0, ChunkSize: o.ChunkSize,
 		Context: o.Context, UBatch: o.UBatch, Threads: o.Threads, Prompt: storyPrompt, Tokens: o.Tokens,
 	}
 	way := func(load, text string, change func(*job)) testCase {
@@ -146,13 +151,15 @@ func (o PressureOptions) ways(path, budget string, limit uint64, known map[strin
 			c.labels["text"] = text
 			c.job.Prompt = quotePrompt
 		}
-		c.job.Load = load
 		change(&c.job)
-		return c
+		return m.as(load, c)
 	}
 	cases := []testCase{
 		way("mmap", "", func(*job) {}),
 		way("stock", "", func(j *job) { j.NoRepack = true }), // repacked weights are private: it would be killed
+	}
+	if o.Packed {
+		cases = append(cases, way(loadPacked, "", func(*job) {}))
 	}
 	if o.Lookup {
 		cases = append(cases, way("mmap", textQuote, func(*job) {}), way("mmap", textLookup, func(j *job) { j.Lookup = true }))
@@ -171,6 +178,9 @@ func (s *sameTokens) check(r *Record) {
 	text := r.Labels["text"]
 	if text == textLookup {
 		text = textQuote
+	}
+	if r.Labels["load"] == loadPacked { // other kernels round otherwise
+		text += loadPacked
 	}
 	if *s == nil {
 		*s = sameTokens{}

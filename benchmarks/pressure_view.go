@@ -97,7 +97,7 @@ func pressureFacts(rs Results) []string {
 func pressurePlots(rs Results) ([]*plot.Plot, error) {
 	rates := newPlot("Generation under a memory limit", "limit, % of weights + KV cache + compute buffers", "tokens per second")
 	reads := newPlot("Read from the disk", "limit, % of weights + KV cache + compute buffers", "MiB per token")
-	draw := []struct{ load, text, name string }{{"mmap", "", "mmap, automatic budget"}, {"stock", "", "stock"}, {"mmap", textQuote, "mmap, quoting"}, {"mmap", textLookup, "mmap, quoting, lookup"}}
+	draw := []struct{ load, text, name string }{{"mmap", "", "mmap, automatic budget"}, {loadPacked, "", "packed, automatic budget"}, {"stock", "", "stock"}, {"mmap", textQuote, "mmap, quoting"}, {"mmap", textLookup, "mmap, quoting, lookup"}}
 	var rate, read []*curve
 	bound := &curve{name: "bound by disk and CPU", dashed: true}
 	for _, d := range draw {

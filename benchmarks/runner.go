@@ -96,9 +96,11 @@ func (r *Runner) prepare(ctx context.Context, m Model) (*preparedModel, error) {
 	if _, err := thisEngine(); err != nil { // before anything large is made
 		return nil, err
 	}
-	return m.prepare(ctx, func(name string, done, total uint64) {
-		r.progress(Progress{Phase: name, Done: done, Total: total})
-	})
+	return m.prepare(ctx, r.phase)
+}
+
+func (r *Runner) phase(name string, done, total uint64) {
+	r.progress(Progress{Phase: name, Done: done, Total: total})
 }
 
 func (r *Runner) progress(p Progress) {

@@ -42,7 +42,7 @@ type SpeedOptions struct {
 	Tests []SpeedTest // nil: pp512 and tg128
 
 	Depths      []int    // tokens in the context before; nil: 0
-	Loads       []string // load modes; nil: auto
+	Loads       []string // load modes, and packed for the packed file of the model; nil: auto
 	Threads     []int    // 0: one per CPU
 	Batches     []int    // nil: 2048
 	UBatches    []int    // nil: 512
@@ -67,6 +67,9 @@ func (r *Runner) Speed(ctx context.Context, o SpeedOptions) (rs Results, err err
 	}
 	defer func() { err = errors.Join(err, m.close()) }()
 	labels, err := modelLabels(ctx, m.path)
+	if err == nil && slices.Contains(o.Loads, loadPacked) {
+		err = m.pack(ctx, r.phase)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +77,7 @@ func (r *Runner) Speed(ctx context.Context, o SpeedOptions) (rs Results, err err
 	if one.Repetitions == 0 {
 		one.Repetitions = DefaultSpeedRepetitions
 	}
-	return one.run(ctx, plan{experiment: speedName, model: m, cases: o.cases(m.path, labels)})
+	return one.run(ctx, plan{experiment: speedName, model: m, cases: o.cases(m, labels)})
 }
 
 func (o SpeedOptions) withDefaults() (SpeedOptions, error) {
@@ -108,7 +111,7 @@ func (o SpeedOptions) withDefaults() (SpeedOptions, error) {
 		}
 	}
 	for _, load := range o.Loads {
-		if _, err := runtime.ParseLoadMode(load); err != nil {
+		if _, err := runtime.ParseLoadMode(load); err != nil && load != loadPacked {
 			return o, err
 		}
 	}
@@ -139,8 +142,8 @@ func scaled(v, step float64, million, thousandMillions string) string {
 }
 
 // cases are all combinations; the tests of one stand side by side.
-func (o SpeedOptions) cases(path string, model map[string]string) []testCase {
-	jobs := []job{{Do: "speed", Model: path, ChunkSize: o.ChunkSize, NoRepack: o.NoRepack}}
+func (o SpeedOptions) cases(m *preparedModel, model map[string]string) []testCase {
+	jobs := []job{{Do: "speed", Model: m.path, ChunkSize: o.ChunkSize, NoRepack: o.NoRepack}}
 	each(&jobs, o.Loads, func(j *job, v string) { j.Load = v })
 	each(&jobs, o.Threads, func(j *job, v int) { j.Threads = v })
 	each(&jobs, o.Batches, func(j *job, v int) { j.Batch = v })
@@ -152,7 +155,7 @@ func (o SpeedOptions) cases(path string, model map[string]string) []testCase {
 	each(&jobs, o.Tests, func(j *job, v SpeedTest) { j.PromptTokens, j.Tokens = v.Prompt, v.Generate })
 	var cases []testCase
 	for _, j := range jobs {
-		cases = append(cases, o.speedCase(j, model))
+		cases = append(cases, m.as(j.Load, o.speedCase(j, model)))
 	}
 	return cases
 }

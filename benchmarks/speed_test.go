@@ -51,7 +51,7 @@ func TestSpeedCasesAreAllCombinations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cases := o.cases("x", map[string]string{"model": "m"})
+	cases := o.cases(&preparedModel{path: "x"}, map[string]string{"model": "m"})
 	names := map[string]bool{}
 	for _, c := range cases {
 		names[c.name] = true

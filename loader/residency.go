@@ -12,9 +12,9 @@ import (
 
 // Residency keeps the weights of a model within a budget while passes over its layers go
 // on. Access to them is cyclic, which is what a system's own replacement is worst at: it
-// evicts each page just before its next use. So some layers stay, mapped, with what
-// belongs to no layer; the others are streamed: read from the file past the page cache
-// into slots of private memory, ahead of their use. Slots keep their pages, so that
+// evicts each page just before its next use. So most stays, mapped, with what belongs to no
+// layer; some tensors of some layers, or all, are streamed: read from the file past the page
+// cache into slots of private memory, ahead of their use. Slots keep their pages, so that
 // nothing is mapped and unmapped while tokens wait, which costs more than the reading
 // where a hypervisor follows page tables; and what is in memory is the same figure for
 // this process, its control group and the kernel. The streamed layers are spread evenly

@@ -77,7 +77,7 @@ func (r *divider) divide(budget uint64, slots int) (division, error) {
 				read += parts[k].read() + r.stopCost + rowsRead(sizeOf(parts[k].rows))
 			}
 			d.resident += rows + uint64(min(slots, n))*sumOf(d.shape)
-			if i == 0 && (n == 1 || d.resident < least.resident) {
+			if i == 0 && d.resident < least.resident {
 				least = d
 			}
 			if d.resident > budget {

@@ -23,6 +23,7 @@ func pressureCommand() *command {
 	c.modelFlags(f, "1b", "q4_0")
 	f.group("Cases")
 	f.parsed("budgets", "", "LIST", "limits to run under, separated by commas: percentages of what weights, KV cache and compute buffers need, or sizes as 400MiB (default 50%,60%,75%,90%,98%)", c.setBudgets)
+	f.BoolVar(&c.Packed, "packed", false, "also the packed file of the model, as 'infer pack' makes it")
 	f.BoolVar(&c.Lookup, "lookup", false, "also go on with a text that is quoted, with and without guessed tokens")
 	tokensFlag(f, &c.Tokens, 32, 2)
 	contextFlag(f, &c.Context, 512)

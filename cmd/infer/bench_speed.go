@@ -27,7 +27,7 @@ func speedCommand() *command {
 	f.parsed("n-gen", "n", "LIST", "tokens to generate; 0 for none (default 128)", listOf(&c.generated, whole(0, most)))
 	f.parsed("prompt-gen", "", "P,N", "a prompt and tokens after it, timed together; repeatable (also -pg)", c.setBoth)
 	f.parsed("n-depth", "d", "LIST", "tokens in the context before (default 0)", listOf(&c.Depths, whole(0, most)))
-	f.parsed("load", "", "LIST", "where the weights live: auto, mmap, copy, stock (default auto)", listOf(&c.Loads, word("auto", "mmap", "copy", "stock")))
+	f.parsed("load", "", "LIST", "where the weights live: auto, mmap, packed, copy, stock (default auto)", listOf(&c.Loads, word("auto", "mmap", "packed", "copy", "stock")))
 	f.parsed("threads", "t", "LIST", "threads (default one per CPU)", listOf(&c.Threads, whole(1, 512)))
 	f.parsed("batch-size", "b", "LIST", "tokens submitted at once (default 2048)", listOf(&c.Batches, whole(1, most)))
 	f.parsed("ubatch-size", "", "LIST", "tokens computed at once (also -ub; default 512)", listOf(&c.UBatches, whole(1, most)))

@@ -1,0 +1,50 @@
+package benchmarks
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// loadPacked is the load mode of a packed file, which is mapped.
+const loadPacked = "packed"
+
+// pack makes the packed file of the model, in a temporary folder that close removes. A model
+// of which nothing would be packed has none.
+func (p *preparedModel) pack(ctx context.Context, phase func(name string, done, total uint64)) error {
+	dir, err := os.MkdirTemp("", "infer-bench-")
+	if err != nil {
+		return err
+	}
+	before := p.close
+	p.close = func() error { return errors.Join(os.RemoveAll(dir), before()) }
+	file := filepath.Join(dir, "packed-"+filepath.Base(p.path))
+	err = runtime.Pack(ctx, p.path, file, runtime.PackOptions{
+		Progress: func(done, total uint64) { phase("packing "+p.about.Name, done, total) },
+	})
+	if errors.Is(err, runtime.ErrNothingToPack) {
+		p.unpacked = err.Error()
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	p.packed = file
+	p.files = append(p.files, file) // which cold cases drop too
+	return nil
+}
+
+// as makes a case one of a load mode, which may be that of the packed file.
+func (p *preparedModel) as(load string, c testCase) testCase {
+	c.job.Load = load
+	if load == loadPacked {
+		c.job.Load, c.job.Model = runtime.LoadMMap.String(), p.packed
+		if p.packed == "" {
+			c.skip = p.unpacked
+		}
+	}
+	return c
+}
