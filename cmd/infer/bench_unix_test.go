@@ -85,6 +85,7 @@ func benchFiles(t *testing.T, rows int, args ...string) (table string) {
 		t.Fatalf("%v: %s", err, stderr)
 	}
 	table = string(b)
+	rows += strings.Count(table, "| packed |") // where this CPU gains by packing
 	if n := strings.Count(table, "\n| ") - 1; n != rows {
 		t.Errorf("%d rows, want %d:\n%s", n, rows, table)
 	}
@@ -153,7 +154,7 @@ func TestAnInterruptedBenchShowsWhatItHas(t *testing.T) {
 		interruptBench(t, "2/5000 ", "ample", pressureArgs("", "-r", "1000")...)
 	})
 	t.Run("memory", func(t *testing.T) {
-		interruptBench(t, "2/19000 ", "mmap", "bench", "memory", "-n", "2", "-t", "1", "-c", "64", "--chunks", "2", "-r", "1000", "--out", "")
+		interruptBench(t, ": 2/", "mmap", "bench", "memory", "-n", "2", "-t", "1", "-c", "64", "--chunks", "2", "-r", "1000", "--out", "")
 	})
 }
 
