@@ -87,11 +87,10 @@ func (o FloorOptions) cases(ms []typedModel) []testCase {
 
 // floorPlots are bars of the limits, beside what the model has on disk.
 func floorPlots(rs Results) ([]*plot.Plot, error) {
-	nameOf := func(r Record) string { return r.Labels["type"] + " " + r.Labels["load"] }
-	names := distinct(rs, nameOf)
+	names := distinct(rs, typeAndLoad)
 	disk, group, addresses := bars{name: "on disk"}, bars{name: groupLimit}, bars{name: addressLimit}
 	for _, name := range names {
-		of := rs.where(func(r Record) bool { return nameOf(r) == name })
+		of := rs.where(func(r Record) bool { return typeAndLoad(r) == name })
 		limit := func(kind string) sample {
 			return of.labelled(map[string]string{"limit": kind}).values(floorBytes).inMiB()
 		}

@@ -183,11 +183,10 @@ const quality = "quality"
 
 // writeOriginal puts the embedded model's original into a temporary folder.
 func (p *preparedModel) writeOriginal() error {
-	dir, err := os.MkdirTemp("", "infer-bench-")
+	dir, err := p.folder()
 	if err != nil {
 		return err
 	}
-	p.close = func() error { return os.RemoveAll(dir) }
-	p.path = dir + string(os.PathSeparator) + "tiny-stories-f16.gguf"
+	p.path = filepath.Join(dir, "tiny-stories-f16.gguf")
 	return os.WriteFile(p.path, []byte(tiny.F16), 0o644)
 }

@@ -34,6 +34,9 @@ func memoryView() view {
 	}
 }
 
+// typeAndLoad names what a plot compares.
+func typeAndLoad(r Record) string { return r.Labels["type"] + " " + r.Labels["load"] }
+
 // memoryPlots are bars of what is resident at most, and memory over time.
 func memoryPlots(rs Results) ([]*plot.Plot, error) {
 	var plots []*plot.Plot
@@ -41,12 +44,11 @@ func memoryPlots(rs Results) ([]*plot.Plot, error) {
 	if len(warm) == 0 {
 		return nil, nil
 	}
-	nameOf := func(r Record) string { return r.Labels["type"] + " " + r.Labels["load"] }
-	names := distinct(warm, nameOf)
+	names := distinct(warm, typeAndLoad)
 	parts := []bars{{name: "anonymous"}, {name: "file-backed"}, {name: "commit"}}
 	for i, metric := range []string{"peak_anon_bytes", "peak_file_bytes", commitBytes} {
 		for _, name := range names {
-			of := warm.where(func(r Record) bool { return nameOf(r) == name })
+			of := warm.where(func(r Record) bool { return typeAndLoad(r) == name })
 			parts[i].values = append(parts[i].values, of.values(metric).inMiB())
 		}
 	}
@@ -62,7 +64,7 @@ func memoryPlots(rs Results) ([]*plot.Plot, error) {
 	drawn := 0
 	for i, name := range names {
 		of := warm.where(func(r Record) bool {
-			return nameOf(r) == name && len(r.Series[seriesTime]) > 1
+			return typeAndLoad(r) == name && len(r.Series[seriesTime]) > 1
 		})
 		if len(of) == 0 {
 			continue

@@ -65,6 +65,17 @@ func (m Model) prepare(ctx context.Context, phase func(name string, done, total 
 	return p, nil
 }
 
+// folder makes a temporary folder, which close removes.
+func (p *preparedModel) folder() (string, error) {
+	dir, err := os.MkdirTemp("", "infer-bench-")
+	if err != nil {
+		return "", err
+	}
+	before := p.close
+	p.close = func() error { return errors.Join(os.RemoveAll(dir), before()) }
+	return dir, nil
+}
+
 func (p *preparedModel) synthesize(ctx context.Context, m Model, phase func(name string, done, total uint64)) error {
 	shape, err := models.ParseShape(m.Shape)
 	if err != nil {
@@ -75,10 +86,9 @@ func (p *preparedModel) synthesize(ctx context.Context, m Model, phase func(name
 	}
 	dir := m.Dir
 	if dir == "" {
-		if dir, err = os.MkdirTemp("", "infer-bench-"); err != nil {
+		if dir, err = p.folder(); err != nil {
 			return err
 		}
-		p.close = func() error { return os.RemoveAll(dir) }
 	} else if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package benchmarks
 import (
 	"context"
 	"errors"
-	"os"
 	"path/filepath"
 
 	"github.com/seed7adf6694/infer/runtime"
@@ -15,12 +14,10 @@ const loadPacked = "packed"
 // pack makes the packed file of the model, in a temporary folder that close removes. A model
 // of which nothing would be packed has none.
 func (p *preparedModel) pack(ctx context.Context, phase func(name string, done, total uint64)) error {
-	dir, err := os.MkdirTemp("", "infer-bench-")
+	dir, err := p.folder()
 	if err != nil {
 		return err
 	}
-	before := p.close
-	p.close = func() error { return errors.Join(os.RemoveAll(dir), before()) }
 	file := filepath.Join(dir, "packed-"+filepath.Base(p.path))
 	err = runtime.Pack(ctx, p.path, file, runtime.PackOptions{
 		Progress: func(done, total uint64) { phase("packing "+p.about.Name, done, total) },

@@ -10,8 +10,8 @@ import (
 	"unsafe"
 )
 
-// Stream says where the bytes of tensor i, which is on no device, are while its layer is in memory, as
-// [Layers] tells; a nil slot undoes it. Both the slot and what the tensor is bound to must
+// Stream says where the bytes of tensor i, which is on no device, are while its layer is in
+// memory, as [Layers] tells; a nil slot undoes it. Both the slot and what the tensor is bound to must
 // stay until then, or until the model has been freed. The contexts that use the model must
 // not compute meanwhile, and have to have been made with Layers.
 func (m *Model) Stream(i, layer int, slot unsafe.Pointer) error {

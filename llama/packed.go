@@ -77,18 +77,9 @@ func repackRows(w *C.infer_weights, i int, length C.int64_t, dst, src []byte, ro
 
 // repacked calls f with the layout of a tensor to be repacked.
 func (m *Model) repacked(i int, f func(w *C.infer_weights, name string, c C.infer_layout) error) error {
-	if err := m.s.life.acquire(); err != nil {
-		return err
-	}
-	defer m.s.life.release()
-	if m.s.weights == nil || i < 0 || i >= len(m.s.bound) {
-		return argument("no unbound tensor %d", i)
-	}
-	w := C.infer_weights_at(m.s.weights, C.size_t(i))
-	if WeightKind(w.kind) != WeightRepack {
-		return argument("tensor %q is of another kind", C.GoString(w.name))
-	}
-	return f(m.s.weights, C.GoString(w.name), C.infer_weights_layout(m.s.weights, C.size_t(i)))
+	return m.unboundOf(i, WeightRepack, func(name string) error {
+		return f(m.s.weights, name, C.infer_weights_layout(m.s.weights, C.size_t(i)))
+	})
 }
 
 // fingerprint is of what the engine makes of a fixed matrix of several groups. It also

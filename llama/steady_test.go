@@ -135,13 +135,16 @@ func TestAContextIsClosedWhileItsLastCtxIsCancelled(t *testing.T) {
 	}
 }
 
+// samplings are what is measured.
+var samplings = []struct {
+	name  string
+	links []func(*llama.Sampler) error
+}{{"greedy", []func(*llama.Sampler) error{greedy}}, {"sampled", usual}}
+
 // BenchmarkToken is all that the binding does for a token, the engine's part included,
 // which is small for this model.
 func BenchmarkToken(b *testing.B) {
-	for _, tt := range []struct {
-		name  string
-		links []func(*llama.Sampler) error
-	}{{"greedy", []func(*llama.Sampler) error{greedy}}, {"sampled", usual}} {
+	for _, tt := range samplings {
 		b.Run(tt.name, func(b *testing.B) {
 			x := newSteady(b, tt.links...)
 			ctx, cancel := context.WithCancel(context.Background())
@@ -156,10 +159,7 @@ func BenchmarkToken(b *testing.B) {
 
 // BenchmarkSample is the sampling path alone.
 func BenchmarkSample(b *testing.B) {
-	for _, tt := range []struct {
-		name  string
-		links []func(*llama.Sampler) error
-	}{{"greedy", []func(*llama.Sampler) error{greedy}}, {"sampled", usual}} {
+	for _, tt := range samplings {
 		b.Run(tt.name, func(b *testing.B) {
 			x := newSteady(b, tt.links...)
 			b.ReportAllocs()

@@ -50,28 +50,33 @@ func (m *Model) Repack(i int, dst, src unsafe.Pointer) error {
 // Upload copies size bytes at src to offset of device tensor i. The tensor counts
 // as bound when its last byte has been copied.
 func (m *Model) Upload(i int, src unsafe.Pointer, offset, size uint64) error {
-	if err := m.s.life.acquire(); err != nil {
-		return err
-	}
-	defer m.s.life.release()
-	if m.s.weights == nil || i < 0 || i >= len(m.s.bound) {
-		return argument("no unbound tensor %d", i)
-	}
-	w := C.infer_weights_at(m.s.weights, C.size_t(i))
-	if WeightKind(w.kind) != WeightDevice || offset > uint64(w.size) || size > uint64(w.size)-offset {
-		return argument("%d bytes at %d into tensor %q of %d bytes", size, offset, C.GoString(w.name), uint64(w.size))
-	}
-	var e C.infer_error
-	if !C.infer_weights_upload(m.s.weights, C.size_t(i), src, C.size_t(offset), C.size_t(size), &e) {
-		return failure("ggml_backend_tensor_set", &e, m.s.home)
-	}
-	if offset+size == uint64(w.size) {
-		m.s.done(i)
-	}
-	return nil
+	return m.unbound(i, func(w C.infer_weight) error {
+		if WeightKind(w.kind) != WeightDevice || offset > uint64(w.size) || size > uint64(w.size)-offset {
+			return argument("%d bytes at %d into tensor %q of %d bytes", size, offset, C.GoString(w.name), uint64(w.size))
+		}
+		var e C.infer_error
+		if !C.infer_weights_upload(m.s.weights, C.size_t(i), src, C.size_t(offset), C.size_t(size), &e) {
+			return failure("ggml_backend_tensor_set", &e, m.s.home)
+		}
+		if offset+size == uint64(w.size) {
+			m.s.done(i)
+		}
+		return nil
+	})
 }
 
 func (m *Model) provide(i int, kind WeightKind, f func(*C.infer_weights) error) error {
+	return m.unboundOf(i, kind, func(string) error {
+		if err := f(m.s.weights); err != nil {
+			return err
+		}
+		m.s.done(i)
+		return nil
+	})
+}
+
+// unbound calls f with a tensor of an unbound model, which stays meanwhile.
+func (m *Model) unbound(i int, f func(w C.infer_weight) error) error {
 	if err := m.s.life.acquire(); err != nil {
 		return err
 	}
@@ -79,14 +84,18 @@ func (m *Model) provide(i int, kind WeightKind, f func(*C.infer_weights) error) 
 	if m.s.weights == nil || i < 0 || i >= len(m.s.bound) {
 		return argument("no unbound tensor %d", i)
 	}
-	if w := C.infer_weights_at(m.s.weights, C.size_t(i)); WeightKind(w.kind) != kind {
-		return argument("tensor %q is of another kind", C.GoString(w.name))
-	}
-	if err := f(m.s.weights); err != nil {
-		return err
-	}
-	m.s.done(i)
-	return nil
+	return f(C.infer_weights_at(m.s.weights, C.size_t(i)))
+}
+
+// unboundOf is unbound with the name of a tensor of a kind.
+func (m *Model) unboundOf(i int, kind WeightKind, f func(name string) error) error {
+	return m.unbound(i, func(w C.infer_weight) error {
+		name := C.GoString(w.name)
+		if WeightKind(w.kind) != kind {
+			return argument("tensor %q is of another kind", name)
+		}
+		return f(name)
+	})
 }
 
 func (s *modelState) done(i int) {

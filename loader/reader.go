@@ -132,16 +132,15 @@ func (r *reader) read(ctx context.Context, list []request) error {
 	return cmp.Or(ctx.Err(), first)
 }
 
-// readBatch reads pieces in one batch, and by itself what came short.
+// readBatch reads pieces in one batch, and by itself once more those that came short.
 func (r *reader) readBatch(ctx context.Context, list []request) error {
-	var rest []request
+	var short []request
 	err := r.batch.read(ctx, r.direct, list, func(x request, n uint64) {
 		if n < min(x.size, r.left(x)) {
-			n &^= directUnit - 1
-			rest = append(rest, request{x.file, x.offset + int64(n), x.size - n, at(x.p, n)})
+			short = append(short, x)
 		}
 	})
-	for _, x := range rest {
+	for _, x := range short {
 		if err == nil {
 			err = r.now(x)
 		}

@@ -34,19 +34,18 @@ type Residency struct {
 	now    division
 	parts  []portion // of the layers, as the division has them
 
-	mu       sync.Mutex
-	changed  *sync.Cond
-	slots    []slot
-	streamed []int                // layers, ascending
-	place    map[int]int          // of a layer in streamed
-	where    map[string]slotPlace // of a streamed tensor
-	next     int                  // in streamed: what is wanted first
-	ahead    int                  // slots that there are to be
-	halted   bool                 // nothing more is to be read
-	err      error
-	stats    ResidencyStats
-	stop     context.CancelFunc
-	idle     chan struct{} // closed when the goroutine has ended
+	mu      sync.Mutex
+	changed *sync.Cond
+	slots   []slot
+	place   map[int]int          // of a layer among those that are streamed
+	where   map[string]slotPlace // of a streamed tensor
+	next    int                  // among those: what is wanted first
+	ahead   int                  // slots that there are to be
+	halted  bool                 // nothing more is to be read
+	err     error
+	stats   ResidencyStats
+	stop    context.CancelFunc
+	idle    chan struct{} // closed when the goroutine has ended
 }
 
 // ResidencyOptions are the options of [NewResidency].
@@ -78,7 +77,7 @@ type ResidencyStats struct {
 type slot struct {
 	shape   []uint64 // its blocks' sizes
 	blocks  []unsafe.Pointer
-	holds   int // in streamed: what it holds or is to hold, -1 for nothing
+	holds   int // of the streamed layers: which it holds or is to hold, -1 for nothing
 	filling bool
 	inUse   bool
 }
@@ -195,7 +194,7 @@ func (r *Residency) enter(d division, parts []portion) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.now, r.parts = d, parts
-	r.streamed, r.place, r.where = d.streamed, map[int]int{}, map[string]slotPlace{}
+	r.place, r.where = map[int]int{}, map[string]slotPlace{}
 	for i, n := range d.streamed {
 		r.place[n] = i
 		for b, block := range parts[n].block {
@@ -289,10 +288,10 @@ func (r *Residency) Slot(name string) (layer int, p unsafe.Pointer) {
 func (r *Residency) First() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.streamed) == 0 {
+	if len(r.now.streamed) == 0 {
 		return -1
 	}
-	return r.streamed[0]
+	return r.now.streamed[0]
 }
 
 // Following is the streamed layer that is used after a streamed one.
@@ -303,7 +302,7 @@ func (r *Residency) Following(layer int) int {
 	if !ok {
 		return layer
 	}
-	return r.streamed[(n+1)%len(r.streamed)]
+	return r.now.streamed[(n+1)%len(r.now.streamed)]
 }
 
 // Before waits until a streamed layer is in its slot, and keeps it there until After or
@@ -344,7 +343,7 @@ func (r *Residency) After(layer int) {
 	if !ok || r.halted {
 		return
 	}
-	r.next = (n + 1) % len(r.streamed)
+	r.next = (n + 1) % len(r.now.streamed)
 	if r.next == 0 {
 		r.stats.Passes++
 	}
@@ -380,12 +379,12 @@ func (r *Residency) due() (slot, holds int) {
 	if r.halted || r.err != nil {
 		return -1, -1
 	}
-	for d := range min(len(r.streamed), 2*len(r.slots)) {
-		n := (r.next + d) % len(r.streamed)
+	for d := range min(len(r.now.streamed), 2*len(r.slots)) {
+		n := (r.next + d) % len(r.now.streamed)
 		i := n % len(r.slots)
 		taken := false
 		for e := range d { // the slot's next layer is a nearer one
-			taken = taken || (r.next+e)%len(r.streamed)%len(r.slots) == i
+			taken = taken || (r.next+e)%len(r.now.streamed)%len(r.slots) == i
 		}
 		if s := r.slots[i]; !taken && !s.inUse && !s.filling && s.holds != n {
 			return i, n
@@ -405,7 +404,7 @@ func (r *Residency) stream(ctx context.Context, idle chan<- struct{}) {
 			r.changed.Wait()
 			continue
 		}
-		s, p := &r.slots[i], r.parts[r.streamed[n]]
+		s, p := &r.slots[i], r.parts[r.now.streamed[n]]
 		s.holds, s.filling = n, true
 		r.mu.Unlock()
 		begun := time.Now()

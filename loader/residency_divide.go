@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"iter"
 	"maps"
 	"slices"
 )
@@ -49,16 +50,58 @@ func newDivider(data map[string]tensorData, plan *Plan, chunk uint64) divider {
 // hold, so that it is cheaper to stream a little of many layers than all of a few: those
 // tensors of a layer are streamed, side by side in the file, with which the sum is least.
 func (r *divider) divide(budget uint64, slots int) (division, error) {
-	best := division{budget: budget, resident: r.head.most}
+	best := r.whole()
+	if best.resident > budget {
+		found := uint64(0)
+		for _, c := range cutsOf(r.layers) {
+			for d, cost := range r.streaming(c, slots) {
+				if d.resident <= budget {
+					if found == 0 || cost < found {
+						best, found = d, cost
+					}
+					break
+				}
+			}
+		}
+		if found == 0 {
+			best = r.least(slots)
+		}
+	}
+	best.budget = budget
+	if best.resident > budget {
+		return best, &MemoryError{
+			Purpose: PurposeWeights, Requested: best.resident, Available: budget, Limit: "memory budget",
+			Remedies: []string{"use a larger budget (--max-memory)", lessMemory},
+		}
+	}
+	return best, nil
+}
+
+// whole is all in memory.
+func (r *divider) whole() division {
+	d := division{resident: r.head.most}
 	for _, l := range r.layers {
-		best.resident += l.most
+		d.resident += l.most
 	}
-	if best.resident <= budget {
-		return best, nil
+	return d
+}
+
+// least is what has the least in memory.
+func (r *divider) least(slots int) division {
+	least := r.whole()
+	for d := range r.streaming(cutsOf(r.layers)[0], slots) {
+		if d.resident < least.resident {
+			least = d
+		}
 	}
-	least := best
-	all, found := best.resident, uint64(0)
-	for i, c := range cutsOf(r.layers) {
+	return least
+}
+
+// streaming is one layer streamed by a cut, two and so on, and what a pass costs then, in
+// bytes to be read.
+func (r *divider) streaming(c cut, slots int) iter.Seq2[division, uint64] {
+	return func(yield func(division, uint64) bool) {
+		whole := r.whole().resident
 		parts := make([]portion, 0, len(r.layers))
 		var layers []int
 		for n, l := range r.layers {
@@ -67,34 +110,19 @@ func (r *divider) divide(budget uint64, slots int) (division, error) {
 			}
 		}
 		for n := 1; n <= len(layers); n++ {
-			d, read := division{budget: budget, resident: all, cut: c}, uint64(0)
-			rows := uint64(0)
+			d, rows, cost := division{resident: whole, cut: c}, uint64(0), uint64(0)
 			for _, k := range spread(n, len(layers)) {
 				d.streamed = append(d.streamed, layers[k])
 				d.shape = stretched(d.shape, parts[k].block)
 				d.resident -= r.layers[layers[k]].most - parts[k].kept
 				rows = max(rows, sizeOf(parts[k].rows))
-				read += parts[k].read() + r.stopCost + rowsRead(sizeOf(parts[k].rows))
+				cost += parts[k].read() + r.stopCost + rowsRead(sizeOf(parts[k].rows))
 			}
 			d.resident += rows + uint64(min(slots, n))*sumOf(d.shape)
-			if i == 0 && d.resident < least.resident {
-				least = d
+			if !yield(d, cost) {
+				return
 			}
-			if d.resident > budget {
-				continue
-			}
-			if found == 0 || read < found {
-				best, found = d, read
-			}
-			break
 		}
-	}
-	if found > 0 {
-		return best, nil
-	}
-	return least, &MemoryError{
-		Purpose: PurposeWeights, Requested: least.resident, Available: budget, Limit: "memory budget",
-		Remedies: []string{"use a larger budget (--max-memory)", lessMemory},
 	}
 }
 

@@ -20,12 +20,8 @@ func (p *Plan) Residency(budget, chunk uint64) ResidencyPlan {
 		f.Least, f.Resident = d.head.most, d.head.most
 		return f
 	}
-	least, _ := d.divide(0, fewestSlots)
-	f.Least = least.resident
-	now, err := d.divide(budget, fewestSlots)
-	if err != nil {
-		now = least
-	}
+	f.Least = d.least(fewestSlots).resident
+	now, _ := d.divide(budget, fewestSlots) // the least, where that is too small
 	f.Resident, f.Streamed = now.resident, len(now.streamed)
 	f.Private = uint64(min(fewestSlots, f.Streamed)) * sumOf(now.shape)
 	for _, n := range now.streamed {

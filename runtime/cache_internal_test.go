@@ -15,21 +15,28 @@ import (
 	"github.com/seed7adf6694/infer/models"
 )
 
-func TestAnIdleModelIsPacked(t *testing.T) {
+// openWithCache opens the tiny model with an empty cache.
+func openWithCache(t *testing.T) (m *Model, path, dir string) {
+	t.Helper()
 	if !llama.CanRepack() {
 		t.Skip("the engine was compiled without repacking (-DGGML_USE_CPU_REPACK)")
 	}
-	defer func(d time.Duration) { idleBefore = d }(idleBefore)
-	idleBefore = time.Millisecond
 	path, err := models.Tiny()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := filepath.Join(t.TempDir(), "cache")
-	m, err := Open(t.Context(), path, Options{CacheDir: dir})
+	dir = filepath.Join(t.TempDir(), "cache")
+	m, err = Open(t.Context(), path, Options{CacheDir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return m, path, dir
+}
+
+func TestAnIdleModelIsPacked(t *testing.T) {
+	defer func(d time.Duration) { idleBefore = d }(idleBefore)
+	idleBefore = time.Millisecond
+	m, path, dir := openWithCache(t)
 	<-m.packing.done
 	m.Close()
 	again, err := Open(t.Context(), path, Options{CacheDir: dir})
@@ -43,18 +50,7 @@ func TestAnIdleModelIsPacked(t *testing.T) {
 }
 
 func TestABusyModelIsNotPacked(t *testing.T) {
-	if !llama.CanRepack() {
-		t.Skip("the engine was compiled without repacking (-DGGML_USE_CPU_REPACK)")
-	}
-	path, err := models.Tiny()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Join(t.TempDir(), "cache")
-	m, err := Open(t.Context(), path, Options{CacheDir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
+	m, _, dir := openWithCache(t)
 	m.Close() // ends what waits
 	select {
 	case <-m.packing.done:

@@ -82,6 +82,11 @@ func writeAtomically(path string, write func(tmp string) error) (err error) {
 // WriteFile writes a file that appears whole or not at all: under a temporary name beside
 // it, renamed when it is complete and on disk. What is no regular file is not replaced.
 func WriteFile(path string, write func(io.Writer) error) error {
+	return writeOpened(path, func(f *os.File) error { return write(f) })
+}
+
+// writeOpened is writeAtomically with the file open.
+func writeOpened(path string, write func(*os.File) error) error {
 	return writeAtomically(path, func(tmp string) error {
 		f, err := os.OpenFile(tmp, os.O_WRONLY, 0)
 		if err != nil {

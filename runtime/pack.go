@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 
@@ -45,13 +44,7 @@ func Pack(ctx context.Context, path, out string, o PackOptions) error {
 		return err
 	}
 	defer p.close()
-	return writeAtomically(out, func(tmp string) error {
-		f, err := os.OpenFile(tmp, os.O_RDWR, 0)
-		if err != nil {
-			return err
-		}
-		return errors.Join(p.write(ctx, f, fill{progress: o.Progress}), f.Close())
-	})
+	return writeOpened(out, func(f *os.File) error { return p.write(ctx, f, fill{progress: o.Progress}) })
 }
 
 // same tells whether two paths lead to one file.

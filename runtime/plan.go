@@ -89,9 +89,10 @@ func (p ModePlan) Name() string {
 func (m LoadMode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
 // Plan tells what opening the model at path and one session of o.Session would take, in
-// each load mode and as a packed file where that would gain something, before anything large is taken: the header is read, the chunks are
-// planned, and the engine is asked for everything else in a dry run. Nothing is lowered:
-// the plan is of what was asked for, or of the defaults. Errors are those of [Open].
+// each load mode and as a packed file where that would gain something, before anything large
+// is taken: the header is read, the chunks are planned, and the engine is asked for
+// everything else in a dry run. Nothing is lowered: the plan is of what was asked for, or of
+// the defaults. Errors are those of [Open].
 func Plan(ctx context.Context, path string, o Options) (*Forecast, error) {
 	file, err := models.Resolve(path, models.ResolveOptions{})
 	if err != nil {

@@ -80,15 +80,21 @@ type cachedFile struct {
 	Model string    `json:"model"` // "" where the file can't be read
 }
 
-func (c *cacheConfig) list(_ context.Context, s *streams, args []string) error {
+// stored are the cache and its files.
+func (c *cacheConfig) stored(args []string) (*loader.Store, []loader.StoredFile, error) {
 	if len(args) > 0 {
-		return unexpected(args)
+		return nil, nil, unexpected(args)
 	}
 	store, err := runtime.PackedCache(c.dir)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	stored, err := store.Files()
+	files, err := store.Files()
+	return store, files, err
+}
+
+func (c *cacheConfig) list(_ context.Context, s *streams, args []string) error {
+	store, stored, err := c.stored(args)
 	if err != nil {
 		return err
 	}
@@ -125,14 +131,7 @@ func packedFrom(path string) string {
 }
 
 func (c *cacheConfig) clear(_ context.Context, s *streams, args []string) error {
-	if len(args) > 0 {
-		return unexpected(args)
-	}
-	store, err := runtime.PackedCache(c.dir)
-	if err != nil {
-		return err
-	}
-	files, err := store.Files()
+	store, files, err := c.stored(args)
 	if err != nil {
 		return err
 	}
