@@ -35,7 +35,6 @@ int ggml_cpu_has_avx512(void);
 int ggml_cpu_has_avx512_vbmi(void);
 int ggml_cpu_has_avx512_vnni(void);
 int ggml_cpu_has_avx512_bf16(void);
-int ggml_cpu_has_amx_int8(void);
 int ggml_cpu_has_neon(void);
 int ggml_cpu_has_arm_fma(void);
 int ggml_cpu_has_fp16_va(void);

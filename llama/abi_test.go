@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	goruntime "runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -199,6 +200,28 @@ func TestDeclarationsAreTheEngines(t *testing.T) {
 	for _, s := range types.structs {
 		if fields, err := structFields(theirs, s.name); err != nil || !slices.Equal(fields, s.members) {
 			t.Errorf("struct %s has the fields %v, the engine's %v (%v)", s.name, s.members, fields, err)
+		}
+	}
+}
+
+// On a CPU with AMX, the engine is compiled to refer to what only its C++ build has.
+func TestLinksForAMX(t *testing.T) {
+	if goruntime.GOARCH != "amd64" {
+		t.Skip("AMX is of x86-64, and this compiler is not")
+	}
+	gxx := compiler(t)
+	for _, flags := range [][]string{nil, {"-mavx512f", "-mavx512vnni", "-mamx-tile", "-mamx-int8"}} {
+		args := append(flags, "-O2", "-I", filepath.Join(engineDir(t), "ml/backend/ggml/ggml/src/ggml-cpu"), "-o", filepath.Join(t.TempDir(), "amx"), "amx.cpp")
+		out, err := gxx(`
+#include "amx/amx.h"
+#if defined(__AMX_INT8__) && defined(__AVX512VNNI__)
+int main() { return ggml_backend_amx_buffer_type() != nullptr; }
+#else
+int main() { return 0; }
+#endif
+`, args...)
+		if err != nil {
+			t.Errorf("%q: %v\n%s", flags, err, out)
 		}
 	}
 }

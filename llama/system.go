@@ -86,7 +86,7 @@ func CompiledFeatures() []string {
 		{"sse3", C.ggml_cpu_has_sse3()}, {"ssse3", C.ggml_cpu_has_ssse3()}, {"avx", C.ggml_cpu_has_avx()}, {"avx2", C.ggml_cpu_has_avx2()},
 		{"fma", C.ggml_cpu_has_fma()}, {"f16c", C.ggml_cpu_has_f16c()}, {"bmi2", C.ggml_cpu_has_bmi2()}, {"avx_vnni", C.ggml_cpu_has_avx_vnni()},
 		{"avx512", C.ggml_cpu_has_avx512()}, {"avx512_vbmi", C.ggml_cpu_has_avx512_vbmi()}, {"avx512_vnni", C.ggml_cpu_has_avx512_vnni()},
-		{"avx512_bf16", C.ggml_cpu_has_avx512_bf16()}, {"amx_int8", C.ggml_cpu_has_amx_int8()},
+		{"avx512_bf16", C.ggml_cpu_has_avx512_bf16()},
 		{"neon", C.ggml_cpu_has_neon()}, {"arm_fma", C.ggml_cpu_has_arm_fma()}, {"fp16_va", C.ggml_cpu_has_fp16_va()}, {"dotprod", C.ggml_cpu_has_dotprod()},
 		{"matmul_int8", C.ggml_cpu_has_matmul_int8()}, {"sve", C.ggml_cpu_has_sve()}, {"sme", C.ggml_cpu_has_sme()},
 	} {

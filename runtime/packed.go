@@ -15,7 +15,7 @@ import (
 // weights out.
 func instructions() string {
 	compiled := llama.CompiledFeatures()
-	for _, name := range []string{"amx_int8", "avx512", "avx2", "avx", "sve", "matmul_int8", "dotprod", "neon"} {
+	for _, name := range []string{"avx512", "avx2", "avx", "sve", "matmul_int8", "dotprod", "neon"} {
 		if slices.Contains(compiled, name) {
 			return name
 		}
