@@ -374,6 +374,10 @@ extern "C" struct llama_model * infer_model_load(const char ** paths, size_t n_p
     });
 }
 
+bool infer::reads_unbound() {
+    return active && active->record && active->record->reading;
+}
+
 ggml_tensor * infer::weight(const infer_weights * w, size_t i) {
     return w->tensors[i].tensor;
 }

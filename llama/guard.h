@@ -90,6 +90,10 @@ public:
 // The tensor that an unbound model's weight is.
 ggml_tensor * weight(const infer_weights * w, size_t i);
 
+// reads_unbound tells whether what the engine reads on this thread are tensors that lie
+// elsewhere.
+bool reads_unbound();
+
 void install_buffer_types();
 size_t repack_type_count();
 

@@ -45,8 +45,8 @@ func LoadModel(ctx context.Context, path string, p ModelParams) (*Model, error) 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if p.Unbound && (p.Scratch == nil || p.MMap) {
-		return nil, argument("an unbound load needs scratch memory and no memory mapping")
+	if p.Unbound && (p.Scratch == nil || p.MMap || p.CheckTensors) {
+		return nil, argument("an unbound load needs scratch memory, no memory mapping and no check of tensors")
 	}
 	if len(p.TensorSplit) > int(C.llama_max_devices()) {
 		return nil, argument("tensor split of %d parts, the engine knows %d devices at most", len(p.TensorSplit), int(C.llama_max_devices()))

@@ -59,8 +59,10 @@ type ModelParams struct {
 	Blocks Blocks
 	// Unbound loads everything but the weights: see [Model.Weights]. Scratch is an
 	// address range of ScratchSize bytes, at least the size of the largest tensor,
-	// which the engine reads into meanwhile; it may be backed by less memory than
-	// its size and is not used after LoadModel has returned.
+	// where the engine has all tensors meanwhile; it may be backed by less memory than
+	// its size and is not used after LoadModel has returned. On 64-bit Linux and
+	// Windows nothing is read into it, elsewhere the file's bytes are. There is nothing
+	// that CheckTensors could check.
 	Unbound     bool
 	Scratch     unsafe.Pointer
 	ScratchSize uintptr

@@ -8,8 +8,8 @@ import (
 
 // Scratch is a range of addresses all of which lead to the same small piece of memory,
 // so that what is written at one place appears at others: a place for bytes that
-// nobody will read. The engine reads tensors into it while it is told where they
-// really are. It is safe for concurrent use in so far as its content is nobody's.
+// nobody will read. The engine has its tensors there until it is told where they really
+// are, and on some systems reads into them. It is safe for concurrent use in so far as its content is nobody's.
 type Scratch struct {
 	s    *span
 	once sync.Once
