@@ -452,6 +452,9 @@ func (m *Model) addAdapter(a Adapter) error {
 			return fmt.Errorf("%s: %w: general.type is %q, an adapter's is \"adapter\"", a.Path, ErrBadModel, s)
 		}
 	}
+	if _, ok := index.Tensor("token_embd.weight.lora_a"); ok && m.tied() {
+		return fmt.Errorf("adapter %s: %w: it changes token_embd.weight, which this model uses for its output too, where the engine can't apply it: merge it into the model", a.Path, ErrBadModel)
+	}
 	native, err := m.native.LoadAdapter(a.Path)
 	if err != nil {
 		return fmt.Errorf("adapter %s: %w", a.Path, err)
@@ -462,6 +465,17 @@ func (m *Model) addAdapter(a Adapter) error {
 	}
 	m.adapters = append(m.adapters, appliedAdapter{native, scale})
 	return nil
+}
+
+// tied tells whether the output is computed with the embeddings of the tokens. Models that
+// look both ways, as those for embeddings do, compute no output.
+func (m *Model) tied() bool {
+	_, own := m.index.Tensor("output.weight")
+	causal := true
+	if v, ok := m.index.Lookup(m.info.Architecture + ".attention.causal"); ok {
+		causal, _ = v.Bool()
+	}
+	return !own && causal
 }
 
 func (m *Model) isEOG(t llama.Token) bool { return m.eog[t] }

@@ -172,24 +172,27 @@ func TestAdaptersAndLookupWorkOnAPackedModel(t *testing.T) {
 }
 
 // adapter writes a LoRA adapter for the tiny model that changes what it says.
-func adapter(t *testing.T) string {
+func adapter(t *testing.T) string { return adapterOf(t, "blk.0.attn_q.weight", [2]uint64{256, 1}, [2]uint64{1, 256}) }
+
+// adapterOf writes one that changes a weight, with two matrices of these shapes.
+func adapterOf(t *testing.T, weight string, a, b [2]uint64) string {
 	t.Helper()
 	var w loader.Writer
 	for k, v := range map[string]string{"general.type": "adapter", "general.architecture": "llama", "adapter.type": "lora"} {
 		w.Add(k, loader.StringValue(v))
 	}
 	w.Add("adapter.lora.alpha", loader.Float32Value(1))
-	w.AddTensor("blk.0.attn_q.weight.lora_a", loader.TypeF32, 256, 1)
-	w.AddTensor("blk.0.attn_q.weight.lora_b", loader.TypeF32, 1, 256)
-	var b bytes.Buffer
-	if _, err := w.WriteHeader(&b); err != nil {
+	w.AddTensor(weight+".lora_a", loader.TypeF32, a[:]...)
+	w.AddTensor(weight+".lora_b", loader.TypeF32, b[:]...)
+	var data bytes.Buffer
+	if _, err := w.WriteHeader(&data); err != nil {
 		t.Fatal(err)
 	}
 	for range w.DataBytes() / 4 {
-		b.Write([]byte{0, 0, 0, 0x3d}) // 0.03125
+		data.Write([]byte{0, 0, 0, 0x3d}) // 0.03125
 	}
 	path := filepath.Join(t.TempDir(), "adapter.gguf")
-	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
+	if err := os.WriteFile(path, data.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path

@@ -141,6 +141,8 @@ func modelArgument(f *flags, model *string, args []string) error {
 		return unexpected(args[1:])
 	case len(args) == 1 && f.Changed("model"):
 		return usagef("a model as an argument and --model exclude each other")
+	case len(args) == 1 && args[0] == "":
+		return usagef("the model's name is empty: leave it out for the embedded one")
 	case len(args) == 1:
 		*model = args[0]
 	}

@@ -126,8 +126,19 @@ type text struct {
 	kind string
 }
 
-func (v text) Set(s string) error { *v.p = s; return nil }
-func (v text) Type() string       { return v.kind }
+// errEmpty is of what a script passes whose variable is not set: the default would answer
+// with another model, or write another file, than was meant.
+var errEmpty = errors.New("want a name; for the default, leave the flag out")
+
+func (v text) Set(s string) error {
+	if s == "" && slices.Contains([]string{"MODEL", "FILE", "DIR"}, v.kind) {
+		return errEmpty
+	}
+	*v.p = s
+	return nil
+}
+
+func (v text) Type() string { return v.kind }
 func (v text) String() string {
 	if v.p == nil {
 		return ""
