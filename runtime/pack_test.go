@@ -172,7 +172,9 @@ func TestAdaptersAndLookupWorkOnAPackedModel(t *testing.T) {
 }
 
 // adapter writes a LoRA adapter for the tiny model that changes what it says.
-func adapter(t *testing.T) string { return adapterOf(t, "blk.0.attn_q.weight", [2]uint64{256, 1}, [2]uint64{1, 256}) }
+func adapter(t *testing.T) string {
+	return adapterOf(t, "blk.0.attn_q.weight", [2]uint64{256, 1}, [2]uint64{1, 256})
+}
 
 // adapterOf writes one that changes a weight, with two matrices of these shapes.
 func adapterOf(t *testing.T, weight string, a, b [2]uint64) string {

@@ -73,16 +73,13 @@ func (c *benchConfig) show(s *streams, results, earlier benchmarks.Results) erro
 
 // checkFiles refuses before an hour of measuring what would fail after it.
 func (c *benchConfig) checkFiles() error {
-	if c.flags.Changed("plot") {
+	if c.plot != "" {
 		if err := benchmarks.CheckPlotName(c.plot); err != nil {
 			return usagef("--%s", err)
 		}
 		if err := checkOverwrite(c.plot, c.force); err != nil {
 			return err
 		}
-	}
-	if c.flags.Lookup("out") != nil && c.flags.Changed("out") && c.out == "" {
-		return usagef("--out: want a file")
 	}
 	return nil
 }

@@ -55,9 +55,6 @@ func (c *perplexityConfig) run(ctx context.Context, s *streams, args []string) e
 	if c.file == "" {
 		return usagef("no text: give one with -f FILE, or - for standard input")
 	}
-	if c.flags.Changed("kl-base") && c.Base == "" {
-		return usagef("--kl-base: want a model")
-	}
 	var err error
 	if c.Text, err = s.readInput(ctx, c.file); err != nil {
 		return err

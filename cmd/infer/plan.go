@@ -54,10 +54,7 @@ func (c *planConfig) run(ctx context.Context, s *streams, args []string) error {
 			return usagef("--%s is not for plans, which are of one model and of what the system has", name)
 		}
 	}
-	if c.flags.Changed("svg") {
-		if c.svg == "" {
-			return usagef("--svg: want a file")
-		}
+	if c.svg != "" {
 		if err := checkOverwrite(c.svg, c.force); err != nil {
 			return err
 		}

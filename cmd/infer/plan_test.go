@@ -121,7 +121,7 @@ func TestPlanFails(t *testing.T) {
 		{"a bad pool", []string{"-p", "x", "--pool", "1.5GX"}, exitUsage, "such as 256MiB"},
 		{"a picture where there is no folder", []string{"plan", tinyF16, "--svg", filepath.Join("absent", "x.svg")}, exitFailure, "absent"},
 		{"two models", []string{"plan", "a", "b"}, exitUsage, "unexpected"},
-		{"a picture without a name", []string{"plan", tinyF16, "--svg", ""}, exitUsage, "want a file"},
+		{"a picture without a name", []string{"plan", tinyF16, "--svg", ""}, exitUsage, "want a name"},
 		{"what is not for plans", []string{"plan", tinyF16, "--pool", "1G"}, exitUsage, "not for plans"},
 		{"a chunk larger than all addresses", []string{"-p", "x", "--chunk-size", "9999999999999999999"}, exitUsage, "more"},
 		{"a fallback that is not there, though it is not needed", []string{"-p", "x", "--fallback", "absent.gguf"}, exitFailure, "absent.gguf"},
