@@ -24,7 +24,7 @@ type FloorOptions struct {
 	F16, Q4, Shape, Dir string
 
 	Tokens  int    // to generate; 0: 4
-	Threads int    // 0: one per CPU
+	Threads int    // 0: [runtime.DefaultThreads]
 	Context int    // tokens; 0: 256
 	Within  uint64 // bytes of the limit that is looked for; 0: 1 MiB or a 64th of the model
 }

@@ -20,7 +20,7 @@ type FragmentationOptions struct {
 	Holes []uint64
 
 	Tokens  int // to generate; 0: 16
-	Threads int // 0: one per CPU
+	Threads int // 0: [runtime.DefaultThreads]
 	Context int // tokens; 0: 256
 }
 

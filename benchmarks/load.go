@@ -22,7 +22,7 @@ type LoadOptions struct {
 	Type   string // of the models that are made; "": f16
 	Dir    string // keeps them; "": a temporary folder
 
-	Threads int // 0: one per CPU
+	Threads int // 0: [runtime.DefaultThreads]
 	Context int // tokens; 0: 64
 }
 

@@ -17,9 +17,6 @@ func thisMachine() Machine {
 	return m
 }
 
-// defaultThreads is how many threads the runtime takes where none are asked for.
-func defaultThreads() int { return min(goruntime.GOMAXPROCS(0), 512) }
-
 // thisEngine describes the engine; without one the error is [runtime.ErrNoEngine].
 func thisEngine() (Engine, error) {
 	s, err := runtime.System()

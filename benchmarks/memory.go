@@ -23,7 +23,7 @@ type MemoryOptions struct {
 	Others              []string // further models, beside the pair or without one
 
 	Tokens    int    // to generate; 0: 32
-	Threads   int    // 0: one per CPU
+	Threads   int    // 0: [runtime.DefaultThreads]
 	Context   int    // tokens; 0: 512
 	ChunkSize uint64 // bytes; 0: the runtime's default
 	// Text is what the cost in quality is measured on, of each model against F16; "": 300

@@ -19,7 +19,7 @@ type PerplexityOptions struct {
 	Context int // tokens of a chunk; 0: 512
 	Chunks  int // at most; 0: all that the text has
 	UBatch  int // tokens computed at once; 0: the runtime's default
-	Threads int // 0: one per CPU
+	Threads int // 0: [runtime.DefaultThreads]
 	Load    runtime.LoadMode
 	// Progress is told how many chunks are done, and what they give so far.
 	Progress func(done, total int, sofar Perplexity)

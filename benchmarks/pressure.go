@@ -23,7 +23,7 @@ type PressureOptions struct {
 	Limits []uint64
 
 	Tokens    int    // to generate; 0: 32
-	Threads   int    // 0: one per CPU
+	Threads   int    // 0: [runtime.DefaultThreads]
 	Context   int    // tokens; 0: 512
 	UBatch    int    // tokens computed at once; 0: 64
 	ChunkSize uint64 // bytes; 0: the runtime's default

@@ -43,7 +43,7 @@ type SpeedOptions struct {
 
 	Depths      []int    // tokens in the context before; nil: 0
 	Loads       []string // load modes, and packed for the packed file of the model; nil: auto
-	Threads     []int    // 0: one per CPU
+	Threads     []int    // 0: [runtime.DefaultThreads]
 	Batches     []int    // nil: 2048
 	UBatches    []int    // nil: 512
 	CacheTypesK []string // nil: f16
@@ -175,7 +175,7 @@ func each[V any](jobs *[]job, values []V, set func(*job, V)) {
 // speedCase names a case by its test and what there are several of.
 func (o SpeedOptions) speedCase(j job, model map[string]string) testCase {
 	if j.Threads == 0 {
-		j.Threads = defaultThreads()
+		j.Threads = runtime.DefaultThreads()
 	}
 	test := SpeedTest{j.PromptTokens, j.Tokens}.Name(j.Depth)
 	j.Context = max(j.PromptTokens+j.Tokens+j.Depth, 1)

@@ -113,7 +113,7 @@ type SessionOptions struct {
 	Context int // tokens; 0: what the model was trained with, 4096 at most; -1: all of that
 	Batch   int // tokens of the prompt submitted at once; 0: 2048
 	UBatch  int // tokens computed at once; 0: 512, or less where the chunk size demands it
-	Threads int // 0: one per CPU that the process may use
+	Threads int // 0: [DefaultThreads]
 	// BatchThreads is the number for prompts; 0: Threads.
 	BatchThreads int
 	// CacheTypeK and CacheTypeV are ggml types of the KV cache: "f16" (default),

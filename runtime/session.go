@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	goruntime "runtime"
 	"sync"
 	"sync/atomic"
 
@@ -127,7 +126,7 @@ func (m *Model) contextParams(o SessionOptions) (llama.ContextParams, error) {
 	}
 	p.Batch = min(p.Batch, p.Ctx)
 	if p.Threads == 0 {
-		p.Threads = min(goruntime.GOMAXPROCS(0), 512)
+		p.Threads = DefaultThreads()
 	}
 	if p.BatchThreads == 0 {
 		p.BatchThreads = p.Threads

@@ -28,7 +28,7 @@ func speedCommand() *command {
 	f.parsed("prompt-gen", "", "P,N", "a prompt and tokens after it, timed together; repeatable (also -pg)", c.setBoth)
 	f.parsed("n-depth", "d", "LIST", "tokens in the context before (default 0)", listOf(&c.Depths, whole(0, most)))
 	f.parsed("load", "", "LIST", "where the weights live: auto, mmap, packed, copy, stock (default auto)", listOf(&c.Loads, word("auto", "mmap", "packed", "copy", "stock")))
-	f.parsed("threads", "t", "LIST", "threads (default one per CPU)", listOf(&c.Threads, whole(1, 512)))
+	f.parsed("threads", "t", "LIST", "threads (default one per core)", listOf(&c.Threads, whole(1, 512)))
 	f.parsed("batch-size", "b", "LIST", "tokens submitted at once (default 2048)", listOf(&c.Batches, whole(1, most)))
 	f.parsed("ubatch-size", "", "LIST", "tokens computed at once (also -ub; default 512)", listOf(&c.UBatches, whole(1, most)))
 	cache := word("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
