@@ -32,6 +32,7 @@ type contextState struct {
 	pool    *C.struct_ggml_threadpool
 	poolAll *C.struct_ggml_threadpool // for batches, where the number of threads differs
 	used    bool                      // the engine may have computed with them
+	rebound int64                     // of the model, when the engine last made a graph
 	retired []*C.struct_ggml_threadpool
 	abort   *int32 // C memory, read by the engine between operations
 	watch   abortWatch
@@ -419,6 +420,10 @@ func (c *Context) evaluate(ctx context.Context, b *Batch, decode bool) error {
 		e := &s.failed
 		var status C.int32_t
 		s.used = true
+		if n := s.model.rebound.Load(); n != s.rebound { // the graph has addresses of weights
+			C.infer_forget_graph(p)
+			s.rebound = n
+		}
 		s.layers.begin()
 		call := "llama_decode"
 		if scope := s.home.scope(C.INFER_PURPOSE_OUTPUT); decode {

@@ -83,6 +83,10 @@ extern "C" infer_streams * infer_streams_new(void) {
     return new (std::nothrow) infer_streams;
 }
 
+extern "C" bool infer_streams_any(const infer_streams * s) {
+    return s && !s->tensors.empty();
+}
+
 extern "C" void infer_streams_free(infer_streams * s) {
     delete s;
 }

@@ -27,6 +27,8 @@ type modelState struct {
 	streams   *C.infer_streams // of those
 	vocabOnly bool
 
+	rebound atomic.Int64 // times
+
 	mu      sync.Mutex
 	pending int // weights that are not bound yet
 	bound   []bool

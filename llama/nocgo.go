@@ -124,6 +124,9 @@ func (m *Model) Bind(int, unsafe.Pointer) error { return ErrNoEngine }
 // Repack returns ErrNoEngine.
 func (m *Model) Repack(int, unsafe.Pointer, unsafe.Pointer) error { return ErrNoEngine }
 
+// Rebind returns ErrNoEngine.
+func (m *Model) Rebind(*Model) error { return ErrNoEngine }
+
 // BindPacked returns ErrNoEngine.
 func (m *Model) BindPacked(int, unsafe.Pointer) error { return ErrNoEngine }
 

@@ -20,6 +20,11 @@ import (
 // bytes.
 func unbound(t *testing.T, path string, h *heap) (*llama.Model, []llama.Weight, func(name string) []byte) {
 	t.Helper()
+	return unboundAs(t, path, h, true)
+}
+
+func unboundAs(t *testing.T, path string, h *heap, repack bool) (*llama.Model, []llama.Weight, func(name string) []byte) {
+	t.Helper()
 	ix, err := loader.Open(path)
 	if err != nil {
 		t.Fatal(err)
@@ -27,7 +32,7 @@ func unbound(t *testing.T, path string, h *heap) (*llama.Model, []llama.Weight, 
 	t.Cleanup(func() { ix.Close() })
 	p, err := h.AllocBlock("weights", 16<<20)
 	memtest.Need(t, err)
-	m := load(t, path, llama.ModelParams{Unbound: true, Repack: true, Blocks: h, Scratch: p, ScratchSize: 16 << 20})
+	m := load(t, path, llama.ModelParams{Unbound: true, Repack: repack, Blocks: h, Scratch: p, ScratchSize: 16 << 20})
 	ws, err := m.Weights()
 	if err != nil {
 		t.Fatal(err)

@@ -90,6 +90,8 @@ infer_layout infer_weights_layout(const infer_weights * w, size_t i);
 // Repacks rows of any length as that tensor's are, a multiple of the group.
 bool         infer_weights_repack_rows(const infer_weights * w, size_t i, int64_t length, int64_t rows, void * dst, const void * src, infer_error * err);
 bool         infer_weights_upload(infer_weights * w, size_t i, const void * src, size_t offset, size_t size, infer_error * err);
+// Points all tensors at where those of another model are, in its layouts, or none.
+bool         infer_weights_rebind(infer_weights * w, const infer_weights * like, infer_error * err);
 void         infer_weights_free(infer_weights * w);
 
 struct llama_context * infer_context_new(struct llama_model * model, struct llama_context_params params, infer_scope scope, infer_error * err);

@@ -77,6 +77,7 @@ typedef struct infer_streams infer_streams;
 
 infer_streams * infer_streams_new(void);
 void            infer_streams_free(infer_streams * s);
+bool            infer_streams_any(const infer_streams * s); // tensors that are streamed
 // Weight i belongs to a layer and to a slot from now on, to none with nullptr.
 bool            infer_streams_set(infer_streams * s, const infer_weights * w, size_t i, int layer, void * slot, infer_error * err);
 

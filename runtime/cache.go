@@ -20,9 +20,11 @@ type PackedMode int
 
 const (
 	// PackedAuto uses the packed file that the cache has of a model, with [LoadAuto] where
-	// nothing asks for another layout, and makes one while the model is open and idle. A
-	// cache that can't be written to, or has no room, is told to the logger and gone
-	// without.
+	// nothing asks for another layout, and makes one while the model is open and idle. The
+	// model then moves to it between two calls: sessions keep what they hold, and a copy's
+	// private memory is given back. One that streams within a budget uses it when it is
+	// opened again. A cache that can't be written to, or has no room, is told to the logger
+	// and gone without.
 	PackedAuto PackedMode = iota
 	// PackedOff neither uses nor makes any.
 	PackedOff
@@ -72,6 +74,9 @@ func PackedCache(dir string) (*loader.Store, error) {
 	}
 	return loader.NewStore(dir), nil
 }
+
+// reasonCached is why a model is mapped from a packed file of the cache.
+const reasonCached = "packed for this CPU, from the cache: as fast as a copy"
 
 // errStale is why a packed file of the cache is not of the model as it is now.
 var errStale = errors.New("the packed file is of another version of the model")
@@ -191,11 +196,9 @@ type fill struct {
 
 // fillCache makes the packed file of a model, unless somebody else has meanwhile.
 func fillCache(ctx context.Context, store *loader.Store, path string, index *loader.Index, how fill) error {
-	p, err := newPacking(ctx, path, index)
-	if err != nil {
-		return err
+	if isCached(store, path) {
+		return nil
 	}
-	defer p.close()
 	lock, err := store.Lock()
 	for how.wait && errors.Is(err, loader.ErrStoreBusy) {
 		select {
@@ -209,18 +212,28 @@ func fillCache(ctx context.Context, store *loader.Store, path string, index *loa
 		return err
 	}
 	defer lock.Close()
-	name := packedFileName(path)
-	if there, err := loader.OpenWith(store.Path(name), loader.OpenOptions{SkipModel: true}); err == nil {
-		err = ofCache(there, path)
-		there.Close()
-		if err == nil {
-			return nil
-		}
+	if isCached(store, path) { // by now
+		return nil
 	}
+	p, err := newPacking(ctx, path, index)
+	if err != nil {
+		return err
+	}
+	defer p.close()
 	if err := makeRoom(store, index.Bytes()); err != nil {
 		return err
 	}
-	return lock.Add(name, func(f *os.File) error { return p.write(ctx, f, how) })
+	return lock.Add(packedFileName(path), func(f *os.File) error { return p.write(ctx, f, how) })
+}
+
+// isCached tells whether the cache has the packed file of a model as it is now.
+func isCached(store *loader.Store, path string) bool {
+	there, err := loader.OpenWith(store.Path(packedFileName(path)), loader.OpenOptions{SkipModel: true})
+	if err != nil {
+		return false
+	}
+	defer there.Close()
+	return ofCache(there, path) == nil
 }
 
 // lockPeriod is how often somebody who waits for another packer looks again.

@@ -67,8 +67,8 @@ func (b *background) stop() {
 	}
 }
 
-// packLater begins to wait for a time in which a packed file of the model can be made, for
-// the next time that it is opened.
+// packLater begins to wait for a time in which a packed file of the model can be made, and
+// for one in which the model can be moved to it.
 func (m *Model) packLater(o Options) {
 	if o.Packed != PackedAuto || !wantsPacked(o) || m.packed != nil || !repackGains(m.index) {
 		return
@@ -93,8 +93,16 @@ func (m *Model) packLater(o Options) {
 		err := m.pack(ctx, store, path, act)
 		switch {
 		case err == nil:
-			m.log("a packed file has been made: the model will be mapped from it when it is opened again", "file", store.Path(packedFileName(path)))
-		case ctx.Err() == nil && !errors.Is(err, ErrNothingToPack) && !errors.Is(err, loader.ErrStoreBusy):
+			file := store.Path(packedFileName(path))
+			moved := make(chan error)
+			go func() { moved <- m.moveTo(ctx, file, o) }() // on a thread that calls may wait for
+			if err := <-moved; err == nil {
+				store.MarkUsed(file)
+				m.log("the model has moved to a packed file", "file", file)
+			} else if ctx.Err() == nil {
+				m.log("a packed file will be used when the model is opened again", "file", file, "reason", err)
+			}
+		case ctx.Err() == nil && !errors.Is(err, ErrNothingToPack):
 			m.log("no packed file is made", "reason", err)
 		}
 	}()
@@ -106,7 +114,7 @@ func (m *Model) pack(ctx context.Context, store *loader.Store, path string, act 
 		return err
 	}
 	defer index.Close()
-	return fillCache(ctx, store, path, index, fill{quiet: true, pause: func(ctx context.Context) error {
+	return fillCache(ctx, store, path, index, fill{wait: true, quiet: true, pause: func(ctx context.Context) error {
 		if act.running.Load() == 0 {
 			return ctx.Err()
 		}

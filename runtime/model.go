@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+	"unsafe"
 
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
@@ -44,7 +45,9 @@ type Model struct {
 	loadDuration  time.Duration
 
 	activity activity
-	packing  *background // nil where no packed file is made
+	packing  *background      // nil where no packed file is made
+	weigh    sync.RWMutex     // held by what uses the weights, or reads where they are; to move them, alone
+	second   []unsafe.Pointer // blocks of m.extra with a second layout of copied tensors
 
 	mu       sync.Mutex
 	users    int
@@ -179,6 +182,8 @@ func (m *Model) log(msg string, args ...any) {
 // what they were.
 func (m *Model) Report() Report {
 	m.sampleMemoryNow()
+	m.weigh.RLock()
+	defer m.weigh.RUnlock()
 	r := Report{
 		Path: m.path, Architecture: m.info.Architecture, Description: m.info.Description, Parameters: m.info.Params,
 		LoadMode: m.mode, LoadReason: m.reason, Repacked: m.repacked, Packed: m.packedBytes,

@@ -113,7 +113,7 @@ func openFile(ctx context.Context, path, cacheOf string, o Options) (*Model, err
 			keep = true
 			if cacheOf != "" {
 				m.path, m.cached = cacheOf, path
-				m.reason = "packed for this CPU, from the cache: as fast as a copy"
+				m.reason = reasonCached
 			}
 			m.loadDuration = time.Since(start)
 			m.sampleMemoryNow()
@@ -379,6 +379,7 @@ func (m *Model) bindCopied(ctx context.Context, ws []llama.Weight, progress load
 			if dst, err = m.extra.AllocBlock("weights", uintptr(ws[i].Size)); err != nil {
 				return err
 			}
+			m.second = append(m.second, dst)
 		}
 		if err := convert(i, dst, data); err != nil {
 			return err

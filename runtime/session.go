@@ -51,7 +51,9 @@ func (m *Model) NewSession(o SessionOptions) (*Session, error) {
 	if err := m.acquire(); err != nil {
 		return nil, err
 	}
+	m.weigh.RLock()
 	s, err := m.newSession(o)
+	m.weigh.RUnlock()
 	if err != nil {
 		m.release(nil)
 		return nil, err
@@ -235,6 +237,7 @@ func (s *Session) lock() error {
 	}
 	s.counted = true
 	s.model.activity.begin()
+	s.model.weigh.RLock()
 	return nil
 }
 
@@ -244,6 +247,7 @@ func (s *Session) unlock() {
 	for {
 		if s.counted {
 			s.counted = false
+			s.model.weigh.RUnlock()
 			s.model.activity.end()
 		}
 		freed := s.closing.Load() && s.free()
