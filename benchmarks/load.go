@@ -16,7 +16,7 @@ const loadName = "load"
 // LoadOptions are the options of [Runner.Load].
 type LoadOptions struct {
 	// Shapes of models with random weights, and Models, which there are; nil both: seven
-	// shapes, of 0.1 to 2 GiB as f16.
+	// shapes, of 0.1 to 2 GiB as f16, which differ in their layers alone.
 	Shapes []string
 	Models []string
 	Type   string // of the models that are made; "": f16
@@ -26,8 +26,8 @@ type LoadOptions struct {
 	Context int // tokens; 0: 64
 }
 
-// loadShapes are as f16 of about 0.2 to 2 GiB, and 0.1.
-var loadShapes = []string{"1b,layers=1,vocab=4096", "1b,layers=1", "1b,layers=3", "1b,layers=6", "1b,layers=10", "1b,layers=15", "1b"}
+// loadShapes have one vocabulary, a small one, which takes time of its own.
+var loadShapes = []string{"1b,layers=1,vocab=4096", "1b,layers=3,vocab=4096", "1b,layers=6,vocab=4096", "1b,layers=10,vocab=4096", "1b,layers=14,vocab=4096", "1b,layers=18,vocab=4096", "1b,layers=22,vocab=4096"}
 
 // Load measures the time and memory of loading against the size of the model, with its
 // pages dropped before and without.
@@ -110,7 +110,7 @@ func loadFacts(rs Results) []string {
 	var facts []string
 	signed := func(print func(float64) string, v float64) string {
 		if v < 0 {
-			return "-" + print(-v)
+			return "−" + print(-v)
 		}
 		return print(v)
 	}
