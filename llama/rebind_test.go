@@ -63,7 +63,9 @@ func TestRebound(t *testing.T) {
 			if err := m.Rebind(other); err != nil {
 				t.Fatal(err)
 			}
-			for i, w := range must(m.Weights()) {
+			rebound, err := m.Weights()
+			check(t, err)
+			for i, w := range rebound {
 				if tied := w.Name == "token_embd.weight"; !repack && !tied && w.Kind != kindOf(ws, w.Name) {
 					t.Errorf("tensor %d, %s, is of kind %v", i, w.Name, w.Kind)
 				}
@@ -102,11 +104,4 @@ func TestRebound(t *testing.T) {
 func kindOf(ws []llama.Weight, name string) llama.WeightKind {
 	i := slices.IndexFunc(ws, func(w llama.Weight) bool { return w.Name == name })
 	return ws[i].Kind
-}
-
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
 }

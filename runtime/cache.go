@@ -155,7 +155,7 @@ func openCached(ctx context.Context, path string, o Options) (*Model, error) {
 			o.Progress(Progress{Mode: LoadMMap, Packing: true, Done: done, Total: total})
 		}
 	}
-	if err := fillCache(ctx, store, path, index, fill{wait: true, progress: progress}); err != nil {
+	if err := fillCache(ctx, store, path, index, fill{progress: progress}); err != nil {
 		return nil, fmt.Errorf("a packed file is required: %w", err)
 	}
 	m, err = openFile(ctx, file, path, o)
@@ -188,19 +188,19 @@ func ofCache(index *loader.Index, path string) error {
 
 // fill is how a packed file is made for the cache.
 type fill struct {
-	wait     bool // for others that pack
 	quiet    bool // keep out of the way of what computes
 	pause    func(context.Context) error
 	progress loader.Progress
 }
 
-// fillCache makes the packed file of a model, unless somebody else has meanwhile.
+// fillCache makes the packed file of a model, unless somebody else has meanwhile. It waits
+// for others that pack.
 func fillCache(ctx context.Context, store *loader.Store, path string, index *loader.Index, how fill) error {
 	if isCached(store, path) {
 		return nil
 	}
 	lock, err := store.Lock()
-	for how.wait && errors.Is(err, loader.ErrStoreBusy) {
+	for errors.Is(err, loader.ErrStoreBusy) {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,11 +20,19 @@ var idleBefore = 2 * time.Second
 type activity struct {
 	running atomic.Int64 // calls
 	ended   atomic.Int64 // the last one, nanoseconds since 1970
+
+	// weights is held by calls, and by what reads where the weights are; whoever moves them
+	// has it alone, by TryLock: nobody waits for it with it in hand.
+	weights sync.RWMutex
 }
 
-func (a *activity) begin() { a.running.Add(1) }
+func (a *activity) begin() {
+	a.running.Add(1)
+	a.weights.RLock()
+}
 
 func (a *activity) end() {
+	a.weights.RUnlock()
 	a.ended.Store(time.Now().UnixNano())
 	a.running.Add(-1)
 }
@@ -114,7 +123,7 @@ func (m *Model) pack(ctx context.Context, store *loader.Store, path string, act 
 		return err
 	}
 	defer index.Close()
-	return fillCache(ctx, store, path, index, fill{wait: true, quiet: true, pause: func(ctx context.Context) error {
+	return fillCache(ctx, store, path, index, fill{quiet: true, pause: func(ctx context.Context) error {
 		if act.running.Load() == 0 {
 			return ctx.Err()
 		}

@@ -41,12 +41,10 @@ type Model struct {
 
 	largestTensor uint64
 	packedBytes   uint64 // mapped in the layout of this CPU
-	cached        string // the packed file of the cache that stands in for path
 	loadDuration  time.Duration
 
 	activity activity
 	packing  *background      // nil where no packed file is made
-	weigh    sync.RWMutex     // held by what uses the weights, or reads where they are; to move them, alone
 	second   []unsafe.Pointer // blocks of m.extra with a second layout of copied tensors
 
 	mu       sync.Mutex
@@ -182,8 +180,8 @@ func (m *Model) log(msg string, args ...any) {
 // what they were.
 func (m *Model) Report() Report {
 	m.sampleMemoryNow()
-	m.weigh.RLock()
-	defer m.weigh.RUnlock()
+	m.activity.weights.RLock()
+	defer m.activity.weights.RUnlock()
 	r := Report{
 		Path: m.path, Architecture: m.info.Architecture, Description: m.info.Description, Parameters: m.info.Params,
 		LoadMode: m.mode, LoadReason: m.reason, Repacked: m.repacked, Packed: m.packedBytes,

@@ -28,11 +28,11 @@ func (m *Model) moveTo(ctx context.Context, file string, o Options) error {
 		if err := m.activity.wait(ctx, idleBefore); err != nil {
 			return err
 		}
-		if m.weigh.TryLock() { // else a call has just begun
+		if m.activity.weights.TryLock() { // else a call has just begun
 			break
 		}
 	}
-	defer m.weigh.Unlock()
+	defer m.activity.weights.Unlock()
 	if err := m.native.Rebind(to.native); err != nil {
 		return engineError(err)
 	}
@@ -45,30 +45,23 @@ func (m *Model) moveTo(ctx context.Context, file string, o Options) error {
 	}
 	m.second = nil
 	m.plan, m.files, m.packed, m.packedBytes, m.repacked = to.plan, to.files, to.packed, to.packedBytes, 0
-	m.mode, m.reason, m.cached = LoadMMap, reasonCached, file
+	m.mode, m.reason = LoadMMap, reasonCached
 	return nil
 }
 
 // openBeside opens the packed file of a model for its weights alone, which the model's
 // ledger counts. What it returns is to be freed, after an error too.
 func (m *Model) openBeside(ctx context.Context, file string, o Options) (*Model, error) {
-	index, err := loader.Open(file)
+	index, err := openIndex(file, m.path, Options{})
 	if err != nil {
 		return nil, err
 	}
-	to := &Model{index: index}
-	if err := errors.Join(ofCache(index, m.path), checkPacked(index, Options{})); err != nil {
-		return to, err
-	}
-	plan, err := index.Plan(loader.PlanOptions{ChunkSize: m.chunkSize})
-	if err != nil {
-		return to, err
-	}
 	probe, err := loader.Measure()
-	if err != nil {
-		return to, err
+	plan, planErr := index.Plan(loader.PlanOptions{ChunkSize: m.chunkSize})
+	if err := errors.Join(err, planErr); err != nil {
+		return nil, errors.Join(err, index.Close())
 	}
-	to = newModel(file, index, plan, LoadMMap, reasonCached, Options{Logger: o.Logger})
+	to := newModel(file, index, plan, LoadMMap, reasonCached, Options{Logger: o.Logger})
 	to.ledger = m.ledger
 	if err := to.loadUnbound(ctx, Options{}); err != nil {
 		return to, err

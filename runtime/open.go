@@ -61,13 +61,36 @@ func openOne(ctx context.Context, path string, o Options) (*Model, error) {
 	return m, nil
 }
 
+// openIndex reads the header of a model's file, which is refused where no model can be made
+// of it with these options; one of the cache stands in for another.
+func openIndex(path, cacheOf string, o Options) (*loader.Index, error) {
+	index, err := loader.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case !index.HasTensors():
+		err = errNoWeights()
+	case cacheOf != "":
+		err = ofCache(index, cacheOf)
+	}
+	if err == nil {
+		err = checkPacked(index, o)
+	}
+	if err != nil {
+		index.Close()
+		return nil, err
+	}
+	return index, nil
+}
+
 // openFile opens a model's file; one of the cache stands in for another.
 func openFile(ctx context.Context, path, cacheOf string, o Options) (*Model, error) {
 	start := time.Now()
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	index, err := loader.Open(path)
+	index, err := openIndex(path, cacheOf, o)
 	if err != nil {
 		return nil, err
 	}
@@ -77,17 +100,6 @@ func openFile(ctx context.Context, path, cacheOf string, o Options) (*Model, err
 			index.Close()
 		}
 	}()
-	if !index.HasTensors() {
-		return nil, errNoWeights()
-	}
-	if cacheOf != "" {
-		if err := ofCache(index, cacheOf); err != nil {
-			return nil, err
-		}
-	}
-	if err := checkPacked(index, o); err != nil {
-		return nil, err
-	}
 	probe, err := loader.Measure()
 	if err != nil {
 		return nil, err
@@ -112,8 +124,7 @@ func openFile(ctx context.Context, path, cacheOf string, o Options) (*Model, err
 		if err == nil {
 			keep = true
 			if cacheOf != "" {
-				m.path, m.cached = cacheOf, path
-				m.reason = reasonCached
+				m.path, m.reason = cacheOf, reasonCached
 			}
 			m.loadDuration = time.Since(start)
 			m.sampleMemoryNow()

@@ -51,9 +51,9 @@ func (m *Model) NewSession(o SessionOptions) (*Session, error) {
 	if err := m.acquire(); err != nil {
 		return nil, err
 	}
-	m.weigh.RLock()
+	m.activity.begin()
 	s, err := m.newSession(o)
-	m.weigh.RUnlock()
+	m.activity.end()
 	if err != nil {
 		m.release(nil)
 		return nil, err
@@ -107,7 +107,7 @@ func (m *Model) contextParams(o SessionOptions) (llama.ContextParams, error) {
 		name  string
 		value int
 		limit int
-	}{{"context", o.Context, maxContext}, {"batch", o.Batch, maxContext}, {"micro-batch", o.UBatch, maxContext}, {"threads", o.Threads, 512}, {"batch threads", o.BatchThreads, 512}} {
+	}{{"context", o.Context, maxContext}, {"batch", o.Batch, maxContext}, {"micro-batch", o.UBatch, maxContext}, {"threads", o.Threads, mostThreads}, {"batch threads", o.BatchThreads, mostThreads}} {
 		if n.value < 0 && !(n.name == "context" && n.value == trained) || n.value > n.limit {
 			return p, optionError("%s of %d: 0 to %d are possible", n.name, n.value, n.limit)
 		}
@@ -237,7 +237,6 @@ func (s *Session) lock() error {
 	}
 	s.counted = true
 	s.model.activity.begin()
-	s.model.weigh.RLock()
 	return nil
 }
 
@@ -247,7 +246,6 @@ func (s *Session) unlock() {
 	for {
 		if s.counted {
 			s.counted = false
-			s.model.weigh.RUnlock()
 			s.model.activity.end()
 		}
 		freed := s.closing.Load() && s.free()
