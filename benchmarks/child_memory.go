@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 
 // measureMemory generates, and says what that takes and how it grew.
 func measureMemory(ctx context.Context, j job, r *reporter) error {
+	settle()
 	before, errBefore := ownMemory()
 	series := follow()
 	err := generateThen(ctx, j, r, func() {
@@ -28,6 +30,26 @@ func measureMemory(ctx context.Context, j job, r *reporter) error {
 	})
 	r.send(message{Series: series()})
 	return err
+}
+
+// settle makes Go take what it keeps to use again: threads, each of which is charged a stack
+// of 8 MiB, and a heap, which grows by 4 MiB and more. What a load is charged would depend on
+// when they were taken. Nothing of it is touched.
+func settle() {
+	const threads, heap = 16, 16 << 20
+	runtime.KeepAlive(make([]byte, heap))
+	runtime.GC()
+	var started, ended sync.WaitGroup
+	started.Add(threads)
+	for range threads {
+		ended.Go(func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			started.Done()
+			started.Wait()
+		})
+	}
+	ended.Wait()
 }
 
 // seriesPeriod is how often memory is looked at, to begin with; seriesMost is how many
