@@ -29,7 +29,14 @@ void frame::fail(int kind, const char * what) {
     snprintf(err_->what, sizeof err_->what, "%s", what);
 }
 
-void frame::note(const char * text) {
+void frame::note(bool error, const char * text) {
+    // Warnings are the reason only where nothing is called an error.
+    if (error && !errors_) {
+        errors_ = true;
+        len_    = 0;
+    } else if (!error && errors_) {
+        return;
+    }
     // The first lines are kept: the reason comes before the cascade of "failed to ...".
     const size_t room = sizeof err_->log - 1 - len_;
     const size_t n    = strnlen(text, room);
@@ -44,7 +51,7 @@ static void on_log(enum ggml_log_level level, const char * text, void *) {
         last = level;
     }
     if (top && last >= GGML_LOG_LEVEL_WARN) {
-        top->note(text);
+        top->note(last >= GGML_LOG_LEVEL_ERROR, text);
     }
     if (top) {
         top->see(text);

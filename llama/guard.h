@@ -28,7 +28,7 @@ public:
     frame & operator=(const frame &) = delete;
 
     void fail(int kind, const char * what);
-    void note(const char * text);
+    void note(bool error, const char * text);
 
     // watch is shown every line that the engine logs while the frame lasts; it may
     // throw where the engine is known to survive that.
@@ -40,6 +40,7 @@ public:
 private:
     infer_error * err_;
     size_t        len_ = 0;
+    bool          errors_ = false; // that is what the log has
     frame *       outer_;
     void (*watch_)(const char *, void *) = nullptr;
     void *        watch_data_ = nullptr;

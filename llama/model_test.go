@@ -3,17 +3,21 @@
 package llama_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"unsafe"
 
 	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/models"
 )
 
 const tinyF16 = "../models/tiny/tiny-stories-f16.gguf"
@@ -206,6 +210,29 @@ func TestLoadErrors(t *testing.T) {
 				t.Errorf("error %q", err)
 			}
 		})
+	}
+}
+
+// The engine warns of a vocabulary before it fails for another reason.
+func TestTheReasonIsTheErrorNotAWarningBefore(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "m.gguf")
+	shape, err := models.ParseShape("test")
+	if err == nil {
+		err = models.Synthesize(t.Context(), path, models.SynthesizeOptions{Shape: shape})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(path, bytes.Replace(whole, []byte("output_norm.weight"), []byte("output_norm.wought"), 1), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var e *llama.Error
+	if _, err := llama.LoadModel(t.Context(), path, llama.ModelParams{}); !errors.As(err, &e) || !strings.HasPrefix(e.Reason, "error loading model: missing tensor 'output_norm.weight'") {
+		t.Errorf("%v", err)
 	}
 }
 
