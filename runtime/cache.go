@@ -75,6 +75,42 @@ func PackedCache(dir string) (*loader.Store, error) {
 	return loader.NewStore(dir), nil
 }
 
+// CacheUsage is what a cache of packed files holds, and may hold. Sizes are bytes.
+type CacheUsage struct {
+	Dir   string `json:"folder"`
+	Files int    `json:"files"`
+	Used  uint64 `json:"used_bytes"`
+	Limit uint64 `json:"limit_bytes"` // by [CacheShare], of the disk as it is now
+}
+
+// PackedCacheUsage measures the cache in a folder, named as for [PackedCache].
+func PackedCacheUsage(dir string) (CacheUsage, error) {
+	store, err := PackedCache(dir)
+	if err != nil {
+		return CacheUsage{}, err
+	}
+	usage, _, err := usageOf(store)
+	return usage, err
+}
+
+// usageOf measures a cache, and lists its files as [loader.Store.Files] does.
+func usageOf(store *loader.Store) (usage CacheUsage, files []loader.StoredFile, err error) {
+	usage.Dir = store.Dir()
+	if files, err = store.Files(); err != nil {
+		return usage, nil, err
+	}
+	free, err := store.Free()
+	if err != nil {
+		return usage, nil, err
+	}
+	usage.Files = len(files)
+	for _, f := range files {
+		usage.Used += f.Size
+	}
+	usage.Limit = (free + usage.Used) / CacheShare
+	return usage, files, nil
+}
+
 // reasonCached is why a model is mapped from a packed file of the cache.
 const reasonCached = "packed for this CPU, from the cache: as fast as a copy"
 
@@ -244,31 +280,22 @@ var errNoRoom = errors.New("no room for a packed file")
 
 // makeRoom removes the least recently used files until one of that size fits.
 func makeRoom(store *loader.Store, size uint64) error {
-	files, err := store.Files()
+	usage, files, err := usageOf(store)
 	if err != nil {
 		return err
 	}
-	free, err := store.Free()
-	if err != nil {
-		return err
-	}
-	used := uint64(0)
-	for _, f := range files {
-		used += f.Size
-	}
-	limit := (free + used) / CacheShare
-	if size > limit {
+	if size > usage.Limit {
 		return fmt.Errorf("%w in %s: %s, and the cache takes %s at most, a tenth of what the disk has for it: write the file elsewhere (infer pack -o)",
-			errNoRoom, store.Dir(), loader.Size(size), loader.Size(limit))
+			errNoRoom, usage.Dir, loader.Size(size), loader.Size(usage.Limit))
 	}
 	for _, f := range files {
-		if used+size <= limit {
+		if usage.Used+size <= usage.Limit {
 			break
 		}
 		if err := store.Remove(f.Path); err != nil {
 			return err
 		}
-		used -= f.Size
+		usage.Used -= f.Size
 	}
 	return nil
 }

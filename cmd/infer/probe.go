@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/runtime"
 )
 
 // probeConfig is what the flags of `infer probe` say.
@@ -21,11 +24,47 @@ type probeConfig struct {
 	every    time.Duration // 0: once
 	fragment uint64        // 0: not
 	measure  func() (loader.Probe, error)
+	packed   func() packedProbe
+}
+
+// probed is what is shown: memory, and what packed files may take of the disk.
+type probed struct {
+	loader.Probe
+	packed packedProbe
+}
+
+// packedProbe is the state of the cache of packed files.
+type packedProbe struct {
+	Repack bool                `json:"repack"` // whether the engine has layouts of this CPU's own
+	Cache  *runtime.CacheUsage `json:"cache"`  // null where there can be none
+	err    error
+}
+
+func probePacked() packedProbe {
+	system, _ := runtime.System() // without an engine there are no layouts
+	usage, err := runtime.PackedCacheUsage("")
+	if err != nil {
+		return packedProbe{system.Repack, nil, err}
+	}
+	return packedProbe{system.Repack, &usage, nil}
+}
+
+// MarshalJSON adds the packed files to the figures of memory.
+func (p probed) MarshalJSON() ([]byte, error) {
+	memory, err := json.Marshal(p.Probe)
+	if err != nil {
+		return nil, err
+	}
+	packed, err := json.Marshal(p.packed)
+	if err != nil {
+		return nil, err
+	}
+	return fmt.Appendf(bytes.TrimSuffix(memory, []byte("}")), `,"packed_files":%s}`, packed), nil
 }
 
 func probeCommand() *command {
 	f := newFlags()
-	c := &probeConfig{flags: f, measure: loader.Measure}
+	c := &probeConfig{flags: f, measure: loader.Measure, packed: probePacked}
 	f.group("Flags")
 	f.BoolVar(&c.json, "json", false, "print one JSON object; sizes in bytes, null where there is no limit")
 	f.Var(intervalValue{&c.every}, "watch", "show it again each second until interrupted; --watch=TIME for another interval, as in --watch=500ms. With --json one object a line")
@@ -81,7 +120,7 @@ func fragment(hole uint64) error {
 type probeView struct {
 	c     *probeConfig
 	s     *streams
-	print func(loader.Probe, error) error
+	print func(probed, error) error
 	end   func() error // of showing the last
 
 	complained bool
@@ -102,12 +141,12 @@ func newProbeView(c *probeConfig, s *streams) *probeView {
 	case c.every > 0 && terminal && terminalCodes(f):
 		screen := &redrawer{w: s.out, size: size}
 		v.end = screen.end
-		v.print = func(p loader.Probe, unconfirmed error) error {
+		v.print = func(p probed, unconfirmed error) error {
 			return screen.draw(func(columns, rows int) string { return probeText(p, unconfirmed, columns, rows) })
 		}
 	default:
 		first := true
-		v.print = func(p loader.Probe, unconfirmed error) error {
+		v.print = func(p probed, unconfirmed error) error {
 			text := ""
 			if !first {
 				text = "\n"
@@ -128,7 +167,7 @@ func (v *probeView) show() error {
 		return err
 	}
 	p, err = p.Confirm()
-	return v.print(p, err)
+	return v.print(probed{p, v.c.packed()}, err)
 }
 
 // watch shows it until the context ends.
@@ -154,7 +193,7 @@ func (v *probeView) watch(ctx context.Context, every time.Duration) error {
 
 // printJSON prints one object. Why nothing is confirmed is said once, where it does
 // not disturb the objects.
-func (v *probeView) printJSON(p loader.Probe, unconfirmed error) error {
+func (v *probeView) printJSON(p probed, unconfirmed error) error {
 	if unconfirmed != nil && !v.complained {
 		v.complained = true
 		fmt.Fprintln(v.s.err, "infer: not confirmed: "+oneLine(unconfirmed.Error()))

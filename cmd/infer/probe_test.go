@@ -6,13 +6,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime"
+	"os"
+	"path/filepath"
+	goruntime "runtime"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
 
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/runtime"
 )
 
 // anyProbe is that of a machine with 8 GiB of RAM, of which one block may be 10 GiB,
@@ -32,6 +35,37 @@ func anyProbe(set func(p *loader.Probe)) loader.Probe {
 		set(&p)
 	}
 	return p
+}
+
+// anyPacked is a cache with a file of 1 GiB in it.
+var anyPacked = packedProbe{true, &runtime.CacheUsage{Dir: "/cache", Files: 1, Used: 1 << 30, Limit: 3 << 30}, nil}
+
+func TestProbeShowsPackedFiles(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		p          packedProbe
+		text, json string
+	}{
+		{"a cache", anyPacked, "packed files   1.00 GiB of 3.00 GiB at most, in /cache\n", `"packed_files":{"repack":true,"cache":{"folder":"/cache","files":1,"used_bytes":1073741824,"limit_bytes":3221225472}}}`},
+		{"no folder", packedProbe{true, nil, errors.New("no home")}, "packed files   none: no home\n", `"packed_files":{"repack":true,"cache":null}}`},
+		{"a build without layouts", packedProbe{}, "packed files   none: this build has no CPU layouts", `"packed_files":{"repack":false,"cache":null}}`},
+	} {
+		p := probed{anyProbe(nil), tt.p}
+		if text := probeText(p, nil, 0, 0); !strings.Contains(text, "\n"+tt.text) {
+			t.Errorf("%s:\n%s", tt.name, text)
+		}
+		if b, err := json.Marshal(p); err != nil || !strings.HasSuffix(string(b), ","+tt.json) {
+			t.Errorf("%s: %s, %v", tt.name, b, err)
+		}
+	}
+	dir := t.TempDir()
+	t.Setenv(runtime.PackedCacheVariable, dir)
+	if err := os.WriteFile(filepath.Join(dir, "x.packed.gguf"), make([]byte, 1000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if c := probePacked().Cache; c == nil || c.Dir != dir || c.Files != 1 || c.Used != 1000 || c.Limit < 100 {
+		t.Errorf("%+v", c)
+	}
 }
 
 func TestProbeText(t *testing.T) {
@@ -75,11 +109,11 @@ func TestProbeText(t *testing.T) {
 		}, nil, []string{"65530, 0 left", "0 bytes (computed), limited by the mappings", "raise vm.max_map_count"}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if runtime.GOOS == "windows" && strings.Contains(strings.Join(tt.want, ""), "ulimit") {
+			if goruntime.GOOS == "windows" && strings.Contains(strings.Join(tt.want, ""), "ulimit") {
 				t.Skip("Windows has other limits")
 			}
 			p := anyProbe(tt.set)
-			text := probeText(p, tt.unconfirmed, 80, 24)
+			text := probeText(probed{p, anyPacked}, tt.unconfirmed, 80, 24)
 			for _, w := range tt.want {
 				if !strings.Contains(text, w) && !strings.Contains(strings.ReplaceAll(text, "job            ", "control group  "), w) {
 					t.Errorf("%q is missing in\n%s", w, text)
@@ -92,7 +126,7 @@ func TestProbeText(t *testing.T) {
 			}
 			// Where lines are few, what a limit says goes whole or not at all.
 			for rows := 1; rows < 40; rows++ {
-				text := probeText(p, tt.unconfirmed, 40, rows)
+				text := probeText(probed{p, anyPacked}, tt.unconfirmed, 40, rows)
 				if n := strings.Count(text, "\n"); n > max(rows-1, 1) {
 					t.Errorf("%d rows: %d lines", rows, n)
 				}
@@ -103,7 +137,7 @@ func TestProbeText(t *testing.T) {
 			verdict := text[strings.Index(text, "largest free block"):]
 			for _, size := range [][2]int{{80, 24}, {40, 24}, {40, 12}, {200, 50}, {36, 0}, {20, 24}, {80, 0}, {0, 0}, {80, 5}} {
 				columns, rows := size[0], size[1]
-				text := probeText(p, tt.unconfirmed, columns, rows)
+				text := probeText(probed{p, anyPacked}, tt.unconfirmed, columns, rows)
 				if n := strings.Count(text, "\n"); rows > 0 && n > rows-1 {
 					t.Errorf("%d by %d: %d lines:\n%s", columns, rows, n, text)
 				}
@@ -127,7 +161,7 @@ func TestProbeText(t *testing.T) {
 
 // runProbe runs the command with figures of a test.
 func runProbe(ctx context.Context, s *streams, p loader.Probe, err error, every time.Duration, json bool) error {
-	c := &probeConfig{flags: newFlags(), json: json, every: every, measure: func() (loader.Probe, error) { return p, err }}
+	c := &probeConfig{flags: newFlags(), json: json, every: every, measure: func() (loader.Probe, error) { return p, err }, packed: func() packedProbe { return anyPacked }}
 	return c.run(ctx, s, nil)
 }
 
@@ -142,7 +176,7 @@ func TestProbeJSON(t *testing.T) {
 	}
 	for _, name := range []string{
 		"largest_free_block_bytes", "limited_by", "ram_available_bytes", "commit_left_bytes", "cgroup_left_bytes", "address_space_left_bytes", "largest_hole_bytes",
-		"ram_total_bytes", "swap_total_bytes", "data_left_bytes", "locked_left_bytes", "mappings_left", "holes", "free_addresses_bytes", "hole_sizes", "confirmed", "computed_block_bytes", "usable_bytes",
+		"ram_total_bytes", "swap_total_bytes", "data_left_bytes", "locked_left_bytes", "mappings_left", "holes", "free_addresses_bytes", "hole_sizes", "confirmed", "computed_block_bytes", "usable_bytes", "packed_files",
 	} {
 		if _, ok := got[name]; !ok {
 			t.Errorf("%s is missing in %s", name, r.out)

@@ -16,18 +16,19 @@ const probeLabel = 15
 // probeText shows a probe to people, in lines of less than width columns (0: 80), and
 // in fewer than rows of them (0: as many as it takes). Unconfirmed is why the largest
 // free block was not asked for.
-func probeText(p loader.Probe, unconfirmed error, width, rows int) string {
+func probeText(p probed, unconfirmed error, width, rows int) string {
 	if width <= 0 {
 		width = helpWidth
 	}
 	t := &probeLines{width: max(width-1, 2*probeLabel)} // some terminals wrap once the last column is filled
-	t.machine(p)
+	t.machine(p.Probe)
 	t.blank()
-	t.limits(p)
+	t.limits(p.Probe)
+	t.packed(p.packed)
 	t.blank()
-	t.addresses(p)
+	t.addresses(p.Probe)
 	t.blank()
-	t.verdict(p, unconfirmed)
+	t.verdict(p.Probe, unconfirmed)
 	if rows > 0 {
 		t.cut(width - 1)
 	}
@@ -174,6 +175,20 @@ func (t *probeLines) limits(p loader.Probe) {
 	}
 	if p.MappingsLimit != loader.Unlimited {
 		t.row("mappings", detail, "%d, %d left (vm.max_map_count)", p.MappingsLimit, p.MappingsLeft)
+	}
+}
+
+// packed is what is kept of models for this CPU, on disk.
+func (t *probeLines) packed(p packedProbe) {
+	const label = "packed files"
+	switch {
+	case !p.Repack:
+		t.row(label, absence, "none: this build has no CPU layouts (see 'infer version')")
+	case p.err != nil:
+		t.row(label, detail, "none: %s", oneLine(p.err.Error()))
+	default:
+		c := p.Cache
+		t.row(label, detail, "%s of %s at most, in %s", loader.Size(c.Used), loader.Size(c.Limit), oneLine(c.Dir))
 	}
 }
 
