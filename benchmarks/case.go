@@ -38,6 +38,7 @@ func (r *Runner) runCase(ctx context.Context, m *preparedModel, c testCase, rec 
 		m, rec.Model = c.model, c.model.about
 	}
 	defer rec.hideFolders(m)
+	r.progress(p)
 	if c.skip != "" {
 		rec.Status, rec.Reason = Skipped, c.skip
 		return nil
@@ -53,7 +54,6 @@ func (r *Runner) runCase(ctx context.Context, m *preparedModel, c testCase, rec 
 	if err != nil {
 		return err
 	}
-	r.progress(p)
 	limits := memtest.Limits{AddressSpace: c.addresses}
 	if c.limit > 0 {
 		group, err := memtest.NewCgroup(c.limit)

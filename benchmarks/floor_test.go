@@ -3,8 +3,10 @@
 package benchmarks
 
 import (
+	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -71,6 +73,19 @@ func TestAFailureThatIsAResult(t *testing.T) {
 	rs, err := r.run(t.Context(), plan{experiment: fragmentationName, model: tinyModel(t), cases: []testCase{{mayFail: true}}})
 	if err != nil || len(rs) != 1 || rs[0].Status != OK || rs[0].Metrics[succeeded] != 0 || len(rs[0].Notes) == 0 {
 		t.Errorf("%+v, %v", rs, err)
+	}
+}
+
+func TestProgressCountsSkippedCases(t *testing.T) {
+	var seen []string
+	r := Runner{Repetitions: 1, Command: []string{"false"}}
+	r.OnProgress = func(p Progress) { seen = append(seen, fmt.Sprint(p.Case, p.Cases, p.AllCases)) }
+	cases := []testCase{{name: "a", skip: "not here"}, {name: "b", mayFail: true}, {name: "c", skip: "not here"}}
+	if _, err := r.run(t.Context(), plan{experiment: floorName, model: tinyModel(t), cases: cases}); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"a0 3", "b1 3", "c2 3"}; !slices.Equal(seen, want) {
+		t.Errorf("%q, want %q", seen, want)
 	}
 }
 

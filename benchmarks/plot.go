@@ -201,7 +201,7 @@ func addCurves(p *plot.Plot, curves ...*curve) error {
 	}
 	var ticks plot.ConstantTicks
 	for x := range marks {
-		ticks = append(ticks, plot.Tick{Value: x, Label: digits(math.Round(10*x) / 10)})
+		ticks = append(ticks, plot.Tick{Value: x, Label: strconv.FormatFloat(math.Round(10*x)/10, 'f', -1, 64)})
 	}
 	p.X.Tick.Marker = ticks
 	leaveLegend(p, len(curves))
