@@ -64,7 +64,9 @@ func Synthesize(ctx context.Context, path string, o SynthesizeOptions) error {
 		return fmt.Errorf("synthesize: %w", err)
 	}
 	err = publish(filepath.Dir(target), filepath.Base(target), perm, func(f io.Writer) error {
-		w := bufio.NewWriterSize(f, 64<<10)
+		// In pieces that begin at multiples of their size, the system's cache holds the
+		// file in pages as large as it has, as it does one that is read.
+		w := bufio.NewWriterSize(f, 4<<20)
 		if _, err := header.WriteHeader(w); err != nil {
 			return err
 		}
