@@ -62,14 +62,20 @@ bench: build ## a short form of all benchmarks (BENCH=pattern of the Go ones)
 	bin/infer bench fragmentation --synthesize 1b,layers=4 --holes 256M,128M -n 4 -r 1
 	bin/infer bench load --synthesize 1b,layers=1,vocab=4096 --synthesize 1b,layers=2,vocab=4096 --synthesize 1b,layers=4,vocab=4096 -r 1
 
+# records are kept, and drawn, by that name.
+records = --out bin/bench/$(1).jsonl --plot bin/bench/$(1).svg --force
+
 .PHONY: bench-full
-bench-full: build ## all benchmarks, records and plots in bin/bench (about half an hour)
+bench-full: build ## all benchmarks, records and plots in bin/bench (about an hour)
 	mkdir -p bin/bench
-	$(GO) test -run '^$$' -bench '$(BENCH)' ./loader/... ./llama/... ./runtime/... ./models/...
-	set -e; for x in "speed --synthesize 1b --load mmap,packed,copy,stock" "memory --synthesize 1b" "pressure --packed" "floor --synthesize 1b" "fragmentation" "load"; do set -- $$x; \
-		models="--models bin/bench"; plot="--plot bin/bench/$$1.svg --force"; \
-		case $$1 in speed|floor) plot=;; esac; \
-		bin/infer bench $$x $$models --out bin/bench/$$1.jsonl $$plot; done
+	$(GO) test -p 1 -run '^$$' -bench '$(BENCH)' ./loader/... ./llama/... ./runtime/... ./models/...
+	bin/infer bench speed --synthesize 1b --models bin/bench --load mmap,packed,copy,stock $(call records,speed)
+	bin/infer bench memory $(call records,memory-embedded)
+	bin/infer bench memory --synthesize 1b --models bin/bench $(call records,memory)
+	bin/infer bench pressure --packed --models bin/bench $(call records,pressure)
+	bin/infer bench floor --synthesize 1b --models bin/bench $(call records,floor)
+	bin/infer bench fragmentation --models bin/bench $(call records,fragmentation)
+	bin/infer bench load --models bin/bench $(call records,load)
 
 .PHONY: tools
 tools:
