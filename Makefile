@@ -53,8 +53,9 @@ lint: tools ## gofmt, vet (Linux, Windows, macOS, no cgo), staticcheck
 
 .PHONY: bench
 bench: build ## a short form of all benchmarks (BENCH=pattern of the Go ones)
-	$(GO) test -p 1 -run '^$$' -bench '$(BENCH)' -skip 'Lookup|Synthesize' -benchtime 50x -short ./loader/... ./llama/... ./runtime/... ./models/...
+	$(GO) test -p 1 -run '^$$' -bench '$(BENCH)' -skip 'Lookup|Synthesize|Packed|Move' -benchtime 50x -short ./loader/... ./llama/... ./runtime/... ./models/...
 	$(GO) test -p 1 -run '^$$' -bench 'Lookup|Synthesize' -benchtime 1x -short ./runtime/... ./models/...
+	$(GO) test -run '^$$' -bench 'Packed|Move' -benchtime 10x -short ./runtime
 	bin/infer bench speed -p 64 -n 16 --load mmap,copy,stock -r 2
 	bin/infer bench memory -n 8 --chunks 5 -r 1
 	bin/infer bench pressure --synthesize 1b,layers=8 --budgets 75% -n 4 -r 1
@@ -68,7 +69,8 @@ records = --out bin/bench/$(1).jsonl --plot bin/bench/$(1).svg --force
 .PHONY: bench-full
 bench-full: build ## all benchmarks, records and plots in bin/bench (about an hour)
 	mkdir -p bin/bench
-	$(GO) test -p 1 -run '^$$' -bench '$(BENCH)' ./loader/... ./llama/... ./runtime/... ./models/...
+	$(GO) test -p 1 -run '^$$' -bench '$(BENCH)' -skip Packed ./loader/... ./llama/... ./runtime/... ./models/...
+	$(GO) test -run '^$$' -bench Packed -benchtime 40x ./runtime
 	bin/infer bench speed --synthesize 1b --models bin/bench --load mmap,packed,copy,stock $(call records,speed)
 	bin/infer bench memory $(call records,memory-embedded)
 	bin/infer bench memory --synthesize 1b --models bin/bench $(call records,memory)

@@ -107,7 +107,6 @@ func (m *Model) packLater(o Options) {
 			go func() { moved <- m.moveTo(ctx, file, o) }() // on a thread that calls may wait for
 			if err := <-moved; err == nil {
 				store.MarkUsed(file)
-				m.log("the model has moved to a packed file", "file", file)
 			} else if ctx.Err() == nil {
 				m.log("a packed file will be used when the model is opened again", "file", file, "reason", err)
 			}

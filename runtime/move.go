@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/seed7adf6694/infer/loader"
 )
@@ -11,12 +12,13 @@ import (
 var errBudgeted = errors.New("the model streams its weights within a memory budget")
 
 // moveTo points the weights of an open model at a packed file of it, when nobody computes.
-// Contexts stay as they are; a call that comes meanwhile waits for some microseconds. After
+// Contexts stay as they are; a call that comes meanwhile waits while pointers change. After
 // an error the model is where it was.
 func (m *Model) moveTo(ctx context.Context, file string, o Options) error {
 	if m.budget != nil {
 		return errBudgeted
 	}
+	start := time.Now()
 	to, err := m.openBeside(ctx, file, o)
 	if to != nil {
 		defer to.free()
@@ -24,6 +26,7 @@ func (m *Model) moveTo(ctx context.Context, file string, o Options) error {
 	if err != nil {
 		return err
 	}
+	opened := time.Since(start)
 	for {
 		if err := m.activity.wait(ctx, idleBefore); err != nil {
 			return err
@@ -32,6 +35,7 @@ func (m *Model) moveTo(ctx context.Context, file string, o Options) error {
 			break
 		}
 	}
+	held := time.Now()
 	defer m.activity.weights.Unlock()
 	if err := m.native.Rebind(to.native); err != nil {
 		return engineError(err)
@@ -46,6 +50,7 @@ func (m *Model) moveTo(ctx context.Context, file string, o Options) error {
 	m.second = nil
 	m.plan, m.files, m.packed, m.packedBytes, m.repacked = to.plan, to.files, to.packed, to.packedBytes, 0
 	m.mode, m.reason = LoadMMap, reasonCached
+	m.log("the model has moved to a packed file", "file", file, "opened_in", opened, "calls_held_for", time.Since(held))
 	return nil
 }
 
