@@ -276,10 +276,15 @@ func (m *Model) loadUnbound(ctx context.Context, o Options) error {
 	}
 	defer scratch.Close()
 	m.native, err = llama.LoadModel(ctx, skeleton.Path(), llama.ModelParams{
-		Repack: (m.mode != LoadMMap || m.packed != nil) && !o.NoRepack, GPULayers: o.GPULayers,
+		Repack: m.repacks(o), GPULayers: o.GPULayers,
 		Blocks: m.extra, Unbound: true, Scratch: scratch.Addr(), ScratchSize: uintptr(scratch.Size()),
 	})
 	return engineError(err)
+}
+
+// repacks tells whether the engine is to choose layouts for this CPU.
+func (m *Model) repacks(o Options) bool {
+	return (m.mode != LoadMMap || m.packed != nil) && !o.NoRepack
 }
 
 // loadMapped maps the weights, all of them to stay or within a budget.

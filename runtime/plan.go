@@ -130,6 +130,14 @@ func planFile(ctx context.Context, path string, o Options) (*Forecast, error) {
 	if f.Auto, f.Reason, err = chooseMode(index, plan, probe, o); err != nil {
 		return nil, err
 	}
+	var dry *Model // without weights: those ways that follow each other share one where they may
+	free := func() {
+		if dry != nil {
+			dry.index = nil // the caller's
+			dry.free()
+		}
+	}
+	defer func() { free() }()
 	for _, way := range []struct {
 		mode   LoadMode
 		packed bool
@@ -137,7 +145,20 @@ func planFile(ctx context.Context, path string, o Options) (*Forecast, error) {
 		if is := index.Packed() != nil; is && !way.packed || !is && way.packed && (o.NoRepack || !llama.CanRepack()) {
 			continue
 		}
-		p, repacked, err := planMode(ctx, f, index, plan, way.mode, way.packed, o)
+		m := newModel(path, index, plan, way.mode, "", o)
+		if way.packed && m.packed == nil {
+			m.packed = map[string]loader.PackedTensor{} // as if it were
+		}
+		if dry != nil && dry.repacks(o) == m.repacks(o) {
+			m.native, m.extra = dry.native, dry.extra
+		} else {
+			free()
+			dry = m
+			if err := m.loadUnbound(ctx, o); err != nil {
+				return nil, err
+			}
+		}
+		p, repacked, err := planMode(ctx, f, m, way.packed, o)
 		if err != nil {
 			return nil, err
 		}
@@ -152,25 +173,14 @@ func errNoWeights() error {
 	return fmt.Errorf("%w: vocabulary only, there are no weights to load", ErrBadModel)
 }
 
-// planMode makes a model without weights, as loading in that mode does first. It tells
-// whether the engine wants a layout of its own.
-func planMode(ctx context.Context, f *Forecast, index *loader.Index, plan *loader.Plan, mode LoadMode, packed bool, o Options) (_ ModePlan, repacked bool, _ error) {
-	m := newModel(f.Path, index, plan, mode, "", o)
-	if packed && m.packed == nil {
-		m.packed = map[string]loader.PackedTensor{} // as if it were
-	}
-	defer func() {
-		m.index = nil // the caller's
-		m.free()
-	}()
-	if err := m.loadUnbound(ctx, o); err != nil {
-		return ModePlan{}, false, err
-	}
+// planMode plans for a model without weights, which loading in its mode makes first. It
+// tells whether the engine wants a layout of its own.
+func planMode(ctx context.Context, f *Forecast, m *Model, packed bool, o Options) (_ ModePlan, repacked bool, _ error) {
 	if err := m.describe(); err != nil {
 		return ModePlan{}, false, err
 	}
 	f.Architecture, f.Description, f.Parameters = m.info.Architecture, m.info.Description, m.info.Params
-	p := ModePlan{Mode: mode, Packed: packed, ChunkSize: m.chunkSize, Scratch: min(wholePages(plan.LargestTensor), loader.MostScratch, m.chunkSize)}
+	p := ModePlan{Mode: m.mode, Packed: packed, ChunkSize: m.chunkSize, Scratch: min(wholePages(m.plan.LargestTensor), loader.MostScratch, m.chunkSize)}
 	ws, err := m.native.Weights()
 	if err != nil {
 		return p, false, err
@@ -186,7 +196,7 @@ func planMode(ctx context.Context, f *Forecast, index *loader.Index, plan *loade
 	}
 	p.Context, p.UBatch = n.ctx, n.ubatch
 	p.CacheTypeK, p.CacheTypeV = cacheName(params.CacheTypeK), cacheName(params.CacheTypeV)
-	p.addWeights(m, ws, index)
+	p.addWeights(m, ws)
 	p.addSession(m, n)
 	p.Remedies = []string{}
 	resident := p.planBudget(m, n, o, f.Probe)
@@ -204,7 +214,7 @@ func planMode(ctx context.Context, f *Forecast, index *loader.Index, plan *loade
 }
 
 // addWeights adds the ranges of the weights.
-func (p *ModePlan) addWeights(m *Model, ws []llama.Weight, index *loader.Index) {
+func (p *ModePlan) addWeights(m *Model, ws []llama.Weight) {
 	second := secondCopies(ws)
 	converted, host := map[string]bool{}, map[string]bool{}
 	for _, w := range ws {
@@ -219,13 +229,13 @@ func (p *ModePlan) addWeights(m *Model, ws []llama.Weight, index *loader.Index) 
 	}
 	if p.Mode == LoadStock {
 		// The engine maps each file whole, and converts into one buffer beside it.
-		for _, f := range index.Files() {
+		for _, f := range m.files {
 			size := wholePages(uint64(f.Size))
 			p.add(PlanPiece{Purpose: "weights", Of: "the whole file", Size: size, Allocations: []uint64{size}})
 		}
 		repacked := uint64(0)
 		for name := range converted {
-			if t, ok := index.Tensor(name); ok {
+			if t, ok := m.index.Tensor(name); ok {
 				repacked += t.Size
 			}
 		}
@@ -252,7 +262,7 @@ func (p *ModePlan) addWeights(m *Model, ws []llama.Weight, index *loader.Index) 
 		}
 		p.add(piece)
 	}
-	if p.Mode != LoadCopy && (!p.Packed || index.Packed() != nil) {
+	if p.Mode != LoadCopy && (!p.Packed || m.index.Packed() != nil) {
 		return
 	}
 	for _, i := range second {
