@@ -143,6 +143,8 @@ func (a *Arena) block(p Purpose, size uint64, filled bool) (*span, error) {
 	}
 	if filled {
 		a.sys.huge(s.base, size)
+	} else {
+		s.enlist()
 	}
 	return s, nil
 }

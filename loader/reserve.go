@@ -113,6 +113,7 @@ func (s *span) close() error {
 	if s.pool != nil {
 		return s.pool.give(s)
 	}
+	s.strike()
 	err := s.sys.release(s.base, s.size, s.views)
 	s.ledger.give(s.purpose, s.granted, s.pieces)
 	return err

@@ -54,6 +54,13 @@ func (m *Model) fitSession(ctx context.Context, o SessionOptions, free leftOpen,
 	if err != nil || m.mode == LoadStock {
 		return first, nil, nil // nothing is known: the attempt decides
 	}
+	if m.pool == nil { // which has its memory already
+		granted := loader.Unused() // and counts as available until then
+		p.RAMAvailable -= min(p.RAMAvailable, granted)
+		if p.CgroupLeft != loader.Unlimited {
+			p.CgroupLeft -= min(p.CgroupLeft, granted)
+		}
+	}
 	if p.AddressSpaceLeft != loader.Unlimited {
 		p.AddressSpaceLeft -= min(p.AddressSpaceLeft, mapped)
 	}
@@ -83,7 +90,11 @@ func (m *Model) roomForBoth(weights uint64, n need, p loader.Probe) *loader.Memo
 	}
 	if m.pool == nil {
 		available, _ := p.Available()
-		total += spare(available, weights, total)
+		least := spare(available, weights, total)
+		if m.inUse() { // those that are there must go on as fast
+			least = max(least, engineReserve)
+		}
+		total += least
 	}
 	return m.roomFor(purpose, total, p)
 }

@@ -34,6 +34,7 @@ var children = memtest.Children{
 	"bound":     childBound,
 	"cycles":    childCycles,
 	"refused":   childRefused,
+	"sessions":  childSessions,
 	"plan":      childPlan,
 	"addresses": childAddressSpace,
 	"budget":    childBudget,

@@ -102,6 +102,13 @@ func (m *Model) adopt(s *Session) {
 	}
 }
 
+// inUse tells whether there are sessions.
+func (m *Model) inUse() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.sessions) > 0
+}
+
 // release ends a use, that of a session or of a call; the last one frees a closed
 // model.
 func (m *Model) release(s *Session) {

@@ -46,7 +46,9 @@ type Session struct {
 }
 
 // NewSession makes a session. Its memory is the model's arena's in kind, but its
-// own: Close gives all of it back.
+// own: Close gives all of it back. It is refused ([ErrInsufficientMemory]) where there is not
+// room for all of it beside what other sessions of the process have been granted, whether or
+// not they have used it yet (on Linux; elsewhere what they use counts).
 func (m *Model) NewSession(o SessionOptions) (*Session, error) {
 	if err := m.acquire(); err != nil {
 		return nil, err

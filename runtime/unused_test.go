@@ -1,0 +1,85 @@
+//go:build cgo
+
+package runtime_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/seed7adf6694/infer/internal/memtest"
+	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// What sessions have been granted and not used yet is not there for another: as many as
+// are made can all be filled, in a control group that holds only some.
+func TestSessionsThatAreMadeCanBeFilled(t *testing.T) {
+	cg, err := memtest.NewCgroup(160 << 20)
+	memtest.Need(t, err)
+	defer cg.Close()
+	res, err := memtest.Run(t.Context(), memtest.Child("sessions", tinyF16, "load=mmap", "ctx=1024", "threads=2"), memtest.Limits{Cgroup: cg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	use, err := cg.Usage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	if _, err := fmt.Sscan(string(res.Stdout), &n); err != nil || res.Code != 0 || use.OOMKills != 0 {
+		t.Fatalf("%v, %+v", res, use)
+	}
+	if n < 2 {
+		t.Errorf("only %d sessions", n)
+	}
+	t.Logf("%d sessions, peak %d of %d", n, use.Peak, cg.Limit)
+}
+
+// childSessions makes sessions until one is refused, fills all of them, and prints how
+// many there were.
+func childSessions(args []string) int {
+	path, o, so := parseChild(args)
+	so.CacheTypeK, so.CacheTypeV, so.UBatch = "f16", "f16", so.Context
+	so.FlashAttention = llama.FlashOff // which is faster here
+	o.Session = so
+	ctx, made := context.Background(), 0
+	err := inModel(path, o, func(m *runtime.Model) error {
+		var sessions []*runtime.Session
+		for len(sessions) < 50 {
+			s, err := m.NewSession(so)
+			if errors.Is(err, runtime.ErrInsufficientMemory) {
+				break
+			}
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			sessions = append(sessions, s)
+		}
+		for _, s := range sessions {
+			if err := s.Evaluate(ctx, make([]int32, so.Context), runtime.EvaluateOptions{}); err != nil {
+				return err
+			}
+		}
+		made = len(sessions)
+		return nil
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	fmt.Println(made)
+	return 0
+}
+
+func inModel(path string, o runtime.Options, f func(*runtime.Model) error) error {
+	m, err := runtime.Open(context.Background(), path, o)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	return f(m)
+}
