@@ -35,8 +35,20 @@ func (m *Model) moveTo(ctx context.Context, file string, o Options) error {
 			break
 		}
 	}
-	held := time.Now()
-	defer m.activity.weights.Unlock()
+	start = time.Now()
+	err = m.swapWeights(to)
+	m.activity.weights.Unlock()
+	held := time.Since(start)
+	if err != nil {
+		return err
+	}
+	m.log("the model has moved to a packed file", "file", file, "opened_in", opened, "calls_held_for", held) // by a logger that may ask the model
+	return nil
+}
+
+// swapWeights gives the model what the other one has, and the other way round. Nobody else
+// looks at the weights meanwhile.
+func (m *Model) swapWeights(to *Model) error {
 	if err := m.native.Rebind(to.native); err != nil {
 		return engineError(err)
 	}
@@ -50,7 +62,6 @@ func (m *Model) moveTo(ctx context.Context, file string, o Options) error {
 	m.second = nil
 	m.plan, m.files, m.packed, m.packedBytes, m.repacked = to.plan, to.files, to.packed, to.packedBytes, 0
 	m.mode, m.reason = LoadMMap, reasonCached
-	m.log("the model has moved to a packed file", "file", file, "opened_in", opened, "calls_held_for", time.Since(held))
 	return nil
 }
 

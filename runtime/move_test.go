@@ -3,8 +3,11 @@
 package runtime_test
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -23,6 +26,30 @@ func goOn(t *testing.T, s *runtime.Session, prompt string) (text string) {
 		text += x.Text
 	}
 	return text
+}
+
+// asking is a logger's handler that asks the model what it takes, as one of a program may.
+type asking struct {
+	slog.Handler
+	m **runtime.Model
+}
+
+func (a asking) Handle(ctx context.Context, r slog.Record) error {
+	if *a.m != nil {
+		(*a.m).Report()
+	}
+	return a.Handler.Handle(ctx, r)
+}
+
+func TestALoggerMayAskAModelThatMoves(t *testing.T) {
+	path, _ := ownCopy(t)
+	defer runtime.SetIdle(runtime.SetIdle(0))
+	var m *runtime.Model
+	var log bytes.Buffer
+	m = open(t, path, runtime.Options{Load: runtime.LoadCopy, Packed: runtime.PackedOff, Logger: slog.New(asking{slog.NewTextHandler(&log, nil), &m})})
+	if err := m.MoveTo(t.Context(), packed(t, path)); err != nil || !strings.Contains(log.String(), "has moved") {
+		t.Errorf("%v, %s", err, log.String())
+	}
 }
 
 func TestAnIdleModelMovesToThePackedFile(t *testing.T) {
