@@ -217,19 +217,11 @@ func TestLoadErrors(t *testing.T) {
 func TestTheReasonIsTheErrorNotAWarningBefore(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "m.gguf")
 	shape, err := models.ParseShape("test")
-	if err == nil {
-		err = models.Synthesize(t.Context(), path, models.SynthesizeOptions{Shape: shape})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
+	check(t, models.Synthesize(t.Context(), path, models.SynthesizeOptions{Shape: shape}))
 	whole, err := os.ReadFile(path)
-	if err == nil {
-		err = os.WriteFile(path, bytes.Replace(whole, []byte("output_norm.weight"), []byte("output_norm.wought"), 1), 0o600)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
+	check(t, os.WriteFile(path, bytes.Replace(whole, []byte("output_norm.weight"), []byte("output_norm.wought"), 1), 0o600))
 	var e *llama.Error
 	if _, err := llama.LoadModel(t.Context(), path, llama.ModelParams{}); !errors.As(err, &e) || !strings.HasPrefix(e.Reason, "error loading model: missing tensor 'output_norm.weight'") {
 		t.Errorf("%v", err)

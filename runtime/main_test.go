@@ -142,7 +142,7 @@ var made struct {
 }
 
 // model returns the path of a test model, made at first use: the tiny one quantised
-// to a type, or random weights, "synthetic" (16 MiB as f16) or "large" (250 MiB).
+// to a type, or random weights, "synthetic" (16 MiB as f16), "large" (250 MiB) or any shape.
 func model(t testing.TB, kind, typ string) string {
 	t.Helper()
 	if kind == "tiny" && typ == "f16" {
@@ -164,8 +164,11 @@ func model(t testing.TB, kind, typ string) string {
 		err = runtime.Quantize(t.Context(), tinyF16, path, runtime.QuantizeOptions{Type: typ})
 	} else {
 		var shape models.Shape
-		text := "layers=3,width=512,heads=8,kv_heads=2,ffn=1536,vocab=2048"
-		if kind == "large" { // enough for the Go runtime to be small beside it
+		text := kind
+		switch kind {
+		case "synthetic":
+			text = "layers=3,width=512,heads=8,kv_heads=2,ffn=1536,vocab=2048"
+		case "large": // enough for the Go runtime to be small beside it
 			text = "layers=8,width=1024,heads=8,kv_heads=2,ffn=4096,vocab=4096"
 		}
 		if shape, err = models.ParseShape(text); err == nil {

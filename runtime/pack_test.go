@@ -19,7 +19,7 @@ import (
 )
 
 // packed packs a model into a folder of its own.
-func packed(t *testing.T, path string) string {
+func packed(t testing.TB, path string) string {
 	t.Helper()
 	if !llama.CanRepack() {
 		t.Skip("the engine was compiled without repacking (-DGGML_USE_CPU_REPACK)")

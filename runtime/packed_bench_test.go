@@ -6,13 +6,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"log/slog"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/models"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -21,7 +18,7 @@ import (
 // each other, because a machine's speed may change within seconds. Each round is a prompt
 // and some tokens one by one.
 func BenchmarkPacked(b *testing.B) {
-	path, packed := packedPair(b)
+	path, file := packedPair(b)
 	const promptTokens, tokens = 64, 8
 	batch := make([]int32, promptTokens)
 	for i := range batch {
@@ -31,7 +28,7 @@ func BenchmarkPacked(b *testing.B) {
 	sessionOf := func(path string, load runtime.LoadMode) *runtime.Session {
 		return session(b, open(b, path, runtime.Options{Load: load, Packed: runtime.PackedOff, Session: o}), o)
 	}
-	this := sessionOf(packed, runtime.LoadAuto)
+	this := sessionOf(file, runtime.LoadAuto)
 	// round computes once, and tells how long the prompt and the tokens took.
 	round := func(s *runtime.Session) (prompt, each time.Duration) {
 		b.Helper()
@@ -77,7 +74,7 @@ func BenchmarkPacked(b *testing.B) {
 // BenchmarkMove moves a copy to its packed file: how long that takes beside what computes,
 // and for how long calls have to wait.
 func BenchmarkMove(b *testing.B) {
-	path, packed := packedPair(b)
+	path, file := packedPair(b)
 	defer runtime.SetIdle(runtime.SetIdle(0))
 	var log bytes.Buffer
 	var opened, held time.Duration
@@ -86,7 +83,7 @@ func BenchmarkMove(b *testing.B) {
 		log.Reset()
 		m := open(b, path, runtime.Options{Load: runtime.LoadCopy, Packed: runtime.PackedOff, Logger: slog.New(slog.NewJSONHandler(&log, nil))})
 		b.StartTimer()
-		if err := m.MoveTo(b.Context(), packed); err != nil {
+		if err := m.MoveTo(b.Context(), file); err != nil {
 			b.Fatal(err)
 		}
 		b.StopTimer()
@@ -107,28 +104,16 @@ func BenchmarkMove(b *testing.B) {
 	b.ReportMetric(held.Seconds()*1e3/float64(b.N), "held-ms/op")
 }
 
-// packedPair makes a model of 1.1 billion parameters, with -short of two layers of it, and
-// its packed file.
-func packedPair(b *testing.B) (path, packed string) {
+// packedPair is a model of 1.1 billion parameters, with -short of two layers of it, and its
+// packed file.
+func packedPair(b *testing.B) (path, file string) {
 	b.Helper()
-	if !llama.CanRepack() {
-		b.Skip("the engine was compiled without repacking (-DGGML_USE_CPU_REPACK)")
-	}
-	shape, err := models.ParseShape("1b")
-	if err != nil {
-		b.Fatal(err)
-	}
+	shape := "1b"
 	if testing.Short() {
-		shape.Layers = 2
+		shape += ",layers=2"
 	}
-	path, packed = filepath.Join(b.TempDir(), "m.gguf"), filepath.Join(b.TempDir(), "m.packed.gguf")
-	if err := runtime.Synthesize(b.Context(), path, models.SynthesizeOptions{Shape: shape, Type: "q4_0", Seed: 1}); err != nil {
-		b.Fatal(err)
-	}
-	if err := runtime.Pack(b.Context(), path, packed, runtime.PackOptions{}); err != nil {
-		b.Fatal(err)
-	}
-	return path, packed
+	path = model(b, shape, "q4_0")
+	return path, packed(b, path)
 }
 
 func evaluate(b *testing.B, s *runtime.Session, tokens []int32) {

@@ -3,10 +3,8 @@
 package runtime_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"os"
 	"testing"
 
 	"github.com/seed7adf6694/infer/internal/memtest"
@@ -45,9 +43,8 @@ func childSessions(args []string) int {
 	so.CacheTypeK, so.CacheTypeV, so.UBatch = "f16", "f16", so.Context
 	so.FlashAttention = llama.FlashOff // which is faster here
 	o.Session = so
-	ctx, made := context.Background(), 0
-	err := inModel(path, o, func(m *runtime.Model) error {
-		var sessions []*runtime.Session
+	return inChild(path, o, func(m *runtime.Model, first *runtime.Session) error {
+		sessions := []*runtime.Session{first}
 		for len(sessions) < 50 {
 			s, err := m.NewSession(so)
 			if errors.Is(err, runtime.ErrInsufficientMemory) {
@@ -60,26 +57,11 @@ func childSessions(args []string) int {
 			sessions = append(sessions, s)
 		}
 		for _, s := range sessions {
-			if err := s.Evaluate(ctx, make([]int32, so.Context), runtime.EvaluateOptions{}); err != nil {
+			if err := s.Evaluate(background, make([]int32, so.Context), runtime.EvaluateOptions{}); err != nil {
 				return err
 			}
 		}
-		made = len(sessions)
+		fmt.Println(len(sessions))
 		return nil
 	})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	fmt.Println(made)
-	return 0
-}
-
-func inModel(path string, o runtime.Options, f func(*runtime.Model) error) error {
-	m, err := runtime.Open(context.Background(), path, o)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	return f(m)
 }
