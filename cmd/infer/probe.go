@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed7adf6694/infer/internal/memtest"
+	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/runtime"
 )
@@ -41,12 +42,11 @@ type packedProbe struct {
 }
 
 func probePacked() packedProbe {
-	system, _ := runtime.System() // without an engine there are no layouts
 	usage, err := runtime.PackedCacheUsage("")
 	if err != nil {
-		return packedProbe{system.Repack, nil, err}
+		return packedProbe{llama.CanRepack(), nil, err}
 	}
-	return packedProbe{system.Repack, &usage, nil}
+	return packedProbe{llama.CanRepack(), &usage, nil}
 }
 
 // MarshalJSON adds the packed files to the figures of memory.
