@@ -67,7 +67,7 @@ bench: build ## a short form of all benchmarks (BENCH=pattern of the Go ones)
 records = --out bin/bench/$(1).jsonl --plot bin/bench/$(1).svg --force
 
 .PHONY: bench-full
-bench-full: build ## all benchmarks, records and plots in bin/bench (about an hour)
+bench-full: build ## all benchmarks, records and plots in bin/bench (over half an hour)
 	mkdir -p bin/bench
 	$(GO) test -p 1 -run '^$$' -bench '$(BENCH)' -skip Packed ./loader/... ./llama/... ./runtime/... ./models/...
 	$(GO) test -run '^$$' -bench Packed -benchtime 40x ./runtime

@@ -137,7 +137,7 @@ func planFile(ctx context.Context, path string, o Options) (*Forecast, error) {
 			dry.free()
 		}
 	}
-	defer func() { free() }()
+	defer free()
 	for _, way := range []struct {
 		mode   LoadMode
 		packed bool
