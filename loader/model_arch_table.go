@@ -192,7 +192,7 @@ var architectures = map[string]archRule{
 		attention: noAttention,
 		check:     checkWavTokenizer,
 	},
-	"plm": {keys: rms + "attention.kv_lora_rank", attention: rope | mha, check: checkLatent},
+	"plm": {refused: "this version of the engine can evaluate no prompt of this architecture", keys: rms + "attention.kv_lora_rank", attention: rope | mha, check: checkLatent},
 	"bailingmoe": {
 		keys:      rms + "leading_dense_block_count expert_feed_forward_length expert_shared_count expert_weights_scale expert_weights_norm?",
 		attention: sameKV | rotFull,

@@ -48,7 +48,7 @@ func TestVocabulariesAreAccepted(t *testing.T) {
 }
 
 func TestAnUnsupportedArchitectureIsNamed(t *testing.T) {
-	for _, arch := range []string{"no-such-model", "clip", "gptj"} {
+	for _, arch := range []string{"no-such-model", "clip", "gptj", "plm"} {
 		var w loader.Writer
 		w.Add("general.architecture", loader.StringValue(arch))
 		path := filepath.Join(t.TempDir(), "model.gguf")

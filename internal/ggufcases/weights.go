@@ -1,0 +1,90 @@
+package ggufcases
+
+import (
+	"encoding/binary"
+	"hash/fnv"
+	"iter"
+	"math"
+	"math/rand/v2"
+	"strings"
+)
+
+// Computing iterates over the models of [Architectures] with weights that compute
+// something: random numbers, the same in every run, of a size at which the logits are
+// finite and differ between tokens.
+func Computing() iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		for _, text := range strings.Split(architecturesText, "model ")[1:] {
+			name, _, _ := strings.Cut(text, "\n")
+			d := describe(text)
+			f := d.file()
+			b := f.Bytes()
+			data := b[uint64(len(b))-f.zeros:]
+			for _, t := range d.tensors {
+				fill(data[t.Offset:], t)
+			}
+			if !yield(name, b) {
+				return
+			}
+		}
+	}
+}
+
+// fill writes the numbers of a tensor.
+func fill(data []byte, t Tensor) {
+	h := fnv.New64a()
+	h.Write([]byte(t.Name))
+	random := rand.New(rand.NewPCG(h.Sum64(), 1))
+	n := uint64(1)
+	for _, d := range t.Dims {
+		n *= d
+	}
+	mean, deviation := sizes(t)
+	for i := range n {
+		x := float32(mean + deviation*max(-3, min(random.NormFloat64(), 3)))
+		if t.Type == 1 {
+			binary.LittleEndian.PutUint16(data[2*i:], half(x))
+		} else {
+			binary.LittleEndian.PutUint32(data[4*i:], math.Float32bits(x))
+		}
+	}
+}
+
+// sizes returns the mean and the standard deviation of a tensor's numbers.
+func sizes(t Tensor) (mean, deviation float64) {
+	kind := strings.TrimSuffix(t.Name, ".weight")
+	kind = kind[strings.LastIndexByte(kind, '.')+1:]
+	switch {
+	case strings.HasSuffix(t.Name, ".bias"):
+		switch kind = strings.TrimSuffix(t.Name, ".bias"); {
+		case strings.HasSuffix(kind, ".ssm_dt"):
+			return -2, 0.5 // softplus of it is a step of time
+		}
+		return 0, 0.05
+	case kind == "ssm_a": // the decay is exp(step × a)
+		return -1, 0.2
+	case strings.Contains(kind, "norm"), strings.HasPrefix(kind, "rope_f"), kind == "time_mix_ln", kind == "ssm_d",
+		kind == "scale", kind == "scales", kind == "altup_correct_scale", kind == "bskcn_tv", kind == "gamma",
+		kind == "time_mix_k_k", kind == "time_mix_k_a":
+		return 1, 0.1
+	case strings.Contains(kind, "_lerp_"):
+		return 0.5, 0.1
+	case kind == "time_mix_decay", kind == "time_mix_w0":
+		return -1, 0.5
+	case kind == "token_embd", kind == "embed_tokens", kind == "per_layer_token_embd":
+		return 0, 1
+	case kind == "position_embd", kind == "token_types", len(t.Dims) == 1:
+		return 0, 0.3
+	}
+	return 0, 1 / math.Sqrt(float64(t.Dims[0])) // a product with it keeps the size of a row
+}
+
+// half is x in 16 bits, for numbers between 2⁻¹⁴ and 65504; smaller ones become 0.
+func half(x float32) uint16 {
+	b := math.Float32bits(x)
+	e := int(b>>23&0xff) - 127 + 15
+	if e <= 0 {
+		return uint16(b >> 16 & 0x8000)
+	}
+	return uint16(b>>16&0x8000) | uint16(e<<10) | uint16(b>>13&0x3ff)
+}
