@@ -42,6 +42,7 @@ struct infer_weights {
     std::vector<recorded> tensors;
     char *                scratch;
     size_t                scratch_size;
+    bool                  loading = true;  // what is initialised in its buffers are the model's weights
     bool                  reading = false; // buffers exist: tensors have been assigned to buffer types
 
     std::vector<ggml_backend_buffer_t> moved = {}; // of tensors that got another layout later
@@ -181,6 +182,10 @@ enum ggml_status unbound_init(ggml_backend_buffer_t buffer, ggml_tensor * tensor
             return status;
         }
     }
+    // Graphs make views of weights, which are initialised while sessions compute.
+    if (tensor->view_src || !u->weights->loading) {
+        return GGML_STATUS_SUCCESS;
+    }
     if (ggml_nbytes(tensor) > u->weights->scratch_size) {
         return GGML_STATUS_FAILED;
     }
@@ -194,7 +199,7 @@ void unbound_memset(ggml_backend_buffer_t, ggml_tensor *, uint8_t, size_t, size_
 void unbound_clear(ggml_backend_buffer_t, uint8_t) {}
 
 ggml_backend_buffer_t unbound_new(ggml_backend_buffer_type_t type, size_t size) {
-    active->record->reading = true;
+    active->record->reading = active->record->loading;
     ggml_backend_buffer_i iface = cpu_buffer;
     iface.free_buffer   = unbound_free;
     iface.get_base      = unbound_base;
@@ -373,6 +378,7 @@ extern "C" struct llama_model * infer_model_load(const char ** paths, size_t n_p
                 record->tensors.push_back({t, nullptr, true});
             }
         }
+        record->loading = record->reading = false;
         *weights = record;
         return model;
     });
