@@ -29,18 +29,19 @@ var tempDir string
 
 // children are the tasks of child processes; those of one system are added by its files.
 var children = memtest.Children{
-	"generate":  childGenerate,
-	"carved":    childCarved,
-	"bound":     childBound,
-	"cycles":    childCycles,
-	"refused":   childRefused,
-	"sessions":  childSessions,
-	"plan":      childPlan,
-	"addresses": childAddressSpace,
-	"budget":    childBudget,
-	"cut":       childCut,
-	"giveway":   childGiveWay,
-	"turns":     childTurns,
+	"architectures": childArchitectures,
+	"generate":      childGenerate,
+	"carved":        childCarved,
+	"bound":         childBound,
+	"cycles":        childCycles,
+	"refused":       childRefused,
+	"sessions":      childSessions,
+	"plan":          childPlan,
+	"addresses":     childAddressSpace,
+	"budget":        childBudget,
+	"cut":           childCut,
+	"giveway":       childGiveWay,
+	"turns":         childTurns,
 }
 
 func TestMain(m *testing.M) {

@@ -1,0 +1,219 @@
+//go:build cgo
+
+package runtime_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/seed7adf6694/infer/internal/ggufcases"
+	"github.com/seed7adf6694/infer/internal/memtest"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// architectureModes are the ways in which every architecture computes. Those of a layout
+// give the same text.
+var architectureModes = []struct {
+	name, layout string
+	quantised    bool
+	options      runtime.Options
+}{
+	{"mmap", "plain", false, runtime.Options{Load: runtime.LoadMMap}},
+	{"copy", "plain", false, runtime.Options{Load: runtime.LoadCopy}},
+	{"stock", "plain", false, runtime.Options{Load: runtime.LoadStock}},
+}
+
+// computed is what one architecture made in one mode.
+type computed struct {
+	Name   string
+	Start  bool      `json:",omitempty"` // it begins now
+	Tokens []int32   `json:",omitempty"` // generated
+	Vector []float32 `json:",omitempty"` // embedded
+	Refuse string    `json:",omitempty"` // why it goes no further
+	Err    string    `json:",omitempty"`
+}
+
+// TestEveryArchitectureComputes opens a small model of each in each mode, in processes in
+// which one after the other computes.
+func TestEveryArchitectureComputes(t *testing.T) {
+	folders := map[bool]string{false: t.TempDir(), true: t.TempDir()}
+	for name, b := range ggufcases.Computing() {
+		if embeds(name) {
+			continue
+		}
+		memtest.Need(t, os.WriteFile(filepath.Join(folders[false], name+".gguf"), b, 0o600))
+	}
+	want := map[string]computed{} // by layout and name
+	for _, mode := range architectureModes {
+		for _, got := range computeAll(t, mode.name, folders[mode.quantised]) {
+			if got.Err != "" {
+				t.Errorf("%s, %s: %s", got.Name, mode.name, got.Err)
+				continue
+			}
+			key := mode.layout + " " + got.Name
+			first, ok := want[key]
+			if !ok {
+				want[key] = got
+				continue
+			}
+			if !slices.Equal(got.Tokens, first.Tokens) || !slices.Equal(got.Vector, first.Vector) || got.Refuse != first.Refuse {
+				t.Errorf("%s, %s: %+v, in another mode %+v", got.Name, mode.name, got, first)
+			}
+		}
+	}
+}
+
+// computeAll runs the models of a folder in a child; behind one that ends it, the others
+// have another child.
+func computeAll(t *testing.T, mode, folder string) (all []computed) {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(folder, "*.gguf"))
+	memtest.Need(t, err)
+	for len(paths) > 0 {
+		res, err := memtest.Run(t.Context(), memtest.Child("architectures", append([]string{mode}, paths...)...), memtest.Limits{})
+		memtest.Need(t, err)
+		done := 0
+		last := computed{}
+		for line := range bytes.Lines(res.Stdout) {
+			last = computed{}
+			if json.Unmarshal(line, &last) != nil {
+				t.Fatalf("%s, %s", line, res)
+			}
+			if !last.Start {
+				all, done = append(all, last), done+1
+			}
+		}
+		if res.Code == 0 && done == len(paths) {
+			return all
+		}
+		if !last.Start {
+			t.Fatalf("%s: %s", mode, res)
+		}
+		all = append(all, computed{Name: last.Name, Err: "the process ended: " + lastLines(res)})
+		paths = paths[done+1:]
+	}
+	return all
+}
+
+// lastLines is how a child ended, and the beginning of what it said.
+func lastLines(r memtest.Result) string {
+	r.Stdout = nil
+	r.Stderr = r.Stderr[:min(len(r.Stderr), 1000)]
+	return r.String()
+}
+
+func childArchitectures(args []string) int {
+	out := json.NewEncoder(os.Stdout)
+	for _, mode := range architectureModes {
+		if mode.name != args[0] {
+			continue
+		}
+		for _, path := range args[1:] {
+			c := computed{Name: strings.TrimSuffix(filepath.Base(path), ".gguf")}
+			out.Encode(computed{Name: c.Name, Start: true})
+			if err := c.compute(path, mode.options); err != nil {
+				c.Err = err.Error()
+			}
+			out.Encode(c)
+		}
+	}
+	return 0
+}
+
+// compute computes twice, from the same weights.
+func (c *computed) compute(path string, o runtime.Options) error {
+	o.Session = runtime.SessionOptions{Context: 256, Threads: 1}
+	m, err := runtime.Open(background, path, o)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	again := computed{Name: c.Name}
+	for _, c := range []*computed{c, &again} {
+		if err := c.once(m, o.Session); err != nil {
+			return err
+		}
+	}
+	if !slices.Equal(c.Tokens, again.Tokens) || !slices.Equal(c.Vector, again.Vector) {
+		return fmt.Errorf("%+v, then %+v", c, again)
+	}
+	return nil
+}
+
+func (c *computed) once(m *runtime.Model, so runtime.SessionOptions) error {
+	text := "Hello world"
+	if embeds(c.Name) {
+		v, err := m.Embed(background, text)
+		if err != nil {
+			return err
+		}
+		c.Vector = v[0]
+		return finite(c.Vector)
+	}
+	tokens, err := m.Tokenize(text, runtime.TokenizeOptions{})
+	for err == nil && len(tokens) < 230 {
+		text += " Hello world"
+		tokens, err = m.Tokenize(text, runtime.TokenizeOptions{})
+	}
+	if err != nil {
+		return err
+	}
+	s, err := m.NewSession(so)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	c.Tokens, c.Refuse = nil, ""
+	o := runtime.GenerateOptions{MaxTokens: 40, IgnoreEOG: true, Overflow: runtime.OverflowShift, Sampling: runtime.Sampling{Greedy: true}}
+	for tok, err := range s.Generate(background, text, o) {
+		if errors.Is(err, runtime.ErrContextFull) && len(c.Tokens) > 0 || err != nil && notText(c.Name) {
+			c.Refuse = err.Error()
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		c.Tokens = append(c.Tokens, tok.ID)
+	}
+	if len(c.Tokens) != o.MaxTokens {
+		return fmt.Errorf("%d tokens", len(c.Tokens))
+	}
+	if strings.HasPrefix(c.Name, "t5") { // no Evaluate
+		return nil
+	}
+	return s.Evaluate(background, c.Tokens[:1], runtime.EvaluateOptions{Logits: func(i int, l []float32) error {
+		return finite(l)
+	}})
+}
+
+// embeds tells whether a model is one for embeddings.
+func embeds(name string) bool {
+	return strings.Contains(name, "bert") || name == "t5encoder" || name == "gemma-embedding"
+}
+
+// notText tells whether a model makes no text, or not one token after the other.
+func notText(name string) bool {
+	name, _, _ = strings.Cut(name, " ")
+	return slices.Contains([]string{"dream", "llada", "llada-moe", "rnd1", "wavtokenizer-dec"}, name)
+}
+
+// finite looks for numbers that are none, and for ones that are all the same.
+func finite(v []float32) error {
+	for i, x := range v {
+		if math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) {
+			return fmt.Errorf("number %d of %d is %g", i, len(v), x)
+		}
+	}
+	if slices.Min(v) == slices.Max(v) && len(v) > 1 {
+		return errors.New("all numbers are the same")
+	}
+	return nil
+}
