@@ -33,7 +33,6 @@ const (
 	storedSuffix = ".packed.gguf"
 	usedSuffix   = ".used" // of a mark beside a file, whose own time must not change
 	lockName     = "lock"
-	partPrefix   = ".packing-"
 )
 
 // Dir is the store's folder.
@@ -116,37 +115,18 @@ func (s *Store) Lock() (*StoreLock, error) {
 	}
 	if err := lockFile(f); err != nil {
 		f.Close()
+		if errors.Is(err, errLocked) {
+			err = ErrStoreBusy
+		}
 		return nil, err
 	}
-	entries, _ := os.ReadDir(s.dir)
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), partPrefix) {
-			_ = os.Remove(filepath.Join(s.dir, e.Name()))
-		}
-	}
+	RemoveAbandoned(s.dir)
 	return &StoreLock{s, f}, nil
 }
 
-// Add makes a file of that name by calling write with an empty one. Where it fails,
-// nothing is left.
-func (l *StoreLock) Add(name string, write func(*os.File) error) (err error) {
-	f, err := os.CreateTemp(l.s.dir, partPrefix+"*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			f.Close() // Windows removes no open file
-			_ = os.Remove(f.Name())
-		}
-	}()
-	if err := write(f); err != nil {
-		return err
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), l.s.Path(name))
+// Add makes a file of that name by calling write with an empty one, as [Publish] does.
+func (l *StoreLock) Add(name string, write func(*os.File) error) error {
+	return Publish(l.s.Path(name), 0o600, write)
 }
 
 // Close gives the right back.

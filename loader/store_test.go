@@ -80,7 +80,7 @@ func TestAStoreKeepsWholeFiles(t *testing.T) {
 	}
 
 	// A process that died while it wrote leaves a part, and its lock does not stay.
-	part := filepath.Join(dir, ".packing-123")
+	part := filepath.Join(dir, ".x.infer-partial-123")
 	if err := os.WriteFile(part, []byte("half"), 0o600); err != nil {
 		t.Fatal(err)
 	}

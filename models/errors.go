@@ -97,8 +97,11 @@ func list(paths []string, separator string) string {
 	return b.String()
 }
 
-// show quotes a path that would do more to a terminal than be read.
+// show quotes a path that would do more to a terminal than be read, and an empty one.
 func show(path string) string {
+	if path == "" {
+		return `""`
+	}
 	for _, c := range path {
 		if !strconv.IsPrint(c) || c == utf8.RuneError {
 			return strconv.Quote(path)

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/seed7adf6694/infer/loader"
 )
 
 // DirsVariable is the environment variable that lists the folders in which
@@ -93,24 +95,9 @@ func checkFile(name, path string) (string, error) {
 		return "", fmt.Errorf("model %q: %w", name, err)
 	}
 	if mode := info.Mode(); !mode.IsRegular() {
-		return "", fmt.Errorf("model %q: %s is %s, not a file", name, first, kind(mode))
+		return "", fmt.Errorf("model %q: %s is %s, not a file", name, first, loader.FileKind(mode))
 	}
 	return first, nil
-}
-
-// kind names what is not a regular file.
-func kind(mode fs.FileMode) string {
-	switch {
-	case mode.IsDir():
-		return "a folder"
-	case mode&fs.ModeNamedPipe != 0:
-		return "a pipe"
-	case mode&fs.ModeSocket != 0:
-		return "a socket"
-	case mode&fs.ModeDevice != 0:
-		return "a device"
-	}
-	return "something special"
 }
 
 // pathHint says what may have been meant by a path that is not there.

@@ -5,10 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/seed7adf6694/infer/loader"
 )
@@ -59,11 +56,7 @@ func Synthesize(ctx context.Context, path string, o SynthesizeOptions) error {
 	if err != nil {
 		return err
 	}
-	target, perm, err := writeTarget(path)
-	if err != nil {
-		return fmt.Errorf("synthesize: %w", err)
-	}
-	err = publish(filepath.Dir(target), filepath.Base(target), perm, func(f io.Writer) error {
+	err = loader.WriteFile(path, func(f *os.File) error {
 		// In pieces that begin at multiples of their size, the system's cache holds the
 		// file in pages as large as it has, as it does one that is read.
 		w := bufio.NewWriterSize(f, 4<<20)
@@ -76,34 +69,7 @@ func Synthesize(ctx context.Context, path string, o SynthesizeOptions) error {
 		return w.Flush()
 	})
 	if err != nil {
-		return fmt.Errorf("synthesize %s: %w", path, err)
+		return fmt.Errorf("synthesize %s: %w", show(path), err)
 	}
 	return nil
-}
-
-// writeTarget returns where a file called path is written and with which
-// permissions.
-func writeTarget(path string) (target string, perm fs.FileMode, err error) {
-	if path == "" {
-		return "", 0, errors.New("the name of the file is empty")
-	}
-	if os.IsPathSeparator(path[len(path)-1]) {
-		return "", 0, fmt.Errorf("%s is a folder, not a file", path)
-	}
-	target, err = filepath.EvalSymlinks(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		// Nothing there, or a link that leads nowhere: it is replaced.
-		return path, 0o666, nil
-	}
-	if err != nil {
-		return "", 0, err
-	}
-	info, err := os.Stat(target)
-	if err != nil {
-		return "", 0, err
-	}
-	if mode := info.Mode(); !mode.IsRegular() {
-		return "", 0, fmt.Errorf("%s is %s, not a file", path, kind(mode))
-	}
-	return target, info.Mode().Perm(), nil
 }

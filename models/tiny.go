@@ -12,7 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"time"
+
+	"github.com/seed7adf6694/infer/loader"
 )
 
 // TinyName is the name by which [Resolve] knows the embedded model.
@@ -29,10 +30,6 @@ var tinyContent string
 // tinyFile is the name of the extracted file; part of the hash is in it so
 // that programs with different embedded models do not fight over one file.
 var tinyFile = "tiny-stories-q4_0-" + TinySHA256[:8] + ".gguf"
-
-// staleAfter is the age at which a temporary file in the cache folder is taken
-// for the leavings of a process that was killed. Extracting takes milliseconds.
-const staleAfter = time.Hour
 
 // Tiny returns the path of a file that holds the embedded model, writing it
 // first where it is missing or not what it should be.
@@ -98,9 +95,8 @@ func (p place) extract() (string, error) {
 	if bad == nil {
 		return path, nil
 	}
-	sweep(p.dir, time.Now().Add(-staleAfter))
-	err := publish(p.dir, tinyFile, 0o644, func(w io.Writer) error {
-		_, err := io.WriteString(w, tinyContent)
+	err := loader.Publish(path, 0o644, func(f *os.File) error {
+		_, err := f.WriteString(tinyContent)
 		return err
 	})
 	// Another process may have been faster, and on Windows a file that is in
@@ -179,23 +175,6 @@ func checkTinyOnce(path string) error {
 		return fmt.Errorf("%s has the SHA-256 %s instead of %s", path, got, TinySHA256)
 	}
 	return nil
-}
-
-// sweep removes what processes that were killed while writing have left in
-// dir: temporary files of publish last touched before the given time.
-func sweep(dir string, before time.Time) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return
-	}
-	for _, e := range entries {
-		if !strings.Contains(e.Name(), temporaryMark) || !e.Type().IsRegular() {
-			continue
-		}
-		if info, err := e.Info(); err == nil && info.ModTime().Before(before) {
-			_ = os.Remove(filepath.Join(dir, e.Name()))
-		}
-	}
 }
 
 // A tinyError says why no folder could hold the embedded model.

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/seed7adf6694/infer/loader"
 )
 
 // withCache lets Tiny use fresh folders and returns them.
@@ -264,8 +265,8 @@ func TestTinyWhileOthersReplaceIt(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, tinyFile)
 	replace := func() error {
-		return publish(dir, tinyFile, 0o644, func(w io.Writer) error {
-			_, err := io.WriteString(w, tinyContent)
+		return loader.Publish(path, 0o644, func(f *os.File) error {
+			_, err := f.WriteString(tinyContent)
 			return err
 		})
 	}
@@ -291,69 +292,4 @@ func TestTinyWhileOthersReplaceIt(t *testing.T) {
 	}
 	wg.Wait()
 	wantOnly(t, dir, tinyFile)
-}
-
-func TestTinySweepsUpOldLeavingsOnly(t *testing.T) {
-	withCache(t)
-	path, err := Tiny()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Dir(path)
-	old := time.Now().Add(-2 * staleAfter)
-	for name, at := range map[string]time.Time{
-		".x" + temporaryMark + "old": old, ".x" + temporaryMark + "new": time.Now(), "other": old, tinyFile: old,
-	} {
-		p := filepath.Join(dir, name)
-		if err := os.WriteFile(p, nil, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chtimes(p, at, at); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := Tiny(); err != nil {
-		t.Fatal(err)
-	}
-	wantOnly(t, dir, ".x"+temporaryMark+"new", "other", tinyFile)
-}
-
-func TestPublishLeavesNothingBehindWhenItFails(t *testing.T) {
-	broken := errors.New("broken")
-	for _, c := range []struct {
-		name string
-		fill func(io.Writer) error
-	}{
-		{"nothing was written", func(io.Writer) error { return broken }},
-		{"half was written", func(w io.Writer) error {
-			_, _ = io.WriteString(w, "half")
-			return broken
-		}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			dir := t.TempDir()
-			old := filepath.Join(dir, "name")
-			if err := os.WriteFile(old, []byte("old"), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if err := publish(dir, "name", 0o644, c.fill); !errors.Is(err, broken) {
-				t.Fatalf("got %v", err)
-			}
-			wantOnly(t, dir, "name")
-			if got, _ := os.ReadFile(old); string(got) != "old" {
-				t.Errorf("the old file holds %q", got)
-			}
-		})
-	}
-	t.Run("the name is taken by a folder", func(t *testing.T) {
-		dir := t.TempDir()
-		if err := os.MkdirAll(filepath.Join(dir, "name", "full"), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		err := publish(dir, "name", 0o644, func(w io.Writer) error { return nil })
-		if err == nil {
-			t.Fatal("no error")
-		}
-		wantOnly(t, dir)
-	})
 }

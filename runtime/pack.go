@@ -44,7 +44,7 @@ func Pack(ctx context.Context, path, out string, o PackOptions) error {
 		return err
 	}
 	defer p.close()
-	return writeOpened(out, func(f *os.File) error { return p.write(ctx, f, fill{progress: o.Progress}) })
+	return loader.WriteFile(out, func(f *os.File) error { return p.write(ctx, f, fill{progress: o.Progress}) })
 }
 
 // same tells whether two paths lead to one file.

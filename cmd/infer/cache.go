@@ -66,7 +66,7 @@ func cacheClearCommand() *command {
 	c := newCacheConfig()
 	return &command{
 		name: cacheName + " clear", summary: "remove the packed files", synopsis: []string{"[flags]"},
-		about: "Removes the packed files. Programs that have one mapped keep it until they end.",
+		about: "Removes the packed files, and what processes that were killed have left half written. Programs that have one mapped keep it until they end.",
 		flags: c.flags,
 		run:   c.clear,
 	}
@@ -142,6 +142,11 @@ func (c *cacheConfig) clear(_ context.Context, s *streams, args []string) error 
 		}
 		freed += f.Size
 	}
-	_, err = fmt.Fprintf(s.out, "%s: removed %s, %s\n", oneLine(store.Dir()), count(len(files), "packed file"), loader.Size(freed))
+	unfinished := ""
+	if n, size := loader.RemoveAbandoned(store.Dir()); n > 0 {
+		unfinished = " and " + count(n, "unfinished file")
+		freed += size
+	}
+	_, err = fmt.Fprintf(s.out, "%s: removed %s%s, %s\n", oneLine(store.Dir()), count(len(files), "packed file"), unfinished, loader.Size(freed))
 	return err
 }

@@ -1,0 +1,100 @@
+//go:build unix
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// filesIn are the names of the files in a folder.
+func filesIn(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+// killHalfway kills the program when it has begun to write to the folder, and returns what
+// it left there.
+func killHalfway(t *testing.T, dir string, args ...string) []string {
+	t.Helper()
+	before := len(filesIn(t, dir))
+	cmd, stderr := program(t, args...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { cmd.Wait(); close(ended) }()
+	for len(filesIn(t, dir)) == before {
+		select {
+		case <-ended:
+			t.Fatalf("%v ended before it could be killed: %q", args, stderr)
+		default:
+		}
+	}
+	cmd.Process.Kill()
+	<-ended
+	return filesIn(t, dir)
+}
+
+func TestWhatAKilledProcessLeavesIsRemoved(t *testing.T) {
+	needEngine(t)
+	models := t.TempDir()
+	f16, q4 := filepath.Join(models, "f16.gguf"), filepath.Join(models, "q4.gguf")
+	for path, kind := range map[string]string{f16: "f16", q4: "q4_0"} {
+		if r := call(t, "synthesize", "-q", "--shape", "110m,layers=2", "--type", kind, path); r.code != 0 {
+			t.Fatalf("%+v", r)
+		}
+	}
+	small := func(dir string) []string {
+		return []string{"synthesize", "-q", "--shape", "test", filepath.Join(dir, "small.gguf")}
+	}
+	for _, c := range []struct {
+		name   string
+		killed func(dir string) []string
+		next   func(dir string) []string
+		left   []string // by the next
+	}{
+		{"synthesize", func(dir string) []string {
+			return []string{"synthesize", "--shape", "1b", filepath.Join(dir, "big.gguf")}
+		}, small, []string{"small.gguf"}},
+		{"quantize", func(dir string) []string {
+			return []string{"quantize", f16, filepath.Join(dir, "out.gguf"), "q4_k_m"}
+		}, small, []string{"small.gguf"}},
+		{"pack", func(dir string) []string {
+			return []string{"pack", "-m", q4, "-o", filepath.Join(dir, "out.gguf")}
+		}, func(dir string) []string {
+			return []string{"quantize", "-q", tinyF16, filepath.Join(dir, "small.gguf"), "q4_0"}
+		}, []string{"small.gguf"}},
+		{"a cache is cleared", func(dir string) []string {
+			return []string{"synthesize", "--shape", "1b", filepath.Join(dir, "big.gguf")}
+		}, func(dir string) []string {
+			return []string{"cache", "clear", "--packed-cache", dir}
+		}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			left := killHalfway(t, dir, c.killed(dir)...)
+			if len(left) != 1 || !strings.Contains(left[0], ".infer-partial-") {
+				t.Fatalf("the killed process left %q", left)
+			}
+			r := call(t, c.next(dir)...)
+			if got := filesIn(t, dir); r.code != 0 || !slices.Equal(got, c.left) {
+				t.Errorf("%q, %+v", got, r)
+			}
+			if c.left == nil && !strings.Contains(r.out, "1 unfinished file") {
+				t.Errorf("%q", r.out)
+			}
+		})
+	}
+}
