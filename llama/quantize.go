@@ -31,7 +31,8 @@ import (
 // afterwards.
 //
 // Refused with [ErrArgument]: unknown types and ones that need an importance matrix, an
-// out that is one of the files read. Tensors whose rows do not fill the blocks of a type
+// out that is one of the files read. Where out cannot be written, the error is an
+// [*os.PathError] with the system's reason. Tensors whose rows do not fill the blocks of a type
 // that was asked for (Pure and the types of single tensors; the engine chooses others
 // otherwise) are an error.
 func Quantize(ctx context.Context, in, out string, p QuantizeParams) error {
@@ -73,7 +74,11 @@ func Quantize(ctx context.Context, in, out string, p QuantizeParams) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return failure("llama_model_quantize", &e, nil)
+		err := failure("llama_model_quantize", &e, nil)
+		if cause := writeFailure(outputs); cause != nil {
+			return cause
+		}
+		return err
 	}
 	return checkWritten(outputs)
 }
@@ -196,7 +201,27 @@ func checkWritten(outputs []string) error {
 		var magic [4]byte
 		_, err = io.ReadFull(f, magic[:])
 		if err := errors.Join(err, f.Close()); err != nil || string(magic[:]) != "GGUF" {
-			return fmt.Errorf("%s could not be written as a whole: no space left?", path)
+			if cause := writeFailure([]string{path}); cause != nil {
+				return cause
+			}
+			return fmt.Errorf("%s could not be written as a whole", path)
+		}
+	}
+	return nil
+}
+
+// writeFailure says why no more can be written to the first of the files that takes
+// nothing more, nil where all do. The engine only says that a stream failed; a disk that
+// is full, a quota or a limit that is reached refuses this write as well.
+func writeFailure(paths []string) error {
+	for _, path := range paths {
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+		if err != nil {
+			return err
+		}
+		_, err = f.Write(make([]byte, 1<<20))
+		if err := errors.Join(err, f.Close()); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -205,5 +205,16 @@ func aboutTarget(err error, hidden, path string) error {
 	if errors.As(err, &rename) && rename.Old == hidden {
 		return &fs.PathError{Op: rename.Op, Path: path, Err: rename.Err}
 	}
+	if text := err.Error(); strings.Contains(text, hidden) { // who wrapped it wrote the name down
+		return &renamedError{strings.ReplaceAll(text, hidden, path), err}
+	}
 	return err
 }
+
+type renamedError struct {
+	text string
+	err  error
+}
+
+func (e *renamedError) Error() string { return e.text }
+func (e *renamedError) Unwrap() error { return e.err }

@@ -2,6 +2,7 @@ package loader_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -68,10 +69,10 @@ func TestAnErrorAboutTheHiddenFileNamesTheOneThatWasAskedFor(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "name")
 	err := loader.Publish(path, 0o644, func(f *os.File) error {
 		_, err := os.ReadDir(f.Name())
-		return err
+		return fmt.Errorf("reading: %w", err)
 	})
 	var of *fs.PathError
-	if !errors.As(err, &of) || of.Path != path {
+	if !errors.As(err, &of) || of.Path != path || !strings.HasPrefix(err.Error(), "reading: ") || strings.Contains(err.Error(), "partial") {
 		t.Errorf("got %v", err)
 	}
 }
