@@ -44,8 +44,7 @@ func pressureCommand() *command {
 			`infer bench pressure --synthesize 1b,layers=8 --budgets 75%,90% -n 8 -r 1`, "a short look",
 			`infer bench pressure model.gguf --budgets 4G --lookup`, "a model of your own in 4 GiB",
 		},
-		flags:   f,
-		aliases: shorthands{"ub": "ubatch-size"},
+		flags: f,
 		run: func(ctx context.Context, s *streams, args []string) error {
 			return c.experiment(ctx, s, args, func(ctx context.Context, r *benchmarks.Runner, m benchmarks.Model) (benchmarks.Results, error) {
 				c.Model = m

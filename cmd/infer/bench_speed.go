@@ -53,7 +53,7 @@ func speedCommand() *command {
 			`infer bench speed model.gguf -p 0 -n 32 -d 0,512,1024`, "tokens after longer and longer texts",
 		},
 		flags:   f,
-		aliases: shorthands{"pg": "prompt-gen", "ub": "ubatch-size", "ctk": "cache-type-k", "ctv": "cache-type-v", "fa": "flash-attn"},
+		aliases: shorthands{"pg": "prompt-gen"},
 		run: func(ctx context.Context, s *streams, args []string) error {
 			if c.Tests = c.tests(); len(c.Tests) == 0 {
 				return usagef("no test: give prompts (-p), tokens to generate (-n) or both (-pg)")

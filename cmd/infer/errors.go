@@ -22,8 +22,9 @@ const (
 
 // usageError is the error of a command line that makes no sense.
 type usageError struct {
-	text string
-	help string // the command that explains
+	text  string
+	help  string // the command that explains
+	alone bool   // the text says all: help would not add to it
 }
 
 func (e *usageError) Error() string { return e.text }
@@ -96,7 +97,7 @@ func report(ctx context.Context, err error, stderr io.Writer) int {
 		code = exitMemory
 	}
 	fmt.Fprintln(stderr, "infer: "+oneLine(err.Error()))
-	if usage != nil {
+	if usage != nil && !usage.alone {
 		help := "infer --help"
 		if usage.help != "" {
 			help = usage.help

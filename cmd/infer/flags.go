@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -28,6 +27,13 @@ func newFlags() *flags {
 	fs := pflag.NewFlagSet("infer", pflag.ContinueOnError)
 	fs.SortFlags = false
 	fs.Usage = func() {}
+	fs.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		name = dashes(name)
+		if real, ok := llamaNames[name]; ok {
+			name = real
+		}
+		return pflag.NormalizedName(name)
+	})
 	return &flags{FlagSet: fs}
 }
 
@@ -78,16 +84,8 @@ func (f *flags) parsed(name, short, kind, usage string, set func(string) error) 
 	f.VarP(parsed{kind, set}, name, short, usage)
 }
 
-// alias makes other names of flags known, and underscores for dashes.
-func (f *flags) alias(names map[string]string) {
-	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
-		name = strings.ReplaceAll(name, "_", "-")
-		if real, ok := names[name]; ok {
-			name = real
-		}
-		return pflag.NormalizedName(name)
-	})
-}
+// dashes is a flag's name as it is defined: llama.cpp takes underscores too.
+func dashes(name string) string { return strings.ReplaceAll(name, "_", "-") }
 
 // hide leaves flags out of help and suggestions.
 func (f *flags) hide(names ...string) {
@@ -96,24 +94,20 @@ func (f *flags) hide(names ...string) {
 	}
 }
 
-// shorthands are llama.cpp's short flags of several letters, and what they stand for
-// here. pflag would read -ngl 9 as -n gl.
-type shorthands map[string]string
-
 // parse reads the arguments of a command and returns those that are no flags.
 func (c *command) parse(args []string) ([]string, error) {
 	args, err := c.expand(args)
-	if err == nil {
-		err = c.flags.Parse(args)
-	}
 	if err != nil {
+		return nil, err
+	}
+	if err := c.flags.Parse(args); err != nil {
 		return nil, c.explain(err)
 	}
 	return c.flags.Args(), nil
 }
 
-// expand replaces shorthands of several letters. It walks the arguments as pflag
-// will, so that a flag's value is left alone whatever it looks like.
+// expand replaces what pflag can't have or would misread: see spellings.go. It walks
+// the arguments as pflag will, so that a flag's value is left alone whatever it looks like.
 func (c *command) expand(args []string) ([]string, error) {
 	out := make([]string, 0, len(args))
 	for i := 0; i < len(args); i++ {
@@ -125,17 +119,12 @@ func (c *command) expand(args []string) ([]string, error) {
 			out = append(out, arg)
 			continue
 		}
-		name, value, hasValue := strings.Cut(arg[1:], "=")
-		if long, ok := c.aliases[name]; ok {
-			arg = "--" + long
-			switch {
-			case hasValue:
-				arg += "=" + value
-			case name == "fa" && c.flags.Lookup(long).Value.Type() != "LIST" && (i+1 == len(args) || !slices.Contains(flashWords(), args[i+1])):
-				arg += "=on" // as llama.cpp took it before it had a value
-			}
-		} else if arg[1] != '-' && len(name) > 1 && c.flags.Lookup(name) != nil {
-			return nil, usagef("unknown flag -%s (did you mean --%s?)", name, name)
+		arg, err := c.respell(arg, args[i+1:])
+		if err != nil {
+			return nil, err
+		}
+		if arg == "" {
+			continue
 		}
 		out = append(out, arg)
 		if c.takesNext(arg) && i+1 < len(args) {
@@ -144,6 +133,75 @@ func (c *command) expand(args []string) ([]string, error) {
 		}
 	}
 	return out, nil
+}
+
+// respell returns a flag as pflag has to see it, "" for one that asks for nothing; next
+// are the arguments after it.
+func (c *command) respell(arg string, next []string) (string, error) {
+	short, word := !strings.HasPrefix(arg, "--"), strings.TrimPrefix(arg[1:], "-")
+	word, value, hasValue := strings.Cut(word, "=")
+	if long := c.shorthand(word); short && long != "" {
+		arg = "--" + long
+		switch {
+		case hasValue:
+			arg += "=" + value
+		case word == "fa" && c.flags.Lookup(long).Value.Type() != "LIST" && (len(next) == 0 || flashValue(next[0]) == ""):
+			arg += "=on" // as llama.cpp took it before it had a value
+		}
+		return arg, nil
+	}
+	name := dashes(word)
+	if !short && c.flags.Lookup(name) != nil || short && len(word) == 1 && c.flags.ShorthandLookup(word) != nil {
+		return arg, nil
+	}
+	if c.flags.Lookup("model") != nil {
+		if to, ok := llamaSwitches[name]; ok && !hasValue {
+			long, _, _ := strings.Cut(strings.TrimPrefix(to, "--"), "=")
+			if to == "" || c.flags.Lookup(long) != nil {
+				return to, nil
+			}
+		}
+		if say := insteadOf(name); say != "" {
+			return "", &usageError{text: flagAsTyped(arg) + ": " + say, alone: true}
+		}
+	}
+	switch {
+	case !short || len(word) == 1:
+		return arg, nil
+	case c.flags.Lookup(name) != nil:
+		return "", usagef("unknown flag -%s (did you mean --%s?)", word, word)
+	case llamaShorthands[word] != "", word[0] == 'h' && !c.allSwitches(word):
+		return "", c.unknownShort(word)
+	}
+	return arg, nil
+}
+
+// flagAsTyped is a flag without its value.
+func flagAsTyped(arg string) string {
+	name, _, _ := strings.Cut(arg, "=")
+	return name
+}
+
+// shorthand is the flag that a word after one dash stands for, "" for none.
+func (c *command) shorthand(word string) string {
+	if long, ok := c.aliases[word]; ok {
+		return long
+	}
+	if long := llamaShorthands[word]; c.flags.Lookup(long) != nil && c.flags.Lookup(word) == nil {
+		return long
+	}
+	return ""
+}
+
+// allSwitches tells whether each letter is a flag without a value.
+func (c *command) allSwitches(letters string) bool {
+	for i := range len(letters) {
+		fl := c.flags.ShorthandLookup(letters[i : i+1])
+		if fl == nil || fl.NoOptDefVal == "" {
+			return false
+		}
+	}
+	return true
 }
 
 // takesNext tells whether the argument after this one is its value.
@@ -199,10 +257,7 @@ func (c *command) unknownFlag(e *pflag.NotExistError) error {
 	if cluster := e.GetSpecifiedShortnames(); cluster != "" {
 		// -temp=0.5 or -promt: one dash too few, and perhaps a typo.
 		word, _, _ := strings.Cut(cluster, "=")
-		if s := suggest(word, c.flagNames()); len(word) > 2 && s != "" {
-			return usagef("unknown flag -%s (did you mean --%s?)", word, s)
-		}
-		return usagef("unknown flag -%s", word)
+		return c.unknownShort(word)
 	}
 	if meant := otherWord(name); meant != "" && c.flags.Lookup(meant) != nil {
 		return usagef("unknown flag --%s (did you mean --%s?)", name, meant)
@@ -213,10 +268,18 @@ func (c *command) unknownFlag(e *pflag.NotExistError) error {
 	return usagef("unknown flag --%s", name)
 }
 
+// unknownShort is the error of an unknown word after one dash.
+func (c *command) unknownShort(word string) error {
+	if s := suggest(word, c.flagNames()); len(word) > 2 && s != "" {
+		return usagef("unknown flag -%s (did you mean --%s?)", word, s)
+	}
+	return usagef("unknown flag -%s", word)
+}
+
 // otherWord is what another program's flag is called here, "" if unknown.
 func otherWord(name string) string {
 	return map[string]string{
-		"temperature": "temp", "max-tokens": "predict", "num-predict": "predict", "max-length": "predict",
+		"max-tokens": "predict", "num-predict": "predict", "max-length": "predict",
 		"num-ctx": "ctx-size", "context": "ctx-size", "verbose-prompt": "echo", "input": "file", "out": "output",
 		"silent": "quiet", "repetition-penalty": "repeat-penalty", "adapter": "lora",
 	}[name]

@@ -23,8 +23,7 @@ func generateCommand() *command {
 			`infer -m model.gguf --load mmap --chunk-size 16MiB -c 2048 < prompt.txt`, "with little memory",
 			`infer -m model.gguf -p "..." --json | jq -r .text`, "for programs",
 		},
-		flags:   f,
-		aliases: generateShorthands(),
+		flags: f,
 		run: func(ctx context.Context, s *streams, args []string) error {
 			if len(args) > 0 {
 				return unexpected(args)

@@ -56,14 +56,6 @@ const (
 	topicMemory   = "memory"
 )
 
-// generateShorthands are llama.cpp's.
-func generateShorthands() shorthands {
-	return shorthands{
-		"ngl": "gpu-layers", "ctk": "cache-type-k", "ctv": "cache-type-v", "ub": "ubatch-size",
-		"tb": "threads-batch", "fa": "flash-attn", "l": "logit-bias", "r": "stop",
-	}
-}
-
 // generateFlags defines the flags of generating.
 func generateFlags() (*flags, *generateConfig) {
 	f := newFlags()
@@ -79,10 +71,6 @@ func generateFlags() (*flags, *generateConfig) {
 	f.BoolVarP(&c.escape, "escape", "e", true, "")
 	f.BoolVar(&c.noMMap, "no-mmap", false, "")
 	f.hide("escape", "no-mmap")
-	f.alias(map[string]string{
-		"n-predict": "predict", "n-gpu-layers": "gpu-layers", "reverse-prompt": "stop", "temperature": "temp",
-		"typical-p": "typical", "top-n-sigma": "top-nsigma",
-	})
 	return f, c
 }
 
@@ -160,8 +148,9 @@ func (c *generateConfig) memoryFlags(f *flags, topic string) {
 	f.integer(&c.threadsBatch, "threads-batch", "", -1, -1, 512, "threads for the prompt (also -tb; default as --threads)")
 	f.choice(&c.cacheK, "cache-type-k", "", "f16", cacheTypes(), "`TYPE` of the K cache (also -ctk)")
 	f.choice(&c.cacheV, "cache-type-v", "", "f16", cacheTypes(), "`TYPE` of the V cache (also -ctv); a quantised one needs flash attention. Types: "+strings.Join(cacheTypes(), ", "))
-	f.choice(&c.flash, "flash-attn", "", "auto", flashWords(), "flash attention (also -fa)")
-	f.integer(&c.gpuLayers, "gpu-layers", "g", 0, -1, math.MaxInt32, "layers to put on GPUs (also -ngl); -1 for all")
+	c.flash = "auto"
+	f.Var(flashMode{choice{&c.flash, flashWords()}}, "flash-attn", "flash attention (also -fa)")
+	f.VarP(layerCount{integer{&c.gpuLayers, -1, math.MaxInt32}}, "gpu-layers", "g", "layers to put on GPUs (also -ngl); all or -1 for all")
 	f.text(&c.cacheDir, "packed-cache", "", "", "DIR", "folder of packed files (default $INFER_PACKED_CACHE, or infer/packed in the user's cache folder)")
 	f.BoolVar(&c.noRepack, "no-repack", false, "keep copied weights in the layout of the file")
 	f.BoolVar(&c.noPrefetch, "no-prefetch", false, "read mapped weights when they are first used")

@@ -13,7 +13,7 @@ import (
 // parseGenerate parses arguments as `infer` does.
 func parseGenerate(args ...string) (*generateConfig, error) {
 	f, c := generateFlags()
-	cmd := &command{flags: f, aliases: generateShorthands()}
+	cmd := &command{flags: f}
 	_, err := cmd.parse(args)
 	return c, err
 }

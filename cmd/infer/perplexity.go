@@ -42,9 +42,8 @@ func perplexityCommand() *command {
 			`infer perplexity -m q4.gguf --kl-base f16.gguf -f text.txt`, "what four bits cost",
 			`infer perplexity -f text.txt -c 256 --chunks 20`, "a short look, with the embedded model",
 		},
-		flags:   f,
-		aliases: shorthands{"ub": "ubatch-size"},
-		run:     c.run,
+		flags: f,
+		run:   c.run,
 	}
 }
 

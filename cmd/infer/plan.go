@@ -39,9 +39,8 @@ func planCommand() *command {
 			`infer plan model.gguf --max-memory 2G`, "what is streamed to stay within 2 GiB",
 			`infer plan model.gguf --json | jq '.modes[] | {mode, fits, missing_bytes}'`, "for programs",
 		},
-		flags:   f,
-		aliases: generateShorthands(),
-		run:     c.run,
+		flags: f,
+		run:   c.run,
 	}
 }
 

@@ -29,7 +29,7 @@ type command struct {
 	about    string   // for its own help
 	examples []string // command, explanation, command, explanation, …
 	flags    *flags
-	aliases  shorthands
+	aliases  shorthands // beside llama.cpp's
 	below    []*command // what may follow the name, in place of arguments
 	run      func(ctx context.Context, s *streams, args []string) error
 }

@@ -46,6 +46,16 @@ func (v integer) String() string {
 	return strconv.Itoa(*v.p)
 }
 
+// layerCount is a number of layers, or all of them: -1.
+type layerCount struct{ integer }
+
+func (v layerCount) Set(s string) error {
+	if s == "all" {
+		s = "-1"
+	}
+	return v.integer.Set(s)
+}
+
 // decimal is a finite number from min to max.
 type decimal struct {
 	p        *float32
@@ -108,6 +118,16 @@ func (v choice) String() string {
 		return ""
 	}
 	return *v.p
+}
+
+// flashMode takes llama.cpp's other words too.
+type flashMode struct{ choice }
+
+func (v flashMode) Set(s string) error {
+	if word := flashValue(strings.ToLower(s)); word != "" {
+		s = word
+	}
+	return v.choice.Set(s)
 }
 
 // parsed is a flag, repeatable or not, that a function reads.
