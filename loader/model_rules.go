@@ -167,8 +167,24 @@ func checkState(h *hyperparameters) error {
 	return nil
 }
 
-// checkMamba1: the inner size is twice the width.
+// scanStep is how many numbers of a state the engine's kernel for Mamba 1 takes at once on
+// the CPUs with the longest vectors (SVE). It reads and writes past a state that is no
+// multiple.
+const scanStep = 16
+
+// checkMamba1: each number of a state has its own decay.
 func checkMamba1(h *hyperparameters) error {
+	if err := checkWideState(h); err != nil {
+		return err
+	}
+	if state := h.uint("ssm.state_size"); state%scanStep != 0 {
+		return h.fail("ssm.state_size", "must be a multiple of %d", scanStep)
+	}
+	return nil
+}
+
+// checkWideState: the inner size is twice the width.
+func checkWideState(h *hyperparameters) error {
 	if err := checkState(h); err != nil {
 		return err
 	}
@@ -195,7 +211,7 @@ func checkMamba2(h *hyperparameters) error {
 }
 
 func checkMamba2Wide(h *hyperparameters) error {
-	if err := checkMamba1(h); err != nil {
+	if err := checkWideState(h); err != nil {
 		return err
 	}
 	return checkMamba2(h)
@@ -230,13 +246,22 @@ func checkDeltaNet(h *hyperparameters) error {
 	return nil
 }
 
+// wkv7Step is how many numbers of a head the engine's kernel for RWKV 7 takes at once on
+// the CPUs with the longest vectors. It reads and writes past a head that is no multiple.
+const wkv7Step = 64
+
 // checkRWKVHeads returns a check for the RWKV family: shift is the number of
 // earlier tokens that a layer mixes in.
 func checkRWKVHeads(shift uint32) func(*hyperparameters) error {
 	return func(h *hyperparameters) error {
 		size := h.uint("wkv.head_size")
-		if size == 0 || uint32(h.embd)%size != 0 {
+		switch {
+		case !divides(size, uint32(h.embd)):
 			return h.fail("wkv.head_size", "must divide the embedding length of %d", h.embd)
+		case (h.arch == "rwkv7" || h.arch == "arwkv7") && size%wkv7Step != 0:
+			return h.fail("wkv.head_size", "must be a multiple of %d", wkv7Step)
+		case uint64(h.embd)*uint64(size) > math.MaxInt32:
+			return h.fail("wkv.head_size", "too large for the embedding length of %d: the state of a layer has their product", h.embd)
 		}
 		n, ok, _ := lookupUint32(h.ix, h.key("token_shift_count"))
 		if !ok {

@@ -191,6 +191,14 @@ func architectureCases() []named {
 		blames("ssm.inner_size", with("a delta net whose heads do not fit", "qwen3next", "ssm.time_step_rank", "u32", "8")),
 		with("an RWKV with heads of size 0", "rwkv6", "wkv.head_size", "u32", "0"),
 		with("an RWKV with heads that do not divide the width", "rwkv7", "wkv.head_size", "u32", "17"),
+		with("an RWKV 7 with heads of half a vector", "rwkv7", "wkv.head_size", "u32", "32"),
+		with("an ARWKV 7 with heads of a fourth of a vector", "arwkv7", "wkv.head_size", "u32", "16"),
+		model("an RWKV whose state overflows", "rwkv6", "wkv.head_size", func(d *description) {
+			d.key("rwkv6.embedding_length", "u32", []string{"65536"})
+			d.key("rwkv6.wkv.head_size", "u32", []string{"65536"})
+		}),
+		with("a Mamba 1 with a state of half a vector", "mamba", "ssm.state_size", "u32", "8"),
+		with("a Jamba with a state that is no multiple of a vector", "jamba", "ssm.state_size", "u32", "24"),
 		with("an RWKV that looks back by another number", "rwkv7", "token_shift_count", "u32", "3"),
 		with("a short convolution of 1", "lfm2", "shortconv.l_cache", "u32", "1"),
 		with("latent attention that rotates all of a key", "minicpm3", "rope.dimension_count", "u32", "24"),
