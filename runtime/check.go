@@ -14,6 +14,8 @@ import (
 type CheckOptions struct {
 	// Progress is called with the bytes read, of packed files.
 	Progress func(done, total uint64)
+	// NoCompute leaves out computing, which reads all weights.
+	NoCompute bool
 }
 
 // Checked is what [Check] looked at.
@@ -27,6 +29,11 @@ type Checked struct {
 	// Source says why the packed tensors were not compared with the source; "" where they
 	// were.
 	Source string
+	// Modes are the ways in which a few tokens were computed, with the same numbers; nil
+	// where none were. Of a packed file whose source is gone there is one.
+	Modes []string
+	// NotComputed says why there are no more; "" where that was not asked for.
+	NotComputed string
 }
 
 // Check looks whether a model can be loaded: its file is validated, and the engine reads
@@ -34,34 +41,43 @@ type Checked struct {
 // written, and with what the engine makes of the source's bytes, and the source with its
 // sum. A source that has changed is an error that wraps loader.ErrFileChanged; one that is not there
 // any more is told in the result.
+//
+// Then it computes a few tokens twice: with the file mapped, and as the engine loads it by
+// itself, or of a packed file with a copy of the source. Numbers that differ are an
+// [ErrModesDiffer], ones that are none an [ErrBadModel]. Where there is not enough memory
+// for the weights, or the model makes no text and no embeddings, the result says so.
 func Check(ctx context.Context, path string, o CheckOptions) (Checked, error) {
 	file, err := models.Resolve(path, models.ResolveOptions{})
 	if err != nil {
 		return Checked{}, err
 	}
-	c, err := checkFile(ctx, file, o)
+	c, ways, err := checkFile(ctx, file, o)
+	if err == nil && !o.NoCompute {
+		err = c.compute(ctx, ways)
+	}
 	if err != nil && ctx.Err() == nil {
 		err = &LoadError{Path: file, Err: err}
 	}
 	return c, err
 }
 
-func checkFile(ctx context.Context, path string, o CheckOptions) (Checked, error) {
-	c := Checked{Path: path}
+// checkFile looks at all but what is computed, and returns in which ways that is to be.
+func checkFile(ctx context.Context, path string, o CheckOptions) (c Checked, ways []checkedWay, err error) {
+	c.Path = path
 	index, err := loader.Open(path)
 	if err != nil {
-		return c, err
+		return c, nil, err
 	}
 	defer index.Close()
 	if !index.HasTensors() {
-		return c, errNoWeights()
+		return c, nil, errNoWeights()
 	}
 	if err := checkPacked(index, Options{}); err != nil {
-		return c, err
+		return c, nil, err
 	}
 	plan, err := index.Plan(loader.PlanOptions{})
 	if err != nil {
-		return c, err
+		return c, nil, err
 	}
 	m := newModel(path, index, plan, LoadMMap, "", Options{})
 	defer func() {
@@ -69,19 +85,25 @@ func checkFile(ctx context.Context, path string, o CheckOptions) (Checked, error
 		m.free()
 	}()
 	if err := m.loadUnbound(ctx, Options{}); err != nil {
-		return c, err
+		return c, nil, err
 	}
 	if err := m.describe(); err != nil {
-		return c, err
+		return c, nil, err
 	}
 	c.Architecture, c.Description = m.info.Architecture, m.info.Description
 	c.Tensors, c.Bytes = len(index.Tensors()), index.Bytes()
 	if m.packed == nil {
-		return c, nil
+		return c, checkedWays(path, "", false), nil
 	}
 	c.Packed = len(m.packed)
-	c.Source, err = m.checkAllPacked(ctx, o)
-	return c, err
+	if c.Source, err = m.checkAllPacked(ctx, o); err != nil {
+		return c, nil, err
+	}
+	source := ""
+	if c.Source == "" {
+		source = index.Packed().Source[0].Path
+	}
+	return c, checkedWays(path, source, true), nil
 }
 
 // checkAllPacked compares all of a packed file. It returns why not with the source.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/runtime"
@@ -13,6 +14,7 @@ type checkConfig struct {
 	flags             *flags
 	model             string
 	quiet, noProgress bool
+	noCompute         bool
 }
 
 func checkCommand() *command {
@@ -22,12 +24,15 @@ func checkCommand() *command {
 	f.text(&c.model, "model", "m", "", "MODEL", "a GGUF file or the name of a model (default tiny, the embedded model)")
 	f.BoolVarP(&c.quiet, "quiet", "q", false, "no progress bar, and no line where all is well")
 	f.BoolVar(&c.noProgress, "no-progress", false, "no progress bar")
+	f.BoolVar(&c.noCompute, "no-compute", false, "compute no tokens, which reads all weights")
 	return &command{
 		name:     "check",
-		summary:  "say whether a model can be loaded; a packed one in full",
+		summary:  "say whether a model loads, and computes a few tokens",
 		synopsis: []string{"[flags] [MODEL]"},
 		about: "Validates a model's file and lets the engine read its header. Of a packed file (infer pack) all is read: " +
-			"each tensor is compared with its sum and with what the engine makes of the source's bytes, and the source with its sum.",
+			"each tensor is compared with its sum and with what the engine makes of the source's bytes, and the source with its sum. " +
+			"Then a few tokens are computed with the file mapped and as the engine loads it by itself, and compared to the last bit. " +
+			"Where that can't be done, as for weights larger than the memory that is available, the answer says why.",
 		examples: []string{`infer check model.packed.gguf`, "exit code 0 where all is well"},
 		flags:    f,
 		run:      c.run,
@@ -41,7 +46,8 @@ func (c *checkConfig) run(ctx context.Context, s *streams, args []string) error 
 	progress := newBar(s.err, !c.quiet && !c.noProgress)
 	defer progress.clear()
 	r, err := runtime.Check(ctx, c.model, runtime.CheckOptions{
-		Progress: func(done, total uint64) { progress.show("checking", done, total) },
+		Progress:  func(done, total uint64) { progress.show("checking", done, total) },
+		NoCompute: c.noCompute,
 	})
 	progress.clear()
 	if err != nil || c.quiet {
@@ -53,6 +59,12 @@ func (c *checkConfig) run(ctx context.Context, s *streams, args []string) error 
 		how = fmt.Sprintf("; %s packed, not compared with the source: %s", count(r.Packed, "tensor"), r.Source)
 	case r.Packed > 0:
 		how = fmt.Sprintf("; %s packed, as the engine makes them of the source", count(r.Packed, "tensor"))
+	}
+	switch {
+	case r.NotComputed != "":
+		how += "; not computed: " + r.NotComputed
+	case len(r.Modes) > 0:
+		how += "; computes the same as " + strings.Join(r.Modes, " and ")
 	}
 	_, err = fmt.Fprintf(s.out, "%s: ok: %s, %s of %s%s\n", oneLine(r.Path), oneLine(r.Description), count(r.Tensors, "tensor"), loader.Size(r.Bytes), oneLine(how))
 	return err

@@ -1,0 +1,205 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/loader"
+)
+
+// checkTokens is how many tokens [Check] computes in each mode.
+const checkTokens = 4
+
+// ErrModesDiffer is returned by [Check] for a model that computes something else in one
+// mode than in another with the same layout of the weights.
+var ErrModesDiffer = errors.New("two modes compute different numbers")
+
+// ModesError is the error of a model whose modes differ.
+type ModesError struct {
+	Modes      [2]string
+	Token      int     // the first that differs, from 0
+	Difference float64 // the largest between two of its numbers
+}
+
+func (e *ModesError) Error() string {
+	return fmt.Sprintf("%v: %s and %s, by %g at token %d", ErrModesDiffer, e.Modes[0], e.Modes[1], e.Difference, e.Token)
+}
+
+// Is makes the error an ErrModesDiffer.
+func (e *ModesError) Is(target error) bool { return target == ErrModesDiffer }
+
+// A checkedWay is a way to open a model in which its tokens are computed. Those of one
+// model have the same layout of the weights, and so the same numbers to the last bit.
+type checkedWay struct {
+	name, path string
+	options    Options
+}
+
+// checkedWays returns the ways of a file: what this package maps, and what the engine loads
+// by itself, or of a packed file makes of the source, "" where there is none.
+func checkedWays(path, source string, packed bool) []checkedWay {
+	mapped := checkedWay{"mmap", path, Options{Load: LoadMMap, NoRepack: !packed, Packed: PackedOff}}
+	switch {
+	case packed && source == "":
+		return []checkedWay{mapped}
+	case packed:
+		return []checkedWay{mapped, {"copy of the source", source, Options{Load: LoadCopy, Packed: PackedOff}}}
+	}
+	return []checkedWay{mapped, {"stock", path, Options{Load: LoadStock, NoRepack: true, Packed: PackedOff}}}
+}
+
+// compute computes tokens in the ways, and compares them.
+func (c *Checked) compute(ctx context.Context, ways []checkedWay) error {
+	if why, err := tooLarge(c.Bytes); err != nil || why != "" {
+		c.NotComputed = why
+		return err
+	}
+	var first [][]float32
+	var load *LoadError
+	for i, way := range ways {
+		rows, err := way.compute(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case cannotCompute(err):
+			c.NotComputed = err.Error()
+			return nil
+		case errors.Is(err, ErrInsufficientMemory):
+			c.NotComputed = fmt.Sprintf("%s: %v", way.name, err)
+			return nil
+		case errors.As(err, &load): // names the way
+			return err
+		case err != nil:
+			return fmt.Errorf("%s: %w", way.name, err)
+		}
+		if i == 0 {
+			first = rows
+		} else if err := compareRows(first, rows); err != nil {
+			err.Modes = [2]string{ways[0].name, way.name}
+			return err
+		}
+		c.Modes = append(c.Modes, way.name)
+	}
+	return nil
+}
+
+// tooLarge says why so many bytes of weights are not read for a check, or "".
+func tooLarge(weights uint64) (string, error) {
+	p, err := loader.Measure()
+	if err != nil {
+		return "", err
+	}
+	if left := min(p.RAMAvailable, p.CgroupLeft); weights > left {
+		return fmt.Sprintf("weights of %s, and %s of memory are available", loader.Size(weights), loader.Size(left)), nil
+	}
+	return "", nil
+}
+
+// cannotCompute tells whether an error is that of a model which is not for what was asked.
+func cannotCompute(err error) bool {
+	return errors.Is(err, llama.ErrArgument) || errors.Is(err, ErrOption)
+}
+
+// compute opens the model and computes a few tokens: the logits of each, or of a model for
+// embeddings the embedding of a text.
+func (w checkedWay) compute(ctx context.Context) (rows [][]float32, err error) {
+	o := w.options
+	o.MaxMemory = MaxMemoryOff
+	o.Session = SessionOptions{Context: leastContext}
+	m, err := openFile(ctx, w.path, "", o)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	if m.info.CtxTrain > 0 {
+		o.Session.Context = min(o.Session.Context, m.info.CtxTrain)
+	}
+	rows, err = m.checkText(ctx, o.Session)
+	if cannotCompute(err) {
+		text := err
+		if rows, err = m.Embed(ctx, checkPrompt); cannotCompute(err) {
+			err = text
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	for i, row := range rows {
+		for _, x := range row {
+			if math.IsNaN(float64(x)) || math.IsInf(float64(x), 1) {
+				return nil, fmt.Errorf("%w: the model computes %g at token %d", ErrBadModel, x, i)
+			}
+		}
+	}
+	return rows, nil
+}
+
+// checkPrompt is what the tokens follow.
+const checkPrompt = "Hello world"
+
+// checkText generates a few tokens and returns their logits; of a model that encodes its
+// prompt, the tokens' numbers.
+func (m *Model) checkText(ctx context.Context, o SessionOptions) (rows [][]float32, err error) {
+	if m.info.Encoder && !m.info.Decoder {
+		return nil, optionError("an encoder generates no text")
+	}
+	s, err := m.NewSession(o)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if _, err := s.ctx.PosMax(0); err != nil { // the model has no text to go on with
+		return nil, err
+	}
+	if m.info.Encoder {
+		g := GenerateOptions{MaxTokens: checkTokens, IgnoreEOG: true, Sampling: Sampling{Greedy: true}}
+		for t, err := range s.Generate(ctx, checkPrompt, g) {
+			if err != nil {
+				return nil, err
+			}
+			rows = append(rows, []float32{float32(t.ID)})
+		}
+		return rows, nil
+	}
+	tokens, err := m.Tokenize(checkPrompt, TokenizeOptions{})
+	if err != nil || len(tokens) == 0 { // no tokenizer
+		tokens = []int32{0}
+	}
+	for len(rows) < checkTokens {
+		err := s.Evaluate(ctx, tokens, EvaluateOptions{From: len(tokens) - 1, Logits: func(_ int, logits []float32) error {
+			rows = append(rows, slices.Clone(logits))
+			tokens = []int32{int32(slices.Index(logits, slices.Max(logits)))}
+			return nil
+		}})
+		if err != nil {
+			return nil, err
+		}
+		if tokens[0] < 0 { // the largest of numbers that are none
+			break
+		}
+	}
+	return rows, nil
+}
+
+// compareRows returns nil where all numbers are the same.
+func compareRows(a, b [][]float32) *ModesError {
+	for i := range max(len(a), len(b)) {
+		if i >= len(a) || i >= len(b) || len(a[i]) != len(b[i]) {
+			return &ModesError{Token: i, Difference: math.Inf(1)}
+		}
+		e := &ModesError{Token: i}
+		for j := range a[i] {
+			if a[i][j] != b[i][j] { // infinities have no difference
+				e.Difference = max(e.Difference, math.Abs(float64(a[i][j])-float64(b[i][j])))
+			}
+		}
+		if e.Difference != 0 {
+			return e
+		}
+	}
+	return nil
+}
