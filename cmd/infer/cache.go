@@ -48,12 +48,12 @@ func newCacheConfig() *cacheConfig {
 	c := &cacheConfig{flags: f}
 	f.group("Flags")
 	f.text(&c.dir, "packed-cache", "", "", "DIR", "the folder (default $INFER_PACKED_CACHE, or infer/packed in the user's cache folder)")
+	f.BoolVar(&c.json, "json", false, "print one JSON object")
 	return c
 }
 
 func cacheListCommand() *command {
 	c := newCacheConfig()
-	c.flags.BoolVar(&c.json, "json", false, "print one JSON object")
 	return &command{
 		name: cacheName + " list", summary: "list the packed files", synopsis: []string{"[flags]"},
 		about: "Lists the packed files with size, last use and the model that each was made of.",
@@ -142,10 +142,14 @@ func (c *cacheConfig) clear(_ context.Context, s *streams, args []string) error 
 		}
 		freed += f.Size
 	}
+	abandoned, size := loader.RemoveAbandoned(store.Dir())
+	freed += size
+	if c.json {
+		return writeJSON(s.out, map[string]any{"folder": store.Dir(), "removed": len(files), "unfinished": abandoned, "freed_bytes": freed})
+	}
 	unfinished := ""
-	if n, size := loader.RemoveAbandoned(store.Dir()); n > 0 {
-		unfinished = " and " + count(n, "unfinished file")
-		freed += size
+	if abandoned > 0 {
+		unfinished = " and " + count(abandoned, "unfinished file")
 	}
 	_, err = fmt.Fprintf(s.out, "%s: removed %s%s, %s\n", oneLine(store.Dir()), count(len(files), "packed file"), unfinished, loader.Size(freed))
 	return err

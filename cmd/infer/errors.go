@@ -70,8 +70,9 @@ func (c *checkedWriter) Write(p []byte) (int, error) {
 	return n, c.err
 }
 
-// report prints an error as one line, two for wrong usage, and returns the exit code.
-func report(ctx context.Context, err error, stderr io.Writer) int {
+// report prints an error as one line, two for wrong usage, or as an object (--json), and
+// returns the exit code.
+func report(ctx context.Context, err error, stderr io.Writer, json bool) int {
 	if err == nil {
 		return 0
 	}
@@ -87,7 +88,9 @@ func report(ctx context.Context, err error, stderr io.Writer) int {
 		if errors.As(context.Cause(ctx), &stop) {
 			code = stop.code()
 		}
-		if !errors.As(err, new(shown)) {
+		if json {
+			reportJSON(stderr, err, jsonError{Kind: "interrupted", Message: "interrupted", ExitCode: code})
+		} else if !errors.As(err, new(shown)) {
 			fmt.Fprintln(stderr, "infer: interrupted")
 		}
 		return code
@@ -96,12 +99,18 @@ func report(ctx context.Context, err error, stderr io.Writer) int {
 	case errors.Is(err, runtime.ErrInsufficientMemory):
 		code = exitMemory
 	}
-	fmt.Fprintln(stderr, "infer: "+oneLine(err.Error()))
+	help := ""
 	if usage != nil && !usage.alone {
-		help := "infer --help"
-		if usage.help != "" {
-			help = usage.help
+		if help = usage.help; help == "" {
+			help = "infer --help"
 		}
+	}
+	if json {
+		reportJSON(stderr, err, jsonError{Kind: kindOf(err), Message: err.Error(), ExitCode: code, Help: help})
+		return code
+	}
+	fmt.Fprintln(stderr, "infer: "+oneLine(err.Error()))
+	if help != "" {
 		fmt.Fprintf(stderr, "Run '%s'\n", help)
 	}
 	return code

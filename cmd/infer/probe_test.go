@@ -235,7 +235,7 @@ func TestProbeWatchPrintsOneAfterTheOtherUntilInterrupted(t *testing.T) {
 			out := &countedWriter{n: 3, then: func() { cancel(&interrupted{}) }}
 			var stderr bytes.Buffer
 			err := runProbe(ctx, &streams{out: out, err: &stderr}, anyProbe(func(p *loader.Probe) { p.Confirmed, p.MappingsLeft = false, 5 }), nil, time.Millisecond, json)
-			if code := report(ctx, err, &stderr); code != exitInterrupted {
+			if code := report(ctx, err, &stderr, false); code != exitInterrupted {
 				t.Errorf("exit code %d: %v", code, err)
 			}
 			if json {

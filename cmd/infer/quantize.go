@@ -18,7 +18,7 @@ type quantizeConfig struct {
 	model, output, kind     string
 	threads                 int
 	requantize, pure, force bool
-	list                    bool
+	list, json              bool
 	quiet, noProgress       bool
 }
 
@@ -30,6 +30,7 @@ func quantizeCommand() *command {
 	f.text(&c.output, "output", "o", "", "FILE", "the file to write (default beside the model, with the type in its name)")
 	f.text(&c.kind, "type", "", "", "TYPE", "file type, as llama.cpp names them: q4_0, q4_k_m, …; see --list")
 	f.BoolVar(&c.list, "list", false, "list the types")
+	f.BoolVar(&c.json, "json", false, "print the list, or an error, as one JSON object")
 	f.BoolVar(&c.requantize, "allow-requantize", false, "take models that are quantised already, at a loss")
 	f.BoolVar(&c.pure, "pure", false, "the same type for all matrices")
 	f.BoolVar(&c.force, "force", false, "replace a file that is there")
@@ -52,7 +53,7 @@ func quantizeCommand() *command {
 
 func (c *quantizeConfig) run(ctx context.Context, s *streams, args []string) error {
 	if c.list {
-		return listTypes(s.out)
+		return listTypes(s.out, c.json)
 	}
 	if err := c.arguments(args); err != nil {
 		return err

@@ -19,6 +19,8 @@ type streams struct {
 	in  io.Reader
 	out io.Writer
 	err io.Writer
+
+	json bool // --json was given: errors are objects
 }
 
 // command is what `infer NAME` does. A command value serves one run.
@@ -63,10 +65,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		err = out.err // a command may not have looked
 	}
-	return report(ctx, err, stderr)
+	return report(ctx, err, stderr, s.json)
 }
 
 func dispatch(ctx context.Context, s *streams, args []string) error {
+	s.json = slices.Contains(args, "--json")
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
 		return execute(ctx, s, generateCommand(), args)
 	}
@@ -94,6 +97,9 @@ func execute(ctx context.Context, s *streams, c *command, args []string) error {
 		showVersion = c.flags.Bool("version", false, "show the version")
 	}
 	args, err := c.parse(args)
+	if fl := c.flags.Lookup("json"); err == nil && fl != nil {
+		s.json = fl.Value.String() == "true"
+	}
 	switch {
 	// Whoever asks for help may have got the rest wrong.
 	case *showHelp || errors.Is(err, pflag.ErrHelp):

@@ -63,7 +63,7 @@ var llamaOnly = byName(map[string]string{
 
 	"cnv conversation i interactive if interactive-first ins instruct st single-turn mli multiline-input":                  noChat,
 	"sys system-prompt sysf system-prompt-file jinja chat-template chat-template-* skip-chat-parsing no-skip-chat-parsing": noChat,
-	"in-prefix in-prefix-bos in-suffix reasoning-* no-reasoning-* rea reasoning":                                                          noChat,
+	"in-prefix in-prefix-bos in-suffix reasoning-* no-reasoning-* rea reasoning":                                           noChat,
 
 	"md model-draft hfd hfrd hf-repo-draft ngld gpu-layers-draft n-gpu-layers-draft devd device-draft td threads-draft tbd":    noDraft,
 	"threads-batch-draft draft draft-n draft-max draft-min draft-n-min draft-p-min draft-p-split ctkd cache-type-k-draft ctvd": noDraft,

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -16,7 +17,7 @@ import (
 type synthesizeConfig struct {
 	shape, kind       string
 	seed              uint64
-	list, force       bool
+	list, force, json bool
 	quiet, noProgress bool
 }
 
@@ -33,6 +34,7 @@ func synthesizeCommand() *command {
 		return nil
 	})
 	f.BoolVar(&c.list, "list", false, "list the shapes that have names")
+	f.BoolVar(&c.json, "json", false, "print the list, or an error, as one JSON object")
 	f.BoolVar(&c.force, "force", false, "replace a file that is there")
 	f.BoolVarP(&c.quiet, "quiet", "q", false, "no progress bar, no closing line")
 	f.BoolVar(&c.noProgress, "no-progress", false, "no progress bar")
@@ -52,16 +54,7 @@ func synthesizeCommand() *command {
 
 func (c *synthesizeConfig) run(ctx context.Context, s *streams, args []string) error {
 	if c.list {
-		var b strings.Builder
-		for _, name := range models.ShapeNames() {
-			shape, err := models.ParseShape(name)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(&b, "%-10s %8s parameters  %s\n", name, formatCount(shape.Parameters()), shape)
-		}
-		_, err := s.out.Write([]byte(b.String()))
-		return err
+		return listShapes(s.out, c.json)
 	}
 	switch {
 	case len(args) == 0:
@@ -96,4 +89,31 @@ func (c *synthesizeConfig) run(ctx context.Context, s *streams, args []string) e
 	}
 	fmt.Fprintf(s.err, "infer: wrote %s: %s parameters as %s, %s\n", oneLine(path), formatCount(shape.Parameters()), c.kind, loader.Size(uint64(info.Size())))
 	return nil
+}
+
+// namedShape is a shape of the list, as --json prints it.
+type namedShape struct {
+	Name       string `json:"name"`
+	Parameters uint64 `json:"parameters"`
+	Shape      string `json:"shape"`
+}
+
+func listShapes(w io.Writer, json bool) error {
+	var shapes []namedShape
+	for _, name := range models.ShapeNames() {
+		shape, err := models.ParseShape(name)
+		if err != nil {
+			return err
+		}
+		shapes = append(shapes, namedShape{name, shape.Parameters(), shape.String()})
+	}
+	if json {
+		return writeJSON(w, map[string]any{"shapes": shapes})
+	}
+	var b strings.Builder
+	for _, s := range shapes {
+		fmt.Fprintf(&b, "%-10s %8s parameters  %s\n", s.Name, formatCount(s.Parameters), s.Shape)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
 }

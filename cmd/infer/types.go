@@ -9,7 +9,10 @@ import (
 	"github.com/seed7adf6694/infer/llama"
 )
 
-func listTypes(w io.Writer) error {
+func listTypes(w io.Writer, json bool) error {
+	if json {
+		return writeJSON(w, map[string][]string{"types": llama.FileTypes()})
+	}
 	_, err := fmt.Fprintln(w, strings.Join(llama.FileTypes(), "\n"))
 	return err
 }

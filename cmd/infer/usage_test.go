@@ -58,7 +58,6 @@ func TestWrongUsageSaysWhatIsMeant(t *testing.T) {
 		{"help on nothing known", []string{"help", "inspetc"}, `no help on "inspetc" (did you mean inspect?)`, ""},
 
 		{"a typo in a flag of a command", []string{"tokenize", "--id", "x"}, "unknown flag --id (did you mean --ids?)", "tokenize"},
-		{"two outputs", []string{"tokenize", "--ids", "--json", "x"}, "--ids and --json exclude each other", "tokenize"},
 		{"two texts", []string{"tokenize", "-f", "x", "y"}, "text in arguments and --file exclude each other", "tokenize"},
 		{"two models", []string{"inspect", "-m", "x", "y"}, "a model as an argument and --model exclude each other", "inspect"},
 		{"three models", []string{"inspect", "x", "y", "z"}, `unexpected argument "y"`, "inspect"},

@@ -121,7 +121,7 @@ func TestExitCodes(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var b strings.Builder
-			if code := report(tt.ctx, tt.err, &b); code != tt.code || b.String() != tt.want {
+			if code := report(tt.ctx, tt.err, &b, false); code != tt.code || b.String() != tt.want {
 				t.Errorf("exit code %d, %q", code, b.String())
 			}
 		})

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+
+	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/models"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// jsonError is what --json makes of an error: one object, {"error": …}, the last line of
+// standard error. Standard output has what there was before.
+type jsonError struct {
+	Kind     string `json:"kind"`    // see kindOf
+	Message  string `json:"message"` // the line that people see
+	ExitCode int    `json:"exit_code"`
+
+	Help    string        `json:"help,omitempty"` // of wrong usage: the command that explains
+	Memory  *jsonMemory   `json:"memory,omitempty"`
+	File    *jsonFile     `json:"file,omitempty"`
+	Model   *jsonModel    `json:"model,omitempty"`
+	Context *jsonContext  `json:"context,omitempty"`
+	Tried   []jsonAttempt `json:"tried,omitempty"` // where there were fallbacks
+}
+
+// jsonMemory are the figures of memory that was refused.
+type jsonMemory struct {
+	Purpose   string   `json:"purpose"`
+	Requested uint64   `json:"requested_bytes"`
+	Available uint64   `json:"available_bytes"`
+	Limit     string   `json:"limit"` // "" where it is not known
+	Remedies  []string `json:"remedies"`
+}
+
+// jsonFile is what is wrong with a model's file.
+type jsonFile struct {
+	Path   string `json:"path"`
+	Offset int64  `json:"offset"` // -1 where the field has no place
+	Field  string `json:"field"`
+	Value  string `json:"value"`
+	Reason string `json:"reason"`
+}
+
+// jsonModel is a name that stands for no model, or for several.
+type jsonModel struct {
+	Name        string   `json:"name"`
+	Suggestions []string `json:"suggestions"`
+	Candidates  []string `json:"candidates"`
+}
+
+// jsonContext is a text that does not fit.
+type jsonContext struct {
+	Tokens  int `json:"tokens"`
+	Context int `json:"context"`
+}
+
+// jsonAttempt is one of the models that were tried.
+type jsonAttempt struct {
+	Path    string      `json:"path"`
+	Mode    string      `json:"mode"`
+	Message string      `json:"message"`
+	Memory  *jsonMemory `json:"memory,omitempty"`
+}
+
+// errorKinds are the kinds of errors, the first that applies.
+var errorKinds = []struct {
+	kind string
+	is   func(error) bool
+}{
+	{"usage", func(err error) bool { return errors.As(err, new(*usageError)) }},
+	{"option", isError(runtime.ErrOption)},
+	{"memory", isError(runtime.ErrInsufficientMemory)},
+	{"output", func(err error) bool { return errors.As(err, new(*outputError)) }},
+	{"interrupted", isError(context.Canceled)},
+	{"ambiguous_model", isError(models.ErrAmbiguous)},
+	{"model_not_found", func(err error) bool { return errors.As(err, new(*models.NotFoundError)) }},
+	{"unsupported_architecture", isError(runtime.ErrUnsupportedArchitecture)},
+	{"file_changed", isError(loader.ErrFileChanged)},
+	{"bad_model", isError(runtime.ErrBadModel)},
+	{"packed_elsewhere", isError(runtime.ErrPackedElsewhere)},
+	{"nothing_to_pack", isError(runtime.ErrNothingToPack)},
+	{"context_full", isError(runtime.ErrContextFull)},
+	{"no_engine", isError(runtime.ErrNoEngine)},
+	{"file", func(err error) bool { return errors.As(err, new(*fs.PathError)) }},
+}
+
+func isError(target error) func(error) bool {
+	return func(err error) bool { return errors.Is(err, target) }
+}
+
+// kindOf is the kind of an error, "failure" for what is none of the others.
+func kindOf(err error) string {
+	for _, k := range errorKinds {
+		if k.is(err) {
+			return k.kind
+		}
+	}
+	return "failure"
+}
+
+// reportJSON writes an error as an object.
+func reportJSON(w io.Writer, err error, e jsonError) {
+	var (
+		memory    *loader.MemoryError
+		format    *loader.FormatError
+		missing   *models.NotFoundError
+		ambiguous *models.AmbiguousError
+		context   *runtime.ContextError
+		fallback  *runtime.FallbackError
+	)
+	if errors.As(err, &memory) {
+		e.Memory = memoryJSON(memory)
+	}
+	if errors.As(err, &format) {
+		e.File = &jsonFile{format.File, format.Offset, format.Field, format.Value, format.Reason}
+	}
+	if errors.As(err, &missing) {
+		e.Model = &jsonModel{missing.Name, notNull(missing.Suggestions), []string{}}
+	}
+	if errors.As(err, &ambiguous) {
+		e.Model = &jsonModel{ambiguous.Name, []string{}, notNull(ambiguous.Candidates)}
+	}
+	if errors.As(err, &context) {
+		e.Context = &jsonContext{context.Tokens, context.Context}
+	}
+	if errors.As(err, &fallback) {
+		for _, r := range fallback.Rungs {
+			a := jsonAttempt{Path: r.Path, Mode: r.Mode.String(), Message: r.Err.Error()}
+			if errors.As(r.Err, &memory) {
+				a.Memory = memoryJSON(memory)
+			}
+			e.Tried = append(e.Tried, a)
+		}
+	}
+	writeJSON(w, map[string]jsonError{"error": e})
+}
+
+func memoryJSON(e *loader.MemoryError) *jsonMemory {
+	return &jsonMemory{e.Purpose.String(), e.Requested, e.Available, e.Limit, notNull(e.Remedies)}
+}
+
+// notNull makes an empty list of none.
+func notNull(s []string) []string { return append([]string{}, s...) }

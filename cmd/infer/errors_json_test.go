@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// readError reads the object that a run with --json ends standard error with.
+func readError(t *testing.T, stderr string) jsonError {
+	t.Helper()
+	lines := strings.Split(strings.TrimSuffix(stderr, "\n"), "\n")
+	var e struct{ Error jsonError }
+	d := json.NewDecoder(strings.NewReader(lines[len(lines)-1]))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&e); err != nil || e.Error.Kind == "" || e.Error.Message == "" {
+		t.Fatalf("%v in %q", err, stderr)
+	}
+	return e.Error
+}
+
+func TestErrorsAreObjectsWithJSON(t *testing.T) {
+	dir := t.TempDir()
+	bad := filepath.Join(dir, "bad.gguf")
+	if err := os.WriteFile(bad, []byte("GGUF\x09"+strings.Repeat("\x00", 27)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	missing := filepath.Join(dir, "missing.gguf")
+	for _, tt := range []struct {
+		name string
+		args []string
+		kind string
+		code int
+	}{
+		{"a flag that is none", []string{"--json", "--frobnicate"}, "usage", exitUsage},
+		{"a flag of llama.cpp", []string{"--json", "-hf", "a/b"}, "usage", exitUsage},
+		{"a command that is none", []string{"frobnicate", "--json"}, "usage", exitUsage},
+		{"no prompt", []string{"--json", "-m", bad}, "usage", exitUsage},
+		{"a model that is not there", []string{"--json", "-p", "a", "-m", missing}, "model_not_found", exitFailure},
+		{"a file that is no model", []string{"--json", "-p", "a", "-m", bad}, "bad_model", exitFailure},
+		{"a plan of one", []string{"plan", "--json", bad}, "bad_model", exitFailure},
+		{"a look into one", []string{"inspect", "--json", bad}, "bad_model", exitFailure},
+		{"a check of one", []string{"check", "--json", bad}, "bad_model", exitFailure},
+		{"two outputs", []string{"tokenize", "--ids", "--json", "x"}, "usage", exitUsage},
+		{"its tokens", []string{"tokenize", "--json", "-m", bad, "x"}, "bad_model", exitFailure},
+		{"the perplexity of one", []string{"perplexity", "--json", "-f", bad, "-m", missing}, "model_not_found", exitFailure},
+		{"a prompt that is not there", []string{"--json", "-f", missing}, "file", exitFailure},
+		{"probing", []string{"probe", "--json", "x"}, "usage", exitUsage},
+		{"the version", []string{"version", "--json", "x"}, "usage", exitUsage},
+		{"a list of the cache", []string{"cache", "list", "--json", "x"}, "usage", exitUsage},
+		{"a quantisation", []string{"quantize", "--json", missing, "q4_0"}, "model_not_found", exitFailure},
+		{"a synthesis", []string{"synthesize", "--json"}, "usage", exitUsage},
+		{"after two dashes it is text", []string{"tokenize", "-m", missing, "--", "--json"}, "", exitFailure},
+		{"as a prompt it is text", []string{"-m", missing, "-p", "--json"}, "", exitFailure},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := call(t, tt.args...)
+			if r.code != tt.code {
+				t.Errorf("exit code %d", r.code)
+			}
+			if tt.kind == "" {
+				if !strings.HasPrefix(r.stderr, "infer: ") {
+					t.Errorf("stderr %q", r.stderr)
+				}
+				return
+			}
+			e := readError(t, r.stderr)
+			if e.Kind != tt.kind || e.ExitCode != tt.code || strings.Contains(r.stderr, "infer: ") {
+				t.Errorf("%+v, stderr %q", e, r.stderr)
+			}
+			switch tt.kind {
+			case "bad_model":
+				if e.File == nil || e.File.Path != bad || e.File.Field != "version" || e.File.Offset != 4 {
+					t.Errorf("file %+v", e.File)
+				}
+			case "model_not_found":
+				if e.Model == nil || e.Model.Name != missing {
+					t.Errorf("model %+v", e.Model)
+				}
+			}
+		})
+	}
+}
+
+func TestFiguresOfErrorsWithJSON(t *testing.T) {
+	memory := &loader.MemoryError{Purpose: loader.PurposeKV, Requested: 5 << 20, Available: 3 << 20, Limit: "control group", Remedies: []string{"use less"}}
+	write := func(ctx context.Context, err error) (jsonError, int) {
+		var b strings.Builder
+		code := report(ctx, err, &b, true)
+		return readError(t, b.String()), code
+	}
+	e, code := write(context.Background(), &runtime.LoadError{Path: "x.gguf", Err: memory})
+	if code != exitMemory || e.Kind != "memory" || e.Memory == nil || e.Memory.Requested != 5<<20 || e.Memory.Available != 3<<20 ||
+		e.Memory.Limit != "control group" || e.Memory.Purpose != loader.PurposeKV.String() || len(e.Memory.Remedies) != 1 {
+		t.Errorf("memory: exit code %d, %+v, %+v", code, e, e.Memory)
+	}
+	e, code = write(context.Background(), &runtime.FallbackError{Rungs: []runtime.Rung{{Path: "a", Err: memory}, {Path: "b", Err: errors.New("no")}}})
+	if code != exitMemory || len(e.Tried) != 2 || e.Tried[0].Memory == nil || e.Tried[1].Memory != nil || e.Tried[1].Path != "b" {
+		t.Errorf("fallbacks: exit code %d, %+v", code, e)
+	}
+	e, _ = write(context.Background(), fmt.Errorf("x: %w", &runtime.ContextError{Tokens: 9, Context: 8}))
+	if e.Kind != "context_full" || e.Context == nil || e.Context.Tokens != 9 || e.Context.Context != 8 {
+		t.Errorf("context: %+v", e)
+	}
+	stopped, cancel := context.WithCancelCause(context.Background())
+	cancel(&interrupted{fakeSignal{}})
+	if e, code = write(stopped, shown{context.Canceled}); code != exitInterrupted || e.Kind != "interrupted" || e.ExitCode != exitInterrupted {
+		t.Errorf("interrupted: exit code %d, %+v", code, e)
+	}
+	if e, code = write(context.Background(), errors.New("two\nlines \x1b[31m")); code != exitFailure || e.Kind != "failure" || e.Message != "two\nlines \x1b[31m" {
+		t.Errorf("any: exit code %d, %+v", code, e)
+	}
+}
+
+func TestListsAndChecksAsJSON(t *testing.T) {
+	for _, tt := range []struct {
+		args   []string
+		key    string
+		engine bool
+	}{
+		{[]string{"quantize", "--list", "--json"}, "types", true},
+		{[]string{"synthesize", "--list", "--json"}, "shapes", false},
+		{[]string{"cache", "list", "--json", "--packed-cache", t.TempDir()}, "files", false},
+		{[]string{"cache", "clear", "--json", "--packed-cache", t.TempDir()}, "freed_bytes", false},
+		{[]string{"check", "--json", tinyF16}, "architecture", true},
+		{[]string{"check", "--json", "--quiet", tinyF16}, "tensors", true},
+	} {
+		t.Run(strings.Join(tt.args[:2], " "), func(t *testing.T) {
+			if tt.engine {
+				needEngine(t)
+			}
+			r := call(t, tt.args...)
+			var object map[string]any
+			if err := json.Unmarshal([]byte(r.out), &object); r.code != 0 || err != nil || object[tt.key] == nil || r.stderr != "" {
+				t.Errorf("exit code %d, %v, stdout %q, stderr %q", r.code, err, r.out, r.stderr)
+			}
+		})
+	}
+}
