@@ -58,13 +58,16 @@ func (m *Model) NewContext(p ContextParams) (*Context, error) {
 	if err := m.s.life.acquire(); err != nil {
 		return nil, err
 	}
+	defer runtime.KeepAlive(m)
+	made := false
+	defer func() {
+		if !made {
+			m.s.life.release()
+		}
+	}()
 	c, err := m.s.newContext(p)
-	if err != nil {
-		m.s.life.release()
-		return nil, err
-	}
-	runtime.KeepAlive(m)
-	return c, nil
+	made = err == nil
+	return c, err
 }
 
 func (ms *modelState) newContext(p ContextParams) (*Context, error) {
@@ -123,11 +126,10 @@ func (ms *modelState) newContext(p ContextParams) (*Context, error) {
 // native checks what the engine would not survive.
 func (p ContextParams) native(ms *modelState) (C.struct_llama_context_params, error) {
 	n := C.llama_context_default_params()
+	if err := p.Check(); err != nil {
+		return n, err
+	}
 	switch {
-	case p.Ctx < -1 || p.Ctx > 1<<30:
-		return n, argument("context of %d tokens", p.Ctx)
-	case p.Batch < 0 || p.Batch > 1<<24 || p.UBatch < 0 || p.UBatch > 1<<24:
-		return n, argument("batch of %d, micro-batch of %d tokens", p.Batch, p.UBatch)
 	case p.SeqMax < 0 || p.SeqMax > int(C.llama_max_parallel_sequences()):
 		return n, argument("%d sequences, the engine's limit is %d", p.SeqMax, int(C.llama_max_parallel_sequences()))
 	case p.Threads < 0 || p.Threads > C.GGML_MAX_N_THREADS || p.BatchThreads < 0 || p.BatchThreads > C.GGML_MAX_N_THREADS:
@@ -157,14 +159,12 @@ func (p ContextParams) native(ms *modelState) (C.struct_llama_context_params, er
 	if p.BatchThreads > 0 {
 		n.n_threads_batch = C.int32_t(p.BatchThreads)
 	}
-	n.flash_attn_type = [...]C.enum_llama_flash_attn_type{FlashAuto: C.LLAMA_FLASH_ATTN_TYPE_AUTO, FlashOff: C.LLAMA_FLASH_ATTN_TYPE_DISABLED, FlashOn: C.LLAMA_FLASH_ATTN_TYPE_ENABLED}[p.FlashAttn]
-	n.pooling_type = [...]C.enum_llama_pooling_type{PoolingDefault: C.LLAMA_POOLING_TYPE_UNSPECIFIED, PoolingNone: C.LLAMA_POOLING_TYPE_NONE, PoolingMean: C.LLAMA_POOLING_TYPE_MEAN,
-		PoolingCLS: C.LLAMA_POOLING_TYPE_CLS, PoolingLast: C.LLAMA_POOLING_TYPE_LAST, PoolingRank: C.LLAMA_POOLING_TYPE_RANK}[p.Pooling]
-	n.attention_type = [...]C.enum_llama_attention_type{AttentionDefault: C.LLAMA_ATTENTION_TYPE_UNSPECIFIED, AttentionCausal: C.LLAMA_ATTENTION_TYPE_CAUSAL, AttentionNonCausal: C.LLAMA_ATTENTION_TYPE_NON_CAUSAL}[p.Attention]
-	n.rope_scaling_type = [...]C.enum_llama_rope_scaling_type{RopeDefault: C.LLAMA_ROPE_SCALING_TYPE_UNSPECIFIED, RopeNone: C.LLAMA_ROPE_SCALING_TYPE_NONE, RopeLinear: C.LLAMA_ROPE_SCALING_TYPE_LINEAR,
-		RopeYaRN: C.LLAMA_ROPE_SCALING_TYPE_YARN, RopeLongRoPE: C.LLAMA_ROPE_SCALING_TYPE_LONGROPE}[p.RopeScaling]
+	n.flash_attn_type = flashAttentions[p.FlashAttn]
+	n.pooling_type = poolings[p.Pooling]
+	n.attention_type = attentions[p.Attention]
+	n.rope_scaling_type = ropeScalings[p.RopeScaling]
 	n.rope_freq_base, n.rope_freq_scale = C.float(p.RopeFreqBase), C.float(p.RopeFreqScale)
-	n.yarn_orig_ctx = C.uint32_t(max(p.YaRNOrigCtx, 0))
+	n.yarn_orig_ctx = C.uint32_t(p.YaRNOrigCtx)
 	for _, f := range []struct {
 		dst *C.float
 		v   float32
@@ -173,16 +173,7 @@ func (p ContextParams) native(ms *modelState) (C.struct_llama_context_params, er
 			*f.dst = C.float(f.v)
 		}
 	}
-	var err error
-	if n.type_k, err = cacheType("K", p.CacheTypeK); err != nil {
-		return n, err
-	}
-	if n.type_v, err = cacheType("V", p.CacheTypeV); err != nil {
-		return n, err
-	}
-	if p.FlashAttn == FlashOff && p.CacheTypeV != "" && C.ggml_blck_size(n.type_v) > 1 {
-		return n, argument("a V cache of type %s needs flash attention", p.CacheTypeV)
-	}
+	n.type_k, n.type_v = cacheTypes[p.CacheTypeK], cacheTypes[p.CacheTypeV]
 	n.embeddings = C.bool(p.Embeddings)
 	n.offload_kqv = C.bool(!p.NoOffloadKQV)
 	n.swa_full = C.bool(p.SWAFull)
@@ -191,19 +182,20 @@ func (p ContextParams) native(ms *modelState) (C.struct_llama_context_params, er
 	return n, nil
 }
 
-// CacheTypes are the types that the K and V caches can have.
-var cacheTypes = map[string]C.enum_ggml_type{
-	"": C.GGML_TYPE_F16, "f32": C.GGML_TYPE_F32, "f16": C.GGML_TYPE_F16, "bf16": C.GGML_TYPE_BF16, "q8_0": C.GGML_TYPE_Q8_0,
-	"q4_0": C.GGML_TYPE_Q4_0, "q4_1": C.GGML_TYPE_Q4_1, "iq4_nl": C.GGML_TYPE_IQ4_NL, "q5_0": C.GGML_TYPE_Q5_0, "q5_1": C.GGML_TYPE_Q5_1,
-}
-
-func cacheType(which, name string) (C.enum_ggml_type, error) {
-	t, ok := cacheTypes[name]
-	if !ok {
-		return t, argument("%s cache type %q: f32, f16, bf16, q8_0, q4_0, q4_1, iq4_nl, q5_0 or q5_1", which, name)
+// The engine's values of enumerations that have been checked.
+var (
+	splitModes      = [...]C.enum_llama_split_mode{SplitLayer: C.LLAMA_SPLIT_MODE_LAYER, SplitNone: C.LLAMA_SPLIT_MODE_NONE, SplitRow: C.LLAMA_SPLIT_MODE_ROW}
+	flashAttentions = [...]C.enum_llama_flash_attn_type{FlashAuto: C.LLAMA_FLASH_ATTN_TYPE_AUTO, FlashOff: C.LLAMA_FLASH_ATTN_TYPE_DISABLED, FlashOn: C.LLAMA_FLASH_ATTN_TYPE_ENABLED}
+	poolings        = [...]C.enum_llama_pooling_type{PoolingDefault: C.LLAMA_POOLING_TYPE_UNSPECIFIED, PoolingNone: C.LLAMA_POOLING_TYPE_NONE, PoolingMean: C.LLAMA_POOLING_TYPE_MEAN,
+		PoolingCLS: C.LLAMA_POOLING_TYPE_CLS, PoolingLast: C.LLAMA_POOLING_TYPE_LAST, PoolingRank: C.LLAMA_POOLING_TYPE_RANK}
+	attentions   = [...]C.enum_llama_attention_type{AttentionDefault: C.LLAMA_ATTENTION_TYPE_UNSPECIFIED, AttentionCausal: C.LLAMA_ATTENTION_TYPE_CAUSAL, AttentionNonCausal: C.LLAMA_ATTENTION_TYPE_NON_CAUSAL}
+	ropeScalings = [...]C.enum_llama_rope_scaling_type{RopeDefault: C.LLAMA_ROPE_SCALING_TYPE_UNSPECIFIED, RopeNone: C.LLAMA_ROPE_SCALING_TYPE_NONE, RopeLinear: C.LLAMA_ROPE_SCALING_TYPE_LINEAR,
+		RopeYaRN: C.LLAMA_ROPE_SCALING_TYPE_YARN, RopeLongRoPE: C.LLAMA_ROPE_SCALING_TYPE_LONGROPE}
+	cacheTypes = map[string]C.enum_ggml_type{
+		"": C.GGML_TYPE_F16, "f32": C.GGML_TYPE_F32, "f16": C.GGML_TYPE_F16, "bf16": C.GGML_TYPE_BF16, "q8_0": C.GGML_TYPE_Q8_0,
+		"q4_0": C.GGML_TYPE_Q4_0, "q4_1": C.GGML_TYPE_Q4_1, "iq4_nl": C.GGML_TYPE_IQ4_NL, "q5_0": C.GGML_TYPE_Q5_0, "q5_1": C.GGML_TYPE_Q5_1,
 	}
-	return t, nil
-}
+)
 
 // startThreads gives the context threads of its own: the engine otherwise starts
 // and joins them for every token, and ends the process where one is refused. Where

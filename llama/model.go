@@ -47,16 +47,15 @@ func LoadModel(ctx context.Context, path string, p ModelParams) (*Model, error) 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if err := p.Check(); err != nil {
+		return nil, err
+	}
 	if p.Unbound && (p.Scratch == nil || p.MMap || p.CheckTensors) {
 		return nil, argument("an unbound load needs scratch memory, no memory mapping and no check of tensors")
 	}
 	if len(p.TensorSplit) > int(C.llama_max_devices()) {
 		return nil, argument("tensor split of %d parts, the engine knows %d devices at most", len(p.TensorSplit), int(C.llama_max_devices()))
 	}
-	if p.MainGPU < 0 {
-		return nil, argument("main GPU %d", p.MainGPU)
-	}
-
 	paths := p.Shards
 	if len(paths) == 0 {
 		paths = []string{path}
@@ -84,7 +83,7 @@ func LoadModel(ctx context.Context, path string, p ModelParams) (*Model, error) 
 	params.no_host = C.bool(p.Repack || p.Blocks != nil)
 	params.n_gpu_layers = clampInt32(p.GPULayers)
 	params.main_gpu = clampInt32(p.MainGPU)
-	params.split_mode = [...]C.enum_llama_split_mode{SplitLayer: C.LLAMA_SPLIT_MODE_LAYER, SplitNone: C.LLAMA_SPLIT_MODE_NONE, SplitRow: C.LLAMA_SPLIT_MODE_ROW}[p.Split]
+	params.split_mode = splitModes[p.Split]
 	if len(p.TensorSplit) > 0 {
 		n := int(C.llama_max_devices())
 		split := unsafe.Slice((*float32)(C.calloc(C.size_t(n), 4)), n)

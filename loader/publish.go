@@ -70,10 +70,20 @@ func WriteFile(path string, fill func(*os.File) error) error {
 	if err != nil {
 		return err
 	}
-	return Publish(target, perm, fill)
+	if perm == 0 {
+		return Publish(target, 0o666, fill)
+	}
+	// The umask takes nothing of what was there, and one that was read-only is written too.
+	return Publish(target, perm|0o600, func(f *os.File) error {
+		if err := fill(f); err != nil {
+			return err
+		}
+		return f.Chmod(perm)
+	})
 }
 
-// writeTarget returns where a file called path is written, and with which permissions.
+// writeTarget returns where a file called path is written, and the permissions of what is
+// there, 0 for nothing.
 func writeTarget(path string) (target string, perm fs.FileMode, err error) {
 	if path == "" {
 		return "", 0, errors.New("the name of the file is empty")
@@ -84,7 +94,7 @@ func writeTarget(path string) (target string, perm fs.FileMode, err error) {
 	target, err = filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		// Nothing there, or a link that leads nowhere: it is replaced.
-		return path, 0o666, nil
+		return path, 0, nil
 	}
 	if err != nil {
 		return "", 0, err

@@ -35,21 +35,11 @@ const (
 
 var packedModes = []string{"auto", "off", "require"}
 
-func (p PackedMode) String() string {
-	if p < 0 || int(p) >= len(packedModes) {
-		return fmt.Sprintf("PackedMode(%d)", int(p))
-	}
-	return packedModes[p]
-}
+func (p PackedMode) String() string { return enumName("PackedMode", p, packedModes) }
 
 // ParsePackedMode is the inverse of String.
 func ParsePackedMode(s string) (PackedMode, error) {
-	for i, name := range packedModes {
-		if s == name {
-			return PackedMode(i), nil
-		}
-	}
-	return 0, optionError("packed mode %q: one of %s", s, strings.Join(packedModes, ", "))
+	return parseEnum[PackedMode]("packed mode", s, packedModes)
 }
 
 // CacheShare is the part of a disk that the cache of packed files takes at most: one of so
@@ -120,17 +110,6 @@ var errStale = errors.New("the packed file is of another version of the model")
 // wantsPacked tells whether a packed file of the cache may stand in for the model's own.
 func wantsPacked(o Options) bool {
 	return o.Packed == PackedRequire || o.Packed == PackedAuto && o.Load == LoadAuto && !o.NoRepack && o.GPULayers == 0 && o.Pool == nil && llama.CanRepack()
-}
-
-// checkPackedMode refuses what contradicts itself.
-func checkPackedMode(o Options) error {
-	switch {
-	case o.Packed < PackedAuto || o.Packed > PackedRequire:
-		return optionError("packed mode %d", o.Packed)
-	case o.Packed == PackedRequire && (o.Load == LoadCopy || o.Load == LoadStock || o.NoRepack || o.GPULayers > 0):
-		return optionError("a packed file is required, which is mapped, with this CPU's layout and no layers on a GPU: leave the load mode to auto")
-	}
-	return nil
 }
 
 // packedFileName is what the packed file of a model is called in a cache: one for each path,

@@ -84,6 +84,14 @@ func engineError(err error) error {
 	return closed(err)
 }
 
+// asOption makes the engine's word for what makes no sense this package's.
+func asOption(err error) error {
+	if errors.Is(err, llama.ErrArgument) && !errors.Is(err, ErrOption) {
+		return fmt.Errorf("%w: %w", ErrOption, err)
+	}
+	return closed(err)
+}
+
 // optionError names an option that makes no sense.
 func optionError(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrOption, fmt.Sprintf(format, args...))

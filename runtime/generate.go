@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/seed7adf6694/infer/llama"
 )
@@ -84,22 +83,24 @@ func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (
 	if s.embeds {
 		return nil, optionError("a session made for embeddings does not generate")
 	}
-	if o.MaxTokens < 0 {
-		return nil, optionError("%d tokens at most", o.MaxTokens)
-	}
-	if o.LookupTokens < 0 {
-		return nil, optionError("drafts of %d tokens", o.LookupTokens)
-	}
-	for _, stop := range o.Stop {
-		if stop == "" || !utf8.ValidString(stop) {
-			return nil, optionError("stop string %q: empty or no valid UTF-8", stop)
-		}
+	if err := o.Check(); err != nil {
+		return nil, err
 	}
 	sampling, err := o.Sampling.withDefaults()
 	if err != nil {
 		return nil, err
 	}
 	o.Sampling = sampling
+	sampler, err := s.model.newSampler(o) // before the text is forgotten: it may be refused
+	if err != nil {
+		return nil, err
+	}
+	begun := false
+	defer func() {
+		if !begun {
+			sampler.Close()
+		}
+	}()
 
 	fresh := !o.Continue || len(s.tokens)+len(s.tail) == 0
 	tokens, err := s.model.tokenize(prompt, fresh, !o.PlainPrompt)
@@ -124,21 +125,15 @@ func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (
 		s.forgetFrom(len(s.tokens))
 	}
 	s.tail = s.tail[:0]
-	sampler, err := s.model.newSampler(o)
-	if err != nil {
-		return nil, err
-	}
 	s.updateStats(func(st *Stats) {
 		*st = Stats{Context: s.ctx.Ctx(), UBatch: s.ubatch, Seed: *o.Sampling.Seed}
 	})
 	start := time.Now()
 	if err := s.evalPrompt(ctx, tokens); err != nil {
-		sampler.Close()
 		return nil, err
 	}
 	for _, t := range s.tokens[max(0, len(s.tokens)-len(tokens)):] { // penalties look at the prompt too
 		if err := sampler.AcceptPrompt(t); err != nil {
-			sampler.Close()
 			return nil, err
 		}
 	}
@@ -149,6 +144,7 @@ func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (
 	if o.Lookup {
 		g.look = s.newDrafts(o)
 	}
+	begun = true
 	return g, nil
 }
 

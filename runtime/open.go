@@ -22,15 +22,7 @@ import (
 // then a [*FallbackError] with all of them. A cancelled ctx stops the load between two
 // chunks and gives the context's error. Nothing is left behind where it fails.
 func Open(ctx context.Context, path string, o Options) (*Model, error) {
-	switch {
-	case o.Load < LoadAuto || o.Load > LoadStock:
-		return nil, optionError("load mode %d", o.Load)
-	case o.ChunkSize > 1<<62:
-		return nil, optionError("chunk size of %d bytes: more than there are addresses", o.ChunkSize)
-	case o.Load == LoadStock && o.Pool != nil:
-		return nil, optionError("a stock load takes its memory itself, not from a pool")
-	}
-	if err := checkPackedMode(o); err != nil {
+	if err := o.check(); err != nil {
 		return nil, err
 	}
 	m, err := openOne(ctx, path, o)
@@ -217,12 +209,18 @@ func (m *Model) load(ctx context.Context, o Options, probe loader.Probe) error {
 		if err := m.loadStock(ctx, o); err != nil {
 			return err
 		}
-		return m.describe()
+		if err := m.describe(); err != nil {
+			return err
+		}
+		return m.checkGenerate(o.Generate)
 	}
 	if err := m.loadUnbound(ctx, o); err != nil {
 		return err
 	}
 	if err := m.describe(); err != nil {
+		return err
+	}
+	if err := m.checkGenerate(o.Generate); err != nil {
 		return err
 	}
 	if err := m.fit(ctx, o.Session); err != nil {

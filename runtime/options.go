@@ -1,9 +1,7 @@
 package runtime
 
 import (
-	"fmt"
 	"log/slog"
-	"strings"
 
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
@@ -28,22 +26,10 @@ const (
 
 var loadModes = []string{"auto", "mmap", "copy", "stock"}
 
-func (m LoadMode) String() string {
-	if m < 0 || int(m) >= len(loadModes) {
-		return fmt.Sprintf("LoadMode(%d)", int(m))
-	}
-	return loadModes[m]
-}
+func (m LoadMode) String() string { return enumName("LoadMode", m, loadModes) }
 
 // ParseLoadMode is the inverse of String.
-func ParseLoadMode(s string) (LoadMode, error) {
-	for i, name := range loadModes {
-		if s == name {
-			return LoadMode(i), nil
-		}
-	}
-	return 0, optionError("load mode %q: one of %s", s, strings.Join(loadModes, ", "))
-}
+func ParseLoadMode(s string) (LoadMode, error) { return parseEnum[LoadMode]("load mode", s, loadModes) }
 
 // Options are the options of [Open].
 type Options struct {
@@ -77,6 +63,9 @@ type Options struct {
 	// leave it zero too get the lowered value; what is set is never changed. See
 	// [Report].Adjusted.
 	Session SessionOptions
+	// Generate, where set, is what generations will ask for: Open refuses what
+	// [Session.Generate] would, before weights are read; a stock load when it is done.
+	Generate *GenerateOptions
 	// Fallbacks are opened, the first that fits, where there is not enough memory for
 	// the model: another quantisation of it, or a smaller one. Paths and names are as
 	// for [Open].
@@ -135,6 +124,10 @@ const (
 	// OverflowShift forgets the older half of the text and goes on.
 	OverflowShift
 )
+
+var overflows = []string{"stop", "shift"}
+
+func (o Overflow) String() string { return enumName("Overflow", o, overflows) }
 
 // GenerateOptions are the options of [Session.Generate].
 type GenerateOptions struct {

@@ -94,6 +94,9 @@ func (m LoadMode) MarshalText() ([]byte, error) { return []byte(m.String()), nil
 // everything else in a dry run. Nothing is lowered: the plan is of what was asked for, or of
 // the defaults. Errors are those of [Open].
 func Plan(ctx context.Context, path string, o Options) (*Forecast, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	file, err := models.Resolve(path, models.ResolveOptions{})
 	if err != nil {
 		return nil, &LoadError{Path: path, Err: err}

@@ -1,11 +1,9 @@
 package runtime
 
-import (
-	"errors"
-	"fmt"
+import "github.com/seed7adf6694/infer/llama"
 
-	"github.com/seed7adf6694/infer/llama"
-)
+// grammarRoot is the rule with which a text begins.
+const grammarRoot = "root"
 
 // mirostatWindow is the number of tokens over which mirostat 1 estimates, its paper's.
 const mirostatWindow = 100
@@ -30,7 +28,7 @@ func (m *Model) newSampler(o GenerateOptions) (*llama.Sampler, error) {
 	}
 	seed := *s.Seed
 	add(len(bias) > 0, func() error { return x.LogitBias(bias) })
-	add(s.Grammar != "", func() error { return x.Grammar(s.Grammar, "root") })
+	add(s.Grammar != "", func() error { return x.Grammar(s.Grammar, grammarRoot) })
 	add(s.RepeatPenalty != 1 || s.FrequencyPenalty != 0 || s.PresencePenalty != 0, func() error {
 		return x.Penalties(s.PenaltyLastN, s.RepeatPenalty, s.FrequencyPenalty, s.PresencePenalty)
 	})
@@ -65,11 +63,24 @@ func (m *Model) newSampler(o GenerateOptions) (*llama.Sampler, error) {
 	for _, step := range steps {
 		if err := step(); err != nil {
 			x.Close()
-			if errors.Is(err, llama.ErrArgument) {
-				return nil, fmt.Errorf("%w: %w", ErrOption, err)
-			}
-			return nil, closed(err)
+			return nil, asOption(err)
 		}
 	}
 	return x, nil
+}
+
+// checkGenerate refuses what generations of this model could not ask for.
+func (m *Model) checkGenerate(o *GenerateOptions) error {
+	if o == nil {
+		return nil
+	}
+	s, err := o.Sampling.withDefaults()
+	if err != nil {
+		return err
+	}
+	x, err := m.newSampler(GenerateOptions{Sampling: s})
+	if err != nil {
+		return err
+	}
+	return x.Close()
 }

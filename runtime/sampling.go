@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"math"
+	"strings"
 )
 
 // DefaultSampling are the values that zero fields of [Sampling] stand for.
@@ -71,8 +72,16 @@ func (s Sampling) withDefaults() (Sampling, error) {
 		return s, optionError("mirostat %d: 0 (off), 1 or 2", s.Mirostat)
 	}
 	for id, bias := range s.LogitBias {
+		if id < 0 {
+			return s, optionError("logit bias for token %d: tokens count from 0", id)
+		}
 		if math.IsNaN(float64(bias)) || math.IsInf(float64(bias), 1) {
 			return s, optionError("logit bias of %g for token %d", bias, id)
+		}
+	}
+	for _, b := range s.DRYBreakers {
+		if b == "" || strings.IndexByte(b, 0) >= 0 {
+			return s, optionError("DRY breaker %q: empty, or with a NUL", b)
 		}
 	}
 	if s.DRYBreakers == nil {

@@ -53,18 +53,24 @@ func (m *Model) NewSession(o SessionOptions) (*Session, error) {
 	if err := m.acquire(); err != nil {
 		return nil, err
 	}
-	m.activity.begin()
+	made := false
+	defer func() {
+		if !made {
+			m.release(nil)
+		}
+	}()
 	s, err := m.newSession(o)
-	m.activity.end()
 	if err != nil {
-		m.release(nil)
 		return nil, err
 	}
+	made = true
 	m.adopt(s)
 	return s, nil
 }
 
 func (m *Model) newSession(o SessionOptions) (*Session, error) {
+	m.activity.begin()
+	defer m.activity.end()
 	// Refused before it is taken: private memory is granted before it is there, and the
 	// process would be killed for it when it is first touched.
 	n, notes, err := m.fitSession(context.Background(), m.withDefaults(o), openValues(o), 0, 0)
@@ -100,19 +106,9 @@ func (m *Model) withDefaults(o SessionOptions) SessionOptions {
 
 // contextParams checks a session's options and fills in defaults.
 func (m *Model) contextParams(o SessionOptions) (llama.ContextParams, error) {
-	p := llama.ContextParams{
-		Ctx: o.Context, Batch: o.Batch, UBatch: o.UBatch, Threads: o.Threads, BatchThreads: o.BatchThreads,
-		CacheTypeK: o.CacheTypeK, CacheTypeV: o.CacheTypeV, FlashAttn: o.FlashAttention,
-		Embeddings: o.Embeddings, Pooling: o.Pooling,
-	}
-	for _, n := range []struct {
-		name  string
-		value int
-		limit int
-	}{{"context", o.Context, maxContext}, {"batch", o.Batch, maxContext}, {"micro-batch", o.UBatch, maxContext}, {"threads", o.Threads, mostThreads}, {"batch threads", o.BatchThreads, mostThreads}} {
-		if n.value < 0 && !(n.name == "context" && n.value == trained) || n.value > n.limit {
-			return p, optionError("%s of %d: 0 to %d are possible", n.name, n.value, n.limit)
-		}
+	p := o.params()
+	if err := o.check(); err != nil {
+		return p, err
 	}
 	switch {
 	case o.Context == trained && m.info.CtxTrain < 1:
@@ -329,19 +325,25 @@ func (s *Session) eval(ctx context.Context, tokens []llama.Token) error {
 func (s *Session) decode(ctx context.Context) error { return s.inTurn(ctx, s.ctx.Decode) }
 
 func (s *Session) inTurn(ctx context.Context, f func(context.Context, *llama.Batch) error) error {
-	if err := s.pass.enter(ctx); err != nil {
-		return err
-	}
-	err := f(ctx, s.batch)
-	// What could not be read was computed from the mapping, if that has it.
-	if e := s.pass.leave(); err == nil && e != nil {
-		err = fmt.Errorf("streaming the weights: %w", e)
-	}
+	err := s.onePass(ctx, f)
 	if err == nil {
 		err = s.model.lost()
 	}
 	s.model.budget.follow()
 	return err
+}
+
+func (s *Session) onePass(ctx context.Context, f func(context.Context, *llama.Batch) error) (err error) {
+	if err := s.pass.enter(ctx); err != nil {
+		return err
+	}
+	defer func() {
+		// What could not be read was computed from the mapping, if that has it.
+		if e := s.pass.leave(); err == nil && e != nil {
+			err = fmt.Errorf("streaming the weights: %w", e)
+		}
+	}()
+	return f(ctx, s.batch)
 }
 
 // forgetFrom drops what an interrupted evaluation left behind a position; a memory

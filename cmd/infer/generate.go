@@ -47,6 +47,9 @@ func (c *generateConfig) generate(ctx context.Context, s *streams) error {
 		if gen.Sampling.Grammar, err = s.readInput(ctx, c.grammarFile); err != nil {
 			return fmt.Errorf("grammar: %w", err)
 		}
+		if gen.Sampling.Grammar == "" { // which would be no grammar
+			return fmt.Errorf("%w: grammar file %s is empty", runtime.ErrOption, c.grammarFile)
+		}
 	}
 	if !c.quiet {
 		warnSlow(s.err)
@@ -66,7 +69,7 @@ func (c *generateConfig) generate(ctx context.Context, s *streams) error {
 		}
 		progress.show(label, p.Done, p.Total)
 	}
-	open.Session = session
+	open.Session, open.Generate = session, &gen
 	for _, f := range c.fallbacks { // a typo should not wait for the day when memory is short
 		if _, err := models.Resolve(f, models.ResolveOptions{}); err != nil {
 			return fmt.Errorf("fallback: %w", err)

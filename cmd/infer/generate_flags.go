@@ -331,6 +331,9 @@ func (c *generateConfig) options() (o runtime.Options, s runtime.SessionOptions,
 	if c.grammar != "" && c.grammarFile != "" {
 		return o, s, g, usagef("--grammar and --grammar-file exclude each other")
 	}
+	if given("grammar") && c.grammar == "" {
+		return o, s, g, usagef("--grammar: the text is empty")
+	}
 	g.Sampling = c.sampling()
 	return o, s, g, nil
 }

@@ -166,12 +166,19 @@ func TestGenerateJSON(t *testing.T) {
 
 func TestGenerateFails(t *testing.T) {
 	needEngine(t)
+	empty := filepath.Join(t.TempDir(), "empty.gbnf")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct {
 		name string
 		args []string
 		code int
 		want []string // in the one line of standard error
 	}{
+		{"a grammar, before the model is looked for", []string{"-m", "absent.gguf", "-p", "x", "--grammar", "root ::= ("}, exitUsage, []string{"grammar, line 1"}},
+		{"an empty grammar file", greedy("-p", "x", "--grammar-file", empty), exitUsage, []string{"empty.gbnf", "is empty"}},
+		{"a bias for a token that there is not", greedy("-p", "x", "-l", "99999+1"), exitUsage, []string{"99999"}},
 		{"a model that is not there", []string{"-m", "absent.gguf", "-p", "x"}, exitFailure, []string{`"absent.gguf"`, "not found"}},
 		{"a file that is no model", []string{"-m", "generate_test.go", "-p", "x"}, exitFailure, []string{"infer: generate_test.go: magic", "not a GGUF file"}},
 		{"a prompt that does not fit", greedy("-p", strings.Repeat("word ", 2000)), exitFailure, []string{"does not fit", "512"}},

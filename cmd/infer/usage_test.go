@@ -46,6 +46,7 @@ func TestWrongUsageSaysWhatIsMeant(t *testing.T) {
 		{"a bias without a token", []string{"-l", "+5"}, `--logit-bias "+5": want a token's number, + or -, and the bias, as in 15+2.5 or 15-inf`, ""},
 		{"a scaled adapter without its scale", []string{"--lora-scaled", "x.gguf"}, `--lora-scaled "x.gguf": want FILE:SCALE`, ""},
 		{"two prompts", []string{"-p", "a", "-f", "b"}, "--prompt and --file exclude each other", ""},
+		{"an empty grammar", []string{"-p", "a", "--grammar", ""}, "--grammar: the text is empty", ""},
 		{"two grammars", []string{"-p", "a", "--grammar", "x", "--grammar-file", "y"}, "--grammar and --grammar-file exclude each other", ""},
 		{"a quantised V cache without flash attention", []string{"-p", "a", "-fa", "off", "-ctv", "q8_0"}, "--cache-type-v q8_0 needs flash attention, and --flash-attn is off", ""},
 		{"a model and no prompt", []string{"-m", "some.gguf"}, `no prompt: give one with -p "text", -f FILE or on standard input; -p "" begins with nothing`, ""},

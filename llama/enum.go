@@ -1,0 +1,128 @@
+package llama
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// Names of the enumerations' values, which count from 0.
+var (
+	splitNames     = []string{"layer", "none", "row"}
+	flashNames     = []string{"auto", "off", "on"}
+	poolingNames   = []string{"default", "none", "mean", "cls", "last", "rank"}
+	attentionNames = []string{"default", "causal", "non-causal"}
+	ropeNames      = []string{"default", "none", "linear", "yarn", "longrope"}
+	weightNames    = []string{"host", "repack", "device"}
+)
+
+// String is the value's name.
+func (m SplitMode) String() string { return enumName("SplitMode", m, splitNames) }
+
+// String is the value's name.
+func (f FlashAttention) String() string { return enumName("FlashAttention", f, flashNames) }
+
+// String is the value's name.
+func (p Pooling) String() string { return enumName("Pooling", p, poolingNames) }
+
+// String is the value's name.
+func (a Attention) String() string { return enumName("Attention", a, attentionNames) }
+
+// String is the value's name.
+func (r RopeScaling) String() string { return enumName("RopeScaling", r, ropeNames) }
+
+// String is the value's name.
+func (k WeightKind) String() string { return enumName("WeightKind", k, weightNames) }
+
+func enumName[E ~int | ~int32](typ string, v E, names []string) string {
+	if v < 0 || int(v) >= len(names) {
+		return fmt.Sprintf("%s(%d)", typ, int(v))
+	}
+	return names[v]
+}
+
+// enumeration refuses values that have no name.
+func enumeration[E ~int | ~int32](what string, v E, names []string) error {
+	if v < 0 || int(v) >= len(names) {
+		return argument("%s of %d, 0 to %d are possible: %s", what, int(v), len(names)-1, strings.Join(names, ", "))
+	}
+	return nil
+}
+
+const (
+	maxTokens = 1 << 30 // of a context
+	maxShards = 1<<16 - 1
+)
+
+// Check refuses, with [ErrArgument], what no model can be loaded with. LoadModel begins
+// with it.
+func (p ModelParams) Check() error {
+	for _, err := range []error{
+		integer("layers on devices", p.GPULayers, 0, math.MaxInt),
+		integer("main GPU", p.MainGPU, 0, math.MaxInt32),
+		enumeration("split mode", p.Split, splitNames),
+		integer("shards", len(p.Shards), 0, maxShards),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	for i, share := range p.TensorSplit {
+		if err := number(fmt.Sprintf("share %d of the tensor split", i), share, 0, finite); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Check refuses, with [ErrArgument], what no context of any model can be made with.
+// NewContext begins with it.
+func (p ContextParams) Check() error {
+	for _, err := range []error{
+		integer("context", p.Ctx, -1, maxTokens),
+		integer("batch", p.Batch, 0, 1<<24),
+		integer("micro-batch", p.UBatch, 0, 1<<24),
+		integer("context of YaRN", p.YaRNOrigCtx, 0, maxTokens),
+		enumeration("flash attention", p.FlashAttn, flashNames),
+		enumeration("pooling", p.Pooling, poolingNames),
+		enumeration("attention", p.Attention, attentionNames),
+		enumeration("rope scaling", p.RopeScaling, ropeNames),
+		number("rope frequency base", p.RopeFreqBase, 0, finite),
+		number("rope frequency scale", p.RopeFreqScale, 0, finite),
+		number("YaRN extrapolation factor", p.YaRNExtFactor, -finite, finite),
+		number("YaRN attention factor", p.YaRNAttnFactor, -finite, finite),
+		number("YaRN beta fast", p.YaRNBetaFast, -finite, finite),
+		number("YaRN beta slow", p.YaRNBetaSlow, -finite, finite),
+		cacheType("K", p.CacheTypeK),
+		cacheType("V", p.CacheTypeV),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	if p.FlashAttn == FlashOff && QuantisedCache(p.CacheTypeV) {
+		return argument("a V cache of type %s needs flash attention", p.CacheTypeV)
+	}
+	return nil
+}
+
+// plainCaches and quantisedCaches are the types that the K and V caches can have.
+var (
+	plainCaches     = []string{"f32", "f16", "bf16"}
+	quantisedCaches = []string{"q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1"}
+)
+
+// CacheTypes lists the types that the K and V caches can have.
+func CacheTypes() []string { return slices.Concat(plainCaches, quantisedCaches) }
+
+// QuantisedCache tells whether a type of cache is a quantised one: a V cache of it needs
+// flash attention.
+func QuantisedCache(name string) bool { return slices.Contains(quantisedCaches, name) }
+
+func cacheType(which, name string) error {
+	if name != "" && !slices.Contains(CacheTypes(), name) {
+		return argument("%s cache type %q: one of %s", which, name, strings.Join(CacheTypes(), ", "))
+	}
+	return nil
+}

@@ -1,0 +1,69 @@
+package loader_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/seed7adf6694/infer/internal/fieldtest"
+	"github.com/seed7adf6694/infer/loader"
+)
+
+func TestNoFieldOfAnOptionBringsAnythingDown(t *testing.T) {
+	const model = "../models/tiny/tiny-stories-f16.gguf"
+	fieldtest.Each(loader.OpenOptions{}, func(name string, o loader.OpenOptions) {
+		ix, err := loader.OpenWith(model, o)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		ix.Close()
+	})
+	ix, err := loader.Open(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ix.Close()
+	fieldtest.Each(loader.PlanOptions{}, func(name string, o loader.PlanOptions) {
+		plan, err := ix.Plan(o)
+		if err != nil {
+			return
+		}
+		if w, err := loader.MapWeights(t.Context(), ix, plan, loader.MapOptions{}); err == nil {
+			w.Close()
+		}
+	})
+	plan, err := ix.Plan(loader.PlanOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fieldtest.Each(loader.MapOptions{}, func(name string, o loader.MapOptions) {
+		w, err := loader.MapWeights(t.Context(), ix, plan, o)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		w.Close()
+	})
+	fieldtest.Each(loader.ArenaOptions{}, func(name string, o loader.ArenaOptions) {
+		a := loader.NewArena(o)
+		defer a.Close()
+		for _, size := range []uintptr{0, 1, 1 << 16} {
+			if p, err := a.AllocBlock("kv", size); err == nil {
+				a.FreeBlock(p)
+			}
+		}
+		if !strings.HasPrefix(name, "Retry") { // for how long a refusal is tried again
+			_, _ = a.AllocBlock("kv", ^uintptr(0))
+		}
+	})
+	for _, size := range []uint64{0, 1, 1 << 20} {
+		fieldtest.Each(loader.PoolOptions{}, func(name string, o loader.PoolOptions) {
+			if p, err := loader.NewPool(size, o); err == nil {
+				p.Close()
+			}
+		})
+	}
+	fieldtest.Each(loader.PoolOptions{}, func(name string, o loader.PoolOptions) {
+		if !strings.HasPrefix(name, "Retry") {
+			_, _ = loader.NewPool(1<<64-1, o)
+		}
+	})
+}
