@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/seed7adf6694/infer/loader"
@@ -63,12 +65,11 @@ func Resolve(name string, o ResolveOptions) (path string, err error) {
 		case !errors.Is(err, fs.ErrNotExist):
 			return "", fmt.Errorf("model %q: %w", name, err)
 		}
-		return "", &NotFoundError{
-			Name:        name,
-			Looked:      []Looked{{Path: name}},
-			Suggestions: neighbours(name),
-			Hint:        pathHint(name),
+		missing := &NotFoundError{Name: name, Looked: []Looked{{Path: name}}, Hint: pathHint(name)}
+		if !isRemote(name) {
+			missing.Suggestions = neighbours(name)
 		}
+		return "", missing
 	}
 	s := search{name: name}
 	s.open(o.Dirs)
@@ -103,12 +104,38 @@ func checkFile(name, path string) (string, error) {
 // pathHint says what may have been meant by a path that is not there.
 func pathHint(name string) string {
 	switch {
-	case strings.Contains(name, "://"):
-		return "models are not downloaded: name a file"
+	case isRemote(name):
+		return "models are not downloaded by name yet: download the file, and name it"
 	case strings.HasPrefix(name, "~"):
 		return "~ stands for the home folder only where the shell expands it, unquoted"
 	}
 	return ""
+}
+
+// isRemote tells whether a name that is no file is an address, or one of a registry:
+// hf.co/org/repo:quant, org/repo:quant, hf:org/repo or llama3.2:1b. A name of two parts
+// is one only where the first is no folder here.
+func isRemote(name string) bool {
+	if strings.Contains(name, "://") {
+		return true
+	}
+	host, _, _ := strings.Cut(strings.ToLower(name), "/")
+	if slices.Contains([]string{"hf.co", "huggingface.co", "www.huggingface.co", "modelscope.cn", "ollama.com", "registry.ollama.ai", "docker.io"}, host) {
+		return true
+	}
+	if filepath.VolumeName(name) != "" || strings.ContainsFunc(name, func(r rune) bool { return !strconv.IsPrint(r) || r == '\\' || r == ' ' }) {
+		return false
+	}
+	repo, tag, tagged := strings.Cut(name, ":")
+	parts := strings.Split(repo, "/")
+	if slices.Contains(parts, "") || slices.Contains(parts, ".") || slices.Contains(parts, "..") || parts[0] == "~" || tagged && (tag == "" || strings.HasSuffix(tag, extension)) {
+		return false
+	}
+	if tagged {
+		return len(parts) <= 2
+	}
+	_, err := os.Stat(parts[0])
+	return len(parts) == 2 && err != nil && !strings.HasSuffix(repo, extension)
 }
 
 // neighbours returns models beside path with a similar name.

@@ -76,3 +76,12 @@ func TestResolveSaysWhatItMayNotSee(t *testing.T) {
 		})
 	}
 }
+
+func TestResolveAFileCalledAsARepository(t *testing.T) {
+	dir := t.TempDir()
+	tree(t, dir, "org/repo:q4_0")
+	t.Chdir(dir)
+	if path, err := Resolve("org/repo:q4_0", ResolveOptions{}); err != nil || path != "org/repo:q4_0" {
+		t.Errorf("%q, %v", path, err)
+	}
+}

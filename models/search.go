@@ -66,7 +66,11 @@ func (s *search) run(isFolder bool) (string, error) {
 	if path, err := s.prefix(); path != "" || err != nil {
 		return path, err
 	}
-	return "", &NotFoundError{Name: s.name, Looked: s.looked, Suggestions: s.suggest(), Hint: s.hint}
+	missing := &NotFoundError{Name: s.name, Looked: s.looked, Suggestions: s.suggest(), Hint: s.hint}
+	if hint := pathHint(s.name); hint != "" {
+		missing.Suggestions, missing.Hint = nil, hint
+	}
+	return "", missing
 }
 
 // exact looks for the whole name in one folder; path is empty if it is not
