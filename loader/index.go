@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"fmt"
 	"iter"
 	"os"
 	"slices"
@@ -21,7 +22,9 @@ type Index struct {
 	byName  map[string]int32
 	bytes   uint64
 	packed  *Packed // nil for other files
-	closed  atomic.Bool
+
+	warnings []string
+	closed   atomic.Bool
 }
 
 // file is one of a model's files.
@@ -118,6 +121,14 @@ func (ix *Index) Architecture() string {
 	v, _ := ix.Lookup(keyArchitecture)
 	s, _ := v.Str()
 	return s
+}
+
+// Warnings says, a line each, what is wrong with the model and does not keep the engine
+// from loading it, such as a special token that is not in the vocabulary.
+func (ix *Index) Warnings() []string { return slices.Clip(ix.warnings) }
+
+func (ix *Index) warn(format string, args ...any) {
+	ix.warnings = append(ix.warnings, quotePath(ix.Path())+": "+printable(fmt.Sprintf(format, args...), maxShownText))
 }
 
 // HasTensors tells whether the model is more than a vocabulary.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/seed7adf6694/infer/internal/ggufcases"
@@ -43,6 +44,21 @@ func TestVocabulariesAreAccepted(t *testing.T) {
 				t.Error("a vocabulary has tensors")
 			}
 			ix.Close()
+		})
+	}
+}
+
+func TestSpecialTokensOutsideTheVocabularyAreWarnings(t *testing.T) {
+	for name, c := range ggufcases.SpecialTokens() {
+		t.Run(name, func(t *testing.T) {
+			ix, err := loader.Open(writeModel(t, c.Bytes))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer ix.Close()
+			if w := ix.Warnings(); len(w) != 1 || !strings.Contains(w[0], c.Want) || !strings.HasPrefix(w[0], ix.Path()+": ") || strings.Contains(w[0], "4294967295") {
+				t.Errorf("%q", w)
+			}
 		})
 	}
 }

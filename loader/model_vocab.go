@@ -206,29 +206,48 @@ func (v *vocabulary) checkColumns() error {
 	return nil
 }
 
-// checkSpecial checks the ids of special tokens, read or assumed.
+// fimSlots are keys whose ids the engine keeps in one place: the older one, read last,
+// counts.
+var fimSlots = map[string]string{"prefix": "fim_pre", "suffix": "fim_suf", "middle": "fim_mid"}
+
+// checkSpecial checks the ids of special tokens, read or assumed. Of one outside the
+// vocabulary the engine takes no notice and keeps its own default, as published models
+// need; it is a warning here. A default outside is an error: the engine looks it up.
 func (v *vocabulary) checkSpecial() error {
 	ids := map[string]int64{}
 	for _, name := range specialTokens {
+		if name == "cls" {
+			continue
+		}
 		id, has := v.kind.defaults[name]
-		if !has {
+		switch {
+		case v.model == "gpt2" && name == "bos" && v.chatGLM(), !has:
 			id = noToken
+		}
+		if slot, ok := fimSlots[name]; ok {
+			id = ids[slot]
 		}
 		key := "tokenizer.ggml." + name + "_token_id"
 		n, ok, err := lookupUint32(v.ix, key)
+		value, outside := "missing", false
 		switch {
 		case err != nil:
 			return err
-		case ok && int64(n) >= int64(v.size):
-			return valueError(v.ix, key, fmt.Sprint(n), fmt.Sprintf("the vocabulary has %d tokens", v.size))
-		case ok:
+		case ok && int64(n) < int64(v.size):
 			id = int64(n)
-		case v.model == "gpt2" && name == "bos" && v.chatGLM():
-			id = noToken
-		case id >= int64(v.size):
-			return valueError(v.ix, key, "missing", fmt.Sprintf("the engine would assume %d, and the vocabulary has %d tokens", id, v.size))
+		case ok:
+			value, outside = fmt.Sprint(n), true
+		}
+		if id >= int64(v.size) {
+			return valueError(v.ix, key, value, fmt.Sprintf("the engine would assume %d, and the vocabulary has %d tokens", id, v.size))
+		}
+		if outside {
+			v.warnOutside(key, n, id)
 		}
 		ids[name] = id
+		if slot, ok := fimSlots[name]; ok {
+			ids[slot] = id
+		}
 	}
 	for _, add := range []struct {
 		name   string
@@ -244,6 +263,19 @@ func (v *vocabulary) checkSpecial() error {
 		}
 	}
 	return nil
+}
+
+// warnOutside warns of an id that no token has.
+func (v *vocabulary) warnOutside(key string, id uint32, used int64) {
+	instead := "the model has none of the kind, or the one of that name"
+	if used != noToken {
+		instead = fmt.Sprintf("token %d is taken instead", used)
+	}
+	value := fmt.Sprint(id)
+	if id == math.MaxUint32 {
+		value = "-1"
+	}
+	v.ix.warn("key %s is %s, and the vocabulary has %d tokens: %s", quote(key), value, v.size, instead)
 }
 
 // chatGLM tells whether the pre-tokenizer is one of the two for which the engine

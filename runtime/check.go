@@ -34,6 +34,8 @@ type Checked struct {
 	Modes []string
 	// NotComputed says why there are no more; "" where that was not asked for.
 	NotComputed string
+	// Warnings are as in [Report].
+	Warnings []string
 }
 
 // Check looks whether a model can be loaded: its file is validated, and the engine reads
@@ -91,7 +93,7 @@ func checkFile(ctx context.Context, path string, o CheckOptions) (c Checked, way
 		return c, nil, err
 	}
 	c.Architecture, c.Description = m.info.Architecture, m.info.Description
-	c.Tensors, c.Bytes = len(index.Tensors()), index.Bytes()
+	c.Tensors, c.Bytes, c.Warnings = len(index.Tensors()), index.Bytes(), index.Warnings()
 	if m.packed == nil {
 		return c, checkedWays(path, "", false), nil
 	}

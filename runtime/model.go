@@ -24,6 +24,7 @@ type Model struct {
 	extra     *loader.Arena   // repacked duplicates, adapters
 	ledger    *loader.Ledger
 	logger    *slog.Logger
+	warnings  []string // of the index
 	mode      LoadMode
 	reason    string
 	repacked  uint64
@@ -183,6 +184,12 @@ func (m *Model) log(msg string, args ...any) {
 	}
 }
 
+func (m *Model) warn(msg string) {
+	if m.logger != nil {
+		m.logger.Warn(msg)
+	}
+}
+
 // Report returns what the model takes. On a closed model the sizes by purpose are
 // what they were.
 func (m *Model) Report() Report {
@@ -193,7 +200,7 @@ func (m *Model) Report() Report {
 		Path: m.path, Architecture: m.info.Architecture, Description: m.info.Description, Parameters: m.info.Params,
 		LoadMode: m.mode, LoadReason: m.reason, Repacked: m.repacked, Packed: m.packedBytes,
 		Chunks: len(m.plan.Chunks), ChunkSize: m.chunkSize, WeightBytes: m.plan.Bytes,
-		LargestTensor: m.plan.LargestTensor, LargestTensorName: m.plan.LargestTensorName, Adjusted: m.adjusted,
+		LargestTensor: m.plan.LargestTensor, LargestTensorName: m.plan.LargestTensorName, Adjusted: m.adjusted, Warnings: m.warnings,
 		Memory: m.ledger.Snapshot(), LoadDuration: m.loadDuration,
 	}
 	r.Budget, r.Residency = m.budget.report()

@@ -120,6 +120,9 @@ func openFile(ctx context.Context, path, cacheOf string, o Options) (*Model, err
 			}
 			m.loadDuration = time.Since(start)
 			m.sampleMemoryNow()
+			for _, w := range m.warnings {
+				m.warn(w)
+			}
 			return m, nil
 		}
 		m.index = nil // the next attempt's, or closed above
@@ -146,7 +149,7 @@ func newModel(path string, index *loader.Index, plan *loader.Plan, mode LoadMode
 	return &Model{
 		path: path, index: index, plan: plan, files: index.Files(), mode: mode, reason: reason, logger: o.Logger, ledger: &loader.Ledger{Admit: o.Admit}, pool: o.Pool,
 		chunkSize: plan.ChunkSize, largestTensor: plan.LargestTensor, sessions: map[*Session]struct{}{},
-		kv: readKVShape(index), packed: packedTensors(index),
+		kv: readKVShape(index), packed: packedTensors(index), warnings: index.Warnings(),
 	}
 }
 

@@ -23,6 +23,8 @@ type Forecast struct {
 	// Auto is the mode that LoadAuto would begin with, and Reason why.
 	Auto   LoadMode `json:"auto"`
 	Reason string   `json:"reason"`
+	// Warnings are as in [Report].
+	Warnings []string `json:"warnings"`
 }
 
 // ModePlan is what one load mode would take.
@@ -125,7 +127,7 @@ func planFile(ctx context.Context, path string, o Options) (*Forecast, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Forecast{Path: path, LargestTensor: plan.LargestTensor, Probe: probe}
+	f := &Forecast{Path: path, LargestTensor: plan.LargestTensor, Probe: probe, Warnings: append([]string{}, index.Warnings()...)}
 	o.Load = LoadAuto
 	if err := checkPacked(index, o); err != nil {
 		return nil, err

@@ -19,6 +19,9 @@ type Report struct {
 	// Adjusted says, a line each, what was lowered because there was not enough memory
 	// for the default, and which models were passed over.
 	Adjusted []string `json:"adjusted"`
+	// Warnings says, a line each, what is wrong with the model's file and does not keep it
+	// from being loaded; see loader's Index.Warnings.
+	Warnings []string `json:"warnings"`
 
 	Chunks            int    `json:"chunks"`
 	ChunkSize         uint64 `json:"chunk_size_bytes"`

@@ -52,7 +52,8 @@ func (m *Model) tokenize(text string, addSpecial, parseSpecial bool) ([]llama.To
 // Vocabulary is a model's vocabulary without its weights. It is safe for concurrent
 // use.
 type Vocabulary struct {
-	native *llama.Model
+	native   *llama.Model
+	warnings []string
 }
 
 // OpenVocabulary opens the vocabulary of a model, or of a file that has no more than
@@ -62,14 +63,14 @@ func OpenVocabulary(ctx context.Context, path string) (*Vocabulary, error) {
 	if err != nil {
 		return nil, &LoadError{Path: path, Err: err}
 	}
-	native, err := openVocabulary(ctx, file)
+	v, err := openVocabulary(ctx, file)
 	if err != nil {
 		return nil, &LoadError{Path: file, Err: err}
 	}
-	return &Vocabulary{native}, nil
+	return v, nil
 }
 
-func openVocabulary(ctx context.Context, file string) (*llama.Model, error) {
+func openVocabulary(ctx context.Context, file string) (*Vocabulary, error) {
 	index, err := loader.Open(file)
 	if err != nil {
 		return nil, err
@@ -80,8 +81,15 @@ func openVocabulary(ctx context.Context, file string) (*llama.Model, error) {
 		return nil, err
 	}
 	defer skeleton.Close()
-	return llama.LoadModel(ctx, skeleton.Path(), llama.ModelParams{VocabOnly: true})
+	native, err := llama.LoadModel(ctx, skeleton.Path(), llama.ModelParams{VocabOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	return &Vocabulary{native, index.Warnings()}, nil
 }
+
+// Warnings are as in [Report].
+func (v *Vocabulary) Warnings() []string { return v.warnings }
 
 // Close frees the vocabulary. Closing twice is safe.
 func (v *Vocabulary) Close() error { return v.native.Close() }

@@ -51,6 +51,10 @@ type jsonChecked struct {
 	Bytes        uint64 `json:"bytes"`
 	Packed       int    `json:"packed_tensors"`
 	Source       string `json:"source_not_compared"` // why; "" where it was, or there is none
+
+	Modes       []string `json:"computed"`     // the ways that gave the same numbers
+	NotComputed string   `json:"not_computed"` // why there are no more
+	Warnings    []string `json:"warnings"`
 }
 
 func (c *checkConfig) run(ctx context.Context, s *streams, args []string) error {
@@ -68,10 +72,11 @@ func (c *checkConfig) run(ctx context.Context, s *streams, args []string) error 
 	case err != nil:
 		return err
 	case c.json:
-		return writeJSON(s.out, jsonChecked{r.Path, true, r.Architecture, r.Description, r.Tensors, r.Bytes, r.Packed, r.Source})
+		return writeJSON(s.out, jsonChecked{r.Path, true, r.Architecture, r.Description, r.Tensors, r.Bytes, r.Packed, r.Source, list(r.Modes), r.NotComputed, list(r.Warnings)})
 	case c.quiet:
 		return nil
 	}
+	warn(s.err, r.Warnings)
 	how := ""
 	switch {
 	case r.Packed > 0 && r.Source != "":

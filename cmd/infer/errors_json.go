@@ -118,10 +118,10 @@ func reportJSON(w io.Writer, err error, e jsonError) {
 		e.File = &jsonFile{format.File, format.Offset, format.Field, format.Value, format.Reason}
 	}
 	if errors.As(err, &missing) {
-		e.Model = &jsonModel{missing.Name, notNull(missing.Suggestions), []string{}}
+		e.Model = &jsonModel{missing.Name, list(missing.Suggestions), []string{}}
 	}
 	if errors.As(err, &ambiguous) {
-		e.Model = &jsonModel{ambiguous.Name, []string{}, notNull(ambiguous.Candidates)}
+		e.Model = &jsonModel{ambiguous.Name, []string{}, list(ambiguous.Candidates)}
 	}
 	if errors.As(err, &context) {
 		e.Context = &jsonContext{context.Tokens, context.Context}
@@ -139,8 +139,6 @@ func reportJSON(w io.Writer, err error, e jsonError) {
 }
 
 func memoryJSON(e *loader.MemoryError) *jsonMemory {
-	return &jsonMemory{e.Purpose.String(), e.Requested, e.Available, e.Limit, notNull(e.Remedies)}
+	return &jsonMemory{e.Purpose.String(), e.Requested, e.Available, e.Limit, list(e.Remedies)}
 }
 
-// notNull makes an empty list of none.
-func notNull(s []string) []string { return append([]string{}, s...) }

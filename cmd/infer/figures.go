@@ -19,6 +19,7 @@ type stats struct {
 	LoadMode     string   `json:"load_mode"`
 	LoadReason   string   `json:"load_reason"`
 	Adjusted     []string `json:"adjusted"` // what was lowered, and why
+	Warnings     []string `json:"warnings"` // what is wrong with the file
 
 	Chunks            int    `json:"chunks"`
 	ChunkSize         uint64 `json:"chunk_size_bytes"`
@@ -64,7 +65,7 @@ type stats struct {
 func newStats(r runtime.Report, s runtime.Stats, end runtime.FinishReason) stats {
 	return stats{
 		Model: r.Path, Architecture: r.Architecture, Description: r.Description, Parameters: r.Parameters,
-		LoadSeconds: r.LoadDuration.Seconds(), LoadMode: r.LoadMode.String(), LoadReason: r.LoadReason, Adjusted: list(r.Adjusted),
+		LoadSeconds: r.LoadDuration.Seconds(), LoadMode: r.LoadMode.String(), LoadReason: r.LoadReason, Adjusted: list(r.Adjusted), Warnings: list(r.Warnings),
 		Chunks: r.Chunks, ChunkSize: r.ChunkSize, Weights: r.WeightBytes, Repacked: r.Repacked, Packed: r.Packed,
 		LargestAllocation: r.LargestAllocation, LargestRange: r.LargestRange,
 		LargestTensor: r.LargestTensor, LargestTensorName: r.LargestTensorName,

@@ -94,6 +94,9 @@ func (c *generateConfig) generate(ctx context.Context, s *streams) error {
 		for _, line := range m.Report().Adjusted {
 			fmt.Fprintln(s.err, "infer: "+oneLine(line))
 		}
+		if c.verbose == 0 { // the logger has said them
+			warn(s.err, m.Report().Warnings)
+		}
 	}
 	sess, err := m.NewSession(session)
 	if err != nil {

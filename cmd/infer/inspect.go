@@ -151,6 +151,8 @@ type chunkInfo struct {
 type inspectVerdict struct {
 	Loads  bool   `json:"loads"`
 	Reason string `json:"reason"` // why not; "" if it does
+
+	Warnings []string `json:"warnings"` // what does not keep it from loading
 }
 
 func (c *inspectConfig) inspect(path string, index *loader.Index) (*inspection, error) {
@@ -212,11 +214,12 @@ func describePlan(p *loader.Plan) *planInfo {
 func verdict(path string, weights bool) inspectVerdict {
 	index, err := loader.Open(path)
 	if err != nil {
-		return inspectVerdict{Reason: err.Error()}
+		return inspectVerdict{Reason: err.Error(), Warnings: []string{}}
 	}
 	index.Close()
+	v := inspectVerdict{Loads: weights, Warnings: list(index.Warnings())}
 	if !weights {
-		return inspectVerdict{Reason: "vocabulary only: good for tokenizing, there are no weights"}
+		v.Reason = "vocabulary only: good for tokenizing, there are no weights"
 	}
-	return inspectVerdict{Loads: true}
+	return v
 }

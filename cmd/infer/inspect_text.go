@@ -72,6 +72,9 @@ func (r *inspection) printSummary(t *tabwriter.Writer) {
 	} else {
 		row("verdict", "refused: %s", oneLine(r.Verdict.Reason))
 	}
+	for _, w := range r.Verdict.Warnings {
+		row("warning", "%s", oneLine(w))
+	}
 }
 
 func (r *inspection) printTensors(t *tabwriter.Writer) {

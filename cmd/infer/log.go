@@ -18,6 +18,13 @@ func (c *generateConfig) logger(s *streams) *slog.Logger {
 	return slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level}))
 }
 
+// warn prints what is wrong with a model's file and does not keep it from being used.
+func warn(w io.Writer, warnings []string) {
+	for _, line := range warnings {
+		fmt.Fprintln(w, "infer: warning: "+oneLine(line))
+	}
+}
+
 // warnSlow says that the program was compiled without instructions that this machine
 // has, and what to do about it: it costs a factor of up to 20.
 func warnSlow(w io.Writer) {

@@ -78,6 +78,7 @@ func (c *planConfig) run(ctx context.Context, s *streams, args []string) error {
 	if c.json {
 		return writeJSON(s.out, f)
 	}
+	warn(s.err, f.Warnings)
 	w := bufio.NewWriter(s.out)
 	if err := printPlan(w, f, planWidth(s.out)); err != nil {
 		return err

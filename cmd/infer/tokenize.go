@@ -59,6 +59,7 @@ func (c *tokenizeConfig) run(ctx context.Context, s *streams, args []string) err
 		return err
 	}
 	defer v.Close()
+	warn(s.err, v.Warnings())
 	texts := []string{text}
 	if c.lines {
 		texts = splitLines(text)

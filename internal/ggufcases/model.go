@@ -344,12 +344,37 @@ func vocabularyCases() []named {
 		"fim_pre", "fim_suf", "fim_mid", "fim_pad", "fim_rep", "fim_sep",
 	} {
 		key := "tokenizer.ggml." + name + "_token_id"
-		cases = append(cases,
-			with("a "+name+" token at the end of the vocabulary", "llama", key, "u32", "320"),
-			with("a "+name+" token of -1", "llama", key, "u32", fmt.Sprint(uint32(math.MaxUint32))),
-			with("a "+name+" token that is text", "llama", key, "str", "</s>"))
+		cases = append(cases, with("a "+name+" token that is text", "llama", key, "str", "</s>"))
 	}
 	return cases
+}
+
+// SpecialTokens iterates over models with an id of a special token that no token has, as
+// published ones have: the engine takes its default, and so must we. Want is the key.
+func SpecialTokens() iter.Seq2[string, Case] {
+	var cases []named
+	with := func(name, key string, id uint32) named {
+		return named{name, func() Case {
+			for _, text := range strings.Split(architecturesText, "model ")[1:] {
+				if title, _, _ := strings.Cut(text, "\n"); title == "llama" {
+					d := describe(text)
+					d.key(key, "u32", []string{fmt.Sprint(id)})
+					return Case{Bytes: d.computing(), Want: key}
+				}
+			}
+			panic("ggufcases: no llama")
+		}}
+	}
+	for _, name := range []string{
+		"bos", "eos", "eot", "eom", "unknown", "seperator", "padding", "mask",
+		"fim_pre", "fim_suf", "fim_mid", "fim_pad", "fim_rep", "fim_sep", "prefix", "suffix", "middle",
+	} {
+		key := "tokenizer.ggml." + name + "_token_id"
+		cases = append(cases,
+			with("a "+name+" token at the end of the vocabulary", key, 320),
+			with("a "+name+" token of -1", key, math.MaxUint32))
+	}
+	return each(cases)
 }
 
 // replace changes one element of a list of texts, and the lists beside it not.
@@ -396,6 +421,27 @@ func tokenizerCases() []named {
 			d.floats(k+"scores", make([]float32, 1))
 			d.ints(k+"token_type", make([]int32, 1))
 			d.drop(k + "eos_token_id")
+		}),
+		model("a token past the vocabulary in place of an assumed one that is too", "llama", k+"bos_token_id", func(d *description) {
+			d.key(k+"bos_token_id", "u32", []string{"7"})
+			d.texts(k+"tokens", []string{"a"})
+			d.floats(k+"scores", make([]float32, 1))
+			d.ints(k+"token_type", make([]int32, 1))
+			d.drop(k + "eos_token_id")
+		}),
+		kind("a separator past the vocabulary in place of an assumed one that is too", "bert", k+"seperator_token_id", func(d *description) {
+			d.key(k+"seperator_token_id", "u32", []string{"50"})
+			d.key(k+"mask_token_id", "u32", []string{"3"})
+			d.texts(k+"tokens", []string{"a", "b", "c", "d"})
+			d.floats(k+"scores", make([]float32, 4))
+			d.ints(k+"token_type", []int32{1, 1, 1, 1})
+			d.key(k+"unknown_token_id", "u32", []string{"1"})
+			d.key(k+"bos_token_id", "u32", []string{"1"})
+		}),
+		kind("a BOS asked for where the one that there is is past the vocabulary", "rwkv", k+"add_bos_token", func(d *description) {
+			d.drop(k + "eos_token_id")
+			d.key(k+"bos_token_id", "u32", []string{"320"})
+			d.key(k+"add_bos_token", "bool", []string{"true"})
 		}),
 		kind("a byte token in a vocabulary of word pieces", "bert", k+"token_type", func(*description) {}),
 		kind("a normalisation table cut short", "t5", "charsmap", charsmap(1, 2, 3)),

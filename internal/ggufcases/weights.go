@@ -16,18 +16,22 @@ func Computing() iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
 		for _, text := range strings.Split(architecturesText, "model ")[1:] {
 			name, _, _ := strings.Cut(text, "\n")
-			d := describe(text)
-			f := d.file()
-			b := f.Bytes()
-			data := b[uint64(len(b))-f.zeros:]
-			for _, t := range d.tensors {
-				fill(data[t.Offset:], t)
-			}
-			if !yield(name, b) {
+			if !yield(name, describe(text).computing()) {
 				return
 			}
 		}
 	}
+}
+
+// computing makes the file with weights that compute something.
+func (d *description) computing() []byte {
+	f := d.file()
+	b := f.Bytes()
+	data := b[uint64(len(b))-f.zeros:]
+	for _, t := range d.tensors {
+		fill(data[t.Offset:], t)
+	}
+	return b
 }
 
 // fill writes the numbers of a tensor.
