@@ -7,9 +7,14 @@
 // for Ctrl-C) when interrupted. Run infer --help for the rest.
 package main
 
-import "os"
+import (
+	"os"
+
+	"github.com/seed7adf6694/infer/internal/start"
+)
 
 func main() {
+	start.Prepare()
 	ctx := interruptible()
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
