@@ -88,9 +88,11 @@ func report(ctx context.Context, err error, stderr io.Writer, json bool) int {
 		if errors.As(context.Cause(ctx), &stop) {
 			code = stop.code()
 		}
-		if json {
+		switch {
+		case errors.As(err, new(shown)):
+		case json:
 			reportJSON(stderr, err, jsonError{Kind: "interrupted", Message: "interrupted", ExitCode: code})
-		} else if !errors.As(err, new(shown)) {
+		default:
 			fmt.Fprintln(stderr, "infer: interrupted")
 		}
 		return code

@@ -112,7 +112,11 @@ func TestFiguresOfErrorsWithJSON(t *testing.T) {
 	}
 	stopped, cancel := context.WithCancelCause(context.Background())
 	cancel(&interrupted{fakeSignal{}})
-	if e, code = write(stopped, shown{context.Canceled}); code != exitInterrupted || e.Kind != "interrupted" || e.ExitCode != exitInterrupted {
+	var none strings.Builder
+	if code := report(stopped, shown{context.Canceled}, &none, true); code != exitInterrupted || none.String() != "" {
+		t.Errorf("interrupted, and the output says so: exit code %d, %q", code, none.String())
+	}
+	if e, code = write(stopped, context.Canceled); code != exitInterrupted || e.Kind != "interrupted" || e.ExitCode != exitInterrupted {
 		t.Errorf("interrupted: exit code %d, %+v", code, e)
 	}
 	if e, code = write(context.Background(), errors.New("two\nlines \x1b[31m")); code != exitFailure || e.Kind != "failure" || e.Message != "two\nlines \x1b[31m" {

@@ -219,11 +219,18 @@ func (w *failingWriter) Write(p []byte) (int, error) {
 
 func TestGenerateStopsWhenTheOutputFails(t *testing.T) {
 	needEngine(t)
-	for _, args := range [][]string{nil, {"--json"}} {
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "infer: standard output: disk full\n"},
+		{[]string{"--json"}, `{"error":{"kind":"output","message":"standard output: disk full","exit_code":1}}` + "\n"},
+	} {
+		args := tt.args
 		var stderr bytes.Buffer
 		w := &failingWriter{2, errors.New("disk full")}
 		code := run(context.Background(), greedy(append(args, "-p", "Once")...), strings.NewReader(""), w, &stderr)
-		if code != exitFailure || withoutWarning(stderr.String()) != "infer: standard output: disk full\n" || w.left < -2 {
+		if code != exitFailure || withoutWarning(stderr.String()) != tt.want || w.left < -2 {
 			t.Errorf("%v: exit code %d, %d writes left, stderr %q", args, code, w.left, stderr.String())
 		}
 	}
