@@ -384,6 +384,15 @@ extern "C" struct llama_model * infer_model_load(const char ** paths, size_t n_p
     });
 }
 
+extern "C" int64_t infer_tensor_rows(const llama_model * model, const char * name) {
+    for (const auto & named : llama_internal_get_tensor_map(model)) {
+        if (named.first == name) {
+            return named.second->ne[1];
+        }
+    }
+    return 0;
+}
+
 bool infer::reads_unbound() {
     return active && active->record && active->record->reading;
 }

@@ -42,6 +42,7 @@ type contextState struct {
 	broken  bool
 
 	vocab, embd, seqs, ctxLen, batch, ubatch, classes int
+	positions                                         int // of a table; 0: no table
 	pooling                                           C.enum_llama_pooling_type
 	causal, embeddings                                bool
 	encoder                                           bool   // the model has one
@@ -106,6 +107,7 @@ func (ms *modelState) newContext(p ContextParams) (*Context, error) {
 	s.vocab = int(C.llama_vocab_n_tokens(vocab))
 	s.embd = int(C.llama_model_n_embd(ms.model))
 	s.classes = int(C.llama_model_n_cls_out(ms.model))
+	s.positions = tensorRows(ms.model, "position_embd.weight")
 	s.seqs = int(C.llama_n_seq_max(s.ctx))
 	s.ctxLen = int(C.llama_n_ctx(s.ctx))
 	s.batch = int(C.llama_n_batch(s.ctx))
@@ -174,6 +176,17 @@ func (p ContextParams) native(ms *modelState) (C.struct_llama_context_params, er
 		}
 	}
 	n.type_k, n.type_v = cacheTypes[p.CacheTypeK], cacheTypes[p.CacheTypeV]
+	if C.llama_model_n_layer(ms.model) > 0 {
+		for _, c := range []struct {
+			which, name string
+			typ         C.enum_ggml_type
+			head        int
+		}{{"K", p.CacheTypeK, n.type_k, headLength(ms.model, "key")}, {"V", p.CacheTypeV, n.type_v, headLength(ms.model, "value")}} {
+			if block := int(C.ggml_blck_size(c.typ)); c.head%block != 0 { // else the engine cuts blocks in two
+				return n, argument("a %s cache of type %s for heads of %d: its blocks are of %d, which do not divide them", c.which, c.name, c.head, block)
+			}
+		}
+	}
 	n.embeddings = C.bool(p.Embeddings)
 	n.offload_kqv = C.bool(!p.NoOffloadKQV)
 	n.swa_full = C.bool(p.SWAFull)
@@ -465,7 +478,11 @@ func (s *contextState) check(b *Batch, decode bool) error {
 	tokens := unsafe.Slice(b.s.c.token, n)
 	counts := unsafe.Slice(b.s.c.n_seq_id, n)
 	ids := unsafe.Slice(b.s.c.seq_id, n)
+	places := unsafe.Slice(b.s.c.pos, n)
 	for i := range n {
+		if p := int(places[i]); s.positions > 0 && p >= s.positions {
+			return argument("position %d, the model has %d", p, s.positions)
+		}
 		if t := tokens[i]; t < 0 || int(t) >= s.vocab {
 			return argument("token %d, the vocabulary has %d", t, s.vocab)
 		}
@@ -598,6 +615,9 @@ func (c *Context) SequenceEmbedding(seq SeqID, dst []float32) ([]float32, error)
 		}
 		n := c.s.embd
 		if c.s.pooling == C.LLAMA_POOLING_TYPE_RANK {
+			if seq > 0 && tensorRows(c.s.model.model, "cls.output.weight") == 0 { // the engine takes a further one's from the first
+				return argument("score of sequence %d: a classifier without outputs of its own has that of sequence 0", seq)
+			}
 			n = c.s.classes
 		}
 		dst = append(dst, unsafe.Slice((*float32)(v), n)...)

@@ -8,10 +8,16 @@ import "C"
 // The memory of a context's sequences: KV cache, recurrent state. Ranges are
 // [from, to); a negative from is 0, a negative to the end.
 
-// Clear forgets all sequences.
+// Remembers tells whether the context has a memory at all. Encoders and diffusion models
+// have none: each batch is computed by itself.
+func (c *Context) Remembers() bool { return c.s.mem != nil }
+
+// Clear forgets all sequences; without a memory there is nothing to forget.
 func (c *Context) Clear() error {
-	return c.memory(nil, func(m C.llama_memory_t) error {
-		C.llama_memory_clear(m, false)
+	return c.locked(func(*C.struct_llama_context) error {
+		if c.s.mem != nil {
+			C.llama_memory_clear(c.s.mem, false)
+		}
 		return nil
 	})
 }
@@ -24,6 +30,12 @@ func (c *Context) RemoveSeq(seq SeqID, from, to Pos) (ok bool, err error) {
 		seq, check = -1, nil
 	}
 	err = c.memory(check, func(m C.llama_memory_t) error {
+		if seq >= 0 && (c.s.recurrent || c.s.hybrid) { // the engine says that it forgot what is in the middle, and does not
+			last := Pos(C.llama_memory_seq_pos_max(m, C.llama_seq_id(seq)))
+			if part := from > 0 || to >= 0 && to <= last; part && from <= last && (to < 0 || max(from, 0) < to) {
+				return nil
+			}
+		}
 		ok = bool(C.llama_memory_seq_rm(m, C.llama_seq_id(seq), C.llama_pos(from), C.llama_pos(to)))
 		return nil
 	})
@@ -115,8 +127,12 @@ func (c *Context) PosMax(seq SeqID) (p Pos, err error) {
 	return p, err
 }
 
-// canShift is llama_memory_can_shift, which forgets models with several positions a token.
+// canShift is llama_memory_can_shift, which forgets models with several positions a token,
+// states that cannot lose a part, and positions that are a part of what was computed.
 func (c *Context) canShift(m C.llama_memory_t) bool {
+	if c.s.recurrent || c.s.hybrid || c.s.positions > 0 {
+		return false
+	}
 	rope := C.llama_model_rope_type(c.s.model.model)
 	return bool(C.llama_memory_can_shift(m)) && rope != C.LLAMA_ROPE_TYPE_MROPE && rope != C.LLAMA_ROPE_TYPE_IMROPE
 }

@@ -8,6 +8,7 @@ import "C"
 import (
 	"context"
 	"runtime"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -180,6 +181,7 @@ func (m *Model) Info() (ModelInfo, error) {
 			Embd:         int(C.llama_model_n_embd(p)),
 			Layers:       int(C.llama_model_n_layer(p)),
 			SWA:          int(C.llama_model_n_swa(p)),
+			Positions:    tensorRows(p, "position_embd.weight"),
 			Classes:      int(C.llama_model_n_cls_out(p)),
 			Encoder:      bool(C.llama_model_has_encoder(p)),
 			Decoder:      bool(C.llama_model_has_decoder(p)),
@@ -190,12 +192,42 @@ func (m *Model) Info() (ModelInfo, error) {
 		}
 		if i.Layers > 0 { // else it has only its vocabulary, and the engine ends the process
 			i.Heads, i.HeadsKV = int(C.llama_model_n_head(p)), int(C.llama_model_n_head_kv(p))
+			i.KeyLength, i.ValueLength = headLength(p, "key"), headLength(p, "value")
 		}
 	})
 	if err == nil {
 		i.Architecture, _, err = m.Metadata("general.architecture")
 	}
 	return i, err
+}
+
+// headLength is the length of a head's keys or values: what the file says, or the width
+// divided by the heads.
+func headLength(p *C.struct_llama_model, which string) int {
+	if n, err := strconv.Atoi(metadata(p, metadata(p, "general.architecture")+".attention."+which+"_length")); err == nil {
+		return n
+	}
+	if heads := int(C.llama_model_n_head(p)); heads > 0 {
+		return int(C.llama_model_n_embd(p)) / heads
+	}
+	return 0
+}
+
+// metadata is a scalar of the file's metadata as text, "" where it is not there.
+func metadata(p *C.struct_llama_model, key string) (value string) {
+	c := C.CString(key)
+	defer C.free(unsafe.Pointer(c))
+	if C.llama_model_meta_val_str(p, c, nil, 0) >= 0 {
+		value = growString(func(buf *C.char, n C.size_t) C.int32_t { return C.llama_model_meta_val_str(p, c, buf, n) })
+	}
+	return value
+}
+
+// tensorRows is the second dimension of a tensor, 0 where the model has none of that name.
+func tensorRows(p *C.struct_llama_model, name string) int {
+	c := C.CString(name)
+	defer C.free(unsafe.Pointer(c))
+	return int(C.infer_tensor_rows(p, c))
 }
 
 // Metadata returns a scalar of the file's metadata as llama.cpp prints it, and

@@ -11,7 +11,10 @@ type ModelInfo struct {
 	Layers       int
 	Heads        int
 	HeadsKV      int
+	KeyLength    int // of a head's keys, elements
+	ValueLength  int // of a head's values
 	SWA          int // sliding window, tokens
+	Positions    int // that a table has, beyond which the model cannot compute; 0: no table
 	Classes      int // outputs of a classifier
 	Encoder      bool
 	Decoder      bool

@@ -54,6 +54,9 @@ func (c *Context) SetCausal(bool) error { return ErrNoEngine }
 // Clear returns ErrNoEngine.
 func (c *Context) Clear() error { return ErrNoEngine }
 
+// Remembers returns false.
+func (c *Context) Remembers() bool { return false }
+
 // RemoveSeq returns ErrNoEngine.
 func (c *Context) RemoveSeq(SeqID, Pos, Pos) (bool, error) { return false, ErrNoEngine }
 

@@ -94,6 +94,9 @@ bool         infer_weights_upload(infer_weights * w, size_t i, const void * src,
 bool         infer_weights_rebind(infer_weights * w, const infer_weights * like, infer_error * err);
 void         infer_weights_free(infer_weights * w);
 
+// infer_tensor_rows is the second dimension of a model's tensor, 0 where it has none of that name.
+int64_t infer_tensor_rows(const struct llama_model * model, const char * name);
+
 struct llama_context * infer_context_new(struct llama_model * model, struct llama_context_params params, infer_scope scope, infer_error * err);
 void    infer_context_free(struct llama_context * ctx);
 int32_t infer_decode(struct llama_context * ctx, struct llama_batch batch, infer_scope scope, infer_error * err);
