@@ -101,7 +101,7 @@ func tooLarge(weights uint64) (string, error) {
 
 // cannotCompute tells whether an error is that of a model which is not for what was asked.
 func cannotCompute(err error) bool {
-	return errors.Is(err, llama.ErrArgument) || errors.Is(err, ErrOption)
+	return errors.Is(err, llama.ErrArgument) || errors.Is(err, ErrOption) || errors.Is(err, ErrTask)
 }
 
 // compute opens the model and computes a few tokens: the logits of each, or of a model for
@@ -109,7 +109,7 @@ func cannotCompute(err error) bool {
 func (w checkedWay) compute(ctx context.Context) (rows [][]float32, err error) {
 	o := w.options
 	o.MaxMemory = MaxMemoryOff
-	o.Session = SessionOptions{Context: leastContext}
+	o.Session = SessionOptions{Context: checkContext}
 	m, err := openFile(ctx, w.path, "", o)
 	if err != nil {
 		return nil, err
@@ -138,8 +138,11 @@ func (w checkedWay) compute(ctx context.Context) (rows [][]float32, err error) {
 	return rows, nil
 }
 
-// checkPrompt is what the tokens follow.
-const checkPrompt = "Hello world"
+// checkPrompt is what the tokens follow, and checkContext has room for its bytes and them.
+const (
+	checkPrompt  = "Hello world"
+	checkContext = 32
+)
 
 // checkText generates a few tokens and returns their logits; of a model that encodes its
 // prompt, the tokens' numbers.

@@ -43,6 +43,8 @@ func TestCheckComputes(t *testing.T) {
 		{computing(t, "rwkv7"), "mmap stock"},
 		{computing(t, "t5"), "mmap stock"},
 		{computing(t, "t5encoder"), "mmap stock"},
+		{computing(t, "bert"), "mmap stock"},
+		{computing(t, "gpt2"), "mmap stock"}, // which has few positions
 	} {
 		c, err := runtime.Check(t.Context(), tt.path, runtime.CheckOptions{})
 		if got := strings.Join(c.Modes, " "); err != nil || got != tt.modes || c.NotComputed != "" {

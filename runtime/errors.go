@@ -33,6 +33,9 @@ var (
 	ErrPackedElsewhere = errors.New("packed for another engine or CPU")
 	// ErrNothingToPack is returned by [Pack] for models that would gain nothing.
 	ErrNothingToPack = errors.New("nothing to pack")
+	// ErrTask is returned when a model is asked for what it is not made for; errors.As to
+	// *TaskError tells what it is made for.
+	ErrTask = errors.New("not what the model is made for")
 	// ErrNoEngine is returned in programs built without cgo.
 	ErrNoEngine = llama.ErrNoEngine
 )
@@ -41,14 +44,79 @@ var (
 type ContextError struct {
 	Tokens  int // that the text needs
 	Context int // that the session has
+	// Most is how many positions the model has, beyond which there is no context; 0
+	// where it does not say.
+	Most int
 }
 
 func (e *ContextError) Error() string {
+	if e.Most > 0 && e.Context >= e.Most {
+		return fmt.Sprintf("prompt of %d tokens does not fit into the %d positions that the model has: use a shorter prompt", e.Tokens, e.Most)
+	}
 	return fmt.Sprintf("prompt of %d tokens does not fit into the context of %d: use a larger context or a shorter prompt", e.Tokens, e.Context)
 }
 
 // Is makes the error an ErrContextFull.
 func (e *ContextError) Is(target error) bool { return target == ErrContextFull }
+
+// ShiftError is the error of a full context that cannot be shifted.
+type ShiftError struct {
+	Architecture string
+	Context      int    // tokens that the session has
+	Most         int    // as in [ContextError]
+	Reason       string // what the model's memory cannot do
+}
+
+func (e *ShiftError) Error() string {
+	remedy := "use a larger context"
+	if e.Most > 0 && e.Context >= e.Most {
+		remedy = "begin a new text"
+	}
+	return fmt.Sprintf("context full: %d tokens, and a context of %s cannot be shifted, %s: %s", e.Context, e.Architecture, e.Reason, remedy)
+}
+
+// Is makes the error an ErrContextFull.
+func (e *ShiftError) Is(target error) bool { return target == ErrContextFull }
+
+// PositionsError is the error of a context that is larger than a model's table of
+// positions.
+type PositionsError struct {
+	Context   int // asked for
+	Positions int // that the model has
+}
+
+func (e *PositionsError) Error() string {
+	return fmt.Sprintf("%v: context of %d tokens: the model has a table of %d positions, and no more are possible", ErrOption, e.Context, e.Positions)
+}
+
+// Is makes the error an ErrOption.
+func (e *PositionsError) Is(target error) bool { return target == ErrOption }
+
+// TaskError is the error of a model that is asked for what it is not made for.
+type TaskError struct {
+	Architecture string
+	Task         Task // what the model is made for
+	Asked        Task
+}
+
+func (e *TaskError) Error() string {
+	is := map[Task]string{
+		TaskText:       "a model for text",
+		TaskEmbeddings: "an encoder for embeddings",
+		TaskRerank:     "a reranker, which tells how well documents answer a query",
+		TaskDiffusion:  "a diffusion model, which fills in a whole text in steps that this program does not make",
+		TaskAudio:      "a decoder of audio codes, for which there is nothing here",
+	}[e.Task]
+	cannot := map[Task]string{
+		TaskText:       "it generates no text token by token",
+		TaskEmbeddings: "it makes no embeddings",
+		TaskRerank:     "it has no classifier that ranks documents",
+	}[e.Asked]
+	return fmt.Sprintf("the model (%s) is %s: %s", e.Architecture, is, cannot)
+}
+
+// Is makes the error an ErrTask.
+func (e *TaskError) Is(target error) bool { return target == ErrTask }
 
 // LoadError is the error of [Open]: what was tried on which model, and why it failed.
 type LoadError struct {

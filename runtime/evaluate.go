@@ -26,6 +26,9 @@ func (s *Session) Evaluate(ctx context.Context, tokens []int32, o EvaluateOption
 		return err
 	}
 	defer s.unlock()
+	if err := s.model.decodes(); err != nil {
+		return err
+	}
 	switch {
 	case s.embeds:
 		return optionError("a session made for embeddings has no logits")
@@ -34,8 +37,8 @@ func (s *Session) Evaluate(ctx context.Context, tokens []int32, o EvaluateOption
 	case o.From < 0:
 		return optionError("logits from token %d on", o.From)
 	}
-	if need := len(s.tokens) + len(s.tail) + len(tokens); need > s.ctx.Ctx() {
-		return &ContextError{Tokens: need, Context: s.ctx.Ctx()}
+	if need := len(s.tokens) + len(s.tail) + len(tokens); need > s.context {
+		return s.contextError(need)
 	}
 	s.ids = append(s.ids[:0], s.tail...)
 	for _, t := range tokens {

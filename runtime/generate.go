@@ -86,6 +86,12 @@ func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
+	if err := s.model.decodes(); err != nil {
+		return nil, err
+	}
+	if !s.ctx.Remembers() { // of an architecture that is not known here
+		return nil, &TaskError{Architecture: s.model.info.Architecture, Task: TaskEmbeddings, Asked: TaskText}
+	}
 	sampling, err := o.Sampling.withDefaults()
 	if err != nil {
 		return nil, err
@@ -115,18 +121,23 @@ func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (
 			return nil, optionError("empty prompt: this model's vocabulary has no token that begins a text")
 		}
 	}
+	var notes []string
+	if fresh && !o.PlainPrompt && s.model.addsBOS && len(tokens) > 1 && tokens[1] == s.model.bos && tokens[0] == s.model.bos {
+		notes = append(notes, s.model.twiceBOS())
+	}
 	tokens = append(slices.Clone(s.tail), tokens...)
-	if need := len(s.tokens) + len(tokens); need >= s.ctx.Ctx() {
-		return nil, &ContextError{Tokens: need, Context: s.ctx.Ctx()}
+	if need := len(s.tokens) + len(tokens); need >= s.context {
+		return nil, s.contextError(need)
 	}
 	if len(tokens) == 0 { // nothing new: the last token is evaluated again for its logits
-		tokens = []llama.Token{s.tokens[len(s.tokens)-1]}
+		all := slices.Clone(s.tokens)
 		s.tokens = s.tokens[:len(s.tokens)-1]
 		s.forgetFrom(len(s.tokens))
+		tokens = all[len(s.tokens):] // all of it, where a part cannot be forgotten
 	}
 	s.tail = s.tail[:0]
 	s.updateStats(func(st *Stats) {
-		*st = Stats{Context: s.ctx.Ctx(), UBatch: s.ubatch, Seed: *o.Sampling.Seed}
+		*st = Stats{Context: s.context, UBatch: s.ubatch, Seed: *o.Sampling.Seed, Notes: notes}
 	})
 	start := time.Now()
 	if err := s.evalPrompt(ctx, tokens); err != nil {
@@ -208,7 +219,7 @@ func (g *generation) next(ctx context.Context) (Token, error) {
 		t.Finish = FinishStop
 	case g.o.MaxTokens > 0 && g.count >= g.o.MaxTokens:
 		t.Finish = FinishLength
-	case len(s.tokens) >= s.ctx.Ctx() && g.o.Overflow == OverflowStop:
+	case len(s.tokens) >= s.context && g.o.Overflow == OverflowStop:
 		t.Finish = FinishContext
 	}
 	if t.Finish != "" {
@@ -267,7 +278,7 @@ func (g *generation) measure() {
 // does, keeping the token that begins the text.
 func (g *generation) makeRoom() error {
 	s := g.s
-	if len(s.tokens) < s.ctx.Ctx() {
+	if len(s.tokens) < s.context {
 		return nil
 	}
 	keep := 0
@@ -275,18 +286,20 @@ func (g *generation) makeRoom() error {
 		keep = 1
 	}
 	discard := (len(s.tokens) - keep) / 2
-	if can, err := s.ctx.CanShift(); err != nil || !can || discard == 0 {
-		if err != nil {
-			return s.closedError(err)
-		}
-		return fmt.Errorf("%w: %d tokens, and the memory of this model cannot be shifted: use a larger context", ErrContextFull, s.ctx.Ctx())
+	can, err := s.ctx.CanShift()
+	if err == nil && (!can || discard == 0) {
+		err = s.shiftError()
+	}
+	if err != nil {
+		return s.closedError(err)
 	}
 	from, to := llama.Pos(keep), llama.Pos(keep+discard)
-	if ok, err := s.ctx.RemoveSeq(0, from, to); err != nil || !ok {
-		if err != nil {
-			return s.closedError(err)
-		}
-		return fmt.Errorf("%w: %d tokens, and the memory of this model cannot forget a part: use a larger context", ErrContextFull, s.ctx.Ctx())
+	ok, err := s.ctx.RemoveSeq(0, from, to)
+	if err == nil && !ok {
+		err = s.shiftError()
+	}
+	if err != nil {
+		return s.closedError(err)
 	}
 	if err := s.ctx.ShiftSeq(0, to, -1, -llama.Pos(discard)); err != nil {
 		return s.closedError(err)
@@ -296,4 +309,32 @@ func (g *generation) makeRoom() error {
 		g.look.index.reset(append(slices.Clip(s.tokens), s.tail...))
 	}
 	return nil
+}
+
+// contextError is the error of a text of so many tokens.
+func (s *Session) contextError(tokens int) error {
+	return &ContextError{Tokens: tokens, Context: s.context, Most: s.model.info.Positions}
+}
+
+// shiftError says why a full context cannot be shifted.
+func (s *Session) shiftError() error {
+	i := s.model.info
+	e := &ShiftError{Architecture: i.Architecture, Context: s.context, Most: i.Positions, Reason: "whose positions cannot be changed"}
+	switch {
+	case i.Recurrent || i.Hybrid:
+		e.Reason = "whose state cannot forget a part of a text"
+	case i.Positions > 0:
+		e.Reason = "which learned each position by itself"
+	case i.SWA > 0:
+		e.Reason = "whose sliding window has a cache of its own"
+	case s.context < 3:
+		e.Reason = "which has no older half to forget"
+	}
+	return e
+}
+
+// twiceBOS says that a prompt begins with what the tokenizer adds.
+func (m *Model) twiceBOS() string {
+	text, _ := piece(m.native, int32(m.bos))
+	return fmt.Sprintf("the prompt begins with %s, which the model's tokenizer adds too: the text begins with two of them, leave it out of the prompt", text)
 }

@@ -150,7 +150,7 @@ func (g *generation) draft() []llama.Token {
 		d.pace.skip--
 		return nil
 	}
-	most := min(d.pace.length, d.most, s.ctx.Ctx()-len(s.tokens)-1)
+	most := min(d.pace.length, d.most, s.context-len(s.tokens)-1)
 	if g.o.MaxTokens > 0 { // the last token needs no evaluation
 		most = min(most, g.o.MaxTokens-g.count-1)
 	}

@@ -31,6 +31,7 @@ type Model struct {
 	packed    map[string]loader.PackedTensor // nil but for packed files
 	chunkSize uint64
 	bos       llama.Token
+	addsBOS   bool // the tokenizer, before a text
 	eog       map[llama.Token]bool
 	kv        kvShape
 	adapters  []appliedAdapter

@@ -437,7 +437,7 @@ func (m *Model) describe() error {
 	if err != nil {
 		return err
 	}
-	m.bos = special.BOS
+	m.bos, m.addsBOS = special.BOS, special.AddBOS
 	eogs, err := m.native.EOGs()
 	if err != nil {
 		return err

@@ -28,6 +28,7 @@ type Session struct {
 	arena    *loader.Arena
 	ctx      *llama.Context
 	batch    *llama.Batch
+	context  int // tokens that it takes: what was asked for, the engine rounds it up
 	ubatch   int
 	threads  int
 	embeds   bool
@@ -121,6 +122,17 @@ func (m *Model) contextParams(o SessionOptions) (llama.ContextParams, error) {
 			p.Ctx = defaultContext
 		}
 	}
+	for _, c := range []struct {
+		which, name string
+		head        int
+	}{{"K", o.CacheTypeK, m.info.KeyLength}, {"V", o.CacheTypeV, m.info.ValueLength}} {
+		if t, err := loader.ParseType(cacheName(c.name)); err == nil && uint64(c.head)%t.BlockSize() != 0 {
+			return p, optionError("%s cache of type %s: the heads of this model are of %d, which blocks of %d do not divide: use f16", c.which, c.name, c.head, t.BlockSize())
+		}
+	}
+	if most := m.info.Positions; most > 0 && p.Ctx > most {
+		return p, &PositionsError{Context: p.Ctx, Positions: most}
+	}
 	if p.Batch == 0 {
 		p.Batch = defaultBatch
 	}
@@ -170,7 +182,8 @@ func (m *Model) makeSession(p llama.ContextParams, o SessionOptions) (*Session, 
 		return nil, err
 	}
 	s.ubatch = s.ctx.UBatch()
-	s.stats = Stats{Context: s.ctx.Ctx(), UBatch: s.ubatch}
+	s.context = min(p.Ctx, s.ctx.Ctx())
+	s.stats = Stats{Context: s.context, UBatch: s.ubatch}
 	return s, nil
 }
 

@@ -65,6 +65,9 @@ type Stats struct {
 	// Drafted are the tokens that were guessed and evaluated, Accepted those of them
 	// that were sampled.
 	Drafted, Accepted int
+	// Notes are what a user should know of the prompt, a line each: that it begins with
+	// a token that the tokenizer adds as well.
+	Notes []string
 }
 
 // PromptRate is prompt tokens per second, 0 where unknown.
