@@ -13,6 +13,10 @@
 // text being generated, with a KV cache of its own; sessions of one model run
 // concurrently. The zero value of every options struct is a good default.
 //
+// Models make other things than text too: [Model.Task] says what one is for. [Model.Embed]
+// makes vectors of texts, [Model.Rerank] orders documents by how well they answer a query;
+// a session for either evaluates many texts together.
+//
 // The package prints nothing, handles no signals and never ends the process. Reports
 // are snapshots ([Model.Report], [Session.Stats]); decisions go to [Options].Logger.
 package runtime

@@ -4,117 +4,228 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
+	"slices"
+	"time"
 
 	"github.com/seed7adf6694/infer/llama"
 )
+
+// embedSequences is how many texts are evaluated together at most.
+const embedSequences = 32
+
+// EmbedOptions are the options of [Session.EmbedTexts].
+type EmbedOptions struct {
+	// Norm is what the vectors are scaled to. The scores of a classifier (rank pooling)
+	// are left as they are.
+	Norm Norm
+	// Tokens gives a vector for each token of a text rather than one for the text. It
+	// needs a session with PoolingNone.
+	Tokens bool
+}
+
+// Embedding is what a text became.
+type Embedding struct {
+	// Vector is that of the text; with rank pooling, the classifier's scores.
+	Vector []float32
+	// Tokens are the vectors of its tokens, with [EmbedOptions].Tokens.
+	Tokens [][]float32
+	// Count is how many tokens the text has, with those that begin and end it.
+	Count int
+}
 
 // Embed returns an embedding of each text, of length 1, in a session made for it
 // with [SessionOptions].Embeddings. Models that pool do it their way, others with
 // the mean over the text's tokens. A text that does not fit is a [*ContextError].
 func (s *Session) Embed(ctx context.Context, texts ...string) ([][]float32, error) {
-	if err := s.lock(); err != nil {
+	list, err := s.EmbedTexts(ctx, texts, EmbedOptions{})
+	if err != nil {
 		return nil, err
 	}
-	defer s.unlock()
-	if !s.embeds {
-		return nil, optionError("session without SessionOptions.Embeddings")
-	}
-	out := make([][]float32, len(texts))
-	for i, text := range texts {
-		v, err := s.embed(ctx, text)
-		if err != nil {
-			return nil, fmt.Errorf("text %d: %w", i, err)
-		}
-		out[i] = v
+	out := make([][]float32, len(list))
+	for i, e := range list {
+		out[i] = e.Vector
 	}
 	return out, nil
 }
 
-func (s *Session) embed(ctx context.Context, text string) ([]float32, error) {
-	tokens, err := s.model.tokenize(text, true, false)
+// EmbedTexts is [Session.Embed] with options. Texts are evaluated together where the model
+// can keep them apart, as many as fit into a micro-batch.
+func (s *Session) EmbedTexts(ctx context.Context, texts []string, o EmbedOptions) ([]Embedding, error) {
+	if err := s.lock(); err != nil {
+		return nil, err
+	}
+	defer s.unlock()
+	switch {
+	case !s.embeds:
+		return nil, optionError("session without SessionOptions.Embeddings")
+	case o.Tokens && s.ctx.Pooled():
+		return nil, optionError("vectors of tokens need a session with PoolingNone")
+	case !o.Norm.valid():
+		return nil, optionError("norm %d: NormNone, NormMax or from 0 on", o.Norm)
+	}
+	inputs := make([][]llama.Token, len(texts))
+	for i, text := range texts {
+		var err error
+		if inputs[i], err = s.model.tokenize(text, true, false); err != nil {
+			return nil, fmt.Errorf("text %d: %w", i, err)
+		}
+	}
+	list := make([]Embedding, len(texts))
+	err := s.embedAll(ctx, inputs, func(i int, seq llama.SeqID, first int) (err error) {
+		list[i], err = s.embedding(seq, first, len(inputs[i]), o)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	if limit := min(s.batch.Cap(), s.ubatch, s.ctx.Ctx()); len(tokens) > limit {
-		return nil, &ContextError{Tokens: len(tokens), Context: limit}
-	}
-	if len(tokens) == 0 {
-		return nil, optionError("empty text")
-	}
-	if err := s.model.changed(); err != nil {
-		return nil, err
-	}
-	if err := s.reset(); err != nil {
-		return nil, err
-	}
-	s.batch.Clear()
-	for i, t := range tokens {
-		if err := s.batch.Add(t, llama.Pos(i), true); err != nil {
-			return nil, err
+	return list, nil
+}
+
+// embedAll evaluates texts, several together, and calls read for each: the i-th was a
+// sequence whose first token is so far into the batch.
+func (s *Session) embedAll(ctx context.Context, inputs [][]llama.Token, read func(i int, seq llama.SeqID, first int) error) error {
+	limit := min(s.batch.Cap(), s.ubatch, s.context)
+	total := 0
+	for i, tokens := range inputs {
+		switch total += len(tokens); {
+		case len(tokens) > limit:
+			return fmt.Errorf("text %d: %w", i, &ContextError{Tokens: len(tokens), Context: limit, Most: s.model.info.Positions})
+		case len(tokens) == 0:
+			return fmt.Errorf("text %d: %w", i, optionError("empty text"))
 		}
 	}
-	evaluate := s.decode
-	if s.model.info.Encoder && !s.model.info.Decoder {
-		evaluate = func(ctx context.Context) error { return s.inTurn(ctx, s.ctx.Encode) }
+	s.updateStats(func(st *Stats) { *st = Stats{Context: s.context, UBatch: s.ubatch} })
+	start := time.Now()
+	for from := 0; from < len(inputs); {
+		if err := s.model.changed(); err != nil {
+			return err
+		}
+		if err := s.reset(); err != nil {
+			return err
+		}
+		s.batch.Clear()
+		to := from
+		for ; to < len(inputs) && to-from < s.ctx.SeqMax() && s.batch.Len()+len(inputs[to]) <= limit; to++ {
+			for i, t := range inputs[to] {
+				if err := s.batch.Add(t, llama.Pos(i), true, llama.SeqID(to-from)); err != nil {
+					return err
+				}
+			}
+		}
+		if err := s.evalEmbeddings(ctx); err != nil {
+			s.reset()
+			return s.closedError(err)
+		}
+		s.model.sampleMemory()
+		first := 0
+		for i := from; i < to; i++ {
+			if err := read(i, llama.SeqID(i-from), first); err != nil {
+				return fmt.Errorf("text %d: %w", i, s.closedError(err))
+			}
+			first += len(inputs[i])
+		}
+		from = to
 	}
-	if err := evaluate(ctx); err != nil {
-		s.reset()
-		return nil, s.closedError(err)
+	s.updateStats(func(st *Stats) { st.PromptTokens, st.PromptDuration = total, time.Since(start) })
+	return nil
+}
+
+func (s *Session) evalEmbeddings(ctx context.Context) error {
+	if s.model.info.Encoder || !s.ctx.Remembers() {
+		return s.inTurn(ctx, s.ctx.Encode)
 	}
-	s.model.sampleMemory()
+	return s.decode(ctx)
+}
+
+// embedding reads what a sequence of the last batch became.
+func (s *Session) embedding(seq llama.SeqID, first, count int, o EmbedOptions) (e Embedding, err error) {
+	e.Count = count
 	if s.ctx.Pooled() {
-		v, err := s.ctx.SequenceEmbedding(0, nil)
-		if err != nil {
-			return nil, s.closedError(err)
+		if e.Vector, err = s.ctx.SequenceEmbedding(seq, nil); err != nil {
+			return e, err
 		}
-		return normalise(v), nil
+		if s.ranks {
+			return e, numbers(e.Vector)
+		}
+		return e, o.Norm.scale(e.Vector)
 	}
 	var mean, row []float32
-	for i := range tokens {
-		if row, err = s.ctx.Embedding(i, row[:0]); err != nil {
-			return nil, s.closedError(err)
+	for i := range count {
+		if row, err = s.ctx.Embedding(first+i, row[:0]); err != nil {
+			return e, err
+		}
+		if o.Tokens {
+			v := slices.Clone(row)
+			if err := o.Norm.scale(v); err != nil {
+				return e, err
+			}
+			e.Tokens = append(e.Tokens, v)
+			continue
 		}
 		if mean == nil {
 			mean = make([]float32, len(row))
 		}
 		for j, x := range row {
-			mean[j] += x / float32(len(tokens))
+			mean[j] += x / float32(count)
 		}
 	}
-	return normalise(mean), nil
-}
-
-// normalise scales v to length 1; the zero vector stays.
-func normalise(v []float32) []float32 {
-	var sum float64
-	for _, x := range v {
-		sum += float64(x) * float64(x)
-	}
-	if sum > 0 {
-		f := float32(1 / math.Sqrt(sum))
-		for i := range v {
-			v[i] *= f
-		}
-	}
-	return v
+	e.Vector = mean
+	return e, o.Norm.scale(mean)
 }
 
 // Embed is [Session.Embed] in a session of its own, large enough for the texts up
 // to the model's context.
 func (m *Model) Embed(ctx context.Context, texts ...string) (embeddings [][]float32, err error) {
-	longest := 0
-	for _, text := range texts {
-		tokens, err := m.Tokenize(text, TokenizeOptions{Plain: true})
-		if err != nil {
-			return nil, err
-		}
-		longest = max(longest, len(tokens))
+	context, err := m.EmbedContext(texts...)
+	if err != nil {
+		return nil, err
 	}
-	s, err := m.NewSession(SessionOptions{Embeddings: true, Context: min(max(longest, 16), max(m.info.CtxTrain, 16))})
+	s, err := m.NewSession(SessionOptions{Embeddings: true, Context: context})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	return s.Embed(ctx, texts...)
+}
+
+// EmbedContext returns how many tokens of context a session for embeddings of these texts
+// needs: those of the longest, and enough for several short ones together, up to what the
+// model was trained with.
+func (m *Model) EmbedContext(texts ...string) (tokens int, err error) {
+	longest, total := 0, 0
+	for _, text := range texts {
+		ids, err := m.Tokenize(text, TokenizeOptions{Plain: true})
+		if err != nil {
+			return 0, err
+		}
+		longest, total = max(longest, len(ids)), total+len(ids)
+	}
+	return m.embedContext(longest, total), nil
+}
+
+// embedContext is the context for texts of so many tokens, which are evaluated together.
+func (m *Model) embedContext(longest, total int) int {
+	n := max(longest, min(total, defaultUBatch), 16)
+	if m.info.CtxTrain > 0 {
+		n = min(n, m.info.CtxTrain)
+	}
+	return n
+}
+
+// embeddingParams completes the parameters of a session for embeddings: several texts are
+// evaluated together where the model's memory keeps them apart at no cost.
+func (m *Model) embeddingParams(p *llama.ContextParams) error {
+	if err := m.embedsTexts(); err != nil {
+		return err
+	}
+	ranks := p.Pooling == llama.PoolingRank || p.Pooling == llama.PoolingDefault && m.ranks()
+	_, outputs := m.index.Tensor("cls.output.weight")
+	switch {
+	case ranks && !m.classifies():
+		return m.cannotRank()
+	case m.info.Recurrent || m.info.Hybrid, ranks && !outputs:
+		return nil
+	}
+	p.SeqMax, p.KVUnified = min(embedSequences, p.Ctx), true
+	return nil
 }

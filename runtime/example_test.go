@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 
+	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/runtime"
 )
@@ -126,4 +127,24 @@ func ExampleModel_Tokenize() {
 	}
 	fmt.Println(ids, text)
 	// Output: [1 531 559 321 479] <s> Once upon a time
+}
+
+func ExampleSession_EmbedTexts() {
+	ctx := context.Background()
+	m, err := runtime.Open(ctx, "tiny", runtime.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	s, err := m.NewSession(runtime.SessionOptions{Embeddings: true, Context: 64, Pooling: llama.PoolingLast})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+	list, err := s.EmbedTexts(ctx, []string{"a red ball"}, runtime.EmbedOptions{Norm: runtime.NormNone})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(list[0].Vector), "numbers of", list[0].Count, "tokens")
+	// Output: 256 numbers of 4 tokens
 }

@@ -109,8 +109,9 @@ type SessionOptions struct {
 	// "q8_0", "q4_0" and others; a quantised V needs flash attention.
 	CacheTypeK, CacheTypeV string
 	FlashAttention         llama.FlashAttention
-	// Embeddings makes a session for [Session.Embed]; Pooling is how the embeddings
-	// of a text's tokens become one.
+	// Embeddings makes a session for [Session.Embed] and [Session.Rerank]; Pooling is how
+	// the embeddings of a text's tokens become one. The context is then what the texts of
+	// one evaluation share, and, where it is given, the batch too.
 	Embeddings bool
 	Pooling    llama.Pooling
 }

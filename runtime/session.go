@@ -32,6 +32,7 @@ type Session struct {
 	ubatch   int
 	threads  int
 	embeds   bool
+	ranks    bool     // by a classifier
 	pass     *pass    // nil without a memory budget
 	bytes    uint64   // that the model's budget counts for it
 	adjusted []string // what was lowered for it
@@ -133,6 +134,9 @@ func (m *Model) contextParams(o SessionOptions) (llama.ContextParams, error) {
 	if most := m.info.Positions; most > 0 && p.Ctx > most {
 		return p, &PositionsError{Context: p.Ctx, Positions: most}
 	}
+	if p.Batch == 0 && o.Embeddings && o.Context != 0 {
+		p.Batch = p.Ctx
+	}
 	if p.Batch == 0 {
 		p.Batch = defaultBatch
 	}
@@ -149,6 +153,9 @@ func (m *Model) contextParams(o SessionOptions) (llama.ContextParams, error) {
 	p.UBatch = min(p.UBatch, p.Batch)
 	if o.Embeddings { // all tokens of a text see each other: they must be computed at once
 		p.UBatch = p.Batch
+		if err := m.embeddingParams(&p); err != nil {
+			return p, err
+		}
 	}
 	return p, nil
 }
@@ -159,6 +166,7 @@ func (m *Model) makeSession(p llama.ContextParams, o SessionOptions) (*Session, 
 		arena:   m.newArena(m.maxRange(p)),
 		threads: p.Threads,
 		embeds:  o.Embeddings,
+		ranks:   o.Pooling == llama.PoolingRank || o.Pooling == llama.PoolingDefault && m.ranks(),
 	}
 	if m.mode != LoadStock {
 		p.Blocks = s.arena
