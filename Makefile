@@ -30,7 +30,7 @@ build: tools ## compile bin/infer for this machine's CPU
 
 # Tests in which nothing runs at the same time as something else, or that measure memory:
 # not for the race detector, under which they take minutes, and memory of its own.
-ALONE := TestSameTokens|TestThePlanIs|TestHostile|TestNothingIsLarger|TestNothingLeaks|TestModelsTakeTurns|TestEveryRefusal|TestAControlGroup|TestAnAutomaticBudget|TestAMillionKeys|TestUnderALimit|TestLoadingOften|TestQuantize
+ALONE := TestSameTokens|TestEveryArchitecture|TestThePlanIs|TestHostile|TestNothingIsLarger|TestNothingLeaks|TestModelsTakeTurns|TestEveryRefusal|TestAControlGroup|TestAnAutomaticBudget|TestAMillionKeys|TestUnderALimit|TestLoadingOften|TestQuantize
 
 # One package at a time: the engine's threads wait for each other by spinning, and
 # are many times slower where they have to share CPUs.

@@ -295,6 +295,8 @@ func (d *description) pack() {
 		switch t.Type {
 		case 1:
 			size *= 2
+		case q4_0:
+			size = size / q4_0Block * 18
 		case 9:
 			size = size / 32 * 36
 		case 28:

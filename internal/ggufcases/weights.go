@@ -6,17 +6,35 @@ import (
 	"iter"
 	"math"
 	"math/rand/v2"
+	"regexp"
 	"strings"
 )
 
 // Computing iterates over the models of [Architectures] with weights that compute
 // something: random numbers, the same in every run, of a size at which the logits are
 // finite and differ between tokens.
-func Computing() iter.Seq2[string, []byte] {
+func Computing() iter.Seq2[string, []byte] { return computing(func(*description) {}) }
+
+// Quantised iterates over the models of [Computing] with their large matrices in q4_0,
+// which the engine has layouts of its own for.
+func Quantised() iter.Seq2[string, []byte] {
+	return computing(func(d *description) {
+		for i := range d.tensors {
+			if t := &d.tensors[i]; quantisable(*t) {
+				t.Type = q4_0
+			}
+		}
+		d.pack()
+	})
+}
+
+func computing(change func(*description)) iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
 		for _, text := range strings.Split(architecturesText, "model ")[1:] {
 			name, _, _ := strings.Cut(text, "\n")
-			if !yield(name, describe(text).computing()) {
+			d := describe(text)
+			change(d)
+			if !yield(name, d.computing()) {
 				return
 			}
 		}
@@ -34,6 +52,17 @@ func (d *description) computing() []byte {
 	return b
 }
 
+// The number of the type q4_0 in a file, and the numbers of a block.
+const q4_0, q4_0Block = 2, 32
+
+// quantised are the kinds of matrices that are quantised in published models, as far as
+// all architectures take them so.
+var quantised = regexp.MustCompile(`^((enc|dec)\.)?blk\.\d+\.((cross_)?attn_(q|k|v|o|qkv|output)|ffn_(gate|up|down)(_exps|_shexp)?|time_mix_(key|value|receptance|gate|output)|channel_mix_(key|value|receptance)|ssm_(in|out)|shortconv\.(in|out)_proj)\.weight$`)
+
+func quantisable(t Tensor) bool {
+	return t.Type == 0 && len(t.Dims) > 1 && t.Dims[0]%q4_0Block == 0 && quantised.MatchString(t.Name)
+}
+
 // fill writes the numbers of a tensor.
 func fill(data []byte, t Tensor) {
 	h := fnv.New64a()
@@ -44,13 +73,31 @@ func fill(data []byte, t Tensor) {
 		n *= d
 	}
 	mean, deviation := sizes(t)
+	next := func() float32 { return float32(mean + deviation*max(-3, min(random.NormFloat64(), 3))) }
 	for i := range n {
-		x := float32(mean + deviation*max(-3, min(random.NormFloat64(), 3)))
-		if t.Type == 1 {
-			binary.LittleEndian.PutUint16(data[2*i:], half(x))
-		} else {
-			binary.LittleEndian.PutUint32(data[4*i:], math.Float32bits(x))
+		switch {
+		case t.Type == 1:
+			binary.LittleEndian.PutUint16(data[2*i:], half(next()))
+		case t.Type == q4_0 && i%q4_0Block == 0:
+			putQ4_0(data[i/q4_0Block*18:], next)
+		case t.Type == 0:
+			binary.LittleEndian.PutUint32(data[4*i:], math.Float32bits(next()))
 		}
+	}
+}
+
+// putQ4_0 writes a block: a scale, and 4 bits a number, the second half's above the first's.
+func putQ4_0(b []byte, next func() float32) {
+	var x [q4_0Block]float32
+	largest := float32(0)
+	for i := range x {
+		x[i] = next()
+		largest = max(largest, x[i], -x[i])
+	}
+	binary.LittleEndian.PutUint16(b, half(largest/7))
+	for i := range x {
+		q := byte(math.Round(float64(x[i]/largest*7))) + 8
+		b[2+i%16] |= q << (i / 16 * 4)
 	}
 }
 
