@@ -9,16 +9,26 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/seed7adf6694/infer/internal/start"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// Exit codes, beside 0.
+// Exit codes, beside 0; the table of the README and exitCodes say what they mean.
 const (
 	exitFailure     = 1
 	exitUsage       = 2
-	exitMemory      = 3
+	exitMemory      = start.ExitCode // or another limit
 	exitInterrupted = 130
 )
+
+// exitCodes is what the help says of them.
+var exitCodes = []struct{ code, meaning string }{
+	{"0", "done, or whoever read the output has left"},
+	{"1", "a failure: of a file, a model, the output or the computation"},
+	{"2", "wrong usage: a flag, a value, no prompt"},
+	{"3", "not enough memory, or another limit of the system, which the message names: addresses, stacks, threads, open files"},
+	{"128+N", "interrupted by signal N: 130 for Ctrl-C, 143 for SIGTERM, 129 for a hang-up"},
+}
 
 // usageError is the error of a command line that makes no sense.
 type usageError struct {
@@ -52,6 +62,23 @@ func (e *outputError) Error() string {
 
 func (e *outputError) Unwrap() error { return e.err }
 
+// limitError is an error about a limit of the system, which it names.
+type limitError struct {
+	err   error
+	limit string
+}
+
+func (e *limitError) Error() string { return e.err.Error() + ": " + e.limit }
+func (e *limitError) Unwrap() error { return e.err }
+
+// withLimit names the limit that an error is about, if it is about one other than of memory.
+func withLimit(err error) error {
+	if limit := limitOf(err); limit != "" {
+		return &limitError{err, limit}
+	}
+	return err
+}
+
 // checkedWriter makes the errors of a writer known as those of the output, and
 // remembers the first.
 type checkedWriter struct {
@@ -76,6 +103,7 @@ func report(ctx context.Context, err error, stderr io.Writer, json bool) int {
 	if err == nil {
 		return 0
 	}
+	err = withLimit(err)
 	code := exitFailure
 	var usage *usageError
 	var out *outputError
@@ -98,7 +126,7 @@ func report(ctx context.Context, err error, stderr io.Writer, json bool) int {
 		return code
 	case errors.As(err, &usage), errors.Is(err, runtime.ErrOption):
 		code = exitUsage
-	case errors.Is(err, runtime.ErrInsufficientMemory):
+	case errors.Is(err, runtime.ErrInsufficientMemory), errors.As(err, new(*limitError)):
 		code = exitMemory
 	}
 	help := ""

@@ -73,6 +73,7 @@ var errorKinds = []struct {
 	{"usage", func(err error) bool { return errors.As(err, new(*usageError)) }},
 	{"option", isError(runtime.ErrOption)},
 	{"memory", isError(runtime.ErrInsufficientMemory)},
+	{"limit", func(err error) bool { return errors.As(err, new(*limitError)) }},
 	{"output", func(err error) bool { return errors.As(err, new(*outputError)) }},
 	{"interrupted", isError(context.Canceled)},
 	{"ambiguous_model", isError(models.ErrAmbiguous)},
@@ -141,4 +142,3 @@ func reportJSON(w io.Writer, err error, e jsonError) {
 func memoryJSON(e *loader.MemoryError) *jsonMemory {
 	return &jsonMemory{e.Purpose.String(), e.Requested, e.Available, e.Limit, list(e.Remedies)}
 }
-

@@ -80,6 +80,10 @@ func (f *flags) text(p *string, name, short, def, kind, usage string) {
 	f.VarP(text{p, kind}, name, short, usage)
 }
 
+func (f *flags) textOnce(p *string, name, short, kind, usage string) {
+	f.VarP(onceText{text{p, kind}, new(bool)}, name, short, usage)
+}
+
 func (f *flags) parsed(name, short, kind, usage string, set func(string) error) {
 	f.VarP(parsed{kind, set}, name, short, usage)
 }

@@ -77,8 +77,8 @@ func generateFlags() (*flags, *generateConfig) {
 func (c *generateConfig) promptFlags(f *flags) {
 	f.group("Model and prompt")
 	f.text(&c.model, "model", "m", "", "MODEL", "a GGUF file, the first of a set, or the name of a model in a folder of $INFER_MODELS (default tiny, which is embedded)")
-	f.text(&c.prompt, "prompt", "p", "", "TEXT", `text to go on with; \n, \t, \", \\ and \xHH are understood`)
-	f.text(&c.file, "file", "f", "", "FILE", "read the prompt from a file, - for standard input, which is read without -p too when it is no terminal; one newline at the end is dropped")
+	f.textOnce(&c.prompt, "prompt", "p", "TEXT", `text to go on with; \n, \t, \", \\ and \xHH are understood`)
+	f.textOnce(&c.file, "file", "f", "FILE", "read the prompt from a file, - for standard input, which is read without -p too when it is no terminal; one newline at the end is dropped")
 	f.BoolVar(&c.noEscape, "no-escape", false, `take \n and the like in -p and --stop as they are`)
 	f.parsed("lora", "", "FILE", "apply a LoRA adapter (repeatable)", c.addAdapter(false))
 	f.parsed("lora-scaled", "", "FILE:SCALE", "apply a LoRA adapter with a factor (repeatable)", c.addAdapter(true))

@@ -105,7 +105,7 @@ func TestGenerate(t *testing.T) {
 		}
 	})
 	t.Run("the embedded model has a prompt of its own", func(t *testing.T) {
-		if r := call(t, "-n", "5", "--echo"); r.code != 0 || !strings.HasPrefix(r.out, defaultPrompt) {
+		if r := callReading(t, nil, "-n", "5", "--echo"); r.code != 0 || !strings.HasPrefix(r.out, defaultPrompt) {
 			t.Errorf("exit code %d, stdout %q, stderr %q", r.code, r.out, r.stderr)
 		}
 	})

@@ -93,6 +93,12 @@ func (c *command) help() string {
 			b.WriteString(g.help())
 		}
 	}
+	if c.name == "" {
+		b.WriteString("\nExit codes:\n")
+		for _, e := range exitCodes {
+			fmt.Fprintf(&b, "  %-6s %s\n", e.code, strings.TrimSpace(wrap(e.meaning, 9)))
+		}
+	}
 	if len(c.examples) > 0 {
 		b.WriteString("\nExamples:\n")
 		for i := 0; i+1 < len(c.examples); i += 2 {

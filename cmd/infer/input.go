@@ -39,6 +39,9 @@ func (s *streams) readInput(ctx context.Context, name string) (string, error) {
 
 func (s *streams) read(name string) (string, error) {
 	in, label := s.in, "standard input"
+	if name == "-" && in == nil {
+		return "", errors.New("reading standard input: it is closed")
+	}
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
@@ -86,21 +89,27 @@ func (c *generateConfig) promptText(ctx context.Context, s *streams) (string, er
 	if err != nil {
 		return "", err
 	}
-	if text == "" && !c.flags.Changed("file") {
-		return c.noPrompt() // standard input is closed or empty, as in a service
+	if text = trimNewline(text); text == "" {
+		from := "standard input"
+		if file != "-" {
+			from = visible(file, true)
+		}
+		return "", usagef("no prompt, %s is empty: "+givePrompt, from)
 	}
-	return trimNewline(text), nil
+	return text, nil
 }
 
 // defaultPrompt suits the embedded model, which tells stories.
 const defaultPrompt = "Once upon a time"
+
+const givePrompt = `give one with -p "text", -f FILE or on standard input; -p "" begins with nothing`
 
 // noPrompt is for a command line without any.
 func (c *generateConfig) noPrompt() (string, error) {
 	if c.model == "" {
 		return defaultPrompt, nil
 	}
-	return "", usagef(`no prompt: give one with -p "text", -f FILE or on standard input; -p "" begins with nothing`)
+	return "", usagef("no prompt: " + givePrompt)
 }
 
 // trimNewline drops the one newline that editors and echo put at the end.

@@ -3,11 +3,12 @@
 //
 // Standard output carries results alone; progress, figures and errors go to standard
 // error, an error as one line. It exits with 0, with 1 for a failure, 2 for wrong
-// usage, 3 where there is not enough memory, and 128 plus the signal's number (130
-// for Ctrl-C) when interrupted. Run infer --help for the rest.
+// usage, 3 where there is not enough memory or another limit of the system is reached,
+// and 128 plus the signal's number (130 for Ctrl-C) when interrupted. Run infer --help for the rest.
 package main
 
 import (
+	"io"
 	"os"
 
 	"github.com/seed7adf6694/infer/internal/start"
@@ -16,5 +17,13 @@ import (
 func main() {
 	start.Prepare()
 	ctx := interruptible()
-	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	var stdin io.Reader = os.Stdin
+	var stdout io.Writer = os.Stdout
+	if start.Closed(0) {
+		stdin = nil
+	}
+	if start.Closed(1) {
+		stdout = closedOutput{}
+	}
+	os.Exit(run(ctx, os.Args[1:], stdin, stdout, os.Stderr))
 }

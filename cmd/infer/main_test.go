@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -39,7 +40,13 @@ func call(t *testing.T, args ...string) result { return callWith(t, "", args...)
 // callWith runs the program in this process.
 func callWith(t *testing.T, stdin string, args ...string) result {
 	t.Helper()
+	return callReading(t, strings.NewReader(stdin), args...)
+}
+
+// callReading runs the program in this process, with no standard input where it is nil.
+func callReading(t *testing.T, stdin io.Reader, args ...string) result {
+	t.Helper()
 	var out, stderr bytes.Buffer
-	code := run(context.Background(), args, strings.NewReader(stdin), &out, &stderr)
+	code := run(context.Background(), args, stdin, &out, &stderr)
 	return result{code, out.String(), stderr.String()}
 }

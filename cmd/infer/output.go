@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -10,6 +11,22 @@ import (
 
 	"github.com/seed7adf6694/infer/runtime"
 )
+
+// closedOutput is a standard output that was closed when the program started (>&-). What
+// is written to it is lost, which is an error.
+type closedOutput struct{}
+
+func (closedOutput) Write([]byte) (int, error) { return 0, errClosedOutput }
+
+var errClosedOutput = errors.New("it is closed")
+
+// lost is the error of an output that takes nothing, before there is anything to write.
+func (s *streams) lost() error {
+	if w, ok := s.out.(*checkedWriter); ok && w.w == (closedOutput{}) {
+		return &outputError{errClosedOutput}
+	}
+	return nil
+}
 
 // tokenWriter writes a text as it is generated. Each token is one Write, so that it
 // is seen at once.

@@ -37,8 +37,9 @@ func packCommand() *command {
 			`infer pack -m model-Q4_K_M.gguf`, "writes model-Q4_K_M.packed.gguf",
 			`infer -m model-Q4_K_M.packed.gguf -p "..."`, "and this maps it",
 		},
-		flags: f,
-		run:   c.run,
+		flags:  f,
+		silent: true,
+		run:    c.run,
 	}
 }
 

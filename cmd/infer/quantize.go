@@ -46,8 +46,9 @@ func quantizeCommand() *command {
 			`infer quantize -m model-f16.gguf --type q4_0`, "writes model-q4_0.gguf",
 			`infer quantize model-f16.gguf small.gguf q4_k_m`, "the same order as llama-quantize",
 		},
-		flags: f,
-		run:   c.run,
+		flags:  f,
+		silent: true,
+		run:    c.run,
 	}
 }
 

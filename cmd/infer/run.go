@@ -33,6 +33,7 @@ type command struct {
 	flags    *flags
 	aliases  shorthands // beside llama.cpp's
 	below    []*command // what may follow the name, in place of arguments
+	silent   bool       // writes files, and nothing to standard output
 	run      func(ctx context.Context, s *streams, args []string) error
 }
 
@@ -108,7 +109,12 @@ func execute(ctx context.Context, s *streams, c *command, args []string) error {
 	case *showVersion:
 		return execute(ctx, s, versionCommand(), nil)
 	case err == nil:
-		err = c.run(ctx, s, args)
+		if !c.silent {
+			err = s.lost() // before the work rather than after it
+		}
+		if err == nil {
+			err = c.run(ctx, s, args)
+		}
 	}
 	var usage *usageError
 	if errors.As(err, &usage) && usage.help == "" && c.name != "" {

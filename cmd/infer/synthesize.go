@@ -47,8 +47,9 @@ func synthesizeCommand() *command {
 			`infer synthesize --shape 1b --type q4_0 --seed 1 1b.gguf`, "1.1 billion parameters",
 			`infer synthesize --shape layers=2,width=256,heads=4 small.gguf`, "a shape of one's own",
 		},
-		flags: f,
-		run:   c.run,
+		flags:  f,
+		silent: true,
+		run:    c.run,
 	}
 }
 

@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -31,3 +32,18 @@ const endOfFileKey = "Ctrl-D"
 
 // terminalCodes prepares a terminal for escape sequences.
 func terminalCodes(*os.File) bool { return os.Getenv("TERM") != "dumb" }
+
+// limitOf names the limit that an error is about, "" where it is about none.
+func limitOf(err error) string {
+	switch {
+	case errors.Is(err, syscall.EMFILE):
+		var l syscall.Rlimit
+		if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) != nil {
+			return "raise the limit of open files (ulimit -n)"
+		}
+		return fmt.Sprintf("the limit of open files (RLIMIT_NOFILE, ulimit -n) is %d: more are needed, raise it", l.Cur)
+	case errors.Is(err, syscall.ENFILE):
+		return "the system's limit of open files (fs.file-max) is reached: raise it"
+	}
+	return ""
+}

@@ -26,3 +26,11 @@ func terminalCodes(f *os.File) bool {
 	}
 	return windows.SetConsoleMode(h, mode|windows.ENABLE_VIRTUAL_TERMINAL_PROCESSING) == nil
 }
+
+// limitOf names the limit that an error is about, "" where it is about none.
+func limitOf(err error) string {
+	if errors.Is(err, windows.ERROR_TOO_MANY_OPEN_FILES) {
+		return "the limit of open files is reached"
+	}
+	return ""
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -49,7 +50,7 @@ func TestWrongUsageSaysWhatIsMeant(t *testing.T) {
 		{"an empty grammar", []string{"-p", "a", "--grammar", ""}, "--grammar: the text is empty", ""},
 		{"two grammars", []string{"-p", "a", "--grammar", "x", "--grammar-file", "y"}, "--grammar and --grammar-file exclude each other", ""},
 		{"a quantised V cache without flash attention", []string{"-p", "a", "-fa", "off", "-ctv", "q8_0"}, "--cache-type-v q8_0 needs flash attention, and --flash-attn is off", ""},
-		{"a model and no prompt", []string{"-m", "some.gguf"}, `no prompt: give one with -p "text", -f FILE or on standard input; -p "" begins with nothing`, ""},
+		{"a model and no prompt", []string{"-m", "some.gguf"}, `no prompt, standard input is empty: give one with -p "text", -f FILE or on standard input; -p "" begins with nothing`, ""},
 		{"a typo in a command", []string{"tokenise", "x"}, `unknown command "tokenise" (did you mean tokenize?)`, ""},
 		{"the prompt as an argument", []string{"Once upon a time"}, `unknown command "Once upon a time": a prompt is given with -p, in quotes`, ""},
 		{"a file as an argument", []string{"usage_test.go"}, `unknown command "usage_test.go": a prompt in a file is given with -f usage_test.go`, ""},
@@ -145,6 +146,22 @@ func TestVersion(t *testing.T) {
 		r := call(t, args...)
 		if r.code != 0 || r.stderr != "" || !strings.HasPrefix(r.out, "infer ") || !strings.Contains(r.out, "engine") {
 			t.Errorf("%v: exit code %d, stdout %q, stderr %q", args, r.code, r.out, r.stderr)
+		}
+	}
+}
+
+func TestExitCodesAreInTheHelpAndTheREADME(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	help := strings.Join(strings.Fields(call(t, "--help").out), " ")
+	for _, e := range exitCodes {
+		if row := "| " + e.code + " | " + e.meaning + " |\n"; !strings.Contains(string(readme), row) {
+			t.Errorf("the README has no row %q", row)
+		}
+		if !strings.Contains(help, e.code+" "+e.meaning) {
+			t.Errorf("the help does not explain %s", e.code)
 		}
 	}
 }

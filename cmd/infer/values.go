@@ -165,3 +165,18 @@ func (v text) String() string {
 	}
 	return *v.p
 }
+
+// onceText is a text of which the first would be lost if there were a second. Other flags
+// may be given again, and the last counts: that is how a script's defaults are changed.
+type onceText struct {
+	text
+	given *bool
+}
+
+func (v onceText) Set(s string) error {
+	if *v.given {
+		return errors.New("given twice, and the first would be lost: put both into one")
+	}
+	*v.given = true
+	return v.text.Set(s)
+}
