@@ -65,6 +65,8 @@ func TestAFullDiskLeavesNothingBehind(t *testing.T) {
 				out, err := cmd.Output()
 				var exit *exec.ExitError
 				switch {
+				case err == nil && c.mounts && task == "tiny" && strings.HasPrefix(string(out), "/proc/"):
+					return // it lies in memory
 				case err == nil:
 					t.Fatalf("it fitted: %s", out)
 				case !errors.As(err, &exit) || exit.ExitCode() == 3:

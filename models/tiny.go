@@ -41,11 +41,32 @@ var tinyFile = "tiny-stories-q4_0-" + TinySHA256[:8] + ".gguf"
 // damaged, cut short or replaced by a link is replaced by a good one. The file
 // appears under its name only when it is complete.
 //
+// Where no folder will do, it is a file in memory, where the system has such
+// files: its path is good until the process ends, and for those that it starts.
+//
 // An error names each folder that was tried and why it would not do. Tiny may
 // be called from several goroutines and several processes at once.
 func Tiny() (path string, err error) {
-	return extractTiny(tinyPlaces())
+	path, err = extractTiny(tinyPlaces())
+	if err == nil {
+		return path, nil
+	}
+	if path, none := tinyInMemory(); none == nil {
+		return path, nil
+	} else if !errors.Is(none, errors.ErrUnsupported) {
+		err = &tinyError{append(err.(*tinyError).tried, none)}
+	}
+	return "", err
 }
+
+// tinyInMemory makes the file once: it stays open as long as the process runs.
+var tinyInMemory = sync.OnceValues(func() (path string, err error) {
+	tinyMemory, path, err = loader.MemoryFile(tinyFile, tinyContent)
+	return path, err
+})
+
+// tinyMemory is the file of tinyInMemory, which a garbage collection would close.
+var tinyMemory *os.File
 
 // A place is a folder in which the embedded model may be kept.
 type place struct {

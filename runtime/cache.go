@@ -112,6 +112,9 @@ func wantsPacked(o Options) bool {
 	return o.Packed == PackedRequire || o.Packed == PackedAuto && o.Load == LoadAuto && !o.NoRepack && o.GPULayers == 0 && o.Pool == nil && llama.CanRepack()
 }
 
+// lasts tells whether a path means the same file to the next process.
+func lasts(path string) bool { return !strings.HasPrefix(path, "/proc/") }
+
 // packedFileName is what the packed file of a model is called in a cache: one for each path,
 // engine and kind of CPU.
 func packedFileName(path string) string {
@@ -126,7 +129,7 @@ func packedFileName(path string) string {
 // openCached opens the packed file that the cache has of a model. Where there is none that
 // is good, the model is nil, and so is the error unless one is required.
 func openCached(ctx context.Context, path string, o Options) (*Model, error) {
-	if !wantsPacked(o) {
+	if !wantsPacked(o) || o.Packed == PackedAuto && !lasts(path) {
 		return nil, nil
 	}
 	store, err := PackedCache(o.CacheDir)

@@ -79,7 +79,7 @@ func (b *background) stop() {
 // packLater begins to wait for a time in which a packed file of the model can be made, and
 // for one in which the model can be moved to it.
 func (m *Model) packLater(o Options) {
-	if o.Packed != PackedAuto || !wantsPacked(o) || m.packed != nil || !repackGains(m.index) {
+	if o.Packed != PackedAuto || !wantsPacked(o) || m.packed != nil || !lasts(m.path) || !repackGains(m.index) {
 		return
 	}
 	store, err := PackedCache(o.CacheDir)

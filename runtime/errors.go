@@ -129,7 +129,7 @@ type LoadError struct {
 func (e *LoadError) Error() string {
 	reason := e.Err.Error()
 	s := ""
-	if e.Path == "" || !strings.Contains(reason, e.Path) { // errors about a file name it
+	if e.Path != "" && !strings.Contains(reason, e.Path) { // errors about a file name it
 		s = e.Path + ": "
 	}
 	if e.Mode != LoadAuto {
