@@ -86,7 +86,7 @@ type PositionsError struct {
 }
 
 func (e *PositionsError) Error() string {
-	return fmt.Sprintf("%v: context of %d tokens: the model has a table of %d positions, and no more are possible", ErrOption, e.Context, e.Positions)
+	return fmt.Sprintf("%v: context of %d tokens: the model has a table of %d positions: use %d or less", ErrOption, e.Context, e.Positions, e.Positions)
 }
 
 // Is makes the error an ErrOption.

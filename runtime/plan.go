@@ -199,7 +199,7 @@ func planMode(ctx context.Context, f *Forecast, m *Model, packed bool, o Options
 	if err != nil && !errors.As(err, &tooLong) {
 		return p, false, err
 	}
-	p.Context, p.UBatch = n.ctx, n.ubatch
+	p.Context, p.UBatch = min(n.ctx, params.Ctx), n.ubatch
 	p.CacheTypeK, p.CacheTypeV = cacheName(params.CacheTypeK), cacheName(params.CacheTypeV)
 	p.addWeights(m, ws)
 	p.addSession(m, n)

@@ -27,6 +27,9 @@ func TestLearnedPositionsBoundTheContext(t *testing.T) {
 		tooLarge(t, name, err)
 		_, err = runtime.Plan(t.Context(), path, runtime.Options{Session: runtime.SessionOptions{Context: 512}})
 		tooLarge(t, name+", plan", err)
+		if f, err := runtime.Plan(t.Context(), path, runtime.Options{Session: runtime.SessionOptions{Context: 100}}); err != nil || f.Modes[0].Context != 100 {
+			t.Errorf("%s: plan of a context of 100: %+v, %v", name, f, err)
+		}
 		for _, context := range []int{0, -1, 100, 256} {
 			want := context
 			if context <= 0 {

@@ -74,6 +74,9 @@ func (m *Model) checkGenerate(o *GenerateOptions) error {
 	if o == nil {
 		return nil
 	}
+	if err := m.decodes(); err != nil {
+		return err
+	}
 	s, err := o.Sampling.withDefaults()
 	if err != nil {
 		return err
