@@ -135,15 +135,36 @@ func report(ctx context.Context, err error, stderr io.Writer, json bool) int {
 			help = "infer --help"
 		}
 	}
+	message := err.Error() + advice(err)
 	if json {
-		reportJSON(stderr, err, jsonError{Kind: kindOf(err), Message: err.Error(), ExitCode: code, Help: help})
+		reportJSON(stderr, err, jsonError{Kind: kindOf(err), Message: message, ExitCode: code, Help: help})
 		return code
 	}
-	fmt.Fprintln(stderr, "infer: "+oneLine(err.Error()))
+	fmt.Fprintln(stderr, "infer: "+oneLine(message))
 	if help != "" {
 		fmt.Fprintf(stderr, "Run '%s'\n", help)
 	}
 	return code
+}
+
+// advice names the command that does what a model is made for.
+func advice(err error) string {
+	var e *runtime.TaskError
+	if !errors.As(err, &e) || e.Task == e.Asked {
+		return ""
+	}
+	switch e.Task {
+	case runtime.TaskText:
+		if e.Asked == runtime.TaskRerank {
+			return ": use 'infer embed' and compare the vectors"
+		}
+		return ": use 'infer -p TEXT'"
+	case runtime.TaskEmbeddings:
+		return ": use 'infer embed'"
+	case runtime.TaskRerank:
+		return ": use 'infer rerank'"
+	}
+	return ""
 }
 
 // oneLine makes text that may hold anything, from files too, fit for one line of a

@@ -83,6 +83,7 @@ var errorKinds = []struct {
 	{"bad_model", isError(runtime.ErrBadModel)},
 	{"packed_elsewhere", isError(runtime.ErrPackedElsewhere)},
 	{"nothing_to_pack", isError(runtime.ErrNothingToPack)},
+	{"other_task", isError(runtime.ErrTask)},
 	{"context_full", isError(runtime.ErrContextFull)},
 	{"no_engine", isError(runtime.ErrNoEngine)},
 	{"file", func(err error) bool { return errors.As(err, new(*fs.PathError)) }},

@@ -60,44 +60,12 @@ func (c *generateConfig) generate(ctx context.Context, s *streams) error {
 		defer llama.SetLogger(nil)
 	}
 
-	progress := newBar(s.err, !c.quiet && !c.noProgress && c.verbose == 0)
-	defer progress.clear()
-	open.Progress = func(p runtime.Progress) {
-		label := "loading (" + p.Mode.String() + ")"
-		if p.Packing {
-			label = "packing"
-		}
-		progress.show(label, p.Done, p.Total)
-	}
 	open.Session, open.Generate = session, &gen
-	for _, f := range c.fallbacks { // a typo should not wait for the day when memory is short
-		if _, err := models.Resolve(f, models.ResolveOptions{}); err != nil {
-			return fmt.Errorf("fallback: %w", err)
-		}
-	}
-	if c.pool > 0 {
-		if err := poolFits(c.pool); err != nil {
-			return err
-		}
-		if open.Pool, err = loader.NewPool(c.pool, loader.PoolOptions{SegmentSize: c.chunk}); err != nil {
-			return err
-		}
-		defer open.Pool.Close()
-	}
-	m, err := runtime.Open(ctx, c.model, open)
+	m, free, err := c.open(ctx, s, &open)
 	if err != nil {
 		return err
 	}
-	defer m.Close()
-	progress.clear()
-	if !c.quiet {
-		for _, line := range m.Report().Adjusted {
-			fmt.Fprintln(s.err, "infer: "+oneLine(line))
-		}
-		if c.verbose == 0 { // the logger has said them
-			warn(s.err, m.Report().Warnings)
-		}
-	}
+	defer free()
 	sess, err := m.NewSession(session)
 	if err != nil {
 		return err
@@ -132,6 +100,55 @@ func (c *generateConfig) generate(ctx context.Context, s *streams) error {
 	return err
 }
 
+// open opens the model that the flags name, and says what had to be done differently. The
+// function that it returns closes it.
+func (c *generateConfig) open(ctx context.Context, s *streams, open *runtime.Options) (m *runtime.Model, free func(), err error) {
+	progress := newBar(s.err, !c.quiet && !c.noProgress && c.verbose == 0)
+	defer progress.clear()
+	open.Progress = func(p runtime.Progress) {
+		label := "loading (" + p.Mode.String() + ")"
+		if p.Packing {
+			label = "packing"
+		}
+		progress.show(label, p.Done, p.Total)
+	}
+	for _, f := range c.fallbacks { // a typo should not wait for the day when memory is short
+		if _, err := models.Resolve(f, models.ResolveOptions{}); err != nil {
+			return nil, nil, fmt.Errorf("fallback: %w", err)
+		}
+	}
+	if c.pool > 0 {
+		if err := poolFits(c.pool); err != nil {
+			return nil, nil, err
+		}
+		if open.Pool, err = loader.NewPool(c.pool, loader.PoolOptions{SegmentSize: c.chunk}); err != nil {
+			return nil, nil, err
+		}
+	}
+	free = func() {
+		if m != nil {
+			m.Close()
+		}
+		if open.Pool != nil {
+			open.Pool.Close()
+		}
+	}
+	if m, err = runtime.Open(ctx, c.model, *open); err != nil {
+		free()
+		return nil, nil, err
+	}
+	progress.clear()
+	if !c.quiet {
+		for _, line := range m.Report().Adjusted {
+			fmt.Fprintln(s.err, "infer: "+oneLine(line))
+		}
+		if c.verbose == 0 { // the logger has said them
+			warn(s.err, m.Report().Warnings)
+		}
+	}
+	return m, free, nil
+}
+
 // poolFits refuses a pool that the system promises and does not have.
 func poolFits(size uint64) error {
 	p, err := loader.Measure()
@@ -159,7 +176,12 @@ func (c *generateConfig) stream(ctx context.Context, s *streams, sess *runtime.S
 			return finishError, err
 		}
 	}
+	first := true
 	for t, e := range sess.Generate(ctx, prompt, o) {
+		if first && e == nil && !c.quiet {
+			warn(s.err, sess.Stats().Notes)
+		}
+		first = false
 		if c.predict == 0 && e == nil { // only the prompt was to be evaluated
 			end = runtime.FinishLength
 			break

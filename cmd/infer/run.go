@@ -41,6 +41,8 @@ type command struct {
 func subcommands() []*command {
 	return []*command{
 		planCommand(),
+		embedCommand(),
+		rerankCommand(),
 		tokenizeCommand(),
 		inspectCommand(),
 		probeCommand(),

@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// embedConfig is what the flags of `infer embed` say.
+type embedConfig struct {
+	textsConfig
+	pooling, format string
+	normalize       int
+}
+
+// textsConfig is what the flags of commands about many texts say.
+type textsConfig struct {
+	generateConfig
+	separator string
+}
+
+// embedBatch is how many texts are handed over between two looks at the progress.
+const embedBatch = 256
+
+var poolings = map[string]llama.Pooling{
+	"": llama.PoolingDefault, "none": llama.PoolingNone, "mean": llama.PoolingMean, "cls": llama.PoolingCLS, "last": llama.PoolingLast, "rank": llama.PoolingRank,
+}
+
+func embedCommand() *command {
+	f := newFlags()
+	c := &embedConfig{textsConfig: textsConfig{generateConfig: generateConfig{flags: f}}}
+	f.group("Model and texts")
+	c.textFlags(f, "texts")
+	f.group("Embeddings")
+	f.choice(&c.pooling, "pooling", "", "", []string{"none", "mean", "cls", "last", "rank"}, "how the vectors of a text's tokens become one: none for all of them, rank for a classifier's scores (default as the model says, else mean)")
+	f.integer(&c.normalize, "embd-normalize", "", 2, -1, math.MaxInt32, "scale each vector: 2 to length 1, 1 to a sum of 1 (taxicab), 0 to at most 32760, more for other p-norms, -1 not at all")
+	f.choice(&c.format, "embd-output-format", "", "json", embedFormats(), "json is OpenAI's, json+ has the cosine similarities too, array is of arrays; csv and raw have a line a vector, with commas or spaces; f32 is bytes, 32-bit little-endian floats")
+	c.memoryFlags(f, topicMemory)
+	c.textOutputFlags(f, "print OpenAI's JSON, and errors as JSON")
+	return &command{
+		name:     "embed",
+		summary:  "make vectors of texts",
+		synopsis: []string{"[flags] [TEXT ...]"},
+		about: "Makes a vector of each text: the arguments, or the lines of a file or of standard input. Texts are evaluated together, as many as fit. " +
+			"Models for embeddings (BERT and its kind, Gemma Embedding, Qwen3 Embedding) pool their way; of a model for text it is the mean of its last layer.",
+		examples: []string{
+			`infer embed -m bert.gguf "a red ball" "a blue ball"`, "OpenAI's JSON",
+			`infer embed -m bert.gguf -f lines.txt --embd-output-format csv > vectors.csv`, "a line for each line",
+			`infer embed -m bert.gguf -f essay.txt --embd-separator ""`, "a whole file as one text",
+		},
+		flags: f,
+		run:   c.run,
+	}
+}
+
+// textFlags defines the flags that say of what texts, called by their plural.
+func (c *textsConfig) textFlags(f *flags, plural string) {
+	f.text(&c.model, "model", "m", "", "MODEL", "a GGUF file or the name of a model (default tiny, the embedded model)")
+	f.text(&c.file, "file", "f", "", "FILE", "take the "+plural+" from a file, - for standard input, which is read without arguments too")
+	c.separator = "\n"
+	f.VarP(text{&c.separator, "TEXT"}, "embd-separator", "", "what is between the "+plural+" of a file (default a newline); \"\" for one text")
+}
+
+func (c *textsConfig) textOutputFlags(f *flags, json string) {
+	f.group("Output")
+	f.BoolVar(&c.json, "json", false, json)
+	f.BoolVarP(&c.quiet, "quiet", "q", false, "no progress bar, figures or warnings")
+	f.BoolVar(&c.noProgress, "no-progress", false, "no progress bar")
+	f.CountVarP(&c.verbose, "verbose", "v", "log decisions to standard error; twice for more")
+}
+
+// texts are those of the arguments, the file or standard input.
+func (c *textsConfig) texts(ctx context.Context, s *streams, args []string, plural string) ([]string, error) {
+	file := c.file
+	switch {
+	case len(args) > 0 && c.flags.Changed("file"):
+		return nil, usagef("%s in arguments and --file exclude each other", plural)
+	case len(args) > 0:
+		return args, nil
+	case !c.flags.Changed("file"):
+		if s.in == nil || isTerminal(s.in) {
+			return nil, usagef("no %s: give them as arguments, with -f FILE or on standard input", plural)
+		}
+		file = "-"
+	}
+	all, err := s.readInput(ctx, file)
+	if err != nil {
+		return nil, err
+	}
+	if all = trimNewline(all); all == "" {
+		return nil, usagef("no %s: the input is empty", plural)
+	}
+	separator := unescape(c.separator)
+	if separator == "" {
+		return []string{all}, nil
+	}
+	list := strings.Split(all, separator)
+	if separator == "\n" {
+		for i, line := range list {
+			list[i] = strings.TrimSuffix(line, "\r")
+		}
+	}
+	return list, nil
+}
+
+// openFor opens the model and a session of embeddings whose context the model chooses for
+// the texts, where none is given.
+func (c *textsConfig) openFor(ctx context.Context, s *streams, pooling llama.Pooling, fits func(*runtime.Model) (int, error)) (*runtime.Model, *runtime.Session, func(), error) {
+	open, session, _, err := c.options()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if !c.quiet {
+		warnSlow(s.err)
+	}
+	stop := func() {}
+	if c.verbose > 0 {
+		open.Logger = c.logger(s)
+		llama.SetLogger(open.Logger)
+		stop = func() { llama.SetLogger(nil) }
+	}
+	session.Embeddings, session.Pooling = true, pooling
+	open.Session = session
+	m, free, err := c.open(ctx, s, &open)
+	if err != nil {
+		stop()
+		return nil, nil, nil, err
+	}
+	var sess *runtime.Session
+	if session.Context == 0 {
+		session.Context, err = fits(m)
+	}
+	if err == nil {
+		sess, err = m.NewSession(session)
+	}
+	if err != nil {
+		free()
+		stop()
+		return nil, nil, nil, err
+	}
+	return m, sess, func() { sess.Close(); free(); stop() }, nil
+}
+
+func (c *embedConfig) run(ctx context.Context, s *streams, args []string) error {
+	switch {
+	case c.json && c.flags.Changed("embd-output-format") && !strings.HasPrefix(c.format, "json"):
+		return usagef("--json and --embd-output-format %s exclude each other", c.format)
+	case c.format == "f32" && isTerminalWriter(s.out):
+		return usagef("--embd-output-format f32 writes bytes, which are not for a terminal: send them to a file")
+	case c.format == "json+" && c.pooling == "none":
+		return usagef("--embd-output-format json+ compares texts, and --pooling none makes no vectors of them")
+	}
+	texts, err := c.texts(ctx, s, args, "texts")
+	if err != nil {
+		return err
+	}
+	m, sess, free, err := c.openFor(ctx, s, poolings[c.pooling], func(m *runtime.Model) (int, error) { return m.EmbedContext(texts...) })
+	if err != nil {
+		return err
+	}
+	defer free()
+
+	progress := newBar(s.err, !c.quiet && !c.noProgress && c.verbose == 0)
+	defer progress.clear()
+	progress.items = "texts"
+	o := runtime.EmbedOptions{Norm: c.norm(), Tokens: c.pooling == "none"}
+	var list []runtime.Embedding
+	tokens, start := 0, time.Now()
+	for from := 0; from < len(texts); from += embedBatch {
+		progress.show("embedding", uint64(from), uint64(len(texts)))
+		part, err := sess.EmbedTexts(ctx, texts[from:min(from+embedBatch, len(texts))], o)
+		if err != nil {
+			return err
+		}
+		for _, e := range part {
+			tokens += e.Count
+		}
+		list = append(list, part...)
+	}
+	progress.clear()
+	if err := writeEmbeddings(s.out, c.format, modelName(m), list, tokens); err != nil {
+		return err
+	}
+	if !c.quiet {
+		fmt.Fprintln(s.err, textFigures(len(texts), "texts", tokens, time.Since(start)))
+	}
+	return nil
+}
+
+// norm translates llama.cpp's numbers.
+func (c *embedConfig) norm() runtime.Norm {
+	switch c.normalize {
+	case -1:
+		return runtime.NormNone
+	case 0:
+		return runtime.NormMax
+	case 2:
+		return runtime.NormEuclidean
+	}
+	return runtime.Norm(c.normalize)
+}
+
+// textFigures is the line on how much was evaluated and how fast.
+func textFigures(n int, what string, tokens int, d time.Duration) string {
+	return fmt.Sprintf("infer: %d %s, %d tokens in %.2f s, %.1f tok/s", n, what, tokens, d.Seconds(), float64(tokens)/max(d.Seconds(), 1e-9))
+}
+
+// isTerminalWriter tells whether bytes would go to a terminal.
+func isTerminalWriter(w io.Writer) bool {
+	if c, ok := w.(*checkedWriter); ok {
+		w = c.w
+	}
+	f, ok := w.(*os.File)
+	return ok && isTerminal(f)
+}
