@@ -7,7 +7,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
 )
 
@@ -65,7 +64,7 @@ func (c *Checked) compute(ctx context.Context, ways []checkedWay) error {
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case cannotCompute(err):
+		case errors.Is(err, ErrTask): // neither text nor embeddings
 			c.NotComputed = err.Error()
 			return nil
 		case errors.Is(err, ErrInsufficientMemory):
@@ -99,11 +98,6 @@ func tooLarge(weights uint64) (string, error) {
 	return "", nil
 }
 
-// cannotCompute tells whether an error is that of a model which is not for what was asked.
-func cannotCompute(err error) bool {
-	return errors.Is(err, llama.ErrArgument) || errors.Is(err, ErrOption) || errors.Is(err, ErrTask)
-}
-
 // compute opens the model and computes a few tokens: the logits of each, or of a model for
 // embeddings the embedding of a text.
 func (w checkedWay) compute(ctx context.Context) (rows [][]float32, err error) {
@@ -118,12 +112,13 @@ func (w checkedWay) compute(ctx context.Context) (rows [][]float32, err error) {
 	if m.info.CtxTrain > 0 {
 		o.Session.Context = min(o.Session.Context, m.info.CtxTrain)
 	}
-	rows, err = m.checkText(ctx, o.Session)
-	if cannotCompute(err) {
-		text := err
-		if rows, err = m.Embed(ctx, checkPrompt); cannotCompute(err) {
-			err = text
-		}
+	switch {
+	case m.decodes() == nil:
+		rows, err = m.checkText(ctx, o.Session)
+	case m.embedsTexts() == nil:
+		rows, err = m.Embed(ctx, checkPrompt)
+	default:
+		err = m.decodes()
 	}
 	if err != nil {
 		return nil, err
@@ -147,17 +142,11 @@ const (
 // checkText generates a few tokens and returns their logits; of a model that encodes its
 // prompt, the tokens' numbers.
 func (m *Model) checkText(ctx context.Context, o SessionOptions) (rows [][]float32, err error) {
-	if m.info.Encoder && !m.info.Decoder {
-		return nil, optionError("an encoder generates no text")
-	}
 	s, err := m.NewSession(o)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	if _, err := s.ctx.PosMax(0); err != nil { // the model has no text to go on with
-		return nil, err
-	}
 	if m.info.Encoder {
 		g := GenerateOptions{MaxTokens: checkTokens, IgnoreEOG: true, Sampling: Sampling{Greedy: true}}
 		for t, err := range s.Generate(ctx, checkPrompt, g) {

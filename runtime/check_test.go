@@ -44,6 +44,7 @@ func TestCheckComputes(t *testing.T) {
 		{computing(t, "t5"), "mmap stock"},
 		{computing(t, "t5encoder"), "mmap stock"},
 		{computing(t, "bert"), "mmap stock"},
+		{computing(t, "bert"), "mmap stock"},
 		{computing(t, "gpt2"), "mmap stock"}, // which has few positions
 	} {
 		c, err := runtime.Check(t.Context(), tt.path, runtime.CheckOptions{})
@@ -51,7 +52,11 @@ func TestCheckComputes(t *testing.T) {
 			t.Errorf("%s: computed in %q, %q, %v", tt.path, got, c.NotComputed, err)
 		}
 	}
-	c, err := runtime.Check(t.Context(), tinyF16, runtime.CheckOptions{NoCompute: true})
+	c, err := runtime.Check(t.Context(), computing(t, "wavtokenizer-dec"), runtime.CheckOptions{})
+	if err != nil || c.Modes != nil || !strings.Contains(c.NotComputed, "audio") {
+		t.Errorf("a codec: %+v, %v", c, err)
+	}
+	c, err = runtime.Check(t.Context(), tinyF16, runtime.CheckOptions{NoCompute: true})
 	if err != nil || c.Modes != nil || c.NotComputed != "" {
 		t.Errorf("without computing: %+v, %v", c, err)
 	}
