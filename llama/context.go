@@ -42,6 +42,7 @@ type contextState struct {
 	broken  bool
 
 	vocab, embd, seqs, ctxLen, batch, ubatch, classes int
+	mostThreads                                       int
 	positions                                         int // of a table; 0: no table
 	pooling                                           C.enum_llama_pooling_type
 	causal, embeddings                                bool
@@ -118,6 +119,7 @@ func (ms *modelState) newContext(p ContextParams) (*Context, error) {
 	s.recurrent, s.hybrid = bool(C.llama_model_is_recurrent(ms.model)), bool(C.llama_model_is_hybrid(ms.model))
 	s.unified = p.KVUnified || s.seqs == 1
 	s.causal = s.mem != nil && p.Attention != AttentionNonCausal
+	s.mostThreads = ms.mostThreads()
 	s.startThreads(int(params.n_threads), int(params.n_threads_batch))
 
 	c := &Context{s: s}
@@ -212,8 +214,9 @@ var (
 
 // startThreads gives the context threads of its own: the engine otherwise starts
 // and joins them for every token, and ends the process where one is refused. Where
-// fewer can be had, the context has fewer.
+// fewer can be had, the context has fewer, as it has where the model takes no more.
 func (s *contextState) startThreads(n, batch int) {
+	n, batch = min(n, s.mostThreads), min(batch, s.mostThreads)
 	started := func() int { // beside the calling one
 		if n == batch {
 			return n - 1
@@ -357,7 +360,8 @@ func (c *Context) SeqMax() int { return c.s.seqs }
 // Vocab is the number of logits of a token.
 func (c *Context) Vocab() int { return c.s.vocab }
 
-// SetThreads sets the numbers of threads: llama_set_n_threads.
+// SetThreads sets the numbers of threads: llama_set_n_threads. A model that can't be
+// computed with as many, an RWKV of fewer heads, has fewer.
 func (c *Context) SetThreads(n, batch int) error {
 	if n < 1 || batch < 1 || n > C.GGML_MAX_N_THREADS || batch > C.GGML_MAX_N_THREADS {
 		return argument("%d and %d threads, 1 to %d are possible", n, batch, C.GGML_MAX_N_THREADS)

@@ -3,6 +3,9 @@
 package llama_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -40,5 +43,59 @@ func TestViewsOfWeightsAreNotRecorded(t *testing.T) {
 	}
 	if got := decode(t, newContext(t, m, params), prompt); !slices.Equal(got, want) {
 		t.Errorf("logits differ by %g with another model's weights", distance(got, want))
+	}
+}
+
+func init() { children["heads"] = childHeads }
+
+// childHeads computes with one thread and with more threads than an RWKV has heads: two.
+func childHeads(args []string) int {
+	logits := func(threads int) ([]float32, error) {
+		m, err := llama.LoadModel(context.Background(), args[0], llama.ModelParams{MMap: true})
+		if err != nil {
+			return nil, err
+		}
+		defer m.Close()
+		c, err := m.NewContext(llama.ContextParams{Ctx: 256, Threads: threads})
+		if err != nil {
+			return nil, err
+		}
+		defer c.Close()
+		b, err := llama.NewBatch(1, 1)
+		if err != nil {
+			return nil, err
+		}
+		defer b.Close()
+		if err := errors.Join(c.SetThreads(threads, threads), b.Add(40, 0, true), c.Decode(context.Background(), b)); err != nil {
+			return nil, err
+		}
+		return c.Logits(-1, nil)
+	}
+	one, err := logits(1)
+	if err == nil {
+		var many []float32
+		if many, err = logits(3); err == nil && !slices.Equal(one, many) {
+			err = errors.New("three threads compute something else than one")
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+func TestMoreThreadsThanHeads(t *testing.T) {
+	for _, name := range []string{"rwkv6", "rwkv6qwen2", "rwkv7", "arwkv7"} {
+		path := filepath.Join(t.TempDir(), "model.gguf")
+		for n, b := range ggufcases.Computing() {
+			if n == name {
+				memtest.Need(t, os.WriteFile(path, b, 0o600))
+			}
+		}
+		res, err := memtest.Run(t.Context(), memtest.Child("heads", path), memtest.Limits{})
+		if err != nil || res.Code != 0 {
+			t.Errorf("%s: %v, %s", name, err, res)
+		}
 	}
 }
