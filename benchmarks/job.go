@@ -52,8 +52,10 @@ func flashAttention(word string) llama.FlashAttention {
 		return llama.FlashOn
 	case "off":
 		return llama.FlashOff
+	case "auto":
+		return llama.FlashAuto
 	}
-	return llama.FlashAuto
+	return llama.FlashOn // whatever memory there is: texts are compared, and computed alike
 }
 
 // open opens the job's model, and says how far that is.

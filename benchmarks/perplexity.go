@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -141,7 +142,7 @@ type foresight struct {
 }
 
 func (o PerplexityOptions) foresee(ctx context.Context, path string) (f *foresight, err error) {
-	session := runtime.SessionOptions{Context: o.Context, UBatch: o.UBatch, Threads: o.Threads}
+	session := runtime.SessionOptions{Context: o.Context, UBatch: o.UBatch, Threads: o.Threads, FlashAttention: llama.FlashOn}
 	m, err := runtime.Open(ctx, path, runtime.Options{Load: o.Load, Session: session})
 	if err != nil {
 		return nil, err

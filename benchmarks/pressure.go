@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/runtime"
 )
@@ -102,7 +103,7 @@ func (o PressureOptions) withDefaults() (PressureOptions, error) {
 
 // need is what weights, KV cache and compute buffers take, as the plan has it.
 func (o PressureOptions) need(ctx context.Context, path string) (runtime.ModePlan, error) {
-	session := runtime.SessionOptions{Context: o.Context, UBatch: o.UBatch, Threads: o.Threads}
+	session := runtime.SessionOptions{Context: o.Context, UBatch: o.UBatch, Threads: o.Threads, FlashAttention: llama.FlashOn}
 	f, err := runtime.Plan(ctx, path, runtime.Options{ChunkSize: o.ChunkSize, Session: session})
 	if err != nil {
 		return runtime.ModePlan{}, err

@@ -23,6 +23,9 @@ func (m SplitMode) String() string { return enumName("SplitMode", m, splitNames)
 // String is the value's name.
 func (f FlashAttention) String() string { return enumName("FlashAttention", f, flashNames) }
 
+// MarshalText writes the value's name.
+func (f FlashAttention) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
 // String is the value's name.
 func (p Pooling) String() string { return enumName("Pooling", p, poolingNames) }
 

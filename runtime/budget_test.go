@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/seed7adf6694/infer/internal/memtest"
+	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/runtime"
 )
@@ -35,7 +36,8 @@ func budgetOf(t testing.TB, path string, so runtime.SessionOptions, share float6
 	return plenty - r.Residency.Budget + uint64(float64(r.WeightBytes)*share)
 }
 
-var budgeted = runtime.SessionOptions{Context: 128, UBatch: 32, Threads: 1}
+// budgeted has one way to compute attention, whatever memory there is.
+var budgeted = runtime.SessionOptions{Context: 128, UBatch: 32, Threads: 1, FlashAttention: llama.FlashOn}
 
 func TestABudgetChangesNothingInTheText(t *testing.T) {
 	path := model(t, "large", "q4_0")

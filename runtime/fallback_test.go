@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/seed7adf6694/infer/internal/memtest"
+	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/runtime"
 )
@@ -97,10 +98,13 @@ func TestOtherErrorsAreNotForFallbacks(t *testing.T) {
 
 func TestWhatIsLeftOpenIsLowered(t *testing.T) {
 	path := model(t, "synthetic", "f16") // a context of 2048 if it is left open
+	// With flash attention, before which nothing else is lowered.
 	load := func(size uint64, so runtime.SessionOptions) (*runtime.Model, error) {
+		so.FlashAttention = llama.FlashOn
 		return runtime.Open(t.Context(), path, runtime.Options{Load: runtime.LoadMMap, ChunkSize: 16 << 20, Pool: newPool(t, size), Session: so})
 	}
 	needs := func(so runtime.SessionOptions) uint64 {
+		so.FlashAttention = llama.FlashOn
 		f, err := runtime.Plan(t.Context(), path, runtime.Options{ChunkSize: 16 << 20, Session: so})
 		if err != nil {
 			t.Fatal(err)
@@ -134,6 +138,7 @@ func TestWhatIsLeftOpenIsLowered(t *testing.T) {
 					t.Errorf("%q, want %q", got[i], tt.want[i])
 				}
 			}
+			tt.so.FlashAttention = llama.FlashOn
 			s, err := m.NewSession(tt.so)
 			if err != nil {
 				t.Fatal(err)

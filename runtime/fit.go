@@ -31,6 +31,7 @@ func (m *Model) fit(ctx context.Context, o SessionOptions) error {
 		return err
 	}
 	m.planned = n.bytes("")
+	m.flash, m.flashWhy, m.flashOn = m.flashAttention(n.params), n.why, n.short
 	m.adjusted = append(m.adjusted, notes...)
 	if len(notes) > 0 {
 		m.defaults = SessionOptions{Context: n.params.Ctx, UBatch: n.params.UBatch, CacheTypeK: n.params.CacheTypeK, CacheTypeV: n.params.CacheTypeV}
@@ -45,14 +46,11 @@ func (m *Model) fitSession(ctx context.Context, o SessionOptions, free leftOpen,
 	if err != nil {
 		return need{}, nil, err
 	}
-	first, err := m.measure(params, !free.ubatch)
-	if err != nil {
-		return need{}, nil, err
-	}
 	// Now, since the engine has read the header since the last look.
 	p, err := loader.Measure()
-	if err != nil || m.mode == LoadStock {
-		return first, nil, nil // nothing is known: the attempt decides
+	if err != nil { // nothing is known: the attempt decides
+		n, err := m.measure(params, !free.ubatch)
+		return n, nil, err
 	}
 	if m.pool == nil { // which has its memory already
 		granted := loader.Unused() // and counts as available until then
@@ -64,6 +62,13 @@ func (m *Model) fitSession(ctx context.Context, o SessionOptions, free leftOpen,
 	if p.AddressSpaceLeft != loader.Unlimited {
 		p.AddressSpaceLeft -= min(p.AddressSpaceLeft, mapped)
 	}
+	first, err := m.firstNeed(ctx, params, !free.ubatch, weights, p)
+	if err != nil {
+		return need{}, nil, err
+	}
+	if m.mode == LoadStock {
+		return first, nil, nil // the attempt decides
+	}
 	refused := m.roomForBoth(weights, first, p)
 	if refused == nil {
 		return first, nil, nil
@@ -74,6 +79,7 @@ func (m *Model) fitSession(ctx context.Context, o SessionOptions, free leftOpen,
 		}
 		n, err := m.measure(c, !free.ubatch)
 		if err == nil && m.roomForBoth(weights, n, p) == nil {
+			n.why, n.short = first.why, first.short
 			return n, m.lowerings(first, n, refused), nil
 		}
 	}
@@ -213,6 +219,10 @@ func (m *Model) whatWouldFit(ctx context.Context, p llama.ContextParams, weights
 		}
 		remedies = append(remedies, fmt.Sprintf("%s: needs %s", text, loader.Size(weights+n.bytes(""))))
 		return true
+	}
+	if c := p; p.FlashAttn == llama.FlashOff {
+		c.FlashAttn = llama.FlashAuto
+		try(c, "use flash attention (--flash-attn on)")
 	}
 	for _, c := range lowered(p, leftOpen{context: true}) {
 		if c.CacheTypeK == p.CacheTypeK && try(c, fmt.Sprintf("use a context of %d tokens (--ctx-size %d)", c.Ctx, c.Ctx)) {

@@ -18,7 +18,8 @@ import (
 // nothing follows; its Token may still hold text that had been held back.
 //
 // A prompt that does not fit is a [*ContextError]. The same prompt, options with a
-// seed and number of threads give the same tokens.
+// seed and number of threads give the same tokens, as long as flash attention is the same
+// ([Stats].FlashAttention).
 func (s *Session) Generate(ctx context.Context, prompt string, o GenerateOptions) iter.Seq2[Token, error] {
 	return func(yield func(Token, error) bool) {
 		if err := s.lock(); err != nil {
@@ -137,7 +138,7 @@ func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (
 	}
 	s.tail = s.tail[:0]
 	s.updateStats(func(st *Stats) {
-		*st = Stats{Context: s.context, UBatch: s.ubatch, Seed: *o.Sampling.Seed, Notes: notes}
+		*st = Stats{Context: s.context, UBatch: s.ubatch, FlashAttention: s.flash, Seed: *o.Sampling.Seed, Notes: notes}
 	})
 	start := time.Now()
 	if err := s.evalPrompt(ctx, tokens); err != nil {

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/runtime"
 )
@@ -93,7 +94,7 @@ func TestLookupGivesTheSameText(t *testing.T) {
 		for _, load := range []runtime.LoadMode{runtime.LoadMMap, runtime.LoadCopy} {
 			t.Run(fmt.Sprintf("%s %s %s", file.kind, file.typ, load), func(t *testing.T) {
 				m := open(t, model(t, file.kind, file.typ), runtime.Options{Load: load})
-				s := session(t, m, runtime.SessionOptions{Threads: 1, Context: 512})
+				s := session(t, m, runtime.SessionOptions{FlashAttention: llama.FlashOn, Threads: 1, Context: 512})
 				for name, sampling := range samplings {
 					if file.typ == "f16" && !sampling.Greedy {
 						continue // the engine rounds differently for one token, and chance is close to a border now and then
@@ -108,7 +109,7 @@ func TestLookupGivesTheSameText(t *testing.T) {
 }
 
 func TestLookupSavesEvaluations(t *testing.T) {
-	s := session(t, repetitive(t), runtime.SessionOptions{Threads: 1, Context: 512})
+	s := session(t, repetitive(t), runtime.SessionOptions{FlashAttention: llama.FlashOn, Threads: 1, Context: 512})
 	got := compare(t, s, again, greedyOptions(150))
 	if st := got.stats; st.Accepted < 50 || st.Passes > 100 || st.Passes+st.Accepted+1 != st.GeneratedTokens {
 		t.Errorf("%q: figures %+v", got.text, st)
@@ -128,7 +129,7 @@ func TestDraftsAreAsLongAsAskedFor(t *testing.T) {
 		{"none where a micro-batch has room for one token", 1, 0, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := session(t, m, runtime.SessionOptions{Threads: 1, Context: 512, UBatch: tt.ubatch})
+			s := session(t, m, runtime.SessionOptions{FlashAttention: llama.FlashOn, Threads: 1, Context: 512, UBatch: tt.ubatch})
 			o := greedyOptions(60)
 			o.LookupTokens = tt.tokens
 			st := compare(t, s, again, o).stats
@@ -139,13 +140,13 @@ func TestDraftsAreAsLongAsAskedFor(t *testing.T) {
 	}
 	o := greedyOptions(1)
 	o.Lookup, o.LookupTokens = true, -1
-	if _, err := session(t, m, runtime.SessionOptions{Threads: 1, Context: 64}).Complete(t.Context(), prompt, o); !errors.Is(err, runtime.ErrOption) {
+	if _, err := session(t, m, runtime.SessionOptions{FlashAttention: llama.FlashOn, Threads: 1, Context: 64}).Complete(t.Context(), prompt, o); !errors.Is(err, runtime.ErrOption) {
 		t.Errorf("drafts of -1 tokens: %v", err)
 	}
 }
 
 func TestAnEndWithinADraft(t *testing.T) {
-	s := session(t, repetitive(t), runtime.SessionOptions{Threads: 1, Context: 512})
+	s := session(t, repetitive(t), runtime.SessionOptions{FlashAttention: llama.FlashOn, Threads: 1, Context: 512})
 	whole := generate(t, s, again, greedyOptions(60), 0)
 	t.Run("by a number of tokens", func(t *testing.T) {
 		for n := 1; n <= 40; n += 2 {
@@ -167,7 +168,7 @@ func TestAnEndWithinADraft(t *testing.T) {
 		}
 	})
 	t.Run("by the model", func(t *testing.T) {
-		s := session(t, open(t, "", runtime.Options{}), runtime.SessionOptions{Threads: 1, Context: 512})
+		s := session(t, open(t, "", runtime.Options{}), runtime.SessionOptions{FlashAttention: llama.FlashOn, Threads: 1, Context: 512})
 		const said = "The otter was sad and went home."
 		for name, grammar := range map[string]string{
 			"where the draft ends too":   fmt.Sprintf("root ::= %q", " "+said),
@@ -192,7 +193,7 @@ func TestAnEndWithinADraft(t *testing.T) {
 }
 
 func TestWhatWasYieldedIsWhatTheSessionHolds(t *testing.T) {
-	s := session(t, repetitive(t), runtime.SessionOptions{Threads: 1, Context: 512})
+	s := session(t, repetitive(t), runtime.SessionOptions{FlashAttention: llama.FlashOn, Threads: 1, Context: 512})
 	whole := generate(t, s, again, greedyOptions(60), 0)
 	rest := greedyOptions(0)
 	rest.Continue = true
@@ -223,7 +224,7 @@ func TestLookupInAFullContext(t *testing.T) {
 	m := repetitive(t)
 	tail := again[len(story)-200:]
 	for _, context := range []int{256, 300, 384} {
-		s := session(t, m, runtime.SessionOptions{Threads: 1, Context: context})
+		s := session(t, m, runtime.SessionOptions{FlashAttention: llama.FlashOn, Threads: 1, Context: context})
 		for _, overflow := range []runtime.Overflow{runtime.OverflowStop, runtime.OverflowShift} {
 			o := greedyOptions(3 * context)
 			o.Overflow, o.IgnoreEOG = overflow, true
@@ -240,7 +241,7 @@ func TestLookupInAFullContext(t *testing.T) {
 }
 
 func TestCancellationWithinADraft(t *testing.T) {
-	s := session(t, repetitive(t), runtime.SessionOptions{Threads: 1, Context: 512})
+	s := session(t, repetitive(t), runtime.SessionOptions{FlashAttention: llama.FlashOn, Threads: 1, Context: 512})
 	whole := generate(t, s, again, greedyOptions(60), 0)
 	for n := 1; n < 30; n += 2 {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -268,7 +269,7 @@ func TestCancellationWithinADraft(t *testing.T) {
 func TestClosingWithinADraft(t *testing.T) {
 	m := repetitive(t)
 	for n := 1; n < 12; n++ {
-		s := session(t, m, runtime.SessionOptions{Threads: 1, Context: 512})
+		s := session(t, m, runtime.SessionOptions{FlashAttention: llama.FlashOn, Threads: 1, Context: 512})
 		o := greedyOptions(60)
 		o.Lookup = true
 		count := 0
@@ -288,7 +289,7 @@ func TestClosingWithinADraft(t *testing.T) {
 }
 
 func TestAGrammarAndLookup(t *testing.T) {
-	s := session(t, open(t, "", runtime.Options{}), runtime.SessionOptions{Threads: 1, Context: 512})
+	s := session(t, open(t, "", runtime.Options{}), runtime.SessionOptions{FlashAttention: llama.FlashOn, Threads: 1, Context: 512})
 	seed := uint32(3)
 	for name, grammar := range map[string]string{
 		"one that repeats":                    `root ::= ("The otter was " ("sad" | "glad") ". "){20}`,
@@ -314,8 +315,8 @@ func TestLookupWithoutRoomForTheLogitsOfADraft(t *testing.T) {
 		}
 		return nil
 	}})
-	want := generate(t, session(t, m, runtime.SessionOptions{Threads: 1, Context: 512}), again, greedyOptions(60), 0)
-	s := session(t, m, runtime.SessionOptions{Threads: 1, Context: 512})
+	want := generate(t, session(t, m, runtime.SessionOptions{FlashAttention: llama.FlashOn, Threads: 1, Context: 512}), again, greedyOptions(60), 0)
+	s := session(t, m, runtime.SessionOptions{FlashAttention: llama.FlashOn, Threads: 1, Context: 512})
 	most = m.Report().Memory.Purposes[loader.PurposeOutput].LargestAllocation
 	o := greedyOptions(60)
 	o.Lookup = true
@@ -401,7 +402,7 @@ func recurrentModel(t *testing.T) string {
 }
 
 func TestAMemoryThatCannotForgetGoesWithoutLookup(t *testing.T) {
-	s := session(t, open(t, recurrentModel(t), runtime.Options{}), runtime.SessionOptions{Threads: 1, Context: 256})
+	s := session(t, open(t, recurrentModel(t), runtime.Options{}), runtime.SessionOptions{FlashAttention: llama.FlashOn, Threads: 1, Context: 256})
 	o := greedyOptions(60)
 	o.IgnoreEOG = true
 	if got := compare(t, s, "one two three one two three one two", o); got.stats.Drafted != 0 {

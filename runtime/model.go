@@ -36,10 +36,16 @@ type Model struct {
 	kv        kvShape
 	adapters  []appliedAdapter
 	pool      *loader.Pool
-	budget    *budget        // nil where all weights may stay
-	planned   uint64         // bytes of the session that Open made room for
-	defaults  SessionOptions // of sessions that leave values open, where lowered
-	adjusted  []string       // what was lowered, and why
+	budget    *budget              // nil where all weights may stay
+	planned   uint64               // bytes of the session that Open made room for
+	defaults  SessionOptions       // of sessions that leave values open, where lowered
+	flash     llama.FlashAttention // of the session that Open made room for
+	flashWhy  string
+	flashOn   bool     // memory was short for others
+	offloads  bool     // layers go to GPUs
+	lookup    bool     // generations will guess tokens
+	most      uint64   // Options.MaxMemory
+	adjusted  []string // what was lowered, and why
 
 	largestTensor uint64
 	packedBytes   uint64 // mapped in the layout of this CPU
@@ -202,6 +208,7 @@ func (m *Model) Report() Report {
 		LoadMode: m.mode, LoadReason: m.reason, Repacked: m.repacked, Packed: m.packedBytes,
 		Chunks: len(m.plan.Chunks), ChunkSize: m.chunkSize, WeightBytes: m.plan.Bytes,
 		LargestTensor: m.plan.LargestTensor, LargestTensorName: m.plan.LargestTensorName, Adjusted: m.adjusted, Warnings: m.warnings,
+		FlashAttention: m.flash, FlashReason: m.flashWhy,
 		Memory: m.ledger.Snapshot(), LoadDuration: m.loadDuration,
 	}
 	r.Budget, r.Residency = m.budget.report()

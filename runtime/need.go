@@ -15,6 +15,8 @@ type need struct {
 	blocks []llama.MeasuredBlock
 	ubatch int // tokens, as the engine rounded them
 	ctx    int
+	why    string // with or without flash attention
+	short  bool   // with, because memory is short
 }
 
 // mostMeasured bounds the contexts, in tokens, that the engine is asked about: a dry run

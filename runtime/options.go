@@ -108,7 +108,12 @@ type SessionOptions struct {
 	// CacheTypeK and CacheTypeV are ggml types of the KV cache: "f16" (default),
 	// "q8_0", "q4_0" and others; a quantised V needs flash attention.
 	CacheTypeK, CacheTypeV string
-	FlashAttention         llama.FlashAttention
+	// FlashAttention takes less memory and, on CPUs, more time: a third more for a prompt of
+	// 2048 tokens, or several times that with small heads. [llama.FlashAuto], the default,
+	// computes without it where memory is ample, and otherwise with it before anything else
+	// is lowered; [Stats].FlashAttention says which. Sessions stay with it. The two round
+	// differently: logits differ in their last bits.
+	FlashAttention llama.FlashAttention
 	// Embeddings makes a session for [Session.Embed] and [Session.Rerank]; Pooling is how
 	// the embeddings of a text's tokens become one. The context is then what the texts of
 	// one evaluation share, and, where it is given, the batch too.
@@ -151,8 +156,9 @@ type GenerateOptions struct {
 	// each evaluation. A guess counts only if it is the token that the sampler chooses,
 	// so the text is the one that the same seed gives without, as far as the engine
 	// computes the same for tokens together as for each alone: with weights of 4 bits
-	// it does to the last bit, with f16 on the CPU it rounds differently, and two
-	// tokens that are all but equally likely may change places.
+	// and flash attention it does to the last bit, otherwise it rounds differently on the
+	// CPU, and two tokens that are all but equally likely may change places. Where
+	// [Options].Generate has Lookup, [llama.FlashAuto] is with flash attention.
 	//
 	// Models whose memory cannot forget a part of a text, which recurrent ones are, go
 	// without. The logits of the guesses take memory: 4 bytes for each and each token

@@ -37,6 +37,9 @@ type ModePlan struct {
 	UBatch     int    `json:"ubatch_tokens"`
 	CacheTypeK string `json:"cache_type_k"`
 	CacheTypeV string `json:"cache_type_v"`
+	// FlashAttention is on or off, or auto with layers on GPUs; FlashReason says why.
+	FlashAttention llama.FlashAttention `json:"flash_attention"`
+	FlashReason    string               `json:"flash_attention_reason"`
 
 	Weights uint64 `json:"weights_bytes"` // mapped or copied; on devices not counted
 	KV      uint64 `json:"kv_bytes"`
@@ -194,13 +197,18 @@ func planMode(ctx context.Context, f *Forecast, m *Model, packed bool, o Options
 	if err != nil {
 		return p, false, err
 	}
-	n, err := m.measure(params, o.Session.UBatch != 0)
+	weights, err := m.privateWeights()
+	if err != nil {
+		return p, false, err
+	}
+	n, err := m.firstNeed(ctx, params, o.Session.UBatch != 0, weights, f.Probe)
 	var tooLong *loader.RangeError
 	if err != nil && !errors.As(err, &tooLong) {
 		return p, false, err
 	}
 	p.Context, p.UBatch = min(n.ctx, params.Ctx), n.ubatch
 	p.CacheTypeK, p.CacheTypeV = cacheName(params.CacheTypeK), cacheName(params.CacheTypeV)
+	p.FlashAttention, p.FlashReason = m.flashAttention(n.params), n.why
 	p.addWeights(m, ws)
 	p.addSession(m, n)
 	p.Remedies = []string{}

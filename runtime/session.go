@@ -32,7 +32,8 @@ type Session struct {
 	ubatch   int
 	threads  int
 	embeds   bool
-	ranks    bool     // by a classifier
+	ranks    bool // by a classifier
+	flash    llama.FlashAttention
 	pass     *pass    // nil without a memory budget
 	bytes    uint64   // that the model's budget counts for it
 	adjusted []string // what was lowered for it
@@ -190,8 +191,8 @@ func (m *Model) makeSession(p llama.ContextParams, o SessionOptions) (*Session, 
 		return nil, err
 	}
 	s.ubatch = s.ctx.UBatch()
-	s.context = min(p.Ctx, s.ctx.Ctx())
-	s.stats = Stats{Context: s.context, UBatch: s.ubatch}
+	s.context, s.flash = min(p.Ctx, s.ctx.Ctx()), m.flashAttention(p)
+	s.stats = Stats{Context: s.context, UBatch: s.ubatch, FlashAttention: s.flash}
 	return s, nil
 }
 

@@ -3,6 +3,7 @@ package runtime
 import (
 	"time"
 
+	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
 )
 
@@ -43,6 +44,12 @@ type Report struct {
 
 	// Budget is the memory budget in force, and Residency what it does with the weights;
 	// 0 and nil without one.
+	// FlashAttention is what the session that Open made room for computes with: on or off,
+	// or auto where layers are on GPUs; FlashReason says why. Of a stock load, which makes
+	// room for none, it is auto and "".
+	FlashAttention llama.FlashAttention `json:"flash_attention"`
+	FlashReason    string               `json:"flash_attention_reason"`
+
 	Budget    uint64                 `json:"budget_bytes"`
 	Residency *loader.ResidencyStats `json:"residency"`
 
@@ -58,7 +65,10 @@ type Stats struct {
 	Context          int           // tokens that fit
 	Used             int           // tokens in the context
 	UBatch           int           // tokens computed at once
-	Seed             uint32
+	// FlashAttention is on or off as the session was made, or auto where the engine decides
+	// for layers on GPUs.
+	FlashAttention llama.FlashAttention
+	Seed           uint32
 	// Passes are the evaluations of the model that the generated tokens took: one for
 	// each token after the first, or fewer with [GenerateOptions].Lookup.
 	Passes int

@@ -34,6 +34,7 @@ type stats struct {
 	Context         int     `json:"context_tokens"`
 	ContextUsed     int     `json:"context_used_tokens"`
 	UBatch          int     `json:"ubatch_tokens"`
+	FlashAttention  string  `json:"flash_attention"` // on or off; auto with layers on GPUs
 	PromptTokens    int     `json:"prompt_tokens"`
 	PromptSeconds   float64 `json:"prompt_seconds"`
 	PromptRate      float64 `json:"prompt_tokens_per_second"`
@@ -69,7 +70,7 @@ func newStats(r runtime.Report, s runtime.Stats, end runtime.FinishReason) stats
 		Chunks: r.Chunks, ChunkSize: r.ChunkSize, Weights: r.WeightBytes, Repacked: r.Repacked, Packed: r.Packed,
 		LargestAllocation: r.LargestAllocation, LargestRange: r.LargestRange,
 		LargestTensor: r.LargestTensor, LargestTensorName: r.LargestTensorName,
-		Context: s.Context, ContextUsed: s.Used, UBatch: s.UBatch,
+		Context: s.Context, ContextUsed: s.Used, UBatch: s.UBatch, FlashAttention: s.FlashAttention.String(),
 		PromptTokens: s.PromptTokens, PromptSeconds: s.PromptDuration.Seconds(), PromptRate: s.PromptRate(),
 		GeneratedTokens: s.GeneratedTokens, GenerateSeconds: s.GenerateDuration.Seconds(), Rate: s.Rate(),
 		Passes: s.Passes, Drafted: s.Drafted, Accepted: s.Accepted,
@@ -102,7 +103,7 @@ func (s stats) figures() string {
 	}
 	fmt.Fprintf(&b, "infer: loaded %s in %.2f s (%s: %s)", loader.Size(s.Weights), s.LoadSeconds, mode, s.LoadReason)
 	fmt.Fprintf(&b, "; %s, largest allocation %s", count(s.Chunks, "chunk"), loader.Size(s.LargestAllocation))
-	fmt.Fprintf(&b, "; prompt %s%s", count(s.PromptTokens, "token"), perSecond(s.PromptRate))
+	fmt.Fprintf(&b, "; flash attention %s; prompt %s%s", s.FlashAttention, count(s.PromptTokens, "token"), perSecond(s.PromptRate))
 	fmt.Fprintf(&b, "; generated %s%s", count(s.GeneratedTokens, "token"), perSecond(s.Rate))
 	if s.Drafted > 0 {
 		fmt.Fprintf(&b, ", %d of %s right", s.Accepted, count(s.Drafted, "guessed token"))

@@ -58,9 +58,10 @@ func TestTokensAsJSON(t *testing.T) {
 func TestFiguresAreOneLineOfAllThatIsAskedFor(t *testing.T) {
 	s := stats{
 		LoadSeconds: 0.123, LoadMode: "mmap", LoadReason: "as\nasked", Weights: 600 << 20, Chunks: 3, LargestAllocation: 256 << 20,
-		PromptTokens: 1, PromptRate: 98.76, GeneratedTokens: 64, Rate: 36.04, Finish: "context", PeakAnon: 9 << 20, PeakFile: 601 << 20,
+		FlashAttention: "off",
+		PromptTokens:   1, PromptRate: 98.76, GeneratedTokens: 64, Rate: 36.04, Finish: "context", PeakAnon: 9 << 20, PeakFile: 601 << 20,
 	}
-	want := "infer: loaded 600 MiB in 0.12 s (mmap: as; asked); 3 chunks, largest allocation 256 MiB; prompt 1 token at 98.8/s; " +
+	want := "infer: loaded 600 MiB in 0.12 s (mmap: as; asked); 3 chunks, largest allocation 256 MiB; flash attention off; prompt 1 token at 98.8/s; " +
 		"generated 64 tokens at 36.0/s, context full; peak memory 9.0 MiB anonymous + 601 MiB file-backed"
 	if got := s.figures(); got != want {
 		t.Errorf("%s\nwant\n%s", got, want)

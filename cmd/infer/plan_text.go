@@ -75,7 +75,7 @@ func printPlan(w io.Writer, f *runtime.Forecast, width int) error {
 		return err
 	}
 	for _, p := range f.Modes {
-		fmt.Fprintf(&b, "\n%s: context of %d tokens, %d at once, cache %s/%s\n", p.Name(), p.Context, p.UBatch, p.CacheTypeK, p.CacheTypeV)
+		fmt.Fprintf(&b, "\n%s: context of %d tokens, %d at once, cache %s/%s, flash attention %s (%s)\n", p.Name(), p.Context, p.UBatch, p.CacheTypeK, p.CacheTypeV, p.FlashAttention, oneLine(p.FlashReason))
 		fmt.Fprintf(&b, "  largest allocation: %s\n", oneLine(p.LargestAllocationOf))
 		if p.LargestRangeOf != p.LargestAllocationOf {
 			fmt.Fprintf(&b, "  largest range: %s\n", oneLine(p.LargestRangeOf))
