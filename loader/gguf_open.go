@@ -17,7 +17,8 @@ type OpenOptions struct {
 
 // Open opens a model and validates it: the structure of its files, and what of its
 // metadata and vocabulary the engine relies on. path is the model's file, or any of
-// its shards. Only the headers are read.
+// its shards. Only the headers are read, and the last 4 KiB of the tensors, or more where
+// those are zero: see [Index.Warnings].
 //
 // The error is a [*FormatError] for what is wrong with a file, and the system's, such
 // as one that is [fs.ErrNotExist], for a file that can't be opened.
@@ -67,6 +68,11 @@ func (ix *Index) validate() error {
 		func() error { return few("key count", len(ix.keys), maxModelKeys) },
 		func() error { return few("tensor count", len(ix.tensors), maxModelTensors) },
 		func() error { return validateModel(ix) },
+		func() error {
+			ix.warnUnfinished()
+			ix.warnZeros()
+			return nil
+		},
 	)
 }
 

@@ -124,7 +124,8 @@ func (ix *Index) Architecture() string {
 }
 
 // Warnings says, a line each, what is wrong with the model and does not keep the engine
-// from loading it, such as a special token that is not in the vocabulary.
+// from loading it: special tokens that are not in the vocabulary, weights at the end of a
+// file that are zero as a stopped download leaves them.
 func (ix *Index) Warnings() []string { return slices.Clip(ix.warnings) }
 
 func (ix *Index) warn(format string, args ...any) {

@@ -44,6 +44,9 @@ func openShards(one *file) (files []*file, err error) {
 		return s.files, nil
 	}
 	s.count = int(count)
+	if at, ok := one.joined(); ok {
+		return nil, one.bad(keySplitCount, fmt.Sprint(count), "another file begins at byte %d: shards that were joined end to end are no model; keep each in a file of its own, or merge them with gguf-split", at)
+	}
 	if err := s.place(); err != nil {
 		return nil, err
 	}
@@ -110,7 +113,7 @@ func (s *shardSet) open(i int) error {
 		if bad := (*FormatError)(nil); errors.As(err, &bad) {
 			return err
 		}
-		return &FormatError{File: s.one.path, Offset: -1, Field: fmt.Sprintf("shard %d of %d", i+1, s.count), Reason: "can't be opened", Err: err}
+		return s.missingShard(i, path, err)
 	}
 	s.files[i] = f
 	no, ok, err := f.splitNumber(keySplitNo)

@@ -66,7 +66,7 @@ func Resolve(name string, o ResolveOptions) (path string, err error) {
 			return "", fmt.Errorf("model %q: %w", name, err)
 		}
 		missing := &NotFoundError{Name: name, Looked: []Looked{{Path: name}}, Hint: pathHint(name)}
-		if !isRemote(name) {
+		if missing.Hint == "" {
 			missing.Suggestions = neighbours(name)
 		}
 		return "", missing
@@ -90,7 +90,7 @@ func checkFile(name, path string) (string, error) {
 	info, err := os.Stat(first)
 	if isShard && errors.Is(err, fs.ErrNotExist) {
 		missing := fmt.Errorf("the first of %d shards is missing", s.count)
-		return "", &NotFoundError{Name: name, Looked: []Looked{{first, missing}}}
+		return "", &NotFoundError{Name: name, Looked: []Looked{{first, missing}}, Hint: pathHint(first)}
 	}
 	if err != nil {
 		return "", fmt.Errorf("model %q: %w", name, err)
@@ -103,7 +103,10 @@ func checkFile(name, path string) (string, error) {
 
 // pathHint says what may have been meant by a path that is not there.
 func pathHint(name string) string {
+	part := loader.Unfinished(name)
 	switch {
+	case part != "":
+		return fmt.Sprintf("%s is what has been fetched of it: let the download finish", show(part))
 	case isRemote(name):
 		return "models are not downloaded by name yet: download the file, and name it"
 	case strings.HasPrefix(name, "~"):

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/models"
@@ -42,7 +43,8 @@ type Checked struct {
 // the header. Of a packed file it reads all: each tensor is compared with the sum that was
 // written, and with what the engine makes of the source's bytes, and the source with its
 // sum. A source that has changed is an error that wraps loader.ErrFileChanged; one that is not there
-// any more is told in the result.
+// any more is told in the result. Tensors that are zero to the end of a file, as a stopped
+// download leaves them, are an [ErrBadModel]; other matrices of zeros are a warning.
 //
 // Then it computes a few tokens twice: with the file mapped, and as the engine loads it by
 // itself, or of a packed file with a copy of the source. Numbers that differ are an
@@ -77,6 +79,10 @@ func checkFile(ctx context.Context, path string, o CheckOptions) (c Checked, way
 	if err := checkPacked(index, Options{}); err != nil {
 		return c, nil, err
 	}
+	zero, err := index.CheckZeros(ctx)
+	if err != nil {
+		return c, nil, err
+	}
 	plan, err := index.Plan(loader.PlanOptions{})
 	if err != nil {
 		return c, nil, err
@@ -93,7 +99,7 @@ func checkFile(ctx context.Context, path string, o CheckOptions) (c Checked, way
 		return c, nil, err
 	}
 	c.Architecture, c.Description = m.info.Architecture, m.info.Description
-	c.Tensors, c.Bytes, c.Warnings = len(index.Tensors()), index.Bytes(), index.Warnings()
+	c.Tensors, c.Bytes, c.Warnings = len(index.Tensors()), index.Bytes(), append(index.Warnings(), zeroWarning(zero)...)
 	if m.packed == nil {
 		return c, checkedWays(path, "", false), nil
 	}
@@ -106,6 +112,20 @@ func checkFile(ctx context.Context, path string, o CheckOptions) (c Checked, way
 		source = index.Packed().Source[0].Path
 	}
 	return c, checkedWays(path, source, true), nil
+}
+
+// zeroWarning is the warning of matrices without any weight, which are not at the end.
+func zeroWarning(names []string) []string {
+	const most = 5
+	switch n := len(names); {
+	case n == 0:
+		return nil
+	case n > most:
+		return []string{fmt.Sprintf("%d tensors hold nothing but zeros: %s, … and %d more", n, strings.Join(names[:most], ", "), n-most)}
+	case n > 1:
+		return []string{fmt.Sprintf("%d tensors hold nothing but zeros: %s", n, strings.Join(names, ", "))}
+	}
+	return []string{fmt.Sprintf("tensor %s holds nothing but zeros", names[0])}
 }
 
 // checkAllPacked compares all of a packed file. It returns why not with the source.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -48,5 +50,32 @@ func TestWhatIsWrongWithAModelIsSaidWithoutVerbosity(t *testing.T) {
 	var checked struct{ Warnings []string }
 	if r := call(t, "check", "--json", path); r.code != 0 || json.Unmarshal([]byte(r.out), &checked) != nil || len(checked.Warnings) != 1 {
 		t.Errorf("check --json: exit code %d, %s", r.code, r.out)
+	}
+}
+
+func TestAStoppedDownloadIsNamed(t *testing.T) {
+	needEngine(t)
+	whole, err := os.ReadFile(tinyF16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "stopped.gguf")
+	clear(whole[len(whole)*2/3:])
+	if err := os.WriteFile(path, whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := "hold nothing but zeros where they were looked at: a download that was stopped leaves such a file"
+	if r := call(t, "-m", path, "-p", "Once", "-n", "3", "-c", "64"); r.code != 0 || strings.Count(r.stderr, want) != 1 {
+		t.Errorf("exit code %d, stderr %q", r.code, r.stderr)
+	}
+	if r := call(t, "check", path); r.code != exitFailure || !strings.Contains(r.stderr, "is all zero: and so are the ") || strings.Count(r.stderr, "\n") != 1 {
+		t.Errorf("check: exit code %d, stderr %q", r.code, r.stderr)
+	}
+	r := call(t, "check", "--json", path)
+	if e := readError(t, r.stderr); e.Kind != "bad_model" || e.File == nil || e.File.Value != "all zero" || e.File.Offset < int64(len(whole)/2) {
+		t.Errorf("check --json: %+v", e)
+	}
+	if r := call(t, "-m", tinyF16, "-p", "Once", "-n", "3", "-c", "64"); strings.Contains(r.stderr, "warning") {
+		t.Errorf("a whole model: %q", r.stderr)
 	}
 }
