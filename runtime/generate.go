@@ -175,7 +175,7 @@ func (s *Session) evalPrompt(ctx context.Context, tokens []llama.Token) error {
 			return err
 		}
 	}
-	if err := s.ctx.Encode(ctx, s.batch); err != nil {
+	if err := s.inTurn(ctx, s.ctx.Encode); err != nil {
 		return s.closedError(err)
 	}
 	start := s.model.info.DecoderStart
