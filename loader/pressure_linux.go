@@ -39,9 +39,9 @@ func ownMemoryGroup(root fs.FS) (dir string, v2 bool) {
 	if err != nil {
 		return "", false
 	}
-	mounts := cgroupMounts(root)
+	mounts := cgroupMounts(root, "memory")
 	for line := range strings.Lines(string(own)) {
-		v2, group, ok := memoryGroup(line)
+		v2, group, ok := ownGroup(line, "memory")
 		if !ok {
 			continue
 		}

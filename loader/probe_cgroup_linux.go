@@ -17,9 +17,9 @@ func cgroupMemory(root fs.FS) (limit, left uint64) {
 	if err != nil {
 		return limit, left
 	}
-	mounts := cgroupMounts(root)
+	mounts := cgroupMounts(root, "memory")
 	for line := range strings.Lines(string(own)) {
-		v2, group, ok := memoryGroup(line)
+		v2, group, ok := ownGroup(line, "memory")
 		if !ok {
 			continue
 		}
@@ -34,15 +34,15 @@ func cgroupMemory(root fs.FS) (limit, left uint64) {
 	return limit, left
 }
 
-// memoryGroup reads a line of /proc/self/cgroup, hierarchy:controllers:path; not ok is one
-// about something else than memory.
-func memoryGroup(line string) (v2 bool, group string, ok bool) {
+// ownGroup reads a line of /proc/self/cgroup, hierarchy:controllers:path; not ok is one
+// about other controllers.
+func ownGroup(line, controller string) (v2 bool, group string, ok bool) {
 	parts := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
 	if len(parts) != 3 {
 		return false, "", false
 	}
 	v2 = parts[0] == "0" && parts[1] == ""
-	return v2, parts[2], v2 || slices.Contains(strings.Split(parts[1], ","), "memory")
+	return v2, parts[2], v2 || slices.Contains(strings.Split(parts[1], ","), controller)
 }
 
 // cgroupFolders lists the folders of a control group and of its ancestors, as far as
@@ -123,14 +123,15 @@ func unreclaimable(used, cache uint64) uint64 {
 	return used - min(used, cache)
 }
 
-// cgroupMount is a place where a hierarchy with memory limits is mounted.
+// cgroupMount is a place where a hierarchy is mounted.
 type cgroupMount struct {
 	root  string // the group that it shows
 	point string // where, without the first slash
 	v2    bool
 }
 
-func cgroupMounts(root fs.FS) (mounts []cgroupMount) {
+// cgroupMounts are the mounts of version 2, and those of a controller of version 1.
+func cgroupMounts(root fs.FS, controller string) (mounts []cgroupMount) {
 	info, err := fs.ReadFile(root, "proc/self/mountinfo")
 	if err != nil {
 		return nil
@@ -143,7 +144,7 @@ func cgroupMounts(root fs.FS) (mounts []cgroupMount) {
 			continue
 		}
 		m := cgroupMount{root: unescape(f[3]), point: strings.TrimPrefix(path.Clean(unescape(f[4])), "/"), v2: g[0] == "cgroup2"}
-		if m.v2 || g[0] == "cgroup" && slices.Contains(strings.Split(g[2], ","), "memory") {
+		if m.v2 || g[0] == "cgroup" && slices.Contains(strings.Split(g[2], ","), controller) {
 			mounts = append(mounts, m)
 		}
 	}

@@ -1,0 +1,105 @@
+package loader
+
+import (
+	"io/fs"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ProcessorLimit is how many processors' time the control groups of this process allow it,
+// such as 1.5; false where they do not limit it.
+func ProcessorLimit() (float64, bool) { return cgroupProcessors(os.DirFS("/")) }
+
+// cgroupProcessors is the least that the control groups allow, of both versions, and all
+// their ancestors that can be seen.
+func cgroupProcessors(root fs.FS) (least float64, limited bool) {
+	own, err := fs.ReadFile(root, "proc/self/cgroup")
+	if err != nil {
+		return 0, false
+	}
+	mounts := cgroupMounts(root, "cpu")
+	for line := range strings.Lines(string(own)) {
+		v2, group, ok := ownGroup(line, "cpu")
+		if !ok {
+			continue
+		}
+		for _, dir := range cgroupFolders(root, mounts, v2, group) {
+			if n, ok := processorQuota(root, dir, v2); ok && (!limited || n < least) {
+				least, limited = n, true
+			}
+		}
+	}
+	return least, limited
+}
+
+// processorQuota reads a group's quota of time in a period, both in microseconds.
+func processorQuota(root fs.FS, dir string, v2 bool) (float64, bool) {
+	var words []string
+	names := []string{"cpu.cfs_quota_us", "cpu.cfs_period_us"}
+	if v2 {
+		names = []string{"cpu.max"} // both
+	}
+	for _, name := range names {
+		text, err := fs.ReadFile(root, path.Join(dir, name))
+		if err != nil {
+			return 0, false
+		}
+		words = append(words, strings.Fields(string(text))...)
+	}
+	if len(words) != 2 {
+		return 0, false
+	}
+	quota, err := strconv.ParseUint(words[0], 10, 63) // "max" and -1 are no limit
+	period, err2 := strconv.ParseUint(words[1], 10, 63)
+	if err != nil || err2 != nil || quota == 0 || period == 0 {
+		return 0, false
+	}
+	return float64(quota) / float64(period), true
+}
+
+// clockTick is the unit of times in /proc, the same on all of Linux.
+const clockTick = time.Second / 100
+
+// ReadProcessorTime reads it; false where the system does not tell.
+func ReadProcessorTime() (ProcessorTime, bool) {
+	var set unix.CPUSet
+	var use unix.Rusage
+	if unix.SchedGetaffinity(0, &set) != nil || unix.Getrusage(unix.RUSAGE_SELF, &use) != nil {
+		return ProcessorTime{}, false
+	}
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return ProcessorTime{}, false
+	}
+	idle, ok := idleTime(string(text), set.IsSet)
+	return ProcessorTime{Idle: idle, Own: time.Duration(use.Utime.Nano() + use.Stime.Nano())}, ok
+}
+
+// idleTime adds up the lines of /proc/stat of processors that may be used:
+// cpu0 user nice system idle iowait ...
+func idleTime(stat string, allowed func(cpu int) bool) (idle time.Duration, ok bool) {
+	for line := range strings.Lines(stat) {
+		f := strings.Fields(line)
+		if len(f) < 6 || !strings.HasPrefix(f[0], "cpu") {
+			continue
+		}
+		cpu, err := strconv.Atoi(f[0][3:])
+		if err != nil || !allowed(cpu) { // the first line is the sum
+			continue
+		}
+		for _, ticks := range f[4:6] {
+			n, err := strconv.ParseInt(ticks, 10, 64)
+			if err != nil {
+				return 0, false
+			}
+			idle += time.Duration(n) * clockTick
+		}
+		ok = true
+	}
+	return idle, ok
+}
