@@ -48,6 +48,7 @@ int ggml_cpu_has_llamafile(void);
 struct ggml_threadpool_params ggml_threadpool_params_default(int n_threads);
 struct ggml_threadpool * ggml_threadpool_new(struct ggml_threadpool_params * params);
 void ggml_threadpool_free(struct ggml_threadpool * threadpool);
+void ggml_threadpool_pause(struct ggml_threadpool * threadpool);
 
 // ggml: buffers and devices
 ggml_backend_buffer_t ggml_backend_buffer_init(ggml_backend_buffer_type_t buft, struct ggml_backend_buffer_i iface, void * context, size_t size);

@@ -48,7 +48,7 @@ func BenchmarkAroundDecode(b *testing.B) {
 		c.s.abortOn(ctx)
 		c.s.layers.begin()
 		_ = c.s.home.takeError()
-		c.s.freeRetired()
+		c.s.threads.freeRetired()
 		c.s.keepOutputs(batch)
 		return nil
 	}

@@ -29,11 +29,8 @@ type contextState struct {
 	model   *modelState
 	home    *home
 	layers  *layerWatch
-	pool    *C.struct_ggml_threadpool
-	poolAll *C.struct_ggml_threadpool // for batches, where the number of threads differs
-	used    bool                      // the engine may have computed with them
-	rebound int64                     // of the model, when the engine last made a graph
-	retired []*C.struct_ggml_threadpool
+	threads threads
+	rebound int64  // of the model, when the engine last made a graph
 	abort   *int32 // C memory, read by the engine between operations
 	watch   abortWatch
 	failed  C.infer_error // of the call that runs: on the heap once, rather than for each token
@@ -120,7 +117,7 @@ func (ms *modelState) newContext(p ContextParams) (*Context, error) {
 	s.unified = p.KVUnified || s.seqs == 1
 	s.causal = s.mem != nil && p.Attention != AttentionNonCausal
 	s.mostThreads = ms.mostThreads()
-	s.startThreads(int(params.n_threads), int(params.n_threads_batch))
+	s.setThreads(int(params.n_threads), int(params.n_threads_batch))
 
 	c := &Context{s: s}
 	runtime.AddCleanup(c, (*contextState).close, s)
@@ -212,74 +209,6 @@ var (
 	}
 )
 
-// startThreads gives the context threads of its own: the engine otherwise starts
-// and joins them for every token, and ends the process where one is refused. Where
-// fewer can be had, the context has fewer, as it has where the model takes no more.
-func (s *contextState) startThreads(n, batch int) {
-	n, batch = min(n, s.mostThreads), min(batch, s.mostThreads)
-	started := func() int { // beside the calling one
-		if n == batch {
-			return n - 1
-		}
-		return n - 1 + batch - 1
-	}
-	for most := max(n, batch); !bool(C.infer_threads_available(C.int(started()))); {
-		most /= 2
-		n, batch = min(n, most), min(batch, most)
-	}
-	pool := func(n int) *C.struct_ggml_threadpool {
-		p := C.ggml_threadpool_params_default(C.int(n))
-		if s.layers != nil {
-			p.poll = 0 // while a layer is read, they are to sleep: the reading needs time too
-		}
-		return C.ggml_threadpool_new(&p)
-	}
-	s.pool = pool(n)
-	all := s.pool
-	if batch != n && s.pool != nil {
-		s.poolAll = pool(batch)
-		all = s.poolAll
-	}
-	if all == nil { // nor would there be memory for threads later
-		s.freeThreads()
-		C.llama_set_n_threads(s.ctx, 1, 1)
-		return
-	}
-	C.llama_set_n_threads(s.ctx, C.int32_t(n), C.int32_t(batch))
-	C.llama_attach_threadpool(s.ctx, s.pool, all)
-}
-
-// retireThreads keeps threads that the engine has computed with until it has computed
-// with others: it then pauses the former ones once more.
-func (s *contextState) retireThreads() {
-	if !s.used {
-		s.freeThreads()
-		return
-	}
-	for _, t := range []*C.struct_ggml_threadpool{s.pool, s.poolAll} {
-		if t != nil {
-			s.retired = append(s.retired, t)
-		}
-	}
-	s.pool, s.poolAll, s.used = nil, nil, false
-}
-
-func (s *contextState) freeRetired() {
-	for _, t := range s.retired {
-		C.ggml_threadpool_free(t)
-	}
-	s.retired = nil
-}
-
-func (s *contextState) freeThreads() {
-	for _, t := range []**C.struct_ggml_threadpool{&s.pool, &s.poolAll} {
-		if *t != nil {
-			C.ggml_threadpool_free(*t)
-			*t = nil
-		}
-	}
-}
-
 func (s *contextState) close() {
 	s.closing.Store(true)
 	s.stop.Lock()
@@ -297,8 +226,7 @@ func (s *contextState) close() {
 		C.infer_context_free(s.ctx)
 		s.home.close()
 		s.layers.close()
-		s.freeThreads()
-		s.freeRetired()
+		s.threads.free()
 		s.stop.Lock()
 		C.free(unsafe.Pointer(s.abort))
 		s.abort = nil
@@ -360,21 +288,6 @@ func (c *Context) SeqMax() int { return c.s.seqs }
 // Vocab is the number of logits of a token.
 func (c *Context) Vocab() int { return c.s.vocab }
 
-// SetThreads sets the numbers of threads: llama_set_n_threads. A model that can't be
-// computed with as many, an RWKV of fewer heads, has fewer.
-func (c *Context) SetThreads(n, batch int) error {
-	if n < 1 || batch < 1 || n > C.GGML_MAX_N_THREADS || batch > C.GGML_MAX_N_THREADS {
-		return argument("%d and %d threads, 1 to %d are possible", n, batch, C.GGML_MAX_N_THREADS)
-	}
-	return c.locked(func(p *C.struct_llama_context) error {
-		s := c.s
-		C.llama_detach_threadpool(p)
-		s.retireThreads()
-		s.startThreads(n, batch)
-		return nil
-	})
-}
-
 // SetEmbeddings switches the computation of embeddings: llama_set_embeddings.
 func (c *Context) SetEmbeddings(on bool) error {
 	return c.locked(func(p *C.struct_llama_context) error {
@@ -428,7 +341,7 @@ func (c *Context) evaluate(ctx context.Context, b *Batch, decode bool) error {
 		s.outputs, s.outputCount, s.restored = s.outputs[:0], 0, false
 		e := &s.failed
 		var status C.int32_t
-		s.used = true
+		s.threads.wake()
 		if n := s.model.rebound.Load(); n != s.rebound { // the graph has addresses of weights
 			C.infer_forget_graph(p)
 			s.rebound = n
@@ -444,7 +357,7 @@ func (c *Context) evaluate(ctx context.Context, b *Batch, decode bool) error {
 		switch status {
 		case 0:
 			s.home.takeError()
-			s.freeRetired()
+			s.threads.freeRetired()
 			s.keepOutputs(b)
 			return nil
 		case 1:

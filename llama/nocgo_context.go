@@ -45,6 +45,9 @@ func (c *Context) SequenceEmbedding(_ SeqID, dst []float32) ([]float32, error) {
 // SetThreads returns ErrNoEngine.
 func (c *Context) SetThreads(int, int) error { return ErrNoEngine }
 
+// RestThreads returns ErrNoEngine.
+func (c *Context) RestThreads() error { return ErrNoEngine }
+
 // SetEmbeddings returns ErrNoEngine.
 func (c *Context) SetEmbeddings(bool) error { return ErrNoEngine }
 

@@ -75,7 +75,7 @@ func (c *Context) setState(seq SeqID, src []byte) error {
 // state would be without it, and a restored one be changed by it.
 func (c *Context) settle(p *C.struct_llama_context) error {
 	var e C.infer_error
-	c.s.used = true
+	c.s.threads.wake()
 	C.infer_memory_settle(p, c.s.home.scope(C.INFER_PURPOSE_OUTPUT), &e)
 	if e.kind != C.INFER_OK || e.log[0] != 0 {
 		return failure("llama_context::memory_update", &e, c.s.home)
