@@ -17,9 +17,9 @@ import (
 // cancelled ctx ends it within one token, with the context's error. After an error
 // nothing follows; its Token may still hold text that had been held back.
 //
-// A prompt that does not fit is a [*ContextError]. The same prompt, options with a
-// seed and number of threads give the same tokens, as long as flash attention is the same
-// ([Stats].FlashAttention).
+// A prompt that does not fit is a [*ContextError]. The same prompt and options with a seed
+// give the same tokens, whatever the number of threads, as long as flash attention is the
+// same ([Stats].FlashAttention).
 func (s *Session) Generate(ctx context.Context, prompt string, o GenerateOptions) iter.Seq2[Token, error] {
 	return func(yield func(Token, error) bool) {
 		if err := s.lock(); err != nil {

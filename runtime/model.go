@@ -51,6 +51,7 @@ type Model struct {
 	packedBytes   uint64 // mapped in the layout of this CPU
 	loadDuration  time.Duration
 
+	tuners   threadTuners
 	activity activity
 	packing  *background      // nil where no packed file is made
 	second   []unsafe.Pointer // blocks of m.extra with a second layout of copied tensors

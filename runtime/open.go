@@ -149,7 +149,7 @@ func newModel(path string, index *loader.Index, plan *loader.Plan, mode LoadMode
 	return &Model{
 		path: path, index: index, plan: plan, files: index.Files(), mode: mode, reason: reason, logger: o.Logger, ledger: &loader.Ledger{Admit: o.Admit}, pool: o.Pool,
 		chunkSize: plan.ChunkSize, largestTensor: plan.LargestTensor, sessions: map[*Session]struct{}{},
-		kv: readKVShape(index), packed: packedTensors(index), warnings: index.Warnings(),
+		kv: readKVShape(index), packed: packedTensors(index), warnings: index.Warnings(), tuners: newThreadTuners(),
 		offloads: o.GPULayers > 0, most: o.MaxMemory, lookup: o.Generate != nil && o.Generate.Lookup,
 	}
 }

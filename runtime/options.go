@@ -102,7 +102,12 @@ type SessionOptions struct {
 	Context int // tokens; 0: what the model was trained with, 4096 at most; -1: all of that
 	Batch   int // tokens of the prompt submitted at once; 0: 2048
 	UBatch  int // tokens computed at once; 0: 512, or less where the chunk size demands it
-	Threads int // 0: [DefaultThreads]
+	// Threads is the number of threads to compute with. 0, the default: [DefaultThreads] of
+	// them for all sessions of the process together, divided anew for each evaluation among
+	// those that compute at the moment, and fewer while other processes keep processors
+	// busy, by what is measured. Any other number stays what it is; more than there are
+	// processors are refused. On the CPU, results are the same to the last bit with any number.
+	Threads int
 	// BatchThreads is the number for prompts; 0: Threads.
 	BatchThreads int
 	// CacheTypeK and CacheTypeV are ggml types of the KV cache: "f16" (default),

@@ -21,6 +21,7 @@ type passes struct {
 	all  []*pass
 	runs *pass // whose turn it is; nil without passes
 	at   int   // the streamed layer that was used last
+	seat *threadSeat
 }
 
 // pass is one over the layers, of a session. It is the session's [llama.Layers].

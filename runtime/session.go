@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +31,7 @@ type Session struct {
 	batch    *llama.Batch
 	context  int // tokens that it takes: what was asked for, the engine rounds it up
 	ubatch   int
-	threads  int
+	seat     threadSeat
 	embeds   bool
 	ranks    bool // by a classifier
 	flash    llama.FlashAttention
@@ -38,7 +39,11 @@ type Session struct {
 	bytes    uint64   // that the model's budget counts for it
 	adjusted []string // what was lowered for it
 
+	threads, batchThreads int // as asked for; 0: chosen for each evaluation
+
 	closing, freed atomic.Bool
+	life           context.Context // ended by Close
+	end            context.CancelFunc
 
 	mu      sync.Mutex    // held by the call that runs
 	tokens  []llama.Token // what the context holds, by position
@@ -142,12 +147,11 @@ func (m *Model) contextParams(o SessionOptions) (llama.ContextParams, error) {
 		p.Batch = defaultBatch
 	}
 	p.Batch = min(p.Batch, p.Ctx)
-	if p.Threads == 0 {
-		p.Threads = DefaultThreads()
+	if err := errors.Join(checkThreads("threads", o.Threads), checkThreads("threads for batches", o.BatchThreads)); err != nil {
+		return p, err
 	}
-	if p.BatchThreads == 0 {
-		p.BatchThreads = p.Threads
-	}
+	// The engine's default would be threads for all processors, of each session.
+	p.Threads, p.BatchThreads = max(o.Threads, 1), max(o.BatchThreads, o.Threads, 1)
 	if p.UBatch == 0 {
 		p.UBatch = defaultUBatch
 	}
@@ -163,12 +167,14 @@ func (m *Model) contextParams(o SessionOptions) (llama.ContextParams, error) {
 
 func (m *Model) makeSession(p llama.ContextParams, o SessionOptions) (*Session, error) {
 	s := &Session{
-		model:   m,
-		arena:   m.newArena(m.maxRange(p)),
-		threads: p.Threads,
-		embeds:  o.Embeddings,
-		ranks:   o.Pooling == llama.PoolingRank || o.Pooling == llama.PoolingDefault && m.ranks(),
+		ranks:        o.Pooling == llama.PoolingRank || o.Pooling == llama.PoolingDefault && m.ranks(),
+		model:        m,
+		arena:        m.newArena(m.maxRange(p)),
+		embeds:       o.Embeddings,
+		threads:      o.Threads,
+		batchThreads: cmp.Or(o.BatchThreads, o.Threads),
 	}
+	s.life, s.end = context.WithCancel(context.Background())
 	if m.mode != LoadStock {
 		p.Blocks = s.arena
 	}
@@ -223,6 +229,7 @@ func cacheName(t string) string {
 // returns. Closing twice is safe.
 func (s *Session) Close() error {
 	s.closing.Store(true)
+	s.end()
 	s.ctx.Close() // makes a running call return
 	if s.mu.TryLock() {
 		s.unlock()
@@ -235,6 +242,7 @@ func (s *Session) free() bool {
 	if s.arena == nil {
 		return false
 	}
+	s.end()
 	s.ctx.Close()
 	if s.batch != nil {
 		s.batch.Close()
@@ -266,6 +274,7 @@ func (s *Session) unlock() {
 	for {
 		if s.counted {
 			s.counted = false
+			s.ctx.RestThreads()
 			s.model.activity.end()
 		}
 		freed := s.closing.Load() && s.free()
@@ -326,6 +335,9 @@ func (s *Session) eval(ctx context.Context, tokens []llama.Token) error {
 			return err
 		}
 		n := min(len(tokens), s.batch.Cap())
+		if s.batchThreads == 0 { // their number may change, and others have their turn, in between
+			n = min(n, s.ubatch)
+		}
 		s.batch.Clear()
 		for i, t := range tokens[:n] {
 			if err := s.batch.Add(t, llama.Pos(len(s.tokens)+i), n == len(tokens) && i == n-1); err != nil {
@@ -347,7 +359,7 @@ func (s *Session) eval(ctx context.Context, tokens []llama.Token) error {
 func (s *Session) decode(ctx context.Context) error { return s.inTurn(ctx, s.ctx.Decode) }
 
 func (s *Session) inTurn(ctx context.Context, f func(context.Context, *llama.Batch) error) error {
-	err := s.onePass(ctx, f)
+	err := s.withThreads(ctx, func() error { return s.onePass(ctx, f) })
 	if err == nil {
 		err = s.model.lost()
 	}

@@ -69,6 +69,8 @@ type Stats struct {
 	// for layers on GPUs.
 	FlashAttention llama.FlashAttention
 	Seed           uint32
+	Threads        int // that the last evaluation of a token computed with
+	BatchThreads   int // and the last one of several
 	// Passes are the evaluations of the model that the generated tokens took: one for
 	// each token after the first, or fewer with [GenerateOptions].Lookup.
 	Passes int

@@ -1,25 +1,47 @@
 package runtime
 
 import (
+	"math"
 	"runtime"
 	"sync"
+
+	"github.com/seed7adf6694/infer/loader"
 )
 
 // mostThreads is the engine's limit.
 const mostThreads = 512
 
-// DefaultThreads is how many threads a session computes with where it is not told: one for
-// each core that the process may use, of the fast kind where there are two kinds, and none
-// for a core's second hardware thread, as llama.cpp counts. The engine's threads wait for
-// each other many times in a token, so that more of them are slower. Control groups that
-// limit the processors' time lower it ([runtime.GOMAXPROCS]).
+// DefaultThreads is how many threads the sessions of the process compute with together,
+// where they are not told: one for each core that the process may use, of the fast kind
+// where there are two kinds, and none for a core's second hardware thread, as llama.cpp
+// counts. The engine's threads wait for each other many times in a token, so that more of
+// them are slower. Control groups that limit the processors' time lower it: to 2 where they
+// allow 1.5 processors.
+//
+// How many of these a session computes with at a moment is chosen anew for each evaluation:
+// see [SessionOptions].Threads.
 func DefaultThreads() int {
 	n := min(runtime.GOMAXPROCS(0), mostThreads)
 	if c := cores(); c > 0 {
 		n = min(n, c)
 	}
-	return n
+	if limit, ok := quota(); ok {
+		n = min(n, int(math.Ceil(limit)))
+	}
+	return max(n, 1)
 }
 
 // cores is the number of cores as above; 0 where the system does not say.
 var cores = sync.OnceValue(countCores)
+
+// quota is the processors' time that control groups allow, in processors.
+var quota = sync.OnceValues(loader.ProcessorLimit)
+
+// checkThreads refuses more threads than the process has processors for: each would wait
+// for others that have no processor, and a token would take seconds.
+func checkThreads(what string, n int) error {
+	if processors := runtime.NumCPU(); n > processors {
+		return optionError("%d %s: this process may use %d processors, and more threads than that wait for each other; 0 chooses their number", n, what, processors)
+	}
+	return nil
+}

@@ -5,6 +5,7 @@ package runtime_test
 import (
 	"errors"
 	"fmt"
+	goruntime "runtime"
 	"testing"
 
 	"github.com/seed7adf6694/infer/internal/memtest"
@@ -18,7 +19,7 @@ func TestSessionsThatAreMadeCanBeFilled(t *testing.T) {
 	cg, err := memtest.NewCgroup(160 << 20)
 	memtest.Need(t, err)
 	defer cg.Close()
-	res, err := memtest.Run(t.Context(), memtest.Child("sessions", tinyF16, "load=mmap", "ctx=1024", "threads=2"), memtest.Limits{Cgroup: cg})
+	res, err := memtest.Run(t.Context(), memtest.Child("sessions", tinyF16, "load=mmap", "ctx=1024", fmt.Sprintf("threads=%d", min(2, goruntime.NumCPU()))), memtest.Limits{Cgroup: cg})
 	if err != nil {
 		t.Fatal(err)
 	}

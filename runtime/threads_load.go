@@ -1,0 +1,84 @@
+package runtime
+
+import (
+	"sync"
+	"time"
+
+	"github.com/seed7adf6694/infer/loader"
+)
+
+// loadPeriod is how often the load of the processors is measured: the system counts idle
+// time in hundredths of a second, and the reading takes some 50 microseconds.
+const loadPeriod = 100 * time.Millisecond
+
+// processorLoad measures whether the processors have time for more threads of this process,
+// or less than those that it has.
+type processorLoad struct {
+	mu      sync.Mutex
+	held    int           // threads that compute
+	wanted  time.Duration // the sum over them of the time since they began
+	changed time.Time     // when wanted was last brought up to date
+
+	last loadReading
+	now  loadFigures
+}
+
+type loadReading struct {
+	at     time.Time
+	time   loader.ProcessorTime
+	wanted time.Duration
+}
+
+// loadFigures are of the last period; negative where they are not known.
+type loadFigures struct {
+	spare float64 // processors that had nothing to do
+	own   float64 // processors that computed for this process
+	ran   float64 // the part of the time in which threads that wanted to compute did
+}
+
+// noLoad is what is known before anything is measured.
+var noLoad = loadFigures{spare: -1, own: -1, ran: -1}
+
+// holds counts n more threads that compute, or fewer.
+func (l *processorLoad) holds(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.settle(time.Now())
+	l.held += n
+}
+
+func (l *processorLoad) settle(now time.Time) {
+	if l.held > 0 {
+		l.wanted += time.Duration(l.held) * now.Sub(l.changed)
+	}
+	l.changed = now
+}
+
+// figures returns the load, measured anew where a period has gone by.
+func (l *processorLoad) figures() loadFigures {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if now.Sub(l.last.at) < loadPeriod {
+		return l.now
+	}
+	t, ok := loader.ReadProcessorTime()
+	if !ok {
+		l.last.at, l.now = now, noLoad
+		return l.now
+	}
+	l.settle(now)
+	before := l.last
+	l.last = loadReading{at: now, time: t, wanted: l.wanted}
+	l.now = noLoad
+	if span := now.Sub(before.at).Seconds(); !before.at.IsZero() {
+		if t.Idle >= 0 {
+			l.now.spare = (t.Idle - before.time.Idle).Seconds() / span
+		}
+		l.now.own = (t.Own - before.time.Own).Seconds() / span
+		if wanted := (l.wanted - before.wanted).Seconds(); wanted > span/4 {
+			l.now.ran = min((t.Own-before.time.Own).Seconds()/wanted, 1)
+		}
+	}
+	return l.now
+}

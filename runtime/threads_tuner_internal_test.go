@@ -1,0 +1,132 @@
+package runtime
+
+import (
+	"math"
+	"testing"
+	"time"
+)
+
+// machine is a number of processors and of other threads that keep some of them busy, and
+// how fast an engine computes on it whose threads spin while they wait for each other.
+type machine struct {
+	processors, others int
+	now                time.Time
+	tuner              *threadTuner
+	threads            []int // of the evaluations
+	spent              time.Duration
+}
+
+// cost is what a token takes with n threads: 100 ms for one, and ten times as long where
+// they wait for each other and not all of them have a processor.
+func (m *machine) cost(n int) time.Duration {
+	d := time.Duration(float64(100*time.Millisecond) / math.Pow(float64(n), 0.9))
+	if n+m.others > m.processors {
+		d = d * time.Duration(n+m.others) / time.Duration(m.processors)
+		if n > 1 {
+			d *= 10
+		}
+	}
+	return d
+}
+
+// load is what the system says while n threads compute.
+func (m *machine) load(n int) loadFigures {
+	all := float64(n + m.others)
+	part := min(1, float64(m.processors)/all)
+	return loadFigures{spare: max(0, float64(m.processors)-all), own: float64(n) * part, ran: part}
+}
+
+// run evaluates tokens, and returns with how many threads the last one.
+func (m *machine) run(tokens int) int {
+	n := 0
+	for range tokens {
+		l := noLoad
+		if n > 0 {
+			l = m.load(n)
+		}
+		n = m.tuner.choose(m.processors, l)
+		took := m.cost(n)
+		m.now, m.spent = m.now.Add(took), m.spent+took
+		m.threads = append(m.threads, n)
+		m.tuner.note(n, m.processors, 1, took, m.load(n), m.now)
+	}
+	return n
+}
+
+func (m *machine) best() time.Duration {
+	best := m.cost(1)
+	for n := 2; n <= m.processors; n++ {
+		best = min(best, m.cost(n))
+	}
+	return best
+}
+
+func TestTheNumberOfThreadsFollowsTheLoad(t *testing.T) {
+	for _, tt := range []struct {
+		name               string
+		processors, others int
+		want               int
+	}{
+		{"a machine of its own", 2, 0, 2},
+		{"one of two processors is busy", 2, 1, 1},
+		{"both are busy", 2, 2, 1},
+		{"half of many", 16, 8, 8},
+		{"one of many", 16, 1, 15},
+		{"more than there are", 8, 20, 1},
+		{"one processor", 1, 3, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := &machine{processors: tt.processors, others: tt.others, tuner: newThreadTuner(false, false)}
+			if got := m.run(200); got != tt.want {
+				t.Errorf("%d threads in the end, want %d: %v", got, tt.want, m.threads)
+			}
+			if ratio := float64(200*m.best()) / float64(m.spent); ratio < 0.85 {
+				t.Errorf("%.2f of the best number's speed: %v", ratio, m.threads)
+			}
+		})
+	}
+}
+
+func TestTheNumberOfThreadsFollowsChanges(t *testing.T) {
+	m := &machine{processors: 8, tuner: newThreadTuner(false, false)}
+	for _, others := range []int{0, 4, 7, 2, 0} {
+		m.others = others
+		if got, want := m.run(300), max(1, 8-others); got != want {
+			t.Fatalf("%d threads beside %d others, want %d: %v", got, others, want, m.threads[len(m.threads)-300:])
+		}
+	}
+}
+
+// What the first evaluation computes with is known from the load, where that was measured.
+func TestTheFirstNumberOfThreads(t *testing.T) {
+	for _, tt := range []struct {
+		load loadFigures
+		want int
+	}{
+		{noLoad, 8},
+		{loadFigures{spare: 6.9, own: 0.9, ran: -1}, 8},
+		{loadFigures{spare: 3.1, own: 0.9, ran: -1}, 4},
+		{loadFigures{spare: 0, own: 0.4, ran: -1}, 1},
+		{loadFigures{spare: -1, own: 1, ran: -1}, 8},
+	} {
+		if got := newThreadTuner(false, false).choose(8, tt.load); got != tt.want {
+			t.Errorf("%+v: %d threads, want %d", tt.load, got, tt.want)
+		}
+	}
+}
+
+// A session that shares the budget with others computes with its share, which teaches
+// nothing about the machine.
+func TestAShareIsNoTrial(t *testing.T) {
+	m := &machine{processors: 8, tuner: newThreadTuner(false, false)}
+	m.run(10)
+	if n := m.tuner.choose(3, m.load(3)); n != 3 {
+		t.Fatalf("%d threads of a share of 3", n)
+	}
+	for range 10 {
+		m.tuner.note(3, 3, 1, m.cost(3), loadFigures{own: 1, ran: 0.3}, m.now)
+	}
+	if n := m.run(1); n != 8 {
+		t.Errorf("%d threads afterwards, want 8", n)
+	}
+}
