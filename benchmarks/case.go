@@ -21,8 +21,9 @@ type testCase struct {
 	metrics map[string]float64 // what is known of it before
 	job     job
 
-	limit uint64 // of a control group for it, in bytes; 0: none
-	cold  bool   // the model's pages are dropped before
+	limit      uint64  // of a control group for it, in bytes; 0: none
+	processors float64 // whose time a control group allows it; 0: no group for that
+	cold       bool    // the model's pages are dropped before
 
 	model     *preparedModel // nil: the experiment's
 	addresses uint64         // RLIMIT_AS, in bytes; 0: none
@@ -55,8 +56,8 @@ func (r *Runner) runCase(ctx context.Context, m *preparedModel, c testCase, rec 
 		return err
 	}
 	limits := memtest.Limits{AddressSpace: c.addresses}
-	if c.limit > 0 {
-		group, err := memtest.NewCgroup(c.limit)
+	if c.limit > 0 || c.processors > 0 {
+		group, err := c.group()
 		if err != nil {
 			return rec.unable(err)
 		}
@@ -90,7 +91,7 @@ func (r *Runner) runCase(ctx context.Context, m *preparedModel, c testCase, rec 
 		return context.Cause(ctx)
 	}
 	var use memtest.CgroupUsage
-	if limits.Cgroup != nil {
+	if c.limit > 0 {
 		use = readGroup(limits.Cgroup, rec)
 	}
 	rec.Metrics[readInAll] = float64(res.DiskRead)
@@ -117,6 +118,14 @@ func (r *Runner) runCase(ctx context.Context, m *preparedModel, c testCase, rec 
 		}
 	}
 	return nil
+}
+
+// group makes the control group of a case that is limited by one.
+func (c testCase) group() (*memtest.Cgroup, error) {
+	if c.processors > 0 {
+		return memtest.NewProcessorGroup(c.processors)
+	}
+	return memtest.NewCgroup(c.limit)
 }
 
 // unable makes what this machine cannot do a skipped case, and hands other errors back.

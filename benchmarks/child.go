@@ -49,6 +49,9 @@ func jobs() map[string]func(context.Context, job, *reporter) error {
 		"disk":       measureDisk,
 		"perplexity": measurePerplexity,
 		"speed":      measureSpeed,
+		"contend":    contend,
+		"streams":    streamsBeside,
+		"spin":       spin,
 	}
 }
 

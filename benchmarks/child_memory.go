@@ -2,12 +2,9 @@ package benchmarks
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"runtime"
 	"sync"
 	"time"
@@ -108,52 +105,20 @@ func measurePair(ctx context.Context, j job, r *reporter) error {
 }
 
 func besideAnother(ctx context.Context, j job, r *reporter) error {
-	exe, err := os.Executable()
-	if err != nil {
-		return err
-	}
 	j.Do = "hold"
-	input, err := json.Marshal(j)
+	other, err := startBeside(ctx, j)
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, exe, os.Args[1:]...)
-	in, err := cmd.StdinPipe()
-	if err != nil {
+	defer other.close()
+	if err := other.wait(holding); err != nil {
 		return err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	defer func() {
-		in.Close() // it ends then
-		_, _ = io.Copy(io.Discard, out)
-		_ = cmd.Wait()
-	}()
-	if _, err := in.Write(input); err != nil {
-		return fmt.Errorf("the second process: %w", err)
-	}
-	for d := json.NewDecoder(out); ; {
-		var m message
-		if err := d.Decode(&m); err != nil {
-			return fmt.Errorf("the second process: %w", err)
-		}
-		if m.Error != "" {
-			return fmt.Errorf("the second process: %s", m.Error)
-		}
-		if m.Phase == holding {
-			break
-		}
 	}
 	a, err := memoryOf(os.Getpid())
 	if err != nil {
 		return err
 	}
-	b, err := memoryOf(cmd.Process.Pid)
+	b, err := memoryOf(other.cmd.Process.Pid)
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,10 @@ type job struct {
 	Base   string `json:"base,omitempty"`   // a model to compare with
 	Chunks int    `json:"chunks,omitempty"` // of a text
 
+	Busy      int `json:"busy,omitempty"`      // processors that others keep busy
+	Sessions  int `json:"sessions,omitempty"`  // that generate at the same time
+	Processes int `json:"processes,omitempty"` // that do
+
 	PromptTokens int    `json:"prompt_tokens,omitempty"` // of no text, to be timed
 	Depth        int    `json:"depth,omitempty"`         // tokens in the context before
 	Batch        int    `json:"batch,omitempty"`

@@ -36,6 +36,7 @@ func views() map[string]view {
 		fragmentationName: fragmentationView(),
 		loadName:          loadView(),
 		memoryName:        memoryView(),
+		contentionName:    contentionView(),
 	}
 }
 

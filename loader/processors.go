@@ -11,3 +11,7 @@ type ProcessorTime struct {
 	// Own is the time that they computed for this process.
 	Own time.Duration
 }
+
+// Runnable is how many threads of the whole system compute or wait for a processor at this
+// moment, and on how many processors, all of which this process may use.
+type Runnable struct{ Threads, Processors int }

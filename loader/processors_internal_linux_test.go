@@ -64,3 +64,21 @@ func TestReadProcessorTime(t *testing.T) {
 		runtime.Gosched()
 	}
 }
+
+func TestRunnable(t *testing.T) {
+	for text, want := range map[string]int{"0.01 0.31 0.24 1/92 7325\n": 1, "9.26 8.29 5.23 12/300 1\n": 12, "": -1, "1 2 3 x/y 4": -1} {
+		if n, ok := runnableThreads(text); ok != (want >= 0) || ok && n != want {
+			t.Errorf("%q: %d, %v", text, n, ok)
+		}
+	}
+	for _, tt := range []struct {
+		list string
+		most int // allowed
+		want int
+	}{{"0-3\n", 3, 4}, {"0,2-3\n", 9, 3}, {"0-3\n", 2, -1}, {"", 9, -1}, {"0-x", 9, -1}} {
+		n, ok := listedProcessors(tt.list, func(cpu int) bool { return cpu <= tt.most })
+		if ok != (tt.want >= 0) || ok && n != tt.want {
+			t.Errorf("%q: %d, %v", tt.list, n, ok)
+		}
+	}
+}

@@ -103,3 +103,56 @@ func idleTime(stat string, allowed func(cpu int) bool) (idle time.Duration, ok b
 	}
 	return idle, ok
 }
+
+// ReadRunnable reads it; false where the system does not tell, or counts threads of
+// processors that this process may not use.
+func ReadRunnable() (Runnable, bool) {
+	var set unix.CPUSet
+	if unix.SchedGetaffinity(0, &set) != nil {
+		return Runnable{}, false
+	}
+	online, err := os.ReadFile("/sys/devices/system/cpu/online")
+	if err != nil {
+		return Runnable{}, false
+	}
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return Runnable{}, false
+	}
+	n, ok := runnableThreads(string(text))
+	processors, known := listedProcessors(string(online), set.IsSet)
+	return Runnable{Threads: n, Processors: processors}, ok && known
+}
+
+// runnableThreads reads /proc/loadavg: three averages, and runnable/all threads.
+func runnableThreads(loadavg string) (int, bool) {
+	f := strings.Fields(loadavg)
+	if len(f) < 4 {
+		return 0, false
+	}
+	running, _, _ := strings.Cut(f[3], "/")
+	n, err := strconv.Atoi(running)
+	return n, err == nil
+}
+
+// listedProcessors counts a list such as 0-3,8; false where one of them is not allowed.
+func listedProcessors(list string, allowed func(cpu int) bool) (n int, all bool) {
+	for part := range strings.SplitSeq(strings.TrimSpace(list), ",") {
+		first, last, isRange := strings.Cut(part, "-")
+		if !isRange {
+			last = first
+		}
+		from, err := strconv.Atoi(first)
+		to, err2 := strconv.Atoi(last)
+		if err != nil || err2 != nil || to-from > 1<<16 {
+			return 0, false
+		}
+		for cpu := from; cpu <= to; cpu++ {
+			if !allowed(cpu) {
+				return 0, false
+			}
+			n++
+		}
+	}
+	return n, true
+}

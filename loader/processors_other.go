@@ -19,3 +19,6 @@ func ReadProcessorTime() (ProcessorTime, bool) {
 	}
 	return ProcessorTime{Idle: -1, Own: time.Duration(use.Utime.Nano() + use.Stime.Nano())}, true
 }
+
+// ReadRunnable is false: this system does not tell.
+func ReadRunnable() (Runnable, bool) { return Runnable{}, false }

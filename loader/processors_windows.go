@@ -31,3 +31,6 @@ func ReadProcessorTime() (ProcessorTime, bool) {
 func length(t windows.Filetime) time.Duration {
 	return time.Duration(uint64(t.HighDateTime)<<32|uint64(t.LowDateTime)) * 100
 }
+
+// ReadRunnable is false: this system does not tell.
+func ReadRunnable() (Runnable, bool) { return Runnable{}, false }

@@ -146,6 +146,7 @@ func shortReason(err error) string {
 }
 
 func newModel(path string, index *loader.Index, plan *loader.Plan, mode LoadMode, reason string, o Options) *Model {
+	computing().load.figures() // the first evaluation looks at what the processors did meanwhile
 	return &Model{
 		path: path, index: index, plan: plan, files: index.Files(), mode: mode, reason: reason, logger: o.Logger, ledger: &loader.Ledger{Admit: o.Admit}, pool: o.Pool,
 		chunkSize: plan.ChunkSize, largestTensor: plan.LargestTensor, sessions: map[*Session]struct{}{},

@@ -34,10 +34,19 @@ type loadFigures struct {
 	spare float64 // processors that had nothing to do
 	own   float64 // processors that computed for this process
 	ran   float64 // the part of the time in which threads that wanted to compute did
+	free  int     // processors that nobody else wanted at the moment; before there is a period
 }
 
-// noLoad is what is known before anything is measured.
-var noLoad = loadFigures{spare: -1, own: -1, ran: -1}
+// noLoad is what is known where the system tells nothing.
+var noLoad = loadFigures{spare: -1, own: -1, ran: -1, free: -1}
+
+// available is how many processors this process may have to itself.
+func (l loadFigures) available() (n int, known bool) {
+	if l.own >= 0 && l.spare >= 0 {
+		return max(int(l.own+l.spare+roundUp), 1), true
+	}
+	return max(l.free, 1), l.free >= 0
+}
 
 // holds counts n more threads that compute, or fewer.
 func (l *processorLoad) holds(n int) {
@@ -71,7 +80,12 @@ func (l *processorLoad) figures() loadFigures {
 	before := l.last
 	l.last = loadReading{at: now, time: t, wanted: l.wanted}
 	l.now = noLoad
-	if span := now.Sub(before.at).Seconds(); !before.at.IsZero() {
+	if before.at.IsZero() {
+		if r, ok := loader.ReadRunnable(); ok {
+			l.now.free = r.Processors - max(r.Threads-1, 0) // without the one that asks
+		}
+	} else {
+		span := now.Sub(before.at).Seconds()
 		if t.Idle >= 0 {
 			l.now.spare = (t.Idle - before.time.Idle).Seconds() / span
 		}

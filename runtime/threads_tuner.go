@@ -79,8 +79,8 @@ func (t *threadTuner) choose(most int, l loadFigures) int {
 	defer t.mu.Unlock()
 	if t.n == 0 {
 		t.n = most
-		if l.own >= 0 && l.spare >= 0 {
-			t.n = min(max(int(l.own+l.spare+roundUp), 1), most)
+		if n, known := l.available(); known {
+			t.n = min(n, most)
 		}
 	}
 	if t.trial.n > most {

@@ -26,7 +26,7 @@ func benchCommand() *command {
 			`infer bench show p.jsonl -o md`, "the table of it, for a page",
 		},
 		flags: f,
-		below: []*command{speedCommand(), memoryCommand(), pressureCommand(), floorCommand(), fragmentationCommand(), loadCommand(), showCommand()},
+		below: []*command{speedCommand(), memoryCommand(), pressureCommand(), floorCommand(), fragmentationCommand(), loadCommand(), contentionCommand(), showCommand()},
 	}
 	c.run = func(_ context.Context, _ *streams, args []string) error {
 		if len(args) == 0 {

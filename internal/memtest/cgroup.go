@@ -1,11 +1,11 @@
 package memtest
 
-// Cgroup is a control group with a memory limit, made by [NewCgroup]. Its methods may
-// be called from several goroutines.
+// Cgroup is a control group with a limit of memory or of processors' time, made by
+// [NewCgroup] or [NewProcessorGroup]. Its methods may be called from several goroutines.
 type Cgroup struct {
 	Path    string // folder in the file system
 	Version int    // 1 or 2
-	Limit   uint64 // bytes, rounded down to pages by the system
+	Limit   uint64 // of memory, in bytes, rounded down to pages by the system; 0: none
 }
 
 // CgroupUsage is what a control group has used, in bytes and counts.

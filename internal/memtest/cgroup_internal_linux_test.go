@@ -44,15 +44,15 @@ func TestCgroupVersion2(t *testing.T) {
 		t.Fatal(err)
 	}
 	mounts := "31 25 0:27 / " + root + " rw - cgroup2 none rw\n"
-	c := &Cgroup{Limit: 1 << 20}
-	err := c.makeV2("0::/user.slice/session.scope\n", mounts)
+	c, limit := &Cgroup{}, []setting{{"memory.max", "1048576", false}}
+	err := c.makeV2("0::/user.slice/session.scope\n", mounts, "memory", limit)
 	if err == nil || !strings.Contains(err.Error(), "memory in cgroup.subtree_control") {
 		t.Errorf("nobody hands memory down: %v", err)
 	}
 	if err := os.WriteFile(filepath.Join(slice, "cgroup.subtree_control"), []byte("cpu memory pids\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	err = c.makeV2("0::/user.slice/session.scope\n", mounts)
+	err = c.makeV2("0::/user.slice/session.scope\n", mounts, "memory", limit)
 	if filepath.Dir(c.Path) != slice || err == nil || !strings.Contains(err.Error(), "memory.max") {
 		t.Errorf("the group is made beside the scope, where plain files have no limit: %q, %v", c.Path, err)
 	}

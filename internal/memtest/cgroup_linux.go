@@ -20,6 +20,35 @@ import (
 // process may not do that it returns an [*Unsupported] that says why, for each version.
 // Close the group when its processes are done.
 func NewCgroup(limit uint64) (*Cgroup, error) {
+	n := strconv.FormatUint(limit, 10)
+	c, err := newCgroup("memory", []setting{
+		{"memory.limit_in_bytes", n, false},
+		// Enough to forbid swapping at a group's limit. A limit on memory.memsw would do
+		// as well, but where it is the one that is hit some kernels count no failure.
+		{"memory.swappiness", "0", false},
+	}, []setting{{"memory.max", n, false}, {"memory.swap.max", "0", true}})
+	if err == nil {
+		c.Limit = limit
+	}
+	return c, err
+}
+
+// NewProcessorGroup is [NewCgroup] of a group whose processes together may compute for as
+// long as so many processors could, in each tenth of a second. It counts no memory.
+func NewProcessorGroup(processors float64) (*Cgroup, error) {
+	const period = 100_000 // microseconds, the kernel's default
+	quota := strconv.Itoa(int(processors * period))
+	return newCgroup("cpu", []setting{{"cpu.cfs_period_us", strconv.Itoa(period), false}, {"cpu.cfs_quota_us", quota, false}},
+		[]setting{{"cpu.max", quota + " " + strconv.Itoa(period), false}})
+}
+
+// setting is what to write into a file of a group.
+type setting struct {
+	file, text string
+	optional   bool // the kernel may not have the file
+}
+
+func newCgroup(controller string, v1, v2 []setting) (*Cgroup, error) {
 	own, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
 		return nil, &Unsupported{Tool: "cgroup", Missing: "the kernel has no control groups", Err: err}
@@ -28,21 +57,21 @@ func NewCgroup(limit uint64) (*Cgroup, error) {
 	if err != nil {
 		return nil, &Unsupported{Tool: "cgroup", Missing: "/proc/self/mountinfo", Err: err}
 	}
-	c := &Cgroup{Limit: limit}
-	err1 := c.makeV1(string(own), string(mounts))
+	c := &Cgroup{}
+	err1 := c.makeV1(string(own), string(mounts), controller, v1)
 	if err1 == nil {
 		return c, nil
 	}
-	err2 := c.makeV2(string(own), string(mounts))
+	err2 := c.makeV2(string(own), string(mounts), controller, v2)
 	if err2 == nil {
 		return c, nil
 	}
-	return nil, &Unsupported{Tool: "cgroup", Missing: "a control group with a memory limit",
+	return nil, &Unsupported{Tool: "cgroup", Missing: "a control group with a limit (" + controller + ")",
 		Err: fmt.Errorf("version 1: %w; version 2: %w", err1, err2)}
 }
 
-func (c *Cgroup) makeV1(own, mounts string) error {
-	root, dir, err := cgroupDir(own, mounts, "memory")
+func (c *Cgroup) makeV1(own, mounts, controller string, settings []setting) error {
+	root, dir, err := cgroupDir(own, mounts, controller)
 	if err != nil {
 		return err
 	}
@@ -50,41 +79,36 @@ func (c *Cgroup) makeV1(own, mounts string) error {
 	if err := c.mkdir(root, dir); err != nil {
 		return err
 	}
-	err = c.write("memory.limit_in_bytes", strconv.FormatUint(c.Limit, 10))
-	if err == nil {
-		// Enough to forbid swapping at a group's limit. A limit on memory.memsw would do
-		// as well, but where it is the one that is hit some kernels count no failure.
-		err = c.write("memory.swappiness", "0")
-	}
-	return c.orRemove(err)
+	return c.set(settings)
 }
 
-func (c *Cgroup) makeV2(own, mounts string) error {
+func (c *Cgroup) makeV2(own, mounts, controller string, settings []setting) error {
 	root, dir, err := cgroupDir(own, mounts, "")
 	if err != nil {
 		return err
 	}
 	c.Version = 2
-	err = fmt.Errorf("no group from %s up to %s has memory in cgroup.subtree_control", dir, root)
+	err = fmt.Errorf("no group from %s up to %s has %s in cgroup.subtree_control", dir, root, controller)
 	for ; len(dir) >= len(root); dir = filepath.Dir(dir) {
 		b, rerr := os.ReadFile(filepath.Join(dir, "cgroup.subtree_control"))
-		if rerr != nil || !slices.Contains(strings.Fields(string(b)), "memory") {
+		if rerr != nil || !slices.Contains(strings.Fields(string(b)), controller) {
 			continue
 		}
 		if err = c.mkdir(root, dir); err == nil {
-			break
+			return c.set(settings)
 		}
 	}
-	if err != nil {
-		return err
-	}
-	err = c.write("memory.max", strconv.FormatUint(c.Limit, 10))
-	if err == nil {
-		if err = c.write("memory.swap.max", "0"); errors.Is(err, fs.ErrNotExist) {
-			err = nil
+	return err
+}
+
+// set writes the settings of a new group, and removes it where that fails.
+func (c *Cgroup) set(settings []setting) error {
+	for _, s := range settings {
+		if err := c.write(s.file, s.text); err != nil && !(s.optional && errors.Is(err, fs.ErrNotExist)) {
+			return errors.Join(err, os.Remove(c.Path))
 		}
 	}
-	return c.orRemove(err)
+	return nil
 }
 
 // cgroupDir finds the mount of the hierarchy with the given version 1 controller, or
@@ -131,13 +155,6 @@ func (c *Cgroup) mkdir(root, dir string) error {
 		return fmt.Errorf("making a group in %s (mounted at %s): %w", dir, root, err)
 	}
 	c.Path = path
-	return nil
-}
-
-func (c *Cgroup) orRemove(err error) error {
-	if err != nil {
-		return errors.Join(err, os.Remove(c.Path))
-	}
 	return nil
 }
 

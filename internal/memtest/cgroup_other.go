@@ -7,6 +7,9 @@ var errCgroup = &Unsupported{Tool: "cgroup", Missing: "control groups need Linux
 // NewCgroup returns an [*Unsupported] on this system.
 func NewCgroup(uint64) (*Cgroup, error) { return nil, errCgroup }
 
+// NewProcessorGroup returns an [*Unsupported] on this system.
+func NewProcessorGroup(float64) (*Cgroup, error) { return nil, errCgroup }
+
 // Add moves the process pid into the group.
 func (c *Cgroup) Add(int) error { return errCgroup }
 

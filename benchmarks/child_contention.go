@@ -1,0 +1,159 @@
+package benchmarks
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// Phases of the processes that compute beside others.
+const (
+	spinning = "spinning"
+	ready    = "ready"
+)
+
+// spin keeps a processor busy until its input ends.
+func spin(_ context.Context, _ job, r *reporter) error {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = io.Copy(io.Discard, r.in)
+	}()
+	r.phase(spinning, 0, 0)
+	for {
+		select {
+		case <-ended:
+			return nil
+		default:
+			for range 1 << 16 { // long beside the look at the channel
+			}
+		}
+	}
+}
+
+// contend generates in as many processes and sessions as the job says, while others keep
+// processors busy, and says how many tokens come of all of them in a second.
+func contend(ctx context.Context, j job, r *reporter) error {
+	start := func(n int, what string, phase string) ([]*beside, error) {
+		var all []*beside
+		for range n {
+			other := j
+			other.Do = what
+			b, err := startBeside(ctx, other)
+			if err != nil {
+				return all, err
+			}
+			all = append(all, b)
+		}
+		for _, b := range all {
+			if err := b.wait(phase); err != nil {
+				return all, err
+			}
+		}
+		return all, nil
+	}
+	closeAll := func(all []*beside) {
+		for _, b := range all {
+			b.close()
+		}
+	}
+	others, err := start(j.Processes-1, "streams", ready)
+	defer func() { closeAll(others) }()
+	if err != nil {
+		return err
+	}
+	own, err := openStreams(ctx, j, r)
+	if err != nil {
+		return err
+	}
+	defer own.close()
+	busy, err := start(j.Busy, "spin", spinning)
+	defer func() { closeAll(busy) }()
+	if err != nil {
+		return err
+	}
+
+	began := time.Now()
+	for _, b := range others {
+		b.in.Close() // it begins then
+	}
+	err = own.run(ctx, r)
+	for _, b := range others {
+		err = errors.Join(err, b.wait(""))
+	}
+	if err != nil {
+		return err
+	}
+	took := time.Since(began).Seconds()
+	r.metrics(map[string]float64{totalRate: float64(j.Tokens*j.Sessions*j.Processes) / took, testSeconds: took})
+	return nil
+}
+
+// streamsBeside is what a process does beside the one of the case: it begins when its input ends.
+func streamsBeside(ctx context.Context, j job, r *reporter) error {
+	s, err := openStreams(ctx, j, r)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	r.phase(ready, 0, 0)
+	_, _ = io.Copy(io.Discard, r.in)
+	return s.run(ctx, r)
+}
+
+// streams are the sessions of a model that generate at the same time.
+type streams struct {
+	job      job
+	model    *runtime.Model
+	sessions []*runtime.Session
+}
+
+func openStreams(ctx context.Context, j job, r *reporter) (*streams, error) {
+	m, first, err := j.open(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	s := &streams{job: j, model: m, sessions: []*runtime.Session{first}}
+	for len(s.sessions) < j.Sessions {
+		more, err := m.NewSession(j.session())
+		if err != nil {
+			s.close()
+			return nil, err
+		}
+		s.sessions = append(s.sessions, more)
+	}
+	return s, nil
+}
+
+func (s *streams) close() {
+	for _, one := range s.sessions {
+		one.Close()
+	}
+	s.model.Close()
+}
+
+// run generates in all sessions at once.
+func (s *streams) run(ctx context.Context, r *reporter) error {
+	var wg sync.WaitGroup
+	errs := make([]error, len(s.sessions))
+	for i, one := range s.sessions {
+		wg.Go(func() {
+			n := 0
+			for _, err := range one.Generate(ctx, s.job.Prompt, runtime.GenerateOptions{MaxTokens: s.job.Tokens, IgnoreEOG: true, Sampling: runtime.Sampling{Greedy: true}}) {
+				if err != nil {
+					errs[i] = err
+					return
+				}
+				if n++; i == 0 {
+					r.phase("generating", uint64(n), uint64(s.job.Tokens))
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"github.com/seed7adf6694/infer/benchmarks"
+)
+
+func contentionCommand() *command {
+	f := newFlags()
+	c, o := &benchConfig{flags: f}, &benchmarks.ContentionOptions{}
+	c.modelFlags(f, "1b", "q4_0")
+	f.group("Cases; lists are separated by commas, and empty ones leave a kind of cases out")
+	tokensFlag(f, &o.Tokens, 48, 1)
+	contextFlag(f, &o.Context, 256)
+	f.parsed("threads", "t", "LIST", "fixed numbers of threads to compare with (default 1, 2, 4, … and one per core)", listOf(&o.Threads, whole(1, 512)))
+	f.parsed("busy", "", "LIST", "processors that others keep busy (default 0, 1 and all)", listOrNothing(&o.Busy, whole(0, 512)))
+	f.parsed("quotas", "", "LIST", "processors whose time a control group allows (Linux, root; default 0.5,1,1.5)", listOrNothing(&o.Quotas, fraction))
+	f.parsed("sessions", "", "LIST", "sessions of one process that generate at the same time (default 2,4,8)", listOrNothing(&o.Sessions, whole(1, 512)))
+	f.parsed("processes", "", "LIST", "processes that generate at the same time (default 2,4)", listOrNothing(&o.Processes, whole(1, 64)))
+	c.runFlags(f)
+	c.outputFlags(f)
+	return &command{
+		name: benchName + " contention", summary: "speed beside other programs, in quotas, and of several sessions", synopsis: []string{"[flags] [MODEL]"},
+		about:    "Generates while other processes keep processors busy, in control groups with a quota, in several sessions and several processes at once: with the number of threads that is chosen while running, and with fixed ones. A thread for each core is what llama.cpp does by default.",
+		examples: []string{`infer bench contention --models . --plot c.svg`, "all of it", `infer bench contention model.gguf --busy 1 --quotas "" --sessions "" --processes ""`, "beside one busy processor"},
+		flags:    f,
+		run: func(ctx context.Context, s *streams, args []string) error {
+			return c.experiment(ctx, s, args, func(ctx context.Context, r *benchmarks.Runner, m benchmarks.Model) (benchmarks.Results, error) {
+				o.Model = m
+				return r.Contention(ctx, *o)
+			})
+		},
+	}
+}
+
+// listOrNothing is listOf, where an empty text is an empty list.
+func listOrNothing[V any](p *[]V, read func(string) ([]V, error)) func(string) error {
+	return func(s string) error {
+		if s == "" {
+			*p = []V{}
+			return nil
+		}
+		return listOf(p, read)(s)
+	}
+}
+
+// fraction reads a number of processors that need not be whole.
+func fraction(s string) ([]float64, error) {
+	v, err := strconv.ParseFloat(s, 64)
+	if err != nil || !(v > 0) {
+		return nil, errors.New("want numbers of processors, as in 0.5,1.5")
+	}
+	return []float64{v}, nil
+}
