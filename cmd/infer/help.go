@@ -10,21 +10,29 @@ import (
 )
 
 const (
-	helpWidth  = 80
-	helpIndent = 26 // where the explanations of flags begin
-	noBreak    = "\u00a0"
+	helpWidth    = 80 // where it is not shown on a terminal
+	minHelpWidth = 40
+	noBreak      = "\u00a0"
 )
+
+// flagIndent is where the explanations of flags begin: beside them, or below.
+func flagIndent(width int) int {
+	if width < 60 {
+		return 8
+	}
+	return 26
+}
 
 // runHelp is `infer help [command or topic]`.
 func runHelp(s *streams, args []string) error {
-	text := ""
+	text, width := "", helpColumns(s.out)
 	switch {
 	case len(args) == 0 || args[0] == "-h" || args[0] == "--help" || args[0] == helpName:
-		text = complete(generateCommand()).help()
+		text = complete(generateCommand()).help(width)
 	case len(args) > 2 || len(args) == 2 && args[0] != benchName && args[0] != cacheName:
 		return unexpected(args[1:])
 	default:
-		text = helpOn(args)
+		text = helpOn(args, width)
 	}
 	if text == "" {
 		name := strings.Join(args, " ")
@@ -42,16 +50,16 @@ func runHelp(s *streams, args []string) error {
 }
 
 // helpOn returns the help on a command or a topic, "" where there is none.
-func helpOn(args []string) string {
+func helpOn(args []string, width int) string {
 	for _, c := range subcommands() {
 		if c.name == args[0] {
 			if c, rest := c.find(args[1:]); len(rest) == 0 {
-				return complete(c).help()
+				return complete(c).help(width)
 			}
 			return ""
 		}
 	}
-	return complete(generateCommand()).topicHelp(args[0])
+	return complete(generateCommand()).topicHelp(args[0], width)
 }
 
 // complete adds the flags that every command has.
@@ -63,46 +71,49 @@ func complete(c *command) *command {
 	return c
 }
 
-// help is what --help prints.
-func (c *command) help() string {
+// helpColumns is how wide the help is: as the terminal is.
+func helpColumns(out any) int { return max(outputWidth(out), minHelpWidth) }
+
+// help is what --help prints, in lines of so many columns.
+func (c *command) help(width int) string {
 	c.flags.collect()
 	var b strings.Builder
 	full := strings.TrimSpace("infer " + c.name)
 	if c.about != "" {
-		b.WriteString(wrap(c.about, 0) + "\n\n")
+		b.WriteString(wrapTo(width, c.about, 0) + "\n\n")
 	}
 	b.WriteString("Usage:\n")
 	for _, s := range c.synopsis {
-		fmt.Fprintf(&b, "  %s\n", strings.TrimSpace(full+" "+s))
+		b.WriteString(hanging(width, "  ", 6, strings.TrimSpace(full+" "+s)))
 	}
 	if c.name == "" {
 		b.WriteString("  infer COMMAND [flags]\n\nCommands:\n")
 		for _, sub := range subcommands() {
-			fmt.Fprintf(&b, "  %-12s %s\n", sub.name, sub.summary)
+			b.WriteString(hanging(width, fmt.Sprintf("  %-12s ", sub.name), 15, sub.summary))
 		}
-		fmt.Fprintf(&b, "  %-12s %s\n", helpName, "help on a command, or on "+strings.Join(c.topics(), " or "))
+		b.WriteString(hanging(width, fmt.Sprintf("  %-12s ", helpName), 15, "help on a command, or on "+strings.Join(c.topics(), " or ")))
 	}
 	if len(c.below) > 0 {
 		b.WriteString("\nExperiments:\n")
 		for i, name := range c.belowNames() {
-			fmt.Fprintf(&b, "  %-12s %s\n", name, c.below[i].summary)
+			b.WriteString(hanging(width, fmt.Sprintf("  %-12s ", name), 15, c.below[i].summary))
 		}
 	}
 	for _, g := range c.flags.groups {
 		if g.topic == "" {
-			b.WriteString(g.help())
+			b.WriteString(g.help(width))
 		}
 	}
 	if c.name == "" {
 		b.WriteString("\nExit codes:\n")
 		for _, e := range exitCodes {
-			fmt.Fprintf(&b, "  %-6s %s\n", e.code, strings.TrimSpace(wrap(e.meaning, 9)))
+			b.WriteString(hanging(width, fmt.Sprintf("  %-6s ", e.code), 9, e.meaning))
 		}
 	}
 	if len(c.examples) > 0 {
 		b.WriteString("\nExamples:\n")
 		for i := 0; i+1 < len(c.examples); i += 2 {
-			fmt.Fprintf(&b, "  %s\n      %s\n", c.examples[i], strings.TrimSpace(wrap(c.examples[i+1], 6)))
+			b.WriteString("  " + wrapCommand(width, c.examples[i], 2) + "\n" + hanging(width, "      ", 6, c.examples[i+1]))
 		}
 	}
 	return b.String()
@@ -119,38 +130,100 @@ func (c *command) topics() []string {
 	return names
 }
 
-func (c *command) topicHelp(topic string) string {
+func (c *command) topicHelp(topic string, width int) string {
 	c.flags.collect()
 	var b strings.Builder
 	for _, g := range c.flags.groups {
 		if g.topic == topic {
-			b.WriteString(g.help())
+			b.WriteString(g.help(width))
 		}
 	}
 	return strings.TrimPrefix(b.String(), "\n")
 }
 
-func (g flagGroup) help() string {
+func (g flagGroup) help(width int) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%s:\n", g.title)
+	b.WriteString("\n" + wrapTo(width, g.title+":", 0) + "\n")
 	for _, fl := range g.flags {
 		if !fl.Hidden {
-			b.WriteString(flagHelp(fl))
+			b.WriteString(flagHelp(fl, width))
 		}
 	}
 	return b.String()
 }
 
+// hanging is a paragraph behind a heading that ends where it is indented.
+func hanging(width int, heading string, indent int, text string) string {
+	if over := utf8.RuneCountInString(heading) - indent; over > 0 { // the first line has less room
+		text = strings.Repeat(noBreak, over) + text
+		text = strings.TrimLeft(wrapTo(width, text, indent), " ")
+		return heading + text + "\n"
+	}
+	return heading + strings.TrimLeft(wrapTo(width, text, indent), " ") + "\n"
+}
+
+// wrapCommand breaks a command line between words, as a shell takes it.
+func wrapCommand(width int, text string, indent int) string {
+	var b strings.Builder
+	column := indent
+	for i, word := range shellWords(text) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case column+1+n+len(" \\") > width:
+			b.WriteString(" \\\n" + strings.Repeat(" ", indent+4))
+			column = indent + 4
+		default:
+			b.WriteString(" ")
+			column++
+		}
+		if column+n > width { // a quoted program: a line's end is a space to it
+			word = strings.TrimLeft(wrapTo(width, word, indent+4), " ")
+		}
+		b.WriteString(word)
+		column += n
+	}
+	return b.String()
+}
+
+// shellWords splits at spaces that are not within quotes.
+func shellWords(text string) (words []string) {
+	word, quote := "", ""
+	for _, part := range strings.Split(text, " ") {
+		if quote != "" {
+			word += " "
+		}
+		word += part
+		for _, r := range part {
+			switch c := string(r); {
+			case quote == "" && strings.Contains("'\"", c):
+				quote = c
+			case c == quote:
+				quote = ""
+			}
+		}
+		if quote == "" {
+			words, word = append(words, word), ""
+		}
+	}
+	return words
+}
+
 // flagHelp is the line or lines of one flag.
-func flagHelp(fl *pflag.Flag) string {
+func flagHelp(fl *pflag.Flag, width int) string {
+	indent := flagIndent(width)
 	left := "      --" + fl.Name
 	if fl.Shorthand != "" {
 		left = "  -" + fl.Shorthand + ", --" + fl.Name
+	}
+	if indent < 10 { // the long names need not stand below each other
+		left = "  " + strings.TrimLeft(left, " ")
 	}
 	kind, usage := pflag.UnquoteUsage(fl)
 	if kind != "" && fl.NoOptDefVal == "" {
 		left += " " + kind
 	}
+	left = wrapAfter(width, left, "|", indent)
 	if d := fl.DefValue; d != "" && d != "false" && fl.Value.Type() != "count" && !strings.Contains(usage, "default") {
 		d = "default" + noBreak + d + ")"
 		if open, ok := strings.CutSuffix(usage, ")"); ok {
@@ -159,19 +232,32 @@ func flagHelp(fl *pflag.Flag) string {
 			usage += " (" + d
 		}
 	}
-	right := wrap(usage, helpIndent)
-	width := utf8.RuneCountInString(left)
-	if width > helpIndent-1 {
+	right := wrapTo(width, usage, indent)
+	n := utf8.RuneCountInString(left)
+	if n > indent-1 {
 		return left + "\n" + right + "\n"
 	}
-	return left + right[width:] + "\n"
+	return left + right[n:] + "\n"
 }
 
-// wrap breaks text into lines of helpWidth columns, all indented. Lines of text
-// that begin with a space stay as they are.
-func wrap(text string, indent int) string { return wrapTo(helpWidth, text, indent) }
+// wrapAfter breaks a text that is too long for a line behind a mark.
+func wrapAfter(width int, text, mark string, indent int) string {
+	var b strings.Builder
+	column := 0
+	for _, part := range strings.SplitAfter(text, mark) {
+		n := utf8.RuneCountInString(part)
+		if column > 0 && column+n > width {
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			column = indent
+		}
+		b.WriteString(part)
+		column += n
+	}
+	return b.String()
+}
 
-// wrapTo is wrap for other widths. A word that is longer stands in a line of its own.
+// wrapTo breaks text into lines of so many columns, all indented. Lines of text that
+// begin with a space stay as they are. A word that is longer stands in a line of its own.
 func wrapTo(width int, text string, indent int) string {
 	pad := strings.Repeat(" ", indent)
 	var lines []string

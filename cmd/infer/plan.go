@@ -80,7 +80,7 @@ func (c *planConfig) run(ctx context.Context, s *streams, args []string) error {
 	}
 	warn(s.err, f.Warnings)
 	w := bufio.NewWriter(s.out)
-	if err := printPlan(w, f, planWidth(s.out)); err != nil {
+	if err := printPlan(w, f, outputWidth(s.out)); err != nil {
 		return err
 	}
 	return w.Flush()
@@ -95,8 +95,8 @@ func onlyMode(modes []runtime.ModePlan, mode runtime.LoadMode) []runtime.ModePla
 	return modes
 }
 
-// planWidth is how wide pictures are: the terminal, or the width of the help.
-func planWidth(out any) int {
+// outputWidth is how wide what is shown may be: as the terminal is, to 100 columns.
+func outputWidth(out any) int {
 	if checked, ok := out.(*checkedWriter); ok {
 		out = checked.w
 	}

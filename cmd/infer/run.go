@@ -106,7 +106,7 @@ func execute(ctx context.Context, s *streams, c *command, args []string) error {
 	switch {
 	// Whoever asks for help may have got the rest wrong.
 	case *showHelp || errors.Is(err, pflag.ErrHelp):
-		_, err = io.WriteString(s.out, c.help())
+		_, err = io.WriteString(s.out, c.help(helpColumns(s.out)))
 		return err
 	case *showVersion:
 		return execute(ctx, s, versionCommand(), nil)

@@ -112,7 +112,9 @@ var llamaOnly = byName(map[string]string{
 	"verbose-prompt":          "--echo prints the prompt, 'infer tokenize' its tokens",
 	"completion-bash license": "there is none: 'infer help' lists the commands",
 
-	"host port api-key server-base embedding embeddings pooling rerank reranking": noServer,
+	"host port api-key server-base": noServer,
+	"embedding embeddings pooling":  "'infer embed' makes vectors of texts",
+	"rerank reranking":              "'infer rerank' sorts documents",
 })
 
 // byName unfolds keys of several names.

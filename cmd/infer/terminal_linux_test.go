@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 )
@@ -120,5 +121,21 @@ func TestGenerateOnATerminal(t *testing.T) {
 	cmd.Wait()
 	if code := cmd.ProcessState.ExitCode(); code != exitUsage || !strings.Contains(seen, "no prompt") {
 		t.Errorf("exit code %d, the terminal shows %q", code, seen)
+	}
+}
+
+func TestHelpOnANarrowTerminal(t *testing.T) {
+	for _, args := range [][]string{{"--help"}, {"help", "memory"}, {"bench", "--help"}} {
+		user, cmd := onTerminal(t, 40, args...)
+		seen := readUntil(user, "")
+		cmd.Wait()
+		if code := cmd.ProcessState.ExitCode(); code != 0 || len(seen) < 200 {
+			t.Errorf("%q: exit code %d, the terminal shows %q", args, code, seen)
+		}
+		for line := range strings.SplitSeq(seen, "\r\n") {
+			if n := utf8.RuneCountInString(line); n > 40 {
+				t.Errorf("%q: %d columns: %q", args, n, line)
+			}
+		}
 	}
 }
