@@ -328,16 +328,16 @@ func (s *Session) closedError(err error) error {
 	return err
 }
 
-// eval puts tokens at the end of the text, in batches; the last has logits.
+// eval puts tokens at the end of the text, in micro-batches, each an evaluation of its own:
+// the number of threads may change and others have their turn in between, and one that is
+// interrupted has overwritten nothing of a sliding window that is needed without it. The
+// last token has logits.
 func (s *Session) eval(ctx context.Context, tokens []llama.Token) error {
 	for len(tokens) > 0 {
 		if err := s.model.changed(); err != nil {
 			return err
 		}
-		n := min(len(tokens), s.batch.Cap())
-		if s.batchThreads == 0 { // their number may change, and others have their turn, in between
-			n = min(n, s.ubatch)
-		}
+		n := min(len(tokens), s.ubatch)
 		s.batch.Clear()
 		for i, t := range tokens[:n] {
 			if err := s.batch.Add(t, llama.Pos(len(s.tokens)+i), n == len(tokens) && i == n-1); err != nil {

@@ -1,0 +1,86 @@
+//go:build cgo
+
+package runtime
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/seed7adf6694/infer/internal/ggufcases"
+)
+
+// Whenever a prompt is interrupted, what is left of it computes as it would have alone. A
+// sliding window keeps no more than it needs, and tells nobody what it has overwritten.
+func TestAnInterruptedPromptLeavesWhatItSays(t *testing.T) {
+	for name, b := range ggufcases.Computing() {
+		if name == "gemma3" || name == "llama" || name == "rwkv7" {
+			t.Run(name, func(t *testing.T) {
+				path := filepath.Join(t.TempDir(), "model.gguf")
+				if err := os.WriteFile(path, b, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				m, err := Open(t.Context(), path, Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer m.Close()
+				interrupt(t, m)
+			})
+		}
+	}
+}
+
+func interrupt(t *testing.T, m *Model) {
+	tokens := make([]int32, 1200)
+	for i := range tokens {
+		tokens[i] = int32((i*i*7+i*3)%50) + 260
+	}
+	fresh := func() *Session {
+		s, err := m.NewSession(SessionOptions{Context: 2048, Batch: 1024, UBatch: 16, Threads: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		return s
+	}
+	next := func(s *Session) (logits []float32) {
+		err := s.Evaluate(t.Context(), []int32{261}, EvaluateOptions{Logits: func(_ int, l []float32) error {
+			logits = slices.Clone(l)
+			return nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return logits
+	}
+	whole := fresh()
+	start := time.Now()
+	if err := whole.Evaluate(t.Context(), tokens, EvaluateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	took := time.Since(start)
+	for i := range 6 { // at moments that are spread over the evaluation
+		s := fresh()
+		if err := s.Evaluate(t.Context(), tokens[:100], EvaluateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), took*time.Duration(i+1)/7)
+		if err := s.Evaluate(ctx, tokens[100:], EvaluateOptions{}); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		cancel()
+		left := len(s.tokens)
+		alone := fresh()
+		if err := alone.Evaluate(t.Context(), tokens[:left], EvaluateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := next(s), next(alone); !slices.Equal(got, want) {
+			t.Errorf("with %d tokens left of an interrupted evaluation, other logits than with as many alone", left)
+		}
+	}
+}
