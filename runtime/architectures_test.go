@@ -226,7 +226,7 @@ func (c *computed) once(m *runtime.Model, so runtime.SessionOptions) error {
 	c.Tokens, c.Refuse = nil, ""
 	o := runtime.GenerateOptions{MaxTokens: 40, IgnoreEOG: true, Overflow: runtime.OverflowShift, Sampling: runtime.Sampling{Greedy: true}}
 	for tok, err := range s.Generate(background, text, o) {
-		if errors.Is(err, runtime.ErrContextFull) && len(c.Tokens) > 0 || err != nil && notText(c.Name) {
+		if errors.Is(err, runtime.ErrContextFull) && len(c.Tokens) > 0 || errors.Is(err, runtime.ErrTask) && notText(c.Name) {
 			c.Refuse = err.Error()
 			return nil
 		}
