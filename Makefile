@@ -51,6 +51,13 @@ lint: tools ## gofmt, vet (Linux, Windows, macOS, no cgo), staticcheck
 	bin/staticcheck ./...
 	CGO_ENABLED=0 GOOS=windows bin/staticcheck ./loader/... ./models/... ./runtime/... ./benchmarks/... ./cmd/...
 
+# Memory that the engine takes for itself is watched; tensors are in blocks of the loader's.
+ASANFLAGS := -O1 -g0 -march=native -fno-omit-frame-pointer
+
+.PHONY: asan
+asan: tools ## every architecture with the address sanitizer (compiles the engine again, minutes)
+	CGO_CFLAGS="$(ASANFLAGS)" CGO_CXXFLAGS="$(ASANFLAGS)" ASAN_OPTIONS=detect_leaks=0 $(GO) test -asan -count 1 -run 'TestEveryArchitecture' ./runtime
+
 .PHONY: bench
 bench: build ## a short form of all benchmarks (BENCH=pattern of the Go ones)
 	$(GO) test -p 1 -run '^$$' -bench '$(BENCH)' -skip 'Lookup|Synthesize|Packed|Move' -benchtime 50x -short ./loader/... ./llama/... ./runtime/... ./models/...

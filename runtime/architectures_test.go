@@ -167,7 +167,8 @@ func childArchitectures(args []string) int {
 
 // compute computes twice, from the same weights.
 func (c *computed) compute(path string, stream bool, o runtime.Options) error {
-	o.Session = runtime.SessionOptions{Context: 256, Threads: 1}
+	// What is chosen by memory would not be the same with a budget.
+	o.Session = runtime.SessionOptions{Context: 256, Threads: 1, FlashAttention: llama.FlashOff, Embeddings: embeds(c.Name)}
 	m, err := runtime.Open(background, path, o)
 	if err != nil && (notText(c.Name) || stream && strings.HasPrefix(c.Name, "t5")) {
 		// Nothing to repack, or no layers that are used one after the other.
@@ -203,7 +204,12 @@ func (c *computed) compute(path string, stream bool, o runtime.Options) error {
 func (c *computed) once(m *runtime.Model, so runtime.SessionOptions) error {
 	text := "Hello world"
 	if embeds(c.Name) {
-		v, err := m.Embed(background, text)
+		s, err := m.NewSession(so)
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		v, err := s.Embed(background, text)
 		if err != nil {
 			return err
 		}
@@ -223,6 +229,14 @@ func (c *computed) once(m *runtime.Model, so runtime.SessionOptions) error {
 		return err
 	}
 	defer s.Close()
+	if !notText(c.Name) && !strings.HasPrefix(c.Name, "t5") { // which are not evaluated without generating
+		err := s.Evaluate(background, tokens[:8], runtime.EvaluateOptions{Logits: func(_ int, l []float32) error {
+			return finite(l)
+		}})
+		if err != nil {
+			return err
+		}
+	}
 	c.Tokens, c.Refuse = nil, ""
 	o := runtime.GenerateOptions{MaxTokens: 40, IgnoreEOG: true, Overflow: runtime.OverflowShift, Sampling: runtime.Sampling{Greedy: true}}
 	for tok, err := range s.Generate(background, text, o) {
@@ -238,12 +252,7 @@ func (c *computed) once(m *runtime.Model, so runtime.SessionOptions) error {
 	if len(c.Tokens) != o.MaxTokens {
 		return fmt.Errorf("%d tokens", len(c.Tokens))
 	}
-	if strings.HasPrefix(c.Name, "t5") { // no Evaluate
-		return nil
-	}
-	return s.Evaluate(background, c.Tokens[:1], runtime.EvaluateOptions{Logits: func(i int, l []float32) error {
-		return finite(l)
-	}})
+	return nil
 }
 
 // embeds tells whether a model is one for embeddings.

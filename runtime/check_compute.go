@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
 )
 
@@ -103,7 +104,8 @@ func tooLarge(weights uint64) (string, error) {
 func (w checkedWay) compute(ctx context.Context) (rows [][]float32, err error) {
 	o := w.options
 	o.MaxMemory = MaxMemoryOff
-	o.Session = SessionOptions{Context: checkContext}
+	// What is chosen by memory need not be the same in two ways.
+	o.Session = SessionOptions{Context: checkContext, FlashAttention: llama.FlashOff}
 	m, err := openFile(ctx, w.path, "", o)
 	if err != nil {
 		return nil, err
@@ -116,7 +118,7 @@ func (w checkedWay) compute(ctx context.Context) (rows [][]float32, err error) {
 	case m.decodes() == nil:
 		rows, err = m.checkText(ctx, o.Session)
 	case m.embedsTexts() == nil:
-		rows, err = m.Embed(ctx, checkPrompt)
+		rows, err = m.checkEmbedding(ctx, o.Session)
 	default:
 		err = m.decodes()
 	}
@@ -175,6 +177,17 @@ func (m *Model) checkText(ctx context.Context, o SessionOptions) (rows [][]float
 		}
 	}
 	return rows, nil
+}
+
+// checkEmbedding returns the embedding of a text.
+func (m *Model) checkEmbedding(ctx context.Context, o SessionOptions) (rows [][]float32, err error) {
+	o.Embeddings = true
+	s, err := m.NewSession(o)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	return s.Embed(ctx, checkPrompt)
 }
 
 // compareRows returns nil where all numbers are the same.
