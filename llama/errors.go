@@ -22,6 +22,9 @@ var (
 	ErrNoMemory = errors.New("llama: out of memory")
 	// ErrArgument is returned for arguments that the engine would not survive.
 	ErrArgument = errors.New("llama: invalid argument")
+	// ErrTooMuch is returned where a grammar would take more work, or memory, for one
+	// token than it may.
+	ErrTooMuch = errors.New("llama: too much work for one token")
 	// ErrBroken is returned when a check inside the engine failed. What the failed
 	// call worked on must not be used any more; closing it is safe.
 	ErrBroken = errors.New("llama: internal check of the engine failed")
@@ -34,7 +37,7 @@ var (
 type Error struct {
 	Call   string // the function of llama.cpp
 	Reason string // what it logged or threw, on one line; may be empty
-	Kind   error  // ErrNoMemory, ErrBroken, or nil
+	Kind   error  // ErrNoMemory, ErrBroken, ErrTooMuch, or nil
 	Err    error  // the error of a refused block, or nil
 }
 

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of grammars. The engine copies what is repeated, and its parser and matcher
-// recurse: within these a grammar takes neither gigabytes nor the stack.
+// Limits of grammars. What is repeated is copied, and the parser recurses: within these a
+// grammar takes neither gigabytes nor the stack.
 const (
 	maxGrammar         = 1 << 20 // bytes
 	maxGrammarDepth    = 200     // parentheses in parentheses
@@ -18,7 +18,7 @@ const (
 
 // CheckGrammar refuses, with [ErrArgument] and the reason, what [Sampler.Grammar] would
 // refuse whatever the vocabulary: text that is no GBNF grammar, rules that are missing,
-// recursion that never takes a character, and grammars beyond these limits: 1 MiB,
+// recursion that grows without taking a character, and grammars beyond these limits: 1 MiB,
 // 200 parentheses deep, 2000 repetitions, 65536 rules and 1048576 elements once
 // repetitions are written out, and 32768 ways to begin a rule.
 func CheckGrammar(text, root string) error {
@@ -29,20 +29,36 @@ func CheckGrammar(text, root string) error {
 	return g.check(root)
 }
 
-// An element of a rule: elementEnd ends an alternative, elementTerminal takes a
-// character or token, others refer to the rule of their number.
-type element int32
+// element is a piece of a rule: the end of an alternative, what takes a character or token,
+// or another rule.
+type element struct {
+	kind  elementKind
+	value uint32 // a character, a token, the number of a rule or name
+}
 
+type elementKind uint32
+
+// Kinds of elements, those of infer_grammar_kind and two for tokens whose numbers are not
+// known yet.
 const (
-	elementEnd      element = -1
-	elementTerminal element = -2
+	elementEnd      elementKind = iota // of an alternative
+	elementRule                        // by its number
+	elementChar                        // or the first of a set
+	elementNot                         // the first of a set of those that it is not
+	elementUpper                       // makes the one before a range
+	elementOr                          // one more of a set
+	elementAny                         // character
+	elementToken                       // by its number
+	elementTokenNot                    // any other
+	elementName                        // a token by its name
+	elementNameNot
 )
 
-// grammar is a GBNF grammar as the engine's parser has it, but for what its characters
-// are: the parser below makes the rules that the engine's makes, and counts before.
+// grammar is a GBNF grammar: the rules that the engine's parser would make of it.
 type grammar struct {
 	ids      map[string]int
 	rules    [][]element // nil: referred to, not defined
+	owners   []int       // of each rule: the one with a name that it is a part of
 	elements int
 	tokens   []Token  // <[123]>
 	names    []string // <name>
@@ -51,8 +67,9 @@ type grammar struct {
 // grammarParser follows the engine's function by function, so that both accept the same.
 type grammarParser struct {
 	grammar
-	text string
-	pos  int
+	text  string
+	pos   int
+	owner int // the rule that is being defined
 }
 
 func parseGrammar(text string) (*grammar, error) {
@@ -121,6 +138,7 @@ func (p *grammarParser) rule() error {
 		return p.fail("expecting the name of a rule")
 	}
 	id := p.id(name)
+	p.owner = id
 	p.space(false)
 	if !strings.HasPrefix(p.text[p.pos:], "::=") {
 		return p.fail("expecting ::= behind %s", name)
@@ -146,13 +164,13 @@ func (p *grammarParser) id(name string) int {
 	id, ok := p.ids[name]
 	if !ok {
 		id = p.newRule()
-		p.ids[name] = id
+		p.ids[name], p.owners[id] = id, id
 	}
 	return id
 }
 
 func (p *grammarParser) newRule() int {
-	p.rules = append(p.rules, nil)
+	p.rules, p.owners = append(p.rules, nil), append(p.owners, p.owner)
 	return len(p.rules) - 1
 }
 
@@ -167,7 +185,7 @@ func (p *grammarParser) alternatives(id, depth int) error {
 		if rule, err = p.sequence(rule, depth); err != nil {
 			return err
 		}
-		rule = append(rule, elementEnd)
+		rule = append(rule, element{kind: elementEnd})
 		if p.at(0) != '|' {
 			break
 		}
@@ -203,11 +221,12 @@ func (p *grammarParser) sequence(rule []element, depth int) ([]element, error) {
 			rule, err = p.set(rule)
 		case c == '<' || c == '!':
 			last = len(rule)
-			rule = append(rule, elementTerminal)
-			err = p.token()
+			var e element
+			e, err = p.token()
+			rule = append(rule, e)
 		case isWord(c):
 			last = len(rule)
-			rule = append(rule, element(p.id(p.while(isWord))))
+			rule = append(rule, ruleElement(p.id(p.while(isWord))))
 		case c == '(':
 			p.pos++
 			p.space(true)
@@ -216,7 +235,7 @@ func (p *grammarParser) sequence(rule []element, depth int) ([]element, error) {
 				return nil, err
 			}
 			last = len(rule)
-			rule = append(rule, element(id))
+			rule = append(rule, ruleElement(id))
 			if p.at(0) != ')' {
 				return nil, p.fail("expecting )")
 			}
@@ -224,7 +243,7 @@ func (p *grammarParser) sequence(rule []element, depth int) ([]element, error) {
 		case c == '.':
 			p.pos++
 			last = len(rule)
-			rule = append(rule, elementTerminal)
+			rule = append(rule, element{kind: elementAny})
 		case c == '*', c == '+', c == '?', c == '{':
 			rule, err = p.repetition(rule, last, depth > 0)
 		default:
@@ -243,10 +262,11 @@ func (p *grammarParser) sequence(rule []element, depth int) ([]element, error) {
 func (p *grammarParser) literal(rule []element) ([]element, error) {
 	p.pos++
 	for p.at(0) != '"' {
-		if err := p.char(); err != nil {
+		c, err := p.char()
+		if err != nil {
 			return nil, err
 		}
-		rule = append(rule, elementTerminal)
+		rule = append(rule, element{elementChar, c})
 	}
 	p.pos++
 	return rule, nil
@@ -256,36 +276,40 @@ func (p *grammarParser) literal(rule []element) ([]element, error) {
 // the first takes the character.
 func (p *grammarParser) set(rule []element) ([]element, error) {
 	p.pos++
+	kind := elementChar
 	if p.at(0) == '^' {
 		p.pos++
+		kind = elementNot
 	}
 	for p.at(0) != ']' {
-		if err := p.char(); err != nil {
+		c, err := p.char()
+		if err != nil {
 			return nil, err
 		}
-		rule = append(rule, elementTerminal)
+		rule = append(rule, element{kind, c})
+		kind = elementOr
 		if p.at(0) == '-' && p.at(1) != ']' {
 			p.pos++
-			if err := p.char(); err != nil {
+			if c, err = p.char(); err != nil {
 				return nil, err
 			}
-			rule = append(rule, elementTerminal)
+			rule = append(rule, element{elementUpper, c})
 		}
 	}
 	p.pos++
 	return rule, nil
 }
 
-func (p *grammarParser) char() error {
+func (p *grammarParser) char() (uint32, error) {
 	if p.pos >= len(p.text) {
-		return p.fail("unexpected end")
+		return 0, p.fail("unexpected end")
 	}
 	if p.at(0) != '\\' {
-		_, n := utf8.DecodeRuneInString(p.text[p.pos:])
+		c, n := utf8.DecodeRuneInString(p.text[p.pos:])
 		p.pos += n
-		return nil
+		return uint32(c), nil
 	}
-	digits := 0
+	digits, c := 0, uint32(p.at(1))
 	switch p.at(1) {
 	case 'x':
 		digits = 2
@@ -293,47 +317,59 @@ func (p *grammarParser) char() error {
 		digits = 4
 	case 'U':
 		digits = 8
-	case 't', 'r', 'n', '\\', '"', '[', ']':
+	case 't':
+		c = '\t'
+	case 'r':
+		c = '\r'
+	case 'n':
+		c = '\n'
+	case '\\', '"', '[', ']':
 	default:
-		return p.fail("unknown escape \\%s", strings.ToValidUTF8(p.text[p.pos+1:min(p.pos+2, len(p.text))], "?"))
+		return 0, p.fail("unknown escape \\%s", strings.ToValidUTF8(p.text[p.pos+1:min(p.pos+2, len(p.text))], "?"))
 	}
 	p.pos += 2
-	for range digits {
-		if c := p.at(0) | 0x20; !isDigit(p.at(0)) && (c < 'a' || c > 'f') {
-			return p.fail("expecting %d hexadecimal digits", digits)
-		}
-		p.pos++
+	if digits == 0 {
+		return c, nil
 	}
-	return nil
+	v, err := strconv.ParseUint(p.text[p.pos:min(p.pos+digits, len(p.text))], 16, 32)
+	if err != nil || p.pos+digits > len(p.text) {
+		return 0, p.fail("expecting %d hexadecimal digits", digits)
+	}
+	p.pos += digits
+	return uint32(v), nil
 }
 
 // token parses <name> or <[number]>, with ! before for any other token.
-func (p *grammarParser) token() error {
+func (p *grammarParser) token() (element, error) {
+	number, name := elementToken, elementName
 	if p.at(0) == '!' {
 		p.pos++
+		number, name = elementTokenNot, elementNameNot
 	}
 	if p.at(0) != '<' {
-		return p.fail("expecting <")
+		return element{}, p.fail("expecting <")
 	}
 	if p.at(1) == '[' {
 		p.pos += 2
 		digits := p.while(isDigit)
 		id, err := strconv.ParseInt(digits, 10, 32)
 		if err != nil || !strings.HasPrefix(p.text[p.pos:], "]>") {
-			return p.fail("expecting the number of a token as in <[1]>")
+			return element{}, p.fail("expecting the number of a token as in <[1]>")
 		}
 		p.pos += 2
 		p.tokens = append(p.tokens, Token(id))
-		return nil
+		return element{number, uint32(id)}, nil
 	}
 	n := strings.IndexByte(p.text[p.pos:], '>')
 	if n < 0 {
-		return p.fail("expecting > behind the name of a token")
+		return element{}, p.fail("expecting > behind the name of a token")
 	}
 	p.names = append(p.names, p.text[p.pos:p.pos+n+1])
 	p.pos += n + 1
-	return nil
+	return element{name, uint32(len(p.names) - 1)}, nil
 }
+
+func ruleElement(id int) element { return element{elementRule, uint32(id)} }
 
 // repetition parses *, +, ? or {min,max} and writes it out as the engine does:
 // S{2,4} is S S S2, S2 ::= S S1 |, S1 ::= S |; S{2,} is S S S', S' ::= S S' |.
@@ -376,18 +412,18 @@ func (p *grammarParser) repetition(rule []element, last int, nested bool) ([]ele
 		id := p.newRule()
 		r := append(make([]element, 0, len(symbol)+3), symbol...)
 		if most < 0 {
-			r = append(r, element(id))
+			r = append(r, ruleElement(id))
 		} else if previous >= 0 {
-			r = append(r, element(previous))
+			r = append(r, ruleElement(previous))
 		}
-		p.rules[id] = append(r, elementEnd, elementEnd)
+		p.rules[id] = append(r, element{kind: elementEnd}, element{kind: elementEnd})
 		if err := p.count(len(symbol) + 3); err != nil {
 			return nil, err
 		}
 		previous = id
 	}
 	if optional > 0 {
-		rule = append(rule, element(previous)) // over the symbol, which has been copied
+		rule = append(rule, ruleElement(previous)) // over the symbol, which has been copied
 	}
 	return rule, nil
 }

@@ -79,6 +79,11 @@ func TestTextFollowsTheGrammar(t *testing.T) {
 		{"a token by its number", `root ::= "a" <[325]> "b"`, "root", `^a theb$`},
 		{"any token but one", `root ::= !<[325]> "."`, "root", `^(?s:.*)\.$`},
 		{"nothing at all", `root ::= ""`, "root", `^$`},
+		{"a repetition of what may be nothing", `root ::= ("a"?)* "b"`, "root", `^a*b$`},
+		{"one or more of what may be nothing", "root ::= item+ \".\"\nitem ::= \"a\" | \"b\" | ", "root", `^[ab]*\.$`},
+		{"repetitions of repetitions", `root ::= ((("a"*)+ "b"?)* | "c"?){0,3} "."`, "root", `^[abc]*\.$`},
+		{"recursion behind what may be nothing", "root ::= e root | \"b\"\ne ::= f f\nf ::= g*\ng ::= \"x\"", "root", `^x*b$`},
+		{"white space as JSON grammars have it", "root ::= ws \"{\" ws \"}\" ws\nws ::= ([ \\t\\n] ws)? | (\" \"?)*", "root", `^[ \t\n]*\{[ \t\n]*\}[ \t\n]*$`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if err := llama.CheckGrammar(tt.grammar, tt.root); err != nil {
@@ -87,7 +92,7 @@ func TestTextFollowsTheGrammar(t *testing.T) {
 			for _, last := range []func(*llama.Sampler) error{greedy, dist(5)} {
 				s := chain(t, m, func(s *llama.Sampler) error { return s.Grammar(tt.grammar, tt.root) }, last)
 				text, ended := generate(t, m, s, "Once upon a time", 200)
-				if !ended && !strings.Contains(tt.grammar, "+") && tt.name != "rules that refer to themselves" {
+				if !ended && !strings.ContainsAny(tt.grammar, "+*") && tt.name != "rules that refer to themselves" {
 					t.Errorf("%q does not end", text)
 				}
 				if ended && !regexp.MustCompile(tt.want).MatchString(text) {
@@ -148,10 +153,11 @@ func TestGrammarsThatAreRefused(t *testing.T) {
 		{"left recursion", `root ::= root "a" | "b"`, "left-recursive"},
 		{"left recursion by way of another rule", "root ::= a\na ::= b\nb ::= a \"x\" | \"y\"", "left-recursive"},
 		{"left recursion behind what may be empty", "root ::= e root \"a\" | \"b\"\ne ::= \"x\"?", "left-recursive"},
-		{"left recursion behind what is empty by way of others", "root ::= e root | \"b\"\ne ::= f f\nf ::= g*\ng ::= \"x\"", "left-recursive"},
-		{"left recursion in parentheses", `root ::= (root)* "a"`, "left-recursive"},
+		{"left recursion behind what is empty by way of others", "root ::= e root \"c\" | \"b\"\ne ::= f f\nf ::= g*\ng ::= \"x\"", "left-recursive"},
+		{"left recursion in parentheses", `root ::= (root)* "a"`, `rule "root" is left-recursive`},
+		{"left recursion in parentheses of another rule than the last", "root ::= first \"x\"\nfirst ::= (first \"y\")* last\nlast ::= \"z\"", `rule "first" is left-recursive`},
+		{"rules that are nothing but each other", "root ::= a\na ::= b | \"x\"\nb ::= a | \"y\"", "left-recursive"},
 		{"a repetition of nothing", `root ::= ""* "a"`, ""},
-		{"a repetition of what may be nothing", `root ::= ("a"?)* "b"`, ""},
 		{"a rule that is nothing but itself", `root ::= root`, "left-recursive"},
 		{"left recursion that root does not come to", "root ::= \"a\"\nx ::= x", "left-recursive"},
 		{"more ways to begin than can be walked", exponential(40), "ways"},

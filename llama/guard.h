@@ -19,6 +19,11 @@ struct assert_failure : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+// Thrown where a call would take more work or memory than it may.
+struct too_much : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
 // frame marks that this thread is inside a guarded call, and collects its log.
 class frame {
 public:
@@ -54,6 +59,8 @@ R guarded(infer_error * err, R failed, F && f) {
         return f();
     } catch (const assert_failure & e) {
         fr.fail(INFER_ASSERT, e.what());
+    } catch (const too_much & e) {
+        fr.fail(INFER_TOO_MUCH, e.what());
     } catch (const std::bad_alloc & e) {
         fr.fail(INFER_NO_MEMORY, e.what());
     } catch (const std::exception & e) {

@@ -105,6 +105,11 @@ func (l *lab) round(ctx context.Context) (err error) {
 		return err
 	}
 	token := llama.Token(1)
+	for b.Len() < b.Cap() { // so that all of its memory is in use
+		if err := b.Add(token, 0, false); err != nil {
+			return err
+		}
+	}
 	for i := range llama.Pos(3) {
 		b.Clear()
 		if err := errors.Join(b.Add(token, i, true), c.Decode(ctx, b)); err != nil {
@@ -174,9 +179,10 @@ func TestNothingIsLostByLoadingGeneratingAndClosing(t *testing.T) {
 		})
 	}
 	t.Run("the smallest thing lost would be seen", func(t *testing.T) {
-		// Half the rounds do.
-		if bytes, _ := growth(t, leakRounds/2, "mmap", "batch"); bytes <= maxGrowth {
-			t.Errorf("with a batch left open in each of %d rounds memory grew by %d bytes only", leakRounds/2, bytes)
+		// Small pieces find room in what was freed before: 10 KiB of 40 are new at times.
+		const rounds = 2 * leakRounds
+		if bytes, _ := growth(t, rounds, "mmap", "batch"); bytes <= maxGrowth {
+			t.Errorf("with a batch left open in each of %d rounds memory grew by %d bytes only", rounds, bytes)
 		}
 	})
 }

@@ -31,7 +31,8 @@ type modelState struct {
 	rebound atomic.Int64 // times
 
 	mu      sync.Mutex
-	pending int // weights that are not bound yet
+	pieces  *C.infer_pieces // nil until there is a grammar
+	pending int             // weights that are not bound yet
 	bound   []bool
 }
 
@@ -143,6 +144,9 @@ func LoadModel(ctx context.Context, path string, p ModelParams) (*Model, error) 
 }
 
 func (s *modelState) free() {
+	if s.pieces != nil {
+		C.infer_pieces_free(s.pieces)
+	}
 	C.llama_model_free(s.model)
 	if s.weights != nil {
 		C.infer_streams_free(s.streams)

@@ -236,9 +236,18 @@ extern "C" bool infer_add_infill(infer_sampler * s, infer_error * err) {
     return add(s, err, [&] { return llama_sampler_init_infill(s->vocab); });
 }
 
-extern "C" bool infer_add_grammar(infer_sampler * s, const char * grammar, const char * root, bool lazy, const char ** words, size_t n_words,
-        const llama_token * tokens, size_t n_tokens, infer_error * err) {
+extern "C" bool infer_add_grammar(infer_sampler * s, const infer_pieces * pieces, const infer_grammar_element * elements, const uint32_t * starts, size_t n_rules, uint32_t root,
+        bool lazy, const char ** words, size_t n_words, const llama_token * tokens, size_t n_tokens, infer_error * err) {
     return add(s, err, [&] {
-        return infer::new_grammar(s->vocab, grammar, root, lazy, {words, words + n_words}, {tokens, tokens + n_tokens});
+        infer::rules r{{elements, elements + starts[n_rules]}, {starts, starts + n_rules + 1}, root};
+        return infer::new_grammar(s->vocab, pieces, std::move(r), lazy, {words, words + n_words}, {tokens, tokens + n_tokens});
     });
+}
+
+extern "C" uint64_t infer_sampler_work(const infer_sampler * s) {
+    uint64_t sum = 0;
+    for (int i = 0; i < llama_sampler_chain_n(s->chain); i++) {
+        sum += infer::grammar_work(llama_sampler_chain_get(s->chain, i));
+    }
+    return sum;
 }

@@ -1,174 +1,229 @@
-// A sampler over the engine's grammars in place of the engine's own one, which has
-// three faults for a process that must not end: it prints to the standard error, it
-// asserts when the end of generation is accepted too early, and it knows no bound to
-// the number of ways in which a text can be read. Its lazy form matches a regular
+// A sampler over grammars in place of the engine's own one, which prints to the standard
+// error, asserts when the end of generation is accepted too early, and takes exponential
+// time for some grammars, or recurses without end. Its lazy form matches a regular
 // expression over all of the text so far, by a function that recurses for every byte.
 
-#include "guard.h"
 #include "sampler_grammar.h"
 
 #include <algorithm>
-#include <memory>
+#include <cmath>
+#include <numeric>
 
-// From llama.cpp's internal interface; that it is the same is for the linker to say.
-struct llama_grammar;
-struct llama_grammar_element;
-struct ollama_vocab;
-llama_grammar * llama_grammar_init_impl(const llama_vocab * vocab, const ollama_vocab * other, const char * grammar, const char * root, bool lazy,
-        const char ** patterns, size_t n_patterns, const llama_token * tokens, size_t n_tokens);
-void            llama_grammar_free_impl(llama_grammar * grammar);
-llama_grammar * llama_grammar_clone_impl(const llama_grammar & grammar);
-void            llama_grammar_apply_impl(const llama_grammar & grammar, llama_token_data_array * candidates);
-void            llama_grammar_accept_token(llama_grammar & grammar, llama_token token, const std::string & piece);
-std::vector<std::vector<const llama_grammar_element *>> & llama_grammar_get_stacks(llama_grammar * grammar);
+struct infer_pieces {
+    std::string              text;   // of all tokens, side by side
+    std::vector<uint32_t>    starts; // of each, and the end
+    std::vector<llama_token> sorted; // by their text
+    std::vector<bool>        ends;   // the generation
+
+    size_t       size(llama_token t) const { return starts[t + 1] - starts[t]; }
+    const char * data(llama_token t) const { return text.data() + starts[t]; }
+};
+
+extern "C" infer_pieces * infer_pieces_new(const struct llama_vocab * vocab, infer_error * err) {
+    return infer::guarded(err, (infer_pieces *) nullptr, [&] {
+        std::unique_ptr<infer_pieces> p(new infer_pieces);
+        const int32_t                 n = llama_vocab_n_tokens(vocab);
+        std::string                   piece(64, 0);
+        for (llama_token t = 0; t < n; t++) {
+            p->starts.push_back((uint32_t) p->text.size());
+            p->ends.push_back(llama_vocab_is_eog(vocab, t));
+            int32_t size = llama_token_to_piece(vocab, t, &piece[0], (int32_t) piece.size(), 0, true);
+            if (size < 0) {
+                piece.resize(-size);
+                size = llama_token_to_piece(vocab, t, &piece[0], (int32_t) piece.size(), 0, true);
+            }
+            p->text.append(piece.data(), strnlen(piece.data(), std::max(size, 0))); // no grammar has a NUL
+        }
+        p->starts.push_back((uint32_t) p->text.size());
+        p->sorted.resize(n);
+        std::iota(p->sorted.begin(), p->sorted.end(), 0);
+        std::sort(p->sorted.begin(), p->sorted.end(), [&](llama_token a, llama_token b) {
+            const int order = memcmp(p->data(a), p->data(b), std::min(p->size(a), p->size(b)));
+            return order != 0 ? order < 0 : p->size(a) < p->size(b);
+        });
+        return p.release();
+    });
+}
+
+extern "C" void infer_pieces_free(infer_pieces * p) { delete p; }
 
 namespace infer {
 
 namespace {
 
-// The engine recurses as deep as a stack is high and copies all stacks for every
-// character. Grammars that people write have a few dozen, a few dozen high.
-constexpr size_t max_stacks = 2048;
-constexpr size_t max_height = 4096;
+struct grammar {
+    const llama_vocab *          vocab;
+    const infer_pieces *         pieces;
+    std::shared_ptr<const rules> all;
+    bool                         lazy;
+    std::vector<std::string>     words;
+    std::vector<llama_token>     tokens;
 
-struct grammar_free {
-    void operator()(llama_grammar * g) const { llama_grammar_free_impl(g); }
-};
-using grammar_ptr = std::unique_ptr<llama_grammar, grammar_free>;
-
-struct state {
-    const llama_vocab *      vocab;
-    std::string              text;
-    std::string              root;
-    bool                     lazy;
-    std::vector<std::string> words;
-    std::vector<llama_token> tokens;
-
-    grammar_ptr grammar;
-    bool        waiting; // for a word or token
-    std::string seen;    // while waiting: what could be the beginning of a word
+    machine        text;
+    machine::state at      = 0;
+    partial        rest    = {}; // of a character of which bytes are missing
+    bool           waiting = false; // for a word or token
+    std::string    seen    = {};    // while waiting: what could be the beginning of a word
 
     void begin() {
-        grammar.reset(llama_grammar_init_impl(vocab, nullptr, text.c_str(), root.c_str(), false, nullptr, 0, nullptr, 0));
-        if (!grammar) {
-            throw std::runtime_error("grammar refused");
-        }
+        text.one_token(text.empty_state());
+        at      = text.begin();
+        rest    = {};
         waiting = lazy;
         seen.clear();
-        bound();
     }
 
-    void bound() {
-        const auto & stacks = llama_grammar_get_stacks(grammar.get());
-        if (stacks.size() > max_stacks) {
-            throw std::runtime_error("the grammar allows more than " + std::to_string(max_stacks) + " ways to read the text");
+    void follow(llama_token token, const char * piece, size_t size) {
+        at = text.one_token(at);
+        const machine::state before = at;
+        at = text.empty_state(); // where what follows throws
+        at = text.after_token(before, token, piece, size, rest);
+        if (text.empty(at)) {
+            throw std::runtime_error("the text does not follow the grammar any more with token " + std::to_string(token));
         }
-        for (const auto & s : stacks) {
-            if (s.size() > max_height) {
-                throw std::runtime_error("the text is nested deeper than " + std::to_string(max_height) + " in the grammar");
-            }
-        }
-    }
-
-    bool at_end() {
-        const auto & stacks = llama_grammar_get_stacks(grammar.get());
-        return std::any_of(stacks.begin(), stacks.end(), [](const auto & s) { return s.empty(); });
-    }
-
-    std::string piece(llama_token token) {
-        std::string p(64, 0);
-        int32_t n = llama_token_to_piece(vocab, token, &p[0], (int32_t) p.size(), 0, true);
-        if (n < 0) {
-            p.resize(-n);
-            n = llama_token_to_piece(vocab, token, &p[0], (int32_t) p.size(), 0, true);
-        }
-        p.resize(n);
-        return p;
-    }
-
-    void follow(llama_token token, const std::string & text) {
-        llama_grammar_accept_token(*grammar, token, text);
-        bound();
     }
 
     void accept(llama_token token) {
-        const std::string p = piece(token);
+        const char * piece = pieces->data(token);
+        const size_t size  = pieces->size(token);
         if (waiting) {
             if (std::find(tokens.begin(), tokens.end(), token) != tokens.end()) {
                 waiting = false;
-                follow(token, p);
+                follow(token, piece, size);
                 return;
             }
-            seen += p;
-            size_t at = std::string::npos, longest = 0;
+            seen.append(piece, size);
+            size_t first = std::string::npos, longest = 0;
             for (const std::string & w : words) {
-                at = std::min(at, seen.find(w));
+                first   = std::min(first, seen.find(w));
                 longest = std::max(longest, w.size());
             }
-            if (at != std::string::npos) {
+            if (first != std::string::npos) {
                 waiting = false;
-                follow(token, seen.substr(at));
+                const std::string from = seen.substr(first);
                 seen.clear();
+                follow(token, from.data(), from.size());
             } else if (seen.size() >= longest) {
                 seen.erase(0, seen.size() - (longest > 0 ? longest - 1 : 0));
             }
             return;
         }
-        if (llama_vocab_is_eog(vocab, token)) {
-            if (!at_end()) {
+        if (pieces->ends[token]) {
+            if (!text.ends(at)) {
                 throw std::runtime_error("the generation ends where the grammar does not");
             }
             return;
         }
-        follow(token, p);
+        follow(token, piece, size);
+    }
+
+    void apply(llama_token_data_array * candidates) {
+        if (waiting) {
+            return;
+        }
+        // The text has left the grammar by an error that the caller has been told.
+        if (text.empty(at)) {
+            throw std::runtime_error("the text does not follow the grammar");
+        }
+        at = text.one_token(at);
+        std::vector<int64_t> where(pieces->sorted.size(), -1);
+        for (size_t i = 0; i < candidates->size; i++) {
+            llama_token_data & c = candidates->data[i];
+            if (pieces->ends[c.id]) {
+                if (!text.ends(at)) {
+                    c.logit = -INFINITY;
+                }
+            } else if (text.takes_tokens(at) && pieces->size(c.id) > 0 && text.takes_token(at, c.id)) {
+                continue;
+            } else {
+                where[c.id] = (int64_t) i;
+            }
+        }
+        by_characters([&](llama_token t, bool possible) {
+            if (where[t] >= 0 && !possible) {
+                candidates->data[where[t]].logit = -INFINITY;
+            }
+        }, [&](llama_token t) { return where[t] >= 0; });
+    }
+
+    // by_characters tells for each token that is wanted whether its text can follow. They
+    // come sorted, so that what several begin with is walked once.
+    template <typename Tell, typename Wanted>
+    void by_characters(Tell tell, Wanted wanted) {
+        struct step {
+            machine::state at;
+            size_t         size; // bytes up to here
+        };
+        std::vector<step> path{{at, 0}};
+        const char *      before = ""; // the text that the path is of
+        for (llama_token t : pieces->sorted) {
+            if (!wanted(t)) {
+                continue;
+            }
+            const char * piece = pieces->data(t);
+            const size_t size  = pieces->size(t);
+            size_t       same  = 0;
+            while (same < size && same < path.back().size && piece[same] == before[same]) {
+                same++;
+            }
+            while (path.back().size > same) {
+                path.pop_back();
+            }
+            before         = piece;
+            const char * p = piece + path.back().size;
+            partial      missing = path.size() == 1 ? rest : partial{};
+            while (p < piece + size && text.takes_chars(path.back().at)) {
+                uint32_t chr;
+                if (!next_char(p, piece + size, chr, missing)) {
+                    p = piece + size;
+                    break;
+                }
+                path.push_back({text.after(path.back().at, chr), (size_t) (p - piece)});
+            }
+            const machine::state s = path.back().at;
+            bool possible = size > 0 && p == piece + size && !text.empty(s);
+            if (possible && missing.missing != 0) {
+                possible = text.takes_part(s, missing);
+            }
+            tell(t, possible);
+        }
     }
 };
 
-state * of(const llama_sampler * s) { return (state *) s->ctx; }
+grammar * of(const llama_sampler * s) { return (grammar *) s->ctx; }
 
 const char * name(const llama_sampler *) { return "grammar"; }
 void accept(llama_sampler * s, llama_token token) { of(s)->accept(token); }
+void apply(llama_sampler * s, llama_token_data_array * candidates) { of(s)->apply(candidates); }
 void reset(llama_sampler * s) { of(s)->begin(); }
 void release(llama_sampler * s) { delete of(s); }
-
-void apply(llama_sampler * s, llama_token_data_array * candidates) {
-    state * g = of(s);
-    if (!g->waiting) {
-        // Without a stack left, the text has left the grammar by an error that the
-        // caller has been told.
-        if (llama_grammar_get_stacks(g->grammar.get()).empty()) {
-            throw std::runtime_error("the text does not follow the grammar");
-        }
-        llama_grammar_apply_impl(*g->grammar, candidates);
-    }
-}
 
 llama_sampler * clone(const llama_sampler * s);
 
 const llama_sampler_i iface = {name, accept, apply, reset, clone, release};
 
-llama_sampler * clone(const llama_sampler * s) {
-    const state * g = of(s);
-    std::unique_ptr<state> c(new state{g->vocab, g->text, g->root, g->lazy, g->words, g->tokens,
-        grammar_ptr(llama_grammar_clone_impl(*g->grammar)), g->waiting, g->seen});
-    llama_sampler * result = llama_sampler_init(&iface, c.get());
-    c.release();
-    return result;
-}
-
-} // namespace
-
-llama_sampler * new_grammar(const llama_vocab * vocab, const char * grammar, const char * root, bool lazy,
-        std::vector<std::string> words, std::vector<llama_token> tokens) {
-    std::unique_ptr<state> g(new state{vocab, grammar, root, lazy, std::move(words), std::move(tokens), nullptr, false, {}});
-    g->begin();
+llama_sampler * make(std::unique_ptr<grammar> g) {
     llama_sampler * result = llama_sampler_init(&iface, g.get());
     g.release();
     return result;
 }
 
+llama_sampler * clone(const llama_sampler * s) { return make(std::unique_ptr<grammar>(new grammar(*of(s)))); }
+
+} // namespace
+
+llama_sampler * new_grammar(const llama_vocab * vocab, const infer_pieces * pieces, rules r, bool lazy,
+        std::vector<std::string> words, std::vector<llama_token> tokens) {
+    const auto all = std::make_shared<const rules>(std::move(r));
+    std::unique_ptr<grammar> g(new grammar{vocab, pieces, all, lazy, std::move(words), std::move(tokens), machine(all)});
+    g->begin();
+    return make(std::move(g));
+}
+
 bool is_grammar(const llama_sampler * s) {
     return s->iface == &iface;
 }
+
+uint64_t grammar_work(const llama_sampler * s) { return is_grammar(s) ? of(s)->text.worked() : 0; }
 
 } // namespace infer

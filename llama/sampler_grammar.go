@@ -9,9 +9,12 @@ import "unsafe"
 
 // Grammar keeps tokens that continue a text of a GBNF grammar, which begins with the
 // rule root, and lets a generation end only where such a text does:
-// llama_sampler_init_grammar. What the engine would not survive is refused, see
-// [CheckGrammar]; a text that can be read in more than 2048 ways at once, or nests
-// deeper than 4096, is an error of [Sampler.Sample] and [Sampler.Accept].
+// llama_sampler_init_grammar. The grammars are llama.cpp's, the matcher is this package's,
+// and takes rules that repeat what may be empty too. See [CheckGrammar] for what is
+// refused. [ErrTooMuch] is an error of Sampler.Grammar, [Sampler.Sample] and
+// [Sampler.Accept] for a text that can be read in more than 2048 ways at once, nests deeper
+// than 4096, or takes more than 2^25 steps for a token. A model with grammars takes some
+// 15 bytes for each token of its vocabulary.
 func (x *Sampler) Grammar(grammar, root string) error {
 	return x.grammar(grammar, root, false, nil, nil)
 }
@@ -34,25 +37,66 @@ func (x *Sampler) grammar(grammar, root string, lazy bool, words []string, token
 	if err != nil {
 		return err
 	}
-	text, err := cString(grammar)
-	if err != nil {
-		return err
-	}
-	defer C.free(unsafe.Pointer(text))
-	croot, err := cString(root)
-	if err != nil {
-		return err
-	}
-	defer C.free(unsafe.Pointer(croot))
 	cwords, free, err := cStrings("word to start a grammar", words)
 	if err != nil {
 		return err
 	}
 	defer free()
+	if err := x.knows(tokens); err != nil {
+		return err
+	}
+	named, err := x.tokensOf(g)
+	if err != nil {
+		return err
+	}
+	elements, starts := g.flat(named)
 	return x.link("llama_sampler_init_grammar", func(s *samplerState, e *C.infer_error) C.bool {
-		return C.infer_add_grammar(s.chain, text, croot, C.bool(lazy), cwords, C.size_t(len(words)),
+		pieces := s.model.tokenPieces(e)
+		if pieces == nil {
+			return false
+		}
+		return C.infer_add_grammar(s.chain, pieces, (*C.infer_grammar_element)(unsafe.Pointer(unsafe.SliceData(elements))),
+			(*C.uint32_t)(unsafe.Pointer(unsafe.SliceData(starts))), C.size_t(len(g.rules)), C.uint32_t(g.ids[root]), C.bool(lazy), cwords, C.size_t(len(words)),
 			(*C.llama_token)(unsafe.Pointer(unsafe.SliceData(tokens))), C.size_t(len(tokens)), e)
-	}, x.knows(tokens), x.tokensOf(g))
+	})
+}
+
+// flat puts the rules side by side, with the numbers of tokens in place of their names.
+func (g *grammar) flat(named []Token) (elements []element, starts []uint32) {
+	elements = make([]element, 0, g.elements)
+	for _, rule := range g.rules {
+		starts = append(starts, uint32(len(elements)))
+		elements = append(elements, rule...)
+	}
+	for i, e := range elements {
+		switch e.kind {
+		case elementName:
+			elements[i] = element{elementToken, uint32(named[e.value])}
+		case elementNameNot:
+			elements[i] = element{elementTokenNot, uint32(named[e.value])}
+		}
+	}
+	return elements, append(starts, uint32(len(elements)))
+}
+
+// tokenPieces are the texts of the model's tokens, which are collected for its first
+// grammar. nil: e says why.
+func (s *modelState) tokenPieces(e *C.infer_error) *C.infer_pieces {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pieces == nil {
+		s.pieces = C.infer_pieces_new(C.llama_model_get_vocab(s.model), e)
+	}
+	return s.pieces
+}
+
+// grammarWork is the number of steps that the chain's grammars took for the last token.
+func (x *Sampler) grammarWork() (n uint64, err error) {
+	err = x.locked(func(s *samplerState) error {
+		n = uint64(C.infer_sampler_work(s.chain))
+		return nil
+	})
+	return n, err
 }
 
 // knows refuses tokens outside the vocabulary.
@@ -65,13 +109,13 @@ func (x *Sampler) knows(tokens []Token) error {
 	return nil
 }
 
-// tokensOf refuses a grammar that names tokens which the vocabulary does not have: the
-// engine would print what it thinks of that.
-func (x *Sampler) tokensOf(g *grammar) error {
+// tokensOf returns the tokens that a grammar names, and refuses those that the vocabulary
+// does not have.
+func (x *Sampler) tokensOf(g *grammar) (named []Token, err error) {
 	if err := x.knows(g.tokens); err != nil || len(g.names) == 0 {
-		return err
+		return nil, err
 	}
-	return x.locked(func(s *samplerState) error {
+	err = x.locked(func(s *samplerState) error {
 		for _, name := range g.names {
 			var e C.infer_error
 			var t [2]C.llama_token
@@ -79,7 +123,9 @@ func (x *Sampler) tokensOf(g *grammar) error {
 			if e.kind != C.INFER_OK || n != 1 {
 				return argument("grammar: %q is not one token", name)
 			}
+			named = append(named, Token(t[0]))
 		}
 		return nil
 	})
+	return named, err
 }

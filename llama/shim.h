@@ -20,6 +20,7 @@ enum infer_error_kind {
     INFER_EXCEPTION,  // a C++ exception: what
     INFER_NO_MEMORY,  // std::bad_alloc
     INFER_ASSERT,     // a failed check of the engine: its state is undefined
+    INFER_TOO_MUCH,   // a bound on the work of one call: what
 };
 
 typedef struct infer_error {

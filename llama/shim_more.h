@@ -53,9 +53,37 @@ bool infer_add_dry(infer_sampler * s, int32_t n_ctx, float multiplier, float bas
         const char ** breakers, size_t n_breakers, infer_error * err);
 bool infer_add_logit_bias(infer_sampler * s, int32_t n, const llama_logit_bias * bias, infer_error * err);
 bool infer_add_infill(infer_sampler * s, infer_error * err);
-// A grammar. With words or tokens it is lazy: it begins where one of them occurs.
-bool infer_add_grammar(infer_sampler * s, const char * grammar, const char * root, bool lazy, const char ** words, size_t n_words,
-        const llama_token * tokens, size_t n_tokens, infer_error * err);
+
+// The texts of a vocabulary's tokens, for grammars: some bytes a token.
+typedef struct infer_pieces infer_pieces;
+
+infer_pieces * infer_pieces_new(const struct llama_vocab * vocab, infer_error * err);
+void           infer_pieces_free(infer_pieces * p);
+
+// What the alternatives of a grammar's rules are made of.
+enum infer_grammar_kind {
+    INFER_GRAMMAR_END = 0,   // of an alternative
+    INFER_GRAMMAR_RULE,      // another rule, by its number
+    INFER_GRAMMAR_CHAR,      // a character, or the first of a set
+    INFER_GRAMMAR_NOT,       // the first of a set of those that it is not
+    INFER_GRAMMAR_UPPER,     // makes the one before a range up to this
+    INFER_GRAMMAR_OR,        // one more of a set
+    INFER_GRAMMAR_ANY,       // any character
+    INFER_GRAMMAR_TOKEN,     // a token
+    INFER_GRAMMAR_TOKEN_NOT, // any but a token
+};
+
+typedef struct infer_grammar_element {
+    uint32_t kind;
+    uint32_t value;
+} infer_grammar_element;
+
+// A grammar, which is copied: rule i is from starts[i] to starts[i+1]. With words or tokens it is lazy: it begins where one of them
+// occurs. The pieces must outlive the chain.
+bool infer_add_grammar(infer_sampler * s, const infer_pieces * pieces, const infer_grammar_element * elements, const uint32_t * starts, size_t n_rules, uint32_t root,
+        bool lazy, const char ** words, size_t n_words, const llama_token * tokens, size_t n_tokens, infer_error * err);
+// The steps that the chain's grammars took for the last token.
+uint64_t infer_sampler_work(const infer_sampler * s);
 
 // Adapters.
 struct llama_adapter_lora * infer_adapter_load(struct llama_model * model, const char * path, infer_scope scope, infer_error * err);

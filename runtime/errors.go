@@ -36,6 +36,9 @@ var (
 	// ErrTask is returned when a model is asked for what it is not made for; errors.As to
 	// *TaskError tells what it is made for.
 	ErrTask = errors.New("not what the model is made for")
+	// ErrTooMuch is returned by [Session.Generate] for a grammar that takes too much work
+	// for one token: a text that can be read in thousands of ways, or nests as deep.
+	ErrTooMuch = llama.ErrTooMuch
 	// ErrNoEngine is returned in programs built without cgo.
 	ErrNoEngine = llama.ErrNoEngine
 )
