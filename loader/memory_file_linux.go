@@ -8,27 +8,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MemoryFile makes a file in memory with a content that nobody can change any more. Its path
-// is good for this process and those that it starts, until the file is closed. Where the
+// MemoryFile makes a file in memory with a content that nobody can change any more. Its
+// name is a path for this process and those that it starts, until the file is closed. Where the
 // system has no such files, the error is [errors.ErrUnsupported]; where they have no path
 // because /proc is missing or hidden, it says that.
-func MemoryFile(name, content string) (f *os.File, path string, err error) {
-	f, err = memoryFile(name)
+func MemoryFile(name, content string) (*os.File, error) {
+	made, err := memoryFile(name)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	path = fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd())
+	defer made.Close()
+	fd, err := unix.FcntlInt(made.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	f := os.NewFile(uintptr(fd), fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), fd))
 	if _, err = f.WriteString(content); err == nil {
 		err = seal(f)
 	}
 	if err == nil {
-		err = samePath(f, path)
+		err = samePath(f, f.Name())
 	}
 	if err != nil {
 		f.Close()
-		return nil, "", err
+		return nil, err
 	}
-	return f, path, nil
+	return f, nil
 }
 
 // samePath is the error of a path that does not lead to an open file: /proc may be that of

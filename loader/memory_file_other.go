@@ -10,6 +10,6 @@ import (
 
 // MemoryFile makes a file in memory with a content that nobody can change any more. There
 // is no such thing here: the error is [errors.ErrUnsupported].
-func MemoryFile(name, content string) (f *os.File, path string, err error) {
-	return nil, "", fmt.Errorf("a file in memory: %w", errors.ErrUnsupported)
+func MemoryFile(name, content string) (*os.File, error) {
+	return nil, fmt.Errorf("a file in memory: %w", errors.ErrUnsupported)
 }

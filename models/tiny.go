@@ -51,8 +51,8 @@ func Tiny() (path string, err error) {
 	if err == nil {
 		return path, nil
 	}
-	if path, none := tinyInMemory(); none == nil {
-		return path, nil
+	if f, none := tinyInMemory(); none == nil {
+		return f.Name(), nil
 	} else if !errors.Is(none, errors.ErrUnsupported) {
 		err = &tinyError{append(err.(*tinyError).tried, none)}
 	}
@@ -60,13 +60,9 @@ func Tiny() (path string, err error) {
 }
 
 // tinyInMemory makes the file once: it stays open as long as the process runs.
-var tinyInMemory = sync.OnceValues(func() (path string, err error) {
-	tinyMemory, path, err = loader.MemoryFile(tinyFile, tinyContent)
-	return path, err
+var tinyInMemory = sync.OnceValues(func() (*os.File, error) {
+	return loader.MemoryFile(tinyFile, tinyContent)
 })
-
-// tinyMemory is the file of tinyInMemory, which a garbage collection would close.
-var tinyMemory *os.File
 
 // A place is a folder in which the embedded model may be kept.
 type place struct {
