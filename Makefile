@@ -68,6 +68,7 @@ bench: build ## a short form of all benchmarks (BENCH=pattern of the Go ones)
 	bin/infer bench pressure --synthesize 1b,layers=8 --budgets 75% -n 4 -r 1
 	bin/infer bench floor
 	bin/infer bench fragmentation --synthesize 1b,layers=4 --holes 256M,128M -n 4 -r 1
+	bin/infer bench contention --synthesize 1b,layers=2 -n 8 --busy 1 --quotas "" --sessions 2 --processes "" -r 1
 	bin/infer bench load --synthesize 1b,layers=1,vocab=4096 --synthesize 1b,layers=2,vocab=4096 --synthesize 1b,layers=4,vocab=4096 -r 1
 
 # records are kept, and drawn, by that name.
@@ -85,6 +86,7 @@ bench-full: build ## all benchmarks, records and plots in bin/bench (over half a
 	bin/infer bench floor --synthesize 1b --models bin/bench $(call records,floor)
 	bin/infer bench fragmentation --models bin/bench $(call records,fragmentation)
 	bin/infer bench load --models bin/bench $(call records,load)
+	bin/infer bench contention --models bin/bench $(call records,contention)
 
 .PHONY: tools
 tools:

@@ -80,6 +80,9 @@ func (o SessionOptions) check() error {
 			return optionError("%s of %d: %d to %d are possible", n.name, n.value, n.least, n.limit)
 		}
 	}
+	if err := checkThreads(max(o.Threads, o.BatchThreads)); err != nil {
+		return err
+	}
 	return asOption(o.params().Check())
 }
 

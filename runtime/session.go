@@ -147,9 +147,6 @@ func (m *Model) contextParams(o SessionOptions) (llama.ContextParams, error) {
 		p.Batch = defaultBatch
 	}
 	p.Batch = min(p.Batch, p.Ctx)
-	if err := errors.Join(checkThreads("threads", o.Threads), checkThreads("threads for batches", o.BatchThreads)); err != nil {
-		return p, err
-	}
 	// The engine's default would be threads for all processors, of each session.
 	p.Threads, p.BatchThreads = max(o.Threads, 1), max(o.BatchThreads, o.Threads, 1)
 	if p.UBatch == 0 {

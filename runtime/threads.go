@@ -39,9 +39,9 @@ var quota = sync.OnceValues(loader.ProcessorLimit)
 
 // checkThreads refuses more threads than the process has processors for: each would wait
 // for others that have no processor, and a token would take seconds.
-func checkThreads(what string, n int) error {
+func checkThreads(n int) error {
 	if processors := runtime.NumCPU(); n > processors {
-		return optionError("%d %s: this process may use %d processors, and more threads than that wait for each other; 0 chooses their number", n, what, processors)
+		return optionError("%d threads on the %d processors that this process may use, where they wait for each other: use as many or fewer, or 0 to have them chosen", n, processors)
 	}
 	return nil
 }

@@ -111,5 +111,5 @@ func contextFlag(f *flags, p *int, value int) {
 }
 
 func threadsFlag(f *flags, p *int) {
-	f.integer(p, "threads", "t", 0, 0, 512, "threads (default one per core)")
+	f.integer(p, "threads", "t", 0, 0, 512, "threads (default one per core at most, by the load)")
 }

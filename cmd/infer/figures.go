@@ -34,6 +34,8 @@ type stats struct {
 	Context         int     `json:"context_tokens"`
 	ContextUsed     int     `json:"context_used_tokens"`
 	UBatch          int     `json:"ubatch_tokens"`
+	Threads         int     `json:"threads"`         // of the last token
+	BatchThreads    int     `json:"batch_threads"`   // and of the last piece of the prompt
 	FlashAttention  string  `json:"flash_attention"` // on or off; auto with layers on GPUs
 	PromptTokens    int     `json:"prompt_tokens"`
 	PromptSeconds   float64 `json:"prompt_seconds"`
@@ -70,7 +72,7 @@ func newStats(r runtime.Report, s runtime.Stats, end runtime.FinishReason) stats
 		Chunks: r.Chunks, ChunkSize: r.ChunkSize, Weights: r.WeightBytes, Repacked: r.Repacked, Packed: r.Packed,
 		LargestAllocation: r.LargestAllocation, LargestRange: r.LargestRange,
 		LargestTensor: r.LargestTensor, LargestTensorName: r.LargestTensorName,
-		Context: s.Context, ContextUsed: s.Used, UBatch: s.UBatch, FlashAttention: s.FlashAttention.String(),
+		Context: s.Context, ContextUsed: s.Used, UBatch: s.UBatch, Threads: s.Threads, BatchThreads: s.BatchThreads, FlashAttention: s.FlashAttention.String(),
 		PromptTokens: s.PromptTokens, PromptSeconds: s.PromptDuration.Seconds(), PromptRate: s.PromptRate(),
 		GeneratedTokens: s.GeneratedTokens, GenerateSeconds: s.GenerateDuration.Seconds(), Rate: s.Rate(),
 		Passes: s.Passes, Drafted: s.Drafted, Accepted: s.Accepted,

@@ -136,7 +136,7 @@ func (c *generateConfig) memoryFlags(f *flags, topic string) {
 	f.choice(&c.packed, "packed", "", "auto", []string{"auto", "off", "require"}, "use the packed file that the cache has of the model, as 'infer pack' makes it; require makes it first where it is missing")
 	chunkFlag(f, &c.chunk)
 	f.integer(&c.ctx, "ctx-size", "c", 0, 0, math.MaxInt32, "context in tokens; 0 for what the model was trained with (default that, 4096 at most)")
-	f.integer(&c.threads, "threads", "t", -1, -1, 512, "threads (default one per core)")
+	f.integer(&c.threads, "threads", "t", -1, -1, 512, "threads (default one per core at most, fewer while other programs keep processors busy)")
 	f.parsed("max-memory", "", "SIZE|auto|off", "memory that the model may keep, with cache and buffers; what does not fit of it is streamed from the file; off leaves it to the system (default auto: what the system leaves)", c.setMaxMemory)
 	f.parsed("fallback", "", "MODEL", "open this one where there is not enough memory (repeatable, in this order)", c.addFallback)
 	f.Var(sizeValue{&c.pool}, "pool", "reserve this much memory first, and take copied weights, KV cache and buffers from it")

@@ -27,7 +27,7 @@ func perplexityCommand() *command {
 	f.integer(&c.Context, "ctx-size", "c", 512, 4, math.MaxInt32, "tokens of a chunk")
 	f.integer(&c.Chunks, "chunks", "", 0, 0, math.MaxInt32, "chunks at most (default all that the text has)")
 	f.integer(&c.UBatch, "ubatch-size", "", 512, 1, math.MaxInt32, "tokens computed at once (also -ub)")
-	f.integer(&c.Threads, "threads", "t", 0, 0, 512, "threads (default one per core)")
+	f.integer(&c.Threads, "threads", "t", 0, 0, 512, "threads (default one per core at most, by the load)")
 	f.choice(&c.load, "load", "", "auto", []string{"auto", "mmap", "copy", "stock"}, "where the weights live")
 	f.BoolVar(&c.json, "json", false, "print one JSON object")
 	f.BoolVarP(&c.quiet, "quiet", "q", false, "no progress")
