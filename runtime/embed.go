@@ -65,8 +65,11 @@ func (s *Session) EmbedTexts(ctx context.Context, texts []string, o EmbedOptions
 	}
 	inputs := make([][]llama.Token, len(texts))
 	for i, text := range texts {
-		var err error
-		if inputs[i], err = s.model.tokenize(text, true, false); err != nil {
+		err := ctx.Err()
+		if err == nil {
+			inputs[i], err = s.model.tokenize(text, true, false)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("text %d: %w", i, err)
 		}
 	}

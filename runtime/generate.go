@@ -111,6 +111,9 @@ func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (
 
 	fresh := !o.Continue || len(s.tokens)+len(s.tail) == 0
 	tokens, err := s.model.tokenize(prompt, fresh, !o.PlainPrompt)
+	if err == nil {
+		err = ctx.Err() // a long text takes time, and whoever has left wants no other error
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,8 @@ const (
 	// layout that is fastest on this CPU where the engine has one.
 	LoadCopy
 	// LoadStock lets the engine map the whole file at once, as llama.cpp does by
-	// default: for comparisons.
+	// default: for comparisons. Where its file does not fit into memory, each token waits
+	// until the whole of it has been read again.
 	LoadStock
 )
 

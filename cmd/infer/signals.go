@@ -22,20 +22,21 @@ func (e *interrupted) code() int {
 	return exitInterrupted
 }
 
-// interruptible returns a context that the first signal cancels; the second ends the
-// process at once, whatever it is doing.
+// interruptible returns a context that the first signal cancels. The second ends the
+// process at once, whatever it is doing: it is left to the system, since whatever this
+// program did itself could wait, for a page, a lock or a reader of its output.
 func interruptible() context.Context {
 	ignoreBrokenPipes()
 	ctx, cancel := context.WithCancelCause(context.Background())
+	ending := endingSignals()
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, endingSignals()...)
+	signal.Notify(signals, ending...)
 	go func() {
 		first := &interrupted{<-signals}
+		signal.Reset(ending...)
 		cancel(first)
-		second := &interrupted{<-signals}
-		// A progress bar or half a line may stand there.
-		os.Stderr.WriteString("\n")
-		os.Exit(second.code())
+		between := &interrupted{<-signals} // the second, where it was faster than that
+		os.Exit(between.code())
 	}()
 	return ctx
 }
