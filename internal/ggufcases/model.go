@@ -193,7 +193,7 @@ func architectureCases() []named {
 		with("an RWKV with heads that do not divide the width", "rwkv7", "wkv.head_size", "u32", "17"),
 		with("an RWKV 7 with heads of half a vector", "rwkv7", "wkv.head_size", "u32", "32"),
 		with("an ARWKV 7 with heads of a fourth of a vector", "arwkv7", "wkv.head_size", "u32", "16"),
-		model("an RWKV whose state overflows", "rwkv6", "wkv.head_size", func(d *description) {
+		model("an RWKV whose state overflows", "rwkv6", "token_embd.weight", func(d *description) {
 			d.key("rwkv6.embedding_length", "u32", []string{"65536"})
 			d.key("rwkv6.wkv.head_size", "u32", []string{"65536"})
 		}),
