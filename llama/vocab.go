@@ -9,6 +9,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"strings"
 	"unsafe"
 )
 
@@ -110,7 +111,7 @@ func inVocab(v *C.struct_llama_vocab, tokens ...Token) error {
 // control tokens in the text for those tokens.
 //
 // Any bytes are a text; what is no UTF-8 becomes byte tokens or replacement characters,
-// as the vocabulary has it. Texts are of at most 512 MiB. Vocabularies that are split
+// as the vocabulary has it. One without byte tokens can't take all texts: [ErrArgument]. Texts are of at most 512 MiB. Vocabularies that are split
 // into words by regular expressions take words of at most 131072 characters, for which a
 // thread with a stack of 1 KiB a character is started; others have no such limit.
 func (m *Model) Tokenize(text string, addSpecial, parseSpecial bool) ([]Token, error) {
@@ -152,6 +153,8 @@ func tokenize(v *C.struct_llama_vocab, text string, addSpecial, parseSpecial boo
 			C.bool(addSpecial), C.bool(parseSpecial), C.size_t(stack), &e))
 		runtime.KeepAlive(text)
 		switch {
+		case e.kind == C.INFER_EXCEPTION && strings.HasSuffix(C.GoString(&e.what[0]), "::at"): // a look-up of a byte
+			return nil, &Error{Call: "llama_tokenize", Kind: ErrArgument, Reason: "the text has a character for which the vocabulary has no token, and no tokens of its bytes"}
 		case e.kind != C.INFER_OK:
 			return nil, failure("llama_tokenize", &e, nil)
 		case n >= 0:
