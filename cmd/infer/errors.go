@@ -9,7 +9,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/seed7adf6694/infer/internal/start"
+	"github.com/seed7adf6694/infer/llama/start"
 	"github.com/seed7adf6694/infer/runtime"
 )
 

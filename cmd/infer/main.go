@@ -11,7 +11,7 @@ import (
 	"io"
 	"os"
 
-	"github.com/seed7adf6694/infer/internal/start"
+	"github.com/seed7adf6694/infer/llama/start"
 )
 
 func main() {

@@ -4,7 +4,8 @@
 // constructor in C says in one line which limit it is, its value and what is needed, and
 // exits with [ExitCode].
 //
-// It is not for libraries: importing it decides how a process starts. Nothing happens
+// It is below package llama because C is at home there, and package llama does not import
+// it: importing it decides how a process starts, which is not for libraries. Nothing happens
 // without cgo, and of the limits only on Linux.
 package start
 
