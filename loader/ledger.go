@@ -3,6 +3,7 @@ package loader
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 )
 
@@ -18,22 +19,38 @@ const (
 	PurposeStaging                // for the time of a load
 	PurposePool                   // reserved for later use
 	purposes
+	// PurposeOther is what a sum of memory leaves to everything else: threads, work
+	// buffers, Go's heap, other programs. No ledger counts it.
+	PurposeOther = purposes
 )
 
-var purposeNames = [purposes]string{"weights", "kv", "compute", "output", "staging", "pool"}
+var purposeNames = [purposes + 1]string{"weights", "kv", "compute", "output", "staging", "pool", "other"}
 
-// String returns the purpose's name: weights, kv, compute, output, staging or pool.
+// String returns the purpose's name: weights, kv, compute, output, staging, pool or other.
 func (p Purpose) String() string {
-	if p >= purposes {
+	if p > PurposeOther {
 		return fmt.Sprintf("Purpose(%d)", uint8(p))
 	}
 	return purposeNames[p]
 }
 
+// MarshalText writes the purpose's name.
+func (p Purpose) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText is the inverse of MarshalText.
+func (p *Purpose) UnmarshalText(text []byte) error {
+	i := slices.Index(purposeNames[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("unknown purpose %q of memory", text)
+	}
+	*p = Purpose(i)
+	return nil
+}
+
 // parsePurpose is the inverse of String. Unknown names are compute, which is what the
 // engine allocates without saying so.
 func parsePurpose(name string) Purpose {
-	for i, n := range purposeNames {
+	for i, n := range purposeNames[:purposes] {
 		if n == name {
 			return Purpose(i)
 		}

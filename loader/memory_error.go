@@ -8,7 +8,9 @@ import (
 // MemoryError is memory that was refused, or is known not to be there. It wraps
 // [ErrInsufficientMemory].
 type MemoryError struct {
-	Purpose   Purpose
+	Purpose Purpose // of the largest part where there are several
+	// Parts are what Requested is the sum of, by purpose; nil for one piece.
+	Parts     MemoryParts
 	Requested uint64 // bytes in one piece, or all that was to be taken together
 	// Available is how many bytes Limit leaves; where no limit explains the refusal,
 	// the largest free block.
@@ -21,7 +23,11 @@ type MemoryError struct {
 // Error says what was refused, why, and what would help.
 func (e *MemoryError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%v for %v: %s needed", ErrInsufficientMemory, e.Purpose, Size(e.Requested))
+	purpose := e.Purpose.String()
+	if len(e.Parts) > 1 {
+		purpose = e.Parts.String()
+	}
+	fmt.Fprintf(&b, "%v for %s: %s needed", ErrInsufficientMemory, purpose, Size(e.Requested))
 	switch {
 	case e.Limit == limitMappings, e.Limit == limitAdmission:
 		b.WriteString(", limited by the " + e.Limit)

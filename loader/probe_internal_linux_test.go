@@ -430,6 +430,10 @@ func TestMemoryErrorSaysWhatHelps(t *testing.T) {
 		{MemoryError{Purpose: PurposeKV, Requested: 3 << 30, Available: 1 << 30, Limit: limitCommit, Remedies: []string{"this", "that"}, Err: errRefused},
 			"not enough memory for kv: 3.00 GiB needed, 1.00 GiB left by the commit limit (refused by the test): this, or that"},
 		{MemoryError{Purpose: PurposeWeights, Requested: 4096, Limit: limitMappings}, "not enough memory for weights: 4096 bytes needed, limited by the mappings (vm.max_map_count)"},
+		{*MemoryParts{{PurposeWeights, 512 << 20}, {PurposeKV, 64 << 20}, {PurposeCompute, 96 << 20}}.Short(3<<20, limitCgroup),
+			"not enough memory for weights 512 MiB, kv 64 MiB and compute 96 MiB: 672 MiB needed, 3.0 MiB left by the control group"},
+		{*MemoryParts{{PurposeKV, 64 << 20}}.With(PurposeOutput, 0).With(PurposeOther, 24<<20).Short(1<<20, limitPool),
+			"not enough memory for kv 64 MiB and other 24 MiB: 88 MiB needed, 1.0 MiB left by the pool"},
 		{MemoryError{Purpose: PurposeWeights, Requested: 64 << 10, Available: 5}, "not enough memory for weights: 64 KiB needed"},
 	} {
 		if got := tt.e.Error(); got != tt.want {

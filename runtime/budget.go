@@ -28,11 +28,11 @@ type budget struct {
 	pressure  *loader.Pressure // nil but for auto
 
 	mu       sync.Mutex
-	total    uint64 // weights, sessions and what the engine has beside them
-	base     uint64 // of the engine and the process
-	anon     uint64 // of that: what was in RAM at the beginning
-	planned  uint64 // of the session that was planned for
-	sessions uint64 // of those that there are
+	total    uint64             // weights, sessions and what the engine has beside them
+	base     uint64             // of the engine and the process
+	anon     uint64             // of that: what was in RAM at the beginning
+	planned  loader.MemoryParts // of the session that was planned for
+	sessions loader.MemoryParts // of those that there are
 }
 
 // budgetSlack is for what is not accounted for: page tables, small buffers, threads.
@@ -51,7 +51,7 @@ func (m *Model) maxMemory(o Options, p loader.Probe) (total uint64, wanted bool)
 		return 0, false
 	}
 	total = automatic(p, process.Anon)
-	return total, m.plan.Bytes+m.planned+process.Anon+process.File+budgetSlack > total
+	return total, m.plan.Bytes+m.planned.Total()+process.Anon+process.File+budgetSlack > total
 }
 
 // automatic is a budget that leaves the system something. own is what is in RAM already of
@@ -92,7 +92,15 @@ func baseMemory() (base, anon uint64, err error) {
 }
 
 // others is what is in memory beside the weights.
-func (b *budget) others() uint64 { return b.base + max(b.planned, b.sessions) }
+func (b *budget) others() uint64 { return b.base + b.ofSessions().Total() }
+
+// ofSessions is what is kept for sessions: the one that was planned for, at least.
+func (b *budget) ofSessions() loader.MemoryParts {
+	if b.planned.Total() > b.sessions.Total() {
+		return b.planned
+	}
+	return b.sessions
+}
 
 // place tells the engine where streamed tensors are. There is no pass.
 func (b *budget) place() error {
@@ -116,17 +124,21 @@ func useBudget(least uint64) string {
 	return fmt.Sprintf("use a budget of %s (--max-memory)", loader.Size((least+unit-1)/unit*unit))
 }
 
+// leastBudget is what a budget has to be enough for: base is of the engine and the process.
+func leastBudget(weights uint64, sessions loader.MemoryParts, base uint64) loader.MemoryParts {
+	parts := loader.MemoryParts{}.With(loader.PurposeWeights, weights)
+	return append(parts, sessions...).With(loader.PurposeOther, base)
+}
+
 // tooSmall makes an error about what weights have of the budget one about the budget.
 func (b *budget) tooSmall(err error) error {
 	var e *loader.MemoryError
 	if !errors.As(err, &e) || e.Limit != budgetLimit {
 		return err
 	}
-	all := *e
-	all.Requested += b.others()
-	all.Available = b.total
+	all := leastBudget(e.Requested, b.ofSessions(), b.base).Short(b.total, budgetLimit)
 	all.Remedies = append([]string{useBudget(all.Requested)}, e.Remedies[1:]...)
-	return &all
+	return all
 }
 
 // forWeights is what sessions and engine leave of the budget.
@@ -191,7 +203,7 @@ func (b *budget) follow() {
 	}
 	private := b.residency.Stats().Private
 	b.mu.Lock()
-	total := min(b.total, automatic(p, b.anon+b.sessions+private))
+	total := min(b.total, automatic(p, b.anon+b.sessions.Total()+private))
 	if total == b.total && b.pressure.High() {
 		total -= total / 16
 	}

@@ -12,10 +12,11 @@ import (
 // Rung is one of the models that [Open] tried.
 type Rung struct {
 	Path      string
-	Mode      LoadMode // LoadAuto where none was chosen yet
-	Needed    uint64   // bytes; 0 where that is not why
-	Available uint64   // bytes
-	Limit     string   // which limit left no more
+	Mode      LoadMode           // LoadAuto where none was chosen yet
+	Needed    uint64             // bytes; 0 where that is not why
+	Parts     loader.MemoryParts // as in [loader.MemoryError]
+	Available uint64             // bytes
+	Limit     string             // which limit left no more
 	Remedies  []string
 	Err       error
 }
@@ -51,7 +52,7 @@ func rung(path string, err error) Rung {
 	}
 	var memory *loader.MemoryError
 	if errors.As(err, &memory) {
-		r.Needed, r.Available, r.Limit, r.Remedies = memory.Requested, memory.Available, memory.Limit, memory.Remedies
+		r.Needed, r.Parts, r.Available, r.Limit, r.Remedies = memory.Requested, memory.Parts, memory.Available, memory.Limit, memory.Remedies
 	}
 	return r
 }

@@ -160,6 +160,9 @@ func TestWhatIsLeftOpenIsLowered(t *testing.T) {
 		if !errors.As(err, &memory) {
 			t.Fatalf("%v", err)
 		}
+		if memory.Parts.Total() != memory.Requested || memory.Parts.Of(loader.PurposeKV) == 0 || memory.Parts.Of(loader.PurposeCompute) == 0 || !strings.Contains(err.Error(), memory.Parts.String()) {
+			t.Errorf("%v: of %v", err, memory.Parts)
+		}
 		text := fmt.Sprint(memory.Remedies)
 		for _, w := range []string{"--ctx-size 1024", "--cache-type-k q8_0", "--ubatch-size"} {
 			if !strings.Contains(text, w) {

@@ -30,7 +30,7 @@ func (m *Model) fit(ctx context.Context, o SessionOptions) error {
 	if err != nil {
 		return err
 	}
-	m.planned = n.bytes("")
+	m.planned = n.parts()
 	m.flash, m.flashWhy, m.flashOn = m.flashAttention(n.params), n.why, n.short
 	m.adjusted = append(m.adjusted, notes...)
 	if len(notes) > 0 {
@@ -89,20 +89,17 @@ func (m *Model) fitSession(ctx context.Context, o SessionOptions, free leftOpen,
 
 // roomForBoth is the error of weights and a session that do not fit together.
 func (m *Model) roomForBoth(weights uint64, n need, p loader.Probe) *loader.MemoryError {
-	total := weights + n.bytes("")
-	purpose := loader.PurposeKV
-	if weights > n.bytes("") {
-		purpose = loader.PurposeWeights
-	}
+	parts := loader.MemoryParts{}.With(loader.PurposeWeights, weights)
+	parts = append(parts, n.parts()...)
 	if m.pool == nil {
 		available, _ := p.Available()
-		least := spare(available, weights, total)
+		least := spare(available, weights, parts.Total())
 		if m.inUse() { // those that are there must go on as fast
 			least = max(least, engineReserve)
 		}
-		total += least
+		parts = parts.With(loader.PurposeOther, least)
 	}
-	return m.roomFor(purpose, total, p)
+	return m.roomFor(parts, p)
 }
 
 // spare is what is to be left where total bytes are taken, weights of them for copied
@@ -116,18 +113,16 @@ func spare(available, weights, total uint64) uint64 {
 }
 
 // roomFor tells whether private memory is there: in the model's pool, or in the system.
-func (m *Model) roomFor(purpose loader.Purpose, need uint64, p loader.Probe) *loader.MemoryError {
-	refused := roomFor(purpose, need, p)
+func (m *Model) roomFor(parts loader.MemoryParts, p loader.Probe) *loader.MemoryError {
+	refused := roomFor(parts, p)
 	if m.pool == nil {
 		return refused
 	}
 	st := m.pool.Stats()
-	if need <= st.Free {
+	if parts.Total() <= st.Free {
 		return refused // what is committed need not be there
 	}
-	return &loader.MemoryError{
-		Purpose: purpose, Requested: need, Available: st.Free, Limit: "pool",
-	}
+	return parts.Short(st.Free, "pool")
 }
 
 // remedies are what would help against what was refused: what would fit, then what
@@ -244,7 +239,7 @@ func (m *Model) whatWouldFit(ctx context.Context, p llama.ContextParams, weights
 		}
 	}
 	if weights > 0 {
-		if n, err := m.measure(p, true); err == nil && m.roomFor(loader.PurposeKV, n.bytes(""), probe) == nil {
+		if n, err := m.measure(p, true); err == nil && m.roomFor(n.parts(), probe) == nil {
 			remedies = append(remedies, fmt.Sprintf("map the weights (--load mmap), which can be evicted: %s of private memory", loader.Size(n.bytes(""))))
 		}
 	}

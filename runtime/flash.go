@@ -94,7 +94,7 @@ func (b *budget) with(session, weights, most uint64) (all, budget uint64) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.base + max(b.planned, b.sessions+session) + weights, b.total
+	return b.base + max(b.planned.Total(), b.sessions.Total()+session) + weights, b.total
 }
 
 // flashAttention is what a session's parameters come to: without layers on GPUs the engine's

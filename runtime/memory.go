@@ -50,14 +50,12 @@ func reserve(available uint64) uint64 {
 	return max(64<<20, available/16)
 }
 
-// roomFor tells whether need bytes of private memory are there, and the error that
-// names the limit if not.
-func roomFor(purpose loader.Purpose, need uint64, p loader.Probe) *loader.MemoryError {
+// roomFor tells whether private memory is there, and the error that names the limit if
+// not.
+func roomFor(parts loader.MemoryParts, p loader.Probe) *loader.MemoryError {
 	available, limit := p.Available()
-	if need <= available {
+	if parts.Total() <= available {
 		return nil
 	}
-	return &loader.MemoryError{
-		Purpose: purpose, Requested: need, Available: available, Limit: limit,
-	}
+	return parts.Short(available, limit)
 }

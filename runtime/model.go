@@ -37,7 +37,7 @@ type Model struct {
 	adapters  []appliedAdapter
 	pool      *loader.Pool
 	budget    *budget              // nil where all weights may stay
-	planned   uint64               // bytes of the session that Open made room for
+	planned   loader.MemoryParts   // bytes of the session that Open made room for
 	defaults  SessionOptions       // of sessions that leave values open, where lowered
 	flash     llama.FlashAttention // of the session that Open made room for
 	flashWhy  string

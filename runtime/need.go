@@ -80,6 +80,13 @@ func (n need) bytes(purpose string) uint64 {
 	return sum
 }
 
+// parts are the memory by purpose.
+func (n need) parts() loader.MemoryParts {
+	kv, output := n.bytes("kv"), n.bytes("output")
+	return loader.MemoryParts{}.With(loader.PurposeKV, kv).
+		With(loader.PurposeCompute, n.bytes("")-kv-output).With(loader.PurposeOutput, output)
+}
+
 func (n need) largest() llama.MeasuredBlock {
 	var most llama.MeasuredBlock
 	for _, b := range n.blocks {

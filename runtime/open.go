@@ -172,7 +172,8 @@ func chooseMode(index *loader.Index, plan *loader.Plan, p loader.Probe, o Option
 	case LoadCopy:
 		// Before the header is given to the engine: the session comes on top later.
 		need := plan.Bytes
-		if e := roomFor(loader.PurposeWeights, need+min(reserve(available), need/8), p); e != nil && o.Pool == nil {
+		parts := loader.MemoryParts{{Purpose: loader.PurposeWeights, Bytes: need}, {Purpose: loader.PurposeOther, Bytes: min(reserve(available), need/8)}}
+		if e := roomFor(parts, p); e != nil && o.Pool == nil {
 			e.Remedies = append([]string{"use --load mmap: mapped weights can be evicted", "use a model of a smaller quantisation"}, loader.RaiseLimit(e.Limit, e.Requested-e.Available)...)
 			return o.Load, "", e
 		}

@@ -65,10 +65,12 @@ type ModePlan struct {
 
 	Budget *BudgetPlan `json:"budget,omitempty"` // of mapped weights
 
-	Fits      bool     `json:"fits"` // now
-	Missing   uint64   `json:"missing_bytes"`
-	LimitedBy string   `json:"limited_by"` // the limit that does not suffice
-	Remedies  []string `json:"remedies"`   // in order of what is lost
+	Fits      bool   `json:"fits"` // now
+	Missing   uint64 `json:"missing_bytes"`
+	LimitedBy string `json:"limited_by"` // the limit that does not suffice
+	// Needed is the sum that is too much, by purpose, where that is why it does not fit.
+	Needed   loader.MemoryParts `json:"needed,omitempty"`
+	Remedies []string           `json:"remedies"` // in order of what is lost
 
 	Pieces []PlanPiece `json:"pieces"` // in the order in which they are taken
 }

@@ -29,9 +29,9 @@ func (p *ModePlan) planBudget(m *Model, n need, o Options, probe loader.Probe) (
 	if p.Mode != LoadMMap || p.Device > 0 || err != nil {
 		return 0
 	}
-	m.planned = n.bytes("")
+	m.planned = n.parts()
 	total, wanted := m.maxMemory(o, probe)
-	other := base + m.planned
+	other := base + m.planned.Total()
 	weights := uint64(math.MaxUint64)
 	if wanted {
 		weights = total - min(total, other)
@@ -44,6 +44,7 @@ func (p *ModePlan) planBudget(m *Model, n need, o Options, probe loader.Probe) (
 	p.add(m.privatePiece("weights", "layers that are streamed, two at a time", r.Private))
 	if wanted && o.MaxMemory > 0 && p.Budget.Least > total { // nobody asked for an automatic one
 		p.Missing, p.LimitedBy = p.Budget.Least-total, budgetLimit
+		p.Needed = leastBudget(r.Least, m.planned, base)
 		p.Remedies = append(p.Remedies, useBudget(p.Budget.Least))
 	}
 	return other + r.Resident

@@ -30,12 +30,20 @@ func (p *ModePlan) judge(ctx context.Context, m *Model, n need, probe loader.Pro
 		}
 		return true
 	}
-	tooMuch := short(p.Commit+spare(available, weights, p.Commit), available, limit)
+	sum := append(loader.MemoryParts{}.With(loader.PurposeWeights, weights), n.parts()...)
+	sum = sum.With(loader.PurposeOther, spare(available, weights, p.Commit))
+	tooMuch := short(sum.Total(), available, limit)
 	tooLarge := short(private, probe.LargestFreeBlock, probe.LimitedBy)
 	short(ranges, probe.AddressSpaceLeft, "address space limit (RLIMIT_AS)")
 	tooLong := short(p.LargestRange, probe.LargestHole, "address space (largest hole)")
 	if mappings > probe.MappingsLeft {
 		p.LimitedBy = "mappings (vm.max_map_count)"
+	}
+	switch {
+	case tooMuch && p.LimitedBy == limit:
+		p.Needed = sum
+	case p.LimitedBy != budgetLimit:
+		p.Needed = nil
 	}
 	p.Fits = p.LimitedBy == ""
 	if p.Fits {

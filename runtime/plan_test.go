@@ -156,7 +156,7 @@ func childPlan(args []string) int {
 		return 1
 	}
 	for _, p := range f.Modes {
-		fmt.Printf("%v %v %d %q %q\n", p.Mode, p.Fits, p.Missing>>20, p.LimitedBy, p.Remedies)
+		fmt.Printf("%v %v %d %q %q %v\n", p.Mode, p.Fits, p.Missing>>20, p.LimitedBy, p.Remedies, p.Needed)
 	}
 	return 0
 }
@@ -174,8 +174,8 @@ func TestAPlanThatDoesNotFitSaysWhatWould(t *testing.T) {
 		t.Fatal(res)
 	}
 	for i, want := range [][]string{
-		{"mmap false", "data limit", "--ctx-size"},
-		{"copy false", "data limit", "--type q8_0", "weights of about"},
+		{"mmap false", "data limit", "--ctx-size", "kv ", " and other "},
+		{"copy false", "data limit", "--type q8_0", "weights of about", "weights 2"},
 	} {
 		for _, w := range want {
 			if !strings.Contains(lines[i], w) {

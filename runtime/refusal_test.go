@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/seed7adf6694/infer/internal/memtest"
+	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/runtime"
 )
@@ -134,4 +135,44 @@ func TestUnderALimitOfAddresses(t *testing.T) {
 			t.Errorf("%s: %v", mode, res)
 		}
 	}
+}
+
+// What is refused together is named together.
+func TestARefusedSumNamesItsParts(t *testing.T) {
+	path := model(t, "synthetic", "f16")
+	so := runtime.SessionOptions{Context: 1024, UBatch: 64, CacheTypeK: "f16", CacheTypeV: "f16", FlashAttention: llama.FlashOn}
+	f, err := runtime.Plan(t.Context(), path, runtime.Options{Session: so, NoRepack: true, ChunkSize: 4 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p runtime.ModePlan
+	for _, m := range f.Modes {
+		if m.Mode == runtime.LoadCopy {
+			p = m
+		}
+	}
+	check := func(what string, err error, weights uint64) {
+		t.Helper()
+		var e *loader.MemoryError
+		if !errors.As(err, &e) {
+			t.Fatalf("%s: %v", what, err)
+		}
+		got := [4]uint64{e.Parts.Of(loader.PurposeWeights), e.Parts.Of(loader.PurposeKV), e.Parts.Of(loader.PurposeCompute), e.Parts.Of(loader.PurposeOutput)}
+		if want := [4]uint64{weights, p.KV, p.Compute, p.Output}; got != want || e.Parts.Total() != e.Requested {
+			t.Errorf("%s: %v, want %v", what, e.Parts, want)
+		}
+		if !strings.Contains(err.Error(), "not enough memory for "+e.Parts.String()+": "+loader.Size(e.Requested)+" needed") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	o := runtime.Options{Load: runtime.LoadCopy, NoRepack: true, ChunkSize: 4 << 20, Session: so}
+	o.Pool = newPool(t, p.Weights+p.KV)
+	_, err = runtime.Open(t.Context(), path, o)
+	check("a copy and a session", err, p.Weights)
+
+	o.Load, o.Pool = runtime.LoadMMap, newPool(t, p.Commit-p.Weights+1<<20)
+	m := open(t, path, o)
+	session(t, m, so)
+	_, err = m.NewSession(so)
+	check("a second session", err, 0)
 }

@@ -35,9 +35,9 @@ type Session struct {
 	embeds   bool
 	ranks    bool // by a classifier
 	flash    llama.FlashAttention
-	pass     *pass    // nil without a memory budget
-	bytes    uint64   // that the model's budget counts for it
-	adjusted []string // what was lowered for it
+	pass     *pass              // nil without a memory budget
+	counts   loader.MemoryParts // that the model's budget counts for it
+	adjusted []string           // what was lowered for it
 
 	threads, batchThreads int // as asked for; 0: chosen for each evaluation
 
@@ -89,11 +89,11 @@ func (m *Model) newSession(o SessionOptions) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := m.budget.change(func(b *budget) { b.sessions += n.bytes("") }); err != nil {
+	if err := m.budget.change(func(b *budget) { b.sessions = b.sessions.Plus(n.parts()) }); err != nil {
 		s.free()
 		return nil, sessionError(err, n.params)
 	}
-	s.bytes, s.adjusted = n.bytes(""), notes
+	s.counts, s.adjusted = n.parts(), notes
 	return s, nil
 }
 
@@ -246,7 +246,7 @@ func (s *Session) free() bool {
 	}
 	s.arena.Close()
 	s.arena = nil
-	_ = s.model.budget.change(func(b *budget) { b.sessions -= s.bytes }) // more room always fits
+	_ = s.model.budget.change(func(b *budget) { b.sessions = b.sessions.Minus(s.counts) }) // more room always fits
 	s.freed.Store(true)
 	return true
 }

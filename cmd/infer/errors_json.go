@@ -28,11 +28,12 @@ type jsonError struct {
 
 // jsonMemory are the figures of memory that was refused.
 type jsonMemory struct {
-	Purpose   string   `json:"purpose"`
-	Requested uint64   `json:"requested_bytes"`
-	Available uint64   `json:"available_bytes"`
-	Limit     string   `json:"limit"` // "" where it is not known
-	Remedies  []string `json:"remedies"`
+	Purpose   string             `json:"purpose"`
+	Parts     loader.MemoryParts `json:"parts,omitempty"` // of what is the sum of several
+	Requested uint64             `json:"requested_bytes"`
+	Available uint64             `json:"available_bytes"`
+	Limit     string             `json:"limit"` // "" where it is not known
+	Remedies  []string           `json:"remedies"`
 }
 
 // jsonFile is what is wrong with a model's file.
@@ -141,5 +142,5 @@ func reportJSON(w io.Writer, err error, e jsonError) {
 }
 
 func memoryJSON(e *loader.MemoryError) *jsonMemory {
-	return &jsonMemory{e.Purpose.String(), e.Requested, e.Available, e.Limit, list(e.Remedies)}
+	return &jsonMemory{e.Purpose.String(), e.Parts, e.Requested, e.Available, e.Limit, list(e.Remedies)}
 }

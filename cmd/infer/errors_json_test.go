@@ -91,7 +91,12 @@ func TestErrorsAreObjectsWithJSON(t *testing.T) {
 }
 
 func TestFiguresOfErrorsWithJSON(t *testing.T) {
-	memory := &loader.MemoryError{Purpose: loader.PurposeKV, Requested: 5 << 20, Available: 3 << 20, Limit: "control group", Remedies: []string{"use less"}}
+	memory := &loader.MemoryError{Purpose: loader.PurposeKV, Requested: 5 << 20, Available: 3 << 20, Limit: "control group", Remedies: []string{"use less"},
+		Parts: loader.MemoryParts{{Purpose: loader.PurposeWeights, Bytes: 2 << 20}, {Purpose: loader.PurposeKV, Bytes: 3 << 20}}}
+	object, err := json.Marshal(memoryJSON(memory))
+	if want := `"parts":[{"purpose":"weights","bytes":2097152},{"purpose":"kv","bytes":3145728}]`; err != nil || !strings.Contains(string(object), want) {
+		t.Errorf("%s, %v", object, err)
+	}
 	write := func(ctx context.Context, err error) (jsonError, int) {
 		var b strings.Builder
 		code := report(ctx, err, &b, true)

@@ -82,7 +82,11 @@ func printPlan(w io.Writer, f *runtime.Forecast, width int) error {
 		}
 		printPieces(&b, p, width)
 		if !p.Fits {
-			fmt.Fprintf(&b, "  does not fit: limited by the %s; to be tried alone, least loss first:\n", p.LimitedBy)
+			needed := ""
+			if len(p.Needed) > 1 {
+				needed = fmt.Sprintf("%v are %s; ", p.Needed, loader.Size(p.Needed.Total()))
+			}
+			fmt.Fprintf(&b, "  does not fit: %slimited by the %s; to be tried alone, least loss first:\n", needed, p.LimitedBy)
 			for _, r := range p.Remedies {
 				fmt.Fprintf(&b, "  - %s\n", r)
 			}
