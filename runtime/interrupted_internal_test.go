@@ -5,6 +5,7 @@ package runtime
 import (
 	"context"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -79,8 +80,20 @@ func interrupt(t *testing.T, m *Model) {
 		if err := alone.Evaluate(t.Context(), tokens[:left], EvaluateOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		if got, want := next(s), next(alone); !slices.Equal(got, want) {
-			t.Errorf("with %d tokens left of an interrupted evaluation, other logits than with as many alone", left)
+		// Where in the cache the tokens lie decides in which order attention adds them up.
+		if off, largest := distance(next(s), next(alone)); off > largest/10000 {
+			t.Errorf("with %d tokens left of an interrupted evaluation, logits are off by %g, of %g, from those with as many alone", left, off, largest)
+		} else if off > 0 {
+			t.Logf("off by %g of %g", off, largest)
 		}
 	}
+}
+
+// distance is the largest difference between two lists, and the largest number in the second.
+func distance(a, b []float32) (off, largest float64) {
+	for i := range b {
+		off = max(off, math.Abs(float64(a[i]-b[i])))
+		largest = max(largest, math.Abs(float64(b[i])))
+	}
+	return off, largest
 }
