@@ -125,12 +125,6 @@ func (m *Model) roomFor(parts loader.MemoryParts, p loader.Probe) *loader.Memory
 	return parts.Short(st.Free, "pool")
 }
 
-// remedies are what would help against what was refused: what would fit, then what
-// raises the limit.
-func (m *Model) remedies(ctx context.Context, refused *loader.MemoryError, params llama.ContextParams, weights uint64, p loader.Probe) []string {
-	return append(m.whatWouldFit(ctx, params, weights, p), loader.RaiseLimit(refused.Limit, refused.Requested-refused.Available)...)
-}
-
 // leftOpen tells which parameters may be lowered: those that the caller did not set.
 type leftOpen struct{ context, cache, ubatch bool }
 
@@ -198,50 +192,4 @@ func (m *Model) lowerings(first, n need, why *loader.MemoryError) (lines []strin
 		note("micro-batch lowered from %d to %d tokens", first.params.UBatch, n.params.UBatch)
 	}
 	return lines
-}
-
-// whatWouldFit lists single changes with which a session would fit, whether or not the
-// caller set the values.
-func (m *Model) whatWouldFit(ctx context.Context, p llama.ContextParams, weights uint64, probe loader.Probe) []string {
-	var remedies []string
-	try := func(c llama.ContextParams, text string) bool {
-		if ctx.Err() != nil {
-			return false
-		}
-		n, err := m.measure(c, true)
-		if err != nil || m.roomForBoth(weights, n, probe) != nil {
-			return false
-		}
-		remedies = append(remedies, fmt.Sprintf("%s: needs %s", text, loader.Size(weights+n.bytes(""))))
-		return true
-	}
-	if c := p; p.FlashAttn == llama.FlashOff {
-		c.FlashAttn = llama.FlashAuto
-		try(c, "use flash attention (--flash-attn on)")
-	}
-	for _, c := range lowered(p, leftOpen{context: true}) {
-		if c.CacheTypeK == p.CacheTypeK && try(c, fmt.Sprintf("use a context of %d tokens (--ctx-size %d)", c.Ctx, c.Ctx)) {
-			break
-		}
-	}
-	for _, t := range []string{"q8_0", "q4_0"} {
-		c := p
-		c.CacheTypeK, c.CacheTypeV, c.FlashAttn = t, t, llama.FlashAuto
-		if p.FlashAttn != llama.FlashOff && try(c, fmt.Sprintf("use a %s cache (--cache-type-k %s --cache-type-v %s)", t, t, t)) {
-			break
-		}
-	}
-	for u := p.UBatch / 2; u >= leastUBatch && !p.Embeddings; u /= 2 {
-		c := p
-		c.UBatch = u
-		if try(c, fmt.Sprintf("use a micro-batch of %d tokens (--ubatch-size %d)", u, u)) {
-			break
-		}
-	}
-	if weights > 0 {
-		if n, err := m.measure(p, true); err == nil && m.roomFor(n.parts(), probe) == nil {
-			remedies = append(remedies, fmt.Sprintf("map the weights (--load mmap), which can be evicted: %s of private memory", loader.Size(n.bytes(""))))
-		}
-	}
-	return remedies
 }

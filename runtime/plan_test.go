@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -146,7 +147,11 @@ func TestPlanErrors(t *testing.T) {
 func childPlan(args []string) int {
 	path, o, so := parseChild(args)
 	o.Session = so
-	if err := memtest.SetLimits(memtest.Limits{Data: 48 << 20, Headroom: true}); err != nil {
+	room := uint64(48 << 20)
+	if len(args) > 1 && args[1] == "small" {
+		room = 20 << 20
+	}
+	if err := memtest.SetLimits(memtest.Limits{Data: room, Headroom: true}); err != nil {
 		fmt.Println(err)
 		return childUnsupported
 	}
@@ -181,6 +186,26 @@ func TestAPlanThatDoesNotFitSaysWhatWould(t *testing.T) {
 			if !strings.Contains(lines[i], w) {
 				t.Errorf("%q is missing in %q", w, lines[i])
 			}
+		}
+	}
+}
+
+// Where no change is enough alone, the smallest combinations that are.
+func TestAPlanCombinesWhatIsNotEnoughAlone(t *testing.T) {
+	res, err := memtest.Run(t.Context(), memtest.Child("plan", model(t, "large", "f16"), "small", "ctx=16384", "chunk=16777216"), memtest.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.Code == childUnsupported {
+		t.Skip(string(res.Stdout))
+	}
+	lines := strings.Split(strings.TrimSpace(string(res.Stdout)), "\n")
+	if res.Code != 0 || len(lines) != 3 {
+		t.Fatal(res)
+	}
+	for i, want := range []string{`--ctx-size [^"]* and use `, ` and map the weights \(--load mmap\)`} {
+		if !regexp.MustCompile(`"use [^"]*` + want + `[^"]*: needs [0-9.]+ MiB"`).MatchString(lines[i]) {
+			t.Errorf("no combination with %s in %q", want, lines[i])
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -175,4 +176,57 @@ func TestARefusedSumNamesItsParts(t *testing.T) {
 	session(t, m, so)
 	_, err = m.NewSession(so)
 	check("a second session", err, 0)
+}
+
+// Where no change is enough alone, an error names the smallest combination that is, and
+// that opens.
+func TestAnErrorCombinesWhatIsNotEnoughAlone(t *testing.T) {
+	path := model(t, "synthetic", "f16")
+	given := runtime.SessionOptions{Context: 2048, UBatch: 512, CacheTypeK: "f16", CacheTypeV: "f16", FlashAttention: llama.FlashOn}
+	change := func(f func(*runtime.SessionOptions)) runtime.SessionOptions {
+		o := given
+		f(&o)
+		return o
+	}
+	open := func(size uint64, so runtime.SessionOptions) error {
+		m, err := runtime.Open(t.Context(), path, runtime.Options{Load: runtime.LoadMMap, ChunkSize: 16 << 20, Pool: newPool(t, size), Session: so})
+		if err == nil {
+			m.Close()
+		}
+		return err
+	}
+	for _, tt := range []struct {
+		name  string
+		given runtime.SessionOptions
+		least runtime.SessionOptions
+		want  string
+	}{
+		{"two", given, change(func(o *runtime.SessionOptions) { o.Context, o.UBatch = 512, 32 }),
+			"use a context of 512 tokens (--ctx-size 512) and use a micro-batch of 32 tokens (--ubatch-size 32): needs "},
+		{"three", given, change(func(o *runtime.SessionOptions) {
+			o.Context, o.UBatch, o.CacheTypeK, o.CacheTypeV = 512, 32, "q4_0", "q4_0"
+		}), "use a context of 512 tokens (--ctx-size 512), use a q4_0 cache (--cache-type-k q4_0 --cache-type-v q4_0) and use a micro-batch of 32 tokens (--ubatch-size 32): needs "},
+		{"flash attention among them", change(func(o *runtime.SessionOptions) { o.Context, o.UBatch, o.FlashAttention = 512, 32, llama.FlashOff }),
+			change(func(o *runtime.SessionOptions) {
+				o.Context, o.UBatch, o.CacheTypeK, o.CacheTypeV = 512, 32, "q4_0", "q4_0"
+			}), "use flash attention (--flash-attn on) and use a q4_0 cache (--cache-type-k q4_0 --cache-type-v q4_0): needs "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f, err := runtime.Plan(t.Context(), path, runtime.Options{ChunkSize: 16 << 20, Session: tt.least})
+			if err != nil {
+				t.Fatal(err)
+			}
+			size := f.Modes[0].Commit
+			var memory *loader.MemoryError
+			if err := open(size, tt.given); !errors.As(err, &memory) {
+				t.Fatalf("%v", err)
+			}
+			if !slices.ContainsFunc(memory.Remedies, func(r string) bool { return strings.HasPrefix(r, tt.want) }) {
+				t.Errorf("%q is not among %q", tt.want, memory.Remedies)
+			}
+			if err := open(size, tt.least); err != nil {
+				t.Errorf("as the error says: %v", err)
+			}
+		})
+	}
 }
