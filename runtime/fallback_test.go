@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 
@@ -170,6 +171,46 @@ func TestWhatIsLeftOpenIsLowered(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Weights are mapped before anything is lowered to make room for a copy.
+func TestNothingIsLoweredForACopy(t *testing.T) {
+	if !llama.CanRepack() {
+		t.Skip("this engine repacks no weights, so that nothing is gained by a copy")
+	}
+	path := model(t, "synthetic", "q4_0")
+	plan := func(o runtime.Options) (*runtime.Forecast, runtime.ModePlan) {
+		f, err := runtime.Plan(t.Context(), path, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f, f.Modes[slices.IndexFunc(f.Modes, func(p runtime.ModePlan) bool { return p.Mode == runtime.LoadCopy })]
+	}
+	_, all := plan(runtime.Options{Session: runtime.SessionOptions{FlashAttention: llama.FlashOn}})
+	for _, tt := range []struct {
+		name    string
+		size    uint64
+		mode    runtime.LoadMode
+		lowered bool
+	}{
+		{"all fits", all.Commit + 1<<20, runtime.LoadCopy, false},
+		{"the copy fits without the session", all.Commit - 1<<20, runtime.LoadMMap, false},
+		{"not even the session fits", all.Commit - all.Weights - 1<<20, runtime.LoadMMap, true},
+	} {
+		o := runtime.Options{Pool: newPool(t, tt.size), Session: runtime.SessionOptions{FlashAttention: llama.FlashOn}}
+		if f, _ := plan(o); f.Auto != tt.mode {
+			t.Errorf("%s: planned %v: %s", tt.name, f.Auto, f.Reason)
+		}
+		m := open(t, path, o)
+		r := m.Report()
+		if r.LoadMode != tt.mode || len(r.Adjusted) > 0 != tt.lowered || !strings.Contains(r.LoadReason, "pool") {
+			t.Errorf("%s: %v (%s), adjusted %q", tt.name, r.LoadMode, r.LoadReason, r.Adjusted)
+		}
+		if got, want := session(t, m, o.Session).Stats().Context, all.Context; (got < want) != tt.lowered {
+			t.Errorf("%s: a context of %d, of %d", tt.name, got, want)
+		}
+		m.Close()
+	}
 }
 
 // Two models, a thousand times: no failure, no growth, and the pool as it was.

@@ -17,7 +17,9 @@ const (
 // fit makes room for a session: where weights and session need more private memory than
 // there is, what the caller left open is lowered, and remembered for sessions to come. It
 // touches no memory. Where nothing helps, the error is a *loader.MemoryError.
-func (m *Model) fit(ctx context.Context, o SessionOptions) error {
+//
+// A copy that was not asked for is refused instead, as mapped weights leave more room.
+func (m *Model) fit(ctx context.Context, o SessionOptions, load LoadMode) error {
 	weights, err := m.privateWeights()
 	if err != nil {
 		return err
@@ -26,7 +28,9 @@ func (m *Model) fit(ctx context.Context, o SessionOptions) error {
 	if m.mode == LoadMMap {
 		mapped = m.plan.Bytes
 	}
-	n, notes, err := m.fitSession(ctx, o, openValues(o), weights, mapped)
+	free := openValues(o)
+	free.nothing = load == LoadAuto && m.mode == LoadCopy
+	n, notes, err := m.fitSession(ctx, o, free, weights, mapped)
 	if err != nil {
 		return err
 	}
@@ -72,6 +76,9 @@ func (m *Model) fitSession(ctx context.Context, o SessionOptions, free leftOpen,
 	refused := m.roomForBoth(weights, first, p)
 	if refused == nil {
 		return first, nil, nil
+	}
+	if free.nothing {
+		return need{}, nil, sessionError(refused, params)
 	}
 	for _, c := range lowered(first.params, free) {
 		if err := ctx.Err(); err != nil {
@@ -126,7 +133,10 @@ func (m *Model) roomFor(parts loader.MemoryParts, p loader.Probe) *loader.Memory
 }
 
 // leftOpen tells which parameters may be lowered: those that the caller did not set.
-type leftOpen struct{ context, cache, ubatch bool }
+type leftOpen struct {
+	context, cache, ubatch bool
+	nothing                bool // for lack of memory, as there is another way
+}
 
 func openValues(o SessionOptions) leftOpen {
 	return leftOpen{

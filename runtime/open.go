@@ -229,7 +229,7 @@ func (m *Model) load(ctx context.Context, o Options, probe loader.Probe) error {
 	if err := m.checkGenerate(o.Generate); err != nil {
 		return err
 	}
-	if err := m.fit(ctx, o.Session); err != nil {
+	if err := m.fit(ctx, o.Session, o.Load); err != nil {
 		return err
 	}
 	ws, err := m.native.Weights()

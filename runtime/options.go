@@ -12,6 +12,7 @@ type LoadMode int
 
 const (
 	// LoadAuto chooses from the probe, and says why in [Report].LoadReason.
+	// Weights are copied only where nothing has to be lowered to make room for that.
 	LoadAuto LoadMode = iota
 	// LoadMMap maps the file chunk by chunk: shared between processes, evictable,
 	// not charged as committed memory.

@@ -20,7 +20,7 @@ type Forecast struct {
 	LargestTensor uint64       `json:"largest_tensor_bytes"`
 	Probe         loader.Probe `json:"probe"`
 	Modes         []ModePlan   `json:"modes"`
-	// Auto is the mode that LoadAuto would begin with, and Reason why.
+	// Auto is the mode that LoadAuto would take, and Reason why.
 	Auto   LoadMode `json:"auto"`
 	Reason string   `json:"reason"`
 	// Warnings are as in [Report].
@@ -211,6 +211,11 @@ func planMode(ctx context.Context, f *Forecast, m *Model, packed bool, o Options
 	p.Context, p.UBatch = min(n.ctx, params.Ctx), n.ubatch
 	p.CacheTypeK, p.CacheTypeV = cacheName(params.CacheTypeK), cacheName(params.CacheTypeV)
 	p.FlashAttention, p.FlashReason = m.flashAttention(n.params), n.why
+	if p.Mode == LoadCopy && f.Auto == LoadCopy {
+		if refused := m.roomForBoth(weights, n, f.Probe); refused != nil {
+			f.Auto, f.Reason = LoadMMap, "a copy would be refused: "+shortReason(refused)
+		}
+	}
 	p.addWeights(m, ws)
 	p.addSession(m, n)
 	p.Remedies = []string{}
