@@ -5,7 +5,7 @@
 
 #include <string>
 
-extern "C" void goInferQuantizeProgress(uintptr_t handle, int done, int total, char * tensor);
+extern "C" bool goInferQuantizeProgress(uintptr_t handle, int done, int total, char * tensor);
 
 using infer::guarded;
 
@@ -20,7 +20,6 @@ struct stopped : std::runtime_error {
 
 struct quantize_watch {
     uintptr_t   progress;
-    void *      stop;
     std::string name;
     int64_t     width = 0;
 };
@@ -54,11 +53,8 @@ void watch_quantize(const char * text, void * data) {
         if (sscanf(line.c_str() + shape, " - [ %lld", &width) == 1) {
             w->width = width;
         }
-        if (infer_abort_requested(w->stop)) {
+        if (!goInferQuantizeProgress(w->progress, done, total, const_cast<char *>(w->name.c_str()))) {
             throw stopped("cancelled");
-        }
-        if (w->progress) {
-            goInferQuantizeProgress(w->progress, done, total, const_cast<char *>(w->name.c_str()));
         }
     } else if (sscanf(text, "converting to %31s", name) == 1) {
         // What the caller asked for is not checked by the engine, and its threads would
@@ -95,13 +91,13 @@ size_t __wrap_ggml_quantize_chunk(enum ggml_type type, const float * src, void *
 #define __real_ggml_quantize_chunk ggml_quantize_chunk
 #endif
 
-extern "C" bool infer_quantize(const char * in, const char * out, const llama_model_quantize_params * params, uintptr_t progress, void * stop, infer_error * err) {
+extern "C" bool infer_quantize(const char * in, const char * out, const llama_model_quantize_params * params, uintptr_t progress, infer_error * err) {
     return guarded(err, false, [&] {
         llama_model_quantize_params p = *params;
         if (p.nthread > 1 && !infer::threads_available(p.nthread - 1)) {
             p.nthread = 1;
         }
-        quantize_watch w{progress, stop, {}};
+        quantize_watch w{progress, {}};
         infer::frame::current()->watch(watch_quantize, &w);
         return llama_model_quantize(in, out, &p) == 0;
     });

@@ -62,15 +62,10 @@ func Quantize(ctx context.Context, in, out string, p QuantizeParams) error {
 	}
 	defer C.free(unsafe.Pointer(cout))
 
-	watch := newWatch(ctx)
-	defer watch.stop()
-	var handle cgo.Handle
-	if p.Progress != nil {
-		handle = cgo.NewHandle(p.Progress)
-		defer handle.Delete()
-	}
+	handle := cgo.NewHandle(&quantizing{ctx, p.Progress})
+	defer handle.Delete()
 	var e C.infer_error
-	if !C.infer_quantize(cin, cout, params, C.uintptr_t(handle), unsafe.Pointer(watch.flag), &e) {
+	if !C.infer_quantize(cin, cout, params, C.uintptr_t(handle), &e) {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -227,7 +222,24 @@ func writeFailure(paths []string) error {
 	return nil
 }
 
+// quantizing is a call of Quantize.
+type quantizing struct {
+	ctx      context.Context
+	progress func(done, total int, tensor string)
+}
+
+// goInferQuantizeProgress tells of a tensor that is about to be converted, and returns
+// whether it is to be. The context itself is asked, which has ended once its cancel
+// function returns; a flag that another goroutine raises comes later.
+//
 //export goInferQuantizeProgress
-func goInferQuantizeProgress(handle C.uintptr_t, done, total C.int, tensor *C.char) {
-	cgo.Handle(handle).Value().(func(int, int, string))(int(done), int(total), C.GoString(tensor))
+func goInferQuantizeProgress(handle C.uintptr_t, done, total C.int, tensor *C.char) C.bool {
+	q := cgo.Handle(handle).Value().(*quantizing)
+	if q.ctx.Err() != nil {
+		return false
+	}
+	if q.progress != nil {
+		q.progress(int(done), int(total), C.GoString(tensor))
+	}
+	return C.bool(q.ctx.Err() == nil)
 }

@@ -29,7 +29,7 @@ type QuantizeParams struct {
 	// appended.
 	KeepSplit bool
 	// Progress is called before each tensor, with how many there are in all, on the
-	// calling goroutine.
+	// calling goroutine. Where it ends the context, that tensor is not converted.
 	Progress func(done, total int, tensor string)
 }
 

@@ -96,7 +96,7 @@ void infer_forget_graph(struct llama_context * ctx);
 
 // Quantises a file. progress (a Go handle, or 0) is told about every tensor; *stop != 0
 // ends it before the next one.
-bool infer_quantize(const char * in, const char * out, const llama_model_quantize_params * params, uintptr_t progress, void * stop, infer_error * err);
+bool infer_quantize(const char * in, const char * out, const llama_model_quantize_params * params, uintptr_t progress, infer_error * err);
 size_t infer_quantize_rows(enum ggml_type type, const float * src, void * dst, int64_t rows, int64_t row, infer_error * err);
 
 // Which weights of a model are streamed, and where each is while its layer is in memory.
