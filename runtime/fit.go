@@ -70,8 +70,13 @@ func (m *Model) fitSession(ctx context.Context, o SessionOptions, free leftOpen,
 	if err != nil {
 		return need{}, nil, err
 	}
-	if m.mode == LoadStock {
-		return first, nil, nil // the attempt decides
+	if m.mode == LoadStock { // the attempt decides, but for the cache, which is cleared when it is made
+		refused := roomFor(loader.MemoryParts{}.With(loader.PurposeKV, first.bytes("kv")), p)
+		if refused == nil {
+			return first, nil, nil
+		}
+		refused.Remedies = m.remedies(ctx, refused, first.params, 0, p)
+		return need{}, nil, sessionError(refused, params)
 	}
 	refused := m.roomForBoth(weights, first, p)
 	if refused == nil {

@@ -188,3 +188,49 @@ func TestAControlGroupSmallerThanTheWeights(t *testing.T) {
 		t.Errorf("auto: %v", res)
 	}
 }
+
+// A stock load that would not fit is an error before the system ends the process.
+func TestAStockLoadThatDoesNotFitIsAnError(t *testing.T) {
+	if !llama.CanRepack() {
+		t.Skip("this engine repacks no weights")
+	}
+	path := model(t, "large", "q4_0")
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name  string
+		limit uint64
+		args  []string
+		want  []string
+	}{
+		{"repacked weights", uint64(info.Size()), []string{"ctx=128"},
+			[]string{"not enough memory for weights ", " and other ", "left by the control group", "--no-repack", "--load mmap"}},
+		{"a cache", 256 << 20, []string{"ctx=65536"}, // of 512 MiB
+			[]string{"session with a context of 65536", "not enough memory for kv: 512 MiB needed", "left by the control group", "--ctx-size "}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cg, err := memtest.NewCgroup(tt.limit)
+			memtest.Need(t, err)
+			defer cg.Close()
+			memtest.Need(t, memtest.DropCache(path))
+			res, err := memtest.Run(t.Context(), memtest.Child("generate", append([]string{path, "load=stock", "threads=1", "ubatch=32"}, tt.args...)...), memtest.Limits{Cgroup: cg})
+			if err != nil {
+				t.Fatal(err)
+			}
+			use, err := cg.Usage()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if res.Code != 1 || use.OOMKills != 0 {
+				t.Errorf("%v, %+v", res, use)
+			}
+			for _, w := range tt.want {
+				if !strings.Contains(string(res.Stderr), w) {
+					t.Errorf("%q is missing in %q", w, res.Stderr)
+				}
+			}
+		})
+	}
+}

@@ -125,6 +125,18 @@ func (m *Model) privateWeights() (uint64, error) {
 	return sum, nil
 }
 
+// stockRepacked are the bytes of weights that the engine converts by itself, into one buffer.
+func (m *Model) stockRepacked(ws []llama.Weight) (bytes uint64) {
+	converted := map[string]bool{}
+	for _, w := range ws {
+		if t, ok := m.index.Tensor(w.Name); ok && w.Kind == llama.WeightRepack && !converted[w.Name] {
+			converted[w.Name] = true
+			bytes += t.Size
+		}
+	}
+	return bytes
+}
+
 // secondCopies are the indices of tensors that are converted although their name has a
 // place already: it occurs as it is for looking up rows, and repacked or on a device for
 // the product at the end.

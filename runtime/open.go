@@ -171,9 +171,7 @@ func chooseMode(index *loader.Index, plan *loader.Plan, p loader.Probe, o Option
 		return o.Load, "as asked", nil
 	case LoadCopy:
 		// Before the header is given to the engine: the session comes on top later.
-		need := plan.Bytes
-		parts := loader.MemoryParts{{Purpose: loader.PurposeWeights, Bytes: need}, {Purpose: loader.PurposeOther, Bytes: min(reserve(available), need/8)}}
-		if e := roomFor(parts, p); e != nil && o.Pool == nil {
+		if e := roomFor(besideCopy(plan.Bytes, p), p); e != nil && o.Pool == nil {
 			e.Remedies = append([]string{"use --load mmap: mapped weights can be evicted", "use a model of a smaller quantisation"}, loader.RaiseLimit(e.Limit, e.Requested-e.Available)...)
 			return o.Load, "", e
 		}
@@ -197,7 +195,11 @@ func repackGains(index *loader.Index) bool {
 	if !llama.CanRepack() {
 		return false
 	}
-	var bytes uint64
+	return repackable(index) > index.Bytes()/4
+}
+
+// repackable is the size of all tensors of such types; the engine may leave out some.
+func repackable(index *loader.Index) (bytes uint64) {
 	for _, t := range index.Tensors() {
 		switch t.Type {
 		case loader.TypeQ4_0, loader.TypeQ4_K, loader.TypeIQ4_NL, loader.TypeQ2_K:
@@ -206,7 +208,7 @@ func repackGains(index *loader.Index) bool {
 			}
 		}
 	}
-	return bytes > index.Bytes()/4
+	return bytes
 }
 
 // load loads the model in the chosen mode; what it has taken is in m.
@@ -252,6 +254,9 @@ func (m *Model) load(ctx context.Context, o Options, probe loader.Probe) error {
 }
 
 func (m *Model) loadStock(ctx context.Context, o Options) error {
+	if err := m.roomForRepacked(ctx, o); err != nil {
+		return err
+	}
 	var report func(float32)
 	if o.Progress != nil {
 		report = func(f float32) {
@@ -263,6 +268,43 @@ func (m *Model) loadStock(ctx context.Context, o Options) error {
 		MMap: true, Repack: !o.NoRepack, GPULayers: o.GPULayers, CheckTensors: o.CheckTensors, Progress: report,
 	})
 	return err
+}
+
+// roomForRepacked refuses a stock load whose repacked weights, which are private beside the
+// mapped file, do not fit: the system would end the process while they are made.
+func (m *Model) roomForRepacked(ctx context.Context, o Options) error {
+	p, err := loader.Measure()
+	if err != nil || !m.repacks(o) || !llama.CanRepack() {
+		return nil // where nothing is known the attempt decides
+	}
+	fits := func(repacked uint64) *loader.MemoryError { return roomFor(besideCopy(repacked, p), p) }
+	if fits(repackable(m.index)) == nil {
+		return nil // whatever the engine chooses
+	}
+	dry := newModel(m.path, m.index, m.plan, m.mode, "", o)
+	defer func() {
+		dry.index = nil // the caller's
+		dry.free()
+	}()
+	if err := dry.loadUnbound(ctx, o); err != nil {
+		return err
+	}
+	ws, err := dry.native.Weights()
+	if err != nil {
+		return err
+	}
+	e := fits(dry.stockRepacked(ws))
+	if e == nil {
+		return nil
+	}
+	e.Remedies = append([]string{"use the weights as they are in the file (--no-repack)", "use --load mmap: mapped weights can be evicted"}, loader.RaiseLimit(e.Limit, e.Requested-e.Available)...)
+	return e
+}
+
+// besideCopy are weights that are copied, and what has to be left beside them.
+func besideCopy(weights uint64, p loader.Probe) loader.MemoryParts {
+	available, _ := p.Available()
+	return loader.MemoryParts{}.With(loader.PurposeWeights, weights).With(loader.PurposeOther, min(reserve(available), weights/8))
 }
 
 // loadUnbound lets the engine read the validated header. It never opens the file

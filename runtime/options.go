@@ -22,7 +22,8 @@ const (
 	LoadCopy
 	// LoadStock lets the engine map the whole file at once, as llama.cpp does by
 	// default: for comparisons. Where its file does not fit into memory, each token waits
-	// until the whole of it has been read again.
+	// until the whole of it has been read again. It is refused where what the engine
+	// copies, repacked weights and the KV cache, does not fit.
 	LoadStock
 )
 

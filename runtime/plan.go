@@ -236,15 +236,9 @@ func planMode(ctx context.Context, f *Forecast, m *Model, packed bool, o Options
 // addWeights adds the ranges of the weights.
 func (p *ModePlan) addWeights(m *Model, ws []llama.Weight) {
 	second := secondCopies(ws)
-	converted, host := map[string]bool{}, map[string]bool{}
 	for _, w := range ws {
-		switch w.Kind {
-		case llama.WeightDevice:
+		if w.Kind == llama.WeightDevice {
 			p.Device += w.Size
-		case llama.WeightRepack:
-			converted[w.Name] = true
-		default:
-			host[w.Name] = true
 		}
 	}
 	if p.Mode == LoadStock {
@@ -253,13 +247,7 @@ func (p *ModePlan) addWeights(m *Model, ws []llama.Weight) {
 			size := wholePages(uint64(f.Size))
 			p.add(PlanPiece{Purpose: "weights", Of: "the whole file", Size: size, Allocations: []uint64{size}})
 		}
-		repacked := uint64(0)
-		for name := range converted {
-			if t, ok := m.index.Tensor(name); ok {
-				repacked += t.Size
-			}
-		}
-		if repacked > 0 {
+		if repacked := m.stockRepacked(ws); repacked > 0 {
 			size := wholePages(repacked)
 			p.add(PlanPiece{Purpose: "weights", Of: "repacked weights", Size: size, Allocations: []uint64{size}, Private: true})
 		}
