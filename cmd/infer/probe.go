@@ -121,6 +121,7 @@ type probeView struct {
 	c     *probeConfig
 	s     *streams
 	print func(probed, error) error
+	again func() error // shows the last in a window of another size; nil: not
 	end   func() error // of showing the last
 
 	complained bool
@@ -129,7 +130,7 @@ type probeView struct {
 // newProbeView chooses how probes are shown: as JSON, as text, or on a terminal, if
 // they are to be watched there, each in the place of the one before.
 func newProbeView(c *probeConfig, s *streams) *probeView {
-	v := &probeView{c: c, s: s, print: nil, end: func() error { return nil }}
+	v := &probeView{c: c, s: s, end: func() error { return nil }}
 	f, terminal := terminalOf(s.out)
 	size := func() (columns, rows int) { return helpWidth, 0 }
 	if terminal {
@@ -142,7 +143,10 @@ func newProbeView(c *probeConfig, s *streams) *probeView {
 		screen := &redrawer{w: s.out, size: size}
 		v.end = screen.end
 		v.print = func(p probed, unconfirmed error) error {
-			return screen.draw(func(columns, rows int) string { return probeText(p, unconfirmed, columns, rows) })
+			v.again = func() error {
+				return screen.draw(func(columns, rows int) string { return probeText(p, unconfirmed, columns, rows) })
+			}
+			return v.again()
 		}
 	default:
 		first := true
@@ -174,12 +178,20 @@ func (v *probeView) show() error {
 func (v *probeView) watch(ctx context.Context, every time.Duration) error {
 	t := time.NewTicker(every)
 	defer t.Stop()
-	for {
-		if err := v.show(); err != nil {
+	resized, stop := resizes()
+	defer stop()
+	for next := v.show; ; {
+		if err := next(); err != nil {
 			return errors.Join(err, v.end())
+		}
+		if v.again == nil {
+			resized = nil
 		}
 		select {
 		case <-t.C:
+			next = v.show
+		case <-resized:
+			next = v.again
 		case <-ctx.Done():
 		}
 		if ctx.Err() != nil { // even if it is time for the next

@@ -125,9 +125,10 @@ func TestSignalsEndWatching(t *testing.T) {
 }
 
 func TestProbeWatchOnATerminal(t *testing.T) {
-	for _, columns := range []uint16{80, 40} {
-		t.Run(fmt.Sprintf("%d columns", columns), func(t *testing.T) {
-			user, cmd := onTerminal(t, columns, "probe", "--watch=100ms")
+	for _, size := range [][2]uint16{{80, 24}, {40, 24}, {60, 20}, {40, 12}} {
+		columns, rows := size[0], size[1]
+		t.Run(fmt.Sprintf("%d columns by %d rows", columns, rows), func(t *testing.T) {
+			user, cmd := onTerminalOf(t, "xterm", columns, rows, "probe", "--watch=100ms")
 			const home, end = "\x1b[H", "\x1b[J"
 			seen := readUntil(user, end) + readUntil(user, end)
 			if _, err := user.Write([]byte{3}); err != nil { // Ctrl-C
@@ -144,7 +145,7 @@ func TestProbeWatchOnATerminal(t *testing.T) {
 			}
 			for _, frame := range frames[1:] {
 				frame, _, _ = strings.Cut(frame, end)
-				if n := strings.Count(frame, "\n"); n > 23 || !strings.Contains(frame, "largest free block: ") {
+				if n := strings.Count(frame, "\n"); n > int(rows)-1 || !strings.Contains(frame, "largest free block: ") || !strings.Contains(frame, "RAM ") || !strings.Contains(frame, "usable now ") || !strings.Contains(frame, "what helps: ") {
 					t.Errorf("%d lines: %q", n, frame)
 				}
 				for line := range strings.SplitSeq(frame, "\r\n") {
@@ -155,8 +156,22 @@ func TestProbeWatchOnATerminal(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a window that becomes smaller", func(t *testing.T) {
+		user, cmd := onTerminal(t, 80, "probe", "--watch=1h")
+		const end = "\x1b[J"
+		if seen := readUntil(user, end); strings.Contains(seen, "enlarge the window") || !strings.Contains(seen, "largest free block: ") {
+			t.Errorf("the terminal shows %q", seen)
+		}
+		resize(t, user, 40, 12)
+		seen := readUntil(user, end)
+		if strings.Count(seen, "\n") > 11 || !strings.Contains(seen, "enlarge the window") || !strings.Contains(seen, "RAM available") {
+			t.Errorf("the smaller terminal shows %q", seen)
+		}
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
 	t.Run("a terminal that knows no codes shows one after the other", func(t *testing.T) {
-		user, cmd := onTerminalOf(t, "dumb", 80, "probe", "--watch=100ms")
+		user, cmd := onTerminalOf(t, "dumb", 80, 24, "probe", "--watch=100ms")
 		seen := readUntil(user, "what helps") + readUntil(user, "what helps")
 		if _, err := user.Write([]byte{3}); err != nil {
 			t.Fatal(err)

@@ -159,6 +159,44 @@ func TestProbeText(t *testing.T) {
 	}
 }
 
+func TestProbeTextInFewRows(t *testing.T) {
+	const gib = 1 << 30
+	p := anyProbe(func(p *loader.Probe) {
+		p.AddressSpaceLimit, p.AddressSpaceLeft, p.LargestFreeBlock, p.Computed, p.LimitedBy = 4*gib, 3*gib, 3*gib, 3*gib, "address space limit (RLIMIT_AS)"
+	})
+	// What counts comes whole, in an order that lets the first lines tell.
+	for _, tt := range []struct {
+		columns, rows int
+		want          []string
+	}{
+		{40, 12, []string{"RAM available  6.00 GiB of 8.00 GiB\n", "usable now     3.00 GiB (address space\n", "address space  3.00 GiB left\n", " rows left out: enlarge the window)\n", "largest free block: 3.00 GiB", "what helps: "}},
+		{40, 9, []string{"RAM available  6.00 GiB of 8.00 GiB\n", " rows left out: enlarge the window)\n", "largest free block: 3.00 GiB", "what helps: "}},
+		{40, 4, []string{"largest free block: 3.00 GiB"}},
+		{60, 20, []string{"RAM            8.00 GiB, 6.00 GiB available\n", "usable now     3.00 GiB without", "left out: enlarge the window)\n", "largest free block: 3.00 GiB", "what helps: "}},
+		{20, 24, []string{"RAM available\n  6.00 GiB of 8.00\n  GiB\n", "usable now\n", "(more)\n", "largest free\n  block: 3.00 GiB\n", "what helps: "}},
+	} {
+		if goruntime.GOOS == "windows" {
+			t.Skip("Windows has other limits")
+		}
+		text := probeText(probed{p, anyPacked}, nil, tt.columns, tt.rows)
+		at := 0
+		for _, w := range tt.want {
+			i := strings.Index(text[at:], w)
+			if i < 0 {
+				t.Errorf("%d by %d: %q is missing, or not in its place, in\n%s", tt.columns, tt.rows, w, text)
+				break
+			}
+			at += i + len(w)
+		}
+		if n := strings.Count(text, "\n"); n > tt.rows-1 {
+			t.Errorf("%d by %d: %d lines", tt.columns, tt.rows, n)
+		}
+	}
+	if text := probeText(probed{anyProbe(nil), anyPacked}, nil, 120, 50); strings.Contains(text, "left out") {
+		t.Errorf("left out, and there is room:\n%s", text)
+	}
+}
+
 // runProbe runs the command with figures of a test.
 func runProbe(ctx context.Context, s *streams, p loader.Probe, err error, every time.Duration, json bool) error {
 	c := &probeConfig{flags: newFlags(), json: json, every: every, measure: func() (loader.Probe, error) { return p, err }, packed: func() packedProbe { return anyPacked }}

@@ -20,7 +20,13 @@ func probeText(p probed, unconfirmed error, width, rows int) string {
 	if width <= 0 {
 		width = helpWidth
 	}
-	t := &probeLines{width: max(width-1, 2*probeLabel)} // some terminals wrap once the last column is filled
+	t := &probeLines{width: width - 1, label: probeLabel} // some terminals wrap once the last column is filled
+	if rows == 0 {
+		t.width = max(t.width, 2*probeLabel) // lines may become two
+	}
+	if t.width < 2*probeLabel {
+		t.label = 2 // figures below their labels
+	}
 	t.machine(p.Probe)
 	t.blank()
 	t.limits(p.Probe)
@@ -28,16 +34,19 @@ func probeText(p probed, unconfirmed error, width, rows int) string {
 	t.blank()
 	t.addresses(p.Probe)
 	t.blank()
+	figures := len(t.parts)
 	t.verdict(p.Probe, unconfirmed)
 	if rows > 0 {
-		t.cut(width - 1)
+		t.cut()
+		return fitLines(t.parts[:figures], t.parts[figures:], t.width, rows-1)
 	}
-	return t.fit(rows)
+	return joinParts(t.parts)
 }
 
 // probeLines are the lines of a screen.
 type probeLines struct {
 	width int
+	label int // columns that figures are indented by
 	parts []probePart
 }
 
@@ -45,6 +54,7 @@ type probeLines struct {
 type probePart struct {
 	lines []string
 	rank  rank
+	brief []string // what to show where there is no room for more, nil: nothing
 }
 
 // rank says which parts go where there is no room for all: the higher ones first.
@@ -52,6 +62,7 @@ type rank int
 
 const (
 	essential rank = iota
+	useful         // in few words at least
 	detail
 	absence // of a limit, or of holes
 	blank
@@ -61,57 +72,120 @@ func (t *probeLines) blank() { t.add(blank, "") }
 
 // row adds a figure.
 func (t *probeLines) row(label string, r rank, format string, args ...any) {
-	text := wrapTo(t.width, fmt.Sprintf(format, args...), probeLabel)
-	pad := strings.Repeat(" ", max(probeLabel-utf8.RuneCountInString(label), 1))
-	t.add(r, label+pad+strings.TrimLeft(text, " "))
+	t.add(r, t.labelled(label, fmt.Sprintf(format, args...)))
+}
+
+// brief adds what the last row says in few words.
+func (t *probeLines) brief(label, format string, args ...any) {
+	t.parts[len(t.parts)-1].brief = strings.Split(t.labelled(label, fmt.Sprintf(format, args...)), "\n")
+}
+
+func (t *probeLines) labelled(label, text string) string {
+	text = wrapTo(t.width, text, t.label)
+	if n := t.label - utf8.RuneCountInString(label); n > 0 {
+		return label + strings.Repeat(" ", n) + strings.TrimLeft(text, " ")
+	}
+	return label + "\n" + text
 }
 
 func (t *probeLines) add(r rank, text string) {
-	t.parts = append(t.parts, probePart{strings.Split(text, "\n"), r})
+	t.parts = append(t.parts, probePart{strings.Split(text, "\n"), r, nil})
 }
 
-// cut ends lines at a width that is too small for their words: in a window of so many
-// rows they must not become two.
-func (t *probeLines) cut(width int) {
+// cut ends lines at a width that is too small for one of their words: in a window of so
+// many rows they must not become two.
+func (t *probeLines) cut() {
 	for _, p := range t.parts {
-		for i, l := range p.lines {
-			if r := []rune(l); len(r) > width {
-				p.lines[i] = strings.TrimRight(string(r[:max(width, 0)]), " ")
+		for _, lines := range [][]string{p.lines, p.brief} {
+			for i, l := range lines {
+				if r := []rune(l); len(r) > t.width {
+					lines[i] = strings.TrimRight(string(r[:max(t.width, 0)]), " ")
+				}
 			}
 		}
 	}
 }
 
-// fit joins the lines, and leaves out what there is no room for.
-func (t *probeLines) fit(rows int) string {
-	over := 0 // lines that are too many
-	for _, p := range t.parts {
-		over += len(p.lines)
+// fitLines joins figures and a verdict in so many lines. Where there is no room for all
+// figures, the less important ones are left out, and a line says so; then they are told in
+// few words, and then the first ones stay. The verdict stays, from its first line on.
+func fitLines(figures, verdict []probePart, width, rows int) string {
+	end := joinLines(verdict)
+	rows = max(rows, 1)
+	if len(end) >= rows {
+		return strings.Join(end[:rows], "\n") + "\n"
 	}
-	over -= rows - 1
-	if rows <= 0 {
-		over = 0
+	rows -= len(end)
+	shown := slices.Clone(figures)
+	for r := blank; r > useful && len(joinLines(shown)) > rows; r-- {
+		if r == absence {
+			rows-- // for the line that says so
+		}
+		shown = leaveOut(shown, r, rows)
 	}
-	parts := t.parts
-	for r := blank; r > essential; r-- {
-		parts = slices.DeleteFunc(parts, func(p probePart) bool {
-			if p.rank != r || over <= 0 {
-				return false
+	for r := useful; r >= essential && len(joinLines(shown)) > rows; r-- {
+		// In few words, with the details that have room then.
+		shown = nil
+		for _, p := range figures {
+			switch {
+			case p.brief != nil && p.rank != absence:
+				p.lines = p.brief
+				shown = append(shown, p)
+			case p.rank <= useful:
+				shown = append(shown, p)
 			}
-			over -= len(p.lines)
-			return true
-		})
+		}
+		for x := detail; x >= r; x-- {
+			shown = leaveOut(shown, x, rows)
+		}
 	}
-	var lines []string
+	hidden := 0
+	for _, p := range figures {
+		if p.rank != blank {
+			hidden++
+		}
+	}
+	for _, p := range shown {
+		if p.rank != blank {
+			hidden--
+		}
+	}
+	lines := joinLines(shown)
+	if hidden > 0 && rows >= 0 {
+		note := fmt.Sprintf("(%s left out: enlarge the window)", count(hidden, "row"))
+		if len(note) > width {
+			note = "(more)"
+		}
+		lines = append(lines, note[:min(len(note), max(width, 0))])
+	}
+	return strings.Join(append(lines, end...), "\n") + "\n"
+}
+
+// leaveOut leaves out parts of a rank, from the last one on, until the others fit.
+func leaveOut(parts []probePart, r rank, rows int) []probePart {
+	over := len(joinLines(parts)) - rows
+	for i := len(parts) - 1; i >= 0 && over > 0; i-- {
+		if parts[i].rank == r {
+			over -= len(parts[i].lines)
+			parts = slices.Delete(parts, i, i+1)
+		}
+	}
+	return parts
+}
+
+func joinLines(parts []probePart) (lines []string) {
 	for _, p := range parts {
 		lines = append(lines, p.lines...)
 	}
-	return strings.Join(lines[min(max(over, 0), len(lines)):], "\n") + "\n" // the end counts most
+	return lines
 }
+
+func joinParts(parts []probePart) string { return strings.Join(joinLines(parts), "\n") + "\n" }
 
 // machine is what there is, and how it is promised.
 func (t *probeLines) machine(p loader.Probe) {
 	t.row("RAM", essential, "%s, %s available", loader.Size(p.RAMTotal), loader.Size(p.RAMAvailable))
+	t.brief("RAM available", "%s of %s", loader.Size(p.RAMAvailable), loader.Size(p.RAMTotal))
 	swap := "swap"
 	if runtime.GOOS == "windows" {
 		swap = "page file"
@@ -120,10 +194,17 @@ func (t *probeLines) machine(p loader.Probe) {
 		t.row(swap, detail, "none")
 	} else {
 		t.row(swap, detail, "%s, %s free", loader.Size(p.SwapTotal), loader.Size(p.SwapFree))
+		t.brief(swap+" free", "%s of %s", loader.Size(p.SwapFree), loader.Size(p.SwapTotal))
 	}
 	n, by := p.Available()
 	t.row("usable now", essential, "%s without swapping, limited by the %s", loader.Size(n), by)
-	t.row("promises", essential, "%s", promises(p))
+	t.brief("usable now", "%s (%s)", loader.Size(n), by)
+	t.row("promises", useful, "%s", promises(p))
+	if p.CommitLimit != loader.Unlimited {
+		t.brief("promises left", "%s", loader.Size(p.CommitLeft))
+	} else if p.Overcommit >= 0 {
+		t.brief("promises", "overcommit mode %d", p.Overcommit)
+	}
 }
 
 // promises says what the system promises beyond what it has.
@@ -163,18 +244,22 @@ func (t *probeLines) limits(p loader.Probe) {
 			r = essential
 		}
 		t.row(label, r, "%s%s", left(limit, l), how)
+		if l != loader.Unlimited {
+			t.brief(label, "%s left%s", loader.Size(l), how)
+		}
 	}
 	if runtime.GOOS == "windows" {
 		limit("job", "", p.CgroupLimit, p.CgroupLeft)
 		limit("locked memory", " (minimum working set)", p.LockedLimit, p.LockedLeft)
 	} else {
 		limit("control group", "", p.CgroupLimit, p.CgroupLeft)
-		limit("address space", " (ulimit -v)", p.AddressSpaceLimit, p.AddressSpaceLeft)
-		limit("data", " (ulimit -d)", p.DataLimit, p.DataLeft)
-		limit("locked memory", " (ulimit -l)", p.LockedLimit, p.LockedLeft)
+		limit("address space", " (ulimit"+noBreak+"-v)", p.AddressSpaceLimit, p.AddressSpaceLeft)
+		limit("data", " (ulimit"+noBreak+"-d)", p.DataLimit, p.DataLeft)
+		limit("locked memory", " (ulimit"+noBreak+"-l)", p.LockedLimit, p.LockedLeft)
 	}
 	if p.MappingsLimit != loader.Unlimited {
 		t.row("mappings", detail, "%d, %d left (vm.max_map_count)", p.MappingsLimit, p.MappingsLeft)
+		t.brief("mappings", "%d left", p.MappingsLeft)
 	}
 }
 
@@ -189,6 +274,7 @@ func (t *probeLines) packed(p packedProbe) {
 	default:
 		c := p.Cache
 		t.row(label, detail, "%s of %s at most, in %s", loader.Size(c.Used), loader.Size(c.Limit), oneLine(c.Dir))
+		t.brief(label, "%s", loader.Size(c.Used))
 	}
 }
 
@@ -210,10 +296,11 @@ var holeGroups = []struct {
 // used of its 128 TiB is less than a cell.
 func (t *probeLines) addresses(p loader.Probe) {
 	if p.Holes == loader.Unlimited {
-		t.row("free addresses", essential, "unknown on this system")
+		t.row("free addresses", useful, "unknown on this system")
 		return
 	}
-	t.row("free addresses", essential, "%s in %s, the largest %s", loader.Size(p.FreeAddresses), count(int(p.Holes), "hole"), loader.Size(p.LargestHole))
+	t.row("free addresses", useful, "%s in %s, the largest %s", loader.Size(p.FreeAddresses), count(int(p.Holes), "hole"), loader.Size(p.LargestHole))
+	t.brief("largest hole", "%s of %s", loader.Size(p.LargestHole), loader.Size(p.FreeAddresses))
 	groups := make([]loader.HoleClass, len(holeGroups))
 	for _, h := range p.HoleSizes {
 		i := len(holeGroups) - 1

@@ -9,6 +9,9 @@ import (
 
 func endingSignals() []os.Signal { return []os.Signal{os.Interrupt} }
 
+// resizes never tells: Windows does so only to who reads the console's events.
+func resizes() (<-chan os.Signal, func()) { return nil, func() {} }
+
 func ignoreBrokenPipes() {}
 
 func isBrokenPipe(err error) bool {

@@ -30,9 +30,7 @@ func openTerminal(t *testing.T, columns, rows uint16) (user, program *os.File) {
 	if err != nil {
 		t.Skip("no pseudo-terminals:", err)
 	}
-	if err := unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Col: columns, Row: rows}); err != nil {
-		t.Fatal(err)
-	}
+	resize(t, user, columns, rows)
 	program, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		t.Skip("no pseudo-terminals:", err)
@@ -41,16 +39,24 @@ func openTerminal(t *testing.T, columns, rows uint16) (user, program *os.File) {
 	return user, program
 }
 
+// resize gives a terminal another size, of which the program there is told.
+func resize(t *testing.T, user *os.File, columns, rows uint16) {
+	t.Helper()
+	if err := unix.IoctlSetWinsize(int(user.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Col: columns, Row: rows}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // onTerminal starts the program on a terminal of its own.
 func onTerminal(t *testing.T, columns uint16, args ...string) (user *os.File, cmd *exec.Cmd) {
 	t.Helper()
-	return onTerminalOf(t, "xterm", columns, args...)
+	return onTerminalOf(t, "xterm", columns, 24, args...)
 }
 
-// onTerminalOf is onTerminal with a kind of terminal.
-func onTerminalOf(t *testing.T, kind string, columns uint16, args ...string) (user *os.File, cmd *exec.Cmd) {
+// onTerminalOf is onTerminal with a kind of terminal and its rows.
+func onTerminalOf(t *testing.T, kind string, columns, rows uint16, args ...string) (user *os.File, cmd *exec.Cmd) {
 	t.Helper()
-	user, tty := openTerminal(t, columns, 24)
+	user, tty := openTerminal(t, columns, rows)
 	cmd, _ = program(t, args...)
 	cmd.Env = append(os.Environ(), "TERM="+kind)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
