@@ -33,6 +33,9 @@ type Checked struct {
 	// Modes are the ways in which a few tokens were computed, with the same numbers; nil
 	// where none were. Of a packed file whose source is gone there is one.
 	Modes []string
+	// NotStock says why llama.cpp's own load does not take the file, as a [StockError] does;
+	// "" where it does.
+	NotStock string
 	// NotComputed says why there are no more; "" where that was not asked for.
 	NotComputed string
 	// Warnings are as in [Report].
@@ -47,7 +50,8 @@ type Checked struct {
 // download leaves them, are an [ErrBadModel]; other matrices of zeros are a warning.
 //
 // Then it computes a few tokens twice: with the file mapped, and as the engine loads it by
-// itself, or of a packed file with a copy of the source. Numbers that differ are an
+// itself, or of a packed file with a copy of the source; a file that the engine does not load
+// by itself is copied. Numbers that differ are an
 // [ErrModesDiffer], ones that are none an [ErrBadModel]. Where there is not enough memory
 // for the weights, or the model makes no text and no embeddings, the result says so.
 func Check(ctx context.Context, path string, o CheckOptions) (Checked, error) {
@@ -101,7 +105,13 @@ func checkFile(ctx context.Context, path string, o CheckOptions) (c Checked, way
 	c.Architecture, c.Description = m.info.Architecture, m.info.Description
 	c.Tensors, c.Bytes, c.Warnings = len(index.Tensors()), index.Bytes(), append(index.Warnings(), zeroWarning(zero)...)
 	if m.packed == nil {
-		return c, checkedWays(path, "", false), nil
+		var stock *StockError
+		if err := m.stockBegin(); errors.As(err, &stock) {
+			c.NotStock = stock.Error()
+		} else if err != nil {
+			return c, nil, err
+		}
+		return c, checkedWays(path, "", false, c.NotStock == ""), nil
 	}
 	c.Packed = len(m.packed)
 	if c.Source, err = m.checkAllPacked(ctx, o); err != nil {
@@ -111,7 +121,7 @@ func checkFile(ctx context.Context, path string, o CheckOptions) (c Checked, way
 	if c.Source == "" {
 		source = index.Packed().Source[0].Path
 	}
-	return c, checkedWays(path, source, true), nil
+	return c, checkedWays(path, source, true, false), nil
 }
 
 // zeroWarning is the warning of matrices without any weight, which are not at the end.

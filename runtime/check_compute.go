@@ -40,14 +40,18 @@ type checkedWay struct {
 }
 
 // checkedWays returns the ways of a file: what this package maps, and what the engine loads
-// by itself, or of a packed file makes of the source, "" where there is none.
-func checkedWays(path, source string, packed bool) []checkedWay {
+// by itself where it does (stock), or of a packed file makes of the source, "" where there is
+// none.
+func checkedWays(path, source string, packed, stock bool) []checkedWay {
 	mapped := checkedWay{"mmap", path, Options{Load: LoadMMap, NoRepack: !packed, Packed: PackedOff}}
 	switch {
 	case packed && source == "":
 		return []checkedWay{mapped}
 	case packed:
 		return []checkedWay{mapped, {"copy of the source", source, Options{Load: LoadCopy, Packed: PackedOff}}}
+	}
+	if !stock {
+		return []checkedWay{mapped, {"copy", path, Options{Load: LoadCopy, NoRepack: true, Packed: PackedOff}}}
 	}
 	return []checkedWay{mapped, {"stock", path, Options{Load: LoadStock, NoRepack: true, Packed: PackedOff}}}
 }

@@ -214,6 +214,9 @@ func repackable(index *loader.Index) (bytes uint64) {
 // load loads the model in the chosen mode; what it has taken is in m.
 func (m *Model) load(ctx context.Context, o Options, probe loader.Probe) error {
 	if m.mode == LoadStock {
+		if err := m.checkStock(ctx, o); err != nil {
+			return err
+		}
 		if err := m.loadStock(ctx, o); err != nil {
 			return err
 		}

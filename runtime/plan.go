@@ -225,6 +225,15 @@ func planMode(ctx context.Context, f *Forecast, m *Model, packed bool, o Options
 		p.Resident = resident
 	}
 	p.judge(ctx, m, n, f.Probe)
+	if m.mode == LoadStock {
+		var stock *StockError
+		if err := m.stockBegin(); errors.As(err, &stock) {
+			p.Fits, p.LimitedBy = false, fmt.Sprintf("alignment of the file's tensors (%d, where %d is needed)", stock.Alignment, stockAlignment)
+			p.Remedies = []string{"load in chunks (--load mmap or --load copy)"}
+		} else if err != nil {
+			return p, false, err
+		}
+	}
 	if tooLong != nil {
 		p.Fits, p.Missing, p.LimitedBy = false, tooLong.Requested-tooLong.Limit, "chunk size"
 		p.Remedies = append([]string{fmt.Sprintf("use a chunk size of %s (--chunk-size)", loader.Size(tooLong.Requested)), "use a smaller micro-batch (--ubatch-size)"}, p.Remedies...)

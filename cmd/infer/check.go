@@ -33,7 +33,7 @@ func checkCommand() *command {
 		synopsis: []string{"[flags] [MODEL]"},
 		about: "Validates a model's file and lets the engine read its header. Of a packed file (infer pack) all is read: " +
 			"each tensor is compared with its sum and with what the engine makes of the source's bytes, and the source with its sum. " +
-			"Then a few tokens are computed with the file mapped and as the engine loads it by itself, and compared to the last bit. " +
+			"Then a few tokens are computed with the file mapped and as the engine loads it by itself, and compared to the last bit; a file that it does not load by itself is copied. " +
 			"Where that can't be done, as for weights larger than the memory that is available, the answer says why.",
 		examples: []string{`infer check model.packed.gguf`, "exit code 0 where all is well"},
 		flags:    f,
@@ -53,6 +53,7 @@ type jsonChecked struct {
 	Source       string `json:"source_not_compared"` // why; "" where it was, or there is none
 
 	Modes       []string `json:"computed"`     // the ways that gave the same numbers
+	NotStock    string   `json:"not_stock"`    // why llama.cpp's own load does not take the file; "" where it does
 	NotComputed string   `json:"not_computed"` // why there are no more
 	Warnings    []string `json:"warnings"`
 }
@@ -72,7 +73,7 @@ func (c *checkConfig) run(ctx context.Context, s *streams, args []string) error 
 	case err != nil:
 		return err
 	case c.json:
-		return writeJSON(s.out, jsonChecked{r.Path, true, r.Architecture, r.Description, r.Tensors, r.Bytes, r.Packed, r.Source, list(r.Modes), r.NotComputed, list(r.Warnings)})
+		return writeJSON(s.out, jsonChecked{r.Path, true, r.Architecture, r.Description, r.Tensors, r.Bytes, r.Packed, r.Source, list(r.Modes), r.NotStock, r.NotComputed, list(r.Warnings)})
 	case c.quiet:
 		return nil
 	}
@@ -89,6 +90,9 @@ func (c *checkConfig) run(ctx context.Context, s *streams, args []string) error 
 		how += "; not computed: " + r.NotComputed
 	case len(r.Modes) > 0:
 		how += "; computes the same as " + strings.Join(r.Modes, " and ")
+	}
+	if r.NotStock != "" {
+		how += "; " + r.NotStock
 	}
 	_, err = fmt.Fprintf(s.out, "%s: ok: %s, %s of %s%s\n", oneLine(r.Path), oneLine(r.Description), count(r.Tensors, "tensor"), loader.Size(r.Bytes), oneLine(how))
 	return err
