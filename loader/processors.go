@@ -13,5 +13,6 @@ type ProcessorTime struct {
 }
 
 // Runnable is how many threads of the whole system compute or wait for a processor at this
-// moment, and on how many processors, all of which this process may use.
-type Runnable struct{ Threads, Processors int }
+// moment, how many of them are this process's own, and on how many processors, all of which
+// this process may use.
+type Runnable struct{ Threads, Own, Processors int }

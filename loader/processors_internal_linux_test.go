@@ -71,6 +71,10 @@ func TestRunnable(t *testing.T) {
 			t.Errorf("%q: %d, %v", text, n, ok)
 		}
 	}
+	own := tree{"proc/self/task/7/stat": "7 (infer) R 1 7", "proc/self/task/8/stat": "8 (a name) S 1 7", "proc/self/task/9/stat": "9 (infer) R 1 7", "proc/self/task/10/stat": ""}
+	if n := ownRunnable(own.fs()); n != 2 {
+		t.Errorf("%d threads of its own, want 2", n)
+	}
 	for _, tt := range []struct {
 		list string
 		most int // allowed

@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"bytes"
 	"io/fs"
 	"os"
 	"path"
@@ -121,7 +122,20 @@ func ReadRunnable() (Runnable, bool) {
 	}
 	n, ok := runnableThreads(string(text))
 	processors, known := listedProcessors(string(online), set.IsSet)
-	return Runnable{Threads: n, Processors: processors}, ok && known
+	return Runnable{Threads: n, Own: ownRunnable(os.DirFS("/")), Processors: processors}, ok && known
+}
+
+// ownRunnable counts this process's threads that compute or wait for a processor: those of
+// state R in lines such as 42 (a name) R 1 ...
+func ownRunnable(root fs.FS) (n int) {
+	tasks, _ := fs.ReadDir(root, "proc/self/task") // without, the caller's alone
+	for _, task := range tasks {
+		stat, _ := fs.ReadFile(root, path.Join("proc/self/task", task.Name(), "stat"))
+		if _, rest, ok := bytes.Cut(stat, []byte(") ")); ok && len(rest) > 0 && rest[0] == 'R' {
+			n++
+		}
+	}
+	return max(n, 1)
 }
 
 // runnableThreads reads /proc/loadavg: three averages, and runnable/all threads.

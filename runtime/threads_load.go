@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"math"
 	"sync"
 	"time"
 
@@ -40,10 +41,11 @@ type loadFigures struct {
 // noLoad is what is known where the system tells nothing.
 var noLoad = loadFigures{spare: -1, own: -1, ran: -1, free: -1}
 
-// available is how many processors this process may have to itself.
+// available is how many processors this process may have to itself. In doubt it is one more:
+// a thread too many is noticed within a token, one too few only when it has been idle for long.
 func (l loadFigures) available() (n int, known bool) {
 	if l.own >= 0 && l.spare >= 0 {
-		return max(int(l.own+l.spare+roundUp), 1), true
+		return max(int(math.Round(l.own+l.spare)), 1), true
 	}
 	return max(l.free, 1), l.free >= 0
 }
@@ -82,7 +84,7 @@ func (l *processorLoad) figures() loadFigures {
 	l.now = noLoad
 	if before.at.IsZero() {
 		if r, ok := loader.ReadRunnable(); ok {
-			l.now.free = r.Processors - max(r.Threads-1, 0) // without the one that asks
+			l.now.free = r.Processors - max(r.Threads-r.Own, 0)
 		}
 	} else {
 		span := now.Sub(before.at).Seconds()
