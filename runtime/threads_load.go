@@ -71,6 +71,9 @@ func (l *processorLoad) figures() loadFigures {
 	defer l.mu.Unlock()
 	now := time.Now()
 	if now.Sub(l.last.at) < loadPeriod {
+		if l.now.free >= 0 { // what ran at one moment only does not count
+			l.now.free = max(l.now.free, freeProcessors())
+		}
 		return l.now
 	}
 	t, ok := loader.ReadProcessorTime()
@@ -83,9 +86,7 @@ func (l *processorLoad) figures() loadFigures {
 	l.last = loadReading{at: now, time: t, wanted: l.wanted}
 	l.now = noLoad
 	if before.at.IsZero() {
-		if r, ok := loader.ReadRunnable(); ok {
-			l.now.free = r.Processors - max(r.Threads-r.Own, 0)
-		}
+		l.now.free = freeProcessors()
 	} else {
 		span := now.Sub(before.at).Seconds()
 		if t.Idle >= 0 {
@@ -97,4 +98,14 @@ func (l *processorLoad) figures() loadFigures {
 		}
 	}
 	return l.now
+}
+
+// freeProcessors is how many processors no other process wants at this moment; negative where
+// that is not known.
+func freeProcessors() int {
+	r, ok := loader.ReadRunnable()
+	if !ok {
+		return -1
+	}
+	return max(r.Processors-max(r.Threads-r.Own, 0), 0)
 }
