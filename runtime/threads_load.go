@@ -71,9 +71,6 @@ func (l *processorLoad) figures() loadFigures {
 	defer l.mu.Unlock()
 	now := time.Now()
 	if now.Sub(l.last.at) < loadPeriod {
-		if l.now.free >= 0 { // what ran at one moment only does not count
-			l.now.free = max(l.now.free, freeProcessors())
-		}
 		return l.now
 	}
 	t, ok := loader.ReadProcessorTime()

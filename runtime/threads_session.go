@@ -39,7 +39,9 @@ func (s *Session) withThreads(ctx context.Context, evaluate func() error) error 
 	}
 	load := noLoad
 	if fixed == 0 {
-		load = b.load.figures()
+		if load = b.load.figures(); load.free >= 0 && !tuner.begun() { // what ran at one moment only does not count
+			load.free = max(load.free, freeProcessors())
+		}
 	}
 	seat, joined, err := s.sit(ctx, b, func(share int) int {
 		if fixed > 0 {

@@ -73,6 +73,13 @@ func newThreadTuner(prompts, quota bool) *threadTuner {
 	return t
 }
 
+// begun tells whether a number has been chosen.
+func (t *threadTuner) begun() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.n > 0
+}
+
 // choose is the number of threads for the next evaluation, of at most so many.
 func (t *threadTuner) choose(most int, l loadFigures) int {
 	t.mu.Lock()
