@@ -109,29 +109,29 @@ func (o ContentionOptions) withDefaults() (ContentionOptions, error) {
 // cases are the situations, in each of which all numbers of threads stand side by side.
 func (o ContentionOptions) cases(m *preparedModel) []testCase {
 	var cases []testCase
-	situation := func(name string, change func(*testCase)) {
+	situation := func(kind, name string, change func(*testCase)) {
 		for _, n := range append([]int{0}, o.Threads...) {
 			threads := chosen
 			if n > 0 {
 				threads = fmt.Sprint(n)
 			}
-			c := testCase{name: name + ", threads " + threads, labels: map[string]string{"situation": name, "threads": threads},
+			c := testCase{name: name + ", threads " + threads, labels: map[string]string{"kind": kind, "situation": name, "threads": threads},
 				job: job{Do: "contend", Model: m.path, Load: "mmap", Context: o.Context, Threads: n, Prompt: storyPrompt, Tokens: o.Tokens, Sessions: 1, Processes: 1}}
 			change(&c)
 			cases = append(cases, c)
 		}
 	}
 	for _, n := range o.Busy {
-		situation(times(n, "busy processor"), func(c *testCase) { c.job.Busy = n })
+		situation("Beside busy processors", times(n, "busy processor"), func(c *testCase) { c.job.Busy = n })
 	}
 	for _, q := range o.Quotas {
-		situation(fmt.Sprintf("a quota of %g", q), func(c *testCase) { c.processors = q })
+		situation("In a quota of processors", fmt.Sprintf("a quota of %g", q), func(c *testCase) { c.processors = q })
 	}
 	for _, n := range o.Sessions {
-		situation(times(n, "session"), func(c *testCase) { c.job.Sessions = n })
+		situation("Sessions of one process, together", times(n, "session"), func(c *testCase) { c.job.Sessions = n })
 	}
 	for _, n := range o.Processes {
-		situation(fmt.Sprintf("%d processes", n), func(c *testCase) { c.job.Processes = n })
+		situation("Processes, together", fmt.Sprintf("%d processes", n), func(c *testCase) { c.job.Processes = n })
 	}
 	return cases
 }
@@ -177,20 +177,27 @@ func contentionView() view {
 	}
 }
 
-// contentionPlots are bars of the rates, by situation.
+// contentionPlots are bars of the rates, a plot for each kind of situations.
 func contentionPlots(rs Results) ([]*plot.Plot, error) {
-	situations := distinct(rs, func(r Record) string { return r.Labels["situation"] })
-	var parts []bars
-	for _, threads := range distinct(rs, func(r Record) string { return r.Labels["threads"] }) {
-		part := bars{name: "threads " + threads}
-		for _, s := range situations {
-			part.values = append(part.values, rs.labelled(map[string]string{"situation": s, "threads": threads}).values(totalRate))
+	var plots []*plot.Plot
+	for _, kind := range distinct(rs, func(r Record) string { return r.Labels["kind"] }) {
+		of := rs.labelled(map[string]string{"kind": kind})
+		situations := distinct(of, func(r Record) string { return r.Labels["situation"] })
+		var parts []bars
+		for _, threads := range distinct(of, func(r Record) string { return r.Labels["threads"] }) {
+			part := bars{name: "threads " + threads}
+			for _, s := range situations {
+				part.values = append(part.values, of.labelled(map[string]string{"situation": s, "threads": threads}).values(totalRate))
+			}
+			parts = append(parts, part)
 		}
-		parts = append(parts, part)
+		p, err := newBarPlot(kind, "tokens per second", situations, parts...)
+		if err != nil {
+			return nil, err
+		}
+		if p != nil {
+			plots = append(plots, p)
+		}
 	}
-	p, err := newBarPlot("Tokens of all sessions and processes together", "tokens per second", situations, parts...)
-	if p == nil || err != nil {
-		return nil, err
-	}
-	return []*plot.Plot{p}, nil
+	return plots, nil
 }
