@@ -191,6 +191,7 @@ func childLimited(args []string) int {
 	} else {
 		l.AddressSpace = 64 << 20
 	}
+	growHeap()
 	if err := memtest.SetLimits(l); err != nil {
 		fmt.Println("unsupported:", err)
 		return 0

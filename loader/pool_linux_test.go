@@ -13,6 +13,10 @@ import (
 	"github.com/seed7adf6694/infer/loader"
 )
 
+// growHeap has Go take now what its heap may want under a limit: it takes addresses 64 MiB at
+// a time, and ends the process where they are refused.
+func growHeap() { runtime.KeepAlive(make([]byte, 16<<20)) }
+
 // childPool makes a pool of args[1] MiB in segments of 4 MiB, after a limit was put on it,
 // and prints the outcome; then one of 4 MiB, which there is always room for.
 func childPool(args []string) int {
@@ -23,6 +27,7 @@ func childPool(args []string) int {
 	var l loader.Ledger
 	o := loader.PoolOptions{SegmentSize: 4 << 20, Ledger: &l, Retry: -1}
 	runtime.LockOSThread() // of which a capability is taken
+	growHeap()
 	switch args[0] {
 	case "as":
 		err = memtest.SetLimits(memtest.Limits{AddressSpace: 64 << 20, Headroom: true})

@@ -35,7 +35,7 @@ type loadFigures struct {
 	spare float64 // processors that had nothing to do
 	own   float64 // processors that computed for this process
 	ran   float64 // the part of the time in which threads that wanted to compute did
-	free  int     // processors that nobody else wanted at the moment; before there is a period
+	free  int     // processors that nobody else wants at this moment
 }
 
 // noLoad is what is known where the system tells nothing.
@@ -44,10 +44,14 @@ var noLoad = loadFigures{spare: -1, own: -1, ran: -1, free: -1}
 // available is how many processors this process may have to itself. In doubt it is one more:
 // a thread too many is noticed within a token, one too few only when it has been idle for long.
 func (l loadFigures) available() (n int, known bool) {
-	if l.own >= 0 && l.spare >= 0 {
-		return max(int(math.Round(l.own+l.spare)), 1), true
+	known = l.own >= 0 && l.spare >= 0
+	if known {
+		n = max(int(math.Round(l.own+l.spare)), 1)
 	}
-	return max(l.free, 1), l.free >= 0
+	if now := max(l.free, 1); l.free >= 0 && (!known || now < n) { // others have begun since
+		n, known = now, true
+	}
+	return n, known
 }
 
 // holds counts n more threads that compute, or fewer.
@@ -82,9 +86,7 @@ func (l *processorLoad) figures() loadFigures {
 	before := l.last
 	l.last = loadReading{at: now, time: t, wanted: l.wanted}
 	l.now = noLoad
-	if before.at.IsZero() {
-		l.now.free = freeProcessors()
-	} else {
+	if !before.at.IsZero() {
 		span := now.Sub(before.at).Seconds()
 		if t.Idle >= 0 {
 			l.now.spare = (t.Idle - before.time.Idle).Seconds() / span

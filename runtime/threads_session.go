@@ -39,8 +39,8 @@ func (s *Session) withThreads(ctx context.Context, evaluate func() error) error 
 	}
 	load := noLoad
 	if fixed == 0 {
-		if load = b.load.figures(); load.free >= 0 && !tuner.begun() { // what ran at one moment only does not count
-			load.free = max(load.free, freeProcessors())
+		if load = b.load.figures(); !tuner.begun() {
+			load.free = max(freeProcessors(), freeProcessors()) // what runs at one moment only does not count
 		}
 	}
 	seat, joined, err := s.sit(ctx, b, func(share int) int {

@@ -104,13 +104,14 @@ func TestTheFirstNumberOfThreads(t *testing.T) {
 		want int
 	}{
 		{noLoad, 8},
-		{loadFigures{spare: 6.9, own: 0.9, ran: -1}, 8},
-		{loadFigures{spare: 3.1, own: 0.9, ran: -1}, 4},
-		{loadFigures{spare: 0, own: 0.4, ran: -1}, 1},
+		{loadFigures{spare: 6.9, own: 0.9, ran: -1, free: -1}, 8},
+		{loadFigures{spare: 3.1, own: 0.9, ran: -1, free: -1}, 4},
+		{loadFigures{spare: 0, own: 0.4, ran: -1, free: -1}, 1},
 		{loadFigures{spare: -1, own: 1, ran: -1, free: -1}, 8},
 		{loadFigures{spare: -1, own: -1, ran: -1, free: 5}, 5},
 		{loadFigures{spare: -1, own: -1, ran: -1, free: 0}, 1},
-		{loadFigures{spare: 2.9, own: 0.9, ran: -1, free: 0}, 4},
+		{loadFigures{spare: 2.9, own: 0.9, ran: -1, free: 0}, 1},
+		{loadFigures{spare: 2.9, own: 0.9, ran: -1, free: 7}, 4},
 	} {
 		if got := newThreadTuner(false, false).choose(8, tt.load); got != tt.want {
 			t.Errorf("%+v: %d threads, want %d", tt.load, got, tt.want)
