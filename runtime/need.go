@@ -13,8 +13,7 @@ import (
 type need struct {
 	params llama.ContextParams
 	blocks []llama.MeasuredBlock
-	work   uint64 // of the engine's threads, beside the blocks
-	ubatch int    // tokens, as the engine rounded them
+	ubatch int // tokens, as the engine rounded them
 	ctx    int
 	why    string // with or without flash attention
 	short  bool   // with, because memory is short
@@ -36,7 +35,6 @@ func (m *Model) measureContext(p llama.ContextParams, blockSize uintptr) (llama.
 	for i, b := range got.Blocks {
 		if b.Purpose != "output" {
 			got.Blocks[i].Size = b.Size / mostMeasured * uint64(asked)
-			got.Blocks[i].Used = b.Used / mostMeasured * uint64(asked)
 		}
 	}
 	return got, nil
@@ -54,7 +52,7 @@ func (m *Model) measure(p llama.ContextParams, ubatchGiven bool) (need, error) {
 		if err != nil {
 			return need{}, sessionError(engineError(err), p)
 		}
-		n := need{params: p, blocks: got.Blocks, work: got.Work, ubatch: got.UBatch, ctx: got.Ctx}
+		n := need{params: p, blocks: got.Blocks, ubatch: got.UBatch, ctx: got.Ctx}
 		bound := m.maxRange(p)
 		largest := n.largest()
 		if m.mode == LoadStock || largest.Size <= bound {
@@ -87,37 +85,6 @@ func (n need) parts() loader.MemoryParts {
 	kv, output := n.bytes("kv"), n.bytes("output")
 	return loader.MemoryParts{}.With(loader.PurposeKV, kv).
 		With(loader.PurposeCompute, n.bytes("")-kv-output).With(loader.PurposeOutput, output)
-}
-
-// used is what of a block is in RAM at the end of a full context.
-func (n need) used(b llama.MeasuredBlock) uint64 {
-	if n.params.Embeddings { // where every token may have a result
-		return wholePages(b.Size)
-	}
-	return wholePages(min(b.Used, b.Size))
-}
-
-// What the engine takes for itself, in bytes, fitted to what Linux counts for six shapes: for a
-// token of the vocabulary, a tensor, a node of the graphs beyond the least that there is room
-// for, a cell of the KV cache, and the rest.
-const (
-	perToken     = 146
-	perTensor    = 2 << 10
-	perNode      = 2250
-	leastNodes   = 1024
-	perCell      = 350
-	engineItself = 1750 << 10
-)
-
-// engineMemory is what the engine and this package take beside blocks and weights.
-func (m *Model) engineMemory(n need) uint64 {
-	vocabulary, err := m.native.VocabSize()
-	if err != nil {
-		vocabulary = 0 // a model without one
-	}
-	tensors := uint64(len(m.index.Tensors()))
-	spareNodes := max(8*tensors, leastNodes) - leastNodes
-	return n.work + engineItself + perToken*uint64(vocabulary) + perTensor*tensors + perNode*spareNodes + perCell*uint64(n.ctx)
 }
 
 func (n need) largest() llama.MeasuredBlock {

@@ -19,8 +19,7 @@ func (p *ModePlan) judge(ctx context.Context, m *Model, n need, probe loader.Pro
 			}
 		}
 	}
-	commit := p.Commit - p.Engine // which is in the spare
-	weights := commit - n.bytes("")
+	weights := p.Commit - n.bytes("")
 	available, limit := probe.Available()
 	short := func(need, have uint64, limit string) bool {
 		if need <= have {
@@ -32,7 +31,7 @@ func (p *ModePlan) judge(ctx context.Context, m *Model, n need, probe loader.Pro
 		return true
 	}
 	sum := append(loader.MemoryParts{}.With(loader.PurposeWeights, weights), n.parts()...)
-	sum = sum.With(loader.PurposeOther, spare(available, weights, commit))
+	sum = sum.With(loader.PurposeOther, spare(available, weights, p.Commit))
 	tooMuch := short(sum.Total(), available, limit)
 	tooLarge := short(private, probe.LargestFreeBlock, probe.LimitedBy)
 	short(ranges, probe.AddressSpaceLeft, "address space limit (RLIMIT_AS)")
