@@ -79,6 +79,7 @@ enum ggml_backend_dev_type {
     GGML_BACKEND_DEVICE_TYPE_ACCEL,
 };
 
+struct ggml_cgraph;
 struct ggml_threadpool;
 typedef struct ggml_threadpool * ggml_threadpool_t;
 
@@ -108,6 +109,15 @@ struct ggml_tensor {
     char                         name[GGML_MAX_NAME];
     void *                       extra;
     char                         padding[8];
+};
+
+struct ggml_cplan {
+    size_t                   work_size;
+    uint8_t *                work_data;
+    int                      n_threads;
+    struct ggml_threadpool * threadpool;
+    ggml_abort_callback      abort_callback;
+    void *                   abort_callback_data;
 };
 
 struct ggml_threadpool_params {

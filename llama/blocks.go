@@ -17,8 +17,9 @@ type home struct {
 	blocks Blocks
 	handle cgo.Handle
 
-	measure  bool // blocks are only told about
+	measure  int // blocks are only told about, for so many threads; 0: not
 	measured []MeasuredBlock
+	work     uint64 // the largest work buffer of the graphs measured
 
 	mu  sync.Mutex
 	err error
@@ -46,7 +47,7 @@ func (h *home) scope(purpose C.int) C.infer_scope {
 	if h == nil {
 		return C.infer_scope{}
 	}
-	return C.infer_scope{home: C.uintptr_t(h.handle), max_block: C.size_t(h.blocks.BlockSize()), purpose: purpose, measure: C.bool(h.measure)}
+	return C.infer_scope{home: C.uintptr_t(h.handle), max_block: C.size_t(h.blocks.BlockSize()), purpose: purpose, measure: C.int(h.measure)}
 }
 
 // takeError returns the error of the last refused block, once.
@@ -89,7 +90,13 @@ func goInferTag(handle C.uintptr_t, p unsafe.Pointer, purpose C.int) {
 var purposeNames = [...]string{C.INFER_PURPOSE_OUTPUT: "output", C.INFER_PURPOSE_KV: "kv", C.INFER_PURPOSE_COMPUTE: "compute", C.INFER_PURPOSE_WEIGHTS: "weights"}
 
 //export goInferMeasured
-func goInferMeasured(handle C.uintptr_t, size C.size_t, purpose C.int, first, last *C.char) {
+func goInferMeasured(handle C.uintptr_t, size, used C.size_t, purpose C.int, first, last *C.char) {
 	h := homeOf(handle)
-	h.measured = append(h.measured, MeasuredBlock{Purpose: purposeNames[purpose], Size: uint64(size), First: C.GoString(first), Last: C.GoString(last)})
+	h.measured = append(h.measured, MeasuredBlock{Purpose: purposeNames[purpose], Size: uint64(size), Used: uint64(used), First: C.GoString(first), Last: C.GoString(last)})
+}
+
+//export goInferWork
+func goInferWork(handle C.uintptr_t, size C.size_t) {
+	h := homeOf(handle)
+	h.work = max(h.work, uint64(size))
 }

@@ -17,7 +17,8 @@ extern "C" {
 void * goInferAlloc(uintptr_t home, size_t size);
 void   goInferFree(uintptr_t home, void * data);
 void   goInferTag(uintptr_t home, void * data, int purpose);
-void   goInferMeasured(uintptr_t home, size_t size, int purpose, char * first, char * last);
+void   goInferMeasured(uintptr_t home, size_t size, size_t used, int purpose, char * first, char * last);
+void   goInferWork(uintptr_t home, size_t size);
 void   goInferProgress(uintptr_t report, float progress);
 }
 
@@ -61,6 +62,7 @@ struct block {
 
     bool        measured = false; // there is no memory behind data
     std::string first, last;      // the tensors in it then
+    size_t      used = SIZE_MAX;  // of a compute buffer, by the graph measured last
 };
 
 // unbound is the context of a buffer of weights that lie elsewhere.
@@ -274,6 +276,81 @@ bool repack_is_host(ggml_backend_buffer_type_t type) {
 
 } // namespace
 
+// --- what a measured graph uses
+
+namespace {
+
+// Where the results of a layout of pages lie that are written.
+using ranges = std::vector<std::pair<size_t, size_t>>;
+
+size_t pages_of(ranges & r) {
+    constexpr size_t page = 4096;
+    std::sort(r.begin(), r.end());
+    size_t sum = 0, end = 0;
+    for (const auto & x : r) {
+        const size_t from = std::max(x.first / page * page, end);
+        const size_t to   = (x.second + page - 1) / page * page;
+        if (to > from) {
+            sum += to - from;
+            end = to;
+        }
+    }
+    return sum;
+}
+
+} // namespace
+
+// The engine lays a graph out as if every token had a result. A prompt has one, at its end:
+// the rows of the others are never written. They are those of what is computed from the
+// selection: rows of a result that an input names.
+void measured_graph(ggml_cgraph * graph) {
+    if (!active || !active->scope.measure) {
+        return;
+    }
+    std::unordered_map<ggml_backend_buffer_t, ranges> written;
+    std::unordered_map<const ggml_tensor *, size_t>   selected; // and of how many rows
+    std::unordered_map<const ggml_tensor *, bool>     seen;
+    auto write = [&](const ggml_tensor * t, size_t rows) {
+        if (t->view_src || !t->buffer || !t->data || std::exchange(seen[t], true)) {
+            return;
+        }
+        for (ggml_backend_buffer_t buffer : active->fresh) {
+            if (buffer == t->buffer && buffer->usage == GGML_BACKEND_BUFFER_USAGE_COMPUTE) {
+                const size_t from = (char *) t->data - (char *) nowhere;
+                written[buffer].emplace_back(from, from + (ggml_nbytes(t) + rows - 1) / rows);
+            }
+        }
+    };
+    for (int i = 0; i < ggml_graph_n_nodes(graph); i++) {
+        ggml_tensor * t = ggml_graph_node(graph, i);
+        size_t rows = 0;
+        if (strcmp(ggml_op_name(t->op), "GET_ROWS") == 0 && t->src[1]->op == GGML_OP_NONE && t->src[0]->op != GGML_OP_NONE) {
+            rows = t->src[1]->ne[0];
+        }
+        for (const ggml_tensor * s : t->src) {
+            if (!s) {
+                continue;
+            }
+            const auto found = selected.find(s);
+            if (found != selected.end()) {
+                rows = found->second;
+            } else {
+                write(s, 1); // an input, where it is not a node that was seen
+            }
+        }
+        if (rows > 0) {
+            selected[t] = rows;
+        }
+        write(t, std::max<size_t>(rows, 1));
+    }
+    for (ggml_backend_buffer_t buffer : active->fresh) {
+        if (buffer && buffer->usage == GGML_BACKEND_BUFFER_USAGE_COMPUTE) {
+            ((block *) buffer->context)->used = pages_of(written[buffer]);
+        }
+    }
+    goInferWork(active->scope.home, ggml_graph_plan(graph, active->scope.measure, nullptr).work_size);
+}
+
 scope_guard::scope_guard(const infer_scope & s, infer_weights * record) {
     active = new scope_state{s, record, {}, active};
 }
@@ -292,7 +369,7 @@ scope_guard::~scope_guard() {
             purpose = INFER_PURPOSE_KV;
         }
         if (b->measured) {
-            goInferMeasured(b->home, buffer->size, purpose, const_cast<char *>(b->first.c_str()), const_cast<char *>(b->last.c_str()));
+            goInferMeasured(b->home, buffer->size, std::min(b->used, buffer->size), purpose, const_cast<char *>(b->first.c_str()), const_cast<char *>(b->last.c_str()));
         } else {
             goInferTag(b->home, b->data, purpose);
         }

@@ -71,6 +71,10 @@ R guarded(infer_error * err, R failed, F && f) {
     return failed;
 }
 
+// measured_graph notes which pages of the compute buffers a graph writes that is laid out in
+// them, while contexts are measured, and its work buffer.
+void measured_graph(::ggml_cgraph * graph);
+
 // scope_guard makes s the scope of this thread while it lives, and afterwards
 // tells Go the purposes of the blocks that were taken.
 class scope_guard {

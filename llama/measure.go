@@ -28,7 +28,7 @@ func (m *Model) MeasureContext(p ContextParams, blockSize uintptr) (ContextMemor
 		blockSize = ^uintptr(0)
 	}
 	h := newHome(measuring{blockSize})
-	h.measure = true
+	h.measure = int(max(params.n_threads, params.n_threads_batch, 1))
 	defer h.close()
 	var e C.infer_error
 	ctx := C.infer_context_new(m.s.model, params, h.scope(C.INFER_PURPOSE_OUTPUT), &e)
@@ -36,5 +36,5 @@ func (m *Model) MeasureContext(p ContextParams, blockSize uintptr) (ContextMemor
 		return ContextMemory{}, failure("llama_init_from_model", &e, nil)
 	}
 	defer C.infer_context_free(ctx)
-	return ContextMemory{Ctx: int(C.llama_n_ctx(ctx)), Batch: int(C.llama_n_batch(ctx)), UBatch: int(C.llama_n_ubatch(ctx)), Blocks: h.measured}, nil
+	return ContextMemory{Ctx: int(C.llama_n_ctx(ctx)), Batch: int(C.llama_n_batch(ctx)), UBatch: int(C.llama_n_ubatch(ctx)), Blocks: h.measured, Work: h.work}, nil
 }

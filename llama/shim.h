@@ -50,7 +50,7 @@ typedef struct infer_scope {
     uintptr_t home;
     size_t    max_block;
     int       purpose;
-    bool      measure; // blocks are told about and not taken: nothing may be computed
+    int       measure; // for so many threads, 0 not: blocks are told about and not taken: nothing may be computed
 } infer_scope;
 
 // Weights of a model that was loaded without them.

@@ -1,7 +1,8 @@
-// Two functions of the engine that would take too much, or never give back. The linker
+// Functions of the engine that would take too much, never give back, or do not tell. The linker
 // leads calls of them here: see the LDFLAGS in engine.go. On macOS, where it can't, the
 // engine stays as it is.
 
+#include "guard.h"
 #include "shim.h"
 
 #if defined(__linux__) || defined(_WIN32)
@@ -17,6 +18,8 @@
 extern "C" {
 ggml_backend_sched_t __real_ggml_backend_sched_new(ggml_backend_t * backends, ggml_backend_buffer_type_t * bufts, int n_backends, size_t graph_size, bool parallel, bool op_offload);
 ggml_backend_sched_t __wrap_ggml_backend_sched_new(ggml_backend_t * backends, ggml_backend_buffer_type_t * bufts, int n_backends, size_t graph_size, bool parallel, bool op_offload);
+bool __real_ggml_backend_sched_reserve(ggml_backend_sched_t sched, struct ggml_cgraph * graph);
+bool __wrap_ggml_backend_sched_reserve(ggml_backend_sched_t sched, struct ggml_cgraph * graph);
 void * __real_malloc(size_t size);
 void * __wrap_malloc(size_t size);
 void * __real_calloc(size_t n, size_t size);
@@ -106,6 +109,14 @@ ggml_backend_sched_t __wrap_ggml_backend_sched_new(ggml_backend_t * backends, gg
     }
     ggml_backend_sched_free(sched);
     return __real_ggml_backend_sched_new(backends, bufts, n_backends, graph_size, parallel, op_offload);
+}
+
+bool __wrap_ggml_backend_sched_reserve(ggml_backend_sched_t sched, struct ggml_cgraph * graph) {
+    if (!__real_ggml_backend_sched_reserve(sched, graph)) {
+        return false;
+    }
+    infer::measured_graph(graph); // has its addresses, until the next one is built
+    return true;
 }
 
 #endif

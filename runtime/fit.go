@@ -101,15 +101,14 @@ func (m *Model) fitSession(ctx context.Context, o SessionOptions, free leftOpen,
 
 // roomForBoth is the error of weights and a session that do not fit together.
 func (m *Model) roomForBoth(weights uint64, n need, p loader.Probe) *loader.MemoryError {
-	parts := loader.MemoryParts{}.With(loader.PurposeWeights, weights)
-	parts = append(parts, n.parts()...)
+	parts := append(loader.MemoryParts{}.With(loader.PurposeWeights, weights), n.parts()...)
 	if m.pool == nil {
 		available, _ := p.Available()
-		least := spare(available, weights, parts.Total())
+		least := spare(available, weights, weights+n.bytes(""))
 		if m.inUse() { // those that are there must go on as fast
 			least = max(least, engineReserve)
 		}
-		parts = parts.With(loader.PurposeOther, least)
+		parts = parts.Plus(loader.MemoryParts{}.With(loader.PurposeOther, least))
 	}
 	return m.roomFor(parts, p)
 }
@@ -117,24 +116,26 @@ func (m *Model) roomForBoth(weights uint64, n need, p loader.Probe) *loader.Memo
 // spare is what is to be left where total bytes are taken, weights of them for copied
 // weights.
 func spare(available, weights, total uint64) uint64 {
-	n := min(engineReserve, available/4) // threads, work buffers, Go's heap
+	n := min(engineReserve, available/4) // threads, the engine's lists, Go's heap
 	if weights > 0 {                     // a copy that takes the last page pushes out all that others have
 		n = max(n, min(reserve(available), total/8))
 	}
 	return n
 }
 
-// roomFor tells whether private memory is there: in the model's pool, or in the system.
+// roomFor tells whether private memory is there: in the model's pool, which has no room for
+// what is other, or in the system.
 func (m *Model) roomFor(parts loader.MemoryParts, p loader.Probe) *loader.MemoryError {
 	refused := roomFor(parts, p)
 	if m.pool == nil {
 		return refused
 	}
 	st := m.pool.Stats()
-	if parts.Total() <= st.Free {
+	inPool := parts.Minus(loader.MemoryParts{}.With(loader.PurposeOther, parts.Of(loader.PurposeOther)))
+	if inPool.Total() <= st.Free {
 		return refused // what is committed need not be there
 	}
-	return parts.Short(st.Free, "pool")
+	return inPool.Short(st.Free, "pool")
 }
 
 // leftOpen tells which parameters may be lowered: those that the caller did not set.

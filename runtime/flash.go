@@ -66,7 +66,7 @@ func (m *Model) notAmple(weights uint64, n need, p loader.Probe) string {
 	if refused := m.roomForBoth(weights, n, p); refused != nil {
 		return fmt.Sprintf("%s needed without it, %s left (%s)", loader.Size(refused.Requested), loader.Size(refused.Available), refused.Limit)
 	}
-	total := weights + n.bytes("")
+	total := weights + n.total()
 	if available, limit := p.Available(); m.pool == nil && total > available/4*3 {
 		return fmt.Sprintf("without it a session and copied weights take %s of the %s left (%s)", loader.Size(total), loader.Size(available), limit)
 	}
@@ -76,7 +76,7 @@ func (m *Model) notAmple(weights uint64, n need, p loader.Probe) string {
 	if all, left := m.plan.Bytes+total+engineReserve, mayReside(p); all > left/8*7 {
 		return fmt.Sprintf("without it not all of the weights would stay in memory: %s of the %s left", loader.Size(all), loader.Size(left))
 	}
-	if all, budget := m.budget.with(n.bytes(""), m.plan.Bytes, m.most); m.mode == LoadMMap && all > budget {
+	if all, budget := m.budget.with(n.total(), m.plan.Bytes, m.most); m.mode == LoadMMap && all > budget {
 		return fmt.Sprintf("without it not all of the weights would stay in the memory budget: %s of %s", loader.Size(all), loader.Size(budget))
 	}
 	return ""

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/seed7adf6694/infer/internal/memtest"
+	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/models"
 	"github.com/seed7adf6694/infer/runtime"
 )
@@ -74,6 +75,10 @@ func parseChild(args []string) (path string, o runtime.Options, s runtime.Sessio
 			s.UBatch = int(n)
 		case "threads":
 			s.Threads = int(n)
+		case "cache":
+			s.CacheTypeK, s.CacheTypeV = v, v
+		case "flash":
+			s.FlashAttention = map[string]llama.FlashAttention{"on": llama.FlashOn, "off": llama.FlashOff}[v]
 		}
 	}
 	return path, o, s

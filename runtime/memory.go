@@ -40,8 +40,8 @@ func (m *Model) sampleMemoryNow() {
 	m.peak.file = max(m.peak.file, p.File)
 }
 
-// engineReserve is what a session leaves to the engine's threads and work buffers and to
-// the rest of the process.
+// engineReserve is what a session leaves to the engine's threads and lists and to the rest of
+// the process.
 const engineReserve = 24 << 20
 
 // reserve is what is left to the rest of the process and the system when the weights

@@ -13,7 +13,8 @@ import (
 type need struct {
 	params llama.ContextParams
 	blocks []llama.MeasuredBlock
-	ubatch int // tokens, as the engine rounded them
+	work   uint64 // bytes of the engine's work buffer, beside the blocks
+	ubatch int    // tokens, as the engine rounded them
 	ctx    int
 	why    string // with or without flash attention
 	short  bool   // with, because memory is short
@@ -32,9 +33,11 @@ func (m *Model) measureContext(p llama.ContextParams, blockSize uintptr) (llama.
 		return got, err
 	}
 	got.Ctx = asked
+	got.Work = got.Work / mostMeasured * uint64(asked)
 	for i, b := range got.Blocks {
 		if b.Purpose != "output" {
 			got.Blocks[i].Size = b.Size / mostMeasured * uint64(asked)
+			got.Blocks[i].Used = b.Used / mostMeasured * uint64(asked)
 		}
 	}
 	return got, nil
@@ -52,7 +55,7 @@ func (m *Model) measure(p llama.ContextParams, ubatchGiven bool) (need, error) {
 		if err != nil {
 			return need{}, sessionError(engineError(err), p)
 		}
-		n := need{params: p, blocks: got.Blocks, ubatch: got.UBatch, ctx: got.Ctx}
+		n := need{params: p, blocks: got.Blocks, work: got.Work, ubatch: got.UBatch, ctx: got.Ctx}
 		bound := m.maxRange(p)
 		largest := n.largest()
 		if m.mode == LoadStock || largest.Size <= bound {
@@ -80,11 +83,46 @@ func (n need) bytes(purpose string) uint64 {
 	return sum
 }
 
-// parts are the memory by purpose.
+// total is all memory of the session in bytes.
+func (n need) total() uint64 { return n.bytes("") + n.work }
+
+// parts are the memory by purpose. The work buffer is the engine's own: [loader.PurposeOther].
 func (n need) parts() loader.MemoryParts {
 	kv, output := n.bytes("kv"), n.bytes("output")
 	return loader.MemoryParts{}.With(loader.PurposeKV, kv).
-		With(loader.PurposeCompute, n.bytes("")-kv-output).With(loader.PurposeOutput, output)
+		With(loader.PurposeCompute, n.bytes("")-kv-output).With(loader.PurposeOutput, output).
+		With(loader.PurposeOther, n.work)
+}
+
+// used is what of a block is in RAM at the end of a full context.
+func (n need) used(b llama.MeasuredBlock) uint64 {
+	if n.params.Embeddings { // where every token may have a result
+		return wholePages(b.Size)
+	}
+	return wholePages(min(b.Used, b.Size))
+}
+
+// What the engine takes for itself, in bytes, fitted to what Linux counts for six shapes: for a
+// token of the vocabulary, a tensor, a node of the graphs beyond the least that there is room
+// for, a cell of the KV cache, and the rest.
+const (
+	perToken     = 146
+	perTensor    = 2 << 10
+	perNode      = 2250
+	leastNodes   = 1024
+	perCell      = 350
+	engineItself = 1750 << 10
+)
+
+// engineMemory is what the engine and this package take beside blocks and weights.
+func (m *Model) engineMemory(n need) uint64 {
+	vocabulary, err := m.native.VocabSize()
+	if err != nil {
+		vocabulary = 0 // a model without one
+	}
+	tensors := uint64(len(m.index.Tensors()))
+	spareNodes := max(8*tensors, leastNodes) - leastNodes
+	return n.work + engineItself + perToken*uint64(vocabulary) + perTensor*tensors + perNode*spareNodes + perCell*uint64(n.ctx)
 }
 
 func (n need) largest() llama.MeasuredBlock {

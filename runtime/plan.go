@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/seed7adf6694/infer/llama"
@@ -48,10 +49,16 @@ type ModePlan struct {
 	Scratch uint64 `json:"scratch_bytes"` // while loading only
 	Device  uint64 `json:"device_bytes"`  // weights on GPUs
 
-	// Commit is private memory, which systems promise (and count) when it is asked
-	// for; Resident is what can be in RAM at most, of which mapped weights can be
-	// evicted again. The engine takes some MiB of its own beside it, for vocabulary,
-	// graphs and threads.
+	// Engine is what the engine and this package take for themselves: the vocabulary and
+	// the list of tensors, graphs, and what operands are converted into.
+	Engine uint64 `json:"engine_bytes"`
+
+	// Commit is private memory, which systems promise (and count) when it is asked for:
+	// private weights, KV, Compute, Output and Engine. Resident is what is in RAM at the end
+	// of a full context, after a prompt and generation: all weights, of which mapped ones can
+	// be evicted again, KV, Output, Engine, and of Compute what is used. Both are of one
+	// session, beyond what the process has before, and without the stacks of threads. A
+	// [loader.Pool] has to have room for Commit less Engine.
 	Commit   uint64 `json:"commit_bytes"`
 	Resident uint64 `json:"resident_bytes"`
 
@@ -82,6 +89,8 @@ type PlanPiece struct {
 	Size        uint64   `json:"size_bytes"`
 	Allocations []uint64 `json:"allocations_bytes"`
 	Private     bool     `json:"private"` // committed, not mapped
+	// Resident is what of it is in RAM at the end of a full context.
+	Resident uint64 `json:"resident_bytes"`
 }
 
 // Name is the mode's name, or "packed".
@@ -219,10 +228,11 @@ func planMode(ctx context.Context, f *Forecast, m *Model, packed bool, o Options
 	p.addWeights(m, ws)
 	p.addSession(m, n)
 	p.Remedies = []string{}
+	p.Engine = m.engineMemory(n)
 	resident := p.planBudget(m, n, o, f.Probe)
 	p.sum()
 	if resident > 0 {
-		p.Resident = resident
+		p.Resident += resident - p.Weights // of which the rest is read when it is used
 	}
 	p.judge(ctx, m, n, f.Probe)
 	if m.mode == LoadStock {
@@ -252,9 +262,9 @@ func (p *ModePlan) addWeights(m *Model, ws []llama.Weight) {
 	}
 	if p.Mode == LoadStock {
 		// The engine maps each file whole, and converts into one buffer beside it.
-		for _, f := range m.files {
+		for i, f := range m.files {
 			size := wholePages(uint64(f.Size))
-			p.add(PlanPiece{Purpose: "weights", Of: "the whole file", Size: size, Allocations: []uint64{size}})
+			p.add(PlanPiece{Purpose: "weights", Of: "the whole file", Size: size, Allocations: []uint64{size}, Resident: m.stockResident(i, ws)})
 		}
 		if repacked := m.stockRepacked(ws); repacked > 0 {
 			size := wholePages(repacked)
@@ -291,15 +301,38 @@ func (p *ModePlan) addWeights(m *Model, ws []llama.Weight) {
 	}
 }
 
+// stockResident is what stays mapped of a file that the engine has mapped whole: it gives
+// back what is before the first and behind the last of the tensors that it uses there.
+func (m *Model) stockResident(file int, ws []llama.Weight) uint64 {
+	host := map[string]bool{}
+	for _, w := range ws {
+		if w.Kind == llama.WeightHost {
+			host[w.Name] = true
+		}
+	}
+	first, last := uint64(math.MaxUint64), uint64(0)
+	for _, t := range m.index.Tensors() {
+		if t.File == file && host[t.Name] {
+			first, last = min(first, uint64(t.Offset)), max(last, uint64(t.Offset)+t.Size)
+		}
+	}
+	if last == 0 {
+		return 0
+	}
+	return wholePages(last - min(first, last))
+}
+
 // addSession adds the blocks of a session.
 func (p *ModePlan) addSession(m *Model, n need) {
 	for _, b := range n.blocks {
 		if p.Mode == LoadStock {
 			size := wholePages(b.Size)
-			p.add(PlanPiece{Purpose: b.Purpose, Of: blockName(b), Size: size, Allocations: []uint64{size}, Private: true})
+			p.add(PlanPiece{Purpose: b.Purpose, Of: blockName(b), Size: size, Allocations: []uint64{size}, Private: true, Resident: n.used(b)})
 			continue
 		}
-		p.add(m.privatePiece(b.Purpose, blockName(b), b.Size))
+		piece := m.privatePiece(b.Purpose, blockName(b), b.Size)
+		piece.Resident = n.used(b)
+		p.add(piece)
 	}
 	p.KV, p.Compute, p.Output = n.bytes("kv"), n.bytes("compute"), n.bytes("output")
 }
@@ -316,10 +349,17 @@ func (m *Model) privatePiece(purpose, of string, size uint64) PlanPiece {
 	return piece
 }
 
-func (p *ModePlan) add(piece PlanPiece) { p.Pieces = append(p.Pieces, piece) }
+// add adds a piece. All of weights is resident, where nothing else is said.
+func (p *ModePlan) add(piece PlanPiece) {
+	if piece.Purpose == "weights" && piece.Resident == 0 {
+		piece.Resident = piece.Size
+	}
+	p.Pieces = append(p.Pieces, piece)
+}
 
 // sum adds the pieces up.
 func (p *ModePlan) sum() {
+	p.Commit, p.Resident = p.Engine, p.Engine
 	for _, x := range p.Pieces {
 		if x.Purpose == "weights" {
 			p.Weights += x.Size
@@ -328,7 +368,7 @@ func (p *ModePlan) sum() {
 		if x.Private {
 			p.Commit += x.Size
 		}
-		p.Resident += x.Size
+		p.Resident += x.Resident
 		for _, a := range x.Allocations {
 			if a > p.LargestAllocation {
 				p.LargestAllocation, p.LargestAllocationOf = a, x.Of

@@ -22,8 +22,8 @@ type BudgetPlan struct {
 	Private uint64 `json:"private_bytes"`
 }
 
-// planBudget adds what keeping a budget would do, and returns how much would be in memory
-// then, 0 for all of it.
+// planBudget adds what keeping a budget would do, and returns how much of the weights would
+// be in memory then, 0 for all of them.
 func (p *ModePlan) planBudget(m *Model, n need, o Options, probe loader.Probe) (resident uint64) {
 	base, _, err := baseMemory()
 	if p.Mode != LoadMMap || p.Device > 0 || err != nil {
@@ -47,5 +47,5 @@ func (p *ModePlan) planBudget(m *Model, n need, o Options, probe loader.Probe) (
 		p.Needed = leastBudget(r.Least, m.planned, base)
 		p.Remedies = append(p.Remedies, useBudget(p.Budget.Least))
 	}
-	return other + r.Resident
+	return r.Resident
 }

@@ -19,8 +19,8 @@ func (p *ModePlan) judge(ctx context.Context, m *Model, n need, probe loader.Pro
 			}
 		}
 	}
-	weights := p.Commit - n.bytes("")
-	available, limit := probe.Available()
+	weights := p.Commit - p.Engine - n.bytes("")
+	available, _ := probe.Available()
 	short := func(need, have uint64, limit string) bool {
 		if need <= have {
 			return false
@@ -31,8 +31,12 @@ func (p *ModePlan) judge(ctx context.Context, m *Model, n need, probe loader.Pro
 		return true
 	}
 	sum := append(loader.MemoryParts{}.With(loader.PurposeWeights, weights), n.parts()...)
-	sum = sum.With(loader.PurposeOther, spare(available, weights, p.Commit))
-	tooMuch := short(sum.Total(), available, limit)
+	sum = sum.Plus(loader.MemoryParts{}.With(loader.PurposeOther, spare(available, weights, weights+n.bytes(""))))
+	refused := m.roomFor(sum, probe)
+	if m.mode == LoadStock { // which takes nothing from a pool
+		refused = roomFor(sum, probe)
+	}
+	tooMuch := refused != nil && short(refused.Requested, refused.Available, refused.Limit)
 	tooLarge := short(private, probe.LargestFreeBlock, probe.LimitedBy)
 	short(ranges, probe.AddressSpaceLeft, "address space limit (RLIMIT_AS)")
 	tooLong := short(p.LargestRange, probe.LargestHole, "address space (largest hole)")
@@ -40,8 +44,8 @@ func (p *ModePlan) judge(ctx context.Context, m *Model, n need, probe loader.Pro
 		p.LimitedBy = "mappings (vm.max_map_count)"
 	}
 	switch {
-	case tooMuch && p.LimitedBy == limit:
-		p.Needed = sum
+	case tooMuch && p.LimitedBy == refused.Limit:
+		p.Needed = refused.Parts
 	case p.LimitedBy != budgetLimit:
 		p.Needed = nil
 	}

@@ -96,7 +96,7 @@ func (m *Model) whatWouldFit(ctx context.Context, p llama.ContextParams, weights
 		if err != nil || m.roomForBoth(a.weights, n, probe) != nil {
 			return ""
 		}
-		return fmt.Sprintf("%s: needs %s", textOf(list), loader.Size(a.weights+n.bytes("")))
+		return fmt.Sprintf("%s: needs %s", textOf(list), loader.Size(a.weights+n.total()))
 	}
 	for size := 1; size <= len(kinds) && len(remedies) == 0; size++ {
 		for chosen := range combinations(kinds, size) {

@@ -52,7 +52,7 @@ func drawPlan(out io.Writer, f *runtime.Forecast) error {
 			verdict = loader.Size(p.Missing) + " short"
 		}
 		y += svgHeader
-		text(10, y, ` font-weight="bold"`, fmt.Sprintf("%s: %s committed, %s resident at most, largest allocation %s (%s)", p.Name(), loader.Size(p.Commit), loader.Size(p.Resident), loader.Size(p.LargestAllocation), verdict))
+		text(10, y, ` font-weight="bold"`, fmt.Sprintf("%s: %s committed, %s resident at a full context, largest allocation %s (%s)", p.Name(), loader.Size(p.Commit), loader.Size(p.Resident), loader.Size(p.LargestAllocation), verdict))
 		y += 10
 		for _, g := range pieceGroups(p) {
 			if g.size == 0 {
