@@ -71,8 +71,14 @@ ggml_backend_reg_t ggml_backend_dev_backend_reg(ggml_backend_dev_t device);
 const char * ggml_backend_reg_name(ggml_backend_reg_t reg);
 void * ggml_backend_reg_get_proc_address(ggml_backend_reg_t reg, const char * name);
 const char * ggml_backend_buft_name(ggml_backend_buffer_type_t buft);
+bool ggml_backend_supports_buft(ggml_backend_t backend, ggml_backend_buffer_type_t buft);
+ggml_backend_buffer_type_t ggml_backend_get_default_buffer_type(ggml_backend_t backend);
+ggml_backend_dev_t         ggml_backend_get_device(ggml_backend_t backend);
+ggml_backend_event_t       ggml_backend_event_new(ggml_backend_dev_t device);
+ggml_gallocr_t ggml_gallocr_new_n(ggml_backend_buffer_type_t * bufts, int n_bufs);
 ggml_backend_sched_t ggml_backend_sched_new(ggml_backend_t * backends, ggml_backend_buffer_type_t * bufts, int n_backends, size_t graph_size, bool parallel, bool op_offload);
 void ggml_backend_sched_free(ggml_backend_sched_t sched);
+void ggml_backend_sched_reset(ggml_backend_sched_t sched);
 
 // the engine
 void llama_backend_init(void);

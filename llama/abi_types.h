@@ -84,6 +84,8 @@ struct ggml_threadpool;
 typedef struct ggml_threadpool * ggml_threadpool_t;
 
 typedef struct ggml_backend             * ggml_backend_t;
+typedef struct ggml_backend_event       * ggml_backend_event_t;
+typedef struct ggml_gallocr             * ggml_gallocr_t;
 typedef struct ggml_backend_sched       * ggml_backend_sched_t;
 typedef struct ggml_backend_buffer_type * ggml_backend_buffer_type_t;
 typedef struct ggml_backend_buffer      * ggml_backend_buffer_t;

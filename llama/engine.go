@@ -10,7 +10,7 @@ import (
 )
 
 // #cgo CXXFLAGS: -std=c++17
-// #cgo linux windows LDFLAGS: -Wl,--wrap=ggml_backend_sched_new -Wl,--wrap=ggml_backend_sched_reserve -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=ggml_backend_buffer_free -Wl,--wrap=ggml_backend_free
+// #cgo linux windows LDFLAGS: -Wl,--wrap=ggml_backend_sched_new -Wl,--wrap=ggml_backend_sched_reserve -Wl,--wrap=ggml_backend_buffer_free -Wl,--wrap=ggml_backend_free
 // #cgo linux,amd64 linux,arm64 LDFLAGS: -Wl,--wrap=_ZNK10llama_file8read_rawEPvm
 // #cgo windows,amd64 windows,arm64 LDFLAGS: -Wl,--wrap=_ZNK10llama_file8read_rawEPvy
 // #include "shim.h"

@@ -3,112 +3,123 @@
 // engine stays as it is.
 
 #include "guard.h"
-#include "shim.h"
+#include "scheduler.h"
 
 #if defined(__linux__) || defined(_WIN32)
 
 #include <cstdlib>
-#include <malloc.h>
-#include <new>
-
-#ifdef _WIN32
-#define malloc_usable_size _msize
-#endif
 
 extern "C" {
-ggml_backend_sched_t __real_ggml_backend_sched_new(ggml_backend_t * backends, ggml_backend_buffer_type_t * bufts, int n_backends, size_t graph_size, bool parallel, bool op_offload);
+size_t ggml_hash_size(size_t min_sz);
 ggml_backend_sched_t __wrap_ggml_backend_sched_new(ggml_backend_t * backends, ggml_backend_buffer_type_t * bufts, int n_backends, size_t graph_size, bool parallel, bool op_offload);
 bool __real_ggml_backend_sched_reserve(ggml_backend_sched_t sched, struct ggml_cgraph * graph);
 bool __wrap_ggml_backend_sched_reserve(ggml_backend_sched_t sched, struct ggml_cgraph * graph);
-void * __real_malloc(size_t size);
-void * __wrap_malloc(size_t size);
-void * __real_calloc(size_t n, size_t size);
-void * __wrap_calloc(size_t n, size_t size);
 }
 
 namespace {
 
-constexpr size_t enough = 64 << 10; // for the few tensors that a graph on one backend may copy
-
-struct large_block {
-    size_t size; // that the scheduler is about to ask for; 0: none
-    void * given;
-};
-thread_local large_block expected = {0, nullptr};
-
-// The scheduler does not look at what it gets while it is made.
-thread_local bool unchecked = false;
-void * checked(void * p) {
-    if (!p && unchecked) {
+// Memory that the engine frees: ggml_backend_sched_free.
+template <typename T> void take(T *& p, size_t n) {
+    p = (T *) calloc(n, sizeof(T));
+    if (!p) {
         throw std::bad_alloc();
     }
-    return p;
 }
 
-// The sizes that ggml_backend_sched_new adds up. Where they are not those of this
-// engine, malloc meets no request of that size, and nothing changes.
-size_t size_of_copies(size_t graph_size) {
-    constexpr size_t inputs_of_split = 30;
-    const size_t tensor = sizeof(struct ggml_tensor);
-    return graph_size * inputs_of_split * 2 * tensor + ggml_graph_overhead_custom(graph_size, false);
+int number_of(const char * variable) {
+    const char * value = getenv(variable);
+    return value ? atoi(value) : 0;
 }
 
-// size_field finds where a scheduler keeps the size of the block: behind its address.
-size_t * size_field(ggml_backend_sched_t sched, const large_block & b) {
-    const size_t words = malloc_usable_size(sched) / sizeof(void *);
-    void ** word = (void **) sched;
-    for (size_t i = 0; i + 1 < words; i++) {
-        if (word[i] == b.given && (size_t) word[i + 1] == b.size) {
-            return (size_t *) &word[i + 1];
+// The allocator of a graph does not look at what it gets for its own lists, 5 KiB each. What
+// has just been freed is there for it.
+ggml_gallocr_t new_allocator(infer::scheduler * s) {
+    constexpr size_t list = 8 << 10;
+    void * rehearsal[2 * infer::sched_max_backends] = {};
+    bool refused = false;
+    for (int i = 0; i < 2 * s->n_backends; i++) {
+        rehearsal[i] = malloc(list);
+        refused |= !rehearsal[i];
+    }
+    for (void * p : rehearsal) {
+        free(p);
+    }
+    if (refused) {
+        throw std::bad_alloc();
+    }
+    return ggml_gallocr_new_n(s->bufts, s->n_backends);
+}
+
+constexpr size_t enough = 64 << 10; // for the few tensors that a graph on one backend may copy
+
+// size_of_copies is that of the block in which the scheduler copies inputs.
+size_t size_of_copies(int n_backends, size_t graph_size) {
+    const size_t all = graph_size * infer::sched_max_inputs * 2 * sizeof(ggml_tensor) + ggml_graph_overhead_custom(graph_size, false);
+    return n_backends == 1 && all > enough ? enough : all; // what does not fit is a failed check, not an overrun
+}
+
+void prepare(infer::scheduler * s, ggml_backend_t * backends, ggml_backend_buffer_type_t * bufts, size_t graph_size) {
+    for (int b = 0; b < s->n_backends; b++) {
+        s->bufts[b] = bufts ? bufts[b] : ggml_backend_get_default_buffer_type(backends[b]);
+        if (!ggml_backend_supports_buft(backends[b], s->bufts[b])) {
+            throw infer::assert_failure("a backend does not support its type of buffers");
+        }
+        s->bufts[b]->no_alloc = false;
+        for (int c = 0; s->n_copies > 1 && c < s->n_copies; c++) {
+            s->events[b][c] = ggml_backend_event_new(ggml_backend_get_device(backends[b]));
         }
     }
-    return nullptr;
+    s->hash_set.size = ggml_hash_size(graph_size);
+    take(s->hash_set.used, (s->hash_set.size + 31) / 32);
+    take(s->hash_set.keys, s->hash_set.size);
+    take(s->hv_tensor_backend_ids, s->hash_set.size);
+    take(s->hv_tensor_copies, s->hash_set.size * s->n_backends * s->n_copies);
+
+    const size_t nodes = graph_size + graph_size * infer::sched_max_inputs * 2; // with a split for each
+    take(s->node_backend_ids, nodes);
+    take(s->leaf_backend_ids, nodes);
+    take(s->prev_node_backend_ids, nodes);
+    take(s->prev_leaf_backend_ids, nodes);
+
+    s->splits_capacity = 16;
+    take(s->splits, s->splits_capacity);
+    s->context_buffer_size = size_of_copies(s->n_backends, graph_size);
+    take(s->context_buffer, s->context_buffer_size);
+    s->galloc = new_allocator(s);
 }
 
 } // namespace
 
-// The scheduler of a context takes, in one block, room for a copy of every input of
-// every node of the largest graph: 20 KiB a node, 20 to 200 MB a context, charged as
-// commit and contiguous. Only devices need copies; a context on the CPU alone uses
-// none of it, and is given little.
-
-void * __wrap_malloc(size_t size) {
-    if (expected.size == 0 || size != expected.size || expected.given) {
-        return checked(__real_malloc(size));
-    }
-    return expected.given = checked(__real_malloc(enough));
-}
-
-void * __wrap_calloc(size_t n, size_t size) {
-    return checked(__real_calloc(n, size));
-}
-
+// The engine's own ggml_backend_sched_new does not look at what it gets, and takes, in one
+// block, room for a copy of every input of every node of the largest graph: 20 KiB a node, 20
+// to 200 MB a context, charged as commit and contiguous. Only devices need copies; a context
+// on the CPU alone uses none of it, and is given little. All else is as the engine does it.
 ggml_backend_sched_t __wrap_ggml_backend_sched_new(ggml_backend_t * backends, ggml_backend_buffer_type_t * bufts, int n_backends, size_t graph_size, bool parallel, bool op_offload) {
-    const size_t size = size_of_copies(graph_size);
-    if (n_backends == 1 && size > enough) {
-        expected = {size, nullptr};
+    if (n_backends < 1 || n_backends > (int) infer::sched_max_backends ||
+        ggml_backend_dev_type(ggml_backend_get_device(backends[n_backends - 1])) != GGML_BACKEND_DEVICE_TYPE_CPU) {
+        throw infer::assert_failure("a scheduler needs 1 to 16 backends, of which the last is the CPU");
     }
-    ggml_backend_sched_t sched = nullptr;
-    unchecked = true;
+    infer::scheduler * s;
+    take(s, 1);
+    s->debug         = number_of("GGML_SCHED_DEBUG");
+    s->debug_realloc = number_of("GGML_SCHED_DEBUG_REALLOC");
+    s->n_backends    = n_backends;
+    s->n_copies      = parallel ? infer::sched_max_copies : 1;
+    s->op_offload    = op_offload;
+    s->batch_size    = -1;
+    s->alloc_buffers = true;
+    for (int b = 0; b < n_backends; b++) {
+        s->backends[b] = backends[b];
+    }
+    ggml_backend_sched_t sched = (ggml_backend_sched_t) s;
     try {
-        sched = __real_ggml_backend_sched_new(backends, bufts, n_backends, graph_size, parallel, op_offload);
-    } catch (...) { // with some hundred KiB of a scheduler left behind
-        unchecked = false;
-        expected = {0, nullptr};
+        prepare(s, backends, bufts, graph_size);
+    } catch (...) {
+        ggml_backend_sched_free(sched);
         throw;
     }
-    unchecked = false;
-    const large_block got = expected;
-    expected = {0, nullptr};
-    if (!got.given) {
-        return sched;
-    }
-    if (size_t * field = size_field(sched, got)) {
-        *field = enough; // what does not fit is a failed check, not an overrun
-        return sched;
-    }
-    ggml_backend_sched_free(sched);
-    return __real_ggml_backend_sched_new(backends, bufts, n_backends, graph_size, parallel, op_offload);
+    ggml_backend_sched_reset(sched);
+    return sched;
 }
 
 bool __wrap_ggml_backend_sched_reserve(ggml_backend_sched_t sched, struct ggml_cgraph * graph) {
