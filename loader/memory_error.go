@@ -186,6 +186,9 @@ func (p Probe) Remedies() []string {
 		// What is promised to others is not counted then: only the size of one block is.
 		return []string{"allocate in smaller blocks (--chunk-size)", "add swap", mapInstead}
 	}
+	if p.LimitedBy == limitCommit && p.PossibleBlock > p.LargestFreeBlock && len(p.PageFiles) > 0 {
+		return []string{mapInstead, "allocate in smaller blocks (--chunk-size), for which page files grow meanwhile", "close programs that have committed much"}
+	}
 	return remedies(p.LimitedBy, 0)
 }
 

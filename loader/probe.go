@@ -22,12 +22,25 @@ type Probe struct {
 	// counts, and CommitLeft what it would promise in one piece now.
 	CommitLimit uint64
 	CommitLeft  uint64
+	// CommitPossible is what CommitLimit can become, and CommitPossibleLeft what CommitLeft
+	// would be then: Windows makes page files larger before it refuses, as far as their
+	// settings and their disks allow. That takes a while, so a large block is refused
+	// sooner than many small ones; and page files stay large until the next start. Where
+	// nothing grows these are CommitLimit and CommitLeft.
+	CommitPossible     uint64
+	CommitPossibleLeft uint64
+	// PageFiles are the page files in use, on Windows.
+	PageFiles []PageFile
 
 	// CgroupLimit is the smallest memory limit of the control groups that the process
 	// is in, ancestors included, and CgroupLeft the least that is left in one of them,
-	// page cache that can be dropped included. On Windows, the job object's.
+	// page cache that can be dropped included. On Windows, of the job object: what it
+	// allows the process, or all of its processes together.
 	CgroupLimit uint64
 	CgroupLeft  uint64
+	// CgroupOuter tells that there may be limits of others around that group, which the
+	// system does not show: on Windows, of the jobs that a job is nested in.
+	CgroupOuter bool
 
 	AddressSpaceLimit uint64 // RLIMIT_AS
 	AddressSpaceLeft  uint64
@@ -57,11 +70,24 @@ type Probe struct {
 	// the same as being there: see [Probe.Available].
 	LargestFreeBlock uint64
 	LimitedBy        string
+	// PossibleBlock is the same once the commit limit has become what is possible, and
+	// PossibleBy the limit that binds then.
+	PossibleBlock uint64
+	PossibleBy    string
 	// Confirmed tells that LargestFreeBlock was asked for and granted: see
 	// [Probe.Confirm]. Computed and ComputedBy are what the other figures say of it.
 	Confirmed  bool
 	Computed   uint64
 	ComputedBy string
+}
+
+// PageFile is a file that Windows moves memory to. Sizes are in bytes.
+type PageFile struct {
+	Path    string `json:"path"`
+	Size    uint64 `json:"size_bytes"`
+	Used    uint64 `json:"used_bytes"`
+	Most    uint64 `json:"most_bytes"` // that it can grow to; Size where it can't
+	Managed bool   `json:"managed"`    // the system chooses its size
 }
 
 // HoleClass are the free ranges of addresses of a size: from AtLeast bytes, a power of
@@ -78,8 +104,8 @@ const Unlimited = math.MaxUint64
 // Names of limits, as in [Probe].LimitedBy and [MemoryError].Limit.
 const (
 	limitCommit   = "commit limit"
+	limitGrown    = "commit limit, with page files as large as they get"
 	limitRAM      = "available RAM"
-	limitCgroup   = "control group"
 	limitAddress  = "address space limit (RLIMIT_AS)"
 	limitData     = "data limit (RLIMIT_DATA)"
 	limitHole     = "address space (largest hole)"
@@ -89,7 +115,7 @@ const (
 // unlimited is a probe in which nothing is known.
 func unlimited() Probe {
 	return Probe{
-		Overcommit: -1, CommitLimit: Unlimited, CommitLeft: Unlimited, CgroupLimit: Unlimited, CgroupLeft: Unlimited,
+		Overcommit: -1, CommitLimit: Unlimited, CommitLeft: Unlimited, CommitPossible: Unlimited, CommitPossibleLeft: Unlimited, CgroupLimit: Unlimited, CgroupLeft: Unlimited,
 		AddressSpaceLimit: Unlimited, AddressSpaceLeft: Unlimited, DataLimit: Unlimited, DataLeft: Unlimited,
 		LockedLimit: Unlimited, LockedLeft: Unlimited, MappingsLimit: Unlimited, MappingsLeft: Unlimited,
 		LargestHole: Unlimited, Holes: Unlimited, FreeAddresses: Unlimited,
@@ -151,14 +177,18 @@ func (p *Probe) finish() {
 		}
 		return n - min(n, guards())
 	}
-	l := smallest(
-		limit{limitCommit, p.CommitLeft}, limit{limitCgroup, p.CgroupLeft}, limit{limitAddress, guarded(p.AddressSpaceLeft)},
-		limit{limitData, p.DataLeft}, limit{limitHole, guarded(p.LargestHole)},
-	)
-	if p.MappingsLeft < 3 { // a block with its guards is three
-		l = limit{limitMappings, 0}
+	block := func(commit limit) limit {
+		if p.MappingsLeft < 3 { // a block with its guards is three
+			return limit{limitMappings, 0}
+		}
+		return smallest(
+			commit, limit{limitCgroup, p.CgroupLeft}, limit{limitAddress, guarded(p.AddressSpaceLeft)},
+			limit{limitData, p.DataLeft}, limit{limitHole, guarded(p.LargestHole)},
+		)
 	}
-	p.compute(l)
+	p.compute(block(limit{limitCommit, p.CommitLeft}))
+	possible := block(p.possible())
+	p.PossibleBlock, p.PossibleBy = possible.left, possible.name
 }
 
 // compute sets the largest free block that follows from the other figures.
@@ -169,9 +199,34 @@ func (p *Probe) compute(l limit) {
 
 // Available is how much private memory can be used in all, without being refused and
 // without swapping or being killed for it later; limit names what bounds it.
+//
+// It is what there is without page files that grow: see [Probe.Possible].
 func (p Probe) Available() (bytes uint64, limitedBy string) {
+	return p.available(limit{limitCommit, p.CommitLeft})
+}
+
+// Possible is what Available would be once the commit limit has become what is possible.
+func (p Probe) Possible() (bytes uint64, limitedBy string) { return p.available(p.possible()) }
+
+// possible is the commit limit once page files have grown.
+func (p Probe) possible() limit {
+	if p.CommitPossibleLeft <= p.CommitLeft {
+		return limit{limitCommit, p.CommitLeft}
+	}
+	return limit{limitGrown, p.CommitPossibleLeft}
+}
+
+// Fixed is the probe of a system whose page files do not grow any more, for what is not
+// worth it: they stay large until the next start.
+func (p Probe) Fixed() Probe {
+	p.CommitPossible, p.CommitPossibleLeft = p.CommitLimit, p.CommitLeft
+	p.PossibleBlock, p.PossibleBy = p.LargestFreeBlock, p.LimitedBy
+	return p
+}
+
+func (p Probe) available(commit limit) (bytes uint64, limitedBy string) {
 	l := smallest(
-		limit{limitRAM, p.RAMAvailable}, limit{limitCgroup, p.CgroupLeft}, limit{limitCommit, p.CommitLeft},
+		limit{limitRAM, p.RAMAvailable}, limit{limitCgroup, p.CgroupLeft}, commit,
 		limit{limitAddress, p.AddressSpaceLeft}, limit{limitData, p.DataLeft},
 	)
 	return l.left, l.name
@@ -190,25 +245,30 @@ func (p Probe) MarshalJSON() ([]byte, error) {
 		overcommit = nil
 	}
 	usable, usableBy := p.Available()
+	possible, possibleBy := p.Possible()
 	return json.Marshal(struct {
-		RAMTotal          *uint64 `json:"ram_total_bytes"`
-		RAMAvailable      *uint64 `json:"ram_available_bytes"`
-		SwapTotal         *uint64 `json:"swap_total_bytes"`
-		SwapFree          *uint64 `json:"swap_free_bytes"`
-		Overcommit        *int    `json:"overcommit_mode"`
-		CommitLimit       *uint64 `json:"commit_limit_bytes"`
-		CommitLeft        *uint64 `json:"commit_left_bytes"`
-		CgroupLimit       *uint64 `json:"cgroup_limit_bytes"`
-		CgroupLeft        *uint64 `json:"cgroup_left_bytes"`
-		AddressSpaceLimit *uint64 `json:"address_space_limit_bytes"`
-		AddressSpaceLeft  *uint64 `json:"address_space_left_bytes"`
-		DataLimit         *uint64 `json:"data_limit_bytes"`
-		DataLeft          *uint64 `json:"data_left_bytes"`
-		LockedLimit       *uint64 `json:"locked_limit_bytes"`
-		LockedLeft        *uint64 `json:"locked_left_bytes"`
-		MappingsLimit     *uint64 `json:"mappings_limit"`
-		MappingsLeft      *uint64 `json:"mappings_left"`
-		PageSize          uint64  `json:"page_size_bytes"`
+		RAMTotal          *uint64    `json:"ram_total_bytes"`
+		RAMAvailable      *uint64    `json:"ram_available_bytes"`
+		SwapTotal         *uint64    `json:"swap_total_bytes"`
+		SwapFree          *uint64    `json:"swap_free_bytes"`
+		Overcommit        *int       `json:"overcommit_mode"`
+		CommitLimit       *uint64    `json:"commit_limit_bytes"`
+		CommitLeft        *uint64    `json:"commit_left_bytes"`
+		CommitPossible    *uint64    `json:"commit_possible_bytes"`
+		PossibleLeft      *uint64    `json:"commit_possible_left_bytes"`
+		PageFiles         []PageFile `json:"page_files"`
+		CgroupLimit       *uint64    `json:"cgroup_limit_bytes"`
+		CgroupLeft        *uint64    `json:"cgroup_left_bytes"`
+		CgroupOuter       bool       `json:"cgroup_outer_unknown"`
+		AddressSpaceLimit *uint64    `json:"address_space_limit_bytes"`
+		AddressSpaceLeft  *uint64    `json:"address_space_left_bytes"`
+		DataLimit         *uint64    `json:"data_limit_bytes"`
+		DataLeft          *uint64    `json:"data_left_bytes"`
+		LockedLimit       *uint64    `json:"locked_limit_bytes"`
+		LockedLeft        *uint64    `json:"locked_left_bytes"`
+		MappingsLimit     *uint64    `json:"mappings_limit"`
+		MappingsLeft      *uint64    `json:"mappings_left"`
+		PageSize          uint64     `json:"page_size_bytes"`
 
 		LargestHole   *uint64     `json:"largest_hole_bytes"`
 		Holes         *uint64     `json:"holes"`
@@ -217,18 +277,24 @@ func (p Probe) MarshalJSON() ([]byte, error) {
 
 		Usable           *uint64 `json:"usable_bytes"`
 		UsableLimitedBy  string  `json:"usable_limited_by"`
+		Possible         *uint64 `json:"usable_possible_bytes"`
+		PossibleBy       string  `json:"usable_possible_limited_by"`
 		LargestFreeBlock *uint64 `json:"largest_free_block_bytes"`
 		LimitedBy        string  `json:"limited_by"`
 		Confirmed        bool    `json:"confirmed"`
 		Computed         *uint64 `json:"computed_block_bytes"`
 		ComputedBy       string  `json:"computed_limited_by"`
+		PossibleBlock    *uint64 `json:"possible_block_bytes"`
+		BlockBy          string  `json:"possible_block_limited_by"`
 	}{
 		known(p.RAMTotal), known(p.RAMAvailable), known(p.SwapTotal), known(p.SwapFree),
-		overcommit, known(p.CommitLimit), known(p.CommitLeft), known(p.CgroupLimit), known(p.CgroupLeft),
+		overcommit, known(p.CommitLimit), known(p.CommitLeft), known(p.CommitPossible), known(p.CommitPossibleLeft), p.PageFiles,
+		known(p.CgroupLimit), known(p.CgroupLeft), p.CgroupOuter,
 		known(p.AddressSpaceLimit), known(p.AddressSpaceLeft), known(p.DataLimit), known(p.DataLeft),
 		known(p.LockedLimit), known(p.LockedLeft), known(p.MappingsLimit), known(p.MappingsLeft), p.PageSize,
 		known(p.LargestHole), known(p.Holes), known(p.FreeAddresses), p.HoleSizes,
-		known(usable), usableBy,
+		known(usable), usableBy, known(possible), possibleBy,
 		known(p.LargestFreeBlock), p.LimitedBy, p.Confirmed, known(p.Computed), p.ComputedBy,
+		known(p.PossibleBlock), p.PossibleBy,
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+const limitCgroup = "control group"
+
 // raiseCommit: macOS has no such limit of its own.
 func raiseCommit(string) []string { return nil }
 

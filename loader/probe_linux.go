@@ -11,6 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+const limitCgroup = "control group"
+
 func raiseCommit(by string) []string {
 	return []string{"add swap or raise vm.overcommit_ratio, for a commit limit that is higher" + by}
 }
@@ -66,6 +68,7 @@ func (p *Probe) commit(root fs.FS, mem map[string]uint64, size uint64) {
 		user := min(size/32, kilobytes(root, "proc/sys/vm/user_reserve_kbytes"))
 		p.CommitLeft -= min(p.CommitLeft, admin+user)
 	}
+	p.CommitPossible, p.CommitPossibleLeft = p.CommitLimit, p.CommitLeft
 	if mode <= 2 {
 		p.Overcommit = int(mode)
 	}

@@ -35,6 +35,13 @@ func (m *Model) fit(ctx context.Context, o SessionOptions, load LoadMode) error 
 		return err
 	}
 	m.planned = n.parts()
+	if p, err := loader.Measure(); err == nil && m.pool == nil {
+		if more := growth(weights+n.bytes(""), p); more > 0 {
+			line := fmt.Sprintf("page files have to grow by %s: %s needed, %s left (commit limit)", loader.Size(more), loader.Size(weights+n.bytes("")), loader.Size(p.CommitLeft))
+			m.adjusted = append(m.adjusted, line)
+			m.log("page files have to grow", "bytes", more)
+		}
+	}
 	m.flash, m.flashWhy, m.flashOn = m.flashAttention(n.params), n.why, n.short
 	m.adjusted = append(m.adjusted, notes...)
 	if len(notes) > 0 {
@@ -55,6 +62,9 @@ func (m *Model) fitSession(ctx context.Context, o SessionOptions, free leftOpen,
 	if err != nil { // nothing is known: the attempt decides
 		n, err := m.measure(params, !free.ubatch)
 		return n, nil, err
+	}
+	if free.nothing {
+		p = p.Fixed()
 	}
 	if m.pool == nil { // which has its memory already
 		granted := loader.Unused() // and counts as available until then

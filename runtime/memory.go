@@ -50,12 +50,29 @@ func reserve(available uint64) uint64 {
 	return max(64<<20, available/16)
 }
 
-// roomFor tells whether private memory is there, and the error that names the limit if
-// not.
+// roomFor tells whether private memory is there, also if page files have to grow for it,
+// and the error that names the limit if not.
 func roomFor(parts loader.MemoryParts, p loader.Probe) *loader.MemoryError {
-	available, limit := p.Available()
+	available, limit := p.Possible()
 	if parts.Total() <= available {
 		return nil
 	}
 	return parts.Short(available, limit)
+}
+
+// growth is by how much page files have to grow for private memory that is granted then.
+func growth(bytes uint64, p loader.Probe) uint64 {
+	if p.CommitPossibleLeft <= p.CommitLeft {
+		return 0
+	}
+	return bytes - min(bytes, p.CommitLeft)
+}
+
+// beforeGrowth says of a limit that it is not the last word.
+func beforeGrowth(limit string, p loader.Probe) string {
+	now, _ := p.Available()
+	if possible, _ := p.Possible(); possible > now {
+		return limit + ", before page files grow"
+	}
+	return limit
 }

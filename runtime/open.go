@@ -157,7 +157,8 @@ func newModel(path string, index *loader.Index, plan *loader.Plan, mode LoadMode
 
 // chooseMode decides where the weights go, and why.
 func chooseMode(index *loader.Index, plan *loader.Plan, p loader.Probe, o Options) (LoadMode, string, error) {
-	available, limit := p.Available()
+	available, limit := p.Available() // page files are not to grow for a copy
+	limit = beforeGrowth(limit, p)
 	if o.MaxMemory > 0 && o.MaxMemory < available {
 		available, limit = o.MaxMemory, "memory budget"
 	}

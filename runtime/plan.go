@@ -72,9 +72,12 @@ type ModePlan struct {
 
 	Budget *BudgetPlan `json:"budget,omitempty"` // of mapped weights
 
-	Fits      bool   `json:"fits"` // now
-	Missing   uint64 `json:"missing_bytes"`
-	LimitedBy string `json:"limited_by"` // the limit that does not suffice
+	Fits    bool   `json:"fits"` // now
+	Missing uint64 `json:"missing_bytes"`
+	// PageFileGrowth is by how much Windows has to make page files larger for it, where it
+	// fits: they stay as large until the next start.
+	PageFileGrowth uint64 `json:"page_file_growth_bytes"`
+	LimitedBy      string `json:"limited_by"` // the limit that does not suffice
 	// Needed is the sum that is too much, by purpose, where that is why it does not fit.
 	Needed   loader.MemoryParts `json:"needed,omitempty"`
 	Remedies []string           `json:"remedies"` // in order of what is lost
@@ -221,7 +224,7 @@ func planMode(ctx context.Context, f *Forecast, m *Model, packed bool, o Options
 	p.CacheTypeK, p.CacheTypeV = cacheName(params.CacheTypeK), cacheName(params.CacheTypeV)
 	p.FlashAttention, p.FlashReason = m.flashAttention(n.params), n.why
 	if p.Mode == LoadCopy && f.Auto == LoadCopy {
-		if refused := m.roomForBoth(weights, n, f.Probe); refused != nil {
+		if refused := m.roomForBoth(weights, n, f.Probe.Fixed()); refused != nil {
 			f.Auto, f.Reason = LoadMMap, "a copy would be refused: "+shortReason(refused)
 		}
 	}

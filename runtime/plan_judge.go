@@ -37,7 +37,11 @@ func (p *ModePlan) judge(ctx context.Context, m *Model, n need, probe loader.Pro
 		refused = roomFor(sum, probe)
 	}
 	tooMuch := refused != nil && short(refused.Requested, refused.Available, refused.Limit)
-	tooLarge := short(private, probe.LargestFreeBlock, probe.LimitedBy)
+	block, by := probe.LargestFreeBlock, probe.LimitedBy
+	if m.mode != LoadStock && probe.PossibleBlock > block { // in chunks, for which page files grow in time
+		block, by = probe.PossibleBlock, probe.PossibleBy
+	}
+	tooLarge := short(private, block, by)
 	short(ranges, probe.AddressSpaceLeft, "address space limit (RLIMIT_AS)")
 	tooLong := short(p.LargestRange, probe.LargestHole, "address space (largest hole)")
 	if mappings > probe.MappingsLeft {
@@ -51,6 +55,7 @@ func (p *ModePlan) judge(ctx context.Context, m *Model, n need, probe loader.Pro
 	}
 	p.Fits = p.LimitedBy == ""
 	if p.Fits {
+		p.PageFileGrowth = growth(weights+n.bytes(""), probe)
 		return
 	}
 	if (tooLarge || tooLong && p.LargestRange > m.plan.LargestTensor) && p.Mode != LoadStock {

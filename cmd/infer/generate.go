@@ -155,7 +155,7 @@ func poolFits(size uint64) error {
 	if err != nil {
 		return nil // nothing is known: the attempt decides
 	}
-	available, limit := p.Available()
+	available, limit := p.Possible()
 	if size <= available {
 		return nil
 	}

@@ -17,8 +17,12 @@ func printPlan(w io.Writer, f *runtime.Forecast, width int) error {
 	fmt.Fprintf(&b, "%s\n", visible(f.Path, true))
 	fmt.Fprintf(&b, "  %s, %s parameters, largest tensor %s\n", visible(f.Description, true), formatCount(f.Parameters), loader.Size(f.LargestTensor))
 	available, limit := f.Probe.Available()
-	fmt.Fprintf(&b, "  %s of private memory left (%s); largest free block %s (%s)\n\n",
+	fmt.Fprintf(&b, "  %s of private memory left (%s); largest free block %s (%s)\n",
 		sizeOr(available), limit, sizeOr(f.Probe.LargestFreeBlock), f.Probe.LimitedBy)
+	if possible, by := f.Probe.Possible(); possible > available {
+		fmt.Fprintf(&b, "  %s once page files have grown (%s); the largest free block then %s\n", sizeOr(possible), by, sizeOr(f.Probe.PossibleBlock))
+	}
+	b.WriteByte('\n')
 
 	t := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
 	row := func(name string, value func(p runtime.ModePlan) string) {
@@ -67,7 +71,10 @@ func printPlan(w io.Writer, f *runtime.Forecast, width int) error {
 		row("streamed for a token", budget(func(b *runtime.BudgetPlan) string { return loader.Size(b.Streamed) }))
 	}
 	row("fits now", func(p runtime.ModePlan) string {
-		if p.Fits {
+		switch {
+		case p.Fits && p.PageFileGrowth > 0:
+			return "with page files larger by " + loader.Size(p.PageFileGrowth)
+		case p.Fits:
 			return "yes"
 		}
 		return "no, " + loader.Size(p.Missing) + " short"

@@ -26,12 +26,15 @@ type probeConfig struct {
 	fragment uint64        // 0: not
 	measure  func() (loader.Probe, error)
 	packed   func() packedProbe
+	programs func() ([]loader.Committed, error)
 }
 
-// probed is what is shown: memory, and what packed files may take of the disk.
+// probed is what is shown: memory, what packed files may take of the disk, and which
+// programs have committed memory, where that is why others get none.
 type probed struct {
 	loader.Probe
-	packed packedProbe
+	packed   packedProbe
+	programs []loader.Committed
 }
 
 // packedProbe is the state of the cache of packed files.
@@ -59,12 +62,16 @@ func (p probed) MarshalJSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fmt.Appendf(bytes.TrimSuffix(memory, []byte("}")), `,"packed_files":%s}`, packed), nil
+	programs, err := json.Marshal(p.programs)
+	if err != nil {
+		return nil, err
+	}
+	return fmt.Appendf(bytes.TrimSuffix(memory, []byte("}")), `,"committed_by":%s,"packed_files":%s}`, programs, packed), nil
 }
 
 func probeCommand() *command {
 	f := newFlags()
-	c := &probeConfig{flags: f, measure: loader.Measure, packed: probePacked}
+	c := &probeConfig{flags: f, measure: loader.Measure, packed: probePacked, programs: loader.CommittedByPrograms}
 	f.group("Flags")
 	f.BoolVar(&c.json, "json", false, "print one JSON object; sizes in bytes, null where there is no limit")
 	f.Var(intervalValue{&c.every}, "watch", "show it again each second until interrupted; --watch=TIME for another interval, as in --watch=500ms. With --json one object a line")
@@ -170,8 +177,9 @@ func (v *probeView) show() error {
 	if err != nil {
 		return err
 	}
+	programs, _ := v.c.programs() // a row less
 	p, err = p.Confirm()
-	return v.print(probed{p, v.c.packed()}, err)
+	return v.print(probed{p, v.c.packed(), programs}, err)
 }
 
 // watch shows it until the context ends.

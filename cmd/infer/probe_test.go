@@ -50,7 +50,7 @@ func TestProbeShowsPackedFiles(t *testing.T) {
 		{"no folder", packedProbe{true, nil, errors.New("no home")}, "packed files   none: no home\n", `"packed_files":{"repack":true,"cache":null}}`},
 		{"a build without layouts", packedProbe{}, "packed files   none: this build has no CPU layouts", `"packed_files":{"repack":false,"cache":null}}`},
 	} {
-		p := probed{anyProbe(nil), tt.p}
+		p := probed{anyProbe(nil), tt.p, nil}
 		if text := probeText(p, nil, 0, 0); !strings.Contains(text, "\n"+tt.text) {
 			t.Errorf("%s:\n%s", tt.name, text)
 		}
@@ -65,6 +65,60 @@ func TestProbeShowsPackedFiles(t *testing.T) {
 	}
 	if c := probePacked().Cache; c == nil || c.Dir != dir || c.Files != 1 || c.Used != 1000 || c.Limit < 100 {
 		t.Errorf("%+v", c)
+	}
+}
+
+// foundingReport is the machine of the first report: 10 GiB of RAM are free, and a block of
+// 3.5 GiB is refused, as nearly all that RAM and page file can hold is promised.
+func foundingReport(most uint64) probed {
+	const gib = 1 << 30
+	p := anyProbe(func(p *loader.Probe) {
+		p.Overcommit, p.RAMTotal, p.RAMAvailable = -1, 32*gib, 10*gib
+		p.SwapTotal, p.SwapFree = 4*gib, 3*gib
+		p.PageFiles = []loader.PageFile{{Path: `C:\pagefile.sys`, Size: 4 * gib, Used: gib, Most: most, Managed: most > 4*gib}}
+		p.CommitLimit, p.CommitLeft = 36*gib, 3*gib
+		p.CommitPossible, p.CommitPossibleLeft = 32*gib+most, most-gib
+		p.LargestFreeBlock, p.Computed, p.PossibleBlock, p.PossibleBy = 3*gib, 3*gib, p.CommitPossibleLeft, "commit limit"
+		p.MappingsLimit, p.MappingsLeft = loader.Unlimited, loader.Unlimited
+	})
+	return probed{p, anyPacked, []loader.Committed{{Program: "chrome.exe", Processes: 34, Bytes: 12 * gib}, {Program: "Teams.exe", Processes: 7, Bytes: 5 * gib}, {Program: "vmmem", Processes: 1, Bytes: 4 * gib}, {Program: "kernel", Bytes: 2 * gib}, {Program: "Code.exe", Processes: 2, Bytes: gib}, {Program: "a.exe", Processes: 1, Bytes: gib}, {Program: "b.exe", Processes: 1, Bytes: gib / 2}}}
+}
+
+func TestProbeAnswersTheFoundingReport(t *testing.T) {
+	const gib = 1 << 30
+	for _, tt := range []struct {
+		name string
+		p    probed
+		want []string
+		not  string
+	}{
+		{"page files that grow", foundingReport(12 * gib), []string{
+			"3.00 GiB free, managed by Windows, can grow to 12.0 GiB, in C:\\pagefile.sys",
+			"usable now 3.00 GiB without swapping, limited by the commit limit", "usable later 10.0 GiB once page files have grown, limited by the available RAM",
+			"promises 36.0 GiB, 3.00 GiB left (commit limit: RAM and page files); page files can grow: then 44.0 GiB, 11.0 GiB left",
+			"promised to chrome.exe 12.0 GiB (34 processes), Teams.exe 5.00 GiB (7 processes), vmmem 4.00 GiB, kernel 2.00 GiB, Code.exe 1.00 GiB (2 processes) and 1.50 GiB others",
+			"largest free block: 3.00 GiB (confirmed), limited by the commit limit more, up to 11.0 GiB, may be granted once page files have grown",
+			"what helps: map the weights rather than copying them (--load mmap)",
+		}, "can't grow"},
+		{"one that can't", foundingReport(4 * gib), []string{
+			"3.00 GiB free, can't grow, in C:", "limited by the commit limit what helps: close other programs",
+		}, "usable later"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			text := strings.Join(strings.Fields(probeText(tt.p, nil, 0, 0)), " ")
+			for _, w := range tt.want {
+				if !strings.Contains(text, w) {
+					t.Errorf("%q is missing in\n%s", w, probeText(tt.p, nil, 0, 0))
+				}
+			}
+			if strings.Contains(text, tt.not) {
+				t.Errorf("%q is in\n%s", tt.not, text)
+			}
+			b, err := json.Marshal(tt.p)
+			if err != nil || !strings.Contains(string(b), `"committed_by":[{"program":"chrome.exe","processes":34,"bytes":12884901888}`) || !strings.Contains(string(b), `"page_files":[{"path":"C:\\pagefile.sys","size_bytes":4294967296`) {
+				t.Errorf("%s, %v", b, err)
+			}
+		})
 	}
 }
 
@@ -113,7 +167,7 @@ func TestProbeText(t *testing.T) {
 				t.Skip("Windows has other limits")
 			}
 			p := anyProbe(tt.set)
-			text := probeText(probed{p, anyPacked}, tt.unconfirmed, 80, 24)
+			text := probeText(probed{p, anyPacked, nil}, tt.unconfirmed, 80, 24)
 			for _, w := range tt.want {
 				if !strings.Contains(text, w) && !strings.Contains(strings.ReplaceAll(text, "job            ", "control group  "), w) {
 					t.Errorf("%q is missing in\n%s", w, text)
@@ -126,7 +180,7 @@ func TestProbeText(t *testing.T) {
 			}
 			// Where lines are few, what a limit says goes whole or not at all.
 			for rows := 1; rows < 40; rows++ {
-				text := probeText(probed{p, anyPacked}, tt.unconfirmed, 40, rows)
+				text := probeText(probed{p, anyPacked, nil}, tt.unconfirmed, 40, rows)
 				if n := strings.Count(text, "\n"); n > max(rows-1, 1) {
 					t.Errorf("%d rows: %d lines", rows, n)
 				}
@@ -137,7 +191,7 @@ func TestProbeText(t *testing.T) {
 			verdict := text[strings.Index(text, "largest free block"):]
 			for _, size := range [][2]int{{80, 24}, {40, 24}, {40, 12}, {200, 50}, {36, 0}, {20, 24}, {80, 0}, {0, 0}, {80, 5}} {
 				columns, rows := size[0], size[1]
-				text := probeText(probed{p, anyPacked}, tt.unconfirmed, columns, rows)
+				text := probeText(probed{p, anyPacked, nil}, tt.unconfirmed, columns, rows)
 				if n := strings.Count(text, "\n"); rows > 0 && n > rows-1 {
 					t.Errorf("%d by %d: %d lines:\n%s", columns, rows, n, text)
 				}
@@ -178,7 +232,7 @@ func TestProbeTextInFewRows(t *testing.T) {
 		if goruntime.GOOS == "windows" {
 			t.Skip("Windows has other limits")
 		}
-		text := probeText(probed{p, anyPacked}, nil, tt.columns, tt.rows)
+		text := probeText(probed{p, anyPacked, nil}, nil, tt.columns, tt.rows)
 		at := 0
 		for _, w := range tt.want {
 			i := strings.Index(text[at:], w)
@@ -192,14 +246,14 @@ func TestProbeTextInFewRows(t *testing.T) {
 			t.Errorf("%d by %d: %d lines", tt.columns, tt.rows, n)
 		}
 	}
-	if text := probeText(probed{anyProbe(nil), anyPacked}, nil, 120, 50); strings.Contains(text, "left out") {
+	if text := probeText(probed{anyProbe(nil), anyPacked, nil}, nil, 120, 50); strings.Contains(text, "left out") {
 		t.Errorf("left out, and there is room:\n%s", text)
 	}
 }
 
 // runProbe runs the command with figures of a test.
 func runProbe(ctx context.Context, s *streams, p loader.Probe, err error, every time.Duration, json bool) error {
-	c := &probeConfig{flags: newFlags(), json: json, every: every, measure: func() (loader.Probe, error) { return p, err }, packed: func() packedProbe { return anyPacked }}
+	c := &probeConfig{flags: newFlags(), json: json, every: every, measure: func() (loader.Probe, error) { return p, err }, packed: func() packedProbe { return anyPacked }, programs: func() ([]loader.Committed, error) { return nil, nil }}
 	return c.run(ctx, s, nil)
 }
 

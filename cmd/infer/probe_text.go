@@ -27,7 +27,7 @@ func probeText(p probed, unconfirmed error, width, rows int) string {
 	if t.width < 2*probeLabel {
 		t.label = 2 // figures below their labels
 	}
-	t.machine(p.Probe)
+	t.machine(p)
 	t.blank()
 	t.limits(p.Probe)
 	t.packed(p.packed)
@@ -183,28 +183,77 @@ func joinLines(parts []probePart) (lines []string) {
 func joinParts(parts []probePart) string { return strings.Join(joinLines(parts), "\n") + "\n" }
 
 // machine is what there is, and how it is promised.
-func (t *probeLines) machine(p loader.Probe) {
+func (t *probeLines) machine(p probed) {
 	t.row("RAM", essential, "%s, %s available", loader.Size(p.RAMTotal), loader.Size(p.RAMAvailable))
 	t.brief("RAM available", "%s of %s", loader.Size(p.RAMAvailable), loader.Size(p.RAMTotal))
 	swap := "swap"
 	if runtime.GOOS == "windows" {
 		swap = "page file"
 	}
-	if p.SwapTotal == 0 {
+	switch {
+	case len(p.PageFiles) > 0:
+		for _, f := range p.PageFiles {
+			t.row(swap, detail, "%s, %s free, %s, in %s", loader.Size(f.Size), loader.Size(f.Size-min(f.Size, f.Used)), growsTo(f), oneLine(f.Path))
+			t.brief(swap+" free", "%s of %s", loader.Size(f.Size-min(f.Size, f.Used)), loader.Size(f.Size))
+		}
+	case p.SwapTotal == 0:
 		t.row(swap, detail, "none")
-	} else {
+	default:
 		t.row(swap, detail, "%s, %s free", loader.Size(p.SwapTotal), loader.Size(p.SwapFree))
 		t.brief(swap+" free", "%s of %s", loader.Size(p.SwapFree), loader.Size(p.SwapTotal))
 	}
 	n, by := p.Available()
 	t.row("usable now", essential, "%s without swapping, limited by the %s", loader.Size(n), by)
 	t.brief("usable now", "%s (%s)", loader.Size(n), by)
-	t.row("promises", useful, "%s", promises(p))
+	if more, by := p.Possible(); more > n {
+		t.row("usable later", useful, "%s once page files have grown, limited by the %s", loader.Size(more), by)
+	}
+	t.row("promises", useful, "%s", promises(p.Probe))
 	if p.CommitLimit != loader.Unlimited {
 		t.brief("promises left", "%s", loader.Size(p.CommitLeft))
 	} else if p.Overcommit >= 0 {
 		t.brief("promises", "overcommit mode %d", p.Overcommit)
 	}
+	if len(p.programs) > 0 {
+		t.row("promised to", useful, "%s", promisedTo(p.programs))
+		t.brief("promised to", "%s", promisedTo(p.programs[:1]))
+	}
+}
+
+// growsTo says how large a page file can become.
+func growsTo(f loader.PageFile) string {
+	switch {
+	case f.Most <= f.Size && f.Managed:
+		return "can't grow: its disk has no room"
+	case f.Most <= f.Size:
+		return "can't grow"
+	case f.Managed:
+		return "managed by Windows, can grow to " + loader.Size(f.Most)
+	}
+	return "can grow to " + loader.Size(f.Most)
+}
+
+// mostPrograms is how many of those that have committed most are named.
+const mostPrograms = 5
+
+// promisedTo names the programs that have been promised most, and sums up the others.
+func promisedTo(list []loader.Committed) string {
+	var names []string
+	for i, c := range list {
+		if i == mostPrograms {
+			rest := uint64(0)
+			for _, c := range list[i:] {
+				rest += c.Bytes
+			}
+			return strings.Join(names, ", ") + " and " + loader.Size(rest) + " others"
+		}
+		name := oneLine(c.Program) + " " + loader.Size(c.Bytes)
+		if c.Processes > 1 {
+			name += fmt.Sprintf(" (%d processes)", c.Processes)
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, ", ")
 }
 
 // promises says what the system promises beyond what it has.
@@ -219,7 +268,11 @@ func promises(p loader.Probe) string {
 	case p.Overcommit == 2:
 		return left(p.CommitLimit, p.CommitLeft) + " (overcommit mode 2)"
 	}
-	return left(p.CommitLimit, p.CommitLeft) + " (commit limit)"
+	text := left(p.CommitLimit, p.CommitLeft) + " (commit limit: RAM and page files)"
+	if p.CommitPossibleLeft > p.CommitLeft {
+		text += fmt.Sprintf("; page files can grow: then %s, %s left", loader.Size(p.CommitPossible), loader.Size(p.CommitPossibleLeft))
+	}
+	return text
 }
 
 // left says what is left of a limit.
@@ -249,7 +302,11 @@ func (t *probeLines) limits(p loader.Probe) {
 		}
 	}
 	if runtime.GOOS == "windows" {
-		limit("job", "", p.CgroupLimit, p.CgroupLeft)
+		outer := ""
+		if p.CgroupOuter {
+			outer = " (of the innermost job: those around it are not shown by Windows)"
+		}
+		limit("job", outer, p.CgroupLimit, p.CgroupLeft)
 		limit("locked memory", " (minimum working set)", p.LockedLimit, p.LockedLeft)
 	} else {
 		limit("control group", "", p.CgroupLimit, p.CgroupLeft)
@@ -363,6 +420,8 @@ func (t *probeLines) verdict(p loader.Probe, unconfirmed error) {
 		paragraph(true, "not confirmed: %s", oneLine(unconfirmed.Error()))
 	case max(p.LargestFreeBlock, p.Computed)-min(p.LargestFreeBlock, p.Computed) > p.Computed/100:
 		paragraph(true, "the other figures say %s, by the %s", loader.Size(p.Computed), p.ComputedBy)
+	case p.PossibleBlock > p.LargestFreeBlock && len(p.PageFiles) > 0:
+		paragraph(true, "more, up to %s, may be granted once page files have grown, which takes Windows a while: in many small blocks sooner than in one", loader.Size(p.PossibleBlock))
 	case p.LimitedBy == controlGroup && runtime.GOOS == "linux":
 		paragraph(true, "more would be granted, and end the process when it is used")
 	}
