@@ -18,7 +18,7 @@ export CGO_ENABLED  := 1
 
 .PHONY: help
 help: ## show this help
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: build ## build, then generate from the embedded model (PROMPT="...")
@@ -39,6 +39,27 @@ test: lint build ## everything that must hold: lint, tests, tests under the race
 	INFER_BIN="$(CURDIR)/bin/infer" $(GO) test -p 1 ./...
 	$(GO) build -race ./...
 	$(GO) test -p 1 -race -skip '$(ALONE)' ./loader/... ./models/... ./runtime/... ./llama/...
+
+# One set of flags for all that is cross-compiled, so that Go's build cache serves it: the
+# engine takes five minutes of CPU, once.
+WINDOWS_TESTS ?= ./loader ./models ./llama ./runtime ./cmd/infer
+WINE := $(CURDIR)/internal/winetest/wine
+WINDOWS := env GOOS=windows GOARCH=amd64 CC=x86_64-w64-mingw32-gcc-posix CXX=x86_64-w64-mingw32-g++-posix \
+	CGO_CFLAGS="-O3 -march=x86-64-v3" CGO_CXXFLAGS="-O3 -march=x86-64-v3" CGO_LDFLAGS=-static \
+	CGO_CPPFLAGS="-DGGML_USE_CPU_REPACK -DINFER_CPU=x86-64-v3"
+
+.PHONY: windows
+windows: ## cross-compile bin/windows/infer.exe, for x86-64-v3, with mingw
+	@lacking="$$($(WINE) missing)"; case "$$lacking" in *mingw*) echo "make windows: missing $$lacking"; exit 1;; esac
+	$(WINDOWS) $(GO) build -o bin/windows/infer.exe ./cmd/infer
+
+# What is to hold on Windows, under wine: the same tests, cross-compiled.
+.PHONY: test-windows
+test-windows: windows ## cross-compiled tests under wine, where mingw and wine are installed
+	@lacking="$$($(WINE) missing)"; if [ -n "$$lacking" ]; then echo "make test-windows: missing $$lacking"; exit 1; fi
+	$(WINE) fresh
+	INFER_BIN=bin/windows/infer.exe $(WINDOWS) $(GO) test -p 1 -exec "$(WINE) run" $(WINDOWS_TESTS)
+	$(WINE) end
 
 .PHONY: lint
 lint: tools ## gofmt, vet (Linux, Windows, macOS, no cgo), staticcheck

@@ -1,4 +1,4 @@
-//go:build cgo && unix
+//go:build cgo
 
 package llama_test
 
@@ -17,7 +17,7 @@ func (h *heap) sizes() []string {
 	defer h.mu.Unlock()
 	var s []string
 	for p, b := range h.live {
-		s = append(s, fmt.Sprintf("%s %d", h.purposes[p], len(b)))
+		s = append(s, fmt.Sprintf("%s %d", h.purposes[p], len(b.bytes)))
 	}
 	slices.Sort(s)
 	return s

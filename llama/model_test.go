@@ -1,4 +1,4 @@
-//go:build cgo && unix
+//go:build cgo
 
 package llama_test
 
@@ -12,21 +12,26 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"unsafe"
 
+	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/models"
 )
 
 const tinyF16 = "../models/tiny/tiny-stories-f16.gguf"
 
+type mapped struct {
+	bytes   []byte
+	release func() error
+}
+
 // heap is a Blocks over mapped memory that counts; limit > 0 refuses larger blocks and
 // failAt the n-th request.
 type heap struct {
 	mu       sync.Mutex
-	live     map[unsafe.Pointer][]byte
+	live     map[unsafe.Pointer]mapped
 	purposes map[unsafe.Pointer]string
 	size     uintptr
 	limit    uintptr
@@ -38,7 +43,7 @@ type heap struct {
 var errRefused = errors.New("refused by the test")
 
 func newHeap(size uintptr) *heap {
-	return &heap{live: map[unsafe.Pointer][]byte{}, purposes: map[unsafe.Pointer]string{}, size: size}
+	return &heap{live: map[unsafe.Pointer]mapped{}, purposes: map[unsafe.Pointer]string{}, size: size}
 }
 
 func (h *heap) AllocBlock(purpose string, size uintptr) (unsafe.Pointer, error) {
@@ -49,12 +54,12 @@ func (h *heap) AllocBlock(purpose string, size uintptr) (unsafe.Pointer, error) 
 	if h.requests == h.failAt || h.limit > 0 && size > h.limit {
 		return nil, errRefused
 	}
-	b, err := syscall.Mmap(-1, 0, int(size), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	b, release, err := memtest.Memory(int(size))
 	if err != nil {
 		return nil, err
 	}
 	p := unsafe.Pointer(&b[0])
-	h.live[p] = b
+	h.live[p] = mapped{b, release}
 	h.purposes[p] = purpose
 	return p, nil
 }
@@ -68,7 +73,9 @@ func (h *heap) TagBlock(p unsafe.Pointer, purpose string) {
 func (h *heap) FreeBlock(p unsafe.Pointer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	syscall.Munmap(h.live[p])
+	if err := h.live[p].release(); err != nil {
+		panic(err)
+	}
 	delete(h.live, p)
 	delete(h.purposes, p)
 }

@@ -1,4 +1,4 @@
-//go:build cgo && unix
+//go:build cgo
 
 package llama_test
 
@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"unsafe"
 
@@ -26,14 +25,14 @@ var texts = []string{
 	strings.Repeat("a", 100_000), strings.Repeat(" ", 10_000), strings.Repeat("é", 10_000), strings.Repeat("word ", 20_000),
 }
 
-// untouched is a text that takes addresses and no memory, as long as nobody reads it.
+// untouched is a text that takes addresses and no memory, and that nobody may read.
 func untouched(t *testing.T, n int) string {
 	t.Helper()
-	b, err := syscall.Mmap(-1, 0, n, syscall.PROT_READ, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	b, release, err := memtest.Addresses(n)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { syscall.Munmap(b) })
+	t.Cleanup(func() { check(t, release()) })
 	return unsafe.String(&b[0], n)
 }
 

@@ -109,8 +109,7 @@ func (s *virtualSystem) mapFile(p unsafe.Pointer, size uint64, f *os.File, offse
 	if info.Size() <= offset {
 		return ErrFileChanged
 	}
-	// A view ends with its file, to the page.
-	size = min(size, pad(uint64(info.Size()-offset), windowsPage))
+	size = min(size, uint64(info.Size()-offset)) // a view ends with its file
 	c, err := f.SyscallConn()
 	if err != nil {
 		return err
@@ -147,7 +146,11 @@ func (s *virtualSystem) alias(p unsafe.Pointer, size uint64, m io.Closer) error 
 	return s.mapView(uintptr(p), uintptr(size), windows.Handle(m.(section)), 0, windows.PAGE_READWRITE)
 }
 
-// mapView puts a view into the region at p.
+// mapView puts a view into the region at p. MapViewOfFile wants all bytes within the file
+// ("MapViewOfFileEx function", dwNumberOfBytesToMap), and refuses the rest of a last page with
+// access denied; MapViewOfFile3 wants whole pages ("MapViewOfFile3 function", ViewSize), as
+// placeholders are. Where it takes the last page of a file neither as a whole nor up to the
+// file's end, there are no placeholders from then on.
 func (s *virtualSystem) mapView(p, size uintptr, h windows.Handle, offset int64, protect uint32) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -158,7 +161,8 @@ func (s *virtualSystem) mapView(p, size uintptr, h windows.Handle, offset int64,
 	if r.old {
 		return s.mapViewAt(r, p, size, h, offset, protect)
 	}
-	i, err := r.split(p, size)
+	pages := uintptr(pad(uint64(size), windowsPage))
+	i, err := r.split(p, pages)
 	if err != nil {
 		if errors.Is(err, windows.ERROR_INVALID_PARAMETER) {
 			s.old = true // placeholders can be made but not split: do without
@@ -166,8 +170,22 @@ func (s *virtualSystem) mapView(p, size uintptr, h windows.Handle, offset int64,
 		}
 		return err
 	}
-	if q, _, err := procMapView3.Call(uintptr(h), uintptr(windows.CurrentProcess()), p, uintptr(offset), size, memReplacePlaceholder, uintptr(protect), 0, 0); q == 0 {
-		return os.NewSyscallError("MapViewOfFile3", err)
+	view3 := func(size uintptr) error {
+		q, _, err := procMapView3.Call(uintptr(h), uintptr(windows.CurrentProcess()), p, uintptr(offset), size, memReplacePlaceholder, uintptr(protect), 0, 0)
+		if q == 0 {
+			return os.NewSyscallError("MapViewOfFile3", err)
+		}
+		return nil
+	}
+	err = view3(pages)
+	if size != pages && err != nil && !lacksMemory(err) {
+		if err = view3(size); err != nil && !lacksMemory(err) {
+			s.old = true
+			return errLostAddresses
+		}
+	}
+	if err != nil {
+		return err
 	}
 	r.pieces[i].mapped = true
 	return nil
