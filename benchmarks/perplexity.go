@@ -35,6 +35,8 @@ type Perplexity struct {
 	Tokens  int     `json:"scored_tokens"`
 	Value   float64 `json:"perplexity"`
 	Error   float64 `json:"perplexity_error"`
+	// Warnings are of the files of both models, as in [runtime.Report].
+	Warnings []string `json:"warnings"`
 
 	Base *Divergence `json:"base,omitempty"` // nil without a base model
 }
@@ -67,12 +69,14 @@ func MeasurePerplexity(ctx context.Context, o PerplexityOptions) (p Perplexity, 
 		return p, err
 	}
 	defer func() { err = errors.Join(err, model.close()) }()
+	warnings := append([]string{}, model.m.Report().Warnings...)
 	var base *foresight
 	if o.Base != "" {
 		if base, err = o.foresee(ctx, o.Base); err != nil {
 			return p, fmt.Errorf("base model: %w", err)
 		}
 		defer func() { err = errors.Join(err, base.close()) }()
+		warnings = append(warnings, base.m.Report().Warnings...)
 		if !slices.Equal(base.tokens, model.tokens) || base.begin != model.begin {
 			return p, fmt.Errorf("%s and the base model %s have different tokens for the text: a divergence needs one vocabulary", o.Model, o.Base)
 		}
@@ -117,7 +121,7 @@ func MeasurePerplexity(ctx context.Context, o PerplexityOptions) (p Perplexity, 
 		}); err != nil {
 			return p, err
 		}
-		p = Perplexity{Model: o.Model, Chunks: i + 1, Context: o.Context, Tokens: model.score.n}
+		p = Perplexity{Warnings: warnings, Model: o.Model, Chunks: i + 1, Context: o.Context, Tokens: model.score.n}
 		p.Value, p.Error = model.score.perplexity()
 		if base != nil {
 			b := Divergence{Model: o.Base, KL: kl.mean(), KLError: kl.meanError(), KLMax: largest, SameTop: float64(same) / float64(kl.n)}

@@ -81,6 +81,9 @@ func (c *perplexityConfig) run(ctx context.Context, s *streams, args []string) e
 	if c.json {
 		return writeJSON(s.out, p)
 	}
+	if !c.quiet {
+		warn(s.err, p.Warnings)
+	}
 	text := fmt.Sprintf("perplexity %.4f ± %.4f (%d chunks of %d tokens, %d scored)\n", p.Value, p.Error, p.Chunks, p.Context, p.Tokens)
 	if b := p.Base; b != nil {
 		text += fmt.Sprintf("base       %.4f ± %.4f\nKL divergence %.5f ± %.5f, at most %.4f; same likeliest token %.2f %%\n", b.Value, b.Error, b.KL, b.KLError, b.KLMax, 100*b.SameTop)

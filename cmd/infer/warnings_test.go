@@ -30,8 +30,13 @@ func TestWhatIsWrongWithAModelIsSaidWithoutVerbosity(t *testing.T) {
 	needEngine(t)
 	path := writeCase(t, ggufcases.SpecialTokens(), "a padding token of -1")
 	want := "infer: warning: " + path + `: key "tokenizer.ggml.padding_token_id" is -1, and the vocabulary has 320 tokens: the model has none of the kind, or the one of that name` + "\n"
+	text := filepath.Join(t.TempDir(), "text.txt")
+	if err := os.WriteFile(text, []byte(strings.Repeat("Hello ", 100)), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, args := range [][]string{
 		{"-m", path, "-p", "Hello", "-n", "3", "--ignore-eos", "-c", "64"},
+		{"perplexity", "-m", path, "-f", text, "-c", "16", "--chunks", "1"},
 		{"check", path}, {"plan", path, "-c", "64"}, {"tokenize", "-m", path, "Hello"},
 	} {
 		r := call(t, args...)
