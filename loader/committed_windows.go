@@ -17,7 +17,8 @@ func CommittedByPrograms() ([]Committed, error) {
 	byName := map[string]*Committed{}
 	err := eachProcess(func(p *windows.SYSTEM_PROCESS_INFORMATION) {
 		name := p.ImageName.String()
-		if name == "" { // the idle process
+		bytes := committedBy(p)
+		if name == "" || bytes == 0 { // the idle process, or nothing is known
 			return
 		}
 		c := byName[name]
@@ -26,7 +27,7 @@ func CommittedByPrograms() ([]Committed, error) {
 			byName[name] = c
 		}
 		c.Processes++
-		c.Bytes += uint64(p.PrivatePageCount)
+		c.Bytes += bytes
 	})
 	if err != nil {
 		return nil, err
@@ -42,6 +43,11 @@ func CommittedByPrograms() ([]Committed, error) {
 		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Program, b.Program))
 	})
 	return list, nil
+}
+
+// committedBy is what a process has committed: fields of which a system fills one at least.
+func committedBy(p *windows.SYSTEM_PROCESS_INFORMATION) uint64 {
+	return uint64(max(p.PrivatePageCount, p.PagefileUsage))
 }
 
 // eachProcess calls f for each process of the system. What it is given does not last.

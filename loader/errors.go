@@ -20,6 +20,10 @@ var (
 	// address space was refused or would be. The detail is a [*MemoryError].
 	ErrInsufficientMemory = errors.New("not enough memory")
 
+	// ErrFileInUse is wrapped when Windows does not open, replace or remove a file
+	// because another program has it open or mapped.
+	ErrFileInUse = errors.New("in use by another program")
+
 	// ErrClosed is wrapped when something is used after its Close.
 	ErrClosed = errors.New("closed")
 )

@@ -87,6 +87,9 @@ func firstError(checks ...func() error) error {
 
 // openFile opens one file and reads its header.
 func openFile(path string) (*file, error) {
+	if err := CheckPath(path); err != nil {
+		return nil, err
+	}
 	// To open a device may do anything: look first. What is opened is looked at again.
 	info, err := os.Stat(path)
 	if err != nil {

@@ -80,7 +80,7 @@ func jobCommit(own uint64) uint64 {
 	sum := uint64(0)
 	_ = eachProcess(func(p *windows.SYSTEM_PROCESS_INFORMATION) {
 		if ids[p.UniqueProcessID] {
-			sum += uint64(p.PrivatePageCount)
+			sum += committedBy(p)
 		}
 	})
 	return max(sum, own)

@@ -29,6 +29,9 @@ const longestName = 255
 // fill must not close the file; it may open its name, [os.File.Name], once more. An error
 // about that name is returned as one about path. Publish is safe for concurrent use.
 func Publish(path string, perm fs.FileMode, fill func(*os.File) error) error {
+	if err := CheckPath(path); err != nil {
+		return err
+	}
 	dir := filepath.Dir(path)
 	RemoveAbandoned(dir)
 	f, err := createPartial(path, perm)
@@ -57,10 +60,22 @@ func finishPartial(f *os.File, path string, fill func(*os.File) error) error {
 		return err
 	}
 	if err := renameOpen(f, path); err != nil {
-		return err
+		return aboutUse(err, path)
 	}
 	_ = f.Close() // it is synced
 	return nil
+}
+
+// aboutUse says of a file that can't be replaced that somebody uses it, where that is why.
+func aboutUse(err error, path string) error {
+	cause := err
+	if rename := (*os.LinkError)(nil); errors.As(err, &rename) { // which names the hidden file
+		cause = rename.Err
+	}
+	if busy := blockedByUse(cause, path); errors.Is(busy, ErrFileInUse) {
+		return &fs.PathError{Op: "replace", Path: path, Err: busy}
+	}
+	return err
 }
 
 // WriteFile is [Publish] for a path that a user gives: a link is followed, a file that is
@@ -87,6 +102,9 @@ func WriteFile(path string, fill func(*os.File) error) error {
 func writeTarget(path string) (target string, perm fs.FileMode, err error) {
 	if path == "" {
 		return "", 0, errors.New("the name of the file is empty")
+	}
+	if err := CheckPath(path); err != nil {
+		return "", 0, err
 	}
 	if os.IsPathSeparator(path[len(path)-1]) {
 		return "", 0, fmt.Errorf("%s is a folder, not a file", quotePath(path))
@@ -127,12 +145,8 @@ func FileKind(mode fs.FileMode) string {
 // createPartial makes the hidden file for path and locks it. A file system without locks
 // is no reason to fail: nobody can take the lock of such a file, so nobody removes it.
 func createPartial(path string, perm fs.FileMode) (*os.File, error) {
-	dir, name := filepath.Split(path)
-	if most := longestName - len(partialMark) - 17; len(name) > most {
-		name = strings.ToValidUTF8(name[:most], "")
-	}
 	for range 100 {
-		hidden := filepath.Join(dir, fmt.Sprintf(".%s%s%016x", name, partialMark, rand.Uint64()))
+		hidden := partialName(path)
 		f, err := os.OpenFile(hidden, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
 		if errors.Is(err, fs.ErrExist) {
 			continue
@@ -148,7 +162,16 @@ func createPartial(path string, perm fs.FileMode) (*os.File, error) {
 		}
 		return f, nil
 	}
-	return nil, fmt.Errorf("no free name for a temporary file in %s", quotePath(dir))
+	return nil, fmt.Errorf("no free name for a temporary file in %s", quotePath(filepath.Dir(path)))
+}
+
+// partialName makes up a name for what is not, or no longer, the file at a path.
+func partialName(path string) string {
+	dir, name := filepath.Split(path)
+	if most := longestName - len(partialMark) - 17; len(name) > most {
+		name = strings.ToValidUTF8(name[:most], "")
+	}
+	return filepath.Join(dir, fmt.Sprintf(".%s%s%016x", name, partialMark, rand.Uint64()))
 }
 
 // isAt tells whether a path is that of an open file.

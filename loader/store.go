@@ -12,7 +12,8 @@ import (
 
 // Store is a folder in which packed files are kept, shared by all processes of a user. A
 // file appears in it whole or not at all, and can be removed at any time: whoever has it
-// mapped keeps it. It is safe for concurrent use.
+// mapped keeps it. Windows does not remove what is mapped, and frees its space when the
+// store is written to, or cleared, after that. It is safe for concurrent use.
 type Store struct{ dir string }
 
 // NewStore returns the store in a folder, which need not exist yet.
@@ -73,14 +74,38 @@ func (s *Store) MarkUsed(path string) {
 	}
 }
 
-// Remove removes a file. One that is not there is no error.
+// Remove removes a file. One that is not there is no error. One that Windows does not
+// remove because it is mapped leaves the store all the same, under a name that a later
+// [Store.Lock] or [RemoveAbandoned] removes; the error is then an [ErrFileInUse], as the
+// space is not free yet. It is one too, and the file stays, where another program keeps
+// others from renaming it.
 func (s *Store) Remove(path string) error {
-	err := os.Remove(path)
+	hidden, err := takeAway(path)
+	if err == nil {
+		err = os.Remove(hidden)
+	}
+	return s.removed(path, hidden, err)
+}
+
+// RemoveUnused is Remove of a file that nobody uses: where Windows does not remove it for
+// being in use, it stays, and the error is an [ErrFileInUse].
+func (s *Store) RemoveUnused(path string) error {
+	return s.removed(path, path, os.Remove(path))
+}
+
+// removed ends the removal of a file that was called path and is called now now.
+func (s *Store) removed(path, now string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
-	if err == nil {
+	if err == nil || now != path {
 		_ = os.Remove(path + usedSuffix)
+	}
+	if err == nil {
+		return nil
+	}
+	if busy := blockedByUse(err, now); errors.Is(busy, ErrFileInUse) {
+		return &fs.PathError{Op: "remove", Path: path, Err: busy}
 	}
 	return err
 }

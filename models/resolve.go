@@ -86,6 +86,9 @@ func isPath(name string) bool {
 // checkFile returns the path of the regular file at path, or of the first
 // shard where path is another of a set.
 func checkFile(name, path string) (string, error) {
+	if err := loader.CheckPath(path); err != nil {
+		return "", fmt.Errorf("model %s: %w", show(name), errors.Unwrap(err))
+	}
 	first, s, isShard := firstShard(path)
 	info, err := os.Stat(first)
 	if isShard && errors.Is(err, fs.ErrNotExist) {

@@ -149,7 +149,7 @@ func openCached(ctx context.Context, path string, o Options) (*Model, error) {
 	case errors.Is(err, fs.ErrNotExist):
 	case errors.Is(err, errStale) || errors.Is(err, ErrPackedElsewhere) || isAbout(err, file):
 		note(o, "a packed file is not used any more", "file", file, "reason", err)
-		if err := store.Remove(file); err != nil {
+		if err := store.Remove(file); err != nil && !errors.Is(err, loader.ErrFileInUse) {
 			note(o, "a packed file can't be removed", "file", file, "error", err)
 		}
 	case o.Packed == PackedRequire || ctx.Err() != nil:
@@ -270,14 +270,20 @@ func makeRoom(store *loader.Store, size uint64) error {
 		return fmt.Errorf("%w in %s: %s, and the cache takes %s at most, a tenth of what the disk has for it: write the file elsewhere (infer pack -o)",
 			errNoRoom, usage.Dir, loader.Size(size), loader.Size(usage.Limit))
 	}
+	var failed []error // of files that stay: others may do
 	for _, f := range files {
 		if usage.Used+size <= usage.Limit {
 			break
 		}
-		if err := store.Remove(f.Path); err != nil {
-			return err
+		if err := store.RemoveUnused(f.Path); err != nil {
+			failed = append(failed, err)
+			continue
 		}
 		usage.Used -= f.Size
+	}
+	if usage.Used+size > usage.Limit {
+		return fmt.Errorf("%w in %s: %s, and the cache has %s of %s at most: %w",
+			errNoRoom, usage.Dir, loader.Size(size), loader.Size(usage.Used), loader.Size(usage.Limit), errors.Join(failed...))
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -66,7 +67,7 @@ func cacheClearCommand() *command {
 	c := newCacheConfig()
 	return &command{
 		name: cacheName + " clear", summary: "remove the packed files", synopsis: []string{"[flags]"},
-		about: "Removes the packed files, and what processes that were killed have left half written. Programs that have one mapped keep it until they end.",
+		about: "Removes the packed files, and what processes that were killed have left half written. Programs that have one mapped keep it until they end; on Windows its space becomes free with the next clearing or packing after that.",
 		flags: c.flags,
 		run:   c.clear,
 	}
@@ -135,22 +136,34 @@ func (c *cacheConfig) clear(_ context.Context, s *streams, args []string) error 
 	if err != nil {
 		return err
 	}
-	freed := uint64(0)
+	abandoned, freed := loader.RemoveAbandoned(store.Dir())
+	inUse, kept := 0, uint64(0)
+	var failed []error
 	for _, f := range files {
-		if err := store.Remove(f.Path); err != nil {
-			return err
+		switch err := store.Remove(f.Path); {
+		case err == nil:
+			freed += f.Size
+		case errors.Is(err, loader.ErrFileInUse):
+			inUse, kept = inUse+1, kept+f.Size
+		default:
+			failed = append(failed, err)
 		}
-		freed += f.Size
 	}
-	abandoned, size := loader.RemoveAbandoned(store.Dir())
-	freed += size
+	if err := errors.Join(failed...); err != nil {
+		return err
+	}
+	removed := len(files) - inUse
 	if c.json {
-		return writeJSON(s.out, map[string]any{"folder": store.Dir(), "removed": len(files), "unfinished": abandoned, "freed_bytes": freed})
+		return writeJSON(s.out, map[string]any{"folder": store.Dir(), "removed": removed, "unfinished": abandoned, "freed_bytes": freed, "in_use": inUse, "in_use_bytes": kept})
+	}
+	if inUse > 0 {
+		fmt.Fprintf(s.err, "infer: %s in use by other programs, %s: the next 'infer cache clear' or packing after they have ended removes what is left\n",
+			count(inUse, "packed file"), loader.Size(kept))
 	}
 	unfinished := ""
 	if abandoned > 0 {
 		unfinished = " and " + count(abandoned, "unfinished file")
 	}
-	_, err = fmt.Fprintf(s.out, "%s: removed %s%s, %s\n", oneLine(store.Dir()), count(len(files), "packed file"), unfinished, loader.Size(freed))
+	_, err = fmt.Fprintf(s.out, "%s: removed %s%s, %s\n", oneLine(store.Dir()), count(removed, "packed file"), unfinished, loader.Size(freed))
 	return err
 }
