@@ -72,7 +72,7 @@ func newBatch() (*batch, error) {
 // read reads all requests from files that are open for direct reading, and calls finish
 // for each with how many bytes have come; why there are no more, another attempt tells. The
 // error is why requests were not begun. When it returns, nothing is in flight.
-func (b *batch) read(ctx context.Context, files []*os.File, list []request, finish func(x request, n uint64)) error {
+func (b *batch) read(ctx context.Context, files []*directFile, list []request, finish func(x request, n uint64)) error {
 	defer runtime.KeepAlive(files)
 	free := make([]int, 0, batchDepth)
 	for i := range b.blocks {
@@ -89,7 +89,7 @@ func (b *batch) read(ctx context.Context, files []*os.File, list []request, fini
 			i := free[len(free)-1]
 			free, requests[i], list = free[:len(free)-1], list[0], list[1:]
 			x := &requests[i]
-			b.blocks[i] = iocb{data: uint64(i), fd: uint32(files[x.file].Fd()), buf: uint64(uintptr(x.p)), bytes: x.size, offset: x.offset}
+			b.blocks[i] = iocb{data: uint64(i), fd: uint32(files[x.file].f.Fd()), buf: uint64(uintptr(x.p)), bytes: x.size, offset: x.offset}
 			b.list = append(b.list, &b.blocks[i])
 		}
 		if n := len(b.list); n > 0 {

@@ -5,7 +5,6 @@ package loader
 import (
 	"context"
 	"errors"
-	"os"
 )
 
 // batch is reading several pieces with one call, which this system has no way for that
@@ -14,7 +13,7 @@ type batch struct{}
 
 func newBatch() (*batch, error) { return nil, errors.ErrUnsupported }
 
-func (*batch) read(context.Context, []*os.File, []request, func(request, uint64)) error {
+func (*batch) read(context.Context, []*directFile, []request, func(request, uint64)) error {
 	return errors.ErrUnsupported
 }
 

@@ -185,7 +185,7 @@ func (c *copier) read(ctx context.Context, pieces []piece) error {
 
 func (c *copier) readPiece(p piece) error {
 	f := c.ix.files[p.file]
-	err := readFull(f.f, bytesAt(p.dst, p.size), p.offset)
+	err := readFull(f, bytesAt(p.dst, p.size), p.offset)
 	switch {
 	case err == nil:
 		return nil

@@ -34,7 +34,13 @@ type file struct {
 	size    int64
 	modTime time.Time
 	header  *header // nil once the index has been made of it
+
+	handles handles
 }
+
+// ReadAt reads from the file. It is safe for concurrent use, and several reads go on at
+// once.
+func (f *file) ReadAt(b []byte, offset int64) (int, error) { return f.handles.readAt(f.f, b, offset) }
 
 // FileInfo describes one of a model's files.
 type FileInfo struct {
@@ -85,6 +91,7 @@ func (ix *Index) Close() error {
 func closeFiles(files []*file) error {
 	var first error
 	for _, f := range files {
+		f.handles.close()
 		if err := f.f.Close(); err != nil && first == nil {
 			first = err
 		}

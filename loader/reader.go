@@ -23,8 +23,8 @@ const directUnit = 4096
 // It is not for use by several goroutines at once.
 type reader struct {
 	files  []*file
-	direct []*os.File // nil where there is no direct reading
-	batch  *batch     // nil where the system has no such thing
+	direct []*directFile // nil where there is no direct reading
+	batch  *batch        // nil where the system has no such thing
 	method method
 
 	queue  chan func()
@@ -47,11 +47,11 @@ func newReader(ix *Index) *reader {
 	for _, f := range ix.files {
 		d, err := openDirect(f.f)
 		if err != nil { // not on this file system
-			closeAll(r.direct)
+			r.closeDirect()
 			r.direct = nil
 			break
 		}
-		r.direct = append(r.direct, d)
+		r.direct = append(r.direct, &directFile{f: d, handles: directHandles()})
 	}
 	if r.direct != nil {
 		r.batch, _ = newBatch() // forbidden in some containers
@@ -155,7 +155,7 @@ func (r *reader) now(x request) error {
 	f := r.files[x.file]
 	need := min(x.size, r.left(x))
 	if r.direct == nil {
-		err := readFull(f.f, bytesAt(x.p, need), x.offset)
+		err := readFull(f, bytesAt(x.p, need), x.offset)
 		forget(f.f, x.offset, x.size)
 		if err != nil {
 			return f.readError(err)
@@ -244,8 +244,26 @@ func (r *reader) close() error {
 	if r.batch != nil {
 		r.batch.close()
 	}
-	closeAll(r.direct)
+	r.closeDirect()
 	return nil
+}
+
+// directFile is a file that is open for direct reads.
+type directFile struct {
+	f       *os.File
+	handles handles
+}
+
+// ReadAt is like that of [os.File], and several go on at once.
+func (d *directFile) ReadAt(b []byte, offset int64) (int, error) {
+	return d.handles.readAt(d.f, b, offset)
+}
+
+func (r *reader) closeDirect() {
+	for _, d := range r.direct {
+		d.handles.close()
+		d.f.Close()
+	}
 }
 
 func closeAll(files []*os.File) {
