@@ -99,7 +99,11 @@ func readResults(path string) (benchmarks.Results, error) {
 		return nil, err
 	}
 	defer f.Close()
-	rs, err := benchmarks.ReadResults(f)
+	text, err := decodeText(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	rs, err := benchmarks.ReadResults(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

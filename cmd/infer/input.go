@@ -15,8 +15,8 @@ import (
 // model, and an endless stream must not fill the memory.
 const maxInput = 1 << 30
 
-// readInput reads all of a file, or of standard input for "-". A cancelled ctx ends
-// it even while it waits for data.
+// readInput reads all of a file, or of standard input for "-", as UTF-8 (decodeText). A
+// cancelled ctx ends it even while it waits for data.
 func (s *streams) readInput(ctx context.Context, name string) (string, error) {
 	type result struct {
 		text string
@@ -51,7 +51,11 @@ func (s *streams) read(name string) (string, error) {
 		in, label = f, name
 	}
 	var b strings.Builder
-	n, err := io.Copy(&b, io.LimitReader(in, maxInput+1))
+	limited := &io.LimitedReader{R: in, N: maxInput + 1}
+	text, err := decodeText(limited)
+	if err == nil {
+		_, err = io.Copy(&b, text)
+	}
 	switch {
 	case err != nil:
 		var pe *os.PathError
@@ -59,7 +63,7 @@ func (s *streams) read(name string) (string, error) {
 			err = pe.Err
 		}
 		return "", fmt.Errorf("reading %s: %w", label, err)
-	case n > maxInput:
+	case limited.N == 0:
 		return "", fmt.Errorf("reading %s: more than %s", label, loader.Size(maxInput))
 	}
 	return b.String(), nil

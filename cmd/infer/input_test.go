@@ -1,10 +1,14 @@
 package main
 
 import (
+	"encoding/binary"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
+	"unicode/utf16"
 )
 
 func TestAPromptIsNeitherLostNorReplaced(t *testing.T) {
@@ -39,5 +43,113 @@ func TestAPromptIsNeitherLostNorReplaced(t *testing.T) {
 				t.Errorf("%+v", r)
 			}
 		})
+	}
+}
+
+// encoded are the ways in which a text comes that say what it is, and the text itself.
+func encoded(text string) map[string]string {
+	wide := func(order binary.AppendByteOrder, bytes int) string {
+		var b []byte
+		if bytes == 4 {
+			for _, r := range "\ufeff" + text {
+				b = order.AppendUint32(b, uint32(r))
+			}
+			return string(b)
+		}
+		for _, u := range utf16.Encode([]rune("\ufeff" + text)) {
+			b = order.AppendUint16(b, u)
+		}
+		return string(b)
+	}
+	return map[string]string{
+		"UTF-8":                text,
+		"UTF-8 with a mark":    "\ufeff" + text,
+		"UTF-16 little-endian": wide(binary.LittleEndian, 2), // what PowerShell 5.1 writes with >
+		"UTF-16 big-endian":    wide(binary.BigEndian, 2),
+		"UTF-32 little-endian": wide(binary.LittleEndian, 4),
+		"UTF-32 big-endian":    wide(binary.BigEndian, 4),
+	}
+}
+
+func TestAByteOrderMarkSaysWhatATextIs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "text")
+	check := func(name, content, want string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range []struct {
+			from string
+			in   io.Reader
+		}{{path, nil}, {"-", strings.NewReader(content)}, {"-", iotest.OneByteReader(strings.NewReader(content))}} {
+			got, err := (&streams{in: s.in}).readInput(t.Context(), s.from)
+			if err != nil || got != want {
+				t.Errorf("%s: %q, %v; want %q", name, got, err, want)
+			}
+		}
+	}
+	for _, text := range []string{"", "a", "Once upon a time\r\n", "Größe, 大きさ, \U0001f600\n", "a\ufeffb"} {
+		for name, content := range encoded(text) {
+			check(name, content, text)
+		}
+	}
+	const mark, wide = "\ufeff", "\xff\xfe"
+	check("without a mark nothing is guessed", "O\x00n\x00", "O\x00n\x00")
+	check("invalid UTF-8 stays as it is", "a\xff\xfe", "a\xff\xfe")
+	check("and behind a mark too", mark+"a\xff", "a\xff")
+	check("half a mark", "\xef\xbb", "\xef\xbb")
+	check("one byte", "\xff", "\xff")
+	check("half a pair of UTF-16", wide+"\x3d\xd8a\x00", "\ufffda")
+	check("an odd number of bytes", wide+"a\x00b", "a\ufffd")
+}
+
+func TestEveryTextFileIsDecoded(t *testing.T) {
+	needEngine(t)
+	const text, rules = "Once upon a time, 大\n", `root ::= " yes" | " no"`
+	path := filepath.Join(t.TempDir(), "text")
+	for _, c := range []struct {
+		name, content string
+		args          []string
+	}{
+		{"a prompt", text, greedy("-q", "--echo", "-n", "5", "-f", path)},
+		{"a grammar", rules, greedy("-q", "-p", "Is it?", "--grammar-file", path)},
+		{"texts to embed", text, []string{"embed", "-q", "-t", "1", "-f", path}},
+		{"text to tokenize", text, []string{"tokenize", "-f", path}},
+		{"text to foresee", strings.Repeat(text, 20), []string{"perplexity", "-q", "-t", "1", "-c", "32", "-f", path}},
+	} {
+		results := map[string]result{}
+		for name, content := range encoded(c.content) {
+			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			results[name] = call(t, c.args...)
+		}
+		want := results["UTF-8"]
+		if want.code != 0 || want.out == "" {
+			t.Errorf("%s: %+v", c.name, want)
+		}
+		for name, r := range results {
+			if r.code != want.code || r.out != want.out {
+				t.Errorf("%s in %s: %+v, want %+v", c.name, name, r, want)
+			}
+		}
+	}
+}
+
+func TestRecordsThatPowerShellWroteAreRead(t *testing.T) {
+	const record = `{"experiment":"speed","machine":{},"case":"pp64"}` + "\n"
+	path := filepath.Join(t.TempDir(), "records.jsonl")
+	var want result
+	for name, content := range encoded(record) {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := call(t, "bench", "show", path)
+		if want == (result{}) {
+			want = r
+		}
+		if r.code != 0 || r != want {
+			t.Errorf("%s: %+v, want %+v", name, r, want)
+		}
 	}
 }
