@@ -1,9 +1,8 @@
 // Pages of mapped files that are not there any more. A file that is cut short, or a disk
-// that fails, is told of by a signal when the lost page is read, which by default ends the
-// process. Where the page is a weight's, it is replaced by zeros and counted: what is
-// computed with it is nonsense, and nobody gets it, as the count is looked at afterwards.
-//
-// Windows refuses to cut a file short that is mapped.
+// that fails or is unplugged, is told of by a signal, on Windows by an exception, when the
+// lost page is read, which by default ends the process. Where the page is a weight's, it is
+// replaced by zeros and counted: what is computed with it is nonsense, and nobody gets it, as
+// the count is looked at afterwards.
 
 #include "guard.h"
 #include "shim_more.h"
@@ -84,8 +83,137 @@ void watch_bus() {
 
 #else
 
+#include <mutex>
+#include <windows.h>
+
 namespace {
-void watch_bus() {}
+
+// What takes the place of lost pages comes in blocks of this size, as they are read.
+const size_t block = 64 << 10;
+
+// Held while a view is replaced: whoever reads it meanwhile waits.
+SRWLOCK replacing = SRWLOCK_INIT;
+
+// Set, in a thread, between the handler of exceptions and that of continuations, where the
+// former has done what there was to do.
+DWORD handled = TLS_OUT_OF_INDEXES;
+
+// Of Windows 10 version 1803, which has placeholders; null before.
+BOOL (WINAPI * unmap_view2)(HANDLE process, PVOID address, ULONG flags);
+PVOID (WINAPI * virtual_alloc2)(HANDLE process, PVOID address, SIZE_T size, ULONG type, ULONG protect, void * parameters, ULONG count);
+
+const ULONG preserve_placeholder = 0x2, replace_placeholder = 0x4000;
+
+// zeros makes a block at an address readable that is reserved and has no memory yet.
+bool zeros(infer_mapped * m, uintptr_t addr) {
+    MEMORY_BASIC_INFORMATION info;
+    if (!VirtualQuery((void *) addr, &info, sizeof info)) {
+        return false;
+    }
+    if (info.State == MEM_COMMIT) { // by another thread, meanwhile
+        return info.Protect == PAGE_READONLY || info.Protect == PAGE_READWRITE;
+    }
+    if (info.State != MEM_RESERVE || info.Type != MEM_PRIVATE) {
+        return false;
+    }
+    const uintptr_t end   = (uintptr_t) info.BaseAddress + info.RegionSize;
+    const uintptr_t begin = addr / block * block; // reservations begin at such addresses
+    const size_t    size  = end - begin < block ? end - begin : block;
+    if (!VirtualAlloc((void *) begin, size, MEM_COMMIT, PAGE_READONLY)) {
+        return false;
+    }
+    m->lost.fetch_add(size);
+    return true;
+}
+
+// replace puts a reservation in the place of the view that an address lies in: a part of a
+// view can't be replaced.
+bool replace(infer_mapped * m, uintptr_t addr) {
+    MEMORY_BASIC_INFORMATION info;
+    if (!VirtualQuery((void *) addr, &info, sizeof info)) {
+        return false;
+    }
+    if (info.Type != MEM_MAPPED) {
+        return zeros(m, addr);
+    }
+    char * base = (char *) info.AllocationBase;
+    size_t size = 0;
+    while (VirtualQuery(base + size, &info, sizeof info) && info.State != MEM_FREE && info.AllocationBase == base) {
+        size += info.RegionSize;
+    }
+    void * p = nullptr;
+    if (unmap_view2 && virtual_alloc2 && unmap_view2(GetCurrentProcess(), base, preserve_placeholder)) {
+        p = virtual_alloc2(GetCurrentProcess(), base, size, MEM_RESERVE | replace_placeholder, PAGE_NOACCESS, nullptr, 0);
+    } else if (!UnmapViewOfFile(base)) {
+        return false;
+    }
+    if (!p) { // there was no placeholder: another thread may have been given these addresses
+        p = VirtualAlloc(base, size, MEM_RESERVE, PAGE_NOACCESS);
+    }
+    return p == base && zeros(m, addr);
+}
+
+// on_own_stack tells whether this runs on the stack that the system gave the thread. Go's
+// code runs on others, which have no room for the work: Go gets what it faults at.
+bool on_own_stack() {
+    const NT_TIB * tib  = (const NT_TIB *) NtCurrentTeb();
+    const char *   here = (const char *) &tib;
+    return here >= (const char *) tib->StackLimit && here < (const char *) tib->StackBase;
+}
+
+LONG CALLBACK on_exception(EXCEPTION_POINTERS * e) {
+    const EXCEPTION_RECORD * r = e->ExceptionRecord;
+    // A page that can't be read, or one of a view that has been replaced, or is being.
+    const bool lost = r->ExceptionCode == (DWORD) EXCEPTION_IN_PAGE_ERROR;
+    if ((!lost && r->ExceptionCode != (DWORD) EXCEPTION_ACCESS_VIOLATION) || r->NumberParameters < 2 || r->ExceptionInformation[0] != 0) {
+        return EXCEPTION_CONTINUE_SEARCH; // 0: it was to be read
+    }
+    const uintptr_t addr = r->ExceptionInformation[1];
+    for (infer_mapped * m = mappings.load(); m; m = m->next) {
+        if (addr < m->begin.load() || addr >= m->end.load()) {
+            continue;
+        }
+        if (!on_own_stack()) {
+            break;
+        }
+        AcquireSRWLockExclusive(&replacing);
+        const bool done = lost ? replace(m, addr) : zeros(m, addr);
+        ReleaseSRWLockExclusive(&replacing);
+        if (!done) {
+            break;
+        }
+        TlsSetValue(handled, (void *) 1);
+        return EXCEPTION_CONTINUE_EXECUTION;
+    }
+    return EXCEPTION_CONTINUE_SEARCH;
+}
+
+// on_continue ends the search through the handlers of continuations, which the system calls
+// for handled exceptions too: Go's last one ends the process for any that is not in its code.
+LONG CALLBACK on_continue(EXCEPTION_POINTERS *) {
+    if (!TlsGetValue(handled)) {
+        return EXCEPTION_CONTINUE_SEARCH;
+    }
+    TlsSetValue(handled, nullptr);
+    return EXCEPTION_CONTINUE_EXECUTION;
+}
+
+void watch_bus() {
+    static std::once_flag once;
+    std::call_once(once, [] {
+        handled = TlsAlloc();
+        if (handled == TLS_OUT_OF_INDEXES) {
+            return;
+        }
+        if (HMODULE base = GetModuleHandleA("kernelbase.dll")) {
+            unmap_view2    = (decltype(unmap_view2)) (void *) GetProcAddress(base, "UnmapViewOfFile2");
+            virtual_alloc2 = (decltype(virtual_alloc2)) (void *) GetProcAddress(base, "VirtualAlloc2");
+        }
+        AddVectoredContinueHandler(1, on_continue);
+        AddVectoredExceptionHandler(1, on_exception); // in front of Go's
+    });
+}
+
 } // namespace
 
 #endif

@@ -15,8 +15,10 @@ import (
 // rather than end the process: look at Lost after what has been computed. It is safe for
 // concurrent use.
 //
-// To that end, the first one installs a handler for SIGBUS in front of Go's, which gets
-// what is not about such pieces.
+// To that end, the first one installs a handler for SIGBUS, on Windows for exceptions, in
+// front of Go's, which gets what is not about such pieces. On Windows, where a part of a view
+// can't be replaced, the whole of it is, by a reservation of its size: to be given back by
+// VirtualFree. What Go's own code reads there ends the process as ever.
 type Mapped struct {
 	mu   sync.Mutex
 	c    *C.infer_mapped

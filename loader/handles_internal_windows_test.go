@@ -128,3 +128,29 @@ func TestPrefetchOfWindows(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What takes the place of a view whose file can't be read any more is given back as views
+// are.
+func TestAReplacedViewIsGivenBack(t *testing.T) {
+	f, _ := randomFile(t, 1<<20)
+	p, err := realSystem.reserve(1<<20, true, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := realSystem.mapFile(p, 1<<20, f, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := windows.UnmapViewOfFile(uintptr(p)); err != nil {
+		t.Fatal(err)
+	}
+	if q, err := windows.VirtualAlloc(uintptr(p), 1<<20, windows.MEM_RESERVE, windows.PAGE_NOACCESS); err != nil || q != uintptr(p) {
+		t.Skip("somebody else has these addresses now:", err)
+	}
+	if err := realSystem.release(p, 1<<20, true); err != nil {
+		t.Error(err)
+	}
+	var m windows.MemoryBasicInformation
+	if err := windows.VirtualQuery(uintptr(p), &m, unsafe.Sizeof(m)); err != nil || m.State != memFree {
+		t.Errorf("%+v, %v", m, err)
+	}
+}

@@ -267,7 +267,13 @@ func (s *virtualSystem) release(p unsafe.Pointer, _ uint64, views bool) error {
 	}
 	for _, v := range r.pieces {
 		if v.mapped {
-			errs = append(errs, os.NewSyscallError("UnmapViewOfFile", windows.UnmapViewOfFile(v.addr)))
+			err := windows.UnmapViewOfFile(v.addr)
+			// A view that the file could not be read for any more is a reservation now:
+			// see llama.Mapped.
+			if err != nil && windows.VirtualFree(v.addr, 0, windows.MEM_RELEASE) == nil {
+				err = nil
+			}
+			errs = append(errs, os.NewSyscallError("UnmapViewOfFile", err))
 		} else {
 			errs = append(errs, os.NewSyscallError("VirtualFree", windows.VirtualFree(v.addr, 0, windows.MEM_RELEASE)))
 		}

@@ -1,0 +1,50 @@
+//go:build cgo
+
+package runtime
+
+import (
+	"strings"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+
+	"github.com/seed7adf6694/infer/models"
+)
+
+// A stick that is unplugged while a model on it generates is an error, and not the end.
+func TestAFileThatGoesAwayIsAnErrorAndNotTheEnd(t *testing.T) {
+	path, err := models.Tiny()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := Open(t.Context(), path, Options{Load: LoadMMap, Packed: PackedOff})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := m.NewSession(SessionOptions{Context: 128})
+	if err != nil {
+		t.Fatal(err)
+	}
+	raise := windows.NewLazySystemDLL("kernel32.dll").NewProc("RaiseException")
+	for p := range m.weights.Mapped() {
+		// What the system raises where it can't read a page.
+		arguments := [3]uintptr{0, uintptr(p), 0xC000009D} // to be read; device not connected
+		_, _, _ = raise.Call(0xC0000006, 0, uintptr(len(arguments)), uintptr(unsafe.Pointer(&arguments[0])))
+	}
+	var failed error
+	for _, err := range s.Generate(t.Context(), "Once", GenerateOptions{MaxTokens: 8, IgnoreEOG: true}) {
+		if err != nil {
+			failed = err
+		}
+	}
+	if failed == nil || !strings.Contains(failed.Error(), "could not be read from the disk") {
+		t.Errorf("%v", failed)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := m.Close(); err != nil {
+		t.Error(err)
+	}
+}
