@@ -73,7 +73,7 @@ func TestErrorsAreObjectsWithJSON(t *testing.T) {
 				return
 			}
 			e := readError(t, r.stderr)
-			if e.Kind != tt.kind || e.ExitCode != tt.code || strings.Contains(r.stderr, "infer: ") {
+			if e.Kind != tt.kind || e.ExitCode != tt.code || strings.Contains(withoutWarning(r.stderr), "infer: ") {
 				t.Errorf("%+v, stderr %q", e, r.stderr)
 			}
 			switch tt.kind {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -63,13 +64,12 @@ func TestPlanAsAPicture(t *testing.T) {
 	if r := call(t, "plan", tinyF16, "--svg", file, "--chunk-size", "1MiB"); r.code != 0 {
 		t.Fatalf("%+v", r)
 	}
-	f, err := os.Open(file)
+	picture, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
 	boxes := 0
-	for d := xml.NewDecoder(f); ; {
+	for d := xml.NewDecoder(bytes.NewReader(picture)); ; {
 		token, err := d.Token()
 		if errors.Is(err, io.EOF) {
 			break

@@ -37,6 +37,9 @@ func anyProbe(set func(p *loader.Probe)) loader.Probe {
 	return p
 }
 
+// groupLimit is what the limit of a group of processes is called on this system.
+var groupLimit = map[bool]string{false: "control group", true: "job object"}[goruntime.GOOS == "windows"]
+
 // anyPacked is a cache with a file of 1 GiB in it.
 var anyPacked = packedProbe{true, &runtime.CacheUsage{Dir: "/cache", Files: 1, Used: 1 << 30, Limit: 3 << 30}, nil}
 
@@ -145,8 +148,8 @@ func TestProbeText(t *testing.T) {
 			p.Overcommit, p.CommitLimit, p.CommitLeft, p.LargestFreeBlock, p.Computed = 2, 6*gib, 2*gib, 2*gib, 2*gib
 		}, nil, []string{"promises       6.00 GiB, 2.00 GiB left (overcommit mode 2)\n", "what helps: close other programs"}, nil},
 		{"a control group", func(p *loader.Probe) {
-			p.CgroupLimit, p.CgroupLeft, p.LargestFreeBlock, p.Computed, p.LimitedBy = 2*gib, gib, gib, gib, "control group"
-		}, nil, []string{"2.00 GiB, 1.00 GiB left\n", "1.00 GiB (confirmed), limited by the control group\n", "what helps: raise the memory limit of the control group"}, nil},
+			p.CgroupLimit, p.CgroupLeft, p.LargestFreeBlock, p.Computed, p.LimitedBy = 2*gib, gib, gib, gib, groupLimit
+		}, nil, []string{"2.00 GiB, 1.00 GiB left\n", "1.00 GiB (confirmed), limited by the " + groupLimit + "\n", "what helps: raise the memory limit of the control group"}, nil},
 		{"all limits of a process", func(p *loader.Probe) {
 			p.AddressSpaceLimit, p.AddressSpaceLeft, p.DataLimit, p.DataLeft, p.LockedLimit, p.LockedLeft = 4*gib, 3*gib, 2*gib, gib, 8<<20, 4<<20
 			p.LargestFreeBlock, p.Computed, p.LimitedBy = gib, gib, "data limit (RLIMIT_DATA)"

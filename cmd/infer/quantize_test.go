@@ -56,7 +56,11 @@ func TestQuantize(t *testing.T) {
 	})
 	t.Run("the model itself stays, whatever it is called", func(t *testing.T) {
 		link := filepath.Join(dir, "link.gguf")
-		if err := os.Symlink(in, link); err != nil {
+		err := os.Symlink(in, link)
+		if err == nil {
+			_, err = os.Lstat(link) // wine 8 says that it made one, and makes none
+		}
+		if err != nil {
 			t.Skip("no symbolic links:", err)
 		}
 		for _, o := range []string{in, link} {
