@@ -3,6 +3,8 @@ package loader
 import (
 	"slices"
 	"testing"
+
+	"golang.org/x/sys/windows"
 )
 
 const gib = 1 << 30
@@ -35,8 +37,8 @@ func TestTheProbeOfWindows(t *testing.T) {
 		availableBy, reachBy string
 	}{
 		{"a page file that can't grow", desktop(nil), 3 * gib, 3 * gib, limitCommit, limitCommit, 3 * gib, 3 * gib, limitCommit, limitCommit},
-		{"a page file that grows", desktop(func(f *figures) { f.files[0].Most = 9 * gib }), 3 * gib, 8 * gib, limitCommit, limitCommit, 3 * gib, 8 * gib, limitCommit, limitCommit},
-		{"more than RAM has", desktop(func(f *figures) { f.files[0].Most = 40 * gib }), 3 * gib, 39 * gib, limitCommit, limitCommit, 3 * gib, 10 * gib, limitCommit, limitRAM},
+		{"a page file that grows", desktop(func(f *figures) { f.files[0].Most = 9 * gib }), 3 * gib, 8 * gib, limitCommit, limitGrown, 3 * gib, 8 * gib, limitCommit, limitGrown},
+		{"more than RAM has", desktop(func(f *figures) { f.files[0].Most = 40 * gib }), 3 * gib, 39 * gib, limitCommit, limitGrown, 3 * gib, 10 * gib, limitCommit, limitRAM},
 		{"a job's limit of a process", desktop(inJob(job{process: 3 * gib, all: Unlimited})), 2 * gib, 2 * gib, limitCgroup, limitCgroup, 2 * gib, 2 * gib, limitCgroup, limitCgroup},
 		{"a job's limit of all its processes", desktop(inJob(job{process: Unlimited, all: 8 * gib, used: 7 * gib})), gib, gib, limitCgroup, limitCgroup, gib, gib, limitCgroup, limitCgroup},
 		{"the one that leaves less", desktop(inJob(job{process: 2 * gib, all: 8 * gib, used: 7*gib + gib/2})), gib / 2, gib / 2, limitCgroup, limitCgroup, gib / 2, gib / 2, limitCgroup, limitCgroup},
@@ -51,6 +53,9 @@ func TestTheProbeOfWindows(t *testing.T) {
 		if p.LargestFreeBlock != tt.block || p.LimitedBy != tt.by || p.PossibleBlock != tt.possible || p.PossibleBy != tt.possibleBy {
 			t.Errorf("%s: block %d by %s, possible %d by %s", tt.name, p.LargestFreeBlock, p.LimitedBy, p.PossibleBlock, p.PossibleBy)
 		}
+		if l := p.blame(committing, 64*gib, ""); l.name != tt.by || l.left != tt.block {
+			t.Errorf("%s: refused by %+v", tt.name, l)
+		}
 		if n, by := p.Available(); n != tt.available || by != tt.availableBy {
 			t.Errorf("%s: %d available by %s", tt.name, n, by)
 		}
@@ -61,6 +66,44 @@ func TestTheProbeOfWindows(t *testing.T) {
 		if p.SwapTotal != 4*gib || p.SwapFree != 3*gib || p.CommitLimit != 36*gib || p.CgroupOuter != tt.figures.job.in {
 			t.Errorf("%s: %+v", tt.name, p)
 		}
+	}
+}
+
+// What a job refuses is told by its name.
+func TestARefusalNamesTheJobObject(t *testing.T) {
+	f := desktop(func(f *figures) { f.job = job{in: true, process: Unlimited, all: 2 * gib, used: gib} })
+	p := f.probe()
+	p.finish()
+	n, by := p.Available()
+	err := MemoryParts{}.With(PurposeKV, 3*gib).Short(n, by)
+	if want := "not enough memory for kv: 3.00 GiB needed, 1.00 GiB left by the job object"; err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	if limitOf(windows.ERROR_NOT_ENOUGH_QUOTA) != limitCgroup {
+		t.Error("what the system refuses has another name")
+	}
+}
+
+func TestProcessorLimitOfAJob(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		c       cpuRateControl
+		want    float64
+		limited bool
+	}{
+		{"none", cpuRateControl{}, 0, false},
+		{"a hard cap of a quarter", cpuRateControl{rateEnable | rateHardCap, 2500}, 2, true},
+		{"that is not a hard cap", cpuRateControl{rateEnable, 2500}, 0, false},
+		{"a weight", cpuRateControl{rateEnable | 2, 5}, 0, false},
+		{"from a tenth to a half", cpuRateControl{rateEnable | rateMinMax, 5000<<16 | 1000}, 4, true},
+		{"all", cpuRateControl{rateEnable | rateHardCap, 10000}, 0, false},
+	} {
+		if got, limited := tt.c.limit(8); got != tt.want || limited != tt.limited {
+			t.Errorf("%s: %v, %v", tt.name, got, limited)
+		}
+	}
+	if n, limited := ProcessorLimit(); limited {
+		t.Logf("the job of this test has %v processors", n)
 	}
 }
 

@@ -1,11 +1,14 @@
 package memtest
 
-// Cgroup is a control group with a limit of memory or of processors' time, made by
-// [NewCgroup] or [NewProcessorGroup]. Its methods may be called from several goroutines.
+// Cgroup is a control group, or on Windows a job object, with a limit of memory or of
+// processors' time, made by [NewCgroup] or [NewProcessorGroup]. Its methods may be called
+// from several goroutines.
 type Cgroup struct {
-	Path    string // folder in the file system
-	Version int    // 1 or 2
+	Path    string // folder in the file system, on Linux
+	Version int    // 1 or 2, on Linux
 	Limit   uint64 // of memory, in bytes, rounded down to pages by the system; 0: none
+
+	job uintptr // a job object, on Windows
 }
 
 // CgroupUsage is what a control group has used, in bytes and counts.

@@ -43,6 +43,9 @@
 //	res, err := memtest.Run(ctx, cmd, memtest.Limits{Cgroup: cg})
 //	use, err := cg.Usage() // use.Peak, use.Failures, use.OOMKills
 //
+// On Windows groups are job objects, and what counts is what their processes commit. wine
+// does not keep their limits.
+//
 // # Fragmentation
 //
 // [Carve] leaves the calling process an address space of holes, none of them larger

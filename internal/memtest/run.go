@@ -21,7 +21,7 @@ const quitGrace = 5 * time.Second
 // Limits bound a process. Sizes are in bytes, zero means no limit.
 type Limits struct {
 	AddressSpace uint64 // RLIMIT_AS: everything mapped, reservations included
-	Data         uint64 // RLIMIT_DATA: private writable memory
+	Data         uint64 // RLIMIT_DATA: private writable memory; on Windows a job's limit of what a process commits
 	FileSize     uint64 // RLIMIT_FSIZE: a file written beyond it fails with "file too large"
 	Locked       uint64 // RLIMIT_MEMLOCK
 	// Headroom makes AddressSpace and Data count from what the process has when they

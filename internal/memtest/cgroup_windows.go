@@ -1,0 +1,102 @@
+package memtest
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+)
+
+// NewCgroup makes a job object whose processes may commit limit bytes together. It returns
+// an [*Unsupported] where the system does not keep such a limit, as wine does not. Close it
+// when its processes are done.
+func NewCgroup(limit uint64) (*Cgroup, error) {
+	var info windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION
+	info.BasicLimitInformation.LimitFlags = windows.JOB_OBJECT_LIMIT_JOB_MEMORY
+	info.JobMemoryLimit = uintptr(limit)
+	c, err := newJob(info)
+	if err == nil {
+		c.Limit = limit
+	}
+	return c, err
+}
+
+// newJob makes a job object and looks whether it keeps its limits.
+func newJob(info windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION) (*Cgroup, error) {
+	h, err := windows.CreateJobObject(nil, nil)
+	if err != nil {
+		return nil, fmt.Errorf("memtest: making a job object: %w", err)
+	}
+	c := &Cgroup{job: uintptr(h)}
+	if _, err := windows.SetInformationJobObject(h, windows.JobObjectExtendedLimitInformation, uintptr(unsafe.Pointer(&info)), uint32(unsafe.Sizeof(info))); err != nil {
+		return nil, errors.Join(fmt.Errorf("memtest: limiting a job object: %w", err), c.Close())
+	}
+	kept, err := c.limits()
+	if err == nil && kept.BasicLimitInformation.LimitFlags != info.BasicLimitInformation.LimitFlags {
+		err = &Unsupported{Tool: "job", Missing: "job objects of this system keep no limit of memory (wine)"}
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+// cpuRateControl is JOBOBJECT_CPU_RATE_CONTROL_INFORMATION.
+type cpuRateControl struct{ flags, rate uint32 }
+
+// NewProcessorGroup makes a job object whose processes together may compute for as long as
+// so many processors could.
+func NewProcessorGroup(processors float64) (*Cgroup, error) {
+	h, err := windows.CreateJobObject(nil, nil)
+	if err != nil {
+		return nil, fmt.Errorf("memtest: making a job object: %w", err)
+	}
+	c := &Cgroup{job: uintptr(h)}
+	const enable, hardCap = 1, 4
+	// The rate is of all processors, in hundredths of a percent.
+	info := cpuRateControl{enable | hardCap, uint32(max(1, min(10000, processors/float64(runtime.NumCPU())*10000)))}
+	if _, err := windows.SetInformationJobObject(h, windows.JobObjectCpuRateControlInformation, uintptr(unsafe.Pointer(&info)), uint32(unsafe.Sizeof(info))); err != nil {
+		err = &Unsupported{Tool: "job", Missing: "job objects of this system keep no limit of processors (wine, Windows before 8)", Err: err}
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+func (c *Cgroup) limits() (info windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION, err error) {
+	err = windows.QueryInformationJobObject(windows.Handle(c.job), windows.JobObjectExtendedLimitInformation, uintptr(unsafe.Pointer(&info)), uint32(unsafe.Sizeof(info)), nil)
+	if err != nil {
+		err = fmt.Errorf("memtest: reading the limits of a job object: %w", err)
+	}
+	return info, err
+}
+
+// Add puts the process pid into the job.
+func (c *Cgroup) Add(pid int) error {
+	p, err := windows.OpenProcess(windows.PROCESS_SET_QUOTA|windows.PROCESS_TERMINATE, false, uint32(pid))
+	if err != nil {
+		return fmt.Errorf("memtest: opening process %d: %w", pid, err)
+	}
+	defer windows.CloseHandle(p)
+	if err := windows.AssignProcessToJobObject(windows.Handle(c.job), p); err != nil {
+		return fmt.Errorf("memtest: putting process %d into a job: %w", pid, err)
+	}
+	return nil
+}
+
+// Usage reads the most that the job has committed; the system does not tell more.
+func (c *Cgroup) Usage() (CgroupUsage, error) {
+	info, err := c.limits()
+	return CgroupUsage{Peak: uint64(info.PeakJobMemoryUsed)}, err
+}
+
+// Close ends the processes that are left in the job, and the job.
+func (c *Cgroup) Close() error {
+	if c.job == 0 {
+		return nil
+	}
+	h := windows.Handle(c.job)
+	c.job = 0
+	return errors.Join(windows.TerminateJobObject(h, 1), windows.CloseHandle(h))
+}
