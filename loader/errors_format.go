@@ -78,8 +78,7 @@ func quotePath(path string) string { return printable(path, len(path)) }
 // of a terminal or log, and cut to about limit bytes.
 func printable(s string, limit int) string {
 	if strings.ContainsFunc(s, func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }) {
-		q := strconv.Quote(s)
-		s = strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
+		s = escaped(s, false)
 		limit = max(limit, 4*limit) // an escape takes up to that many bytes
 	}
 	if len(s) <= limit {

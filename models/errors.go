@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/seed7adf6694/infer/loader"
 )
 
 // ErrAmbiguous is what [errors.Is] finds in an error when a name or a folder
@@ -31,7 +33,7 @@ type NotFoundError struct {
 
 func (e *NotFoundError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "model %q not found", e.Name)
+	fmt.Fprintf(&b, "model %s not found", loader.Quoted(e.Name))
 	for i, l := range e.Looked {
 		if i == 0 {
 			b.WriteString(": looked at ")
@@ -74,7 +76,7 @@ type AmbiguousError struct {
 }
 
 func (e *AmbiguousError) Error() string {
-	return fmt.Sprintf("%q stands for %d models, name one of them: %s", e.Name, len(e.Candidates), list(e.Candidates, ", "))
+	return fmt.Sprintf("%s stands for %d models, name one of them: %s", loader.Quoted(e.Name), len(e.Candidates), list(e.Candidates, ", "))
 }
 
 // Unwrap returns ErrAmbiguous.
@@ -104,7 +106,7 @@ func show(path string) string {
 	}
 	for _, c := range path {
 		if !strconv.IsPrint(c) || c == utf8.RuneError {
-			return strconv.Quote(path)
+			return loader.Quoted(path)
 		}
 	}
 	return path

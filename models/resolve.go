@@ -63,7 +63,7 @@ func Resolve(name string, o ResolveOptions) (path string, err error) {
 		case err == nil:
 			return inFolder(name, name)
 		case !errors.Is(err, fs.ErrNotExist):
-			return "", fmt.Errorf("model %q: %w", name, err)
+			return "", fmt.Errorf("model %s: %w", loader.Quoted(name), err)
 		}
 		missing := &NotFoundError{Name: name, Looked: []Looked{{Path: name}}, Hint: pathHint(name)}
 		if missing.Hint == "" {
@@ -87,7 +87,7 @@ func isPath(name string) bool {
 // shard where path is another of a set.
 func checkFile(name, path string) (string, error) {
 	if err := loader.CheckPath(path); err != nil {
-		return "", fmt.Errorf("model %s: %w", show(name), errors.Unwrap(err))
+		return "", fmt.Errorf("model %s: %w", loader.Quoted(name), errors.Unwrap(err))
 	}
 	first, s, isShard := firstShard(path)
 	info, err := os.Stat(first)
@@ -96,10 +96,10 @@ func checkFile(name, path string) (string, error) {
 		return "", &NotFoundError{Name: name, Looked: []Looked{{first, missing}}, Hint: pathHint(first)}
 	}
 	if err != nil {
-		return "", fmt.Errorf("model %q: %w", name, err)
+		return "", fmt.Errorf("model %s: %w", loader.Quoted(name), err)
 	}
 	if mode := info.Mode(); !mode.IsRegular() {
-		return "", fmt.Errorf("model %q: %s is %s, not a file", name, first, loader.FileKind(mode))
+		return "", fmt.Errorf("model %s: %s is %s, not a file", loader.Quoted(name), first, loader.FileKind(mode))
 	}
 	return first, nil
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/seed7adf6694/infer/benchmarks"
+	"github.com/seed7adf6694/infer/loader"
 )
 
 const benchName = "bench"
@@ -33,9 +34,9 @@ func benchCommand() *command {
 			return usagef("no experiment: one of %s", strings.Join(c.belowNames(), ", "))
 		}
 		if s := suggest(args[0], c.belowNames()); s != "" {
-			return usagef("unknown experiment %q (did you mean %s?)", args[0], s)
+			return usagef("unknown experiment %s (did you mean %s?)", loader.Quoted(args[0]), s)
 		}
-		return usagef("unknown experiment %q: one of %s", args[0], strings.Join(c.belowNames(), ", "))
+		return usagef("unknown experiment %s: one of %s", loader.Quoted(args[0]), strings.Join(c.belowNames(), ", "))
 	}
 	return c
 }

@@ -37,7 +37,7 @@ func cacheCommand() *command {
 		below: []*command{cacheListCommand(), cacheClearCommand()},
 		run: func(_ context.Context, _ *streams, args []string) error {
 			if len(args) > 0 {
-				return usagef("unknown command %q: want list or clear", args[0])
+				return usagef("unknown command %s: want list or clear", loader.Quoted(args[0]))
 			}
 			return usagef("want list or clear")
 		},

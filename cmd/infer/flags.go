@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/seed7adf6694/infer/loader"
 )
 
 // flags is a flag set in groups, for the help.
@@ -243,7 +245,7 @@ func (c *command) explain(err error) error {
 		if errors.As(invalid, new(*strconv.NumError)) { // of a switch
 			reason = "want true or false"
 		}
-		return usagef("%s %q: %s", flagName(invalid.GetFlag()), invalid.GetValue(), reason)
+		return usagef("%s %s: %s", flagName(invalid.GetFlag()), loader.Quoted(invalid.GetValue()), reason)
 	}
 	return usagef("%s", err)
 }

@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/spf13/pflag"
+
+	"github.com/seed7adf6694/infer/loader"
 )
 
 const (
@@ -41,9 +43,9 @@ func runHelp(s *streams, args []string) error {
 			words = append(words, c.name)
 		}
 		if m := suggest(name, words); m != "" {
-			return usagef("no help on %q (did you mean %s?)", name, m)
+			return usagef("no help on %s (did you mean %s?)", loader.Quoted(name), m)
 		}
-		return usagef("no help on %q", name)
+		return usagef("no help on %s", loader.Quoted(name))
 	}
 	_, err := io.WriteString(s.out, text)
 	return err

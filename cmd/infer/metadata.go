@@ -160,7 +160,7 @@ func visible(s string, full bool) string {
 	if prints(s) {
 		return s + cut
 	}
-	return strconv.Quote(s) + cut
+	return loader.Quoted(s) + cut
 }
 
 // prints tells whether a string can be shown as it is, and would be seen.

@@ -97,7 +97,7 @@ func probeCommand() *command {
 func (c *probeConfig) run(ctx context.Context, s *streams, args []string) error {
 	if len(args) > 0 {
 		if c.flags.Changed("watch") && (intervalValue{new(time.Duration)}).Set(args[0]) == nil {
-			return usagef("unexpected argument %q (did you mean --watch=%s?)", args[0], args[0])
+			return usagef("unexpected argument %s (did you mean --watch=%s?)", loader.Quoted(args[0]), args[0])
 		}
 		return unexpected(args)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/seed7adf6694/infer/benchmarks"
+	"github.com/seed7adf6694/infer/loader"
 )
 
 // streams are where a command reads and writes. Writing to out fails with an
@@ -136,15 +137,15 @@ func commandNames() []string {
 // unknownCommand is the error of a first argument that is no command.
 func unknownCommand(name string) error {
 	if s := suggest(name, commandNames()); s != "" {
-		return usagef("unknown command %q (did you mean %s?)", name, s)
+		return usagef("unknown command %s (did you mean %s?)", loader.Quoted(name), s)
 	}
 	if info, err := os.Stat(name); err == nil {
 		if info.IsDir() || strings.HasSuffix(name, ".gguf") {
-			return usagef("unknown command %q: a model is given with -m %s", name, name)
+			return usagef("unknown command %s: a model is given with -m %s", loader.Quoted(name), name)
 		}
-		return usagef("unknown command %q: a prompt in a file is given with -f %s", name, name)
+		return usagef("unknown command %s: a prompt in a file is given with -f %s", loader.Quoted(name), name)
 	}
-	return usagef("unknown command %q: a prompt is given with -p, in quotes", name)
+	return usagef("unknown command %s: a prompt is given with -p, in quotes", loader.Quoted(name))
 }
 
 // modelArgument takes the one argument that a command about a model may have in place of
@@ -166,7 +167,7 @@ func modelArgument(f *flags, model *string, args []string) error {
 // unexpected is the error of arguments where a command takes none.
 func unexpected(args []string) error {
 	if slices.Contains(commandNames(), args[0]) {
-		return usagef("unexpected argument %q: a command comes first, as in 'infer %s …'", args[0], args[0])
+		return usagef("unexpected argument %s: a command comes first, as in 'infer %s …'", loader.Quoted(args[0]), args[0])
 	}
-	return usagef("unexpected argument %q", args[0])
+	return usagef("unexpected argument %s", loader.Quoted(args[0]))
 }
