@@ -1,6 +1,9 @@
 package memtest
 
-import "fmt"
+import (
+	"fmt"
+	"runtime"
+)
 
 // CarveOptions describe the address space that [Carve] leaves.
 type CarveOptions struct {
@@ -42,6 +45,14 @@ func (o CarveOptions) withDefaults(page uint64) (CarveOptions, error) {
 		return o, fmt.Errorf("memtest carve: a Go heap of %d bytes: more than %d", o.GoHeap, uint64(maxGoHeap))
 	}
 	return o, nil
+}
+
+// growGoHeap makes the runtime map its heap's addresses ahead: fresh memory comes
+// zeroed from the system, so making a slice and dropping it touches none of it.
+func growGoHeap(n uint64) {
+	b := make([]byte, n)
+	runtime.KeepAlive(b)
+	runtime.GC()
 }
 
 const (

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -89,14 +88,6 @@ func carvable(o CarveOptions) error {
 		return &Unsupported{Tool: "carve", Missing: fmt.Sprintf("%d mappings, vm.max_map_count is %d", want, limit)}
 	}
 	return nil
-}
-
-// growGoHeap makes the runtime map its heap's addresses ahead: fresh memory comes
-// zeroed from the system, so making a slice and dropping it touches none of it.
-func growGoHeap(n uint64) {
-	b := make([]byte, n)
-	runtime.KeepAlive(b)
-	runtime.GC()
 }
 
 // filler is what has been reserved and not opened.

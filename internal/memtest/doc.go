@@ -55,6 +55,10 @@
 //	// c.LargestHole; mapping 200 MiB fails now, mapping 128 MiB works
 //	err = c.Undo()
 //
+// On Windows reservations of VirtualAlloc fill the address space. wine keeps a byte for each
+// page of those, so there the addresses of the system below it are filled: of wine 8, which
+// lets programs call that system.
+//
 // Set MALLOC_ARENA_MAX=1 in its environment ([Child] does), or glibc reserves 64 MiB
 // of a hole for each thread. A binary of the race detector cannot be carved.
 //
