@@ -1,4 +1,4 @@
-// Package start looks at the limits of the process before Go's runtime runs, for a command
+// Package start looks at the CPU and at the limits of the process before Go's runtime runs, for a command
 // that imports it. Under some of them the runtime ends the process, by a signal or with
 // exit code 2 and pages of text, before any code of the program could say anything. Here a
 // constructor in C says in one line which limit it is, its value and what is needed, and
