@@ -28,17 +28,13 @@ run: build ## build, then generate from the embedded model (PROMPT="...")
 build: tools ## compile bin/infer for this machine's CPU
 	$(GO) build -o bin/infer ./cmd/infer
 
-# Tests in which nothing runs at the same time as something else, or that measure memory:
-# not for the race detector, under which they take minutes, and memory of its own.
-ALONE := TestSameTokens|TestEveryArchitecture|TestThePlanIs|TestHostile|TestNothingIsLarger|TestNothingLeaks|TestModelsTakeTurns|TestEveryRefusal|TestAControlGroup|TestAnAutomaticBudget|TestAMillionKeys|TestUnderALimit|TestLoadingOften|TestQuantize
-
 # One package at a time: the engine's threads wait for each other by spinning, and
 # are many times slower where they have to share CPUs.
 .PHONY: test
 test: lint build ## everything that must hold: lint, tests, tests under the race detector
 	INFER_BIN="$(CURDIR)/bin/infer" $(GO) test -p 1 ./...
 	$(GO) build -race ./...
-	$(GO) test -p 1 -race -skip '$(ALONE)' ./loader/... ./models/... ./runtime/... ./llama/...
+	$(GO) test -p 1 -race ./loader/... ./models/... ./runtime/... ./llama/...
 
 # One set of flags for all that is cross-compiled, so that Go's build cache serves it: the
 # engine takes five minutes of CPU, once.

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
 )
@@ -32,6 +33,7 @@ func quantized(t *testing.T, in, name string, p llama.QuantizeParams) string {
 }
 
 func TestQuantizedFiles(t *testing.T) {
+	memtest.WithoutRace(t)
 	want := decode(t, newContext(t, load(t, tinyF16, llama.ModelParams{MMap: true}), llama.ContextParams{Ctx: 64, Threads: 1}), story)
 	for _, tt := range []struct {
 		name   string
@@ -333,6 +335,7 @@ func half(f float32) uint16 {
 }
 
 func TestQuantizeRows(t *testing.T) {
+	memtest.WithoutRace(t)
 	r := rand.New(rand.NewPCG(1, 2))
 	random := make([]float32, 64*32)
 	for i := range random {

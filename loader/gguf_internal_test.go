@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/seed7adf6694/infer/internal/ggufcases"
+	"github.com/seed7adf6694/infer/internal/memtest"
 )
 
 // parse reads a file that is in memory.
@@ -90,6 +91,7 @@ func allocated(call func()) (size, pieces uint64) {
 }
 
 func TestAMillionKeysTakeMemoryInProportion(t *testing.T) {
+	memtest.WithoutRace(t)
 	const n = 1 << 20
 	content := ggufcases.ManyKeys(n, 0)
 	var h *header

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/seed7adf6694/infer/internal/ggufcases"
+	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/loader"
 )
 
@@ -30,6 +31,7 @@ func wantFormatError(t *testing.T, err error, mention string) {
 }
 
 func TestHostileFilesAreRefused(t *testing.T) {
+	memtest.WithoutRace(t)
 	for name, c := range ggufcases.Hostile() {
 		t.Run(name, func(t *testing.T) {
 			path, err := c.Write(t.TempDir())

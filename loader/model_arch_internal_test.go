@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/seed7adf6694/infer/internal/memtest"
 )
 
 // engineSource returns a file of the engine's sources, and skips the test where
@@ -25,6 +27,7 @@ func engineSource(t *testing.T, name string) string {
 }
 
 func TestEveryArchitectureOfTheEngineHasARule(t *testing.T) {
+	memtest.WithoutRace(t)
 	source := engineSource(t, "llama-arch.cpp")
 	known := map[string]bool{}
 	for _, m := range regexp.MustCompile(`\{ LLM_ARCH_\w+, +"([^"]+)" +\}`).FindAllStringSubmatch(source, -1) {

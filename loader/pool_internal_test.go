@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 	"unsafe"
+
+	"github.com/seed7adf6694/infer/internal/memtest"
 )
 
 // unlocked is the real system, which only says that it locks, and counts what is said to
@@ -575,6 +577,7 @@ func TestPoolThatCannotBeGivenBackSaysSo(t *testing.T) {
 // Two models take turns a thousand times: nothing grows, nothing fails, and what is free
 // is in as large a piece as before.
 func TestModelsTakeTurnsInAPool(t *testing.T) {
+	memtest.WithoutRace(t)
 	unit := granularity()
 	type part struct {
 		purpose string

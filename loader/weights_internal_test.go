@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 	"unsafe"
+
+	"github.com/seed7adf6694/infer/internal/memtest"
 )
 
 // models are what the tests of this file load: with tensors smaller and larger than
@@ -460,6 +462,7 @@ func TestPiecesCoverThePlainTensors(t *testing.T) {
 }
 
 func TestLoadingOftenTakesNoMoreMemory(t *testing.T) {
+	memtest.WithoutRace(t)
 	ix := testModel(t, []uint64{100, 400000, 70000, 500000})
 	plan := mustPlan(t, ix, 64*kib)
 	for _, way := range loads {

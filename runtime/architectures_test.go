@@ -57,6 +57,7 @@ type computed struct {
 // TestEveryArchitectureComputes opens a small model of each in each mode, in processes in
 // which one after the other computes.
 func TestEveryArchitectureComputes(t *testing.T) {
+	memtest.WithoutRace(t)
 	folder := t.TempDir()
 	for name, b := range ggufcases.Quantised() {
 		memtest.Need(t, os.WriteFile(filepath.Join(folder, name+".gguf"), b, 0o600))

@@ -68,6 +68,7 @@ func childBound(args []string) int {
 
 // Issue's 7.2: what the ledger says, and what the kernel was asked for.
 func TestNothingIsLargerThanItMustBe(t *testing.T) {
+	memtest.WithoutRace(t)
 	for _, file := range []struct{ kind, typ string }{{"synthetic", "f16"}, {"synthetic", "q4_0"}, {"tiny", "q4_0"}} {
 		path := model(t, file.kind, file.typ)
 		for _, chunk := range []uint64{1 << 20, 4 << 20, 16 << 20} {

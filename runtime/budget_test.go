@@ -287,6 +287,7 @@ func TestBudgetsPassesAndClosingAtAnyMoment(t *testing.T) {
 // Resident memory stays below the limit of a control group that is smaller than the
 // weights, and no pass reads what stays.
 func TestAnAutomaticBudgetFollowsTheControlGroup(t *testing.T) {
+	memtest.WithoutRace(t)
 	path := model(t, "large", "f16")
 	info, err := os.Stat(path)
 	if err != nil {
@@ -338,6 +339,7 @@ func childBudget(args []string) int {
 
 // Less than a budget can be kept in is no reason not to run: nobody asked for one.
 func TestAnAutomaticBudgetIsNoReasonToRefuse(t *testing.T) {
+	memtest.WithoutRace(t)
 	path := model(t, "large", "f16")
 	info, err := os.Stat(path)
 	if err != nil {
@@ -357,6 +359,7 @@ func TestAnAutomaticBudgetIsNoReasonToRefuse(t *testing.T) {
 
 // What another program of the control group takes is given up before the kernel ends one.
 func TestAnAutomaticBudgetGivesWayToOthers(t *testing.T) {
+	memtest.WithoutRace(t)
 	path := model(t, "large", "f16")
 	info, err := os.Stat(path)
 	if err != nil {

@@ -215,6 +215,7 @@ func TestNothingIsLoweredForACopy(t *testing.T) {
 
 // Two models, a thousand times: no failure, no growth, and the pool as it was.
 func TestModelsTakeTurnsInAPool(t *testing.T) {
+	memtest.WithoutRace(t)
 	res, err := memtest.Run(t.Context(), memtest.Child("turns", model(t, "tiny", "f16"), model(t, "tiny", "q4_0")), memtest.Limits{})
 	if err != nil {
 		t.Fatal(err)

@@ -8,12 +8,14 @@ import (
 	"testing"
 
 	"github.com/seed7adf6694/infer/internal/ggufcases"
+	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
 // Issue's 7.5: what would hurt the engine does not reach it.
 func TestHostileFilesAreRefused(t *testing.T) {
+	memtest.WithoutRace(t)
 	for name, c := range ggufcases.Hostile() {
 		t.Run(name, func(t *testing.T) {
 			path, err := c.Write(t.TempDir())

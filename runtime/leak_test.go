@@ -34,6 +34,7 @@ func childCycles(args []string) int {
 }
 
 func TestNothingLeaksOverManyLoads(t *testing.T) {
+	memtest.WithoutRace(t)
 	for _, mode := range []string{"mmap", "copy"} {
 		t.Run(mode, func(t *testing.T) {
 			res, err := memtest.Run(t.Context(), memtest.Child("cycles", model(t, "tiny", "q4_0"), "load="+mode, "ctx=128", "threads=1"), memtest.Limits{})

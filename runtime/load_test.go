@@ -18,6 +18,7 @@ import (
 
 // Issue's 7.1: the way of loading changes nothing in what the model says.
 func TestSameTokensHoweverTheWeightsAreLoaded(t *testing.T) {
+	memtest.WithoutRace(t)
 	for _, kind := range []string{"tiny", "synthetic"} {
 		for _, typ := range []string{"f16", "q4_0", "q8_0", "q4_k"} {
 			t.Run(kind+" "+typ, func(t *testing.T) {
@@ -157,6 +158,7 @@ func TestAFragmentedAddressSpace(t *testing.T) {
 
 // Issue's 7.4.
 func TestAControlGroupSmallerThanTheWeights(t *testing.T) {
+	memtest.WithoutRace(t)
 	path := model(t, "large", "f16")
 	info, err := os.Stat(path)
 	if err != nil {

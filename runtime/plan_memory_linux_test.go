@@ -109,6 +109,7 @@ func childTaken(args []string) int {
 }
 
 func TestThePlanIsWhatTheSystemCounts(t *testing.T) {
+	memtest.WithoutRace(t)
 	for _, tt := range []struct {
 		shape, typ string
 		contexts   []int

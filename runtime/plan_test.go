@@ -23,6 +23,7 @@ func near(planned, measured uint64) bool {
 }
 
 func TestThePlanIsWhatIsTaken(t *testing.T) {
+	memtest.WithoutRace(t)
 	sessions := []runtime.SessionOptions{
 		{},
 		{Context: 4096},

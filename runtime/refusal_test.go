@@ -23,6 +23,7 @@ var errNth = errors.New("refused by the test")
 // Whatever request of a load, a session and a generation is the one that is refused, the
 // error is typed, nothing is left behind, and another model goes on.
 func TestEveryRefusalIsAnErrorThatLeavesNothing(t *testing.T) {
+	memtest.WithoutRace(t)
 	other := session(t, open(t, tinyF16, runtime.Options{}), runtime.SessionOptions{Context: 64, Threads: 1})
 	want, err := other.Complete(t.Context(), prompt, greedyOptions(3))
 	if err != nil {
@@ -124,6 +125,7 @@ func childAddressSpace(args []string) int {
 }
 
 func TestUnderALimitOfAddresses(t *testing.T) {
+	memtest.WithoutRace(t)
 	for _, mode := range []string{"mmap", "copy"} {
 		res, err := memtest.Run(t.Context(), memtest.Child("addresses", model(t, "large", "f16"), "load="+mode, "norepack", "chunk=4194304", "ctx=128", "threads=1"), memtest.Limits{})
 		if err != nil {

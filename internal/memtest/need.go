@@ -48,3 +48,13 @@ func Need(t TB, err error) {
 		t.Fatal(err)
 	}
 }
+
+// WithoutRace skips, under the race detector, a test in which nothing runs at the same time as
+// something else, or that measures memory: the detector makes it many times as long, and takes
+// memory of its own.
+func WithoutRace(t TB) {
+	t.Helper()
+	if Race {
+		t.Skip("not under the race detector: it takes long, or measures memory")
+	}
+}
