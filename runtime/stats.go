@@ -42,14 +42,14 @@ type Report struct {
 	PeakAnon uint64 `json:"peak_anon_bytes"`
 	PeakFile uint64 `json:"peak_file_bytes"`
 
-	// Budget is the memory budget in force, and Residency what it does with the weights;
-	// 0 and nil without one.
 	// FlashAttention is what the session that Open made room for computes with: on or off,
 	// or auto where layers are on GPUs; FlashReason says why. Of a stock load, which makes
 	// room for none, it is auto and "".
 	FlashAttention llama.FlashAttention `json:"flash_attention"`
 	FlashReason    string               `json:"flash_attention_reason"`
 
+	// Budget is the memory budget in force, and Residency what it does with the weights;
+	// 0 and nil without one.
 	Budget    uint64                 `json:"budget_bytes"`
 	Residency *loader.ResidencyStats `json:"residency"`
 

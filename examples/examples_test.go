@@ -1,0 +1,109 @@
+//go:build cgo
+
+// Package examples tests the programs in its folders, each as its user would run it.
+package examples
+
+import (
+	"bufio"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	goruntime "runtime"
+	"strings"
+	"testing"
+
+	"github.com/seed7adf6694/infer/internal/memtest"
+	"github.com/seed7adf6694/infer/models"
+)
+
+func TestMain(m *testing.M) { os.Exit(memtest.Main(m, nil)) }
+
+const story = ", there lived a young boy called Remy."
+
+// run runs an example and returns what it printed.
+func run(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), memtest.Build(t, "./examples/"+name), args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %q: %v\n%s", name, args, err, out)
+	}
+	return string(out)
+}
+
+func TestTheSecondModelFindsTheFirstOnesMemory(t *testing.T) {
+	out := run(t, "pool")
+	if strings.Count(out, "tiny: Once upon a time"+story) != 2 || strings.Count(out, "pool: 0 bytes of 64 MiB in use") != 2 {
+		t.Error(out)
+	}
+}
+
+func TestAModelThatDoesNotFitIsRefused(t *testing.T) {
+	out := run(t, "pool", "-size", "1", "tiny")
+	if !strings.Contains(out, "tiny: refused: ") || !strings.Contains(out, " left by the pool\npool: 0 bytes of 1.0 MiB in use") {
+		t.Error(out)
+	}
+}
+
+func TestTheNearestTextComesFirst(t *testing.T) {
+	lines := strings.Split(run(t, "embeddings", "a red ball", "The sun was hot.", "a red ball"), "\n")
+	if lines[0] != "1.000  a red ball" {
+		t.Errorf("%q", lines)
+	}
+}
+
+func TestABudgetIsKept(t *testing.T) {
+	path := t.TempDir() + "/model.gguf"
+	shape, err := models.ParseShape("layers=24,width=512,heads=8,ffn=1536,vocab=2000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := models.Synthesize(t.Context(), path, models.SynthesizeOptions{Shape: shape}); err != nil {
+		t.Fatal(err)
+	}
+	out := run(t, "budget", "-m", path, "-budget", "120")
+	if !strings.Contains(out, " of 24 layers were streamed") || strings.Contains(out, "\n0 of") {
+		t.Error(out)
+	}
+}
+
+func TestATextIsStreamedOverHTTP(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), memtest.Build(t, "./examples/stream"), "-listen", "localhost:0")
+	log, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(log)
+	if !lines.Scan() {
+		t.Fatal(cmd.Wait())
+	}
+	_, address, _ := strings.Cut(lines.Text(), "listening on ")
+	resp, err := http.Post(address, "text/plain", strings.NewReader("Once upon a time"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err != nil || resp.StatusCode != http.StatusOK || len(text) == 0 || len(resp.TransferEncoding) == 0 {
+		t.Errorf("%v, %v, %v: %q", err, resp.Status, resp.TransferEncoding, text)
+	}
+	if resp, err = http.Get(address); err != nil || resp.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("GET: %v, %v", resp, err)
+	} else {
+		resp.Body.Close()
+	}
+	if goruntime.GOOS == "windows" { // which can't interrupt one other process
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		return
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("interrupted: %v", err)
+	}
+}
