@@ -105,6 +105,10 @@ bench-full: build ## all benchmarks, records and plots in bin/bench (over half a
 	bin/infer bench load --models bin/bench $(call records,load)
 	bin/infer bench contention --models bin/bench $(call records,contention)
 
+.PHONY: flags
+flags: ## the flags of the engine, for a shell: eval "$(make -s flags)"
+	@echo 'export CGO_ENABLED=1 CGO_CFLAGS="$(CGO_CFLAGS)" CGO_CXXFLAGS="$(CGO_CXXFLAGS)" CGO_CPPFLAGS="$(CGO_CPPFLAGS)"'
+
 .PHONY: tools
 tools:
 	@for t in $(GO) gcc g++; do command -v $$t >/dev/null || { echo "make: $$t is missing: install Go 1.26 or later, gcc and g++"; exit 1; }; done
