@@ -249,7 +249,7 @@ func TestBlocksLargerThanTheAddressSpaceAreRefused(t *testing.T) {
 	for _, size := range []uintptr{math.MaxUint, math.MaxUint - 4095, 1 << 63, 1<<62 + 1, 1 << 62, 1 << 48} {
 		_, err := a.AllocBlock("kv", size)
 		var e *MemoryError
-		if !errors.As(err, &e) || e.Requested < uint64(size) || e.Limit != limitHole {
+		if !errors.As(err, &e) || e.Requested < uint64(size) || e.Limit != LimitHole {
 			t.Errorf("%#x: %v", size, err)
 		}
 	}

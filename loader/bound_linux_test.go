@@ -192,6 +192,7 @@ func childLimited(args []string) int {
 		l.AddressSpace = 64 << 20
 	}
 	growHeap()
+	memtest.StartThreads(16)
 	if err := memtest.SetLimits(l); err != nil {
 		fmt.Println("unsupported:", err)
 		return 0
@@ -204,6 +205,7 @@ func childLimited(args []string) int {
 // childCarved has an address space in which no hole is larger than 4 MiB.
 func childCarved(args []string) int {
 	ix, mode, chunk := limitedArgs(args)
+	memtest.StartThreads(16)
 	if _, err := memtest.Carve(memtest.CarveOptions{HoleSize: 4 << 20, Holes: 64}); err != nil {
 		fmt.Println("unsupported:", err)
 		return 0

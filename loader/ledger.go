@@ -73,9 +73,6 @@ type Ledger struct {
 	usage Usage
 }
 
-// limitAdmission is the program's own limit.
-const limitAdmission = "program's own limit"
-
 // admit asks whether memory may be taken.
 func (l *Ledger) admit(p Purpose, size uint64) error {
 	if l == nil || l.Admit == nil {
@@ -85,7 +82,7 @@ func (l *Ledger) admit(p Purpose, size uint64) error {
 	if err == nil {
 		return nil
 	}
-	return &MemoryError{Purpose: p, Requested: size, Limit: limitAdmission, Remedies: []string{lessMemory}, Err: err}
+	return &MemoryError{Purpose: p, Requested: size, Limit: LimitAdmission, Remedies: []Remedy{{Kind: RemedyLess}}, Err: err}
 }
 
 // PurposeUsage is the memory of one purpose, or of all. Sizes are in bytes; what a

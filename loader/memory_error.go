@@ -15,13 +15,16 @@ type MemoryError struct {
 	// Available is how many bytes Limit leaves; where no limit explains the refusal,
 	// the largest free block.
 	Available uint64
-	Limit     string   // what refuses: "commit limit", "control group", ...; "" if unknown
-	Remedies  []string // what would help, each to be tried alone
+	Limit     Limit    // what refuses; "" if unknown
+	Remedies  []Remedy // what would help, each to be tried alone
 	Err       error    // the system's error, or nil
 }
 
 // Error says what was refused, why, and what would help.
-func (e *MemoryError) Error() string {
+func (e *MemoryError) Error() string { return e.Text(nil) }
+
+// Text is Error with what note says of each change that would help: see [Remedy.Text].
+func (e *MemoryError) Text(note func(Remedy) string) string {
 	var b strings.Builder
 	purpose := e.Purpose.String()
 	if len(e.Parts) > 1 {
@@ -29,8 +32,8 @@ func (e *MemoryError) Error() string {
 	}
 	fmt.Fprintf(&b, "%v for %s: %s needed", ErrInsufficientMemory, purpose, Size(e.Requested))
 	switch {
-	case e.Limit == limitMappings, e.Limit == limitAdmission:
-		b.WriteString(", limited by the " + e.Limit)
+	case e.Limit == LimitMappings, e.Limit == LimitAdmission:
+		b.WriteString(", limited by the " + string(e.Limit))
 	case e.Limit != "":
 		fmt.Fprintf(&b, ", %s left by the %s", Size(e.Available), e.Limit)
 	}
@@ -43,7 +46,7 @@ func (e *MemoryError) Error() string {
 		} else {
 			b.WriteString(", or ")
 		}
-		b.WriteString(r)
+		b.WriteString(r.Text(note))
 	}
 	return b.String()
 }
@@ -95,7 +98,7 @@ func refused(op operation, p Purpose, size uint64, err error) error {
 
 // blame finds the limit that refused: the one that the system named, or the least of
 // those that apply to the operation and leave less than was asked for.
-func (p Probe) blame(op operation, size uint64, named string) limit {
+func (p Probe) blame(op operation, size uint64, named Limit) limit {
 	apply := p.applying(op)
 	for _, l := range apply {
 		if l.name == named {
@@ -104,7 +107,7 @@ func (p Probe) blame(op operation, size uint64, named string) limit {
 	}
 	// Making one mapping of another splits that in up to three.
 	if p.MappingsLeft < 3 {
-		return limit{limitMappings, 0}
+		return limit{LimitMappings, 0}
 	}
 	if l := smallest(apply...); l.left < size {
 		return l
@@ -116,11 +119,11 @@ func (p Probe) blame(op operation, size uint64, named string) limit {
 func (p Probe) applying(op operation) []limit {
 	switch op {
 	case reserving:
-		return []limit{{limitAddress, p.AddressSpaceLeft}, {limitHole, p.LargestHole - min(p.LargestHole, guards())}}
+		return []limit{{LimitAddresses, p.AddressSpaceLeft}, {LimitHole, p.LargestHole - min(p.LargestHole, guards())}}
 	case committing:
-		return []limit{{limitCommit, p.CommitLeft}, {limitData, p.DataLeft}, {limitCgroup, p.CgroupLeft}}
+		return []limit{{LimitCommit, p.CommitLeft}, {LimitData, p.DataLeft}, {LimitGroup, p.CgroupLeft}}
 	}
-	return []limit{{limitCommit, p.CommitLeft}}
+	return []limit{{LimitCommit, p.CommitLeft}}
 }
 
 // mappingsReserve is how many mappings are left to the rest of the process: Go's
@@ -135,68 +138,10 @@ func checkMappings(p Purpose, size, n uint64) error {
 		return nil // unless something is known, the attempt decides
 	}
 	return &MemoryError{
-		Purpose: p, Requested: size, Available: m.LargestFreeBlock, Limit: limitMappings, Remedies: remedies(limitMappings, 0),
+		Purpose: p, Requested: size, Available: m.LargestFreeBlock, Limit: LimitMappings, Remedies: remedies(LimitMappings, 0),
 		Err: fmt.Errorf("%d needed, %d left, of which the process needs some itself", n, m.MappingsLeft),
 	}
 }
-
-// remedies are what helps against a limit that leaves short bytes too little; 0 where
-// that is not known.
-func remedies(limit string, short uint64) []string {
-	list := RaiseLimit(limit, short)
-	switch limit {
-	case limitMappings:
-		return list
-	case limitHole, limitCgroup, limitAddress:
-		return append(list, lessMemory)
-	}
-	return append(list, mapInstead, lessMemory)
-}
-
-// RaiseLimit is what raises one of the limits that [MemoryError].Limit names, on this
-// system, by missing bytes (0: by what is needed), or makes do with it.
-func RaiseLimit(limit string, missing uint64) []string {
-	by := ""
-	if missing > 0 {
-		by = " by " + Size(missing)
-	}
-	switch limit {
-	case limitCgroup:
-		return []string{"raise the memory limit of the control group or job" + by}
-	case limitAddress:
-		return []string{"raise the address space limit" + by + " (ulimit -v)"}
-	case limitData:
-		return []string{"raise the data limit" + by + " (ulimit -d)"}
-	case limitHole:
-		return []string{"use a smaller chunk size", "restart the process, whose address space is fragmented"}
-	case limitMappings:
-		return []string{"use a larger chunk size", "raise vm.max_map_count"}
-	case limitPool:
-		return []string{"use a larger pool (--pool)"}
-	case limitRAM:
-		return []string{"close other programs"}
-	}
-	return append([]string{"close other programs"}, raiseCommit(by)...)
-}
-
-// Remedies are what would make the largest free block larger, each to be tried alone,
-// the likeliest first.
-func (p Probe) Remedies() []string {
-	if p.LimitedBy == limitCommit && p.Overcommit == 0 {
-		// What is promised to others is not counted then: only the size of one block is.
-		return []string{"allocate in smaller blocks (--chunk-size)", "add swap", mapInstead}
-	}
-	if p.LimitedBy == limitCommit && p.PossibleBlock > p.LargestFreeBlock && len(p.PageFiles) > 0 {
-		return []string{mapInstead, "allocate in smaller blocks (--chunk-size), for which page files grow meanwhile", "close programs that have committed much"}
-	}
-	return remedies(p.LimitedBy, 0)
-}
-
-// lessMemory is the last way out of all limits.
-const lessMemory = "use a smaller model, context or batch"
-
-// mapInstead is the first way out of a commit limit.
-const mapInstead = "map the weights rather than copying them (--load mmap), which is not charged as commit"
 
 // Size prints bytes for people, in binary units.
 func Size(n uint64) string {

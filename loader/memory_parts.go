@@ -94,6 +94,6 @@ func (ps MemoryParts) String() string {
 }
 
 // Short is the error of a sum of which a limit leaves only available bytes.
-func (ps MemoryParts) Short(available uint64, limit string) *MemoryError {
+func (ps MemoryParts) Short(available uint64, limit Limit) *MemoryError {
 	return &MemoryError{Purpose: ps.Largest(), Parts: ps, Requested: ps.Total(), Available: available, Limit: limit}
 }

@@ -8,9 +8,6 @@ import (
 	"unsafe"
 )
 
-// limitPool is a pool that is too small, or too fragmented.
-const limitPool = "pool"
-
 // PoolOptions are the options of [NewPool].
 type PoolOptions struct {
 	// SegmentSize is the most that is committed at once, in bytes, rounded up to the
@@ -239,8 +236,8 @@ func (p *Pool) refuse(purpose Purpose, size uint64) error {
 		p.split++
 	}
 	return &MemoryError{
-		Purpose: purpose, Requested: size, Available: p.holes.largest(), Limit: limitPool,
-		Remedies: []string{"use a larger pool (--pool)", lessMemory, "use no pool"},
+		Purpose: purpose, Requested: size, Available: p.holes.largest(), Limit: LimitPool,
+		Remedies: []Remedy{{Kind: RemedyPool}, {Kind: RemedyLess}, {Kind: RemedyNoPool}},
 		Err:      fmt.Errorf("%s of %s free, in %d pieces", Size(free), Size(p.size), len(p.holes)),
 	}
 }
@@ -359,7 +356,7 @@ func allowed(size uint64, lock bool) error {
 	if err != nil {
 		return nil // the attempt decides
 	}
-	l := smallest(limit{limitAddress, m.AddressSpaceLeft}, limit{limitData, m.DataLeft})
+	l := smallest(limit{LimitAddresses, m.AddressSpaceLeft}, limit{LimitData, m.DataLeft})
 	if lock {
 		left, by := m.Available()
 		l = smallest(l, limit{by, left})
@@ -376,8 +373,8 @@ func lockRefused(size uint64, err error) error {
 		return refused(committing, PurposePool, size, err)
 	}
 	return &MemoryError{
-		Purpose: PurposePool, Requested: size, Available: locksLeft(), Limit: limitLock,
-		Remedies: []string{lockRemedy, "do not lock the pool"}, Err: err,
+		Purpose: PurposePool, Requested: size, Available: locksLeft(), Limit: LimitLock,
+		Remedies: []Remedy{{Kind: RemedyRaise, Limit: LimitLock}, {Kind: RemedyUnlocked}}, Err: err,
 	}
 }
 
@@ -388,12 +385,12 @@ func forPool(err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	var left []string
+	var left []Remedy
 	for _, r := range e.Remedies {
-		if r != lessMemory && r != mapInstead {
+		if r.Kind != RemedyLess && r.Kind != RemedyMap {
 			left = append(left, r)
 		}
 	}
-	e.Remedies = append(left, "use a smaller pool (--pool)")
+	e.Remedies = append(left, Remedy{Kind: RemedySmallerPool})
 	return err
 }

@@ -12,8 +12,8 @@ import (
 
 // What limits the memory that a process locks.
 const (
-	limitLock  = "locked memory limit (RLIMIT_MEMLOCK)"
-	lockRemedy = "raise the locked memory limit (ulimit -l)"
+	LimitLock  Limit = "locked memory limit (RLIMIT_MEMLOCK)"
+	raiseLocks       = "raise the locked memory limit (ulimit -l)"
 )
 
 func (mmapSystem) lock(p unsafe.Pointer, size uint64) error {

@@ -12,8 +12,8 @@ import (
 // What limits the memory that a process locks: no more than the least that its working
 // set may have.
 const (
-	limitLock  = "working set quota"
-	lockRemedy = "allow the process a larger working set (SeIncreaseWorkingSetPrivilege)"
+	LimitLock  Limit = "working set quota"
+	raiseLocks       = "allow the process a larger working set (SeIncreaseWorkingSetPrivilege)"
 )
 
 // workingSet is held while the size of the working set is changed, which is read first.

@@ -69,16 +69,16 @@ type Probe struct {
 	// address space leave. LimitedBy names which of those it is. Being granted is not
 	// the same as being there: see [Probe.Available].
 	LargestFreeBlock uint64
-	LimitedBy        string
+	LimitedBy        Limit
 	// PossibleBlock is the same once the commit limit has become what is possible, and
 	// PossibleBy the limit that binds then.
 	PossibleBlock uint64
-	PossibleBy    string
+	PossibleBy    Limit
 	// Confirmed tells that LargestFreeBlock was asked for and granted: see
 	// [Probe.Confirm]. Computed and ComputedBy are what the other figures say of it.
 	Confirmed  bool
 	Computed   uint64
-	ComputedBy string
+	ComputedBy Limit
 }
 
 // PageFile is a file that Windows moves memory to. Sizes are in bytes.
@@ -100,17 +100,6 @@ type HoleClass struct {
 
 // Unlimited stands for a limit that there is not.
 const Unlimited = math.MaxUint64
-
-// Names of limits, as in [Probe].LimitedBy and [MemoryError].Limit.
-const (
-	limitCommit   = "commit limit"
-	limitGrown    = "commit limit, with page files as large as they get"
-	limitRAM      = "available RAM"
-	limitAddress  = "address space limit (RLIMIT_AS)"
-	limitData     = "data limit (RLIMIT_DATA)"
-	limitHole     = "address space (largest hole)"
-	limitMappings = "mappings (vm.max_map_count)"
-)
 
 // unlimited is a probe in which nothing is known.
 func unlimited() Probe {
@@ -153,7 +142,7 @@ func (h *freeRanges) into(p *Probe) {
 }
 
 type limit struct {
-	name string
+	name Limit
 	left uint64
 }
 
@@ -179,14 +168,14 @@ func (p *Probe) finish() {
 	}
 	block := func(commit limit) limit {
 		if p.MappingsLeft < 3 { // a block with its guards is three
-			return limit{limitMappings, 0}
+			return limit{LimitMappings, 0}
 		}
 		return smallest(
-			commit, limit{limitCgroup, p.CgroupLeft}, limit{limitAddress, guarded(p.AddressSpaceLeft)},
-			limit{limitData, p.DataLeft}, limit{limitHole, guarded(p.LargestHole)},
+			commit, limit{LimitGroup, p.CgroupLeft}, limit{LimitAddresses, guarded(p.AddressSpaceLeft)},
+			limit{LimitData, p.DataLeft}, limit{LimitHole, guarded(p.LargestHole)},
 		)
 	}
-	p.compute(block(limit{limitCommit, p.CommitLeft}))
+	p.compute(block(limit{LimitCommit, p.CommitLeft}))
 	possible := block(p.possible())
 	p.PossibleBlock, p.PossibleBy = possible.left, possible.name
 }
@@ -201,19 +190,19 @@ func (p *Probe) compute(l limit) {
 // without swapping or being killed for it later; limit names what bounds it.
 //
 // It is what there is without page files that grow: see [Probe.Possible].
-func (p Probe) Available() (bytes uint64, limitedBy string) {
-	return p.available(limit{limitCommit, p.CommitLeft})
+func (p Probe) Available() (bytes uint64, limitedBy Limit) {
+	return p.available(limit{LimitCommit, p.CommitLeft})
 }
 
 // Possible is what Available would be once the commit limit has become what is possible.
-func (p Probe) Possible() (bytes uint64, limitedBy string) { return p.available(p.possible()) }
+func (p Probe) Possible() (bytes uint64, limitedBy Limit) { return p.available(p.possible()) }
 
 // possible is the commit limit once page files have grown.
 func (p Probe) possible() limit {
 	if p.CommitPossibleLeft <= p.CommitLeft {
-		return limit{limitCommit, p.CommitLeft}
+		return limit{LimitCommit, p.CommitLeft}
 	}
-	return limit{limitGrown, p.CommitPossibleLeft}
+	return limit{LimitGrown, p.CommitPossibleLeft}
 }
 
 // Fixed is the probe of a system whose page files do not grow any more, for what is not
@@ -224,10 +213,10 @@ func (p Probe) Fixed() Probe {
 	return p
 }
 
-func (p Probe) available(commit limit) (bytes uint64, limitedBy string) {
+func (p Probe) available(commit limit) (bytes uint64, limitedBy Limit) {
 	l := smallest(
-		limit{limitRAM, p.RAMAvailable}, limit{limitCgroup, p.CgroupLeft}, commit,
-		limit{limitAddress, p.AddressSpaceLeft}, limit{limitData, p.DataLeft},
+		limit{LimitRAM, p.RAMAvailable}, limit{LimitGroup, p.CgroupLeft}, commit,
+		limit{LimitAddresses, p.AddressSpaceLeft}, limit{LimitData, p.DataLeft},
 	)
 	return l.left, l.name
 }
@@ -276,16 +265,16 @@ func (p Probe) MarshalJSON() ([]byte, error) {
 		HoleSizes     []HoleClass `json:"hole_sizes"`
 
 		Usable           *uint64 `json:"usable_bytes"`
-		UsableLimitedBy  string  `json:"usable_limited_by"`
+		UsableLimitedBy  Limit   `json:"usable_limited_by"`
 		Possible         *uint64 `json:"usable_possible_bytes"`
-		PossibleBy       string  `json:"usable_possible_limited_by"`
+		PossibleBy       Limit   `json:"usable_possible_limited_by"`
 		LargestFreeBlock *uint64 `json:"largest_free_block_bytes"`
-		LimitedBy        string  `json:"limited_by"`
+		LimitedBy        Limit   `json:"limited_by"`
 		Confirmed        bool    `json:"confirmed"`
 		Computed         *uint64 `json:"computed_block_bytes"`
-		ComputedBy       string  `json:"computed_limited_by"`
+		ComputedBy       Limit   `json:"computed_limited_by"`
 		PossibleBlock    *uint64 `json:"possible_block_bytes"`
-		BlockBy          string  `json:"possible_block_limited_by"`
+		BlockBy          Limit   `json:"possible_block_limited_by"`
 	}{
 		known(p.RAMTotal), known(p.RAMAvailable), known(p.SwapTotal), known(p.SwapFree),
 		overcommit, known(p.CommitLimit), known(p.CommitLeft), known(p.CommitPossible), known(p.CommitPossibleLeft), p.PageFiles,

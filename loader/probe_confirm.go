@@ -73,7 +73,7 @@ func (p Probe) confirm(sys system, more bool) (Probe, error) {
 	switch {
 	case n == guess: // as computed
 	case n == most && most == p.CgroupLeft/unit:
-		p.LimitedBy = limitCgroup
+		p.LimitedBy = LimitGroup
 	default:
 		p.LimitedBy = p.refuser(a.op, a.refusal)
 	}
@@ -151,14 +151,14 @@ func (a *asker) grants(size uint64) bool {
 
 // refuser is the limit that refused: the one that the system named, or of those that
 // refuse such operations the one that had been computed, or the least.
-func (p Probe) refuser(op operation, err error) string {
+func (p Probe) refuser(op operation, err error) Limit {
 	if named := limitOf(err); named != "" {
 		return named
 	}
 	least := limit{left: Unlimited}
 	for _, l := range p.applying(op) {
 		switch {
-		case l.name == limitCgroup: // refuses by name, or not at all
+		case l.name == LimitGroup: // refuses by name, or not at all
 		case l.name == p.ComputedBy:
 			return l.name
 		case l.left < least.left:
@@ -169,7 +169,7 @@ func (p Probe) refuser(op operation, err error) string {
 	case least.name != "":
 		return least.name
 	case op == reserving:
-		return limitHole
+		return LimitHole
 	}
-	return limitCommit
+	return LimitCommit
 }

@@ -70,26 +70,26 @@ func TestConfirm(t *testing.T) {
 		sys   promising
 		more  bool
 		want  uint64
-		by    string
+		by    Limit
 		asked int // at most
 	}{
-		{"the figures are right", base(nil), promising{addresses: most, memory: 4 * gib}, true, 4 * gib, limitCommit, 2},
-		{"the figures are right, and more is not asked for", base(nil), promising{addresses: most, memory: most}, false, 4 * gib, limitCommit, 1},
-		{"less memory is granted", base(nil), promising{addresses: most, memory: 3*gib + 5*unit + 1}, true, 3*gib + 5*unit, limitCommit, 64},
-		{"a page less is granted", base(nil), promising{addresses: most, memory: 4*gib - unit}, true, 4*gib - unit, limitCommit, 2},
-		{"fewer addresses are granted", base(nil), promising{addresses: gib, memory: most}, true, gib, limitHole, 64},
-		{"fewer addresses are granted, by the limit on them", base(func(p *Probe) { p.AddressSpaceLeft = 5 * gib }), promising{addresses: gib, memory: most}, true, gib, limitAddress, 64},
-		{"less data is granted than is left of the commit limit", base(func(p *Probe) { p.DataLeft = 2 * gib }), promising{addresses: most, memory: gib}, true, gib, limitData, 64},
-		{"more is granted, as to administrators", base(nil), promising{addresses: most, memory: 4*gib + 8<<20}, true, 4*gib + 8<<20, limitCommit, 64},
-		{"more is granted, up to what the address space has", base(nil), promising{addresses: 64 * gib, memory: most}, true, 64 * gib, limitHole, 64},
-		{"a control group does not refuse, and stays the bound", base(func(p *Probe) { p.CgroupLeft = gib + 1 }), promising{addresses: most, memory: most}, true, gib, limitCgroup, 1},
-		{"no more than the control group leaves is asked for", base(func(p *Probe) { p.CgroupLeft = 5 * gib }), promising{addresses: most, memory: most}, true, 5 * gib, limitCgroup, 64},
-		{"the control group leaves less than is refused", base(func(p *Probe) { p.CgroupLeft = 2 * gib }), promising{addresses: most, memory: gib}, true, gib, limitCommit, 64},
-		{"the first block is refused", base(nil), promising{addresses: most, memory: most, refuse: 1}, true, 4*gib - unit, limitHole, 3},
-		{"everything is refused", base(nil), promising{}, true, 0, limitHole, 64},
-		{"all memory is refused", base(nil), promising{addresses: most}, true, 0, limitCommit, 64},
-		{"nothing is left by the figures, and nothing is granted", base(func(p *Probe) { p.CommitLeft = 0 }), promising{addresses: most}, true, 0, limitCommit, 1},
-		{"nothing is known", unknown, promising{addresses: 100 * gib, memory: most}, true, 100 * gib, limitHole, mostAsked},
+		{"the figures are right", base(nil), promising{addresses: most, memory: 4 * gib}, true, 4 * gib, LimitCommit, 2},
+		{"the figures are right, and more is not asked for", base(nil), promising{addresses: most, memory: most}, false, 4 * gib, LimitCommit, 1},
+		{"less memory is granted", base(nil), promising{addresses: most, memory: 3*gib + 5*unit + 1}, true, 3*gib + 5*unit, LimitCommit, 64},
+		{"a page less is granted", base(nil), promising{addresses: most, memory: 4*gib - unit}, true, 4*gib - unit, LimitCommit, 2},
+		{"fewer addresses are granted", base(nil), promising{addresses: gib, memory: most}, true, gib, LimitHole, 64},
+		{"fewer addresses are granted, by the limit on them", base(func(p *Probe) { p.AddressSpaceLeft = 5 * gib }), promising{addresses: gib, memory: most}, true, gib, LimitAddresses, 64},
+		{"less data is granted than is left of the commit limit", base(func(p *Probe) { p.DataLeft = 2 * gib }), promising{addresses: most, memory: gib}, true, gib, LimitData, 64},
+		{"more is granted, as to administrators", base(nil), promising{addresses: most, memory: 4*gib + 8<<20}, true, 4*gib + 8<<20, LimitCommit, 64},
+		{"more is granted, up to what the address space has", base(nil), promising{addresses: 64 * gib, memory: most}, true, 64 * gib, LimitHole, 64},
+		{"a control group does not refuse, and stays the bound", base(func(p *Probe) { p.CgroupLeft = gib + 1 }), promising{addresses: most, memory: most}, true, gib, LimitGroup, 1},
+		{"no more than the control group leaves is asked for", base(func(p *Probe) { p.CgroupLeft = 5 * gib }), promising{addresses: most, memory: most}, true, 5 * gib, LimitGroup, 64},
+		{"the control group leaves less than is refused", base(func(p *Probe) { p.CgroupLeft = 2 * gib }), promising{addresses: most, memory: gib}, true, gib, LimitCommit, 64},
+		{"the first block is refused", base(nil), promising{addresses: most, memory: most, refuse: 1}, true, 4*gib - unit, LimitHole, 3},
+		{"everything is refused", base(nil), promising{}, true, 0, LimitHole, 64},
+		{"all memory is refused", base(nil), promising{addresses: most}, true, 0, LimitCommit, 64},
+		{"nothing is left by the figures, and nothing is granted", base(func(p *Probe) { p.CommitLeft = 0 }), promising{addresses: most}, true, 0, LimitCommit, 1},
+		{"nothing is known", unknown, promising{addresses: 100 * gib, memory: most}, true, 100 * gib, LimitHole, mostAsked},
 		{"nothing is known, and all is granted", unknown, promising{addresses: most, memory: most}, true, mostAddresses, "", 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

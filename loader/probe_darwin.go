@@ -6,10 +6,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const limitCgroup = "control group"
+const LimitGroup Limit = "control group"
 
 // raiseCommit: macOS has no such limit of its own.
-func raiseCommit(string) []string { return nil }
+func raiseCommit(string) string { return "" }
 
 // Measure looks at the limits of this process. macOS grows its swap as it needs, and
 // has neither a commit limit nor control groups. Without Mach calls, which need cgo,
@@ -44,7 +44,7 @@ func Measure() (Probe, error) {
 	}
 	p.finish()
 	if p.LargestFreeBlock > total+p.SwapFree {
-		p.compute(limit{limitRAM, total})
+		p.compute(limit{LimitRAM, total})
 	}
 	return p, nil
 }

@@ -66,9 +66,9 @@ func TestProbe(t *testing.T) {
 		tree      tree
 		want      func(p Probe) [][2]uint64 // pairs of got and want
 		free      uint64
-		by        string
+		by        Limit
 		available uint64
-		bounded   string
+		bounded   Limit
 	}{
 		{
 			name: "heuristic overcommit refuses a block of more than RAM and swap", tree: base(),
@@ -80,57 +80,57 @@ func TestProbe(t *testing.T) {
 					{p.Holes, 4}, {p.FreeAddresses, 1<<47 - 65536 - 1<<20 - 1<<20 - 0x21000}, {p.LockedLimit, Unlimited}, {p.LockedLeft, Unlimited},
 				}
 			},
-			free: 10 * gib, by: limitCommit, available: 6 * gib, bounded: limitRAM,
+			free: 10 * gib, by: LimitCommit, available: 6 * gib, bounded: LimitRAM,
 		},
 		{
 			name: "overcommit of everything leaves the address space", tree: with(tree{"proc/sys/vm/overcommit_memory": "1\n"}),
-			free: guarded(0x7f0000000000 - 0x500000), by: limitHole, available: 6 * gib, bounded: limitRAM,
+			free: guarded(0x7f0000000000 - 0x500000), by: LimitHole, available: 6 * gib, bounded: LimitRAM,
 		},
 		{
 			name: "strict overcommit leaves what is not promised, less the reserves", tree: with(tree{"proc/sys/vm/overcommit_memory": "2\n"}),
 			want: func(p Probe) [][2]uint64 { return [][2]uint64{{p.CommitLimit, 6 * gib}} },
-			free: 4*gib - 8*mib - 32*mib, by: limitCommit, available: 4*gib - 8*mib - 32*mib, bounded: limitCommit,
+			free: 4*gib - 8*mib - 32*mib, by: LimitCommit, available: 4*gib - 8*mib - 32*mib, bounded: LimitCommit,
 		},
 		{
 			name: "what is promised beyond the limit leaves nothing",
 			tree: replaced("proc/meminfo", "Committed_AS:    2097152", "Committed_AS:    9097152").with(tree{"proc/sys/vm/overcommit_memory": "2\n"}),
-			free: 0, by: limitCommit, available: 0, bounded: limitCommit,
+			free: 0, by: LimitCommit, available: 0, bounded: LimitCommit,
 		},
 		{
 			name: "old kernels do not say what is available", tree: replaced("proc/meminfo", "MemAvailable:    6291456 kB\n", ""),
-			free: 10 * gib, by: limitCommit, available: 3*gib + gib/2, bounded: limitRAM,
+			free: 10 * gib, by: LimitCommit, available: 3*gib + gib/2, bounded: LimitRAM,
 		},
 		{
 			name: "the limit of the address space", tree: replaced("proc/self/limits", "Max address space         unlimited", "Max address space         3221225472"),
 			want: func(p Probe) [][2]uint64 { return [][2]uint64{{p.AddressSpaceLimit, 3 * gib}} },
-			free: guarded(2 * gib), by: limitAddress, available: 2 * gib, bounded: limitAddress,
+			free: guarded(2 * gib), by: LimitAddresses, available: 2 * gib, bounded: LimitAddresses,
 		},
 		{
 			name: "the limit of data", tree: replaced("proc/self/limits", "Max data size             unlimited", "Max data size             1073741824"),
 			want: func(p Probe) [][2]uint64 { return [][2]uint64{{p.DataLimit, 1 * gib}} },
-			free: gib - 256*mib, by: limitData, available: gib - 256*mib, bounded: limitData,
+			free: gib - 256*mib, by: LimitData, available: gib - 256*mib, bounded: LimitData,
 		},
 		{
 			name: "a limit below what is used leaves nothing", tree: replaced("proc/self/limits", "Max address space         unlimited", "Max address space         4096"),
-			free: 0, by: limitAddress, available: 0, bounded: limitAddress,
+			free: 0, by: LimitAddresses, available: 0, bounded: LimitAddresses,
 		},
 		{
 			name: "a fragmented address space", tree: with(tree{"proc/self/maps": "00010000-7fff00000000 ---p 00000000 00:00 0 \n7fff10000000-7ffffffff000 ---p 00000000 00:00 0 \n"}),
-			free: guarded(256 * mib), by: limitHole, available: 6 * gib, bounded: limitRAM,
+			free: guarded(256 * mib), by: LimitHole, available: 6 * gib, bounded: LimitRAM,
 		},
 		{
 			name: "too many mappings", tree: with(tree{"proc/sys/vm/max_map_count": "4\n"}),
 			want: func(p Probe) [][2]uint64 { return [][2]uint64{{p.MappingsLeft, 1}} },
-			free: 0, by: limitMappings, available: 6 * gib, bounded: limitRAM,
+			free: 0, by: LimitMappings, available: 6 * gib, bounded: LimitRAM,
 		},
 		{
 			name: "a control group", tree: with(tree{"sys/fs/cgroup/memory.max": "2147483648\n", "sys/fs/cgroup/memory.current": "1073741824\n", "sys/fs/cgroup/memory.stat": "anon 5\ninactive_file 268435456\nactive_file 0\n"}),
 			want: func(p Probe) [][2]uint64 { return [][2]uint64{{p.CgroupLimit, 2 * gib}} },
-			free: gib + 256*mib, by: limitCgroup, available: gib + 256*mib, bounded: limitCgroup,
+			free: gib + 256*mib, by: LimitGroup, available: gib + 256*mib, bounded: LimitGroup,
 		},
 		{
 			name: "a machine of 39 bits", tree: with(tree{"proc/sys/vm/overcommit_memory": "1\n", "proc/self/maps": "5555550000-5555560000 r-xp 00000000 08:01 42 /bin/infer\n7ff0000000-7ff0010000 rw-p 00000000 00:00 0 [stack]\n"}),
-			free: guarded(0x5555550000 - 65536), by: limitHole, available: 6 * gib, bounded: limitRAM,
+			free: guarded(0x5555550000 - 65536), by: LimitHole, available: 6 * gib, bounded: LimitRAM,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -356,7 +356,7 @@ func TestProbeInJSONHasNullForWhatThereIsNot(t *testing.T) {
 	if v, ok := got["cgroup_limit_bytes"]; !ok || v != nil {
 		t.Errorf("%s", b)
 	}
-	if got["ram_total_bytes"] != float64(8<<30) || got["limited_by"] != limitCommit || got["overcommit_mode"] != 0.0 {
+	if got["ram_total_bytes"] != float64(8<<30) || got["limited_by"] != string(LimitCommit) || got["overcommit_mode"] != 0.0 {
 		t.Errorf("%s", b)
 	}
 	for _, name := range []string{"largest_free_block_bytes", "ram_available_bytes", "commit_left_bytes", "cgroup_left_bytes", "address_space_left_bytes", "largest_hole_bytes", "locked_left_bytes", "hole_sizes", "confirmed"} {
@@ -391,26 +391,26 @@ func TestMeasureThisMachine(t *testing.T) {
 func TestBlame(t *testing.T) {
 	plenty := Probe{
 		CommitLeft: 1 << 40, CgroupLeft: 1 << 40, AddressSpaceLeft: 1 << 40, DataLeft: 1 << 40, LargestHole: 1 << 40, MappingsLeft: 1000,
-		LargestFreeBlock: 1 << 40, LimitedBy: limitCommit,
+		LargestFreeBlock: 1 << 40, LimitedBy: LimitCommit,
 	}
 	for _, tt := range []struct {
 		name  string
 		op    operation
-		named string
+		named Limit
 		set   func(p *Probe)
 		want  limit
 	}{
 		{"nothing is short", committing, "", func(*Probe) {}, limit{"", 1 << 40}},
-		{"the system names it", committing, limitCommit, func(*Probe) {}, limit{limitCommit, 1 << 40}},
-		{"commit", committing, "", func(p *Probe) { p.CommitLeft = 1000 }, limit{limitCommit, 1000}},
-		{"data", committing, "", func(p *Probe) { p.DataLeft = 500; p.CommitLeft = 1000 }, limit{limitData, 500}},
-		{"the group", committing, "", func(p *Probe) { p.CgroupLeft = 0 }, limit{limitCgroup, 0}},
-		{"mappings", committing, "", func(p *Probe) { p.MappingsLeft = 2 }, limit{limitMappings, 0}},
+		{"the system names it", committing, LimitCommit, func(*Probe) {}, limit{LimitCommit, 1 << 40}},
+		{"commit", committing, "", func(p *Probe) { p.CommitLeft = 1000 }, limit{LimitCommit, 1000}},
+		{"data", committing, "", func(p *Probe) { p.DataLeft = 500; p.CommitLeft = 1000 }, limit{LimitData, 500}},
+		{"the group", committing, "", func(p *Probe) { p.CgroupLeft = 0 }, limit{LimitGroup, 0}},
+		{"mappings", committing, "", func(p *Probe) { p.MappingsLeft = 2 }, limit{LimitMappings, 0}},
 		{"a hole does not refuse commits", committing, "", func(p *Probe) { p.LargestHole = 0 }, limit{"", 1 << 40}},
-		{"a hole", reserving, "", func(p *Probe) { p.LargestHole = 8192 + guards() }, limit{limitHole, 8192}},
-		{"addresses", reserving, "", func(p *Probe) { p.AddressSpaceLeft = 100; p.LargestHole = 1 << 19 }, limit{limitAddress, 100}},
+		{"a hole", reserving, "", func(p *Probe) { p.LargestHole = 8192 + guards() }, limit{LimitHole, 8192}},
+		{"addresses", reserving, "", func(p *Probe) { p.AddressSpaceLeft = 100; p.LargestHole = 1 << 19 }, limit{LimitAddresses, 100}},
 		{"commit does not refuse addresses", reserving, "", func(p *Probe) { p.CommitLeft = 0 }, limit{"", 1 << 40}},
-		{"mappings refuse files too", mapping, "", func(p *Probe) { p.MappingsLeft = 0 }, limit{limitMappings, 0}},
+		{"mappings refuse files too", mapping, "", func(p *Probe) { p.MappingsLeft = 0 }, limit{LimitMappings, 0}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := plenty
@@ -427,12 +427,12 @@ func TestMemoryErrorSaysWhatHelps(t *testing.T) {
 		e    MemoryError
 		want string
 	}{
-		{MemoryError{Purpose: PurposeKV, Requested: 3 << 30, Available: 1 << 30, Limit: limitCommit, Remedies: []string{"this", "that"}, Err: errRefused},
-			"not enough memory for kv: 3.00 GiB needed, 1.00 GiB left by the commit limit (refused by the test): this, or that"},
-		{MemoryError{Purpose: PurposeWeights, Requested: 4096, Limit: limitMappings}, "not enough memory for weights: 4096 bytes needed, limited by the mappings (vm.max_map_count)"},
-		{*MemoryParts{{PurposeWeights, 512 << 20}, {PurposeKV, 64 << 20}, {PurposeCompute, 96 << 20}}.Short(3<<20, limitCgroup),
+		{MemoryError{Purpose: PurposeKV, Requested: 3 << 30, Available: 1 << 30, Limit: LimitCommit, Remedies: []Remedy{{Kind: RemedyContext, Tokens: 512, With: []Remedy{{Kind: RemedyCache, Type: "q8_0"}, {Kind: RemedyBatch}}, Needs: 1 << 20}, {Kind: RemedyRaise, Limit: LimitGroup, Bytes: 2 << 20}}, Err: errRefused},
+			"not enough memory for kv: 3.00 GiB needed, 1.00 GiB left by the commit limit (refused by the test): use a context of 512 tokens, use a q8_0 cache and use a smaller micro-batch: needs 1.0 MiB, or raise the memory limit of the control group or job by 2.0 MiB"},
+		{MemoryError{Purpose: PurposeWeights, Requested: 4096, Limit: LimitMappings}, "not enough memory for weights: 4096 bytes needed, limited by the mappings (vm.max_map_count)"},
+		{*MemoryParts{{PurposeWeights, 512 << 20}, {PurposeKV, 64 << 20}, {PurposeCompute, 96 << 20}}.Short(3<<20, LimitGroup),
 			"not enough memory for weights 512 MiB, kv 64 MiB and compute 96 MiB: 672 MiB needed, 3.0 MiB left by the control group"},
-		{*MemoryParts{{PurposeKV, 64 << 20}}.With(PurposeOutput, 0).With(PurposeOther, 24<<20).Short(1<<20, limitPool),
+		{*MemoryParts{{PurposeKV, 64 << 20}}.With(PurposeOutput, 0).With(PurposeOther, 24<<20).Short(1<<20, LimitPool),
 			"not enough memory for kv 64 MiB and other 24 MiB: 88 MiB needed, 1.0 MiB left by the pool"},
 		{MemoryError{Purpose: PurposeWeights, Requested: 64 << 10, Available: 5}, "not enough memory for weights: 64 KiB needed"},
 	} {
@@ -440,7 +440,7 @@ func TestMemoryErrorSaysWhatHelps(t *testing.T) {
 			t.Errorf("got  %s\nwant %s", got, tt.want)
 		}
 	}
-	for _, name := range []string{limitCommit, limitRAM, limitCgroup, limitAddress, limitData, limitHole, limitMappings, ""} {
+	for _, name := range []Limit{LimitCommit, LimitRAM, LimitGroup, LimitAddresses, LimitData, LimitHole, LimitMappings, ""} {
 		if len(remedies(name, 1)) == 0 {
 			t.Errorf("nothing helps against %q", name)
 		}

@@ -32,21 +32,21 @@ func TestTheProbeOfWindows(t *testing.T) {
 		name                 string
 		figures              figures
 		block, possible      uint64
-		by, possibleBy       string
+		by, possibleBy       Limit
 		available, reach     uint64
-		availableBy, reachBy string
+		availableBy, reachBy Limit
 	}{
-		{"a page file that can't grow", desktop(nil), 3 * gib, 3 * gib, limitCommit, limitCommit, 3 * gib, 3 * gib, limitCommit, limitCommit},
-		{"a page file that grows", desktop(func(f *figures) { f.files[0].Most = 9 * gib }), 3 * gib, 8 * gib, limitCommit, limitGrown, 3 * gib, 8 * gib, limitCommit, limitGrown},
-		{"more than RAM has", desktop(func(f *figures) { f.files[0].Most = 40 * gib }), 3 * gib, 39 * gib, limitCommit, limitGrown, 3 * gib, 10 * gib, limitCommit, limitRAM},
-		{"a job's limit of a process", desktop(inJob(job{process: 3 * gib, all: Unlimited})), 2 * gib, 2 * gib, limitCgroup, limitCgroup, 2 * gib, 2 * gib, limitCgroup, limitCgroup},
-		{"a job's limit of all its processes", desktop(inJob(job{process: Unlimited, all: 8 * gib, used: 7 * gib})), gib, gib, limitCgroup, limitCgroup, gib, gib, limitCgroup, limitCgroup},
-		{"the one that leaves less", desktop(inJob(job{process: 2 * gib, all: 8 * gib, used: 7*gib + gib/2})), gib / 2, gib / 2, limitCgroup, limitCgroup, gib / 2, gib / 2, limitCgroup, limitCgroup},
+		{"a page file that can't grow", desktop(nil), 3 * gib, 3 * gib, LimitCommit, LimitCommit, 3 * gib, 3 * gib, LimitCommit, LimitCommit},
+		{"a page file that grows", desktop(func(f *figures) { f.files[0].Most = 9 * gib }), 3 * gib, 8 * gib, LimitCommit, LimitGrown, 3 * gib, 8 * gib, LimitCommit, LimitGrown},
+		{"more than RAM has", desktop(func(f *figures) { f.files[0].Most = 40 * gib }), 3 * gib, 39 * gib, LimitCommit, LimitGrown, 3 * gib, 10 * gib, LimitCommit, LimitRAM},
+		{"a job's limit of a process", desktop(inJob(job{process: 3 * gib, all: Unlimited})), 2 * gib, 2 * gib, LimitGroup, LimitGroup, 2 * gib, 2 * gib, LimitGroup, LimitGroup},
+		{"a job's limit of all its processes", desktop(inJob(job{process: Unlimited, all: 8 * gib, used: 7 * gib})), gib, gib, LimitGroup, LimitGroup, gib, gib, LimitGroup, LimitGroup},
+		{"the one that leaves less", desktop(inJob(job{process: 2 * gib, all: 8 * gib, used: 7*gib + gib/2})), gib / 2, gib / 2, LimitGroup, LimitGroup, gib / 2, gib / 2, LimitGroup, LimitGroup},
 		{"a job around the job", desktop(func(f *figures) {
 			f.job.in = true
 			f.memory.totalPageFile, f.memory.availPageFile = 2*gib, gib
-		}), gib, gib, limitCgroup, limitCgroup, gib, gib, limitCgroup, limitCgroup},
-		{"an overrun limit leaves nothing", desktop(inJob(job{process: gib / 2, all: Unlimited})), 0, 0, limitCgroup, limitCgroup, 0, 0, limitCgroup, limitCgroup},
+		}), gib, gib, LimitGroup, LimitGroup, gib, gib, LimitGroup, LimitGroup},
+		{"an overrun limit leaves nothing", desktop(inJob(job{process: gib / 2, all: Unlimited})), 0, 0, LimitGroup, LimitGroup, 0, 0, LimitGroup, LimitGroup},
 	} {
 		p := tt.figures.probe()
 		p.finish()
@@ -79,7 +79,7 @@ func TestARefusalNamesTheJobObject(t *testing.T) {
 	if want := "not enough memory for kv: 3.00 GiB needed, 1.00 GiB left by the job object"; err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
-	if limitOf(windows.ERROR_NOT_ENOUGH_QUOTA) != limitCgroup {
+	if limitOf(windows.ERROR_NOT_ENOUGH_QUOTA) != LimitGroup {
 		t.Error("what the system refuses has another name")
 	}
 }

@@ -11,10 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const limitCgroup = "control group"
+const LimitGroup Limit = "control group"
 
-func raiseCommit(by string) []string {
-	return []string{"add swap or raise vm.overcommit_ratio, for a commit limit that is higher" + by}
+func raiseCommit(by string) string {
+	return "add swap or raise vm.overcommit_ratio, for a commit limit that is higher" + by
 }
 
 // Measure looks at the limits of this process. It takes about a millisecond, more in a

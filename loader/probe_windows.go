@@ -7,11 +7,11 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// limitCgroup is a job object's limit, of this process or of all in the job.
-const limitCgroup = "job object"
+// LimitGroup is a job object's limit, of this process or of all in the job.
+const LimitGroup Limit = "job object"
 
-func raiseCommit(by string) []string {
-	return []string{"let Windows manage the size of the page file, or make it larger" + by + " (System, Advanced, Performance, Virtual memory)"}
+func raiseCommit(by string) string {
+	return "let Windows manage the size of the page file, or make it larger" + by + " (System, Advanced, Performance, Virtual memory)"
 }
 
 var (

@@ -107,4 +107,4 @@ func (mmapSystem) release(p unsafe.Pointer, size uint64, _ bool) error {
 func lacksMemory(err error) bool { return errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.EAGAIN) }
 
 // limitOf is the limit that an error names by itself: none of them here.
-func limitOf(error) string { return "" }
+func limitOf(error) Limit { return "" }

@@ -299,12 +299,12 @@ func lacksMemory(err error) bool {
 }
 
 // limitOf is the limit that an error names by itself.
-func limitOf(err error) string {
+func limitOf(err error) Limit {
 	switch {
 	case errors.Is(err, windows.ERROR_COMMITMENT_LIMIT):
-		return limitCommit
+		return LimitCommit
 	case errors.Is(err, windows.ERROR_NOT_ENOUGH_QUOTA), errors.Is(err, windows.ERROR_PAGEFILE_QUOTA):
-		return limitCgroup
+		return LimitGroup
 	}
 	return ""
 }

@@ -70,8 +70,8 @@ func (r *divider) divide(budget uint64, slots int) (division, error) {
 	best.budget = budget
 	if best.resident > budget {
 		return best, &MemoryError{
-			Purpose: PurposeWeights, Requested: best.resident, Available: budget, Limit: "memory budget",
-			Remedies: []string{"use a larger budget (--max-memory)", lessMemory},
+			Purpose: PurposeWeights, Requested: best.resident, Available: budget, Limit: LimitBudget,
+			Remedies: []Remedy{{Kind: RemedyBudget}, {Kind: RemedyLess}},
 		}
 	}
 	return best, nil

@@ -116,12 +116,9 @@ func (b *budget) place() error {
 	return nil
 }
 
-// budgetLimit names the limit in errors and plans.
-const budgetLimit = "memory budget"
-
-func useBudget(least uint64) string {
+func useBudget(least uint64) loader.Remedy {
 	const unit = 1 << 20 // sizes are shown rounded
-	return fmt.Sprintf("use a budget of %s (--max-memory)", loader.Size((least+unit-1)/unit*unit))
+	return loader.Remedy{Kind: loader.RemedyBudget, Bytes: (least + unit - 1) / unit * unit}
 }
 
 // leastBudget is what a budget has to be enough for: base is of the engine and the process.
@@ -133,11 +130,16 @@ func leastBudget(weights uint64, sessions loader.MemoryParts, base uint64) loade
 // tooSmall makes an error about what weights have of the budget one about the budget.
 func (b *budget) tooSmall(err error) error {
 	var e *loader.MemoryError
-	if !errors.As(err, &e) || e.Limit != budgetLimit {
+	if !errors.As(err, &e) || e.Limit != loader.LimitBudget {
 		return err
 	}
-	all := leastBudget(e.Requested, b.ofSessions(), b.base).Short(b.total, budgetLimit)
-	all.Remedies = append([]string{useBudget(all.Requested)}, e.Remedies[1:]...)
+	all := leastBudget(e.Requested, b.ofSessions(), b.base).Short(b.total, loader.LimitBudget)
+	for _, r := range e.Remedies {
+		if r.Kind == loader.RemedyBudget {
+			r = useBudget(all.Requested)
+		}
+		all.Remedies = append(all.Remedies, r)
+	}
 	return all
 }
 

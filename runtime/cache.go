@@ -267,7 +267,7 @@ func makeRoom(store *loader.Store, size uint64) error {
 		return err
 	}
 	if size > usage.Limit {
-		return fmt.Errorf("%w in %s: %s, and the cache takes %s at most, a tenth of what the disk has for it: write the file elsewhere (infer pack -o)",
+		return fmt.Errorf("%w in %s: %s, and the cache takes %s at most, a tenth of what the disk has for it: write the file elsewhere",
 			errNoRoom, usage.Dir, loader.Size(size), loader.Size(usage.Limit))
 	}
 	var failed []error // of files that stay: others may do

@@ -29,7 +29,8 @@ var (
 	// ErrOption is returned for option values that make no sense.
 	ErrOption = errors.New("invalid option")
 	// ErrPackedElsewhere is returned for a packed file whose layout is not the one that
-	// this engine chooses on this CPU: it is never computed with.
+	// this engine chooses on this CPU: it is never computed with. errors.As to *PackedError
+	// tells what to do.
 	ErrPackedElsewhere = errors.New("packed for another engine or CPU")
 	// ErrNothingToPack is returned by [Pack] for models that would gain nothing.
 	ErrNothingToPack = errors.New("nothing to pack")
@@ -42,6 +43,26 @@ var (
 	// ErrNoEngine is returned in programs built without cgo.
 	ErrNoEngine = llama.ErrNoEngine
 )
+
+// PackedError is the error of a packed file whose layout is not this engine's on this CPU. It
+// wraps [ErrPackedElsewhere].
+type PackedError struct {
+	Reason string // what is different
+	Source string // the file that it was made of
+	Again  bool   // the source can be packed for this engine and CPU; otherwise open the source
+}
+
+// Error says what is different and what to do.
+func (e *PackedError) Error() string {
+	todo := "open " + e.Source
+	if e.Again {
+		todo = "pack " + e.Source + " again"
+	}
+	return fmt.Sprintf("%v: %s: %s", ErrPackedElsewhere, e.Reason, todo)
+}
+
+// Unwrap returns ErrPackedElsewhere.
+func (e *PackedError) Unwrap() error { return ErrPackedElsewhere }
 
 // ContextError is the error of a text that does not fit.
 type ContextError struct {

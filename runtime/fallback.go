@@ -16,8 +16,8 @@ type Rung struct {
 	Needed    uint64             // bytes; 0 where that is not why
 	Parts     loader.MemoryParts // as in [loader.MemoryError]
 	Available uint64             // bytes
-	Limit     string             // which limit left no more
-	Remedies  []string
+	Limit     loader.Limit       // which limit left no more
+	Remedies  []loader.Remedy
 	Err       error
 }
 

@@ -164,10 +164,13 @@ func TestWhatIsLeftOpenIsLowered(t *testing.T) {
 		if memory.Parts.Total() != memory.Requested || memory.Parts.Of(loader.PurposeKV) == 0 || memory.Parts.Of(loader.PurposeCompute) == 0 || !strings.Contains(err.Error(), memory.Parts.String()) {
 			t.Errorf("%v: of %v", err, memory.Parts)
 		}
-		text := fmt.Sprint(memory.Remedies)
-		for _, w := range []string{"--ctx-size 1024", "--cache-type-k q8_0", "--ubatch-size"} {
-			if !strings.Contains(text, w) {
-				t.Errorf("%q is not among the remedies: %q", w, memory.Remedies)
+		for _, want := range []func(loader.Remedy) bool{
+			func(r loader.Remedy) bool { return r.Kind == loader.RemedyContext && r.Tokens == 1024 },
+			func(r loader.Remedy) bool { return r.Kind == loader.RemedyCache && r.Type == "q8_0" },
+			func(r loader.Remedy) bool { return r.Kind == loader.RemedyBatch && r.Tokens > 0 },
+		} {
+			if !slices.ContainsFunc(memory.Remedies, want) {
+				t.Errorf("remedies: %v", memory.Remedies)
 			}
 		}
 	})

@@ -145,7 +145,7 @@ func (m *Model) roomFor(parts loader.MemoryParts, p loader.Probe) *loader.Memory
 	if inPool.Total() <= st.Free {
 		return refused // what is committed need not be there
 	}
-	return inPool.Short(st.Free, "pool")
+	return inPool.Short(st.Free, loader.LimitPool)
 }
 
 // leftOpen tells which parameters may be lowered: those that the caller did not set.

@@ -208,9 +208,9 @@ func TestAStockLoadThatDoesNotFitIsAnError(t *testing.T) {
 		want  []string
 	}{
 		{"repacked weights", uint64(info.Size()), []string{"ctx=128"},
-			[]string{"not enough memory for weights ", " and other ", "left by the control group", "--no-repack", "--load mmap"}},
+			[]string{"not enough memory for weights ", " and other ", "left by the control group", "as they are in the file", "map the weights"}},
 		{"a cache", 256 << 20, []string{"ctx=65536"}, // of 512 MiB
-			[]string{"session with a context of 65536", "not enough memory for kv: 512 MiB needed", "left by the control group", "--ctx-size "}},
+			[]string{"session with a context of 65536", "not enough memory for kv: 512 MiB needed", "left by the control group", "use a context of "}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			cg, err := memtest.NewCgroup(tt.limit)

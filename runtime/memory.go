@@ -69,10 +69,10 @@ func growth(bytes uint64, p loader.Probe) uint64 {
 }
 
 // beforeGrowth says of a limit that it is not the last word.
-func beforeGrowth(limit string, p loader.Probe) string {
+func beforeGrowth(limit loader.Limit, p loader.Probe) string {
 	now, _ := p.Available()
 	if possible, _ := p.Possible(); possible > now {
-		return limit + ", before page files grow"
+		return string(limit) + ", before page files grow"
 	}
-	return limit
+	return string(limit)
 }

@@ -34,7 +34,7 @@ func TestPageFilesGrowForWhatHasNoOtherWay(t *testing.T) {
 	if n := growth(gib, p) + growth(4*gib, p.Fixed()); n != 0 {
 		t.Errorf("page files grow by %d", n)
 	}
-	if refused := roomFor(parts(9*gib), p); refused == nil || refused.Available != 8*gib || !strings.Contains(refused.Limit, "page files as large as they get") {
+	if refused := roomFor(parts(9*gib), p); refused == nil || refused.Available != 8*gib || refused.Limit != loader.LimitGrown {
 		t.Error(refused)
 	}
 	if refused := roomFor(parts(4*gib), p.Fixed()); refused == nil || refused.Available != gib || refused.Limit != "commit limit" {

@@ -158,13 +158,13 @@ func newModel(path string, index *loader.Index, plan *loader.Plan, mode LoadMode
 // chooseMode decides where the weights go, and why.
 func chooseMode(index *loader.Index, plan *loader.Plan, p loader.Probe, o Options) (LoadMode, string, error) {
 	available, limit := p.Available() // page files are not to grow for a copy
-	limit = beforeGrowth(limit, p)
+	of := beforeGrowth(limit, p)
 	if o.MaxMemory > 0 && o.MaxMemory < available {
-		available, limit = o.MaxMemory, "memory budget"
+		available, of = o.MaxMemory, string(loader.LimitBudget)
 	}
 	share := available / 2
 	if o.Pool != nil { // which is there for this
-		available, limit = o.Pool.Stats().Free, "pool"
+		available, of = o.Pool.Stats().Free, string(loader.LimitPool)
 		share = available
 	}
 	switch o.Load {
@@ -173,7 +173,7 @@ func chooseMode(index *loader.Index, plan *loader.Plan, p loader.Probe, o Option
 	case LoadCopy:
 		// Before the header is given to the engine: the session comes on top later.
 		if e := roomFor(besideCopy(plan.Bytes, p), p); e != nil && o.Pool == nil {
-			e.Remedies = append([]string{"use --load mmap: mapped weights can be evicted", "use a model of a smaller quantisation"}, loader.RaiseLimit(e.Limit, e.Requested-e.Available)...)
+			e.Remedies = append([]loader.Remedy{{Kind: loader.RemedyMap}, {Kind: loader.RemedyQuantise}}, loader.RaiseLimit(e.Limit, e.Requested-e.Available)...)
 			return o.Load, "", e
 		}
 		return o.Load, "as asked", nil
@@ -185,9 +185,9 @@ func chooseMode(index *loader.Index, plan *loader.Plan, p loader.Probe, o Option
 	case o.NoRepack || !gains:
 		return LoadMMap, "a copy of these weights would not be faster", nil
 	case plan.Bytes > share:
-		return LoadMMap, fmt.Sprintf("a copy of %s would take more than %s of the %s left (%s)", loader.Size(plan.Bytes), loader.Size(share), loader.Size(available), limit), nil
+		return LoadMMap, fmt.Sprintf("a copy of %s would take more than %s of the %s left (%s)", loader.Size(plan.Bytes), loader.Size(share), loader.Size(available), of), nil
 	}
-	return LoadCopy, fmt.Sprintf("the weights can be repacked for this CPU, and %s fit well into the %s left (%s)", loader.Size(plan.Bytes), loader.Size(available), limit), nil
+	return LoadCopy, fmt.Sprintf("the weights can be repacked for this CPU, and %s fit well into the %s left (%s)", loader.Size(plan.Bytes), loader.Size(available), of), nil
 }
 
 // repackGains tells whether a good part of the weights is of a type that the engine
@@ -301,7 +301,7 @@ func (m *Model) roomForRepacked(ctx context.Context, o Options) error {
 	if e == nil {
 		return nil
 	}
-	e.Remedies = append([]string{"use the weights as they are in the file (--no-repack)", "use --load mmap: mapped weights can be evicted"}, loader.RaiseLimit(e.Limit, e.Requested-e.Available)...)
+	e.Remedies = append([]loader.Remedy{{Kind: loader.RemedyNoRepack}, {Kind: loader.RemedyMap}}, loader.RaiseLimit(e.Limit, e.Requested-e.Available)...)
 	return e
 }
 

@@ -257,9 +257,9 @@ func TestPackedFilesThatDoNotFitAreRefused(t *testing.T) {
 		target error    // of opening; nil where it opens
 		words  []string // of the error, of Check where it opens
 	}{
-		{"another engine", after("infer.packed.engine", llama.EngineVersion, "v9.99.9"), runtime.ErrPackedElsewhere, []string{"v9.99.9", llama.EngineVersion, "infer pack"}},
-		{"other instructions", after("infer.packed.instructions", instructions, strings.Repeat("z", len(instructions))), runtime.ErrPackedElsewhere, []string{"zz", instructions, "infer pack"}},
-		{"another layout", swap(layout, layout[:len(layout)-4]+"beef"), runtime.ErrPackedElsewhere, []string{"beef", layout, "infer pack"}},
+		{"another engine", after("infer.packed.engine", llama.EngineVersion, "v9.99.9"), runtime.ErrPackedElsewhere, []string{"v9.99.9", llama.EngineVersion, "pack "}},
+		{"other instructions", after("infer.packed.instructions", instructions, strings.Repeat("z", len(instructions))), runtime.ErrPackedElsewhere, []string{"zz", instructions, "pack "}},
+		{"another layout", swap(layout, layout[:len(layout)-4]+"beef"), runtime.ErrPackedElsewhere, []string{"beef", layout, "pack "}},
 		{"a later version of the format", after("infer.packed.version", "\x01\x00\x00\x00", "\x02\x00\x00\x00"), loader.ErrFormat, []string{"version 1"}},
 		{"a wrong architecture", after("infer.packed.architecture", "llama", "lllll"), loader.ErrFormat, []string{"lllll"}},
 		{"cut short", func(b []byte) []byte { return b[:len(b)-5000] }, loader.ErrFormat, nil},

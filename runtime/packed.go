@@ -39,11 +39,11 @@ func checkPacked(index *loader.Index, o Options) error {
 	case o.NoRepack:
 		return optionError("a packed file has no other layout than that of this CPU: to compute with the file's own, open %s", from)
 	case !llama.CanRepack():
-		return fmt.Errorf("%w: this program was compiled without -DGGML_USE_CPU_REPACK and can't compute with its layout: open %s", ErrPackedElsewhere, from)
+		return &PackedError{Reason: "this program was compiled without -DGGML_USE_CPU_REPACK and can't compute with its layout", Source: from}
 	case p.Engine != llama.EngineVersion:
-		return fmt.Errorf("%w: by engine %s, and this is %s: pack it again (infer pack -m %s)", ErrPackedElsewhere, p.Engine, llama.EngineVersion, from)
+		return &PackedError{Reason: fmt.Sprintf("by engine %s, and this is %s", p.Engine, llama.EngineVersion), Source: from, Again: true}
 	case p.Instructions != instructions():
-		return fmt.Errorf("%w: for %s, and this program is compiled for %s: pack it again (infer pack -m %s)", ErrPackedElsewhere, p.Instructions, instructions(), from)
+		return &PackedError{Reason: fmt.Sprintf("for %s, and this program is compiled for %s", p.Instructions, instructions()), Source: from, Again: true}
 	}
 	return nil
 }
@@ -80,7 +80,7 @@ func (m *Model) matchPacked(ws []llama.Weight) error {
 		t, packed := m.packed[w.Name]
 		if w.Kind != llama.WeightRepack {
 			if packed && t.Name == t.Of {
-				return fmt.Errorf("%w: tensor %q is laid out as %s, and is wanted as it was, on %s: open %s", ErrPackedElsewhere, w.Name, t.Layout, where(w.Kind), from)
+				return &PackedError{Reason: fmt.Sprintf("tensor %q is laid out as %s, and is wanted as it was, on %s", w.Name, t.Layout, where(w.Kind)), Source: from}
 			}
 			continue
 		}
@@ -89,9 +89,9 @@ func (m *Model) matchPacked(ws []llama.Weight) error {
 		case err != nil:
 			return fmt.Errorf("%w: %w", ErrPackedElsewhere, err)
 		case !packed:
-			return fmt.Errorf("%w: tensor %q is laid out as it was, and this engine wants %s: pack it again (infer pack -m %s)", ErrPackedElsewhere, w.Name, layout.Name, from)
+			return &PackedError{Reason: fmt.Sprintf("tensor %q is laid out as it was, and this engine wants %s", w.Name, layout.Name), Source: from, Again: true}
 		case layout.Name != t.Layout:
-			return fmt.Errorf("%w: tensor %q is laid out as %s, and this engine wants %s: pack it again (infer pack -m %s)", ErrPackedElsewhere, w.Name, t.Layout, layout.Name, from)
+			return &PackedError{Reason: fmt.Sprintf("tensor %q is laid out as %s, and this engine wants %s", w.Name, t.Layout, layout.Name), Source: from, Again: true}
 		}
 		m.packedBytes += w.Size
 	}
@@ -100,7 +100,7 @@ func (m *Model) matchPacked(ws []llama.Weight) error {
 
 func where(k llama.WeightKind) string {
 	if k == llama.WeightDevice {
-		return "a device (--gpu-layers 0 keeps it on the CPU)"
+		return "a device"
 	}
 	return "the CPU"
 }

@@ -76,11 +76,11 @@ type ModePlan struct {
 	Missing uint64 `json:"missing_bytes"`
 	// PageFileGrowth is by how much Windows has to make page files larger for it, where it
 	// fits: they stay as large until the next start.
-	PageFileGrowth uint64 `json:"page_file_growth_bytes"`
-	LimitedBy      string `json:"limited_by"` // the limit that does not suffice
+	PageFileGrowth uint64       `json:"page_file_growth_bytes"`
+	LimitedBy      loader.Limit `json:"limited_by"` // the limit that does not suffice
 	// Needed is the sum that is too much, by purpose, where that is why it does not fit.
 	Needed   loader.MemoryParts `json:"needed,omitempty"`
-	Remedies []string           `json:"remedies"` // in order of what is lost
+	Remedies []loader.Remedy    `json:"remedies"` // in order of what is lost
 
 	Pieces []PlanPiece `json:"pieces"` // in the order in which they are taken
 }
@@ -230,7 +230,7 @@ func planMode(ctx context.Context, f *Forecast, m *Model, packed bool, o Options
 	}
 	p.addWeights(m, ws)
 	p.addSession(m, n)
-	p.Remedies = []string{}
+	p.Remedies = []loader.Remedy{}
 	p.Engine = m.engineMemory(n)
 	resident := p.planBudget(m, n, o, f.Probe)
 	p.sum()
@@ -241,15 +241,15 @@ func planMode(ctx context.Context, f *Forecast, m *Model, packed bool, o Options
 	if m.mode == LoadStock {
 		var stock *StockError
 		if err := m.stockBegin(); errors.As(err, &stock) {
-			p.Fits, p.LimitedBy = false, fmt.Sprintf("alignment of the file's tensors (%d, where %d is needed)", stock.Alignment, stockAlignment)
-			p.Remedies = []string{"load in chunks (--load mmap or --load copy)"}
+			p.Fits, p.LimitedBy = false, loader.Limit(fmt.Sprintf("alignment of the file's tensors (%d, where %d is needed)", stock.Alignment, stockAlignment))
+			p.Remedies = []loader.Remedy{{Kind: loader.RemedyChunked}}
 		} else if err != nil {
 			return p, false, err
 		}
 	}
 	if tooLong != nil {
-		p.Fits, p.Missing, p.LimitedBy = false, tooLong.Requested-tooLong.Limit, "chunk size"
-		p.Remedies = append([]string{fmt.Sprintf("use a chunk size of %s (--chunk-size)", loader.Size(tooLong.Requested)), "use a smaller micro-batch (--ubatch-size)"}, p.Remedies...)
+		p.Fits, p.Missing, p.LimitedBy = false, tooLong.Requested-tooLong.Limit, loader.LimitChunk
+		p.Remedies = append([]loader.Remedy{{Kind: loader.RemedyChunkSize, Bytes: tooLong.Requested}, {Kind: loader.RemedyBatch}}, p.Remedies...)
 	}
 	repacked = slices.ContainsFunc(ws, func(w llama.Weight) bool { return w.Kind == llama.WeightRepack })
 	return p, repacked, nil

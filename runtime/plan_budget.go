@@ -43,7 +43,7 @@ func (p *ModePlan) planBudget(m *Model, n need, o Options, probe loader.Probe) (
 	}
 	p.add(m.privatePiece("weights", "layers that are streamed, two at a time", r.Private))
 	if wanted && o.MaxMemory > 0 && p.Budget.Least > total { // nobody asked for an automatic one
-		p.Missing, p.LimitedBy = p.Budget.Least-total, budgetLimit
+		p.Missing, p.LimitedBy = p.Budget.Least-total, loader.LimitBudget
 		p.Needed = leastBudget(r.Least, m.planned, base)
 		p.Remedies = append(p.Remedies, useBudget(p.Budget.Least))
 	}

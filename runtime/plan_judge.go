@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/seed7adf6694/infer/loader"
 )
@@ -21,7 +20,7 @@ func (p *ModePlan) judge(ctx context.Context, m *Model, n need, probe loader.Pro
 	}
 	weights := p.Commit - p.Engine - n.bytes("")
 	available, _ := probe.Available()
-	short := func(need, have uint64, limit string) bool {
+	short := func(need, have uint64, limit loader.Limit) bool {
 		if need <= have {
 			return false
 		}
@@ -42,15 +41,15 @@ func (p *ModePlan) judge(ctx context.Context, m *Model, n need, probe loader.Pro
 		block, by = probe.PossibleBlock, probe.PossibleBy
 	}
 	tooLarge := short(private, block, by)
-	short(ranges, probe.AddressSpaceLeft, "address space limit (RLIMIT_AS)")
-	tooLong := short(p.LargestRange, probe.LargestHole, "address space (largest hole)")
+	short(ranges, probe.AddressSpaceLeft, loader.LimitAddresses)
+	tooLong := short(p.LargestRange, probe.LargestHole, loader.LimitHole)
 	if mappings > probe.MappingsLeft {
-		p.LimitedBy = "mappings (vm.max_map_count)"
+		p.LimitedBy = loader.LimitMappings
 	}
 	switch {
 	case tooMuch && p.LimitedBy == refused.Limit:
 		p.Needed = refused.Parts
-	case p.LimitedBy != budgetLimit:
+	case p.LimitedBy != loader.LimitBudget:
 		p.Needed = nil
 	}
 	p.Fits = p.LimitedBy == ""
@@ -60,10 +59,10 @@ func (p *ModePlan) judge(ctx context.Context, m *Model, n need, probe loader.Pro
 	}
 	if (tooLarge || tooLong && p.LargestRange > m.plan.LargestTensor) && p.Mode != LoadStock {
 		size := loader.DefaultChunkSize(probe)
-		p.Remedies = append(p.Remedies, fmt.Sprintf("use a chunk size of %s (--chunk-size)", loader.Size(size)))
+		p.Remedies = append(p.Remedies, loader.Remedy{Kind: loader.RemedyChunkSize, Bytes: size})
 	}
 	if p.Mode == LoadStock && (tooLarge || tooLong) {
-		p.Remedies = append(p.Remedies, "load in chunks (--load mmap or --load copy)")
+		p.Remedies = append(p.Remedies, loader.Remedy{Kind: loader.RemedyChunked})
 	}
 	if tooMuch {
 		p.Remedies = append(p.Remedies, m.whatWouldFit(ctx, n.params, weights, probe)...)
@@ -71,21 +70,21 @@ func (p *ModePlan) judge(ctx context.Context, m *Model, n need, probe loader.Pro
 	if weights > 0 {
 		p.Remedies = append(p.Remedies, m.smallerTypes(available)...)
 	}
-	if p.LimitedBy != budgetLimit {
+	if p.LimitedBy != loader.LimitBudget {
 		p.Remedies = append(p.Remedies, loader.RaiseLimit(p.LimitedBy, p.Missing)...)
 	}
 }
 
 // smallerTypes are quantisations with which copied weights would be smaller, the best
 // first, until one fits.
-func (m *Model) smallerTypes(available uint64) []string {
-	var remedies []string
+func (m *Model) smallerTypes(available uint64) []loader.Remedy {
+	var remedies []loader.Remedy
 	for _, t := range []loader.Type{loader.TypeQ8_0, loader.TypeQ4_0} {
 		size := quantisedSize(m.index, t)
 		if size >= m.plan.Bytes*9/10 {
 			continue
 		}
-		remedies = append(remedies, fmt.Sprintf("quantise it to %v (infer quantize --type %v): weights of about %s", t, t, loader.Size(size)))
+		remedies = append(remedies, loader.Remedy{Kind: loader.RemedyQuantise, Type: t.String(), Bytes: size})
 		if size < available {
 			break
 		}

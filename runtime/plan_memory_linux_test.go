@@ -10,7 +10,6 @@ import (
 	goruntime "runtime"
 	"runtime/debug"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/seed7adf6694/infer/internal/memtest"
@@ -58,18 +57,7 @@ func settle() {
 	}
 	goruntime.KeepAlive(heap)
 	goruntime.GC()
-	var started, ended sync.WaitGroup
-	const threads = 16
-	started.Add(threads)
-	for range threads {
-		ended.Go(func() {
-			goruntime.LockOSThread()
-			defer goruntime.UnlockOSThread()
-			started.Done()
-			started.Wait()
-		})
-	}
-	ended.Wait()
+	memtest.StartThreads(16)
 }
 
 // childTaken fills a session's context and prints what that took.

@@ -180,8 +180,8 @@ func TestAPlanThatDoesNotFitSaysWhatWould(t *testing.T) {
 		t.Fatal(res)
 	}
 	for i, want := range [][]string{
-		{"mmap false", "data limit", "--ctx-size", "kv ", " and other "},
-		{"copy false", "data limit", "--type q8_0", "weights of about", "weights 2"},
+		{"mmap false", "data limit", "use a context of ", "kv ", " and other "},
+		{"copy false", "data limit", "quantise it to q8_0", "weights of about", "weights 2"},
 	} {
 		for _, w := range want {
 			if !strings.Contains(lines[i], w) {
@@ -204,7 +204,7 @@ func TestAPlanCombinesWhatIsNotEnoughAlone(t *testing.T) {
 	if res.Code != 0 || len(lines) != 3 {
 		t.Fatal(res)
 	}
-	for i, want := range []string{`--ctx-size [^"]* and use `, ` and map the weights \(--load mmap\)`} {
+	for i, want := range []string{`context of [^"]* and use `, ` and map the weights`} {
 		if !regexp.MustCompile(`"use [^"]*` + want + `[^"]*: needs [0-9.]+ MiB"`).MatchString(lines[i]) {
 			t.Errorf("no combination with %s in %q", want, lines[i])
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -197,21 +198,24 @@ func TestAnErrorCombinesWhatIsNotEnoughAlone(t *testing.T) {
 		}
 		return err
 	}
+	context512 := loader.Remedy{Kind: loader.RemedyContext, Tokens: 512}
+	batch32 := loader.Remedy{Kind: loader.RemedyBatch, Tokens: 32}
+	cache4 := loader.Remedy{Kind: loader.RemedyCache, Type: "q4_0"}
 	for _, tt := range []struct {
 		name  string
 		given runtime.SessionOptions
 		least runtime.SessionOptions
-		want  string
+		want  []loader.Remedy
 	}{
 		{"two", given, change(func(o *runtime.SessionOptions) { o.Context, o.UBatch = 512, 32 }),
-			"use a context of 512 tokens (--ctx-size 512) and use a micro-batch of 32 tokens (--ubatch-size 32): needs "},
+			[]loader.Remedy{context512, batch32}},
 		{"three", given, change(func(o *runtime.SessionOptions) {
 			o.Context, o.UBatch, o.CacheTypeK, o.CacheTypeV = 512, 32, "q4_0", "q4_0"
-		}), "use a context of 512 tokens (--ctx-size 512), use a q4_0 cache (--cache-type-k q4_0 --cache-type-v q4_0) and use a micro-batch of 32 tokens (--ubatch-size 32): needs "},
+		}), []loader.Remedy{context512, cache4, batch32}},
 		{"flash attention among them", change(func(o *runtime.SessionOptions) { o.Context, o.UBatch, o.FlashAttention = 512, 32, llama.FlashOff }),
 			change(func(o *runtime.SessionOptions) {
 				o.Context, o.UBatch, o.CacheTypeK, o.CacheTypeV = 512, 32, "q4_0", "q4_0"
-			}), "use flash attention (--flash-attn on) and use a q4_0 cache (--cache-type-k q4_0 --cache-type-v q4_0): needs "},
+			}), []loader.Remedy{{Kind: loader.RemedyFlashAttention}, cache4}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f, err := runtime.Plan(t.Context(), path, runtime.Options{ChunkSize: 16 << 20, Session: tt.least})
@@ -223,8 +227,14 @@ func TestAnErrorCombinesWhatIsNotEnoughAlone(t *testing.T) {
 			if err := open(size, tt.given); !errors.As(err, &memory) {
 				t.Fatalf("%v", err)
 			}
-			if !slices.ContainsFunc(memory.Remedies, func(r string) bool { return strings.HasPrefix(r, tt.want) }) {
-				t.Errorf("%q is not among %q", tt.want, memory.Remedies)
+			if !slices.ContainsFunc(memory.Remedies, func(r loader.Remedy) bool {
+				needs := r.Needs
+				r.Needs = 0
+				want := tt.want[0]
+				want.With = tt.want[1:]
+				return needs > 0 && reflect.DeepEqual(r, want)
+			}) {
+				t.Errorf("%v is not among %v", tt.want, memory.Remedies)
 			}
 			if err := open(size, tt.least); err != nil {
 				t.Errorf("as the error says: %v", err)

@@ -2,9 +2,7 @@ package runtime
 
 import (
 	"context"
-	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
@@ -12,7 +10,7 @@ import (
 
 // remedies are what would help against what was refused: what would fit, then what
 // raises the limit.
-func (m *Model) remedies(ctx context.Context, refused *loader.MemoryError, params llama.ContextParams, weights uint64, p loader.Probe) []string {
+func (m *Model) remedies(ctx context.Context, refused *loader.MemoryError, params llama.ContextParams, weights uint64, p loader.Probe) []loader.Remedy {
 	return append(m.whatWouldFit(ctx, params, weights, p), loader.RaiseLimit(refused.Limit, refused.Requested-refused.Available)...)
 }
 
@@ -24,8 +22,8 @@ type attempt struct {
 
 // change is one thing that takes less memory.
 type change struct {
-	text string
-	make func(*attempt)
+	remedy loader.Remedy
+	make   func(*attempt)
 }
 
 // changes lists what takes less memory, by kind, whether or not the caller set the values:
@@ -37,11 +35,11 @@ func changes(p llama.ContextParams, weights uint64) (kinds [][]change) {
 		}
 	}
 	if p.FlashAttn == llama.FlashOff {
-		add([]change{{"use flash attention (--flash-attn on)", func(a *attempt) { a.params.FlashAttn = llama.FlashAuto }}})
+		add([]change{{loader.Remedy{Kind: loader.RemedyFlashAttention}, func(a *attempt) { a.params.FlashAttn = llama.FlashAuto }}})
 	}
 	var contexts, caches, batches []change
 	for c := p.Ctx / 2; c >= leastContext; c /= 2 {
-		contexts = append(contexts, change{fmt.Sprintf("use a context of %d tokens (--ctx-size %d)", c, c), func(a *attempt) {
+		contexts = append(contexts, change{loader.Remedy{Kind: loader.RemedyContext, Tokens: c}, func(a *attempt) {
 			a.params.Ctx, a.params.Batch = c, min(a.params.Batch, c)
 			a.params.UBatch = min(a.params.UBatch, a.params.Batch)
 		}})
@@ -51,19 +49,19 @@ func changes(p llama.ContextParams, weights uint64) (kinds [][]change) {
 		if cacheSize(t)*2 >= cacheSize(p.CacheTypeK)+cacheSize(p.CacheTypeV) {
 			continue
 		}
-		caches = append(caches, change{fmt.Sprintf("use a %s cache (--cache-type-k %s --cache-type-v %s)", t, t, t), func(a *attempt) {
+		caches = append(caches, change{loader.Remedy{Kind: loader.RemedyCache, Type: t}, func(a *attempt) {
 			a.params.CacheTypeK, a.params.CacheTypeV = t, t
 		}})
 	}
 	add(caches)
 	for u := p.UBatch / 2; u >= leastUBatch && !p.Embeddings; u /= 2 {
-		batches = append(batches, change{fmt.Sprintf("use a micro-batch of %d tokens (--ubatch-size %d)", u, u), func(a *attempt) {
+		batches = append(batches, change{loader.Remedy{Kind: loader.RemedyBatch, Tokens: u}, func(a *attempt) {
 			a.params.UBatch = min(a.params.UBatch, u)
 		}})
 	}
 	add(batches)
 	if weights > 0 {
-		add([]change{{"map the weights (--load mmap), which can be evicted", func(a *attempt) { a.weights = 0 }}})
+		add([]change{{loader.Remedy{Kind: loader.RemedyMap}, func(a *attempt) { a.weights = 0 }}})
 	}
 	return kinds
 }
@@ -82,28 +80,30 @@ const mostCombinations = 3
 
 // whatWouldFit lists changes with which a session would fit: single ones, or where none
 // is enough, the smallest combinations that are.
-func (m *Model) whatWouldFit(ctx context.Context, p llama.ContextParams, weights uint64, probe loader.Probe) (remedies []string) {
+func (m *Model) whatWouldFit(ctx context.Context, p llama.ContextParams, weights uint64, probe loader.Probe) (remedies []loader.Remedy) {
 	kinds := changes(p, weights)
-	fits := func(list []change) string {
+	fits := func(list []change) loader.Remedy {
 		a := attempt{p, weights}
 		for _, c := range list {
 			c.make(&a)
 		}
 		if ctx.Err() != nil || llama.QuantisedCache(a.params.CacheTypeV) && a.params.FlashAttn == llama.FlashOff {
-			return ""
+			return loader.Remedy{}
 		}
 		n, err := m.measure(a.params, true)
 		if err != nil || m.roomForBoth(a.weights, n, probe) != nil {
-			return ""
+			return loader.Remedy{}
 		}
-		return fmt.Sprintf("%s: needs %s", textOf(list), loader.Size(a.weights+n.total()))
+		r := together(list)
+		r.Needs = a.weights + n.total()
+		return r
 	}
 	for size := 1; size <= len(kinds) && len(remedies) == 0; size++ {
 		for chosen := range combinations(kinds, size) {
 			if len(remedies) == mostCombinations && size > 1 {
 				break
 			}
-			if r := mildest(chosen, fits); r != "" {
+			if r := mildest(chosen, fits); r.Kind != "" {
 				remedies = append(remedies, r)
 			}
 		}
@@ -111,22 +111,22 @@ func (m *Model) whatWouldFit(ctx context.Context, p llama.ContextParams, weights
 	return remedies
 }
 
-// mildest takes one change of each kind such that they fit together, and says so; "" where
-// none do. As little as possible is lost of the first kind, then of the next.
-func mildest(kinds [][]change, fits func([]change) string) string {
+// mildest takes one change of each kind such that they fit together, and says so; none
+// where none do. As little as possible is lost of the first kind, then of the next.
+func mildest(kinds [][]change, fits func([]change) loader.Remedy) loader.Remedy {
 	list := make([]change, len(kinds))
 	for i, kind := range kinds {
 		list[i] = kind[len(kind)-1]
 	}
 	found := fits(list)
-	if found == "" {
-		return ""
+	if found.Kind == "" {
+		return found
 	}
 	for i, kind := range kinds {
 		last := list[i]
 		for _, c := range kind[:len(kind)-1] {
 			list[i] = c
-			if r := fits(list); r != "" {
+			if r := fits(list); r.Kind != "" {
 				found, last = r, c
 				break
 			}
@@ -155,15 +155,11 @@ func combinations(kinds [][]change, size int) func(yield func([][]change) bool) 
 	}
 }
 
-// textOf joins what changes say: "use this, use that and use the other".
-func textOf(list []change) string {
-	texts := make([]string, len(list))
-	for i, c := range list {
-		texts[i] = c.text
+// together makes one remedy of changes that are to be made together.
+func together(list []change) loader.Remedy {
+	r := list[0].remedy
+	for _, c := range list[1:] {
+		r.With = append(r.With, c.remedy)
 	}
-	last := len(texts) - 1
-	if last == 0 {
-		return texts[0]
-	}
-	return strings.Join(texts[:last], ", ") + " and " + texts[last]
+	return r
 }

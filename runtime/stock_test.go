@@ -92,7 +92,7 @@ func TestFilesThatStockLoadsDoNotTake(t *testing.T) {
 			f, err := runtime.Plan(t.Context(), path, runtime.Options{})
 			memtest.Need(t, err)
 			for _, p := range f.Modes {
-				if p.Mode == runtime.LoadStock && !takes && (p.Fits || !strings.Contains(p.LimitedBy, "alignment")) {
+				if p.Mode == runtime.LoadStock && !takes && (p.Fits || !strings.Contains(string(p.LimitedBy), "alignment")) {
 					t.Errorf("planned: fits %v, limited by %q", p.Fits, p.LimitedBy)
 				}
 			}

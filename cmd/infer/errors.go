@@ -135,7 +135,7 @@ func report(ctx context.Context, err error, stderr io.Writer, json bool) int {
 			help = "infer --help"
 		}
 	}
-	message := err.Error() + advice(err)
+	message := withFlags(err) + advice(err)
 	if json {
 		reportJSON(stderr, err, jsonError{Kind: kindOf(err), Message: message, ExitCode: code, Help: help})
 		return code
@@ -147,8 +147,13 @@ func report(ctx context.Context, err error, stderr io.Writer, json bool) int {
 	return code
 }
 
-// advice names the command that does what a model is made for.
+// advice names the command that helps: to make a packed file anew, or to do what a model is
+// made for.
 func advice(err error) string {
+	var packed *runtime.PackedError
+	if errors.As(err, &packed) && packed.Again {
+		return " (infer pack -m " + packed.Source + ")"
+	}
 	var e *runtime.TaskError
 	if !errors.As(err, &e) || e.Task == e.Asked {
 		return ""

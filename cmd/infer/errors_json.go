@@ -131,7 +131,7 @@ func reportJSON(w io.Writer, err error, e jsonError) {
 	}
 	if errors.As(err, &fallback) {
 		for _, r := range fallback.Rungs {
-			a := jsonAttempt{Path: r.Path, Mode: r.Mode.String(), Message: r.Err.Error()}
+			a := jsonAttempt{Path: r.Path, Mode: r.Mode.String(), Message: withFlags(r.Err)}
 			if errors.As(r.Err, &memory) {
 				a.Memory = memoryJSON(memory)
 			}
@@ -142,5 +142,5 @@ func reportJSON(w io.Writer, err error, e jsonError) {
 }
 
 func memoryJSON(e *loader.MemoryError) *jsonMemory {
-	return &jsonMemory{e.Purpose.String(), e.Parts, e.Requested, e.Available, e.Limit, list(e.Remedies)}
+	return &jsonMemory{e.Purpose.String(), e.Parts, e.Requested, e.Available, string(e.Limit), remedyTexts(e.Remedies)}
 }

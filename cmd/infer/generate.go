@@ -159,7 +159,7 @@ func poolFits(size uint64) error {
 	if size <= available {
 		return nil
 	}
-	return &loader.MemoryError{Purpose: loader.PurposePool, Requested: size, Available: available, Limit: limit, Remedies: append([]string{"use a smaller pool (--pool)"}, loader.RaiseLimit(limit, size-available)...)}
+	return &loader.MemoryError{Purpose: loader.PurposePool, Requested: size, Available: available, Limit: limit, Remedies: append([]loader.Remedy{{Kind: loader.RemedySmallerPool}}, loader.RaiseLimit(limit, size-available)...)}
 }
 
 // Reasons of this command's own why a generation ended.

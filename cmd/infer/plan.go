@@ -76,7 +76,7 @@ func (c *planConfig) run(ctx context.Context, s *streams, args []string) error {
 		}
 	}
 	if c.json {
-		return writeJSON(s.out, f)
+		return writeJSON(s.out, planJSON(f))
 	}
 	warn(s.err, f.Warnings)
 	w := bufio.NewWriter(s.out)

@@ -95,7 +95,7 @@ func printPlan(w io.Writer, f *runtime.Forecast, width int) error {
 				needed = fmt.Sprintf("%v are %s; ", p.Needed, loader.Size(p.Needed.Total()))
 			}
 			fmt.Fprintf(&b, "  does not fit: %slimited by the %s; to be tried alone, least loss first:\n", needed, p.LimitedBy)
-			for _, r := range p.Remedies {
+			for _, r := range remedyTexts(p.Remedies) {
 				fmt.Fprintf(&b, "  - %s\n", r)
 			}
 		}

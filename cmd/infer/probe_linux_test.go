@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/seed7adf6694/infer/internal/memtest"
+	"github.com/seed7adf6694/infer/loader"
 )
 
 // figuresUnder is what `infer probe --json` says under limits.
@@ -67,7 +68,7 @@ func TestProbeUnderLimits(t *testing.T) {
 		defer cg.Close()
 		got := figuresUnder(t, memtest.Limits{Cgroup: cg})
 		block := got["largest_free_block_bytes"].(float64)
-		if got["limited_by"] != controlGroup || block > 300*mib || block < 100*mib || got["cgroup_limit_bytes"] != 300.0*mib {
+		if got["limited_by"] != string(loader.LimitGroup) || block > 300*mib || block < 100*mib || got["cgroup_limit_bytes"] != 300.0*mib {
 			t.Errorf("%v", got)
 		}
 	})

@@ -37,9 +37,6 @@ func anyProbe(set func(p *loader.Probe)) loader.Probe {
 	return p
 }
 
-// groupLimit is what the limit of a group of processes is called on this system.
-var groupLimit = map[bool]string{false: "control group", true: "job object"}[goruntime.GOOS == "windows"]
-
 // anyPacked is a cache with a file of 1 GiB in it.
 var anyPacked = packedProbe{true, &runtime.CacheUsage{Dir: "/cache", Files: 1, Used: 1 << 30, Limit: 3 << 30}, nil}
 
@@ -101,7 +98,7 @@ func TestProbeAnswersTheFoundingReport(t *testing.T) {
 			"promises 36.0 GiB, 3.00 GiB left (commit limit: RAM and page files); page files can grow: then 44.0 GiB, 11.0 GiB left",
 			"promised to chrome.exe 12.0 GiB (34 processes), Teams.exe 5.00 GiB (7 processes), vmmem 4.00 GiB, kernel 2.00 GiB, Code.exe 1.00 GiB (2 processes) and 1.50 GiB others",
 			"largest free block: 3.00 GiB (confirmed), limited by the commit limit more, up to 11.0 GiB, may be granted once page files have grown",
-			"what helps: map the weights rather than copying them (--load mmap)",
+			"what helps: map the weights, which is not charged as commit and can be evicted (--load mmap)",
 		}, "can't grow"},
 		{"one that can't", foundingReport(4 * gib), []string{
 			"3.00 GiB free, can't grow, in C:", "limited by the commit limit what helps: close other programs",
@@ -138,7 +135,7 @@ func TestProbeText(t *testing.T) {
 			"RAM            8.00 GiB, 6.00 GiB available\n", "2.00 GiB, 1.00 GiB free", "usable now     6.00 GiB without swapping, limited by the available RAM\n",
 			"only a block over RAM + swap is refused (overcommit mode 0)", "control group  no limit\n", "mappings       65530, 65500 left",
 			"free addresses 100.0 TiB in 3 holes, the largest 100.0 TiB\n", "  16 to 256 MiB         2  # ", "  4 to 64 GiB           0\n",
-			"\nlargest free block: 10.0 GiB (confirmed), limited by the commit limit\n  what helps: allocate in smaller blocks",
+			"\nlargest free block: 10.0 GiB (confirmed), limited by the commit limit\n  what helps: use a smaller chunk size",
 		}, []string{"figures say"}},
 		{"overcommit of everything", func(p *loader.Probe) {
 			p.Overcommit, p.CommitLeft = 1, loader.Unlimited
@@ -148,8 +145,8 @@ func TestProbeText(t *testing.T) {
 			p.Overcommit, p.CommitLimit, p.CommitLeft, p.LargestFreeBlock, p.Computed = 2, 6*gib, 2*gib, 2*gib, 2*gib
 		}, nil, []string{"promises       6.00 GiB, 2.00 GiB left (overcommit mode 2)\n", "what helps: close other programs"}, nil},
 		{"a control group", func(p *loader.Probe) {
-			p.CgroupLimit, p.CgroupLeft, p.LargestFreeBlock, p.Computed, p.LimitedBy = 2*gib, gib, gib, gib, groupLimit
-		}, nil, []string{"2.00 GiB, 1.00 GiB left\n", "1.00 GiB (confirmed), limited by the " + groupLimit + "\n", "what helps: raise the memory limit of the control group"}, nil},
+			p.CgroupLimit, p.CgroupLeft, p.LargestFreeBlock, p.Computed, p.LimitedBy = 2*gib, gib, gib, gib, loader.LimitGroup
+		}, nil, []string{"2.00 GiB, 1.00 GiB left\n", "1.00 GiB (confirmed), limited by the " + string(loader.LimitGroup) + "\n", "what helps: raise the memory limit of the control group"}, nil},
 		{"all limits of a process", func(p *loader.Probe) {
 			p.AddressSpaceLimit, p.AddressSpaceLeft, p.DataLimit, p.DataLeft, p.LockedLimit, p.LockedLeft = 4*gib, 3*gib, 2*gib, gib, 8<<20, 4<<20
 			p.LargestFreeBlock, p.Computed, p.LimitedBy = gib, gib, "data limit (RLIMIT_DATA)"

@@ -293,7 +293,7 @@ func (t *probeLines) limits(p loader.Probe) {
 		switch {
 		case l == loader.Unlimited:
 			r = absence
-		case strings.HasPrefix(p.LimitedBy, label):
+		case strings.HasPrefix(string(p.LimitedBy), label):
 			r = essential
 		}
 		t.row(label, r, "%s%s", left(limit, l), how)
@@ -393,9 +393,6 @@ func (t *probeLines) addresses(p loader.Probe) {
 	}
 }
 
-// controlGroup is one of the names that Probe.LimitedBy may have.
-const controlGroup = "control group"
-
 // verdict is the largest free block, what sets it, and what to do about that. It
 // stands last, next to where a terminal's user looks.
 func (t *probeLines) verdict(p loader.Probe, unconfirmed error) {
@@ -412,7 +409,7 @@ func (t *probeLines) verdict(p loader.Probe, unconfirmed error) {
 	}
 	limit := ""
 	if p.LimitedBy != "" {
-		limit = ", limited by the " + p.LimitedBy
+		limit = ", limited by the " + string(p.LimitedBy)
 	}
 	paragraph(false, "largest free block: %s (%s)%s", loader.Size(p.LargestFreeBlock), how, limit)
 	switch {
@@ -422,12 +419,12 @@ func (t *probeLines) verdict(p loader.Probe, unconfirmed error) {
 		paragraph(true, "the other figures say %s, by the %s", loader.Size(p.Computed), p.ComputedBy)
 	case p.PossibleBlock > p.LargestFreeBlock && len(p.PageFiles) > 0:
 		paragraph(true, "more, up to %s, may be granted once page files have grown, which takes Windows a while: in many small blocks sooner than in one", loader.Size(p.PossibleBlock))
-	case p.LimitedBy == controlGroup && runtime.GOOS == "linux":
+	case p.LimitedBy == loader.LimitGroup && runtime.GOOS == "linux":
 		paragraph(true, "more would be granted, and end the process when it is used")
 	}
 	// As many ways out as one line has room for.
 	text := "what helps: "
-	for i, r := range p.Remedies() {
+	for i, r := range remedyTexts(p.Remedies()) {
 		if i > 0 {
 			r = ", or " + r
 		}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// flagOf is what makes a change of those that help where memory is short; "" where it is no
+// flag or command of this program.
+func flagOf(r loader.Remedy) string {
+	switch r.Kind {
+	case loader.RemedyMap:
+		return "--load mmap"
+	case loader.RemedyChunked:
+		return "--load mmap or --load copy"
+	case loader.RemedyNoRepack:
+		return "--no-repack"
+	case loader.RemedyQuantise:
+		if r.Type != "" {
+			return "infer quantize --type " + r.Type
+		}
+	case loader.RemedyChunkSize, loader.RemedyLargerChunk:
+		return "--chunk-size"
+	case loader.RemedyBudget:
+		return "--max-memory"
+	case loader.RemedyPool, loader.RemedySmallerPool, loader.RemedyNoPool:
+		return "--pool"
+	case loader.RemedyContext:
+		return fmt.Sprintf("--ctx-size %d", r.Tokens)
+	case loader.RemedyCache:
+		return fmt.Sprintf("--cache-type-k %s --cache-type-v %s", r.Type, r.Type)
+	case loader.RemedyBatch:
+		if r.Tokens > 0 {
+			return fmt.Sprintf("--ubatch-size %d", r.Tokens)
+		}
+		return "--ubatch-size"
+	case loader.RemedyFlashAttention:
+		return "--flash-attn on"
+	}
+	return ""
+}
+
+// remedyTexts are remedies with their flags.
+func remedyTexts(remedies []loader.Remedy) []string {
+	texts := make([]string, len(remedies))
+	for i, r := range remedies {
+		texts[i] = r.Text(flagOf)
+	}
+	return texts
+}
+
+// withFlags is an error's text, in which what helps where memory is short comes with its flags.
+func withFlags(err error) string {
+	text := err.Error()
+	for _, e := range memoryErrors(err) {
+		text = strings.Replace(text, e.Error(), e.Text(flagOf), 1)
+	}
+	return text
+}
+
+// memoryErrors are those in an error, in the order of its text: of each fallback that was tried.
+func memoryErrors(err error) (list []*loader.MemoryError) {
+	var fallback *runtime.FallbackError
+	var memory *loader.MemoryError
+	switch {
+	case errors.As(err, &fallback):
+		for _, r := range fallback.Rungs {
+			list = append(list, memoryErrors(r.Err)...)
+		}
+	case errors.As(err, &memory):
+		list = append(list, memory)
+	}
+	return list
+}
+
+// jsonPlan is a forecast with the flags of what helps.
+type jsonPlan struct {
+	*runtime.Forecast
+	Modes []jsonModePlan `json:"modes"`
+}
+
+type jsonModePlan struct {
+	runtime.ModePlan
+	Remedies []string `json:"remedies"`
+}
+
+func planJSON(f *runtime.Forecast) jsonPlan {
+	p := jsonPlan{Forecast: f, Modes: []jsonModePlan{}}
+	for _, m := range f.Modes {
+		p.Modes = append(p.Modes, jsonModePlan{m, remedyTexts(m.Remedies)})
+	}
+	return p
+}
