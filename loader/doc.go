@@ -17,6 +17,10 @@
 //     blocks, from the system or from a [Pool] reserved before, and a [Ledger]
 //     keeps the account of all of it.
 //
+// On Windows addresses are reserved in units of 64 KiB; private memory is charged against the
+// commit limit, which page files that grow raise: a [Probe] has both, the limit as it is and
+// as it can become. Files are opened so that others may rename them.
+//
 // The package never maps a whole file, never writes to a model, never prints
 // and never ends the process.
 //

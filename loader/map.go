@@ -25,9 +25,9 @@ type MapOptions struct {
 // the error is then the context's.
 //
 // Where it fails nothing stays mapped. A file that is no longer what the index read
-// gives [ErrFileChanged]. One that is cut short later gives a signal when the lost part is
-// used, which ends the process unless somebody takes care of it; that is how mapped files
-// are.
+// gives [ErrFileChanged]. One that is cut short later, or whose disk goes away, gives a signal
+// (on Windows an exception) when the lost part is used, which ends the process unless somebody
+// takes care of it; that is how mapped files are.
 func MapWeights(ctx context.Context, ix *Index, plan *Plan, o MapOptions) (*Weights, error) {
 	if err := ix.ready(plan, len(plan.Ranges)); err != nil {
 		return nil, err

@@ -76,7 +76,7 @@ func probeCommand() *command {
 	f.BoolVar(&c.json, "json", false, "print one JSON object; sizes in bytes, null where there is no limit")
 	f.Var(intervalValue{&c.every}, "watch", "show it again each second until interrupted; --watch=TIME for another interval, as in --watch=500ms. With --json one object a line")
 	f.Lookup("watch").NoOptDefVal = "1s"
-	f.Var(holeValue{&c.fragment}, "fragment", "first cut up the address space of this process until it has no larger hole, to see what that looks like; "+holeRange+", on Linux")
+	f.Var(holeValue{&c.fragment}, "fragment", "first cut up the address space of this process until it has no larger hole, to see what that looks like; "+holeRange+", on Linux and Windows")
 	return &command{
 		name:     "probe",
 		summary:  "show what memory this process may have, and what limits it",
