@@ -14,8 +14,9 @@ var procEnumPageFiles = kernel32.NewProc("K32EnumPageFilesW")
 
 // pageFileInformation is ENUM_PAGE_FILE_INFORMATION, in pages.
 type pageFileInformation struct {
-	cb, reserved           uint32
-	totalSize, inUse, peak uintptr
+	_, _             uint32 // its own size; reserved
+	totalSize, inUse uintptr
+	_                uintptr // the most that was in use
 }
 
 // pageFiles is what the callback of EnumPageFiles fills.

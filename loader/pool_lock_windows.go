@@ -11,10 +11,9 @@ import (
 
 // What limits the memory that a process locks: no more than the least that its working
 // set may have.
-const (
-	LimitLock  Limit = "working set quota"
-	raiseLocks       = "allow the process a larger working set (SeIncreaseWorkingSetPrivilege)"
-)
+const LimitLock Limit = "working set quota"
+
+const raiseLocks = "allow the process a larger working set (SeIncreaseWorkingSetPrivilege)"
 
 // workingSet is held while the size of the working set is changed, which is read first.
 var workingSet sync.Mutex
