@@ -68,6 +68,12 @@ func (h *handles) close() {
 	h.idle = nil
 }
 
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
+}
+
 var procReOpenFile = kernel32.NewProc("ReOpenFile")
 
 // reopen opens a file that is open once more, whatever its name is by now.

@@ -2,9 +2,7 @@
 
 package loader
 
-// inUse leaves errors as they are: files can be removed and replaced while they are used.
-func inUse(err error) error { return err }
-
+// blockedByUse leaves errors as they are: files can be removed and replaced while they are used.
 func blockedByUse(err error, _ string) error { return err }
 
 // CheckPath refuses a path that does not name a file of its own; on this system all do.

@@ -11,10 +11,9 @@ import (
 )
 
 // What limits the memory that a process locks.
-const (
-	LimitLock  Limit = "locked memory limit (RLIMIT_MEMLOCK)"
-	raiseLocks       = "raise the locked memory limit (ulimit -l)"
-)
+const LimitLock Limit = "locked memory limit (RLIMIT_MEMLOCK)"
+
+const raiseLocks = "raise the locked memory limit (ulimit -l)"
 
 func (mmapSystem) lock(p unsafe.Pointer, size uint64) error {
 	return os.NewSyscallError("mlock", unix.Mlock(bytesAt(p, size)))

@@ -265,9 +265,3 @@ func (r *reader) closeDirect() {
 		d.f.Close()
 	}
 }
-
-func closeAll(files []*os.File) {
-	for _, f := range files {
-		f.Close()
-	}
-}

@@ -210,6 +210,7 @@ func TestResidencyStreamsWhatDoesNotFit(t *testing.T) {
 				case "batches":
 					r.reader.use(method{64 << 10, 0})
 				case "cached reads":
+					r.reader.closeDirect()
 					r.reader.direct = nil
 					fallthrough
 				default:

@@ -256,3 +256,6 @@ func (c *Cgroup) Close() error {
 		}
 	}
 }
+
+// handle is what a group is known by beside its path: nothing.
+type handle struct{}

@@ -23,13 +23,16 @@ func NewCgroup(limit uint64) (*Cgroup, error) {
 	return c, err
 }
 
+// handle is that of a job object.
+type handle struct{ job uintptr }
+
 // newJob makes a job object and looks whether it keeps its limits.
 func newJob(info windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION) (*Cgroup, error) {
 	h, err := windows.CreateJobObject(nil, nil)
 	if err != nil {
 		return nil, fmt.Errorf("memtest: making a job object: %w", err)
 	}
-	c := &Cgroup{job: uintptr(h)}
+	c := &Cgroup{handle: handle{uintptr(h)}}
 	if _, err := windows.SetInformationJobObject(h, windows.JobObjectExtendedLimitInformation, uintptr(unsafe.Pointer(&info)), uint32(unsafe.Sizeof(info))); err != nil {
 		return nil, errors.Join(fmt.Errorf("memtest: limiting a job object: %w", err), c.Close())
 	}
@@ -53,7 +56,7 @@ func NewProcessorGroup(processors float64) (*Cgroup, error) {
 	if err != nil {
 		return nil, fmt.Errorf("memtest: making a job object: %w", err)
 	}
-	c := &Cgroup{job: uintptr(h)}
+	c := &Cgroup{handle: handle{uintptr(h)}}
 	const enable, hardCap = 1, 4
 	// The rate is of all processors, in hundredths of a percent.
 	info := cpuRateControl{enable | hardCap, uint32(max(1, min(10000, processors/float64(runtime.NumCPU())*10000)))}
