@@ -8,7 +8,7 @@ type Cgroup struct {
 	Version int    // 1 or 2, on Linux
 	Limit   uint64 // of memory, in bytes, rounded down to pages by the system; 0: none
 
-	handle
+	Job uintptr // the handle of a job object, on Windows
 }
 
 // CgroupUsage is what a control group has used, in bytes and counts.

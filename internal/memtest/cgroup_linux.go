@@ -256,6 +256,3 @@ func (c *Cgroup) Close() error {
 		}
 	}
 }
-
-// handle is what a group is known by beside its path: nothing.
-type handle struct{}

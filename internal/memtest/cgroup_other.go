@@ -18,6 +18,3 @@ func (c *Cgroup) Usage() (CgroupUsage, error) { return CgroupUsage{}, errCgroup 
 
 // Close kills the processes that are left in the group and removes it.
 func (c *Cgroup) Close() error { return nil }
-
-// handle is what a group is known by beside its path: nothing.
-type handle struct{}

@@ -23,16 +23,13 @@ func NewCgroup(limit uint64) (*Cgroup, error) {
 	return c, err
 }
 
-// handle is that of a job object.
-type handle struct{ job uintptr }
-
 // newJob makes a job object and looks whether it keeps its limits.
 func newJob(info windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION) (*Cgroup, error) {
 	h, err := windows.CreateJobObject(nil, nil)
 	if err != nil {
 		return nil, fmt.Errorf("memtest: making a job object: %w", err)
 	}
-	c := &Cgroup{handle: handle{uintptr(h)}}
+	c := &Cgroup{Job: uintptr(h)}
 	if _, err := windows.SetInformationJobObject(h, windows.JobObjectExtendedLimitInformation, uintptr(unsafe.Pointer(&info)), uint32(unsafe.Sizeof(info))); err != nil {
 		return nil, errors.Join(fmt.Errorf("memtest: limiting a job object: %w", err), c.Close())
 	}
@@ -56,7 +53,7 @@ func NewProcessorGroup(processors float64) (*Cgroup, error) {
 	if err != nil {
 		return nil, fmt.Errorf("memtest: making a job object: %w", err)
 	}
-	c := &Cgroup{handle: handle{uintptr(h)}}
+	c := &Cgroup{Job: uintptr(h)}
 	const enable, hardCap = 1, 4
 	// The rate is of all processors, in hundredths of a percent.
 	info := cpuRateControl{enable | hardCap, uint32(max(1, min(10000, processors/float64(runtime.NumCPU())*10000)))}
@@ -68,7 +65,7 @@ func NewProcessorGroup(processors float64) (*Cgroup, error) {
 }
 
 func (c *Cgroup) limits() (info windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION, err error) {
-	err = windows.QueryInformationJobObject(windows.Handle(c.job), windows.JobObjectExtendedLimitInformation, uintptr(unsafe.Pointer(&info)), uint32(unsafe.Sizeof(info)), nil)
+	err = windows.QueryInformationJobObject(windows.Handle(c.Job), windows.JobObjectExtendedLimitInformation, uintptr(unsafe.Pointer(&info)), uint32(unsafe.Sizeof(info)), nil)
 	if err != nil {
 		err = fmt.Errorf("memtest: reading the limits of a job object: %w", err)
 	}
@@ -82,7 +79,7 @@ func (c *Cgroup) Add(pid int) error {
 		return fmt.Errorf("memtest: opening process %d: %w", pid, err)
 	}
 	defer windows.CloseHandle(p)
-	if err := windows.AssignProcessToJobObject(windows.Handle(c.job), p); err != nil {
+	if err := windows.AssignProcessToJobObject(windows.Handle(c.Job), p); err != nil {
 		return fmt.Errorf("memtest: putting process %d into a job: %w", pid, err)
 	}
 	return nil
@@ -96,10 +93,10 @@ func (c *Cgroup) Usage() (CgroupUsage, error) {
 
 // Close ends the processes that are left in the job, and the job.
 func (c *Cgroup) Close() error {
-	if c.job == 0 {
+	if c.Job == 0 {
 		return nil
 	}
-	h := windows.Handle(c.job)
-	c.job = 0
+	h := windows.Handle(c.Job)
+	c.Job = 0
 	return errors.Join(windows.TerminateJobObject(h, 1), windows.CloseHandle(h))
 }

@@ -30,7 +30,7 @@ func (l Limits) apply(pid int) error {
 		}
 		err = c.Add(pid)
 		// The job lasts as long as the process does, and its handle no longer than this.
-		if err := errors.Join(err, windows.CloseHandle(windows.Handle(c.job))); err != nil {
+		if err := errors.Join(err, windows.CloseHandle(windows.Handle(c.Job))); err != nil {
 			return err
 		}
 	}
