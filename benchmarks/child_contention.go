@@ -119,7 +119,7 @@ func openStreams(ctx context.Context, j job, r *reporter) (*streams, error) {
 	}
 	s := &streams{job: j, model: m, sessions: []*runtime.Session{first}}
 	for len(s.sessions) < j.Sessions {
-		more, err := m.NewSession(j.session())
+		more, err := m.NewSession(ctx, j.session())
 		if err != nil {
 			s.close()
 			return nil, err

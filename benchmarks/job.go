@@ -78,7 +78,7 @@ func (j job) open(ctx context.Context, r *reporter) (*runtime.Model, *runtime.Se
 		return nil, nil, err
 	}
 	r.metrics(map[string]float64{loadTime: m.Report().LoadDuration.Seconds()})
-	s, err := m.NewSession(j.session())
+	s, err := m.NewSession(ctx, j.session())
 	if err != nil {
 		return nil, nil, errors.Join(err, m.Close())
 	}

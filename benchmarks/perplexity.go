@@ -167,7 +167,7 @@ func (o PerplexityOptions) foresee(ctx context.Context, path string) (f *foresig
 	if len(bare) > 0 && len(f.tokens) > len(bare) && f.tokens[1] == bare[0] {
 		f.begin = f.tokens[0]
 	}
-	f.s, err = m.NewSession(session)
+	f.s, err = m.NewSession(ctx, session)
 	return f, err
 }
 

@@ -71,7 +71,7 @@ func TestPerplexityIsThatOfTokensOneByOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	s, err := m.NewSession(o)
+	s, err := m.NewSession(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

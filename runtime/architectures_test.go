@@ -182,10 +182,10 @@ func (c *computed) compute(path string, stream bool, o runtime.Options) error {
 	defer m.Close()
 	if stream {
 		var least *loader.MemoryError
-		if err := m.SetMaxMemory(1); !errors.As(err, &least) {
+		if err := m.SetMaxMemory(background, 1); !errors.As(err, &least) {
 			return fmt.Errorf("a budget of a byte: %w", err)
 		}
-		if err := m.SetMaxMemory(least.Requested); err != nil {
+		if err := m.SetMaxMemory(background, least.Requested); err != nil {
 			return err
 		}
 		c.Streamed = m.Report().Residency.Streamed
@@ -205,7 +205,7 @@ func (c *computed) compute(path string, stream bool, o runtime.Options) error {
 func (c *computed) once(m *runtime.Model, so runtime.SessionOptions) error {
 	text := "Hello world"
 	if embeds(c.Name) {
-		s, err := m.NewSession(so)
+		s, err := m.NewSession(background, so)
 		if err != nil {
 			return err
 		}
@@ -225,7 +225,7 @@ func (c *computed) once(m *runtime.Model, so runtime.SessionOptions) error {
 	if err != nil {
 		return err
 	}
-	s, err := m.NewSession(so)
+	s, err := m.NewSession(background, so)
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func childBound(args []string) int {
 		return 1
 	}
 	memtest.Mark("generate")
-	s, err := m.NewSession(so)
+	s, err := m.NewSession(background, so)
 	if err == nil {
 		// Longer than a micro-batch, for the engine's largest buffers to be in use.
 		_, err = s.Complete(context.Background(), strings.Repeat(prompt+" ", 80), runtime.GenerateOptions{MaxTokens: 16, IgnoreEOG: true})

@@ -72,10 +72,11 @@ func (m *Model) startBudget(ctx context.Context, ws []llama.Weight, total uint64
 		return err
 	}
 	b := &budget{model: m, weights: ws, auto: auto, total: total, base: base, anon: anon, planned: m.planned}
-	b.residency, err = loader.NewResidency(ctx, loader.ResidencyOptions{Weights: m.weights, Plan: m.plan, Budget: b.forWeights(), Arena: m.extra})
+	r, err := loader.NewResidency(ctx, loader.ResidencyOptions{Weights: m.weights, Plan: m.plan, Budget: b.forWeights(), Arena: m.extra})
 	if err != nil {
 		return b.tooSmall(err)
 	}
+	b.passes = newPasses(r)
 	if m.budget = b; auto {
 		b.pressure = loader.WatchPressure()
 	}
@@ -149,13 +150,15 @@ func (b *budget) forWeights() uint64 {
 }
 
 // change applies f to the figures and divides the budget anew, when no pass is on. Where
-// that fails, the figures are as they were.
-func (b *budget) change(f func(*budget)) error {
+// that fails, or ctx ends before, the figures are as they were.
+func (b *budget) change(ctx context.Context, f func(*budget)) error {
 	if b == nil {
 		return nil
 	}
-	b.gate.Lock()
-	defer b.gate.Unlock()
+	if err := b.gate.Acquire(ctx, mostPasses); err != nil {
+		return err
+	}
+	defer b.gate.Release(mostPasses)
 	b.mu.Lock()
 	total, sessions := b.total, b.sessions
 	f(b)
@@ -212,7 +215,7 @@ func (b *budget) follow() {
 	less := total < b.total-b.total/64 // not for every page that somebody takes
 	b.mu.Unlock()
 	if less {
-		_ = b.change(func(b *budget) { b.total = total }) // the least is kept where it can't be
+		_ = b.change(context.Background(), func(b *budget) { b.total = total }) // the least is kept where it can't be
 	}
 }
 
@@ -238,10 +241,10 @@ func (b *budget) close() {
 
 // SetMaxMemory changes how many bytes the model may keep resident: weights, KV caches and
 // buffers together, as [Options].MaxMemory, which has to have been set when the model was
-// opened. It takes effect between two passes over the layers, for which it waits. Where the budget is too
-// small for what no pass can do without, the error is a *loader.MemoryError and nothing
-// has changed.
-func (m *Model) SetMaxMemory(bytes uint64) error {
+// opened. It takes effect between two passes over the layers, for which it waits until ctx ends.
+// Where the budget is too small for what no pass can do without, the error is a
+// *loader.MemoryError. After an error nothing has changed.
+func (m *Model) SetMaxMemory(ctx context.Context, bytes uint64) error {
 	if err := m.acquire(); err != nil {
 		return err
 	}
@@ -252,7 +255,7 @@ func (m *Model) SetMaxMemory(bytes uint64) error {
 	if bytes == 0 || bytes == MaxMemoryOff {
 		bytes = math.MaxUint64
 	}
-	if err := m.budget.change(func(b *budget) { b.total = bytes }); err != nil {
+	if err := m.budget.change(ctx, func(b *budget) { b.total = bytes }); err != nil {
 		return fmt.Errorf("memory budget of %s: %w", loader.Size(bytes), err)
 	}
 	return nil

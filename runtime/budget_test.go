@@ -102,13 +102,13 @@ func TestABudgetThatIsTooSmallIsRefused(t *testing.T) {
 		t.Errorf("planned %+v, %+v, refused %v", p, p.Budget, err)
 	}
 	m := open(t, path, runtime.Options{Load: runtime.LoadMMap, MaxMemory: budgetOf(t, path, budgeted, 0.8), Session: budgeted})
-	if err := m.SetMaxMemory(8 << 20); !errors.Is(err, runtime.ErrInsufficientMemory) {
+	if err := m.SetMaxMemory(t.Context(), 8<<20); !errors.Is(err, runtime.ErrInsufficientMemory) {
 		t.Errorf("shrinking below the least: %v", err)
 	}
 	if _, err := session(t, m, budgeted).Complete(t.Context(), prompt, greedyOptions(2)); err != nil {
 		t.Errorf("after a refused change: %v", err)
 	}
-	if err := open(t, path, runtime.Options{Load: runtime.LoadMMap, MaxMemory: runtime.MaxMemoryOff}).SetMaxMemory(1 << 30); !errors.Is(err, runtime.ErrOption) {
+	if err := open(t, path, runtime.Options{Load: runtime.LoadMMap, MaxMemory: runtime.MaxMemoryOff}).SetMaxMemory(t.Context(), 1<<30); !errors.Is(err, runtime.ErrOption) {
 		t.Errorf("a model without a budget: %v", err)
 	}
 }
@@ -165,7 +165,7 @@ func TestABudgetChangesWhileItIsKept(t *testing.T) {
 		}
 		tokens = append(tokens, tok.ID)
 		if i := len(tokens) / 2; len(tokens)%2 == 0 && i <= len(shares) {
-			if err := m.SetMaxMemory(budgetOf(t, path, budgeted, shares[i-1])); err != nil {
+			if err := m.SetMaxMemory(t.Context(), budgetOf(t, path, budgeted, shares[i-1])); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -187,7 +187,7 @@ func TestSessionsTakeTurnsUnderABudget(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 3 {
 		wg.Go(func() {
-			s, err := m.NewSession(budgeted)
+			s, err := m.NewSession(t.Context(), budgeted)
 			if err != nil {
 				t.Error(err)
 				return
@@ -232,7 +232,7 @@ func TestBudgetsPassesAndClosingAtAnyMoment(t *testing.T) {
 			wg.Go(func() {
 				random := rand.New(rand.NewPCG(seed, i))
 				for range 4 {
-					s, err := m.NewSession(budgeted)
+					s, err := m.NewSession(t.Context(), budgeted)
 					if err != nil {
 						if !errors.Is(err, runtime.ErrClosed) && !errors.Is(err, runtime.ErrInsufficientMemory) {
 							t.Error(err)
@@ -266,7 +266,7 @@ func TestBudgetsPassesAndClosingAtAnyMoment(t *testing.T) {
 		wg.Go(func() {
 			random := rand.New(rand.NewPCG(seed, 99))
 			for range 8 {
-				err := m.SetMaxMemory(budgets[random.IntN(len(budgets))])
+				err := m.SetMaxMemory(t.Context(), budgets[random.IntN(len(budgets))])
 				if err != nil && !errors.Is(err, runtime.ErrInsufficientMemory) && !errors.Is(err, runtime.ErrClosed) {
 					t.Error(err)
 				}

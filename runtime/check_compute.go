@@ -148,7 +148,7 @@ const (
 // checkText generates a few tokens and returns their logits; of a model that encodes its
 // prompt, the tokens' numbers.
 func (m *Model) checkText(ctx context.Context, o SessionOptions) (rows [][]float32, err error) {
-	s, err := m.NewSession(o)
+	s, err := m.NewSession(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +186,7 @@ func (m *Model) checkText(ctx context.Context, o SessionOptions) (rows [][]float
 // checkEmbedding returns the embedding of a text.
 func (m *Model) checkEmbedding(ctx context.Context, o SessionOptions) (rows [][]float32, err error) {
 	o.Embeddings = true
-	s, err := m.NewSession(o)
+	s, err := m.NewSession(ctx, o)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,7 @@
 // load, how much to ask for at once, what to do when there is not enough.
 //
 //	m, err := runtime.Open(ctx, "model.gguf", runtime.Options{})
-//	s, err := m.NewSession(runtime.SessionOptions{})
+//	s, err := m.NewSession(ctx, runtime.SessionOptions{})
 //	for t, err := range s.Generate(ctx, "Once upon a time", runtime.GenerateOptions{}) {
 //		fmt.Print(t.Text)
 //	}

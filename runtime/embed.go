@@ -183,7 +183,7 @@ func (m *Model) Embed(ctx context.Context, texts ...string) (embeddings [][]floa
 	if err != nil {
 		return nil, err
 	}
-	s, err := m.NewSession(SessionOptions{Embeddings: true, Context: context})
+	s, err := m.NewSession(ctx, SessionOptions{Embeddings: true, Context: context})
 	if err != nil {
 		return nil, err
 	}

@@ -249,7 +249,7 @@ func TestRerank(t *testing.T) {
 	plain := open(t, computing(t, "nomic-bert"), runtime.Options{})
 	_, err = plain.Rerank(t.Context(), query, documents...)
 	refused(t, err, runtime.TaskEmbeddings, runtime.TaskRerank)
-	_, err = plain.NewSession(runtime.SessionOptions{Embeddings: true, Pooling: llama.PoolingRank})
+	_, err = plain.NewSession(t.Context(), runtime.SessionOptions{Embeddings: true, Pooling: llama.PoolingRank})
 	refused(t, err, runtime.TaskEmbeddings, runtime.TaskRerank)
 	both := open(t, computing(t, "t5"), runtime.Options{})
 	_, err = both.Embed(t.Context(), query)

@@ -19,7 +19,7 @@ func tinySession(t testing.TB, o runtime.SessionOptions) (*runtime.Model, *runti
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { m.Close() })
-	s, err := m.NewSession(o)
+	s, err := m.NewSession(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

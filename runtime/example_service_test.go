@@ -92,7 +92,7 @@ func (a *answers) inWords(ctx context.Context, text, question string) (string, e
 	if err != nil {
 		return "", err
 	}
-	s, err := m.NewSession(runtime.SessionOptions{Context: 256})
+	s, err := m.NewSession(ctx, runtime.SessionOptions{Context: 256})
 	if err != nil {
 		return "", err
 	}

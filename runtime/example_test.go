@@ -22,7 +22,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer m.Close()
-	s, err := m.NewSession(runtime.SessionOptions{})
+	s, err := m.NewSession(ctx, runtime.SessionOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func ExampleSession_Complete() {
 		log.Fatal(err)
 	}
 	defer m.Close()
-	s, err := m.NewSession(runtime.SessionOptions{Context: 256})
+	s, err := m.NewSession(ctx, runtime.SessionOptions{Context: 256})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func ExampleSession_EmbedTexts() {
 		log.Fatal(err)
 	}
 	defer m.Close()
-	s, err := m.NewSession(runtime.SessionOptions{Embeddings: true, Context: 64, Pooling: llama.PoolingLast})
+	s, err := m.NewSession(ctx, runtime.SessionOptions{Embeddings: true, Context: 64, Pooling: llama.PoolingLast})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -140,7 +140,7 @@ func TestWhatIsLeftOpenIsLowered(t *testing.T) {
 				}
 			}
 			tt.so.FlashAttention = llama.FlashOn
-			s, err := m.NewSession(tt.so)
+			s, err := m.NewSession(t.Context(), tt.so)
 			if err != nil {
 				t.Fatal(err)
 			}

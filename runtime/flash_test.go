@@ -64,7 +64,7 @@ func TestFlashAttentionIsForWhereMemoryIsShort(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
-		s, err := m.NewSession(c.session)
+		s, err := m.NewSession(t.Context(), c.session)
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			m.Close()

@@ -42,7 +42,7 @@ func interrupt(t *testing.T, m *Model) {
 		tokens[i] = int32((i*i*7+i*3)%50) + 260
 	}
 	fresh := func() *Session {
-		s, err := m.NewSession(SessionOptions{Context: 2048, Batch: 1024, UBatch: 16, Threads: 1})
+		s, err := m.NewSession(t.Context(), SessionOptions{Context: 2048, Batch: 1024, UBatch: 16, Threads: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

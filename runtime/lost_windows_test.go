@@ -22,7 +22,7 @@ func TestAFileThatGoesAwayIsAnErrorAndNotTheEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := m.NewSession(SessionOptions{Context: 128})
+	s, err := m.NewSession(t.Context(), SessionOptions{Context: 128})
 	if err != nil {
 		t.Fatal(err)
 	}

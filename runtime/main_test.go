@@ -92,7 +92,7 @@ func inChild(path string, o runtime.Options, f func(*runtime.Model, *runtime.Ses
 			return err
 		}
 		defer m.Close()
-		s, err := m.NewSession(o.Session)
+		s, err := m.NewSession(background, o.Session)
 		if err != nil {
 			return err
 		}
@@ -125,7 +125,7 @@ func greedy(ctx context.Context, path string, o runtime.Options, so runtime.Sess
 		return nil, runtime.Report{}, err
 	}
 	defer m.Close()
-	s, err := m.NewSession(so)
+	s, err := m.NewSession(background, so)
 	if err != nil {
 		return nil, m.Report(), err
 	}
@@ -214,7 +214,7 @@ func open(t testing.TB, path string, o runtime.Options) *runtime.Model {
 
 func session(t testing.TB, m *runtime.Model, o runtime.SessionOptions) *runtime.Session {
 	t.Helper()
-	s, err := m.NewSession(o)
+	s, err := m.NewSession(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

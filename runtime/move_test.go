@@ -138,7 +138,7 @@ func TestAModelMovesWhileSessionsComeAndGo(t *testing.T) {
 	for range 2 {
 		wg.Go(func() {
 			for range 10 {
-				s, err := m.NewSession(so)
+				s, err := m.NewSession(t.Context(), so)
 				if err != nil {
 					t.Error(err)
 					return

@@ -47,7 +47,7 @@ func TestNoFieldOfAnOptionBringsAnythingDown(t *testing.T) {
 			if err != nil {
 				return
 			}
-			s, err := m.NewSession(small)
+			s, err := m.NewSession(t.Context(), small)
 			if err == nil {
 				_, err = s.Complete(t.Context(), prompt, runtime.GenerateOptions{MaxTokens: 2})
 				s.Close()
@@ -61,7 +61,7 @@ func TestNoFieldOfAnOptionBringsAnythingDown(t *testing.T) {
 	t.Run("SessionOptions", func(t *testing.T) {
 		for _, base := range []runtime.SessionOptions{small, {Context: 256, Threads: 1, Embeddings: true}} {
 			fieldtest.Each(base, func(name string, o runtime.SessionOptions) {
-				s, err := m.NewSession(o)
+				s, err := m.NewSession(t.Context(), o)
 				if err != nil {
 					return
 				}
@@ -78,7 +78,7 @@ func TestNoFieldOfAnOptionBringsAnythingDown(t *testing.T) {
 		}
 	})
 	t.Run("GenerateOptions", func(t *testing.T) {
-		s, err := m.NewSession(runtime.SessionOptions{Context: 64, Threads: 1})
+		s, err := m.NewSession(t.Context(), runtime.SessionOptions{Context: 64, Threads: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +102,7 @@ func TestNoFieldOfAnOptionBringsAnythingDown(t *testing.T) {
 	})
 	t.Run("others", func(t *testing.T) {
 		fieldtest.Each(runtime.EvaluateOptions{}, func(name string, o runtime.EvaluateOptions) {
-			s, err := m.NewSession(small)
+			s, err := m.NewSession(t.Context(), small)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -132,7 +132,7 @@ func TestEnumerationsAreChecked(t *testing.T) {
 		return func() error {
 			o := small
 			change(&o)
-			s, err := m.NewSession(o)
+			s, err := m.NewSession(t.Context(), o)
 			if err == nil {
 				s.Close()
 			}
@@ -174,7 +174,7 @@ func TestEnumerationsAreChecked(t *testing.T) {
 		}
 	}
 	// What was refused holds nothing: the model can be closed, and sessions made.
-	if s, err := m.NewSession(small); err != nil {
+	if s, err := m.NewSession(t.Context(), small); err != nil {
 		t.Error(err)
 	} else {
 		s.Close()
@@ -183,7 +183,7 @@ func TestEnumerationsAreChecked(t *testing.T) {
 
 func TestWhatGenerateRefusesIsRefusedBeforeTheWeightsAreRead(t *testing.T) {
 	m := openTiny(t)
-	s, err := m.NewSession(runtime.SessionOptions{Context: 256, Threads: 1})
+	s, err := m.NewSession(t.Context(), runtime.SessionOptions{Context: 256, Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +240,7 @@ func TestWhatGenerateRefusesIsRefusedBeforeTheWeightsAreRead(t *testing.T) {
 
 func TestACallersPanicLeavesNothingLocked(t *testing.T) {
 	m := openTiny(t)
-	s, err := m.NewSession(runtime.SessionOptions{Context: 256, Threads: 1})
+	s, err := m.NewSession(t.Context(), runtime.SessionOptions{Context: 256, Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

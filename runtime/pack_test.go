@@ -39,7 +39,7 @@ func logitsOf(t *testing.T, path string, o runtime.Options) ([]float32, runtime.
 		t.Fatal(err)
 	}
 	defer m.Close()
-	s, err := m.NewSession(runtime.SessionOptions{Context: 128, Threads: 1})
+	s, err := m.NewSession(t.Context(), runtime.SessionOptions{Context: 128, Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

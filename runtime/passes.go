@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/seed7adf6694/infer/loader"
 )
 
@@ -15,7 +17,7 @@ import (
 // take the processors from each other.
 type passes struct {
 	residency *loader.Residency
-	gate      sync.RWMutex // held to read by each pass; to change what is streamed, to write
+	gate      *semaphore.Weighted // each pass holds one; to change what is streamed, all
 
 	mu   sync.Mutex
 	all  []*pass
@@ -34,6 +36,13 @@ type pass struct {
 	alone bool          // nothing is streamed: there are no turns
 }
 
+// mostPasses is more passes than there are at a time.
+const mostPasses = 1 << 20
+
+func newPasses(r *loader.Residency) passes {
+	return passes{residency: r, gate: semaphore.NewWeighted(mostPasses)}
+}
+
 func (ps *passes) newPass() *pass { return &pass{of: ps, turn: make(chan struct{}, 1)} }
 
 // enter begins a pass when it is its turn. Where it fails, there is none.
@@ -42,7 +51,9 @@ func (p *pass) enter(ctx context.Context) error {
 		return nil
 	}
 	ps := p.of
-	ps.gate.RLock()
+	if err := ps.gate.Acquire(ctx, 1); err != nil {
+		return err
+	}
 	p.ctx, p.layer, p.holds = ctx, ps.residency.First(), false
 	if p.alone = p.layer < 0; p.alone {
 		return nil
@@ -67,7 +78,7 @@ func (p *pass) leave() error {
 		return nil
 	}
 	ps := p.of
-	defer ps.gate.RUnlock()
+	defer ps.gate.Release(1)
 	if p.alone {
 		return nil
 	}

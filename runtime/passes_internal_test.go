@@ -63,7 +63,8 @@ func streaming(t *testing.T) *passes {
 	if st := r.Stats(); st.Streamed != streamedLayers || st.Slots != 2 {
 		t.Fatalf("%+v", st)
 	}
-	return &passes{residency: r}
+	ps := newPasses(r)
+	return &ps
 }
 
 // over is what a pass does; each is told of when it computes.
@@ -233,5 +234,26 @@ func TestACancelledPassLetsTheOthersGoOn(t *testing.T) {
 	}
 	if ps.runs != nil || len(ps.all) != 0 {
 		t.Errorf("%d passes are left", len(ps.all))
+	}
+}
+
+// What changes the budget waits for passes, and no longer than its caller wants.
+func TestAChangeOfTheBudgetIsCancelled(t *testing.T) {
+	b := &budget{passes: newPasses(streaming(t).residency)}
+	p := b.newPass()
+	if err := p.enter(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	changed := func(*budget) { t.Error("changed under a pass") }
+	if err := b.change(ctx, changed); !errors.Is(err, context.Canceled) {
+		t.Errorf("while a pass is on: %v", err)
+	}
+	if err := p.leave(); err != nil {
+		t.Error(err)
+	}
+	if err := b.newPass().enter(ctx); !errors.Is(err, context.Canceled) && err != nil {
+		t.Errorf("a pass after it: %v", err)
 	}
 }

@@ -23,7 +23,7 @@ func TestLearnedPositionsBoundTheContext(t *testing.T) {
 	for _, name := range learned {
 		path := computing(t, name)
 		m := open(t, path, runtime.Options{})
-		_, err := m.NewSession(runtime.SessionOptions{Context: 257})
+		_, err := m.NewSession(t.Context(), runtime.SessionOptions{Context: 257})
 		tooLarge(t, name, err)
 		_, err = runtime.Plan(t.Context(), path, runtime.Options{Session: runtime.SessionOptions{Context: 512}})
 		tooLarge(t, name+", plan", err)
@@ -150,7 +150,7 @@ func TestCacheTypesThatHeadsDoNotAllow(t *testing.T) {
 		{CacheTypeK: "q8_0", FlashAttention: llama.FlashOff}, {CacheTypeK: "q4_0", CacheTypeV: "q4_0", FlashAttention: llama.FlashOn}, {CacheTypeV: "q8_0", FlashAttention: llama.FlashOn},
 	} {
 		o.Context, o.Threads = 64, 1
-		s, err := m.NewSession(o)
+		s, err := m.NewSession(t.Context(), o)
 		if err == nil {
 			g := greedyOptions(80)
 			g.IgnoreEOG, g.Overflow = true, runtime.OverflowShift

@@ -86,7 +86,7 @@ func childAddressSpace(args []string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	s, err := first.NewSession(runtime.SessionOptions{Context: 128, Threads: 1})
+	s, err := first.NewSession(background, runtime.SessionOptions{Context: 128, Threads: 1})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -177,7 +177,7 @@ func TestARefusedSumNamesItsParts(t *testing.T) {
 	o.Load, o.Pool = runtime.LoadMMap, newPool(t, p.Commit-p.Engine-p.Weights+1<<20)
 	m := open(t, path, o)
 	session(t, m, so)
-	_, err = m.NewSession(so)
+	_, err = m.NewSession(t.Context(), so)
 	check("a second session", err, 0)
 }
 

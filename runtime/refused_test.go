@@ -24,7 +24,7 @@ func childRefused(args []string) int {
 		return 1
 	}
 	defer first.Close()
-	s, err := first.NewSession(runtime.SessionOptions{Context: 128})
+	s, err := first.NewSession(background, runtime.SessionOptions{Context: 128})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

@@ -53,7 +53,7 @@ func logitsOf(t *testing.T, path string, o Options) ([]float32, uint64) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	s, err := m.NewSession(SessionOptions{Context: 64})
+	s, err := m.NewSession(t.Context(), SessionOptions{Context: 64})
 	if err != nil {
 		t.Fatal(err)
 	}

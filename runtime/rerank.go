@@ -64,7 +64,7 @@ func (m *Model) Rerank(ctx context.Context, query string, documents ...string) (
 	if err != nil {
 		return nil, err
 	}
-	s, err := m.NewSession(SessionOptions{Embeddings: true, Pooling: llama.PoolingRank, Context: context})
+	s, err := m.NewSession(ctx, SessionOptions{Embeddings: true, Pooling: llama.PoolingRank, Context: context})
 	if err != nil {
 		return nil, err
 	}

@@ -56,8 +56,12 @@ type Session struct {
 // NewSession makes a session. Its memory is the model's arena's in kind, but its
 // own: Close gives all of it back. It is refused ([ErrInsufficientMemory]) where there is not
 // room for all of it beside what other sessions of the process have been granted, whether or
-// not they have used it yet (on Linux; elsewhere what they use counts).
-func (m *Model) NewSession(o SessionOptions) (*Session, error) {
+// not they have used it yet (on Linux; elsewhere what they use counts). With a memory budget it
+// waits for passes over the layers that are on. A cancelled ctx stops it; it is not the session's.
+func (m *Model) NewSession(ctx context.Context, o SessionOptions) (*Session, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	if err := m.acquire(); err != nil {
 		return nil, err
 	}
@@ -67,7 +71,7 @@ func (m *Model) NewSession(o SessionOptions) (*Session, error) {
 			m.release(nil)
 		}
 	}()
-	s, err := m.newSession(o)
+	s, err := m.newSession(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -76,12 +80,12 @@ func (m *Model) NewSession(o SessionOptions) (*Session, error) {
 	return s, nil
 }
 
-func (m *Model) newSession(o SessionOptions) (*Session, error) {
+func (m *Model) newSession(ctx context.Context, o SessionOptions) (*Session, error) {
 	m.activity.begin()
 	defer m.activity.end()
 	// Refused before it is taken: private memory is granted before it is there, and the
 	// process would be killed for it when it is first touched.
-	n, notes, err := m.fitSession(context.Background(), m.withDefaults(o), openValues(o), 0, 0)
+	n, notes, err := m.fitSession(ctx, m.withDefaults(o), openValues(o), 0, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +93,7 @@ func (m *Model) newSession(o SessionOptions) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := m.budget.change(func(b *budget) { b.sessions = b.sessions.Plus(n.parts()) }); err != nil {
+	if err := m.budget.change(ctx, func(b *budget) { b.sessions = b.sessions.Plus(n.parts()) }); err != nil {
 		s.free()
 		return nil, sessionError(err, n.params)
 	}
@@ -246,7 +250,7 @@ func (s *Session) free() bool {
 	}
 	s.arena.Close()
 	s.arena = nil
-	_ = s.model.budget.change(func(b *budget) { b.sessions = b.sessions.Minus(s.counts) }) // more room always fits
+	_ = s.model.budget.change(context.Background(), func(b *budget) { b.sessions = b.sessions.Minus(s.counts) }) // more room always fits
 	s.freed.Store(true)
 	return true
 }

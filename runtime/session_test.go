@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -73,7 +74,7 @@ func TestSessionsRunConcurrently(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			s, err := m.NewSession(runtime.SessionOptions{Context: 128, Threads: 1})
+			s, err := m.NewSession(t.Context(), runtime.SessionOptions{Context: 128, Threads: 1})
 			if err != nil {
 				t.Error(err)
 				return
@@ -252,7 +253,7 @@ func TestClosingDuringUse(t *testing.T) {
 		if !errors.Is(got, runtime.ErrClosed) {
 			t.Errorf("generating on a closed model: %v", got)
 		}
-		if _, err := m.NewSession(runtime.SessionOptions{}); !errors.Is(err, runtime.ErrClosed) {
+		if _, err := m.NewSession(t.Context(), runtime.SessionOptions{}); !errors.Is(err, runtime.ErrClosed) {
 			t.Errorf("session of a closed model: %v", err)
 		}
 		if _, err := m.Tokenize("x", runtime.TokenizeOptions{}); !errors.Is(err, runtime.ErrClosed) {
@@ -265,7 +266,7 @@ func TestClosingDuringUse(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 3 {
 			wg.Go(func() {
-				s, err := m.NewSession(runtime.SessionOptions{Context: 64, Threads: 1})
+				s, err := m.NewSession(t.Context(), runtime.SessionOptions{Context: 64, Threads: 1})
 				if err != nil {
 					if !errors.Is(err, runtime.ErrClosed) {
 						t.Error(err)
@@ -281,6 +282,18 @@ func TestClosingDuringUse(t *testing.T) {
 		m.Close()
 		wg.Wait()
 	})
+}
+
+func TestASessionIsNotMadeForACancelledCall(t *testing.T) {
+	m := open(t, tinyF16, runtime.Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := m.NewSession(ctx, runtime.SessionOptions{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	if kv := m.Report().Memory.Of(loader.PurposeKV); kv.Current != 0 {
+		t.Errorf("%+v", kv)
+	}
 }
 
 func TestOneCallAtATime(t *testing.T) {
@@ -304,7 +317,7 @@ func TestRequestsThatMakeNoSense(t *testing.T) {
 	m := open(t, tinyF16, runtime.Options{})
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
 	for _, o := range []runtime.SessionOptions{{Context: -2}, {Context: 1 << 30}, {Threads: -1}, {Threads: 1 << 20}, {UBatch: -5}, {Batch: -5}, {CacheTypeK: "nonsense"}} {
-		if s, err := m.NewSession(o); err == nil {
+		if s, err := m.NewSession(t.Context(), o); err == nil {
 			s.Close()
 			t.Errorf("%+v was accepted", o)
 		}

@@ -28,7 +28,7 @@ func TestModelsWithSpecialTokensOutsideTheVocabularyGenerate(t *testing.T) {
 			if w := m.Report().Warnings; len(w) != 1 || !strings.Contains(w[0], c.Want) || !strings.Contains(log.String(), "level=WARN") {
 				t.Errorf("warnings %q, log %s", w, &log)
 			}
-			s, err := m.NewSession(runtime.SessionOptions{Context: 64, Threads: 1})
+			s, err := m.NewSession(t.Context(), runtime.SessionOptions{Context: 64, Threads: 1})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -24,7 +24,7 @@ func TestSessionsShareTheThreads(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
-			s, err := m.NewSession(runtime.SessionOptions{Context: 128, Threads: i % 2 * goruntime.NumCPU()})
+			s, err := m.NewSession(t.Context(), runtime.SessionOptions{Context: 128, Threads: i % 2 * goruntime.NumCPU()})
 			if err != nil {
 				t.Error(err)
 				return
@@ -47,7 +47,7 @@ func TestThreadsBeyondTheProcessorsAreRefused(t *testing.T) {
 	m := open(t, tinyF16, runtime.Options{})
 	n := goruntime.NumCPU()
 	for _, o := range []runtime.SessionOptions{{Threads: n + 1}, {BatchThreads: n + 1}, {Threads: 512}, {Threads: -1}} {
-		_, err := m.NewSession(o)
+		_, err := m.NewSession(t.Context(), o)
 		if !errors.Is(err, runtime.ErrOption) || !strings.Contains(err.Error(), "threads") {
 			t.Errorf("%+v: %v", o, err)
 		}

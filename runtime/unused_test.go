@@ -47,7 +47,7 @@ func childSessions(args []string) int {
 	return inChild(path, o, func(m *runtime.Model, first *runtime.Session) error {
 		sessions := []*runtime.Session{first}
 		for len(sessions) < 50 {
-			s, err := m.NewSession(so)
+			s, err := m.NewSession(background, so)
 			if errors.Is(err, runtime.ErrInsufficientMemory) {
 				break
 			}

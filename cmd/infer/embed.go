@@ -138,7 +138,7 @@ func (c *textsConfig) openFor(ctx context.Context, s *streams, pooling llama.Poo
 		session.Context, err = fits(m)
 	}
 	if err == nil {
-		sess, err = m.NewSession(session)
+		sess, err = m.NewSession(ctx, session)
 	}
 	if err != nil {
 		free()

@@ -66,7 +66,7 @@ func (c *generateConfig) generate(ctx context.Context, s *streams) error {
 		return err
 	}
 	defer free()
-	sess, err := m.NewSession(session)
+	sess, err := m.NewSession(ctx, session)
 	if err != nil {
 		return err
 	}

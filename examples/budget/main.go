@@ -41,7 +41,7 @@ func run(ctx context.Context, model string, budget uint64, prompt string) error 
 		return err // of a budget that is too small, it says what is the least
 	}
 	defer m.Close()
-	s, err := m.NewSession(o.Session)
+	s, err := m.NewSession(ctx, o.Session)
 	if err != nil {
 		return err
 	}

@@ -59,7 +59,7 @@ func complete(ctx context.Context, pool *loader.Pool, path, prompt string) (stri
 		return "", err
 	}
 	defer m.Close()
-	s, err := m.NewSession(runtime.SessionOptions{})
+	s, err := m.NewSession(ctx, runtime.SessionOptions{})
 	if err != nil {
 		return "", err
 	}

@@ -69,7 +69,7 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	s, err := h.model.NewSession(runtime.SessionOptions{})
+	s, err := h.model.NewSession(r.Context(), runtime.SessionOptions{})
 	if errors.Is(err, runtime.ErrInsufficientMemory) {
 		w.Header().Set("Retry-After", "1") // when others have ended there is room
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
