@@ -1,0 +1,28 @@
+// Package words compares words that people typed with those that they may have meant.
+package words
+
+// Distance counts the edits (insert, delete, replace, swap neighbours) that
+// make b of a.
+func Distance(a, b string) int {
+	x, y := []rune(a), []rune(b)
+	// rows i-2, i-1 and i of the usual table
+	before, previous, row := make([]int, len(y)+1), make([]int, len(y)+1), make([]int, len(y)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(x); i++ {
+		before, previous, row = previous, row, before
+		row[0] = i
+		for j := 1; j <= len(y); j++ {
+			change := 1
+			if x[i-1] == y[j-1] {
+				change = 0
+			}
+			row[j] = min(previous[j]+1, row[j-1]+1, previous[j-1]+change)
+			if i > 1 && j > 1 && x[i-1] == y[j-2] && x[i-2] == y[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+	}
+	return row[len(y)]
+}
