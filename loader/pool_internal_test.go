@@ -134,7 +134,7 @@ func TestPoolOfImpossibleSize(t *testing.T) {
 }
 
 func TestPoolOfSeveralRanges(t *testing.T) {
-	const segment = 64 * kib
+	segment := 16 * granularity()
 	for _, tt := range []struct {
 		name           string
 		size           uint64

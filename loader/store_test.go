@@ -81,7 +81,7 @@ func TestAStoreKeepsWholeFiles(t *testing.T) {
 
 	// A process that died while it wrote leaves a part, and its lock does not stay.
 	part := filepath.Join(dir, ".x.infer-partial-123")
-	if err := os.WriteFile(part, []byte("half"), 0o600); err != nil {
+	if err := errors.Join(os.WriteFile(part, []byte("half"), 0o600), os.Chtimes(part, old, old)); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Close(); err != nil {

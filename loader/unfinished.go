@@ -20,17 +20,23 @@ var unfinishedSuffixes = []string{
 // Unfinished returns the name of the file, or folder, in which a program keeps what it has
 // fetched so far of the file at path; "" where there is none.
 func Unfinished(path string) string {
-	for _, suffix := range unfinishedSuffixes {
-		if exists(path + suffix) {
-			return path + suffix
-		}
-	}
-	// In another case, or with a number between.
 	dir, name := filepath.Split(path)
 	entries, err := os.ReadDir(filepath.Clean(dir))
+	for _, suffix := range unfinishedSuffixes {
+		if !exists(path + suffix) {
+			continue
+		}
+		for _, e := range entries { // systems that take names in any case have it in one
+			if strings.EqualFold(e.Name(), name+suffix) {
+				return dir + e.Name()
+			}
+		}
+		return path + suffix
+	}
 	if err != nil {
 		return ""
 	}
+	// In another case, or with a number between.
 	for _, e := range entries {
 		rest, ok := strings.CutPrefix(strings.ToLower(e.Name()), strings.ToLower(name))
 		if !ok {
