@@ -113,14 +113,9 @@ func TestAFileThatCantBeSparseSaysSo(t *testing.T) {
 
 func TestPrefetchOfWindows(t *testing.T) {
 	f, want := randomFile(t, 1<<20)
-	p, err := realSystem.reserve(1<<20, true, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer realSystem.release(p, 1<<20, true)
-	if err := realSystem.mapFile(p, 1<<20, f, 0); err != nil {
-		t.Fatal(err)
-	}
+	s := mappedFile(t, f, 1<<20)
+	defer s.close()
+	p := s.base
 	if !prefetchVirtual(p, 1<<20) {
 		t.Error("PrefetchVirtualMemory is refused")
 	}
@@ -133,24 +128,63 @@ func TestPrefetchOfWindows(t *testing.T) {
 // are.
 func TestAReplacedViewIsGivenBack(t *testing.T) {
 	f, _ := randomFile(t, 1<<20)
-	p, err := realSystem.reserve(1<<20, true, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := realSystem.mapFile(p, 1<<20, f, 0); err != nil {
-		t.Fatal(err)
-	}
+	s := mappedFile(t, f, 1<<20)
+	p := s.base
 	if err := windows.UnmapViewOfFile(uintptr(p)); err != nil {
 		t.Fatal(err)
 	}
 	if q, err := windows.VirtualAlloc(uintptr(p), 1<<20, windows.MEM_RESERVE, windows.PAGE_NOACCESS); err != nil || q != uintptr(p) {
 		t.Skip("somebody else has these addresses now:", err)
 	}
-	if err := realSystem.release(p, 1<<20, true); err != nil {
+	if err := s.close(); err != nil {
 		t.Error(err)
 	}
 	var m windows.MemoryBasicInformation
 	if err := windows.VirtualQuery(uintptr(p), &m, unsafe.Sizeof(m)); err != nil || m.State != memFree {
 		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+// mappedFile maps so much of a file.
+func mappedFile(t *testing.T, f *os.File, size uint64) *span {
+	t.Helper()
+	s, err := newViews(realSystem, nil, PurposeWeights, size, 0, func(s *span) error { return realSystem.mapFile(s.base, size, f, 0) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// What is reserved for views stays so while they are put into it one by one: nothing else
+// is given addresses between them, with placeholders or without.
+func TestReservationsForViewsDoNotOverlap(t *testing.T) {
+	f, _ := randomFile(t, 1<<20)
+	for _, old := range []bool{false, true} {
+		sys := &virtualSystem{regions: map[uintptr]*region{}, old: old}
+		s, err := newViews(sys, nil, PurposeWeights, 1<<20, 0, func(s *span) error {
+			// The first, one in between, and the rest in another order.
+			for _, i := range []uint64{0, 7, 9, 8, 15, 1, 2, 3, 4, 5, 6, 10, 11, 12, 13, 14} {
+				if err := sys.mapFile(at(s.base, i<<16), 1<<16, f, int64(i<<16)); err != nil {
+					return err
+				}
+				other, err := sys.reserve(1<<16, true, 0)
+				if err != nil {
+					return err
+				}
+				if uintptr(other) >= uintptr(s.base) && uintptr(other) < uintptr(s.base)+1<<20 {
+					t.Errorf("old %v: after view %d others are given addresses at %d of the range", old, i, uintptr(other)-uintptr(s.base))
+				}
+				if err := sys.release(other, 1<<16, true); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

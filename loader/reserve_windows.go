@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"unsafe"
 
@@ -39,10 +40,8 @@ const (
 
 // virtualSystem is the system's memory through VirtualAlloc and views of files.
 //
-// Without placeholders, a reservation for views is only where there was room: it is
-// given back before the first view, and the views are then mapped at those addresses.
-// Another thread may be faster, which is [errLostAddresses], to be tried elsewhere.
-// Such ranges have no guard.
+// Without placeholders, a reservation is given back for the moment in which a view is put in
+// its place. Another thread may be faster, which is [errLostAddresses], to be tried elsewhere.
 type virtualSystem struct {
 	mu      sync.Mutex
 	regions map[uintptr]*region // reservations for views
@@ -52,12 +51,11 @@ type virtualSystem struct {
 // region is a reservation for views.
 type region struct {
 	base, size uintptr // with the guard
-	old        bool    // held by a plain reservation, until the first view
-	held       bool
-	pieces     []view // in order
+	old        bool    // no placeholders: what is free is held by plain reservations
+	pieces     []view  // with placeholders, in order
 }
 
-// view is a piece of a region: one in use, or a placeholder.
+// view is a piece of a region: one in use, or a placeholder or reservation.
 type view struct {
 	addr, size uintptr
 	mapped     bool
@@ -89,7 +87,7 @@ func (s *virtualSystem) reserve(size uint64, views bool, _ uint64) (unsafe.Point
 	if err != nil {
 		return nil, os.NewSyscallError("VirtualAlloc", err)
 	}
-	s.regions[p] = &region{base: p, size: n, old: true, held: true}
+	s.regions[p] = &region{base: p, size: n, old: true, pieces: []view{{p, n, false}}}
 	return pointer(p), nil
 }
 
@@ -191,14 +189,18 @@ func (s *virtualSystem) mapView(p, size uintptr, h windows.Handle, offset int64,
 	return nil
 }
 
-// mapViewAt is mapView without placeholders.
+// mapViewAt is mapView without placeholders: the reservation is given back for the moment, and
+// what is left of it beside the view is reserved again.
 func (s *virtualSystem) mapViewAt(r *region, p, size uintptr, h windows.Handle, offset int64, protect uint32) error {
-	if r.held {
-		if err := windows.VirtualFree(r.base, 0, windows.MEM_RELEASE); err != nil {
-			return os.NewSyscallError("VirtualFree", err)
-		}
-		r.held = false
+	i := r.free(p, size)
+	if i < 0 {
+		return errLostAddresses
 	}
+	v := r.pieces[i]
+	if err := windows.VirtualFree(v.addr, 0, windows.MEM_RELEASE); err != nil {
+		return os.NewSyscallError("VirtualFree", err)
+	}
+	r.pieces = slices.Delete(r.pieces, i, i+1)
 	access := uint32(windows.FILE_MAP_READ)
 	if protect == windows.PAGE_READWRITE {
 		access |= windows.FILE_MAP_WRITE
@@ -211,7 +213,22 @@ func (s *virtualSystem) mapViewAt(r *region, p, size uintptr, h windows.Handle, 
 		return os.NewSyscallError("MapViewOfFileEx", err)
 	}
 	r.pieces = append(r.pieces, view{p, size, true})
+	end := uintptr(pad(uint64(p+size), granularity())) // nobody gets less
+	for _, rest := range []view{{v.addr, p - v.addr, false}, {end, v.addr + v.size - min(end, v.addr+v.size), false}} {
+		if rest.size == 0 {
+			continue
+		}
+		if at, err := windows.VirtualAlloc(rest.addr, rest.size, windows.MEM_RESERVE, windows.PAGE_NOACCESS); err != nil || at != rest.addr {
+			return errLostAddresses
+		}
+		r.pieces = append(r.pieces, rest)
+	}
 	return nil
+}
+
+// free is the index of the piece that has room for a view, -1 for none.
+func (r *region) free(p, size uintptr) int {
+	return slices.IndexFunc(r.pieces, func(v view) bool { return !v.mapped && p >= v.addr && p+size <= v.addr+v.size })
 }
 
 func (s *virtualSystem) regionOf(p, size uintptr) *region {
@@ -262,9 +279,6 @@ func (s *virtualSystem) release(p unsafe.Pointer, _ uint64, views bool) error {
 		return nil
 	}
 	var errs []error
-	if r.held {
-		errs = append(errs, os.NewSyscallError("VirtualFree", windows.VirtualFree(r.base, 0, windows.MEM_RELEASE)))
-	}
 	for _, v := range r.pieces {
 		if v.mapped {
 			err := windows.UnmapViewOfFile(v.addr)
