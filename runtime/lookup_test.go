@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	goruntime "runtime"
 	"strings"
 	"testing"
 	"time"
@@ -308,6 +309,9 @@ func TestAGrammarAndLookup(t *testing.T) {
 }
 
 func TestLookupWithoutRoomForTheLogitsOfADraft(t *testing.T) {
+	if goruntime.GOOS == "windows" {
+		t.Skip("the 64 KiB that Windows gives at least have room for the logits of a small model's draft")
+	}
 	var most uint64 // bytes that are granted at once; 0: all
 	m := open(t, model(t, "synthetic", "q4_0"), runtime.Options{Admit: func(_ loader.Purpose, size uint64) error {
 		if most > 0 && size > most {

@@ -15,7 +15,7 @@ import (
 
 const (
 	streamedLayers = 8
-	layerSize      = 64 << 10
+	layerSize      = 256 << 10 // some units of addresses on every system
 )
 
 // streaming is passes over a file of layers, of which two are in memory at once.
