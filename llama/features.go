@@ -14,8 +14,9 @@ func features(has map[string]bool) []string {
 }
 
 // MissingFeatures lists what the CPU has and the engine was not compiled for, of what
-// makes a difference of several times in speed. It is empty for a good build, and for
-// one without the engine.
+// makes a difference of several times in speed: AVX-512 is not among it, with which
+// prompts of 4-bit models are 1.4 times as fast. It is empty for a good build, and for one
+// without the engine.
 func MissingFeatures() []string {
 	if !hasEngine {
 		return nil
@@ -23,7 +24,7 @@ func MissingFeatures() []string {
 	var missing []string
 	compiled := CompiledFeatures()
 	available := AvailableFeatures()
-	for _, f := range []string{"avx", "avx2", "fma", "f16c", "avx512", "dotprod", "matmul_int8"} {
+	for _, f := range []string{"avx", "avx2", "fma", "f16c", "dotprod", "matmul_int8"} {
 		if slices.Contains(available, f) && !slices.Contains(compiled, f) {
 			missing = append(missing, f)
 		}

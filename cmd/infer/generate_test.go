@@ -42,7 +42,7 @@ func figuresOf(t *testing.T, stderr string) string {
 func withoutWarning(stderr string) string {
 	var b strings.Builder
 	for line := range strings.Lines(stderr) {
-		if !strings.HasPrefix(line, "infer: compiled without ") && !strings.HasPrefix(line, "  export CGO_") {
+		if !strings.HasPrefix(line, "infer: compiled without ") && !strings.HasPrefix(line, "  export CGO_") && !strings.HasPrefix(line, "  $env:CGO_") {
 			b.WriteString(line)
 		}
 	}

@@ -33,14 +33,14 @@ func warnSlow(w io.Writer) {
 		return
 	}
 	fmt.Fprintf(w, "infer: compiled without %s of this CPU, which makes it many times slower; before 'go build' or 'go install':\n%s",
-		strings.Join(sys.Missing, ", "), buildFlags("  export "))
+		strings.Join(sys.Missing, ", "), buildFlags())
 }
 
-// buildFlags are the settings that the Makefile builds with.
-func buildFlags(prefix string) string {
+// buildFlags are the settings that the Makefile builds with, as commands of the system's shell.
+func buildFlags() string {
 	var b strings.Builder
-	for _, v := range []string{`CGO_CFLAGS="-O3 -march=native"`, `CGO_CXXFLAGS="-O3 -march=native"`, `CGO_CPPFLAGS="-DGGML_USE_CPU_REPACK"`} {
-		b.WriteString(prefix + v + "\n")
+	for _, v := range [][2]string{{"CGO_CFLAGS", "-O3 -march=native"}, {"CGO_CXXFLAGS", "-O3 -march=native"}, {"CGO_CPPFLAGS", "-DGGML_USE_CPU_REPACK"}} {
+		fmt.Fprintf(&b, "  "+setVariable+"\n", v[0], v[1])
 	}
 	return b.String()
 }

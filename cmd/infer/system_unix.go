@@ -30,6 +30,9 @@ func isBrokenPipe(err error) bool { return errors.Is(err, syscall.EPIPE) }
 // endOfFileKey ends what is typed.
 const endOfFileKey = "Ctrl-D"
 
+// setVariable is the shell's command that sets a variable of the environment.
+const setVariable = `export %s="%s"`
+
 // terminalCodes prepares a terminal for escape sequences.
 func terminalCodes(*os.File) bool { return os.Getenv("TERM") != "dumb" }
 

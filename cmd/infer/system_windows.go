@@ -33,6 +33,9 @@ func isBrokenPipe(err error) bool {
 
 const endOfFileKey = "Ctrl-Z and Enter"
 
+// setVariable is PowerShell's command that sets a variable of the environment.
+const setVariable = `$env:%s = "%s"`
+
 // terminalCodes makes a console understand escape sequences.
 func terminalCodes(f *os.File) bool {
 	h := windows.Handle(f.Fd())

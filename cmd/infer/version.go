@@ -114,7 +114,7 @@ func (v versionInfo) text() string {
 		row(name, fmt.Sprintf("%s (%s), %s, %s free of %s", d.Name, d.Kind, oneLine(d.Description), loader.Size(d.Free), loader.Size(d.Total)))
 	}
 	if len(v.Missing) > 0 {
-		fmt.Fprintf(&b, "\nCompiled without %s, which this CPU has: many times slower than it could be.\nTo build for this machine, set before 'go build' or 'go install':\n%s", strings.Join(v.Missing, ", "), buildFlags("  export "))
+		fmt.Fprintf(&b, "\nCompiled without %s, which this CPU has: many times slower than it could be.\nTo build for this machine, set before 'go build' or 'go install':\n%s", strings.Join(v.Missing, ", "), buildFlags())
 	}
 	return b.String()
 }
