@@ -60,6 +60,18 @@ test-windows: windows ## cross-compiled tests under wine, where mingw and wine a
 	INFER_BIN=bin/windows/infer.exe $(WINDOWS) $(GO) test -p 1 -exec "$(WINE) run" $(WINDOWS_TESTS)
 	$(WINE) end
 
+# A benchmark, not a test: the same program for Linux and for Windows under wine, with the same
+# flags, by turns.
+.PHONY: bench-windows
+bench-windows: windows ## start and generation under wine beside Linux (compiles the engine for Linux x86-64-v3)
+	@lacking="$$($(WINE) missing)"; if [ -n "$$lacking" ]; then echo "make bench-windows: missing $$lacking"; exit 1; fi
+	$(call linux_level,v3) $(GO) $(RELEASE_BUILD) -o bin/windows/infer-linux ./cmd/infer
+	x86_64-w64-mingw32-gcc-posix -O2 -s -o bin/windows/empty.exe internal/winetest/empty.c
+	$(WINE) fresh
+	CGO_ENABLED=0 $(GO) run ./internal/winetest/compare --linux bin/windows/infer-linux --windows bin/windows/infer.exe \
+		--empty bin/windows/empty.exe --wine "$(WINE) run" --models bin/bench
+	$(WINE) end
+
 # A release has a build for CPUs with AVX2 (x86-64-v3), and one for those without (v2) that the
 # first runs in its place on such a CPU. The same commit and compilers make the same bytes.
 RELEASE := bin/release

@@ -1,0 +1,184 @@
+// Command compare runs a program and its cross-compiled twin under wine by turns, and shows
+// what each took: `make bench-windows`. Both must be built with the same flags, for the same
+// instruction set.
+//
+//	compare --linux bin/infer --windows bin/infer.exe --wine 'internal/winetest/wine run' --empty bin/empty.exe
+//
+// What wine takes to start any program is shown too, measured with one that does nothing: on
+// Windows there is no such part. Times are the least and the median of the repetitions.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+type comparison struct {
+	linux, windows, empty, wine string
+	dir                         string // for models that are made
+	threads, repetitions        int
+}
+
+// measured is what one run took.
+type measured struct {
+	wall, load float64 // seconds
+	rate       float64 // tokens a second; 0: none were generated
+}
+
+// scenario is a command line of infer that both run.
+type scenario struct {
+	name string
+	args []string
+}
+
+func main() {
+	var c comparison
+	pflag.StringVar(&c.linux, "linux", "", "the program for Linux")
+	pflag.StringVar(&c.windows, "windows", "", "the program for Windows")
+	pflag.StringVar(&c.empty, "empty", "", "a program for Windows that does nothing")
+	pflag.StringVar(&c.wine, "wine", "wine", "how a program for Windows is run")
+	pflag.StringVar(&c.dir, "models", "", "folder for models that are made")
+	pflag.IntVarP(&c.threads, "threads", "t", 1, "threads")
+	pflag.IntVarP(&c.repetitions, "repetitions", "r", 5, "runs of each")
+	pflag.Parse()
+	if err := c.run(); err != nil {
+		fmt.Fprintln(os.Stderr, "compare:", err)
+		os.Exit(1)
+	}
+}
+
+func (c *comparison) run() error {
+	model := filepath.Join(c.dir, "110m-q4_0.gguf")
+	if _, err := os.Stat(model); err != nil {
+		if err := os.MkdirAll(c.dir, 0o777); err != nil {
+			return err
+		}
+		if out, err := exec.Command(c.linux, "synthesize", "-q", "--shape", "110m", "--type", "q4_0", model).CombinedOutput(); err != nil {
+			return fmt.Errorf("synthesizing a model: %w: %s", err, out)
+		}
+	}
+	generate := func(more ...string) []string {
+		return append([]string{"--json", "-q", "-p", "Once upon a time", "--temp", "0", "--ignore-eos", "-c", "256", "-t", strconv.Itoa(c.threads)}, more...)
+	}
+	t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "seconds: least (median) of %d; %s\n", c.repetitions, strings.TrimSuffix(strconv.Itoa(c.threads)+" threads", map[bool]string{true: "s"}[c.threads == 1]))
+	fmt.Fprintln(t, "\tLinux\twine\tratio")
+	if c.empty != "" {
+		var times []float64
+		for range c.repetitions + 1 {
+			m, err := measure(c.command(true, c.empty))
+			if err != nil {
+				return err
+			}
+			times = append(times, m.wall)
+		}
+		fmt.Fprintf(t, "a program that does nothing\t\t%s\t\n", span(times[1:]))
+	}
+	for _, s := range []scenario{
+		{"start (infer version)", []string{"version"}},
+		{"tiny, -n 1", generate("-n", "1")},
+		{"tiny, -n 64", generate("-n", "64")},
+		{"110 M, -n 64, mmap", generate("-n", "64", "-m", model, "--load", "mmap")},
+		{"110 M, -n 64, copy", generate("-n", "64", "-m", model, "--load", "copy")},
+	} {
+		if err := c.compare(t, s); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		t.Flush()
+	}
+	return nil
+}
+
+// compare runs both by turns, once before it measures.
+func (c *comparison) compare(t *tabwriter.Writer, s scenario) error {
+	var both [2][]measured
+	for i := range c.repetitions + 1 {
+		for system, program := range []string{c.linux, c.windows} {
+			m, err := measure(c.command(system == 1, program, s.args...))
+			if err != nil {
+				return err
+			}
+			if i > 0 {
+				both[system] = append(both[system], m)
+			}
+		}
+	}
+	row := func(name string, of func(measured) float64) {
+		var times [2][]float64
+		for i, runs := range both {
+			for _, m := range runs {
+				if v := of(m); v > 0 {
+					times[i] = append(times[i], v)
+				}
+			}
+			if len(times[i]) == 0 {
+				return
+			}
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%.2f\n", name, span(times[0]), span(times[1]), slices.Min(times[1])/slices.Min(times[0]))
+	}
+	row(s.name, func(m measured) float64 { return m.wall })
+	row("  of this the load", func(m measured) float64 { return m.load })
+	row("  a token", func(m measured) float64 {
+		if m.rate == 0 {
+			return 0
+		}
+		return 1 / m.rate
+	})
+	return nil
+}
+
+func (c *comparison) command(wine bool, program string, args ...string) *exec.Cmd {
+	line := append([]string{program}, args...)
+	if wine {
+		line = append(strings.Fields(c.wine), line...)
+	}
+	return exec.Command(line[0], line[1:]...)
+}
+
+// measure runs a command, and reads what infer says of itself in its last line. The output
+// goes to a file: processes that wine starts and leaves behind would hold a pipe open.
+func measure(cmd *exec.Cmd) (measured, error) {
+	f, err := os.CreateTemp("", "compare-")
+	if err != nil {
+		return measured{}, err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	cmd.Stdout, cmd.Stderr = f, f
+	start := time.Now()
+	err = cmd.Run()
+	m := measured{wall: time.Since(start).Seconds()}
+	out, readErr := os.ReadFile(f.Name())
+	if err = errors.Join(err, readErr); err != nil {
+		return m, fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, out)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	var last struct {
+		Stats struct {
+			Load float64 `json:"load_seconds"`
+			Rate float64 `json:"tokens_per_second"`
+		} `json:"stats"`
+	}
+	if json.Unmarshal([]byte(lines[len(lines)-1]), &last) == nil {
+		m.load, m.rate = last.Stats.Load, last.Stats.Rate
+	}
+	return m, nil
+}
+
+// span is the least and the median of times.
+func span(times []float64) string {
+	slices.Sort(times)
+	return fmt.Sprintf("%.4f (%.4f)", times[0], times[len(times)/2])
+}
