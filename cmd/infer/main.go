@@ -5,6 +5,9 @@
 // error, an error as one line. It exits with 0, with 1 for a failure, 2 for wrong
 // usage, 3 where there is not enough memory or another limit of the system is reached,
 // and 128 plus the signal's number (130 for Ctrl-C) when interrupted. Run infer --help for the rest.
+//
+// Text that it reads is UTF-8, or what its byte order mark says. On Windows a console that is
+// closed counts as a signal, SIGTERM.
 package main
 
 import (
