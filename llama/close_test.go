@@ -82,7 +82,7 @@ func makeFamily(t *testing.T, adapter string) (f *family, err error) {
 	if f.batch, err = llama.NewBatch(8, 1); err != nil {
 		return f, err
 	}
-	return f, errors.Join(f.sampler.Greedy(), f.context.ApplyAdapter(f.adapter, 1), f.batch.Add(1, 0, true), f.context.Decode(t.Context(), f.batch))
+	return f, errors.Join(f.sampler.AddGreedy(), f.context.ApplyAdapter(f.adapter, 1), f.batch.Add(1, 0, true), f.context.Decode(t.Context(), f.batch))
 }
 
 type closer interface{ Close() error }
@@ -258,13 +258,13 @@ func arguments(t *testing.T, f, open *family, name string, typ reflect.Type) []r
 		"Context.ApplyControlVector": {make([]float32, 256), 1, 1},
 		"Sampler.Sample":             {open.context, 0},
 		"Sampler.Choose":             {make([]float32, 1536)},
-		"Sampler.Grammar":            {`root ::= "a"`, "root"},
-		"Sampler.LazyGrammar":        {`root ::= "a"`, "root", []string{"a"}, []llama.Token{1}},
-		"Sampler.DRY":                {llama.DRYParams{Multiplier: 1, Base: 2, LastN: 8, Breakers: []string{"a"}}},
-		"Sampler.LogitBias":          {map[llama.Token]float32{1: 1}},
-		"Sampler.Penalties":          {8, float32(1.1), float32(0), float32(0)},
-		"Sampler.Mirostat":           {uint32(1), float32(5), float32(0.1), 100},
-		"Sampler.MirostatV2":         {uint32(1), float32(5), float32(0.1)},
+		"Sampler.AddGrammar":            {`root ::= "a"`, "root"},
+		"Sampler.AddLazyGrammar":        {`root ::= "a"`, "root", []string{"a"}, []llama.Token{1}},
+		"Sampler.AddDRY":                {llama.DRYParams{Multiplier: 1, Base: 2, LastN: 8, Breakers: []string{"a"}}},
+		"Sampler.AddLogitBias":          {map[llama.Token]float32{1: 1}},
+		"Sampler.AddPenalties":          {8, float32(1.1), float32(0), float32(0)},
+		"Sampler.AddMirostat":           {uint32(1), float32(5), float32(0.1), 100},
+		"Sampler.AddMirostatV2":         {uint32(1), float32(5), float32(0.1)},
 	}
 	if args, ok := special[name]; ok {
 		values := make([]reflect.Value, len(args))

@@ -69,10 +69,10 @@ func TestNoFieldOfAParameterBringsAnythingDown(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			if err := s.DRY(p); err != nil {
+			if err := s.AddDRY(p); err != nil {
 				return
 			}
-			if err := s.Greedy(); err != nil {
+			if err := s.AddGreedy(); err != nil {
 				t.Fatal(err)
 			}
 			for range 4 {

@@ -41,7 +41,7 @@ func forgetAll(t *testing.T, h *heap, adapter string) {
 	check(t, c.ApplyAdapter(a, 1))
 	s, err := m.NewSampler()
 	check(t, err)
-	check(t, s.Greedy())
+	check(t, s.AddGreedy())
 	clone, err := s.Clone()
 	check(t, err)
 	feed(t, c, storyAs(0)...)
@@ -77,7 +77,7 @@ func samplerOnly(t *testing.T, h *heap) *llama.Sampler {
 	check(t, err)
 	s, err := m.NewSampler()
 	check(t, err)
-	check(t, s.Greedy())
+	check(t, s.AddGreedy())
 	return s
 }
 

@@ -16,7 +16,7 @@ const (
 	maxGrammarElements = 1 << 20 // characters, sets and references of all rules
 )
 
-// CheckGrammar refuses, with [ErrArgument] and the reason, what [Sampler.Grammar] would
+// CheckGrammar refuses, with [ErrArgument] and the reason, what [Sampler.AddGrammar] would
 // refuse whatever the vocabulary: text that is no GBNF grammar, rules that are missing,
 // recursion that grows without taking a character, and grammars beyond these limits: 1 MiB,
 // 200 parentheses deep, 2000 repetitions, 65536 rules and 1048576 elements once

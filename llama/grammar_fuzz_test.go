@@ -63,14 +63,14 @@ func FuzzGrammar(f *testing.F) {
 		if refused != nil && !errors.Is(refused, llama.ErrArgument) {
 			t.Fatal(refused)
 		}
-		if err := s.Grammar(text, "root"); errors.Is(err, llama.ErrArgument) {
+		if err := s.AddGrammar(text, "root"); errors.Is(err, llama.ErrArgument) {
 			return // also for tokens that the vocabulary does not have
 		} else if refused != nil {
 			t.Fatalf("%v, the sampler: %v", refused, err)
 		} else if !fine(err) {
 			return
 		}
-		if err := s.Greedy(); err != nil {
+		if err := s.AddGreedy(); err != nil {
 			t.Fatal(err)
 		}
 		l := make([]float32, tinyVocab)

@@ -40,9 +40,9 @@ func TestAGrammarsWorkIsBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = s.Grammar(c.grammar, "root")
+		err = s.AddGrammar(c.grammar, "root")
 		if err == nil {
-			err = s.Greedy()
+			err = s.AddGreedy()
 		}
 		worst := uint64(0)
 		for n := 0; n < 60 && err == nil; n++ {

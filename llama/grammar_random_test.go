@@ -62,7 +62,7 @@ func TestGrammarsAllowWhatRegularExpressionsDo(t *testing.T) {
 		if err := llama.CheckGrammar(grammar, "root"); err != nil {
 			t.Fatalf("%s: %v", grammar, err)
 		}
-		link := func(s *llama.Sampler) error { return s.Grammar(grammar, "root") }
+		link := func(s *llama.Sampler) error { return s.AddGrammar(grammar, "root") }
 		for range 8 { // texts of few letters, whose ends are among all
 			text, ids := "", []llama.Token(nil)
 			for range r.IntN(4) {

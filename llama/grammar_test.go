@@ -14,7 +14,7 @@ import (
 )
 
 func grammar(text string) func(*llama.Sampler) error {
-	return func(s *llama.Sampler) error { return s.Grammar(text, "root") }
+	return func(s *llama.Sampler) error { return s.AddGrammar(text, "root") }
 }
 
 // generate goes on with a prompt until the sampler ends the text, for at most n tokens.
@@ -90,7 +90,7 @@ func TestTextFollowsTheGrammar(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, last := range []func(*llama.Sampler) error{greedy, dist(5)} {
-				s := chain(t, m, func(s *llama.Sampler) error { return s.Grammar(tt.grammar, tt.root) }, last)
+				s := chain(t, m, func(s *llama.Sampler) error { return s.AddGrammar(tt.grammar, tt.root) }, last)
 				text, ended := generate(t, m, s, "Once upon a time", 200)
 				if !ended && !strings.ContainsAny(tt.grammar, "+*") && tt.name != "rules that refer to themselves" {
 					t.Errorf("%q does not end", text)
@@ -178,10 +178,10 @@ func TestGrammarsThatAreRefused(t *testing.T) {
 				t.Errorf("%d bytes of error", len(err.Error()))
 			}
 			s := chain(t, m)
-			if err := s.Grammar(tt.grammar, "root"); !errors.Is(err, llama.ErrArgument) {
+			if err := s.AddGrammar(tt.grammar, "root"); !errors.Is(err, llama.ErrArgument) {
 				t.Errorf("the sampler: %v", err)
 			}
-			if err := s.LazyGrammar(tt.grammar, "root", []string{"a"}, nil); !errors.Is(err, llama.ErrArgument) {
+			if err := s.AddLazyGrammar(tt.grammar, "root", []string{"a"}, nil); !errors.Is(err, llama.ErrArgument) {
 				t.Errorf("the lazy sampler: %v", err)
 			}
 			if names, err := s.Names(); len(names) != 0 || err != nil {
@@ -245,14 +245,14 @@ func TestGrammarsAtTheirLimits(t *testing.T) {
 			}
 			defer s.Close()
 			var e *llama.Error
-			if err := s.Grammar(text, "root"); err != nil {
+			if err := s.AddGrammar(text, "root"); err != nil {
 				if !errors.As(err, &e) || errors.Is(err, llama.ErrBroken) {
 					t.Fatal(err)
 				}
 				t.Log(err)
 				return
 			}
-			if err := s.Greedy(); err != nil {
+			if err := s.AddGreedy(); err != nil {
 				t.Fatal(err)
 			}
 			token, err := s.Choose(make([]float32, tinyVocab))
@@ -352,7 +352,7 @@ func TestTextsThatAreTooMuchForAGrammar(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := chain(t, m)
-			err := s.Grammar(tt.grammar, "root")
+			err := s.AddGrammar(tt.grammar, "root")
 			for range tt.n {
 				if err != nil {
 					break
@@ -374,7 +374,7 @@ func TestLazyGrammar(t *testing.T) {
 	all := []llama.Token{a, b, c, x, eos}
 	l := make([]float32, tinyVocab)
 	lazy := func(text string, words []string, tokens ...llama.Token) func(*llama.Sampler) error {
-		return func(s *llama.Sampler) error { return s.LazyGrammar(text, "root", words, tokens) }
+		return func(s *llama.Sampler) error { return s.AddLazyGrammar(text, "root", words, tokens) }
 	}
 	for _, tt := range []struct {
 		name string
@@ -404,11 +404,11 @@ func TestLazyGrammar(t *testing.T) {
 	}
 	s := chain(t, m)
 	for name, err := range map[string]error{
-		"nothing that starts it":         s.LazyGrammar(`root ::= "a"`, "root", nil, nil),
-		"an empty word":                  s.LazyGrammar(`root ::= "a"`, "root", []string{""}, nil),
-		"a word with a NUL":              s.LazyGrammar(`root ::= "a"`, "root", []string{"a\x00"}, nil),
-		"a token outside the vocabulary": s.LazyGrammar(`root ::= "a"`, "root", nil, []llama.Token{tinyVocab}),
-		"a negative token":               s.LazyGrammar(`root ::= "a"`, "root", nil, []llama.Token{5, -1}),
+		"nothing that starts it":         s.AddLazyGrammar(`root ::= "a"`, "root", nil, nil),
+		"an empty word":                  s.AddLazyGrammar(`root ::= "a"`, "root", []string{""}, nil),
+		"a word with a NUL":              s.AddLazyGrammar(`root ::= "a"`, "root", []string{"a\x00"}, nil),
+		"a token outside the vocabulary": s.AddLazyGrammar(`root ::= "a"`, "root", nil, []llama.Token{tinyVocab}),
+		"a negative token":               s.AddLazyGrammar(`root ::= "a"`, "root", nil, []llama.Token{5, -1}),
 	} {
 		if !errors.Is(err, llama.ErrArgument) {
 			t.Errorf("%s: %v", name, err)
@@ -426,12 +426,12 @@ func TestTokensOfAGrammarAreThoseOfTheVocabulary(t *testing.T) {
 		if err := llama.CheckGrammar(text, "root"); err != nil {
 			t.Errorf("%s: %v", text, err)
 		}
-		if err := s.Grammar(text, "root"); !errors.Is(err, llama.ErrArgument) {
+		if err := s.AddGrammar(text, "root"); !errors.Is(err, llama.ErrArgument) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
 	for _, text := range []string{`root ::= <[1535]>`, `root ::= "a" <s>`, `root ::= !</s>`} {
-		if err := s.Grammar(text, "root"); err != nil {
+		if err := s.AddGrammar(text, "root"); err != nil {
 			t.Errorf("%s: %v", text, err)
 		}
 	}

@@ -38,9 +38,9 @@ func longCalls(ctx context.Context, dir string, m *llama.Model, a *llama.Adapter
 	_, err3 := m.ChatTemplate(long)
 	_, err4 := llama.ApplyChatTemplate("chatml", []llama.ChatMessage{{Role: long, Content: long}}, true)
 	errs := errors.Join(err1, err2, err3, err4,
-		s.Grammar("# "+long+"\nroot ::= .", "root"),
-		s.LazyGrammar("root ::= .", "root", []string{long, long}, nil),
-		s.DRY(llama.DRYParams{Multiplier: 1, Base: 2, LastN: 8, Breakers: []string{long[:1000], "a"}}))
+		s.AddGrammar("# "+long+"\nroot ::= .", "root"),
+		s.AddLazyGrammar("root ::= .", "root", []string{long, long}, nil),
+		s.AddDRY(llama.DRYParams{Multiplier: 1, Base: 2, LastN: 8, Breakers: []string{long[:1000], "a"}}))
 
 	_, err = llama.LoadModel(ctx, long, llama.ModelParams{})
 	errs = errors.Join(errs, fails("loading of no file", err))
@@ -54,8 +54,8 @@ func longCalls(ctx context.Context, dir string, m *llama.Model, a *llama.Adapter
 	errs = errors.Join(errs, fails("a role with a NUL", err))
 	return errors.Join(errs,
 		fails("quantising of no file", llama.Quantize(ctx, long, filepath.Join(dir, "out.gguf"), llama.QuantizeParams{Type: "q4_0"})),
-		fails("a word with a NUL", s.LazyGrammar("root ::= .", "root", []string{long, "\x00"}, nil)),
-		fails("an empty breaker", s.DRY(llama.DRYParams{Multiplier: 1, Base: 2, LastN: 8, Breakers: []string{long, ""}})),
+		fails("a word with a NUL", s.AddLazyGrammar("root ::= .", "root", []string{long, "\x00"}, nil)),
+		fails("an empty breaker", s.AddDRY(llama.DRYParams{Multiplier: 1, Base: 2, LastN: 8, Breakers: []string{long, ""}})),
 		fails("a broken state", c.SetState([]byte(long))))
 }
 

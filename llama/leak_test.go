@@ -101,7 +101,7 @@ func (l *lab) round(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { closing("batch", b) }()
-	if err := errors.Join(c.ApplyAdapter(a, 1), s.Penalties(16, 1.1, 0, 0), s.Grammar(`root ::= .*`, "root"), s.TopK(10), s.Dist(1)); err != nil {
+	if err := errors.Join(c.ApplyAdapter(a, 1), s.AddPenalties(16, 1.1, 0, 0), s.AddGrammar(`root ::= .*`, "root"), s.AddTopK(10), s.AddDist(1)); err != nil {
 		return err
 	}
 	token := llama.Token(1)

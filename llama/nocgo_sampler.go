@@ -29,56 +29,56 @@ func (x *Sampler) Names() ([]string, error) { return nil, ErrNoEngine }
 // Seed returns ErrNoEngine.
 func (x *Sampler) Seed() (uint32, bool, error) { return 0, false, ErrNoEngine }
 
-// Greedy returns ErrNoEngine.
-func (x *Sampler) Greedy() error { return ErrNoEngine }
+// AddGreedy returns ErrNoEngine.
+func (x *Sampler) AddGreedy() error { return ErrNoEngine }
 
-// Dist returns ErrNoEngine.
-func (x *Sampler) Dist(uint32) error { return ErrNoEngine }
+// AddDist returns ErrNoEngine.
+func (x *Sampler) AddDist(uint32) error { return ErrNoEngine }
 
-// Mirostat returns ErrNoEngine.
-func (x *Sampler) Mirostat(uint32, float32, float32, int) error { return ErrNoEngine }
+// AddMirostat returns ErrNoEngine.
+func (x *Sampler) AddMirostat(uint32, float32, float32, int) error { return ErrNoEngine }
 
-// MirostatV2 returns ErrNoEngine.
-func (x *Sampler) MirostatV2(uint32, float32, float32) error { return ErrNoEngine }
+// AddMirostatV2 returns ErrNoEngine.
+func (x *Sampler) AddMirostatV2(uint32, float32, float32) error { return ErrNoEngine }
 
-// TopK returns ErrNoEngine.
-func (x *Sampler) TopK(int) error { return ErrNoEngine }
+// AddTopK returns ErrNoEngine.
+func (x *Sampler) AddTopK(int) error { return ErrNoEngine }
 
-// TopP returns ErrNoEngine.
-func (x *Sampler) TopP(float32, int) error { return ErrNoEngine }
+// AddTopP returns ErrNoEngine.
+func (x *Sampler) AddTopP(float32, int) error { return ErrNoEngine }
 
-// MinP returns ErrNoEngine.
-func (x *Sampler) MinP(float32, int) error { return ErrNoEngine }
+// AddMinP returns ErrNoEngine.
+func (x *Sampler) AddMinP(float32, int) error { return ErrNoEngine }
 
-// Typical returns ErrNoEngine.
-func (x *Sampler) Typical(float32, int) error { return ErrNoEngine }
+// AddTypical returns ErrNoEngine.
+func (x *Sampler) AddTypical(float32, int) error { return ErrNoEngine }
 
-// TopNSigma returns ErrNoEngine.
-func (x *Sampler) TopNSigma(float32) error { return ErrNoEngine }
+// AddTopNSigma returns ErrNoEngine.
+func (x *Sampler) AddTopNSigma(float32) error { return ErrNoEngine }
 
-// XTC returns ErrNoEngine.
-func (x *Sampler) XTC(float32, float32, int, uint32) error { return ErrNoEngine }
+// AddXTC returns ErrNoEngine.
+func (x *Sampler) AddXTC(float32, float32, int, uint32) error { return ErrNoEngine }
 
-// Temperature returns ErrNoEngine.
-func (x *Sampler) Temperature(float32) error { return ErrNoEngine }
+// AddTemperature returns ErrNoEngine.
+func (x *Sampler) AddTemperature(float32) error { return ErrNoEngine }
 
-// DynamicTemperature returns ErrNoEngine.
-func (x *Sampler) DynamicTemperature(float32, float32, float32) error { return ErrNoEngine }
+// AddDynamicTemperature returns ErrNoEngine.
+func (x *Sampler) AddDynamicTemperature(float32, float32, float32) error { return ErrNoEngine }
 
-// Penalties returns ErrNoEngine.
-func (x *Sampler) Penalties(int, float32, float32, float32) error { return ErrNoEngine }
+// AddPenalties returns ErrNoEngine.
+func (x *Sampler) AddPenalties(int, float32, float32, float32) error { return ErrNoEngine }
 
-// DRY returns ErrNoEngine.
-func (x *Sampler) DRY(DRYParams) error { return ErrNoEngine }
+// AddDRY returns ErrNoEngine.
+func (x *Sampler) AddDRY(DRYParams) error { return ErrNoEngine }
 
-// LogitBias returns ErrNoEngine.
-func (x *Sampler) LogitBias(map[Token]float32) error { return ErrNoEngine }
+// AddLogitBias returns ErrNoEngine.
+func (x *Sampler) AddLogitBias(map[Token]float32) error { return ErrNoEngine }
 
-// Infill returns ErrNoEngine.
-func (x *Sampler) Infill() error { return ErrNoEngine }
+// AddInfill returns ErrNoEngine.
+func (x *Sampler) AddInfill() error { return ErrNoEngine }
 
-// Grammar returns ErrNoEngine.
-func (x *Sampler) Grammar(string, string) error { return ErrNoEngine }
+// AddGrammar returns ErrNoEngine.
+func (x *Sampler) AddGrammar(string, string) error { return ErrNoEngine }
 
-// LazyGrammar returns ErrNoEngine.
-func (x *Sampler) LazyGrammar(string, string, []string, []Token) error { return ErrNoEngine }
+// AddLazyGrammar returns ErrNoEngine.
+func (x *Sampler) AddLazyGrammar(string, string, []string, []Token) error { return ErrNoEngine }

@@ -12,8 +12,8 @@ import (
 )
 
 // Sampler is a chain of samplers, each of which changes what the next one chooses
-// from: llama_sampler_chain. The last one has to choose: [Sampler.Greedy],
-// [Sampler.Dist], [Sampler.Mirostat] or [Sampler.MirostatV2]; nothing can be added
+// from: llama_sampler_chain. The last one has to choose: [Sampler.AddGreedy],
+// [Sampler.AddDist], [Sampler.AddMirostat] or [Sampler.AddMirostatV2]; nothing can be added
 // behind it.
 //
 // A sampler keeps its model alive until it is closed. It has a state (what was chosen

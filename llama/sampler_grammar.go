@@ -7,22 +7,22 @@ import "C"
 
 import "unsafe"
 
-// Grammar keeps tokens that continue a text of a GBNF grammar, which begins with the
+// AddGrammar keeps tokens that continue a text of a GBNF grammar, which begins with the
 // rule root, and lets a generation end only where such a text does:
 // llama_sampler_init_grammar. The grammars are llama.cpp's, the matcher is this package's,
 // and takes rules that repeat what may be empty too. See [CheckGrammar] for what is
-// refused. [ErrTooMuch] is an error of Sampler.Grammar, [Sampler.Sample] and
+// refused. [ErrTooMuch] is an error of Sampler.AddGrammar, [Sampler.Sample] and
 // [Sampler.Accept] for a text that can be read in more than 2048 ways at once, nests deeper
 // than 4096, or takes more than 2^25 steps for a token. A model with grammars takes some
 // 15 bytes for each token of its vocabulary.
-func (x *Sampler) Grammar(grammar, root string) error {
+func (x *Sampler) AddGrammar(grammar, root string) error {
 	return x.grammar(grammar, root, false, nil, nil)
 }
 
-// LazyGrammar is Grammar from where the text has one of the words, with which the
+// AddLazyGrammar is Grammar from where the text has one of the words, with which the
 // grammar's text begins, or from one of the tokens on; before, everything is allowed:
 // llama_sampler_init_grammar_lazy_patterns, with words in place of patterns.
-func (x *Sampler) LazyGrammar(grammar, root string, words []string, tokens []Token) error {
+func (x *Sampler) AddLazyGrammar(grammar, root string, words []string, tokens []Token) error {
 	if len(words)+len(tokens) == 0 {
 		return argument("a lazy grammar with nothing that starts it")
 	}

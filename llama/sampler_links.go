@@ -36,92 +36,92 @@ func (x *Sampler) choosing(name string, add func(s *samplerState, e *C.infer_err
 	}, checks...)
 }
 
-// Greedy chooses the most likely token: llama_sampler_init_greedy.
-func (x *Sampler) Greedy() error {
+// AddGreedy chooses the most likely token: llama_sampler_init_greedy.
+func (x *Sampler) AddGreedy() error {
 	return x.choosing("llama_sampler_init_greedy", func(s *samplerState, e *C.infer_error) C.bool { return C.infer_add_greedy(s.chain, e) })
 }
 
-// Dist chooses by probability: llama_sampler_init_dist. The same seed chooses the same
+// AddDist chooses by probability: llama_sampler_init_dist. The same seed chooses the same
 // from the same logits.
-func (x *Sampler) Dist(seed uint32) error {
+func (x *Sampler) AddDist(seed uint32) error {
 	seed = drawn(seed)
 	return x.choosing("llama_sampler_init_dist", func(s *samplerState, e *C.infer_error) C.bool {
 		return C.infer_add_dist(s.chain, C.uint32_t(seed), e)
 	})
 }
 
-// Mirostat chooses by version 1 of the algorithm, which steers towards the surprise
+// AddMirostat chooses by version 1 of the algorithm, which steers towards the surprise
 // tau (bits, 5 in its paper) at the rate eta (0.1), estimated over the m most likely
 // tokens (100): llama_sampler_init_mirostat. tau and eta are not negative, m is at
 // least 1.
-func (x *Sampler) Mirostat(seed uint32, tau, eta float32, m int) error {
+func (x *Sampler) AddMirostat(seed uint32, tau, eta float32, m int) error {
 	seed = drawn(seed)
 	return x.choosing("llama_sampler_init_mirostat", func(s *samplerState, e *C.infer_error) C.bool {
 		return C.infer_add_mirostat(s.chain, C.uint32_t(seed), C.float(tau), C.float(eta), clampInt32(m), e)
 	}, number("mirostat tau", tau, 0, finite), number("mirostat eta", eta, 0, finite), integer("mirostat m", m, 1, math.MaxInt32))
 }
 
-// MirostatV2 chooses by version 2, which cuts off what is more surprising:
+// AddMirostatV2 chooses by version 2, which cuts off what is more surprising:
 // llama_sampler_init_mirostat_v2. tau and eta are as for Mirostat.
-func (x *Sampler) MirostatV2(seed uint32, tau, eta float32) error {
+func (x *Sampler) AddMirostatV2(seed uint32, tau, eta float32) error {
 	seed = drawn(seed)
 	return x.choosing("llama_sampler_init_mirostat_v2", func(s *samplerState, e *C.infer_error) C.bool {
 		return C.infer_add_mirostat_v2(s.chain, C.uint32_t(seed), C.float(tau), C.float(eta), e)
 	}, number("mirostat tau", tau, 0, finite), number("mirostat eta", eta, 0, finite))
 }
 
-// TopK keeps the k most likely tokens; k <= 0: all. llama_sampler_init_top_k.
-func (x *Sampler) TopK(k int) error {
+// AddTopK keeps the k most likely tokens; k <= 0: all. llama_sampler_init_top_k.
+func (x *Sampler) AddTopK(k int) error {
 	return x.link("llama_sampler_init_top_k", func(s *samplerState, e *C.infer_error) C.bool {
 		return C.infer_add_top_k(s.chain, clampInt32(k), e)
 	})
 }
 
-// TopP keeps the most likely tokens that together have probability p, 0 to 1, and at
+// AddTopP keeps the most likely tokens that together have probability p, 0 to 1, and at
 // least keep of them: llama_sampler_init_top_p.
-func (x *Sampler) TopP(p float32, keep int) error {
+func (x *Sampler) AddTopP(p float32, keep int) error {
 	return x.link("llama_sampler_init_top_p", func(s *samplerState, e *C.infer_error) C.bool {
 		return C.infer_add_top_p(s.chain, C.float(p), C.size_t(keep), e)
 	}, number("top-p", p, 0, 1), integer("top-p keep", keep, 0, math.MaxInt32))
 }
 
-// MinP keeps tokens of at least p, 0 to 1, times the best one's probability, and at
+// AddMinP keeps tokens of at least p, 0 to 1, times the best one's probability, and at
 // least keep of them: llama_sampler_init_min_p.
-func (x *Sampler) MinP(p float32, keep int) error {
+func (x *Sampler) AddMinP(p float32, keep int) error {
 	return x.link("llama_sampler_init_min_p", func(s *samplerState, e *C.infer_error) C.bool {
 		return C.infer_add_min_p(s.chain, C.float(p), C.size_t(keep), e)
 	}, number("min-p", p, 0, 1), integer("min-p keep", keep, 0, math.MaxInt32))
 }
 
-// Typical keeps the locally typical tokens that together have probability p, 0 to 1,
+// AddTypical keeps the locally typical tokens that together have probability p, 0 to 1,
 // and at least keep of them: llama_sampler_init_typical. It does nothing useful behind
 // samplers that exclude tokens.
-func (x *Sampler) Typical(p float32, keep int) error {
+func (x *Sampler) AddTypical(p float32, keep int) error {
 	return x.link("llama_sampler_init_typical", func(s *samplerState, e *C.infer_error) C.bool {
 		return C.infer_add_typical(s.chain, C.float(p), C.size_t(keep), e)
 	}, number("typical-p", p, 0, 1), integer("typical-p keep", keep, 0, math.MaxInt32))
 }
 
-// TopNSigma keeps tokens whose logits are within n standard deviations of the best;
+// AddTopNSigma keeps tokens whose logits are within n standard deviations of the best;
 // n <= 0: all. llama_sampler_init_top_n_sigma.
-func (x *Sampler) TopNSigma(n float32) error {
+func (x *Sampler) AddTopNSigma(n float32) error {
 	return x.link("llama_sampler_init_top_n_sigma", func(s *samplerState, e *C.infer_error) C.bool {
 		return C.infer_add_top_n_sigma(s.chain, C.float(n), e)
 	}, number("top-n-sigma", n, -finite, finite))
 }
 
-// XTC removes, with a probability of 0 to 1, all but the least likely of the tokens
+// AddXTC removes, with a probability of 0 to 1, all but the least likely of the tokens
 // above a threshold of 0 to 1, where at least keep are left: llama_sampler_init_xtc.
-func (x *Sampler) XTC(probability, threshold float32, keep int, seed uint32) error {
+func (x *Sampler) AddXTC(probability, threshold float32, keep int, seed uint32) error {
 	seed = drawn(seed)
 	return x.link("llama_sampler_init_xtc", func(s *samplerState, e *C.infer_error) C.bool {
 		return C.infer_add_xtc(s.chain, C.float(probability), C.float(threshold), C.size_t(keep), C.uint32_t(seed), e)
 	}, number("XTC probability", probability, 0, 1), number("XTC threshold", threshold, 0, 1), integer("XTC keep", keep, 0, math.MaxInt32))
 }
 
-// Temperature divides the logits by t; t <= 0, and for all practical purposes
+// AddTemperature divides the logits by t; t <= 0, and for all practical purposes
 // t < 1e-6, keeps the best alone: llama_sampler_init_temp.
-func (x *Sampler) Temperature(t float32) error {
+func (x *Sampler) AddTemperature(t float32) error {
 	return x.link("llama_sampler_init_temp", func(s *samplerState, e *C.infer_error) C.bool {
 		if t < minTemperature {
 			t = 0
@@ -130,10 +130,10 @@ func (x *Sampler) Temperature(t float32) error {
 	}, number("temperature", t, -finite, finite))
 }
 
-// DynamicTemperature is a temperature of t-delta to t+delta by how uncertain the model
+// AddDynamicTemperature is a temperature of t-delta to t+delta by how uncertain the model
 // is, by a power of its entropy: llama_sampler_init_temp_ext. delta <= 0 makes it
-// [Sampler.Temperature]; the exponent is not negative.
-func (x *Sampler) DynamicTemperature(t, delta, exponent float32) error {
+// [Sampler.AddTemperature]; the exponent is not negative.
+func (x *Sampler) AddDynamicTemperature(t, delta, exponent float32) error {
 	return x.link("llama_sampler_init_temp_ext", func(s *samplerState, e *C.infer_error) C.bool {
 		if t < minTemperature && delta <= 0 {
 			t = 0
@@ -142,11 +142,11 @@ func (x *Sampler) DynamicTemperature(t, delta, exponent float32) error {
 	}, number("temperature", t, -finite, finite), number("dynamic temperature range", delta, -finite, finite), number("dynamic temperature exponent", exponent, 0, finite))
 }
 
-// Penalties make tokens less likely that are among the last lastN (0: off; -1: the
+// AddPenalties makes tokens less likely that are among the last lastN (0: off; -1: the
 // context that the model was trained with; at most 1048576): llama_sampler_init_penalties.
 // repeat divides their logits (1: off; above 0), frequency is subtracted once for each
 // time that one occurs and presence once (0: off; negative ones make them likelier).
-func (x *Sampler) Penalties(lastN int, repeat, frequency, presence float32) error {
+func (x *Sampler) AddPenalties(lastN int, repeat, frequency, presence float32) error {
 	err := number("repeat penalty", repeat, 0, finite)
 	if err == nil && repeat == 0 {
 		err = argument("repeat penalty of 0: 1 is none")
@@ -165,10 +165,10 @@ func (s *samplerState) window(n int) C.int32_t {
 	return C.int32_t(min(max(n, 0), maxWindow))
 }
 
-// DRY makes it less likely that the text goes on as it did after an earlier occurrence
+// AddDRY makes it less likely that the text goes on as it did after an earlier occurrence
 // of its last tokens, the more the longer the repetition: llama_sampler_init_dry. The
 // window is at most 1048576 tokens, breakers at most 256, none empty.
-func (x *Sampler) DRY(p DRYParams) error {
+func (x *Sampler) AddDRY(p DRYParams) error {
 	breakers, free, err := cStrings("DRY breaker", p.Breakers)
 	if err != nil {
 		return err
@@ -182,9 +182,9 @@ func (x *Sampler) DRY(p DRYParams) error {
 		integer("DRY window", p.LastN, -1, maxWindow), integer("number of DRY breakers", len(p.Breakers), 0, maxBreakers))
 }
 
-// LogitBias adds to the logits of tokens; -Inf excludes one:
+// AddLogitBias adds to the logits of tokens; -Inf excludes one:
 // llama_sampler_init_logit_bias. Tokens outside the vocabulary are refused.
-func (x *Sampler) LogitBias(bias map[Token]float32) error {
+func (x *Sampler) AddLogitBias(bias map[Token]float32) error {
 	return x.locked(func(s *samplerState) error {
 		if s.chooses {
 			return argument("logit bias behind the sampler that chooses")
@@ -207,10 +207,10 @@ func (x *Sampler) LogitBias(bias map[Token]float32) error {
 	})
 }
 
-// Infill keeps what fills a gap in a text, for use behind TopK and TopP (its time grows
+// AddInfill keeps what fills a gap in a text, for use behind TopK and TopP (its time grows
 // with the square of the tokens left): llama_sampler_init_infill. The vocabulary needs
 // a token for the end of a turn or of a text.
-func (x *Sampler) Infill() error {
+func (x *Sampler) AddInfill() error {
 	return x.link("llama_sampler_init_infill", func(s *samplerState, e *C.infer_error) C.bool {
 		return C.infer_add_infill(s.chain, e)
 	}, x.locked(func(s *samplerState) error {

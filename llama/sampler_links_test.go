@@ -51,24 +51,24 @@ func TestWhatFiltersKeep(t *testing.T) {
 	const a, b, c, d, e = 10, 700, 300, 1500, 400 // in no order
 	all := []llama.Token{a, b, c, d, e}
 	five := probable(map[llama.Token]float64{a: 0.4, b: 0.3, c: 0.15, d: 0.1, e: 0.05})
-	topK := func(k int) func(*llama.Sampler) error { return func(s *llama.Sampler) error { return s.TopK(k) } }
+	topK := func(k int) func(*llama.Sampler) error { return func(s *llama.Sampler) error { return s.AddTopK(k) } }
 	topP := func(p float32, keep int) func(*llama.Sampler) error {
-		return func(s *llama.Sampler) error { return s.TopP(p, keep) }
+		return func(s *llama.Sampler) error { return s.AddTopP(p, keep) }
 	}
 	minP := func(p float32, keep int) func(*llama.Sampler) error {
-		return func(s *llama.Sampler) error { return s.MinP(p, keep) }
+		return func(s *llama.Sampler) error { return s.AddMinP(p, keep) }
 	}
 	typical := func(p float32, keep int) func(*llama.Sampler) error {
-		return func(s *llama.Sampler) error { return s.Typical(p, keep) }
+		return func(s *llama.Sampler) error { return s.AddTypical(p, keep) }
 	}
 	sigma := func(n float32) func(*llama.Sampler) error {
-		return func(s *llama.Sampler) error { return s.TopNSigma(n) }
+		return func(s *llama.Sampler) error { return s.AddTopNSigma(n) }
 	}
 	xtc := func(p, threshold float32, keep int) func(*llama.Sampler) error {
-		return func(s *llama.Sampler) error { return s.XTC(p, threshold, keep, 1) }
+		return func(s *llama.Sampler) error { return s.AddXTC(p, threshold, keep, 1) }
 	}
 	temperature := func(v float32) func(*llama.Sampler) error {
-		return func(s *llama.Sampler) error { return s.Temperature(v) }
+		return func(s *llama.Sampler) error { return s.AddTemperature(v) }
 	}
 	type link = func(*llama.Sampler) error
 	for _, tt := range []struct {
@@ -125,7 +125,7 @@ func TestXTCFlipsACoin(t *testing.T) {
 	m := load(t, tinyF16, llama.ModelParams{MMap: true})
 	l := probable(map[llama.Token]float64{10: 0.6, 20: 0.4})
 	draw := func(seed uint32) (text string) {
-		s := chain(t, m, func(s *llama.Sampler) error { return s.XTC(0.5, 0.1, 1, seed) }, greedy)
+		s := chain(t, m, func(s *llama.Sampler) error { return s.AddXTC(0.5, 0.1, 1, seed) }, greedy)
 		defer s.Close()
 		text = fmt.Sprint(sequence(t, s, l, 40))
 		if err := s.Reset(); err != nil {
@@ -148,7 +148,7 @@ func TestXTCFlipsACoin(t *testing.T) {
 func TestTemperatures(t *testing.T) {
 	m := load(t, tinyF16, llama.ModelParams{MMap: true})
 	l := logitsOf(map[llama.Token]float64{10: 1, 20: 3})
-	two := func(s *llama.Sampler) error { return s.TopK(2) }
+	two := func(s *llama.Sampler) error { return s.AddTopK(2) }
 	// The probabilities of two logits that differ by 2, and their entropy as a part of the largest.
 	p := 1 / (1 + math.Exp(-2))
 	entropy := -(p*math.Log(p) + (1-p)*math.Log(1-p)) / math.Log(2)
@@ -157,15 +157,15 @@ func TestTemperatures(t *testing.T) {
 		link func(*llama.Sampler) error
 		want float64
 	}{
-		{"a temperature divides", func(s *llama.Sampler) error { return s.Temperature(0.5) }, 4},
-		{"a high one brings logits together", func(s *llama.Sampler) error { return s.Temperature(4) }, 0.5},
-		{"1 changes nothing", func(s *llama.Sampler) error { return s.Temperature(1) }, 2},
-		{"a dynamic one without a range is a plain one", func(s *llama.Sampler) error { return s.DynamicTemperature(0.5, 0, 1) }, 4},
-		{"a negative range is none", func(s *llama.Sampler) error { return s.DynamicTemperature(0.5, -1, 1) }, 4},
-		{"a dynamic one follows the entropy", func(s *llama.Sampler) error { return s.DynamicTemperature(1, 0.5, 1) }, 2 / (0.5 + entropy)},
-		{"by a power of it", func(s *llama.Sampler) error { return s.DynamicTemperature(1, 0.5, 2) }, 2 / (0.5 + entropy*entropy)},
-		{"exponent 0 is the upper end", func(s *llama.Sampler) error { return s.DynamicTemperature(1, 0.5, 0) }, 2 / 1.5},
-		{"the lower end is not below 0", func(s *llama.Sampler) error { return s.DynamicTemperature(0.5, 1.5, 1) }, 2 / (2 * entropy)},
+		{"a temperature divides", func(s *llama.Sampler) error { return s.AddTemperature(0.5) }, 4},
+		{"a high one brings logits together", func(s *llama.Sampler) error { return s.AddTemperature(4) }, 0.5},
+		{"1 changes nothing", func(s *llama.Sampler) error { return s.AddTemperature(1) }, 2},
+		{"a dynamic one without a range is a plain one", func(s *llama.Sampler) error { return s.AddDynamicTemperature(0.5, 0, 1) }, 4},
+		{"a negative range is none", func(s *llama.Sampler) error { return s.AddDynamicTemperature(0.5, -1, 1) }, 4},
+		{"a dynamic one follows the entropy", func(s *llama.Sampler) error { return s.AddDynamicTemperature(1, 0.5, 1) }, 2 / (0.5 + entropy)},
+		{"by a power of it", func(s *llama.Sampler) error { return s.AddDynamicTemperature(1, 0.5, 2) }, 2 / (0.5 + entropy*entropy)},
+		{"exponent 0 is the upper end", func(s *llama.Sampler) error { return s.AddDynamicTemperature(1, 0.5, 0) }, 2 / 1.5},
+		{"the lower end is not below 0", func(s *llama.Sampler) error { return s.AddDynamicTemperature(0.5, 1.5, 1) }, 2 / (2 * entropy)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := gap(t, m, l, 20, 10, two, tt.link); math.Abs(got-tt.want) > 1e-3 {
@@ -181,7 +181,7 @@ func TestPenalties(t *testing.T) {
 	given := map[llama.Token]float64{a: 8, c: -4}
 	type link = func(*llama.Sampler) error
 	penalties := func(n int, repeat, frequency, presence float32) link {
-		return func(s *llama.Sampler) error { return s.Penalties(n, repeat, frequency, presence) }
+		return func(s *llama.Sampler) error { return s.AddPenalties(n, repeat, frequency, presence) }
 	}
 	prompt := func(s *llama.Sampler) error { return s.AcceptPrompt(a) }
 	for _, tt := range []struct {
@@ -254,7 +254,7 @@ func TestDRY(t *testing.T) {
 		{"one that is not there does not", with(func(p *llama.DRYParams) { p.Breakers = []string{"zzz", "\x00\x01"[1:]} }), repeats, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			dry := func(s *llama.Sampler) error { return s.DRY(tt.params) }
+			dry := func(s *llama.Sampler) error { return s.AddDRY(tt.params) }
 			if got := gap(t, m, l, other, next, dry, accepted(tt.text...)); math.Abs(got-tt.want) > 1e-3 {
 				t.Errorf("a penalty of %g, want %g", got, tt.want)
 			}
@@ -282,12 +282,12 @@ func TestMirostatKeepsToTheSurprise(t *testing.T) {
 	}
 	v1 := func(tau float32, m int) func(uint32) func(*llama.Sampler) error {
 		return func(seed uint32) func(*llama.Sampler) error {
-			return func(s *llama.Sampler) error { return s.Mirostat(seed, tau, 0.1, m) }
+			return func(s *llama.Sampler) error { return s.AddMirostat(seed, tau, 0.1, m) }
 		}
 	}
 	v2 := func(tau, eta float32) func(uint32) func(*llama.Sampler) error {
 		return func(seed uint32) func(*llama.Sampler) error {
-			return func(s *llama.Sampler) error { return s.MirostatV2(seed, tau, eta) }
+			return func(s *llama.Sampler) error { return s.AddMirostatV2(seed, tau, eta) }
 		}
 	}
 	for _, tt := range []struct {
@@ -321,7 +321,7 @@ func TestLogitBias(t *testing.T) {
 	m := load(t, tinyF16, llama.ModelParams{MMap: true})
 	l := logitsOf(map[llama.Token]float64{0: 1, 700: 2, tinyVocab - 1: 3})
 	biases := func(b map[llama.Token]float32) func(*llama.Sampler) error {
-		return func(s *llama.Sampler) error { return s.LogitBias(b) }
+		return func(s *llama.Sampler) error { return s.AddLogitBias(b) }
 	}
 	inf := float32(math.Inf(-1))
 	for _, tt := range []struct {
@@ -336,7 +336,7 @@ func TestLogitBias(t *testing.T) {
 		{"an excluded token stays excluded", map[llama.Token]float32{tinyVocab - 1: inf, 0: 1000}, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			for _, first := range []func(*llama.Sampler) error{biases(nil), func(s *llama.Sampler) error { return s.TopK(3) }} { // in place, and sorted
+			for _, first := range []func(*llama.Sampler) error{biases(nil), func(s *llama.Sampler) error { return s.AddTopK(3) }} { // in place, and sorted
 				if got := chooses(t, chain(t, m, first, biases(tt.bias), greedy), l); got != tt.want {
 					t.Errorf("chose %d, want %d", got, tt.want)
 				}
@@ -348,7 +348,7 @@ func TestLogitBias(t *testing.T) {
 func TestInfill(t *testing.T) {
 	m := load(t, tinyF16, llama.ModelParams{MMap: true})
 	const eos, t1, the, that, q = 2, 319, 325, 381, 309 // " t", " the", " that", "q"
-	infill := []func(*llama.Sampler) error{func(s *llama.Sampler) error { return s.TopK(4) }, func(s *llama.Sampler) error { return s.Infill() }}
+	infill := []func(*llama.Sampler) error{func(s *llama.Sampler) error { return s.AddTopK(4) }, func(s *llama.Sampler) error { return s.AddInfill() }}
 	all := []llama.Token{t1, the, that, q, eos}
 	for _, tt := range []struct {
 		name string
@@ -364,7 +364,7 @@ func TestInfill(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			links := infill
 			if len(tt.p) > 4 {
-				links = []func(*llama.Sampler) error{func(s *llama.Sampler) error { return s.TopK(6) }, infill[1]}
+				links = []func(*llama.Sampler) error{func(s *llama.Sampler) error { return s.AddTopK(6) }, infill[1]}
 			}
 			got := kept(t, m, probable(tt.p), all, links...)
 			want := slices.DeleteFunc(slices.Clone(all), func(t llama.Token) bool { return !slices.Contains(tt.want, t) })
@@ -378,7 +378,7 @@ func TestInfill(t *testing.T) {
 func TestRefusedArgumentsLeaveTheChainAsItWas(t *testing.T) {
 	m := load(t, tinyF16, llama.ModelParams{MMap: true})
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
-	s := chain(t, m, func(s *llama.Sampler) error { return s.TopK(2) })
+	s := chain(t, m, func(s *llama.Sampler) error { return s.AddTopK(2) })
 	refused := func(name string, err error) {
 		t.Helper()
 		if !errors.Is(err, llama.ErrArgument) {
@@ -386,62 +386,62 @@ func TestRefusedArgumentsLeaveTheChainAsItWas(t *testing.T) {
 		}
 	}
 	for _, v := range []float32{nan, inf, -inf} {
-		refused("temperature", s.Temperature(v))
-		refused("dynamic temperature", s.DynamicTemperature(v, 1, 1))
-		refused("dynamic temperature range", s.DynamicTemperature(1, v, 1))
-		refused("dynamic temperature exponent", s.DynamicTemperature(1, 1, v))
-		refused("top-p", s.TopP(v, 1))
-		refused("min-p", s.MinP(v, 1))
-		refused("typical", s.Typical(v, 1))
-		refused("top-n-sigma", s.TopNSigma(v))
-		refused("xtc probability", s.XTC(v, 0.1, 1, 1))
-		refused("xtc threshold", s.XTC(0.5, v, 1, 1))
-		refused("repeat penalty", s.Penalties(10, v, 0, 0))
-		refused("frequency penalty", s.Penalties(10, 1, v, 0))
-		refused("presence penalty", s.Penalties(10, 1, 0, v))
-		refused("dry multiplier", s.DRY(llama.DRYParams{Multiplier: v, Base: 2, LastN: 10}))
-		refused("dry base", s.DRY(llama.DRYParams{Multiplier: 1, Base: v, LastN: 10}))
-		refused("mirostat tau", s.Mirostat(1, v, 0.1, 100))
-		refused("mirostat eta", s.Mirostat(1, 5, v, 100))
-		refused("mirostat 2 tau", s.MirostatV2(1, v, 0.1))
-		refused("mirostat 2 eta", s.MirostatV2(1, 5, v))
+		refused("temperature", s.AddTemperature(v))
+		refused("dynamic temperature", s.AddDynamicTemperature(v, 1, 1))
+		refused("dynamic temperature range", s.AddDynamicTemperature(1, v, 1))
+		refused("dynamic temperature exponent", s.AddDynamicTemperature(1, 1, v))
+		refused("top-p", s.AddTopP(v, 1))
+		refused("min-p", s.AddMinP(v, 1))
+		refused("typical", s.AddTypical(v, 1))
+		refused("top-n-sigma", s.AddTopNSigma(v))
+		refused("xtc probability", s.AddXTC(v, 0.1, 1, 1))
+		refused("xtc threshold", s.AddXTC(0.5, v, 1, 1))
+		refused("repeat penalty", s.AddPenalties(10, v, 0, 0))
+		refused("frequency penalty", s.AddPenalties(10, 1, v, 0))
+		refused("presence penalty", s.AddPenalties(10, 1, 0, v))
+		refused("dry multiplier", s.AddDRY(llama.DRYParams{Multiplier: v, Base: 2, LastN: 10}))
+		refused("dry base", s.AddDRY(llama.DRYParams{Multiplier: 1, Base: v, LastN: 10}))
+		refused("mirostat tau", s.AddMirostat(1, v, 0.1, 100))
+		refused("mirostat eta", s.AddMirostat(1, 5, v, 100))
+		refused("mirostat 2 tau", s.AddMirostatV2(1, v, 0.1))
+		refused("mirostat 2 eta", s.AddMirostatV2(1, 5, v))
 	}
 	for _, v := range []float32{-0.1, 1.1} {
-		refused("top-p", s.TopP(v, 1))
-		refused("min-p", s.MinP(v, 1))
-		refused("typical", s.Typical(v, 1))
-		refused("xtc probability", s.XTC(v, 0.1, 1, 1))
-		refused("xtc threshold", s.XTC(0.5, v, 1, 1))
+		refused("top-p", s.AddTopP(v, 1))
+		refused("min-p", s.AddMinP(v, 1))
+		refused("typical", s.AddTypical(v, 1))
+		refused("xtc probability", s.AddXTC(v, 0.1, 1, 1))
+		refused("xtc threshold", s.AddXTC(0.5, v, 1, 1))
 	}
 	for _, n := range []int{-1, math.MinInt, math.MaxInt} {
-		refused("top-p keep", s.TopP(0.5, n))
-		refused("min-p keep", s.MinP(0.5, n))
-		refused("typical keep", s.Typical(0.5, n))
-		refused("xtc keep", s.XTC(0.5, 0.1, n, 1))
-		refused("dry allowed length", s.DRY(llama.DRYParams{Multiplier: 1, Base: 2, LastN: 10, AllowedLength: n}))
-		refused("mirostat m", s.Mirostat(1, 5, 0.1, n))
+		refused("top-p keep", s.AddTopP(0.5, n))
+		refused("min-p keep", s.AddMinP(0.5, n))
+		refused("typical keep", s.AddTypical(0.5, n))
+		refused("xtc keep", s.AddXTC(0.5, 0.1, n, 1))
+		refused("dry allowed length", s.AddDRY(llama.DRYParams{Multiplier: 1, Base: 2, LastN: 10, AllowedLength: n}))
+		refused("mirostat m", s.AddMirostat(1, 5, 0.1, n))
 	}
 	for _, n := range []int{-2, 1<<20 + 1, math.MaxInt} {
-		refused("penalty window", s.Penalties(n, 1, 0, 0))
-		refused("dry window", s.DRY(llama.DRYParams{Multiplier: 1, Base: 2, LastN: n}))
+		refused("penalty window", s.AddPenalties(n, 1, 0, 0))
+		refused("dry window", s.AddDRY(llama.DRYParams{Multiplier: 1, Base: 2, LastN: n}))
 	}
-	refused("mirostat m of 0", s.Mirostat(1, 5, 0.1, 0))
-	refused("negative mirostat tau", s.Mirostat(1, -1, 0.1, 100))
-	refused("negative mirostat 2 eta", s.MirostatV2(1, 5, -0.1))
-	refused("repeat penalty of 0", s.Penalties(10, 0, 0, 0))
-	refused("negative repeat penalty", s.Penalties(10, -1, 0, 0))
-	refused("negative dry multiplier", s.DRY(llama.DRYParams{Multiplier: -1, Base: 2, LastN: 10}))
+	refused("mirostat m of 0", s.AddMirostat(1, 5, 0.1, 0))
+	refused("negative mirostat tau", s.AddMirostat(1, -1, 0.1, 100))
+	refused("negative mirostat 2 eta", s.AddMirostatV2(1, 5, -0.1))
+	refused("repeat penalty of 0", s.AddPenalties(10, 0, 0, 0))
+	refused("negative repeat penalty", s.AddPenalties(10, -1, 0, 0))
+	refused("negative dry multiplier", s.AddDRY(llama.DRYParams{Multiplier: -1, Base: 2, LastN: 10}))
 	for _, breakers := range [][]string{{""}, {"a", ""}, {"a\x00b"}, slices.Repeat([]string{"a"}, 257)} {
-		refused(fmt.Sprintf("dry breakers %.20q", breakers), s.DRY(llama.DRYParams{Multiplier: 1, Base: 2, LastN: 10, Breakers: breakers}))
+		refused(fmt.Sprintf("dry breakers %.20q", breakers), s.AddDRY(llama.DRYParams{Multiplier: 1, Base: 2, LastN: 10, Breakers: breakers}))
 	}
 	for _, b := range []map[llama.Token]float32{{-1: 1}, {tinyVocab: 1}, {5: nan}, {5: inf}, {5: 1, math.MaxInt32: 1}} {
-		refused(fmt.Sprintf("bias %v", b), s.LogitBias(b))
+		refused(fmt.Sprintf("bias %v", b), s.AddLogitBias(b))
 	}
 
 	if names, err := s.Names(); err != nil || !slices.Equal(names, []string{"top-k"}) {
 		t.Errorf("the chain is %v, %v", names, err)
 	}
-	if err := s.Greedy(); err != nil {
+	if err := s.AddGreedy(); err != nil {
 		t.Fatal(err)
 	}
 	if got := chooses(t, s, logitsOf(map[llama.Token]float64{700: 1})); got != 700 {
@@ -457,31 +457,31 @@ func TestExtremeArgumentsAreSurvived(t *testing.T) {
 		l[i] = float32(i % 7)
 	}
 	for name, link := range map[string]func(*llama.Sampler) error{
-		"a tiny temperature":    func(s *llama.Sampler) error { return s.Temperature(1e-6) },
-		"a huge one":            func(s *llama.Sampler) error { return s.Temperature(big) },
-		"a huge dynamic one":    func(s *llama.Sampler) error { return s.DynamicTemperature(big, big, big) },
-		"a tiny dynamic one":    func(s *llama.Sampler) error { return s.DynamicTemperature(-big, 1e-30, 0) },
-		"a huge repeat penalty": func(s *llama.Sampler) error { return s.Penalties(-1, big, big, big) },
-		"a tiny repeat penalty": func(s *llama.Sampler) error { return s.Penalties(1<<20, 1e-38, -big, -big) },
+		"a tiny temperature":    func(s *llama.Sampler) error { return s.AddTemperature(1e-6) },
+		"a huge one":            func(s *llama.Sampler) error { return s.AddTemperature(big) },
+		"a huge dynamic one":    func(s *llama.Sampler) error { return s.AddDynamicTemperature(big, big, big) },
+		"a tiny dynamic one":    func(s *llama.Sampler) error { return s.AddDynamicTemperature(-big, 1e-30, 0) },
+		"a huge repeat penalty": func(s *llama.Sampler) error { return s.AddPenalties(-1, big, big, big) },
+		"a tiny repeat penalty": func(s *llama.Sampler) error { return s.AddPenalties(1<<20, 1e-38, -big, -big) },
 		"a huge dry": func(s *llama.Sampler) error {
-			return s.DRY(llama.DRYParams{Multiplier: big, Base: big, LastN: 1 << 20})
+			return s.AddDRY(llama.DRYParams{Multiplier: big, Base: big, LastN: 1 << 20})
 		},
-		"a dry of base 1":        func(s *llama.Sampler) error { return s.DRY(llama.DRYParams{Multiplier: 1, Base: 1, LastN: 1}) },
-		"a huge n-sigma":         func(s *llama.Sampler) error { return s.TopNSigma(big) },
+		"a dry of base 1":        func(s *llama.Sampler) error { return s.AddDRY(llama.DRYParams{Multiplier: 1, Base: 1, LastN: 1}) },
+		"a huge n-sigma":         func(s *llama.Sampler) error { return s.AddTopNSigma(big) },
 		"a huge bias":            bias(5, big),
 		"a hugely negative bias": bias(5, -big),
-		"all kept by top-p":      func(s *llama.Sampler) error { return s.TopP(0, math.MaxInt32) },
-		"all kept by min-p":      func(s *llama.Sampler) error { return s.MinP(1, math.MaxInt32) },
-		"all kept by typical":    func(s *llama.Sampler) error { return s.Typical(0, math.MaxInt32) },
+		"all kept by top-p":      func(s *llama.Sampler) error { return s.AddTopP(0, math.MaxInt32) },
+		"all kept by min-p":      func(s *llama.Sampler) error { return s.AddMinP(1, math.MaxInt32) },
+		"all kept by typical":    func(s *llama.Sampler) error { return s.AddTypical(0, math.MaxInt32) },
 		"breakers of many bytes": func(s *llama.Sampler) error {
-			return s.DRY(llama.DRYParams{Multiplier: 1, Base: 2, LastN: 9, Breakers: []string{strings.Repeat("ab ", 1e5), "\xff\xfe"}})
+			return s.AddDRY(llama.DRYParams{Multiplier: 1, Base: 2, LastN: 9, Breakers: []string{strings.Repeat("ab ", 1e5), "\xff\xfe"}})
 		},
-		"an xtc of all":                   func(s *llama.Sampler) error { return s.XTC(1, 0, 0, 1) },
-		"a top-k of the whole vocabulary": func(s *llama.Sampler) error { return s.TopK(tinyVocab) },
+		"an xtc of all":                   func(s *llama.Sampler) error { return s.AddXTC(1, 0, 0, 1) },
+		"a top-k of the whole vocabulary": func(s *llama.Sampler) error { return s.AddTopK(tinyVocab) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, last := range []func(*llama.Sampler) error{greedy, dist(1), func(s *llama.Sampler) error { return s.Mirostat(1, big, big, math.MaxInt32) },
-				func(s *llama.Sampler) error { return s.MirostatV2(1, big, big) }} {
+			for _, last := range []func(*llama.Sampler) error{greedy, dist(1), func(s *llama.Sampler) error { return s.AddMirostat(1, big, big, math.MaxInt32) },
+				func(s *llama.Sampler) error { return s.AddMirostatV2(1, big, big) }} {
 				s := chain(t, m, link, last)
 				for range 5 {
 					token, err := s.Choose(l)

@@ -28,7 +28,7 @@ const maxWindow = 1 << 20
 // vocabulary.
 const maxBreakers = 256
 
-// DRYParams are the parameters of [Sampler.DRY].
+// DRYParams are the parameters of [Sampler.AddDRY].
 type DRYParams struct {
 	Multiplier    float32  // of the penalty; 0: off
 	Base          float32  // of the exponential by length; below 1: off

@@ -29,14 +29,14 @@ func chain(t testing.TB, m *llama.Model, links ...func(*llama.Sampler) error) *l
 	return s
 }
 
-func greedy(s *llama.Sampler) error { return s.Greedy() }
+func greedy(s *llama.Sampler) error { return s.AddGreedy() }
 
 func dist(seed uint32) func(*llama.Sampler) error {
-	return func(s *llama.Sampler) error { return s.Dist(seed) }
+	return func(s *llama.Sampler) error { return s.AddDist(seed) }
 }
 
 func bias(t llama.Token, b float32) func(*llama.Sampler) error {
-	return func(s *llama.Sampler) error { return s.LogitBias(map[llama.Token]float32{t: b}) }
+	return func(s *llama.Sampler) error { return s.AddLogitBias(map[llama.Token]float32{t: b}) }
 }
 
 func accepted(tokens ...llama.Token) func(*llama.Sampler) error {
@@ -111,10 +111,10 @@ func TestSeeds(t *testing.T) {
 	}{
 		{"dist", dist},
 		{"mirostat 1", func(seed uint32) func(*llama.Sampler) error {
-			return func(s *llama.Sampler) error { return s.Mirostat(seed, 10, 0.1, 100) }
+			return func(s *llama.Sampler) error { return s.AddMirostat(seed, 10, 0.1, 100) }
 		}},
 		{"mirostat 2", func(seed uint32) func(*llama.Sampler) error {
-			return func(s *llama.Sampler) error { return s.MirostatV2(seed, 10, 0.1) }
+			return func(s *llama.Sampler) error { return s.AddMirostatV2(seed, 10, 0.1) }
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -179,12 +179,12 @@ func TestAChainNeedsASamplerThatChooses(t *testing.T) {
 	l := logitsOf(nil)
 	for _, s := range []*llama.Sampler{
 		chain(t, m),
-		chain(t, m, func(s *llama.Sampler) error { return s.TopK(5) }, func(s *llama.Sampler) error { return s.Temperature(0) }),
+		chain(t, m, func(s *llama.Sampler) error { return s.AddTopK(5) }, func(s *llama.Sampler) error { return s.AddTemperature(0) }),
 	} {
 		if token, err := s.Choose(l); !errors.Is(err, llama.ErrArgument) || token != llama.NullToken {
 			t.Errorf("chose %d, %v", token, err)
 		}
-		if err := s.Greedy(); err != nil {
+		if err := s.AddGreedy(); err != nil {
 			t.Fatal(err)
 		}
 		chooses(t, s, l)
@@ -196,8 +196,8 @@ func TestNothingIsAddedBehindASamplerThatChooses(t *testing.T) {
 	for name, last := range map[string]func(*llama.Sampler) error{
 		"greedy":      greedy,
 		"dist":        dist(1),
-		"mirostat":    func(s *llama.Sampler) error { return s.Mirostat(1, 5, 0.1, 100) },
-		"mirostat-v2": func(s *llama.Sampler) error { return s.MirostatV2(1, 5, 0.1) },
+		"mirostat":    func(s *llama.Sampler) error { return s.AddMirostat(1, 5, 0.1, 100) },
+		"mirostat-v2": func(s *llama.Sampler) error { return s.AddMirostatV2(1, 5, 0.1) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := chain(t, m, last)
@@ -218,23 +218,23 @@ func TestNothingIsAddedBehindASamplerThatChooses(t *testing.T) {
 var links = map[string]func(*llama.Sampler) error{
 	"greedy":      greedy,
 	"dist":        dist(1),
-	"mirostat":    func(s *llama.Sampler) error { return s.Mirostat(1, 5, 0.1, 100) },
-	"mirostat-v2": func(s *llama.Sampler) error { return s.MirostatV2(1, 5, 0.1) },
-	"top-k":       func(s *llama.Sampler) error { return s.TopK(40) },
-	"top-p":       func(s *llama.Sampler) error { return s.TopP(0.9, 1) },
-	"min-p":       func(s *llama.Sampler) error { return s.MinP(0.1, 1) },
-	"typical":     func(s *llama.Sampler) error { return s.Typical(0.9, 1) },
-	"top-n-sigma": func(s *llama.Sampler) error { return s.TopNSigma(1) },
-	"xtc":         func(s *llama.Sampler) error { return s.XTC(0.5, 0.1, 1, 1) },
-	"temp":        func(s *llama.Sampler) error { return s.Temperature(0.8) },
-	"temp-ext":    func(s *llama.Sampler) error { return s.DynamicTemperature(0.8, 0.2, 1) },
-	"penalties":   func(s *llama.Sampler) error { return s.Penalties(64, 1.1, 0.1, 0.1) },
+	"mirostat":    func(s *llama.Sampler) error { return s.AddMirostat(1, 5, 0.1, 100) },
+	"mirostat-v2": func(s *llama.Sampler) error { return s.AddMirostatV2(1, 5, 0.1) },
+	"top-k":       func(s *llama.Sampler) error { return s.AddTopK(40) },
+	"top-p":       func(s *llama.Sampler) error { return s.AddTopP(0.9, 1) },
+	"min-p":       func(s *llama.Sampler) error { return s.AddMinP(0.1, 1) },
+	"typical":     func(s *llama.Sampler) error { return s.AddTypical(0.9, 1) },
+	"top-n-sigma": func(s *llama.Sampler) error { return s.AddTopNSigma(1) },
+	"xtc":         func(s *llama.Sampler) error { return s.AddXTC(0.5, 0.1, 1, 1) },
+	"temp":        func(s *llama.Sampler) error { return s.AddTemperature(0.8) },
+	"temp-ext":    func(s *llama.Sampler) error { return s.AddDynamicTemperature(0.8, 0.2, 1) },
+	"penalties":   func(s *llama.Sampler) error { return s.AddPenalties(64, 1.1, 0.1, 0.1) },
 	"dry": func(s *llama.Sampler) error {
-		return s.DRY(llama.DRYParams{Multiplier: 0.8, Base: 1.75, AllowedLength: 2, LastN: -1, Breakers: []string{"."}})
+		return s.AddDRY(llama.DRYParams{Multiplier: 0.8, Base: 1.75, AllowedLength: 2, LastN: -1, Breakers: []string{"."}})
 	},
 	"logit-bias": bias(5, 1),
-	"infill":     func(s *llama.Sampler) error { return s.Infill() },
-	"grammar":    func(s *llama.Sampler) error { return s.Grammar(`root ::= [a-z ]+`, "root") },
+	"infill":     func(s *llama.Sampler) error { return s.AddInfill() },
+	"grammar":    func(s *llama.Sampler) error { return s.AddGrammar(`root ::= [a-z ]+`, "root") },
 }
 
 func TestNamesAreThoseOfTheEngineInOrder(t *testing.T) {
@@ -266,16 +266,16 @@ func TestACloneGoesOnAsTheOriginalWould(t *testing.T) {
 	for name, links := range map[string][]func(*llama.Sampler) error{
 		"dist":       {dist(3)},
 		"mirostat 2": {links["mirostat-v2"]},
-		"xtc":        {func(s *llama.Sampler) error { return s.TopK(20) }, func(s *llama.Sampler) error { return s.XTC(0.5, 0.01, 1, 5) }, dist(3)},
+		"xtc":        {func(s *llama.Sampler) error { return s.AddTopK(20) }, func(s *llama.Sampler) error { return s.AddXTC(0.5, 0.01, 1, 5) }, dist(3)},
 		"penalties":  {links["penalties"], greedy},
-		"penalties twice": {func(s *llama.Sampler) error { return s.Penalties(2, 1.5, 0.5, 0.5) },
-			func(s *llama.Sampler) error { return s.Penalties(6, 1, 0.5, 0) }, greedy},
+		"penalties twice": {func(s *llama.Sampler) error { return s.AddPenalties(2, 1.5, 0.5, 0.5) },
+			func(s *llama.Sampler) error { return s.AddPenalties(6, 1, 0.5, 0) }, greedy},
 		"dry": {func(s *llama.Sampler) error {
-			return s.DRY(llama.DRYParams{Multiplier: 5, Base: 1.75, AllowedLength: 1, LastN: 100, Breakers: []string{"."}})
+			return s.AddDRY(llama.DRYParams{Multiplier: 5, Base: 1.75, AllowedLength: 1, LastN: 100, Breakers: []string{"."}})
 		}, dist(3)},
 		"bias":         {bias(700, 3), dist(4)},
-		"grammar":      {func(s *llama.Sampler) error { return s.Grammar(`root ::= [a-z ]+`, "root") }, dist(3)},
-		"lazy grammar": {func(s *llama.Sampler) error { return s.LazyGrammar(`root ::= "k" [a-z]+`, "root", []string{"k"}, nil) }, dist(3)},
+		"grammar":      {func(s *llama.Sampler) error { return s.AddGrammar(`root ::= [a-z ]+`, "root") }, dist(3)},
+		"lazy grammar": {func(s *llama.Sampler) error { return s.AddLazyGrammar(`root ::= "k" [a-z]+`, "root", []string{"k"}, nil) }, dist(3)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := chain(t, m, links...)
@@ -295,7 +295,7 @@ func TestACloneGoesOnAsTheOriginalWould(t *testing.T) {
 			if got := sequence(t, c, l, 30); !slices.Equal(got, want) {
 				t.Errorf("the clone chose %v, the original %v", got, want)
 			}
-			if err := c.Greedy(); !errors.Is(err, llama.ErrArgument) {
+			if err := c.AddGreedy(); !errors.Is(err, llama.ErrArgument) {
 				t.Errorf("behind the end of the clone: %v", err)
 			}
 		})
@@ -350,7 +350,7 @@ func TestSamplingFromAContext(t *testing.T) {
 	}
 	l := decode(t, c, story)
 
-	penalty := func(s *llama.Sampler) error { return s.Penalties(8, 1, 0, 100) }
+	penalty := func(s *llama.Sampler) error { return s.AddPenalties(8, 1, 0, 100) }
 	a, b := chain(t, m, penalty, greedy), chain(t, m, penalty, greedy)
 	for range 3 { // Sample is Choose and Accept: the penalty makes each the next best
 		got, err := a.Sample(c, -1)
@@ -406,7 +406,7 @@ func TestLogitsThatNothingCanBeChosenFrom(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			for name, link := range links {
 				s := chain(t, m, link)
-				if err := s.Greedy(); err != nil && !errors.Is(err, llama.ErrArgument) {
+				if err := s.AddGreedy(); err != nil && !errors.Is(err, llama.ErrArgument) {
 					t.Fatal(err)
 				}
 				token, err := s.Choose(tt.logits)
@@ -429,7 +429,7 @@ func TestLogitsThatNothingCanBeChosenFrom(t *testing.T) {
 			none[llama.Token(i)] = -inf
 		}
 		for _, last := range []func(*llama.Sampler) error{greedy, dist(1), links["mirostat"], links["mirostat-v2"]} {
-			s := chain(t, m, func(s *llama.Sampler) error { return s.LogitBias(none) }, last)
+			s := chain(t, m, func(s *llama.Sampler) error { return s.AddLogitBias(none) }, last)
 			for range 2 {
 				var e *llama.Error
 				if token, err := s.Choose(good); !errors.As(err, &e) || errors.Is(err, llama.ErrBroken) || token != llama.NullToken {

@@ -55,11 +55,11 @@ func (x *steady) token(ctx context.Context) {
 
 // usual are llama.cpp's samplers and their values, seeded.
 var usual = []func(*llama.Sampler) error{
-	func(s *llama.Sampler) error { return s.Penalties(64, 1.1, 0, 0) },
-	func(s *llama.Sampler) error { return s.TopK(40) },
-	func(s *llama.Sampler) error { return s.TopP(0.95, 1) },
-	func(s *llama.Sampler) error { return s.MinP(0.05, 1) },
-	func(s *llama.Sampler) error { return s.Temperature(0.8) },
+	func(s *llama.Sampler) error { return s.AddPenalties(64, 1.1, 0, 0) },
+	func(s *llama.Sampler) error { return s.AddTopK(40) },
+	func(s *llama.Sampler) error { return s.AddTopP(0.95, 1) },
+	func(s *llama.Sampler) error { return s.AddMinP(0.05, 1) },
+	func(s *llama.Sampler) error { return s.AddTemperature(0.8) },
 	dist(1),
 }
 

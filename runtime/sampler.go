@@ -27,38 +27,38 @@ func (m *Model) newSampler(o GenerateOptions) (*llama.Sampler, error) {
 		bias[llama.Token(id)] = b
 	}
 	seed := *s.Seed
-	add(len(bias) > 0, func() error { return x.LogitBias(bias) })
-	add(s.Grammar != "", func() error { return x.Grammar(s.Grammar, grammarRoot) })
+	add(len(bias) > 0, func() error { return x.AddLogitBias(bias) })
+	add(s.Grammar != "", func() error { return x.AddGrammar(s.Grammar, grammarRoot) })
 	add(s.RepeatPenalty != 1 || s.FrequencyPenalty != 0 || s.PresencePenalty != 0, func() error {
-		return x.Penalties(s.PenaltyLastN, s.RepeatPenalty, s.FrequencyPenalty, s.PresencePenalty)
+		return x.AddPenalties(s.PenaltyLastN, s.RepeatPenalty, s.FrequencyPenalty, s.PresencePenalty)
 	})
 	add(s.DRYMultiplier != 0, func() error {
-		return x.DRY(llama.DRYParams{Multiplier: s.DRYMultiplier, Base: s.DRYBase, AllowedLength: s.DRYAllowedLength, LastN: s.DRYPenaltyLastN, Breakers: s.DRYBreakers})
+		return x.AddDRY(llama.DRYParams{Multiplier: s.DRYMultiplier, Base: s.DRYBase, AllowedLength: s.DRYAllowedLength, LastN: s.DRYPenaltyLastN, Breakers: s.DRYBreakers})
 	})
 	temperature := func() error {
 		if s.DynatempRange > 0 {
-			return x.DynamicTemperature(s.Temperature, s.DynatempRange, s.DynatempExponent)
+			return x.AddDynamicTemperature(s.Temperature, s.DynatempRange, s.DynatempExponent)
 		}
-		return x.Temperature(s.Temperature)
+		return x.AddTemperature(s.Temperature)
 	}
 	switch {
 	case s.Greedy:
-		add(true, x.Greedy)
+		add(true, x.AddGreedy)
 	case s.Mirostat == 1:
 		add(true, temperature)
-		add(true, func() error { return x.Mirostat(seed, s.MirostatTau, s.MirostatEta, mirostatWindow) })
+		add(true, func() error { return x.AddMirostat(seed, s.MirostatTau, s.MirostatEta, mirostatWindow) })
 	case s.Mirostat == 2:
 		add(true, temperature)
-		add(true, func() error { return x.MirostatV2(seed, s.MirostatTau, s.MirostatEta) })
+		add(true, func() error { return x.AddMirostatV2(seed, s.MirostatTau, s.MirostatEta) })
 	default:
-		add(s.TopNSigma > 0, func() error { return x.TopNSigma(s.TopNSigma) })
-		add(s.TopK > 0, func() error { return x.TopK(s.TopK) })
-		add(s.TypicalP < 1, func() error { return x.Typical(s.TypicalP, 1) })
-		add(s.TopP < 1, func() error { return x.TopP(s.TopP, 1) })
-		add(s.MinP > 0, func() error { return x.MinP(s.MinP, 1) })
-		add(s.XTCProbability > 0, func() error { return x.XTC(s.XTCProbability, s.XTCThreshold, 1, seed) })
+		add(s.TopNSigma > 0, func() error { return x.AddTopNSigma(s.TopNSigma) })
+		add(s.TopK > 0, func() error { return x.AddTopK(s.TopK) })
+		add(s.TypicalP < 1, func() error { return x.AddTypical(s.TypicalP, 1) })
+		add(s.TopP < 1, func() error { return x.AddTopP(s.TopP, 1) })
+		add(s.MinP > 0, func() error { return x.AddMinP(s.MinP, 1) })
+		add(s.XTCProbability > 0, func() error { return x.AddXTC(s.XTCProbability, s.XTCThreshold, 1, seed) })
 		add(true, temperature)
-		add(true, func() error { return x.Dist(seed) })
+		add(true, func() error { return x.AddDist(seed) })
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
