@@ -3,6 +3,7 @@ package loader
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/windows"
 )
@@ -157,5 +158,22 @@ func TestMeasureOnWindows(t *testing.T) {
 	}
 	if !slices.IsSortedFunc(list, func(a, b Committed) int { return int(b.Bytes>>20) - int(a.Bytes>>20) }) {
 		t.Error(list)
+	}
+}
+
+// A process that computes sees its own time grow by what it computed.
+func TestProcessorTimeOfWindows(t *testing.T) {
+	before, ok := ReadProcessorTime()
+	if !ok {
+		t.Fatal("the system does not tell")
+	}
+	for {
+		now, ok := ReadProcessorTime()
+		if !ok || now.Idle < before.Idle || now.Own < before.Own {
+			t.Fatalf("%+v, %v after %+v", now, ok, before)
+		}
+		if now.Own-before.Own > 20*time.Millisecond {
+			return
+		}
 	}
 }
