@@ -24,6 +24,14 @@
 // [ErrClosed]. A forgotten one is freed by the garbage collector. C keeps no Go
 // pointer.
 //
+// On Linux and Windows the linker leads some of the engine's calls to this package
+// (--wrap; on macOS, where it can't, they stay as they are): ggml_backend_sched_new and
+// _reserve (memory of a scheduler), ggml_backend_buffer_free and ggml_backend_free (what is
+// freed, and when), llama_file::read_raw (no reading of unbound tensors) and
+// ggml_quantize_chunk (errors instead of the end of the process). They are functions of the
+// engine alone. On Windows std::filebuf::open is led here too, for paths in UTF-8 while
+// [Quantize] runs; all other calls of a program go to the C++ library as before.
+//
 // The engine is compiled from Go packages by plain `go build`; without cgo the
 // package still compiles and every constructor returns [ErrNoEngine].
 package llama

@@ -74,4 +74,7 @@ func cString(s string) (*C.char, error) {
 	return C.CString(s), nil
 }
 
+// cPath returns the path of a file for the engine, which the caller frees.
+func cPath(path string) (*C.char, error) { return cString(nativePath(path)) }
+
 func cFree(p unsafe.Pointer) { C.free(p) }

@@ -27,7 +27,7 @@ type adapterState struct {
 // to be an adapter (general.type) of the model's architecture, with tensors of the
 // model's shapes.
 func (m *Model) LoadAdapter(path string) (*Adapter, error) {
-	c, err := cString(path)
+	c, err := cPath(path)
 	if err != nil {
 		return nil, err
 	}

@@ -70,7 +70,7 @@ func LoadModel(ctx context.Context, path string, p ModelParams) (*Model, error) 
 		C.free(unsafe.Pointer(&cpaths[0]))
 	}()
 	for i, s := range paths {
-		c, err := cString(s)
+		c, err := cPath(s)
 		if err != nil {
 			return nil, err
 		}

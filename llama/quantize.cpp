@@ -3,7 +3,16 @@
 #include "guard.h"
 #include "shim_more.h"
 
+#include <fstream>
 #include <string>
+
+#ifdef _WIN32
+#define WIN32_LEAN_AND_MEAN
+#ifndef NOMINMAX
+#define NOMINMAX
+#endif
+#include <windows.h>
+#endif
 
 extern "C" bool goInferQuantizeProgress(uintptr_t handle, int done, int total, char * tensor);
 
@@ -91,6 +100,50 @@ size_t __wrap_ggml_quantize_chunk(enum ggml_type type, const float * src, void *
 #define __real_ggml_quantize_chunk ggml_quantize_chunk
 #endif
 
+// The quantiser opens what it writes by std::ofstream, which on Windows takes a path in the
+// system's code page. Here paths are UTF-8, so the linker leads the opening of files to this
+// package, which changes nothing but on a thread that quantises.
+#ifdef _WIN32
+static thread_local bool utf8_paths = false;
+
+struct utf8_scope {
+    utf8_scope() { utf8_paths = true; }
+    ~utf8_scope() { utf8_paths = false; }
+};
+
+#ifdef __GLIBCXX__
+#define OPEN(prefix) prefix##_ZNSt13basic_filebufIcSt11char_traitsIcEE4openEPKcSt13_Ios_Openmode
+
+extern "C" std::filebuf * OPEN(__real_)(std::filebuf * file, const char * path, std::ios_base::openmode mode);
+extern "C" std::filebuf * OPEN(__wrap_)(std::filebuf * file, const char * path, std::ios_base::openmode mode);
+
+std::filebuf * OPEN(__wrap_)(std::filebuf * file, const char * path, std::ios_base::openmode mode) {
+    if (!utf8_paths) {
+        return OPEN(__real_)(file, path, mode);
+    }
+    const int n = MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, nullptr, 0);
+    std::wstring wide(n, 0);
+    if (n == 0 || MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, &wide[0], n) == 0) {
+        return nullptr;
+    }
+    return file->open(wide.c_str(), mode);
+}
+
+static void check_path(const char *) {}
+#else
+static void check_path(const char * path) {
+    for (const char * c = path; *c; c++) {
+        if ((unsigned char) *c > 127) {
+            throw std::runtime_error("the C++ library of this build writes only to paths of ASCII letters: use another output, or build with GCC");
+        }
+    }
+}
+#endif
+#else
+struct utf8_scope {};
+static void check_path(const char *) {}
+#endif
+
 extern "C" bool infer_quantize(const char * in, const char * out, const llama_model_quantize_params * params, uintptr_t progress, infer_error * err) {
     return guarded(err, false, [&] {
         llama_model_quantize_params p = *params;
@@ -99,6 +152,8 @@ extern "C" bool infer_quantize(const char * in, const char * out, const llama_mo
         }
         quantize_watch w{progress, {}};
         infer::frame::current()->watch(watch_quantize, &w);
+        check_path(out);
+        [[maybe_unused]] const utf8_scope utf8;
         return llama_model_quantize(in, out, &p) == 0;
     });
 }

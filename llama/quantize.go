@@ -3,6 +3,7 @@
 package llama
 
 // #cgo linux windows LDFLAGS: -Wl,--wrap=ggml_quantize_chunk
+// #cgo windows LDFLAGS: -Wl,--wrap=_ZNSt13basic_filebufIcSt11char_traitsIcEE4openEPKcSt13_Ios_Openmode
 // #include "shim_more.h"
 import "C"
 
@@ -15,6 +16,7 @@ import (
 	"regexp"
 	"runtime"
 	"runtime/cgo"
+	"slices"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -48,15 +50,20 @@ func Quantize(ctx context.Context, in, out string, p QuantizeParams) error {
 		return err
 	}
 	outputs := outputPaths(in, out, p.KeepSplit)
+	for _, path := range slices.Concat(shards(in), outputs) {
+		if mostSplitPath > 0 && len(path) > mostSplitPath && shardName.MatchString(path) {
+			return argument("%s is %d bytes long, and the engine takes %d of the path of a shard", path, len(path), mostSplitPath)
+		}
+	}
 	if err := checkOutputs(in, outputs); err != nil {
 		return err
 	}
-	cin, err := cString(in)
+	cin, err := cPath(in)
 	if err != nil {
 		return err
 	}
 	defer C.free(unsafe.Pointer(cin))
-	cout, err := cString(out)
+	cout, err := cPath(out)
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func LoadBackends(dir string) error {
 	if err := start(); err != nil {
 		return err
 	}
-	c, err := cString(dir)
+	c, err := cPath(dir)
 	if err != nil {
 		return err
 	}
