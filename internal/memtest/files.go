@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 )
 
 // ReplaceFile puts a new file with the given content in the place of path in one step,
@@ -25,6 +26,22 @@ func ReplaceFile(path string, content []byte) error {
 		os.Remove(f.Name())
 	}
 	return err
+}
+
+// Symlink makes a symbolic link at path to the file or folder target. Where the user may not,
+// or wine 8 says that it did and makes none, the error is an [*Unsupported].
+func Symlink(target, path string) error {
+	err := os.Symlink(target, path)
+	if runtime.GOOS != "windows" {
+		return err
+	}
+	if err != nil {
+		return &Unsupported{Tool: "symlink", Missing: "the right to make symbolic links", Err: err}
+	}
+	if info, err := os.Lstat(path); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		return &Unsupported{Tool: "symlink", Missing: "wine makes no symbolic links"}
+	}
+	return nil
 }
 
 // Overwrite changes bytes of an existing file in place, so that who has it open or
