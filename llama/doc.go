@@ -7,7 +7,7 @@
 //
 //	m, err := llama.LoadModel(ctx, "model.gguf", llama.ModelParams{})
 //	c, err := m.NewContext(llama.ContextParams{Ctx: 512})
-//	b, err := llama.NewBatch(512)
+//	b, err := llama.NewBatch(512, 1)
 //	b.Add(token, pos, true, 0)
 //	err = c.Decode(ctx, b)
 //
