@@ -258,13 +258,13 @@ func arguments(t *testing.T, f, open *family, name string, typ reflect.Type) []r
 		"Context.ApplyControlVector": {make([]float32, 256), 1, 1},
 		"Sampler.Sample":             {open.context, 0},
 		"Sampler.Choose":             {make([]float32, 1536)},
-		"Sampler.AddGrammar":            {`root ::= "a"`, "root"},
-		"Sampler.AddLazyGrammar":        {`root ::= "a"`, "root", []string{"a"}, []llama.Token{1}},
-		"Sampler.AddDRY":                {llama.DRYParams{Multiplier: 1, Base: 2, LastN: 8, Breakers: []string{"a"}}},
-		"Sampler.AddLogitBias":          {map[llama.Token]float32{1: 1}},
-		"Sampler.AddPenalties":          {8, float32(1.1), float32(0), float32(0)},
-		"Sampler.AddMirostat":           {uint32(1), float32(5), float32(0.1), 100},
-		"Sampler.AddMirostatV2":         {uint32(1), float32(5), float32(0.1)},
+		"Sampler.AddGrammar":         {`root ::= "a"`, "root"},
+		"Sampler.AddLazyGrammar":     {`root ::= "a"`, "root", []string{"a"}, []llama.Token{1}},
+		"Sampler.AddDRY":             {llama.DRYParams{Multiplier: 1, Base: 2, LastN: 8, Breakers: []string{"a"}}},
+		"Sampler.AddLogitBias":       {map[llama.Token]float32{1: 1}},
+		"Sampler.AddPenalties":       {8, float32(1.1), float32(0), float32(0)},
+		"Sampler.AddMirostat":        {uint32(1), float32(5), float32(0.1), 100},
+		"Sampler.AddMirostatV2":      {uint32(1), float32(5), float32(0.1)},
 	}
 	if args, ok := special[name]; ok {
 		values := make([]reflect.Value, len(args))

@@ -273,9 +273,11 @@ func TestACloneGoesOnAsTheOriginalWould(t *testing.T) {
 		"dry": {func(s *llama.Sampler) error {
 			return s.AddDRY(llama.DRYParams{Multiplier: 5, Base: 1.75, AllowedLength: 1, LastN: 100, Breakers: []string{"."}})
 		}, dist(3)},
-		"bias":         {bias(700, 3), dist(4)},
-		"grammar":      {func(s *llama.Sampler) error { return s.AddGrammar(`root ::= [a-z ]+`, "root") }, dist(3)},
-		"lazy grammar": {func(s *llama.Sampler) error { return s.AddLazyGrammar(`root ::= "k" [a-z]+`, "root", []string{"k"}, nil) }, dist(3)},
+		"bias":    {bias(700, 3), dist(4)},
+		"grammar": {func(s *llama.Sampler) error { return s.AddGrammar(`root ::= [a-z ]+`, "root") }, dist(3)},
+		"lazy grammar": {func(s *llama.Sampler) error {
+			return s.AddLazyGrammar(`root ::= "k" [a-z]+`, "root", []string{"k"}, nil)
+		}, dist(3)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := chain(t, m, links...)
