@@ -153,3 +153,29 @@ func TestRecordsThatPowerShellWroteAreRead(t *testing.T) {
 		}
 	}
 }
+
+// The program itself, whose arguments and standard input come through the system.
+func TestTheProgramReadsTextOfEveryKind(t *testing.T) {
+	needEngine(t)
+	const text = "Größe, 大きさ"
+	path := filepath.Join(t.TempDir(), "prompt "+"大.txt")
+	var want string
+	for name, content := range encoded(text) {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range [][]string{{"tokenize"}, {"tokenize", "-f", path}, {"tokenize", text}} {
+			cmd, stderr := program(t, args...)
+			if len(args) == 1 {
+				cmd.Stdin = strings.NewReader(content)
+			}
+			out, err := cmd.Output()
+			if want == "" {
+				want = string(out)
+			}
+			if err != nil || string(out) != want || want == "" {
+				t.Errorf("%s, %q: %v, stdout %q, stderr %q; want %q", name, args, err, out, stderr, want)
+			}
+		}
+	}
+}
