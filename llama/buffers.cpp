@@ -4,7 +4,7 @@
 // leaves the engine as it is otherwise.
 
 #include "guard.h"
-#include "shim_more.h"
+#include "shim_system.h"
 
 #include <algorithm>
 #include <cassert>

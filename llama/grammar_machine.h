@@ -4,7 +4,7 @@
 #define INFER_GRAMMAR_MACHINE_H
 
 #include "guard.h"
-#include "shim_more.h"
+#include "shim_sampler.h"
 
 #include <cstdint>
 #include <memory>

@@ -5,7 +5,7 @@
 // bytes, never with wrong ones.
 
 #include "guard.h"
-#include "shim_more.h"
+#include "shim_layers.h"
 
 #include <cstdlib>
 #include <unordered_map>

@@ -2,7 +2,7 @@
 
 package llama
 
-// #include "shim_more.h"
+// #include "shim_layers.h"
 import "C"
 
 import (

@@ -1,7 +1,7 @@
 // Adapters: LoRA and control vectors.
 
 #include "guard.h"
-#include "shim_more.h"
+#include "shim_lora.h"
 
 using infer::guarded;
 using infer::scope_guard;

@@ -2,7 +2,7 @@
 
 package llama
 
-// #include "shim_more.h"
+// #include "shim_lora.h"
 import "C"
 
 import (

@@ -5,7 +5,7 @@
 // the count is looked at afterwards.
 
 #include "guard.h"
-#include "shim_more.h"
+#include "shim_mapped.h"
 
 #include <atomic>
 #include <new>

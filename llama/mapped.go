@@ -2,7 +2,7 @@
 
 package llama
 
-// #include "shim_more.h"
+// #include "shim_mapped.h"
 import "C"
 
 import (

@@ -2,7 +2,8 @@
 
 package llama
 
-// #include "shim_more.h"
+// #include "shim_layers.h"
+// #include "shim_sampler.h"
 import "C"
 
 import (

@@ -1,7 +1,7 @@
 // Quantisation of files and of rows.
 
 #include "guard.h"
-#include "shim_more.h"
+#include "shim_quantize.h"
 
 #include <fstream>
 #include <string>

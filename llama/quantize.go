@@ -4,7 +4,7 @@ package llama
 
 // #cgo linux windows LDFLAGS: -Wl,--wrap=ggml_quantize_chunk
 // #cgo windows LDFLAGS: -Wl,--wrap=_ZNSt13basic_filebufIcSt11char_traitsIcEE4openEPKcSt13_Ios_Openmode
-// #include "shim_more.h"
+// #include "shim_quantize.h"
 import "C"
 
 import (

@@ -2,7 +2,8 @@
 
 package llama
 
-// #include "shim_more.h"
+// #include "shim_sampler.h"
+// #include "shim_text.h"
 import "C"
 
 import "unsafe"

@@ -2,7 +2,8 @@
 // guarded function.
 
 #include "guard.h"
-#include "shim_more.h"
+#include "shim_system.h"
+#include "shim_text.h"
 
 #include <cstdint>
 #include <string>

@@ -1,7 +1,7 @@
 // Threads before the engine asks for them: it ends the process where one is refused.
 
 #include "guard.h"
-#include "shim_more.h"
+#include "shim_system.h"
 
 #include <condition_variable>
 #include <mutex>

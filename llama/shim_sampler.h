@@ -1,24 +1,13 @@
-// Guarded calls for text, sampling, adapters and files: see shim.h.
+// Guarded calls for chains of samplers, and grammars. See shim.h.
 
-#ifndef INFER_SHIM_MORE_H
-#define INFER_SHIM_MORE_H
+#ifndef INFER_SHIM_SAMPLER_H
+#define INFER_SHIM_SAMPLER_H
 
 #include "shim.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-// Text. With stack != 0 the tokenizer runs on a thread with a stack of that many
-// bytes: some recurse as deep as a word is long.
-int32_t infer_tokenize(const struct llama_vocab * vocab, const char * text, int32_t text_len, llama_token * tokens, int32_t n_max,
-        bool add_special, bool parse_special, size_t stack, infer_error * err);
-int32_t infer_piece(const struct llama_vocab * vocab, llama_token token, char * buf, int32_t length, bool special, infer_error * err);
-// The size of a buffer for infer_detokenize, SIZE_MAX on failure.
-size_t  infer_detokenize_room(const struct llama_vocab * vocab, const llama_token * tokens, size_t n, bool unparse_special, infer_error * err);
-int32_t infer_detokenize(const struct llama_vocab * vocab, const llama_token * tokens, int32_t n, char * text, int32_t length,
-        bool remove_special, bool unparse_special, infer_error * err);
-int32_t infer_chat(const char * tmpl, const struct llama_chat_message * chat, size_t n, bool add_assistant, char * buf, int32_t length, infer_error * err);
 
 // A chain of samplers. vocab must outlive it.
 typedef struct infer_sampler infer_sampler;
@@ -84,53 +73,6 @@ bool infer_add_grammar(infer_sampler * s, const infer_pieces * pieces, const inf
         bool lazy, const char ** words, size_t n_words, const llama_token * tokens, size_t n_tokens, infer_error * err);
 // The steps that the chain's grammars took for the last token.
 uint64_t infer_sampler_work(const infer_sampler * s);
-
-// Adapters.
-struct llama_adapter_lora * infer_adapter_load(struct llama_model * model, const char * path, infer_scope scope, infer_error * err);
-bool infer_adapter_set(struct llama_context * ctx, struct llama_adapter_lora * adapter, float scale, infer_error * err);
-bool infer_adapter_cvec(struct llama_context * ctx, const float * data, size_t len, int32_t n_embd, int32_t first, int32_t last,
-        infer_scope scope, infer_error * err);
-// Makes the context build its next graph anew: after adapters have been removed, and
-// before they are freed. The two functions above do so themselves.
-void infer_forget_graph(struct llama_context * ctx);
-
-// Quantises a file. progress (a Go handle, or 0) is told about every tensor; *stop != 0
-// ends it before the next one.
-bool infer_quantize(const char * in, const char * out, const llama_model_quantize_params * params, uintptr_t progress, infer_error * err);
-size_t infer_quantize_rows(enum ggml_type type, const float * src, void * dst, int64_t rows, int64_t row, infer_error * err);
-
-// Which weights of a model are streamed, and where each is while its layer is in memory.
-// Not to be changed while a context computes.
-typedef struct infer_streams infer_streams;
-
-infer_streams * infer_streams_new(void);
-void            infer_streams_free(infer_streams * s);
-bool            infer_streams_any(const infer_streams * s); // tensors that are streamed
-// Weight i belongs to a layer and to a slot from now on, to none with nullptr.
-bool            infer_streams_set(infer_streams * s, const infer_weights * w, size_t i, int layer, void * slot, infer_error * err);
-
-// What a context tells Go of layers (a handle): the user data of the eval callback.
-typedef struct infer_layers infer_layers;
-
-infer_layers * infer_layers_new(uintptr_t layers, infer_streams * streams);
-void           infer_layers_free(infer_layers * l);
-void           infer_layers_begin(infer_layers * l); // before each pass
-bool           infer_eval(struct ggml_tensor * tensor, bool ask, void * user_data);
-
-// A piece of a mapped file whose lost pages are replaced by zeros, and counted. Not where
-// another mapping may be put before infer_mapped_free.
-typedef struct infer_mapped infer_mapped;
-
-infer_mapped * infer_mapped_new(void * p, size_t size);
-size_t         infer_mapped_lost(const infer_mapped * m); // bytes
-void           infer_mapped_free(infer_mapped * m);
-
-// Whether n threads can be had at once.
-bool infer_threads_available(int n);
-// Whether this package, and so the engine, was compiled with optimisation.
-bool infer_optimized(void);
-// The number of buffer types that repack weights.
-size_t infer_repack_types(void);
 
 #ifdef __cplusplus
 }
