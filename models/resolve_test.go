@@ -125,6 +125,9 @@ func TestResolve(t *testing.T) {
 			list := []string{"", filepath.Join(root, "gone"), filepath.Join(root, "one"), "", filepath.Join(root, "two")}
 			t.Setenv(DirsVariable, strings.Join(list, string(filepath.ListSeparator)))
 			absolute := func(s string) string { return strings.ReplaceAll(s, "ROOT", root) }
+			if _, err := os.Stat(filepath.Join(root, "HERE")); err == nil && strings.Contains(c.name, "wrong case") {
+				t.Skip("upper and lower case are the same to this file system")
+			}
 
 			got, err := Resolve(absolute(c.model), ResolveOptions{})
 			if c.from == "" {
