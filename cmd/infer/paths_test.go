@@ -80,12 +80,13 @@ func TestPathsOfEveryKind(t *testing.T) {
 				}
 			}
 			run("-m", in("f16.gguf"), "-p", "Is it?", "-n", "3", "-t", "1", "-q", "--grammar-file", in("rules.gbnf"))
-			run("synthesize", "-q", "--shape", "test", "--type", "q4_0", in("q4.gguf"))
+			run("synthesize", "-q", "--shape", "test", "--type", "q4_0", in("made.gguf"))
+			run("quantize", "-q", in("f16.gguf"), in("q4.gguf"), "q4_0")
 			run("pack", "-q", "-m", in("q4.gguf"), "-o", in("packed.gguf"))
 			run("-m", in("packed.gguf"), "-p", "Once", "-n", "3", "-t", "1", "-q")
 			run("check", in("q4.gguf"))
 			run("plan", in("q4.gguf"), "--svg", in("plan.svg"), "-c", "64")
-			run("perplexity", "-q", "-m", in("f16.gguf"), "-t", "1", "-c", "16", "-f", in("text.txt"), "--kl-base", in("f16.gguf"))
+			run("perplexity", "-q", "-m", in("q4.gguf"), "-t", "1", "-c", "16", "-f", in("text.txt"), "--kl-base", in("f16.gguf"))
 			if r := run("inspect", in("f16.gguf")); !strings.Contains(r.out, "f16.gguf") {
 				t.Errorf("%q", r.out)
 			}
