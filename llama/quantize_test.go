@@ -5,6 +5,7 @@ package llama_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -30,6 +31,16 @@ func quantized(t *testing.T, in, name string, p llama.QuantizeParams) string {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// The bytes depend neither on the system nor on the CPU: they are those of models.Tiny.
+func TestQuantizedBytesAreTheSameEverywhere(t *testing.T) {
+	data, err := os.ReadFile(quantized(t, tinyF16, "tiny", llama.QuantizeParams{Type: "q4_0"}))
+	check(t, err)
+	const want = "b292d5f6d6eb53aa3b790956aaf6b62418a38b5cafcfa3b4bf37d890d4794f7d"
+	if got := fmt.Sprintf("%x", sha256.Sum256(data)); got != want {
+		t.Errorf("SHA-256 is %s, want %s", got, want)
+	}
 }
 
 func TestQuantizedFiles(t *testing.T) {
