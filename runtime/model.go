@@ -218,7 +218,7 @@ func (m *Model) Report() Report {
 	if m.mode == LoadStock { // the engine's own: a mapping a file, of all of it
 		r.Chunks = len(m.files)
 		for _, f := range m.files {
-			r.LargestAllocation = max(r.LargestAllocation, wholePages(uint64(f.Size)))
+			r.LargestAllocation = max(r.LargestAllocation, wholeUnits(uint64(f.Size)))
 		}
 		r.LargestRange = r.LargestAllocation
 	}

@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/seed7adf6694/infer/llama"
@@ -72,12 +71,12 @@ func (m *Model) measure(p llama.ContextParams, ubatchGiven bool) (need, error) {
 	}
 }
 
-// bytes is the memory of one purpose, or of all for "": blocks are whole pages.
+// bytes is the memory of one purpose, or of all for "": blocks are whole units of memory.
 func (n need) bytes(purpose string) uint64 {
 	sum := uint64(0)
 	for _, b := range n.blocks {
 		if purpose == "" || purpose == b.Purpose {
-			sum += wholePages(b.Size)
+			sum += wholeUnits(b.Size)
 		}
 	}
 	return sum
@@ -97,9 +96,9 @@ func (n need) parts() loader.MemoryParts {
 // used is what of a block is in RAM at the end of a full context.
 func (n need) used(b llama.MeasuredBlock) uint64 {
 	if n.params.Embeddings { // where every token may have a result
-		return wholePages(b.Size)
+		return wholeUnits(b.Size)
 	}
-	return wholePages(min(b.Used, b.Size))
+	return wholeUnits(min(b.Used, b.Size))
 }
 
 // What the engine takes for itself, in bytes, fitted to what Linux counts for six shapes: for a
@@ -135,9 +134,10 @@ func (n need) largest() llama.MeasuredBlock {
 	return most
 }
 
-func wholePages(n uint64) uint64 {
-	page := uint64(os.Getpagesize())
-	return (n + page - 1) / page * page
+// wholeUnits is what n bytes take.
+func wholeUnits(n uint64) uint64 {
+	unit := loader.Granularity()
+	return (n + unit - 1) / unit * unit
 }
 
 // privateWeights are the bytes of weights that are copied: the plan's ranges, and what
@@ -157,7 +157,7 @@ func (m *Model) privateWeights() (uint64, error) {
 	}
 	for _, i := range secondCopies(ws) {
 		if ws[i].Kind == llama.WeightRepack {
-			sum += wholePages(ws[i].Size)
+			sum += wholeUnits(ws[i].Size)
 		}
 	}
 	return sum, nil

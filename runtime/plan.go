@@ -202,7 +202,7 @@ func planMode(ctx context.Context, f *Forecast, m *Model, packed bool, o Options
 		return ModePlan{}, false, err
 	}
 	f.Architecture, f.Description, f.Parameters = m.info.Architecture, m.info.Description, m.info.Params
-	p := ModePlan{Mode: m.mode, Packed: packed, ChunkSize: m.chunkSize, Scratch: min(wholePages(m.plan.LargestTensor), loader.MostScratch, m.chunkSize)}
+	p := ModePlan{Mode: m.mode, Packed: packed, ChunkSize: m.chunkSize, Scratch: min(wholeUnits(m.plan.LargestTensor), loader.MostScratch, m.chunkSize)}
 	ws, err := m.native.Weights()
 	if err != nil {
 		return p, false, err
@@ -266,11 +266,11 @@ func (p *ModePlan) addWeights(m *Model, ws []llama.Weight) {
 	if p.Mode == LoadStock {
 		// The engine maps each file whole, and converts into one buffer beside it.
 		for i, f := range m.files {
-			size := wholePages(uint64(f.Size))
+			size := wholeUnits(uint64(f.Size))
 			p.add(PlanPiece{Purpose: "weights", Of: "the whole file", Size: size, Allocations: []uint64{size}, Resident: m.stockResident(i, ws)})
 		}
 		if repacked := m.stockRepacked(ws); repacked > 0 {
-			size := wholePages(repacked)
+			size := wholeUnits(repacked)
 			p.add(PlanPiece{Purpose: "weights", Of: "repacked weights", Size: size, Allocations: []uint64{size}, Private: true})
 		}
 		return
@@ -322,14 +322,14 @@ func (m *Model) stockResident(file int, ws []llama.Weight) uint64 {
 	if last == 0 {
 		return 0
 	}
-	return wholePages(last - min(first, last))
+	return wholeUnits(last - min(first, last))
 }
 
 // addSession adds the blocks of a session.
 func (p *ModePlan) addSession(m *Model, n need) {
 	for _, b := range n.blocks {
 		if p.Mode == LoadStock {
-			size := wholePages(b.Size)
+			size := wholeUnits(b.Size)
 			p.add(PlanPiece{Purpose: b.Purpose, Of: blockName(b), Size: size, Allocations: []uint64{size}, Private: true, Resident: n.used(b)})
 			continue
 		}
@@ -342,7 +342,7 @@ func (p *ModePlan) addSession(m *Model, n need) {
 
 // privatePiece is a block of the arena: committed chunk by chunk.
 func (m *Model) privatePiece(purpose, of string, size uint64) PlanPiece {
-	size = wholePages(size)
+	size = wholeUnits(size)
 	piece := PlanPiece{Purpose: purpose, Of: of, Size: size, Private: true}
 	for left := size; left > 0; {
 		n := min(left, m.chunkSize)
