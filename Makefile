@@ -39,10 +39,7 @@ test: lint build ## everything that must hold: lint, tests, tests under the race
 
 # One set of flags for all that is cross-compiled, so that Go's build cache serves it: the
 # engine takes five minutes of CPU, once.
-# Of runtime, the tests of loading, text, budgets, packed files and what is refused; all of them
-# take three times as long under wine (WINDOWS_RUNTIME=.).
-WINDOWS_TESTS ?= ./loader ./models ./llama ./cmd/infer
-WINDOWS_RUNTIME ?= SameTokens|Budget|Stock|Pack|Hostile|TextStream|Story
+WINDOWS_TESTS ?= ./loader ./models ./llama ./runtime ./cmd/infer
 WINE := $(CURDIR)/internal/winetest/wine
 level = CGO_CFLAGS="-O3 -march=x86-64-$(1)" CGO_CXXFLAGS="-O3 -march=x86-64-$(1)" \
 	CGO_CPPFLAGS="-DGGML_USE_CPU_REPACK -DINFER_CPU=x86-64-$(1)"
@@ -62,8 +59,6 @@ test-windows: windows ## cross-compiled tests under wine, where mingw and wine a
 	@lacking="$$($(WINE) missing)"; if [ -n "$$lacking" ]; then echo "make test-windows: missing $$lacking"; exit 1; fi
 	$(WINE) fresh
 	INFER_BIN=bin/windows/infer.exe $(WINDOWS) $(GO) test -p 1 -exec "$(WINE) run" $(WINDOWS_TESTS)
-	@echo "make test-windows: of runtime, the tests named $(WINDOWS_RUNTIME)"
-	INFER_BIN=bin/windows/infer.exe $(WINDOWS) $(GO) test -exec "$(WINE) run" -run '$(WINDOWS_RUNTIME)' ./runtime
 	$(WINE) end
 
 # A benchmark, not a test: the same program for Linux and for Windows under wine, with the same

@@ -140,8 +140,8 @@ func walkHoles() (h freeRanges) {
 
 // regionsOfProcess are the ranges of pages that are alike, in order of their addresses.
 func regionsOfProcess(yield func(m *windows.MemoryBasicInformation) bool) {
+	var m windows.MemoryBasicInformation // one for all: it lives on the heap
 	for addr := uintptr(0); ; {
-		var m windows.MemoryBasicInformation
 		if windows.VirtualQuery(addr, &m, unsafe.Sizeof(m)) != nil || !yield(&m) {
 			return
 		}

@@ -276,7 +276,8 @@ func TestTinyWhileOthersReplaceIt(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for range 10 {
-				if err := replace(); err != nil {
+				// Windows replaces no file that somebody reads.
+				if err := replace(); err != nil && !errors.Is(err, loader.ErrFileInUse) {
 					t.Error(err)
 				}
 			}
