@@ -3,6 +3,7 @@ package loader
 import (
 	"os"
 	"sync"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -25,17 +26,18 @@ type memoryCounters struct {
 // documented as that; wine fills one of them.
 func (c *memoryCounters) committed() uint64 { return uint64(max(c.privateUsage, c.pagefileUsage)) }
 
-// readCounters reads as much of the counters as the system has.
+// readCounters reads as much of the counters as the system has. It does not allocate.
 func readCounters() (c memoryCounters, err error) {
-	for _, size := range []uintptr{unsafe.Sizeof(c), unsafe.Offsetof(c.privateWorkingSet)} {
+	var failed syscall.Errno
+	for _, size := range [...]uintptr{unsafe.Sizeof(c), unsafe.Offsetof(c.privateWorkingSet)} {
 		c = memoryCounters{cb: uint32(size)}
-		r, _, e := procMemoryInfo.Call(uintptr(windows.CurrentProcess()), uintptr(unsafe.Pointer(&c)), size)
-		if r != 0 {
+		var ok uintptr
+		ok, _, failed = syscall.SyscallN(procMemoryInfo.Addr(), uintptr(windows.CurrentProcess()), uintptr(unsafe.Pointer(&c)), size)
+		if ok != 0 {
 			return c, nil
 		}
-		err = os.NewSyscallError("GetProcessMemoryInfo", e)
 	}
-	return c, err
+	return c, os.NewSyscallError("GetProcessMemoryInfo", failed)
 }
 
 // ProcessMemory reads the memory of this process: of its working set, Anon is what is
