@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/loader"
 )
 
@@ -36,17 +37,7 @@ func settle() {
 	const threads, heap = 16, 16 << 20
 	runtime.KeepAlive(make([]byte, heap))
 	runtime.GC()
-	var started, ended sync.WaitGroup
-	started.Add(threads)
-	for range threads {
-		ended.Go(func() {
-			runtime.LockOSThread()
-			defer runtime.UnlockOSThread()
-			started.Done()
-			started.Wait()
-		})
-	}
-	ended.Wait()
+	memtest.StartThreads(threads)
 }
 
 // seriesPeriod is how often memory is looked at, to begin with; seriesMost is how many

@@ -3,7 +3,8 @@ package benchmarks
 import (
 	"fmt"
 	"os"
-	"strings"
+
+	"github.com/seed7adf6694/infer/internal/memtest"
 )
 
 func memoryOf(pid int) (processMemory, error) {
@@ -15,25 +16,7 @@ func memoryOf(pid int) (processMemory, error) {
 }
 
 // parseMappings reads smaps.
-func parseMappings(text string) (p processMemory) {
-	var size uint64
-	for line := range strings.Lines(text) {
-		name, rest, _ := strings.Cut(line, ":")
-		var kib uint64
-		switch name {
-		case "Size":
-			_, _ = fmt.Sscan(rest, &kib)
-			size = kib << 10
-		case "Pss":
-			_, _ = fmt.Sscan(rest, &kib)
-			p.pss += kib << 10
-		case "VmFlags":
-			for _, flag := range strings.Fields(rest) {
-				if flag == "ac" { // accountable
-					p.commit += size
-				}
-			}
-		}
-	}
-	return p
+func parseMappings(text string) processMemory {
+	s := memtest.ParseSmaps(text)
+	return processMemory{pss: s.Proportional, commit: s.Commit}
 }

@@ -79,18 +79,20 @@ func (ps MemoryParts) index(purpose Purpose) int {
 
 // String lists the parts: "weights 512 MiB, kv 64 MiB and compute 96 MiB".
 func (ps MemoryParts) String() string {
-	var b strings.Builder
+	texts := make([]string, len(ps))
 	for i, p := range ps {
-		switch {
-		case i == 0:
-		case i == len(ps)-1:
-			b.WriteString(" and ")
-		default:
-			b.WriteString(", ")
-		}
-		b.WriteString(p.Purpose.String() + " " + Size(p.Bytes))
+		texts[i] = p.Purpose.String() + " " + Size(p.Bytes)
 	}
-	return b.String()
+	return enumerate(texts)
+}
+
+// enumerate joins texts: "this, that and the other".
+func enumerate(texts []string) string {
+	last := len(texts) - 1
+	if last < 1 {
+		return strings.Join(texts, "")
+	}
+	return strings.Join(texts[:last], ", ") + " and " + texts[last]
 }
 
 // Short is the error of a sum of which a limit leaves only available bytes.

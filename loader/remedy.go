@@ -2,7 +2,6 @@ package loader
 
 import (
 	"fmt"
-	"strings"
 )
 
 // RemedyKind is what a [Remedy] changes.
@@ -59,30 +58,24 @@ func (r Remedy) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 // Text is String with what note says of each change, such as a flag, in brackets behind it.
 // note may be nil, and "" is nothing.
 func (r Remedy) Text(note func(Remedy) string) string {
-	all := append([]Remedy{r}, r.With...)
-	var b strings.Builder
-	for i, one := range all {
-		switch {
-		case i == 0:
-		case i == len(all)-1:
-			b.WriteString(" and ")
-		default:
-			b.WriteString(", ")
-		}
-		b.WriteString(one.words())
+	var texts []string
+	for _, one := range append([]Remedy{r}, r.With...) {
+		text := one.words()
 		if note != nil {
 			if n := note(one); n != "" {
-				b.WriteString(" (" + n + ")")
+				text += " (" + n + ")"
 			}
 		}
+		texts = append(texts, text)
 	}
+	text := enumerate(texts)
 	switch {
 	case r.Kind == RemedyQuantise && r.Bytes > 0:
-		b.WriteString(": weights of about " + Size(r.Bytes))
+		text += ": weights of about " + Size(r.Bytes)
 	case r.Needs > 0:
-		b.WriteString(": needs " + Size(r.Needs))
+		text += ": needs " + Size(r.Needs)
 	}
-	return b.String()
+	return text
 }
 
 // remedyWords are the kinds that need no figures, or have none.

@@ -9,7 +9,6 @@ import (
 	"os"
 	goruntime "runtime"
 	"runtime/debug"
-	"strings"
 	"testing"
 
 	"github.com/seed7adf6694/infer/internal/memtest"
@@ -24,26 +23,10 @@ func init() { children["taken"] = childTaken }
 type taken struct{ Commit, Resident uint64 }
 
 // mappings adds this process's mappings up.
-func mappings() (t taken, err error) {
+func mappings() (taken, error) {
 	b, err := os.ReadFile("/proc/self/smaps")
-	size := uint64(0)
-	for line := range strings.Lines(string(b)) {
-		name, rest, _ := strings.Cut(line, ":")
-		var kib uint64
-		switch name {
-		case "Size":
-			_, _ = fmt.Sscan(rest, &kib)
-			size = kib << 10
-		case "Rss":
-			_, _ = fmt.Sscan(rest, &kib)
-			t.Resident += kib << 10
-		case "VmFlags":
-			if strings.Contains(rest, " ac") {
-				t.Commit += size
-			}
-		}
-	}
-	return t, err
+	s := memtest.ParseSmaps(string(b))
+	return taken{s.Commit, s.Resident}, err
 }
 
 // settle takes what Go keeps to use again, its heap and the stacks of its threads. With one
