@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/seed7adf6694/infer/llama/start"
 )
 
 // interrupted is why a context ended: a signal. It counts as context.Canceled.
@@ -33,7 +35,7 @@ func interruptible() context.Context {
 	signal.Notify(signals, ending...)
 	go func() {
 		first := &interrupted{<-signals}
-		signal.Reset(ending...)
+		start.LeaveToSystem(ending...)
 		cancel(first)
 		between := &interrupted{<-signals} // the second, where it was faster than that
 		os.Exit(between.code())
