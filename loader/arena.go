@@ -54,7 +54,7 @@ func NewArena(o ArenaOptions) *Arena {
 		o.ChunkSize = o.Pool.segment
 	}
 	a := &Arena{
-		sys: realSystem, sleep: time.Sleep, chunk: chunkSize(o.ChunkSize), retry: retryTime(o.Retry), ledger: o.Ledger,
+		sys: Current, sleep: time.Sleep, chunk: ChunkSize(o.ChunkSize), retry: retryTime(o.Retry), ledger: o.Ledger,
 		pool: o.Pool, blocks: map[unsafe.Pointer]*span{},
 	}
 	if o.MaxRange > 0 {
@@ -70,9 +70,6 @@ func retryTime(d time.Duration) time.Duration {
 	}
 	return d
 }
-
-// mostAddresses is more than any system gives, and far from where sums wrap around.
-const mostAddresses = 1 << 62
 
 // BlockSize is what blocks should stay below where there is a choice, in bytes: the
 // chunk size, less what the guards take. Larger blocks can be had.
@@ -96,6 +93,18 @@ func (a *Arena) Bytes() uint64 {
 func (a *Arena) AllocBlock(purpose string, size uintptr) (unsafe.Pointer, error) {
 	return a.alloc(parsePurpose(purpose), uint64(size), false)
 }
+
+// AllocFilled is [Arena.AllocBlock] of a block all of which will be written: in large pages
+// where the system has them.
+func (a *Arena) AllocFilled(p Purpose, size uint64) (unsafe.Pointer, error) {
+	return a.alloc(p, size, true)
+}
+
+// ChunkSize is the most that is committed at once, in bytes.
+func (a *Arena) ChunkSize() uint64 { return a.chunk }
+
+// Pooled tells whether blocks come from a pool.
+func (a *Arena) Pooled() bool { return a.pool != nil }
 
 // alloc is AllocBlock; filled says that all of the block will be written.
 func (a *Arena) alloc(p Purpose, size uint64, filled bool) (unsafe.Pointer, error) {

@@ -75,7 +75,8 @@ func TestBlocks(t *testing.T) {
 				t.Errorf("after another tag %+v", got)
 			}
 			a.FreeBlock(p)
-			sys.nothingLeft(t, &l)
+			sys.nothingLeft(t)
+			ledgerEmpty(t, &l)
 			if err := a.Close(); err != nil {
 				t.Error(err)
 			}
@@ -172,7 +173,8 @@ func TestRefusals(t *testing.T) {
 			if e.Purpose != PurposeKV || e.Requested == 0 || len(e.Remedies) == 0 {
 				t.Errorf("%+v", e)
 			}
-			sys.nothingLeft(t, &l)
+			sys.nothingLeft(t)
+			ledgerEmpty(t, &l)
 
 			// What was refused harms nothing that comes after.
 			sys.refuse = nil
@@ -217,7 +219,8 @@ func TestRefusalOfEveryRequestInTurn(t *testing.T) {
 		if err := a.Close(); err != nil {
 			t.Fatal(err)
 		}
-		sys.nothingLeft(t, &l)
+		sys.nothingLeft(t)
+		ledgerEmpty(t, &l)
 		if err == nil {
 			if k < 20 {
 				t.Errorf("only %d requests were made", k)
@@ -240,7 +243,8 @@ func TestRangeIsBounded(t *testing.T) {
 		t.Errorf("a byte more: %v", err)
 	}
 	a.Close()
-	sys.nothingLeft(t, &l)
+	sys.nothingLeft(t)
+	ledgerEmpty(t, &l)
 }
 
 func TestBlocksLargerThanTheAddressSpaceAreRefused(t *testing.T) {
@@ -288,7 +292,8 @@ func TestClosedArena(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	sys.nothingLeft(t, &l)
+	sys.nothingLeft(t)
+	ledgerEmpty(t, &l)
 	a.FreeBlock(p)
 	a.TagBlock(p, "output")
 	if _, err := a.AllocBlock("kv", 1); !errors.Is(err, ErrClosed) {
@@ -308,7 +313,8 @@ func TestClosingEndsTheWaitForMemory(t *testing.T) {
 	if _, err := a.AllocBlock("kv", 1); !errors.Is(err, ErrClosed) {
 		t.Error(err)
 	}
-	sys.nothingLeft(t, &l)
+	sys.nothingLeft(t)
+	ledgerEmpty(t, &l)
 }
 
 func TestArenaIsUsedByManyAtOnce(t *testing.T) {
@@ -345,7 +351,8 @@ func TestArenaIsUsedByManyAtOnce(t *testing.T) {
 	if err := a.Close(); err != nil {
 		t.Error(err)
 	}
-	sys.nothingLeft(t, &l)
+	sys.nothingLeft(t)
+	ledgerEmpty(t, &l)
 }
 
 func ExampleArena() {
@@ -361,4 +368,30 @@ func ExampleArena() {
 	kv := ledger.Snapshot().Of(PurposeKV)
 	fmt.Println(Size(kv.Current), "in", kv.Count, "commits of at most", Size(kv.LargestAllocation))
 	// Output: 3.0 MiB in 3 commits of at most 1.0 MiB
+}
+
+func ledgerEmpty(t *testing.T, l *Ledger) {
+	t.Helper()
+	u := l.Snapshot()
+	for p, u := range append(u.Purposes[:], u.Total) {
+		if u.Current != 0 || u.Count != 0 {
+			t.Errorf("the ledger still has %d bytes in %d pieces for %v", u.Current, u.Count, Purpose(p))
+		}
+	}
+}
+
+func BenchmarkAllocBlock(b *testing.B) {
+	a := NewArena(ArenaOptions{ChunkSize: 1 * mib, Ledger: new(Ledger)})
+	defer a.Close()
+	for _, size := range []uintptr{4096, 1 * mib, 64 * mib} {
+		b.Run(Size(uint64(size)), func(b *testing.B) {
+			for b.Loop() {
+				p, err := a.AllocBlock("kv", size)
+				if err != nil {
+					b.Fatal(err)
+				}
+				a.FreeBlock(p)
+			}
+		})
+	}
 }

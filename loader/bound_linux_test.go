@@ -42,7 +42,7 @@ func weightsFile(t *testing.T, sizes ...uint64) string {
 
 // loadBy loads weights in one of two ways.
 func loadBy(mode string, ix *loader.Index, chunk uint64, l *loader.Ledger) (*loader.Weights, *loader.Plan, error) {
-	plan, err := ix.Plan(loader.PlanOptions{ChunkSize: chunk})
+	plan, err := loader.NewPlan(ix, loader.PlanOptions{ChunkSize: chunk})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -61,7 +61,7 @@ func loadBy(mode string, ix *loader.Index, chunk uint64, l *loader.Ledger) (*loa
 // offsets. Without them, generating takes half as long again on some machines.
 func TestMappingsAgreeWithLargePages(t *testing.T) {
 	ix := open(t, weightsFile(t, 100_000, 9<<20, 8<<20, 7<<20))
-	plan, err := ix.Plan(loader.PlanOptions{ChunkSize: 16 << 20})
+	plan, err := loader.NewPlan(ix, loader.PlanOptions{ChunkSize: 16 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}

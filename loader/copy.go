@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -26,8 +25,6 @@ type CopyOptions struct {
 	// its bytes in the file, mapped for the time of the call. nil: none.
 	Transforms func(name string) bool
 	Transform  func(t Tensor, dst, src unsafe.Pointer) error
-
-	sys system // for tests
 }
 
 // CopyWeights copies the weights into blocks of private memory laid out as the plan's
@@ -39,16 +36,13 @@ type CopyOptions struct {
 // [ErrFileChanged].
 func CopyWeights(ctx context.Context, ix *Index, plan *Plan, o CopyOptions) (*Weights, error) {
 	ranges := len(plan.Ranges)
-	if o.Arena != nil && o.Arena.pool != nil {
+	if o.Arena != nil && o.Arena.Pooled() {
 		ranges = 1 // what is mapped to be transformed
 	}
-	if err := ix.ready(plan, ranges); err != nil {
+	if err := ready(ix, plan, ranges); err != nil {
 		return nil, err
 	}
-	if o.sys == nil {
-		o.sys = realSystem
-	}
-	w := &Weights{data: make(map[string]tensorData, len(ix.tensors)), arena: o.Arena}
+	w := &Weights{data: make(map[string]tensorData, len(ix.Tensors())), arena: o.Arena}
 	if w.arena == nil {
 		w.arena, w.own = NewArena(ArenaOptions{ChunkSize: plan.ChunkSize, Ledger: o.Ledger}), true
 	}
@@ -81,7 +75,7 @@ func (c *copier) all(ctx context.Context, w *Weights, plan *Plan) error {
 			w.place(r, nil)
 			continue
 		}
-		base, err := w.arena.alloc(PurposeWeights, r.Size, true)
+		base, err := w.arena.AllocFilled(PurposeWeights, r.Size)
 		if err != nil {
 			return err
 		}
@@ -184,13 +178,12 @@ func (c *copier) read(ctx context.Context, pieces []piece) error {
 }
 
 func (c *copier) readPiece(p piece) error {
-	f := c.ix.files[p.file]
-	err := readFull(f, bytesAt(p.dst, p.size), p.offset)
+	err := c.ix.ReadAt(p.file, bytesAt(p.dst, p.size), p.offset)
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("%s: %w: it ends before byte %d, at tensor %s: load it again", quotePath(f.path), ErrFileChanged, p.offset+int64(p.size), quote(p.tensor))
+	case errors.Is(err, ErrFileChanged):
+		return fmt.Errorf("tensor %s: %w", quote(p.tensor), err)
 	default:
 		return fmt.Errorf("reading tensor %s at byte %d: %w", quote(p.tensor), p.offset, err)
 	}
@@ -199,24 +192,23 @@ func (c *copier) readPiece(p piece) error {
 // transform brings a range's other tensors to their places, from a mapping of the
 // range that lives no longer than this.
 func (c *copier) transform(ctx context.Context, r rangeOf) (err error) {
-	source, err := mapRange(c.o.sys, c.o.Ledger, PurposeStaging, c.ix, r.Range, r.chunks)
+	source, err := mapRange(c.o.Ledger, PurposeStaging, c.ix, r.chunks)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, source.close()) }()
-	f := c.ix.files[r.File]
+	defer func() { err = errors.Join(err, source.Close()) }()
 	for _, t := range r.special {
 		// Reading ahead here can be cancelled, and finds a file cut short without a
 		// fault; the transformation can do neither.
-		p, offset, size := pagesOf(r.Range, t, source.base)
-		if err := prefetch(ctx, f.f, p, offset, size); err != nil {
+		p, offset, size := pagesOf(r.Range, t, source.Base())
+		if err := Prefetch(ctx, c.ix.File(r.File), p, offset, size); err != nil {
 			return err
 		}
-		if err := f.unchanged(); err != nil {
+		if err := c.ix.FileChanged(r.File); err != nil {
 			return err
 		}
 		off := uint64(t.Offset - r.Offset)
-		if err := c.o.Transform(t, at(r.base, off), at(source.base, off)); err != nil {
+		if err := c.o.Transform(t, at(r.base, off), at(source.Base(), off)); err != nil {
 			return fmt.Errorf("tensor %s: %w", quote(t.Name), err)
 		}
 		c.progress.add(t.Size)

@@ -2,10 +2,7 @@ package loader
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 )
 
 // A FormatError says what is wrong with a model's file, and where. It wraps
@@ -26,12 +23,12 @@ func (e *FormatError) Error() string {
 		b.WriteString(quotePath(e.File) + ": ")
 	}
 	if e.Field != "" {
-		b.WriteString(printable(e.Field, maxShownText))
+		b.WriteString(printable(e.Field, MostShown))
 		if e.Offset >= 0 {
 			fmt.Fprintf(&b, " at byte %d", e.Offset)
 		}
 		if e.Value != "" {
-			b.WriteString(" is " + printable(e.Value, maxShownText))
+			b.WriteString(" is " + printable(e.Value, MostShown))
 		}
 		b.WriteString(": ")
 	}
@@ -39,12 +36,12 @@ func (e *FormatError) Error() string {
 	if reason == "" && e.Err == nil {
 		reason = ErrFormat.Error()
 	}
-	b.WriteString(printable(reason, maxShownText))
+	b.WriteString(printable(reason, MostShown))
 	if e.Err != nil {
 		if reason != "" {
 			b.WriteString(": ")
 		}
-		b.WriteString(printable(e.Err.Error(), maxShownText))
+		b.WriteString(printable(e.Err.Error(), MostShown))
 	}
 	return b.String()
 }
@@ -55,37 +52,4 @@ func (e *FormatError) Unwrap() []error {
 		return []error{ErrFormat}
 	}
 	return []error{ErrFormat, e.Err}
-}
-
-const (
-	maxShownName = 80  // bytes of a name or a text of the file in an error
-	maxShownText = 600 // bytes of one part of an error
-)
-
-// quote returns text of a file as it appears in errors: a Go string literal, and
-// not for pages.
-func quote(s string) string {
-	if len(s) <= maxShownName {
-		return strconv.Quote(s)
-	}
-	return fmt.Sprintf("%s… (%d bytes)", strconv.Quote(s[:maxShownName]), len(s))
-}
-
-// quotePath keeps an error on one line, whatever a file is called.
-func quotePath(path string) string { return printable(path, len(path)) }
-
-// printable returns s with everything escaped that could end or disguise a line
-// of a terminal or log, and cut to about limit bytes.
-func printable(s string, limit int) string {
-	if strings.ContainsFunc(s, func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }) {
-		s = escaped(s, false)
-		limit = max(limit, 4*limit) // an escape takes up to that many bytes
-	}
-	if len(s) <= limit {
-		return s
-	}
-	for limit > 0 && !utf8.RuneStart(s[limit]) {
-		limit--
-	}
-	return s[:limit] + "…"
 }

@@ -7,19 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// evict takes a piece of a file out of memory: its pages out of the mapping first, as the
+// Evict takes a piece of a file out of memory: its pages out of the mapping first, as the
 // page cache keeps what is mapped.
-func evict(f *os.File, p unsafe.Pointer, offset int64, size uint64) {
+func Evict(f *os.File, p unsafe.Pointer, offset int64, size uint64) {
 	_ = unix.Madvise(bytesAt(p, size), unix.MADV_DONTNEED) // of a mapping of ours it does not fail
 	forget(f, offset, size)
-}
-
-// forget takes a piece of a file out of the page cache where nobody maps it.
-func forget(f *os.File, offset int64, size uint64) { advise(f, offset, size, unix.FADV_DONTNEED) }
-
-// advise tells the system what a piece of a file in its cache will be good for.
-func advise(f *os.File, offset int64, size uint64, advice int) {
-	if c, err := f.SyscallConn(); err == nil {
-		_ = c.Control(func(fd uintptr) { _ = unix.Fadvise(int(fd), offset, int64(size), advice) })
-	}
 }

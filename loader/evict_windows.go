@@ -7,11 +7,8 @@ import (
 
 var procVirtualUnlock = kernel32.NewProc("VirtualUnlock")
 
-// evict takes pages out of the working set: that is what VirtualUnlock does with pages
+// Evict takes pages out of the working set: that is what VirtualUnlock does with pages
 // that are not locked, and says that it failed. The system keeps them as standby.
-func evict(_ *os.File, p unsafe.Pointer, _ int64, size uint64) {
+func Evict(_ *os.File, p unsafe.Pointer, _ int64, size uint64) {
 	_, _, _ = procVirtualUnlock.Call(uintptr(p), uintptr(size))
 }
-
-// forget leaves the system's cache to the system, which has no call for it.
-func forget(*os.File, int64, uint64) {}

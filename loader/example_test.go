@@ -17,7 +17,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer ix.Close()
-	plan, err := ix.Plan(loader.PlanOptions{ChunkSize: 1 << 20})
+	plan, err := loader.NewPlan(ix, loader.PlanOptions{ChunkSize: 1 << 20})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -55,17 +55,17 @@ func ExampleMeasure() {
 }
 
 // What is within a budget stays in memory, the rest is streamed.
-func ExamplePlan_Residency() {
+func ExamplePlanResidency() {
 	ix, err := loader.Open(exampleModel)
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer ix.Close()
-	plan, err := ix.Plan(loader.PlanOptions{})
+	plan, err := loader.NewPlan(ix, loader.PlanOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	r := plan.Residency(ix.Bytes()/2, 0)
+	r := loader.PlanResidency(plan, ix.Bytes()/2, 0)
 	fmt.Println("a budget of half the weights streams some layers:", r.Streamed > 0)
 	// Output: a budget of half the weights streams some layers: true
 }

@@ -23,7 +23,7 @@ func TestNoFieldOfAnOptionBringsAnythingDown(t *testing.T) {
 	}
 	defer ix.Close()
 	fieldtest.Each(loader.PlanOptions{}, func(name string, o loader.PlanOptions) {
-		plan, err := ix.Plan(o)
+		plan, err := loader.NewPlan(ix, o)
 		if err != nil {
 			return
 		}
@@ -31,7 +31,7 @@ func TestNoFieldOfAnOptionBringsAnythingDown(t *testing.T) {
 			w.Close()
 		}
 	})
-	plan, err := ix.Plan(loader.PlanOptions{})
+	plan, err := loader.NewPlan(ix, loader.PlanOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,12 +40,12 @@ func FuzzOpen(f *testing.F) {
 			wantFormat(t, err)
 			return
 		}
-		ix, err := newIndex([]*file{{path: "fuzz.gguf", size: int64(len(content)), header: h}})
+		ix, err := newIndex([]*file{{&openFile{path: "fuzz.gguf", size: int64(len(content))}, h}})
 		if err != nil {
 			wantFormat(t, err)
 			return
 		}
-		if err := ix.validate(); err != nil {
+		if err := CheckModel(ix, func(string, ...any) {}); err != nil {
 			wantFormat(t, err)
 		}
 		var first, second bytes.Buffer
@@ -57,7 +57,7 @@ func FuzzOpen(f *testing.F) {
 		if err != nil {
 			t.Fatalf("skeleton: %v", err)
 		}
-		iy, err := newIndex([]*file{{path: "fuzz.gguf", header: again}})
+		iy, err := newIndex([]*file{{&openFile{path: "fuzz.gguf"}, again}})
 		if err != nil {
 			t.Fatalf("skeleton: %v", err)
 		}

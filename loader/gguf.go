@@ -14,8 +14,8 @@ const (
 	fixedBytes       = 4 + 4 + 8 + 8 // magic, version, counts
 	defaultAlignment = 32
 
-	keyArchitecture = "general.architecture"
-	keyAlignment    = "general.alignment"
+	KeyArchitecture = "general.architecture"
+	KeyAlignment    = "general.alignment"
 )
 
 // header is what one file says of itself.

@@ -271,7 +271,7 @@ func TestArraysOfStringsAcrossSegments(t *testing.T) {
 			t.Fatalf("string %d by index is %.80q", i, s)
 		}
 	}
-	ix, err := newIndex([]*file{{path: "x", header: h}})
+	ix, err := newIndex([]*file{{&openFile{path: "x"}, h}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,7 +55,7 @@ func (p *parser) readKey(h *header, i int) error {
 	if err != nil {
 		return err
 	}
-	if key == keyAlignment {
+	if key == KeyAlignment {
 		if h.alignment, err = p.alignment(at, value); err != nil {
 			return err
 		}

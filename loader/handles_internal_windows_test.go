@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"unsafe"
@@ -97,94 +96,6 @@ func TestDirectReadsOfWindows(t *testing.T) {
 	for _, at := range []int{0, directUnit, 3 * directUnit} {
 		if n, err := file.ReadAt(b, int64(at)); n != len(want)-at || !bytes.Equal(b[:n], want[at:]) {
 			t.Errorf("at %d: %d bytes, %v", at, n, err)
-		}
-	}
-}
-
-func TestAFileThatCantBeSparseSaysSo(t *testing.T) {
-	full := windows.ERROR_DISK_FULL
-	if err := notExtended(full, `E:\tmp\x.gguf`, 5<<30, true); !errors.Is(err, full) || !strings.Contains(err.Error(), `E:\tmp has no sparse files, as FAT32 and exFAT have none, and would have to hold 5.00 GiB: let TMP`) {
-		t.Error(err)
-	}
-	if err := notExtended(full, `E:\tmp\x.gguf`, 5<<30, false); err != full {
-		t.Error(err)
-	}
-}
-
-func TestPrefetchOfWindows(t *testing.T) {
-	f, want := randomFile(t, 1<<20)
-	s := mappedFile(t, f, 1<<20)
-	defer s.close()
-	p := s.base
-	if !prefetchVirtual(p, 1<<20) {
-		t.Error("PrefetchVirtualMemory is refused")
-	}
-	if err := prefetch(t.Context(), f, p, 0, 1<<20); err != nil || !bytes.Equal(bytesAt(p, 1<<20), want) {
-		t.Error(err)
-	}
-}
-
-// What takes the place of a view whose file can't be read any more is given back as views
-// are.
-func TestAReplacedViewIsGivenBack(t *testing.T) {
-	f, _ := randomFile(t, 1<<20)
-	s := mappedFile(t, f, 1<<20)
-	p := s.base
-	if err := windows.UnmapViewOfFile(uintptr(p)); err != nil {
-		t.Fatal(err)
-	}
-	if q, err := windows.VirtualAlloc(uintptr(p), 1<<20, windows.MEM_RESERVE, windows.PAGE_NOACCESS); err != nil || q != uintptr(p) {
-		t.Skip("somebody else has these addresses now:", err)
-	}
-	if err := s.close(); err != nil {
-		t.Error(err)
-	}
-	var m windows.MemoryBasicInformation
-	if err := windows.VirtualQuery(uintptr(p), &m, unsafe.Sizeof(m)); err != nil || m.State != memFree {
-		t.Errorf("%+v, %v", m, err)
-	}
-}
-
-// mappedFile maps so much of a file.
-func mappedFile(t *testing.T, f *os.File, size uint64) *span {
-	t.Helper()
-	s, err := newViews(realSystem, nil, PurposeWeights, size, 0, func(s *span) error { return realSystem.mapFile(s.base, size, f, 0) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-// What is reserved for views stays so while they are put into it one by one: nothing else
-// is given addresses between them, with placeholders or without.
-func TestReservationsForViewsDoNotOverlap(t *testing.T) {
-	f, _ := randomFile(t, 1<<20)
-	for _, old := range []bool{false, true} {
-		sys := &virtualSystem{regions: map[uintptr]*region{}, old: old}
-		s, err := newViews(sys, nil, PurposeWeights, 1<<20, 0, func(s *span) error {
-			// The first, one in between, and the rest in another order.
-			for _, i := range []uint64{0, 7, 9, 8, 15, 1, 2, 3, 4, 5, 6, 10, 11, 12, 13, 14} {
-				if err := sys.mapFile(at(s.base, i<<16), 1<<16, f, int64(i<<16)); err != nil {
-					return err
-				}
-				other, err := sys.reserve(1<<16, true, 0)
-				if err != nil {
-					return err
-				}
-				if uintptr(other) >= uintptr(s.base) && uintptr(other) < uintptr(s.base)+1<<20 {
-					t.Errorf("old %v: after view %d others are given addresses at %d of the range", old, i, uintptr(other)-uintptr(s.base))
-				}
-				if err := sys.release(other, 1<<16, true); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.close(); err != nil {
-			t.Error(err)
 		}
 	}
 }

@@ -29,18 +29,9 @@ type Index struct {
 
 // file is one of a model's files.
 type file struct {
-	f       *os.File
-	path    string
-	size    int64
-	modTime time.Time
-	header  *header // nil once the index has been made of it
-
-	handles handles
+	*openFile
+	header *header // nil once the index has been made of it
 }
-
-// ReadAt reads from the file. It is safe for concurrent use, and several reads go on at
-// once.
-func (f *file) ReadAt(b []byte, offset int64) (int, error) { return f.handles.readAt(f.f, b, offset) }
 
 // FileInfo describes one of a model's files.
 type FileInfo struct {
@@ -91,8 +82,7 @@ func (ix *Index) Close() error {
 func closeFiles(files []*file) error {
 	var first error
 	for _, f := range files {
-		f.handles.close()
-		if err := f.f.Close(); err != nil && first == nil {
+		if err := f.close(); err != nil && first == nil {
 			first = err
 		}
 	}
@@ -116,6 +106,19 @@ func (ix *Index) Files() []FileInfo {
 // reading at offsets and for mapping, and is closed with the index.
 func (ix *Index) File(i int) *os.File { return ix.files[i].f }
 
+// ReadTensor reads len(b) bytes of a tensor from an offset in it. A file that ends before
+// gives [ErrFileChanged].
+func (ix *Index) ReadTensor(t Tensor, b []byte, offset int64) error {
+	if offset < 0 || uint64(offset) > t.Size || uint64(len(b)) > t.Size-uint64(offset) {
+		return fmt.Errorf("tensor %s: %d bytes at %d of %d", quote(t.Name), len(b), offset, t.Size)
+	}
+	return ix.files[t.File].read(b, t.Offset+offset)
+}
+
+// ReadAt reads all of b from the i-th file of [Index.Files]. A file that ends before gives
+// [ErrFileChanged]. Several reads go on at once.
+func (ix *Index) ReadAt(i int, b []byte, offset int64) error { return ix.files[i].read(b, offset) }
+
 // Version returns the version of the first file's format: 2 or 3.
 func (ix *Index) Version() uint32 { return ix.version }
 
@@ -125,7 +128,7 @@ func (ix *Index) Alignment() uint64 { return ix.align }
 // Architecture returns the value of general.architecture, such as "llama", and "" where
 // it is missing, which only [OpenOptions.SkipModel] allows.
 func (ix *Index) Architecture() string {
-	v, _ := ix.Lookup(keyArchitecture)
+	v, _ := ix.Lookup(KeyArchitecture)
 	s, _ := v.Str()
 	return s
 }
@@ -136,7 +139,7 @@ func (ix *Index) Architecture() string {
 func (ix *Index) Warnings() []string { return slices.Clip(ix.warnings) }
 
 func (ix *Index) warn(format string, args ...any) {
-	ix.warnings = append(ix.warnings, quotePath(ix.Path())+": "+printable(fmt.Sprintf(format, args...), maxShownText))
+	ix.warnings = append(ix.warnings, quotePath(ix.Path())+": "+printable(fmt.Sprintf(format, args...), MostShown))
 }
 
 // HasTensors tells whether the model is more than a vocabulary.
@@ -156,6 +159,9 @@ func (ix *Index) Metadata() iter.Seq2[string, Value] {
 		}
 	}
 }
+
+// KeyCount is the number of keys.
+func (ix *Index) KeyCount() int { return len(ix.keys) }
 
 // Lookup returns the value of a key, and whether there is one.
 func (ix *Index) Lookup(key string) (Value, bool) {
@@ -187,9 +193,9 @@ func (ix *Index) Tensor(name string) (Tensor, bool) {
 	return ix.tensors[i], true
 }
 
-// keyError returns an error about a key of the metadata, with the place and the value
+// KeyError returns an error about a key of the metadata, with the place and the value
 // that it has in the first file. A key that is missing has neither.
-func (ix *Index) keyError(key, reason string) *FormatError {
+func (ix *Index) KeyError(key, reason string) *FormatError {
 	e := &FormatError{File: ix.Path(), Offset: -1, Field: "key " + quote(key), Reason: reason}
 	if i, ok := ix.byKey[key]; ok {
 		kv := ix.keys[i]
@@ -201,8 +207,8 @@ func (ix *Index) keyError(key, reason string) *FormatError {
 	return e
 }
 
-// tensorError returns an error about a tensor, which need not exist.
-func (ix *Index) tensorError(name, value, reason string) *FormatError {
+// TensorError returns an error about a tensor, which need not exist.
+func (ix *Index) TensorError(name, value, reason string) *FormatError {
 	e := &FormatError{File: ix.Path(), Offset: -1, Field: "tensor " + quote(name), Value: value, Reason: reason}
 	if t, ok := ix.Tensor(name); ok {
 		e.File = ix.files[t.File].path

@@ -14,8 +14,6 @@ type MapOptions struct {
 	Prefetch bool
 	// Progress is told of bytes mapped, and read where they are prefetched.
 	Progress Progress
-
-	sys system // for tests
 }
 
 // MapWeights maps the model's files chunk by chunk, read-only and shared with whoever
@@ -29,13 +27,10 @@ type MapOptions struct {
 // (on Windows an exception) when the lost part is used, which ends the process unless somebody
 // takes care of it; that is how mapped files are.
 func MapWeights(ctx context.Context, ix *Index, plan *Plan, o MapOptions) (*Weights, error) {
-	if err := ix.ready(plan, len(plan.Ranges)); err != nil {
+	if err := ready(ix, plan, len(plan.Ranges)); err != nil {
 		return nil, err
 	}
-	if o.sys == nil {
-		o.sys = realSystem
-	}
-	w := &Weights{data: make(map[string]tensorData, len(ix.tensors))}
+	w := &Weights{data: make(map[string]tensorData, len(ix.Tensors()))}
 	if err := mapAll(ctx, w, ix, plan, o); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
@@ -55,12 +50,12 @@ func mapAll(ctx context.Context, w *Weights, ix *Index, plan *Plan, o MapOptions
 			w.place(r, nil)
 			continue
 		}
-		s, err := mapRange(o.sys, o.Ledger, PurposeWeights, ix, r, own)
+		s, err := mapRange(o.Ledger, PurposeWeights, ix, own)
 		if err != nil {
 			return err
 		}
-		w.spans = append(w.spans, s)
-		w.place(r, s.base)
+		w.views = append(w.views, s)
+		w.place(r, s.Base())
 		left := uint64(0)
 		for _, t := range r.Tensors {
 			left += t.Size
@@ -69,8 +64,8 @@ func mapAll(ctx context.Context, w *Weights, ix *Index, plan *Plan, o MapOptions
 			if !o.Prefetch {
 				break
 			}
-			p := at(s.base, uint64(c.Offset-r.Offset))
-			if err := prefetch(ctx, ix.files[c.File].f, p, c.Offset, c.Size); err != nil {
+			p := at(s.Base(), uint64(c.Offset-r.Offset))
+			if err := Prefetch(ctx, ix.File(c.File), p, c.Offset, c.Size); err != nil {
 				return err
 			}
 			n := min(left, c.Size) // what lies between tensors does not count
@@ -86,23 +81,16 @@ func mapAll(ctx context.Context, w *Weights, ix *Index, plan *Plan, o MapOptions
 }
 
 // mapRange maps the chunks of a range side by side.
-func mapRange(sys system, ledger *Ledger, purpose Purpose, ix *Index, r Range, chunks []Chunk) (*span, error) {
-	return newViews(sys, ledger, purpose, r.Size, uint64(r.Offset), func(s *span) error {
-		for _, c := range chunks {
-			if err := ledger.admit(purpose, c.Size); err != nil {
-				return err
-			}
-			if err := sys.mapFile(at(s.base, uint64(c.Offset-r.Offset)), c.Size, ix.files[c.File].f, c.Offset); err != nil {
-				return refused(mapping, purpose, c.Size, err)
-			}
-			s.grant(c.Size)
-		}
-		return nil
-	})
+func mapRange(ledger *Ledger, purpose Purpose, ix *Index, chunks []Chunk) (*Views, error) {
+	pieces := make([]FilePiece, len(chunks))
+	for i, c := range chunks {
+		pieces[i] = FilePiece{ix.File(c.File), c.Offset, c.Size}
+	}
+	return MapFiles(ledger, purpose, pieces)
 }
 
 // pagesOf is the part of a range, in whole pages, that holds a tensor.
 func pagesOf(r Range, t Tensor, base unsafe.Pointer) (p unsafe.Pointer, offset int64, size uint64) {
-	begin, size := bounds(t, t, granularity())
+	begin, size := Bounds(t, t, granularity())
 	return at(base, begin-uint64(r.Offset)), int64(begin), size
 }

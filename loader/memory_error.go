@@ -72,15 +72,6 @@ func (e *RangeError) Error() string {
 	return fmt.Sprintf("block of %s for %v: larger than the bound of %s on contiguous addresses", Size(e.Requested), e.Purpose, Size(e.Limit))
 }
 
-// operation is what the system was asked for.
-type operation int
-
-const (
-	reserving  operation = iota // addresses
-	committing                  // private memory
-	mapping                     // a piece of a file
-)
-
 // refused makes the error of what the system did not give: a MemoryError with the
 // limit that most likely refused, or, where a file can't be mapped for other reasons
 // than memory, those.
@@ -96,43 +87,13 @@ func refused(op operation, p Purpose, size uint64, err error) error {
 	return e
 }
 
-// blame finds the limit that refused: the one that the system named, or the least of
-// those that apply to the operation and leave less than was asked for.
-func (p Probe) blame(op operation, size uint64, named Limit) limit {
-	apply := p.applying(op)
-	for _, l := range apply {
-		if l.name == named {
-			return l
-		}
-	}
-	// Making one mapping of another splits that in up to three.
-	if p.MappingsLeft < 3 {
-		return limit{LimitMappings, 0}
-	}
-	if l := smallest(apply...); l.left < size {
-		return l
-	}
-	return limit{left: p.LargestFreeBlock}
-}
-
-// applying are the limits that may refuse an operation, and what they leave.
-func (p Probe) applying(op operation) []limit {
-	switch op {
-	case reserving:
-		return []limit{{LimitAddresses, p.AddressSpaceLeft}, {LimitHole, p.LargestHole - min(p.LargestHole, guards())}}
-	case committing:
-		return []limit{{LimitCommit, p.CommitLeft}, {LimitData, p.DataLeft}, {LimitGroup, p.CgroupLeft}}
-	}
-	return []limit{{LimitCommit, p.CommitLeft}}
-}
-
 // mappingsReserve is how many mappings are left to the rest of the process: Go's
 // runtime ends the process when it gets none, and so do many libraries.
 const mappingsReserve = 1024
 
-// checkMappings refuses what would take the last mappings of the process, before it
+// CheckMappings refuses what would take the last mappings of the process, before it
 // takes any. size bytes take n.
-func checkMappings(p Purpose, size, n uint64) error {
+func CheckMappings(p Purpose, size, n uint64) error {
 	m, err := Measure()
 	if err != nil || m.MappingsLeft == Unlimited || n+mappingsReserve <= m.MappingsLeft {
 		return nil // unless something is known, the attempt decides
@@ -141,25 +102,4 @@ func checkMappings(p Purpose, size, n uint64) error {
 		Purpose: p, Requested: size, Available: m.LargestFreeBlock, Limit: LimitMappings, Remedies: remedies(LimitMappings, 0),
 		Err: fmt.Errorf("%d needed, %d left, of which the process needs some itself", n, m.MappingsLeft),
 	}
-}
-
-// Size prints bytes for people, in binary units.
-func Size(n uint64) string {
-	switch {
-	case n >= 10<<40:
-		return fmt.Sprintf("%.1f TiB", float64(n)/(1<<40))
-	case n >= 1<<40:
-		return fmt.Sprintf("%.2f TiB", float64(n)/(1<<40))
-	case n >= 10<<30:
-		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
-	case n >= 1<<30:
-		return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30))
-	case n >= 10<<20:
-		return fmt.Sprintf("%.0f MiB", float64(n)/(1<<20))
-	case n >= 1<<20:
-		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-	case n >= 10<<10:
-		return fmt.Sprintf("%.0f KiB", float64(n)/(1<<10))
-	}
-	return fmt.Sprintf("%d bytes", n)
 }

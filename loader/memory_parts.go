@@ -2,7 +2,6 @@ package loader
 
 import (
 	"slices"
-	"strings"
 )
 
 // MemoryPart is what one purpose takes of a sum of memory.
@@ -84,15 +83,6 @@ func (ps MemoryParts) String() string {
 		texts[i] = p.Purpose.String() + " " + Size(p.Bytes)
 	}
 	return enumerate(texts)
-}
-
-// enumerate joins texts: "this, that and the other".
-func enumerate(texts []string) string {
-	last := len(texts) - 1
-	if last < 1 {
-		return strings.Join(texts, "")
-	}
-	return strings.Join(texts[:last], ", ") + " and " + texts[last]
 }
 
 // Short is the error of a sum of which a limit leaves only available bytes.

@@ -6,14 +6,29 @@ import (
 	"strings"
 )
 
-// validateModel refuses what the engine would not survive: metadata that it
+// The engine compares each key with each other, and each tensor's name. No model
+// comes near these numbers, with which that takes it a second.
+const (
+	maxModelKeys    = 1 << 14
+	maxModelTensors = 1 << 15
+)
+
+// CheckModel refuses what the engine would not survive: metadata that it
 // asserts on, divides by or allocates from, tensors that its graphs take for
 // granted, vocabularies that break its tokenisers. What the engine reports as an
 // error by itself is left to it, except where a better reason costs little.
 //
 // The rules were found by reading the engine and by running it, in a process of
 // its own, on models of every architecture with one thing changed at a time.
-func validateModel(ix *Index) error {
+//
+// warn gets what is wrong and does not keep the engine from loading the model.
+func CheckModel(ix *Index, warn func(format string, args ...any)) error {
+	if err := few(ix, "key count", ix.KeyCount(), maxModelKeys); err != nil {
+		return err
+	}
+	if err := few(ix, "tensor count", len(ix.Tensors()), maxModelTensors); err != nil {
+		return err
+	}
 	rule, err := checkKind(ix)
 	if err != nil {
 		return err
@@ -26,7 +41,7 @@ func validateModel(ix *Index) error {
 	if err := checkKeyType(ix, "general.file_type", ValueUint32); err != nil {
 		return err
 	}
-	tokens, err := checkVocabulary(ix)
+	tokens, err := checkVocabulary(ix, warn)
 	if err != nil {
 		return err
 	}
@@ -49,6 +64,15 @@ func validateModel(ix *Index) error {
 	return nil
 }
 
+// few refuses more than the limit of something.
+func few(ix *Index, what string, n, limit int) error {
+	if n <= limit {
+		return nil
+	}
+	return &FormatError{File: ix.Path(), Offset: -1, Field: what, Value: fmt.Sprint(n),
+		Reason: fmt.Sprintf("the engine would take minutes over more than %d", limit)}
+}
+
 // otherKinds are files of other kinds than models, by general.type.
 var otherKinds = map[string]string{
 	"adapter":    "this is a LoRA adapter, to be applied to a model: open the model it was made for",
@@ -66,13 +90,13 @@ func checkKind(ix *Index) (*archRule, error) {
 			return nil, checkKeyType(ix, "general.type", ValueString)
 		}
 		if reason, ok := otherKinds[s]; ok {
-			return nil, ix.keyError("general.type", reason)
+			return nil, ix.KeyError("general.type", reason)
 		}
 	}
 	const key = "general.architecture"
 	v, ok := ix.Lookup(key)
 	if !ok {
-		return nil, ix.keyError(key, "missing: every model names its architecture")
+		return nil, ix.KeyError(key, "missing: every model names its architecture")
 	}
 	name, ok := v.Str()
 	if !ok {
@@ -82,7 +106,7 @@ func checkKind(ix *Index) (*archRule, error) {
 	if known && rule.refused == "" {
 		return &rule, nil
 	}
-	e := ix.keyError(key, "the engine does not know this architecture; a newer one may")
+	e := ix.KeyError(key, "the engine does not know this architecture; a newer one may")
 	if known {
 		e.Reason = rule.refused
 	}
@@ -93,13 +117,13 @@ func checkKind(ix *Index) (*archRule, error) {
 // valueError is an error about a key with a value of one's own choice, such as an
 // element of an array or the value that the engine assumes.
 func valueError(ix *Index, key, value, reason string) error {
-	e := ix.keyError(key, reason)
+	e := ix.KeyError(key, reason)
 	e.Value = value
 	return e
 }
 
 func missingKey(ix *Index, key string) error {
-	return ix.keyError(key, "missing, and the engine needs it")
+	return ix.KeyError(key, "missing, and the engine needs it")
 }
 
 // checkKeyType refuses a key of another type than the engine demands. It passes
@@ -109,7 +133,7 @@ func checkKeyType(ix *Index, key string, want ValueType) error {
 	if !ok || v.Type() == want {
 		return nil
 	}
-	return ix.keyError(key, fmt.Sprintf("of type %s, must be %s", v.Type(), want))
+	return ix.KeyError(key, fmt.Sprintf("of type %s, must be %s", v.Type(), want))
 }
 
 // checkArray refuses an array of other elements than the engine takes for granted.
@@ -125,7 +149,7 @@ func checkArray(ix *Index, key string, v Value, elem ...ValueType) error {
 	if v.Type() == ValueArray {
 		found = "array of " + v.ElemType().String()
 	}
-	return ix.keyError(key, fmt.Sprintf("of type %s, must be an array of %s", found, strings.Join(names, " or ")))
+	return ix.KeyError(key, fmt.Sprintf("of type %s, must be an array of %s", found, strings.Join(names, " or ")))
 }
 
 // lookupUint32 returns the value of a key that must be uint32 where it is present.
@@ -160,7 +184,7 @@ func perLayer(ix *Index, key string, layers int) ([]uint32, bool, error) {
 		return nil, false, err
 	}
 	if v.Len() != layers {
-		return nil, false, ix.keyError(key, fmt.Sprintf("has %d elements for %d layers", v.Len(), layers))
+		return nil, false, ix.KeyError(key, fmt.Sprintf("has %d elements for %d layers", v.Len(), layers))
 	}
 	for i, n := range intsOf(v) {
 		out[i] = uint32(n)

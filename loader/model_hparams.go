@@ -84,7 +84,7 @@ func (h *hyperparameters) key(name string) string {
 
 // fail reports a key as it stands in the file.
 func (h *hyperparameters) fail(name, format string, args ...any) error {
-	e := h.ix.keyError(h.key(name), fmt.Sprintf(format, args...))
+	e := h.ix.KeyError(h.key(name), fmt.Sprintf(format, args...))
 	if e.Value == "" {
 		e.Value = "missing"
 	}

@@ -301,7 +301,7 @@ func (h *hyperparameters) checkLerp() error {
 			want = 6
 		}
 		if dim(t, 3) != want {
-			return h.ix.tensorError(t.Name, shapeString(t), fmt.Sprintf("the last dimension must be %d for a layer with or without a gate", want))
+			return h.ix.TensorError(t.Name, t.ShapeText(), fmt.Sprintf("the last dimension must be %d for a layer with or without a gate", want))
 		}
 	}
 	return nil
@@ -461,7 +461,7 @@ func checkRWKV6Mix(h *hyperparameters) error {
 		_, fused := h.ix.Tensor(layer + "fused.weight")
 		_, old := h.ix.Tensor(layer + "w.weight")
 		if !fused && !old {
-			return h.ix.tensorError(layer+"fused.weight", "missing", "the engine needs it")
+			return h.ix.TensorError(layer+"fused.weight", "missing", "the engine needs it")
 		}
 	}
 	return checkRWKVHeads(2)(h)

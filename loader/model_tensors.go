@@ -15,7 +15,7 @@ func (h *hyperparameters) checkTensors() error {
 		if strings.Contains(t.Name, "%") {
 			// The engine looks tensors of unknown kinds up by the pattern of their names
 			// and makes one for each layer, more than it has room for.
-			return h.ix.tensorError(t.Name, "", "a name may not contain %")
+			return h.ix.TensorError(t.Name, "", "a name may not contain %")
 		}
 		if err := h.checkTensorType(t); err != nil {
 			return err
@@ -77,14 +77,14 @@ func (h *hyperparameters) checkTensorType(t Tensor) error {
 	switch {
 	case h.arch == "wavtokenizer-dec" && convolutions.MatchString(t.Name):
 		if t.Type != TypeF16 {
-			return h.ix.tensorError(t.Name, "of type "+t.Type.String(), "a convolution must be of type f16")
+			return h.ix.TensorError(t.Name, "of type "+t.Type.String(), "a convolution must be of type f16")
 		}
 	case suffix == ".bias" || suffix == ".scale" || suffix == ".scales" || isNorm(kind) || elementwise[kind]:
 		if t.Type != TypeF32 {
-			return h.ix.tensorError(t.Name, "of type "+t.Type.String(), "must be of type f32")
+			return h.ix.TensorError(t.Name, "of type "+t.Type.String(), "must be of type f32")
 		}
 	case !multipliable(t.Type):
-		return h.ix.tensorError(t.Name, "of type "+t.Type.String(), "the engine can't multiply by a matrix of this type")
+		return h.ix.TensorError(t.Name, "of type "+t.Type.String(), "the engine can't multiply by a matrix of this type")
 	}
 	return nil
 }
@@ -115,7 +115,7 @@ func (h *hyperparameters) checkBias(t Tensor) error {
 		given = dim(w, 0)
 	}
 	if dim(t, 0) != given {
-		return h.ix.tensorError(t.Name, shapeString(t), "does not fit its weight, "+shapeString(w))
+		return h.ix.TensorError(t.Name, t.ShapeText(), "does not fit its weight, "+w.ShapeText())
 	}
 	return nil
 }
@@ -133,9 +133,9 @@ func (h *hyperparameters) checkEmbedding() error {
 	}
 	switch {
 	case dim(t, 0) != width:
-		return h.ix.tensorError(name, shapeString(t), fmt.Sprintf("the embedding length is %d", width))
+		return h.ix.TensorError(name, t.ShapeText(), fmt.Sprintf("the embedding length is %d", width))
 	case dim(t, 1) != uint64(h.tokens):
-		return h.ix.tensorError(name, shapeString(t), fmt.Sprintf("the vocabulary has %d tokens", h.tokens))
+		return h.ix.TensorError(name, t.ShapeText(), fmt.Sprintf("the vocabulary has %d tokens", h.tokens))
 	}
 	return nil
 }
@@ -151,7 +151,7 @@ func (h *hyperparameters) checkPresence() error {
 				if absent {
 					reason, found = "the engine's graph of this architecture can't use it", ""
 				}
-				return h.ix.tensorError(full, found, reason)
+				return h.ix.TensorError(full, found, reason)
 			}
 			if full == name {
 				break
@@ -165,7 +165,7 @@ func (h *hyperparameters) checkPresence() error {
 				continue
 			}
 			if _, ok := h.ix.Tensor(prefix + pair[1]); !ok {
-				return h.ix.tensorError(prefix+pair[1], "missing", "the engine's graph needs it beside "+pair[0])
+				return h.ix.TensorError(prefix+pair[1], "missing", "the engine's graph needs it beside "+pair[0])
 			}
 		}
 	}
@@ -178,8 +178,4 @@ func dim(t Tensor, i int) uint64 {
 		return 1
 	}
 	return t.Shape[i]
-}
-
-func shapeString(t Tensor) string {
-	return "of shape " + strings.Trim(strings.ReplaceAll(fmt.Sprint(t.Shape), " ", "×"), "[]")
 }

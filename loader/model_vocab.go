@@ -68,6 +68,7 @@ var specialTokens = []string{
 // vocabulary is one vocabulary while it is checked.
 type vocabulary struct {
 	ix     *Index
+	warn   func(format string, args ...any)
 	model  string
 	kind   *tokenizer
 	size   int
@@ -77,8 +78,8 @@ type vocabulary struct {
 
 // checkVocabulary refuses a vocabulary that the engine would assert on while
 // loading it or while tokenising, and returns its number of tokens.
-func checkVocabulary(ix *Index) (size int, err error) {
-	v := &vocabulary{ix: ix}
+func checkVocabulary(ix *Index, warn func(format string, args ...any)) (size int, err error) {
+	v := &vocabulary{ix: ix, warn: warn}
 	model, err := v.str("model")
 	if err != nil {
 		return 0, err
@@ -275,7 +276,7 @@ func (v *vocabulary) warnOutside(key string, id uint32, used int64) {
 	if id == math.MaxUint32 {
 		value = "-1"
 	}
-	v.ix.warn("key %s is %s, and the vocabulary has %d tokens: %s", quote(key), value, v.size, instead)
+	v.warn("key %s is %s, and the vocabulary has %d tokens: %s", quote(key), value, v.size, instead)
 }
 
 // chatGLM tells whether the pre-tokenizer is one of the two for which the engine

@@ -19,7 +19,7 @@ func TestFileThatBecameAPipeDoesNotBlock(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if _, err := readFile(f, path); err == nil {
+	if _, err := newOpenFile(f, path, irregular); err == nil {
 		t.Error("a pipe was taken for a file")
 	}
 }

@@ -39,7 +39,7 @@ type Packed struct {
 	Source       []PackedSource
 	Tensors      []PackedTensor
 
-	sums []string // SHA-256 by tensor of the index, in hexadecimal digits
+	Sums []string // SHA-256 by tensor of the packed file, in its order, in hexadecimal digits
 }
 
 // PackedSource is one of the files that a packed file was made of.
@@ -61,9 +61,40 @@ type PackedTensor struct {
 // the index's own.
 func (ix *Index) Packed() *Packed { return ix.packed }
 
-// packedCopy is the name under which a packed file has a tensor that stays beside it as it
+// PackedCopy is the name under which a packed file has a tensor that stays beside it as it
 // was: that of a table which is looked up and multiplied with too.
-func packedCopy(name string) string { return packedPrefix + name }
+func PackedCopy(name string) string { return packedPrefix + name }
+
+// IsPackedKey tells whether a key or a tensor is named as those that only packed files have.
+func IsPackedKey(name string) bool { return strings.HasPrefix(name, packedPrefix) }
+
+// AddPacked adds the keys of a packed file of a model of that architecture.
+func (w *Writer) AddPacked(p *Packed, architecture string) {
+	w.Add(keyPackedVersion, Uint32Value(packedVersion))
+	w.Add(keyPackedArchitecture, StringValue(architecture))
+	w.Add(keyPackedEngine, StringValue(p.Engine))
+	w.Add(keyPackedInstructions, StringValue(p.Instructions))
+	var names, layouts, paths, sums []string
+	var files []int32
+	var offsets, sizes, times []Value
+	for _, t := range p.Tensors {
+		names, layouts = append(names, t.Name), append(layouts, t.Layout)
+		files, offsets = append(files, int32(t.File)), append(offsets, Uint64Value(uint64(t.Offset)))
+	}
+	for _, s := range p.Source {
+		paths, sums = append(paths, s.Path), append(sums, s.SHA256)
+		sizes, times = append(sizes, Uint64Value(uint64(s.Size))), append(times, Int64Value(s.ModTime.UnixNano()))
+	}
+	w.Add(keyPackedTensors, StringsValue(names))
+	w.Add(keyPackedLayouts, StringsValue(layouts))
+	w.Add(keyPackedFiles, Int32sValue(files))
+	w.Add(keyPackedOffsets, ArrayValue(ValueUint64, offsets...))
+	w.Add(keyPackedSums, StringsValue(p.Sums))
+	w.Add(keyPackedSourcePaths, StringsValue(paths))
+	w.Add(keyPackedSourceSizes, ArrayValue(ValueUint64, sizes...))
+	w.Add(keyPackedSourceTimes, ArrayValue(ValueInt64, times...))
+	w.Add(keyPackedSourceSums, StringsValue(sums))
+}
 
 // readPacked takes the keys of a packed file out of the metadata. What is no packed file
 // stays as it is.
@@ -73,15 +104,15 @@ func (ix *Index) readPacked() error {
 	}
 	r := packedReader{ix: ix}
 	if v := r.uint(keyPackedVersion); r.err == nil && v != packedVersion {
-		return ix.keyError(keyPackedVersion, fmt.Sprintf("this program reads version %d: pack the model again", packedVersion))
+		return ix.KeyError(keyPackedVersion, fmt.Sprintf("this program reads version %d: pack the model again", packedVersion))
 	}
 	p := &Packed{Engine: r.text(keyPackedEngine), Instructions: r.text(keyPackedInstructions)}
 	architecture := r.text(keyPackedArchitecture)
 	r.sources(p)
 	r.tensors(p)
-	p.sums = r.texts(keyPackedSums)
-	r.count(keyPackedSums, len(p.sums), len(ix.tensors))
-	for _, s := range p.sums {
+	p.Sums = r.texts(keyPackedSums)
+	r.count(keyPackedSums, len(p.Sums), len(ix.tensors))
+	for _, s := range p.Sums {
 		r.sum(keyPackedSums, s)
 	}
 	if len(ix.files) > 1 {
@@ -97,7 +128,7 @@ func (ix *Index) readPacked() error {
 		if strings.HasPrefix(kv.key, packedPrefix) {
 			continue
 		}
-		if kv.key == keyArchitecture {
+		if kv.key == KeyArchitecture {
 			kv.value = StringValue(architecture)
 		}
 		ix.byKey[kv.key] = int32(len(keys))
@@ -115,7 +146,7 @@ type packedReader struct {
 
 func (r *packedReader) fail(key, reason string, args ...any) {
 	if r.err == nil {
-		r.err = r.ix.keyError(key, fmt.Sprintf(reason, args...))
+		r.err = r.ix.KeyError(key, fmt.Sprintf(reason, args...))
 	}
 }
 

@@ -8,38 +8,19 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"io"
-	"os"
 )
-
-// ReadTensor reads len(b) bytes of a tensor from an offset in it. A file that ends before
-// gives [ErrFileChanged].
-func (ix *Index) ReadTensor(t Tensor, b []byte, offset int64) error {
-	if offset < 0 || uint64(offset) > t.Size || uint64(len(b)) > t.Size-uint64(offset) {
-		return fmt.Errorf("tensor %s: %d bytes at %d of %d", quote(t.Name), len(b), offset, t.Size)
-	}
-	return ix.files[t.File].read(b, t.Offset+offset)
-}
-
-func (f *file) read(b []byte, offset int64) error {
-	err := readFull(f.f, b, offset)
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Errorf("%s: %w: it ends before byte %d: load it again", quotePath(f.path), ErrFileChanged, offset+int64(len(b)))
-	}
-	return err
-}
 
 // PackedOrigin are the open files that a packed file was made of. It is safe for
 // concurrent use.
 type PackedOrigin struct {
 	packed *Packed
-	files  []*file
+	files  []*openFile
 }
 
-// OpenSource opens the files that the packed file was made of. Those that are not there
+// OpenSource opens the files that a packed file was made of. Those that are not there
 // give an error that is [os.ErrNotExist], those of another size or time of modification
 // [ErrFileChanged].
-func (p *Packed) OpenSource() (*PackedOrigin, error) {
+func OpenSource(p *Packed) (*PackedOrigin, error) {
 	o := &PackedOrigin{packed: p}
 	for _, s := range p.Source {
 		f, err := openSource(s)
@@ -52,24 +33,16 @@ func (p *Packed) OpenSource() (*PackedOrigin, error) {
 	return o, nil
 }
 
-func openSource(s PackedSource) (*file, error) {
-	info, err := os.Stat(s.Path)
+func openSource(s PackedSource) (*openFile, error) {
+	f, err := openRegularFile(s.Path, irregular)
 	if err != nil {
 		return nil, err
 	}
-	if err := regular(s.Path, info); err != nil {
-		return nil, err
-	}
-	f, err := openRegular(s.Path)
-	if err != nil {
-		return nil, err
-	}
-	src := &file{f: f, path: s.Path, size: s.Size, modTime: s.ModTime}
-	if src.unchanged() != nil {
-		f.Close()
+	if f.size != s.Size || !f.modTime.Equal(s.ModTime) {
+		f.close()
 		return nil, fmt.Errorf("%s: %w: the packed file was made of another one: pack it again", quotePath(s.Path), ErrFileChanged)
 	}
-	return src, nil
+	return f, nil
 }
 
 // ReadTensor reads len(b) of the bytes that a tensor was made of, from an offset in them.
@@ -78,35 +51,41 @@ func (o *PackedOrigin) ReadTensor(t PackedTensor, b []byte, offset int64) error 
 }
 
 // Close closes the files.
-func (o *PackedOrigin) Close() error { return closeFiles(o.files) }
+func (o *PackedOrigin) Close() error {
+	var errs []error
+	for _, f := range o.files {
+		errs = append(errs, f.close())
+	}
+	return errors.Join(errs...)
+}
 
 // CheckPacked reads a whole packed file and compares it with its sums and, where origin is
 // not nil, each packed tensor with what repack makes of the source, and the source with its
 // sum. group is how many rows of a tensor repack takes at once. What differs gives a
 // [*FormatError].
-func (ix *Index) CheckPacked(ctx context.Context, origin *PackedOrigin, group func(PackedTensor) int, repack func(t PackedTensor, dst, src []byte) error, progress Progress) error {
-	c := packedCheck{ix: ix, progress: tally{total: ix.bytes, report: progress}}
+func CheckPacked(ctx context.Context, ix *Index, origin *PackedOrigin, group func(PackedTensor) int, repack func(t PackedTensor, dst, src []byte) error, progress Progress) error {
+	c := packedCheck{ix: ix, progress: tally{total: ix.Bytes(), report: progress}}
 	of := map[string]PackedTensor{}
 	if origin != nil {
-		for _, t := range ix.packed.Tensors {
+		for _, t := range ix.Packed().Tensors {
 			of[t.Name] = t
 		}
 		for _, f := range origin.files {
 			c.progress.total += uint64(f.size)
 		}
 	}
-	for i, t := range ix.tensors {
+	for i, t := range ix.Tensors() {
 		p, compare := of[t.Name]
 		piece := uint64(packPiece)
 		if compare {
 			rows := t.Type.RowSize(t.Shape[0]) * uint64(group(p))
 			if rows == 0 || t.Size%rows != 0 {
-				return ix.tensorError(t.Name, shapeString(t), "is not of whole groups of rows")
+				return ix.TensorError(t.Name, t.ShapeText(), "is not of whole groups of rows")
 			}
 			piece = max(piece/rows, 1) * rows
 		}
 		sum := sha256.New()
-		err := c.pieces(ctx, ix.files[t.File], t.Offset, t.Size, piece, sum, func(b []byte, at int64) error {
+		err := c.pieces(ctx, tensorFile{ix, t.File}, t.Offset, t.Size, piece, sum, func(b []byte, at int64) error {
 			if !compare {
 				return nil
 			}
@@ -118,15 +97,15 @@ func (ix *Index) CheckPacked(ctx context.Context, origin *PackedOrigin, group fu
 				return err
 			}
 			if !bytes.Equal(b, want) {
-				return ix.tensorError(t.Name, "", "differs from what the engine makes of the source: pack the model again")
+				return ix.TensorError(t.Name, "", "differs from what the engine makes of the source: pack the model again")
 			}
 			return nil
 		})
 		if err != nil {
 			return err
 		}
-		if hex.EncodeToString(sum.Sum(nil)) != ix.packed.sums[i] {
-			return ix.tensorError(t.Name, "", "damaged: its bytes are not those that were written: pack the model again")
+		if hex.EncodeToString(sum.Sum(nil)) != ix.Packed().Sums[i] {
+			return ix.TensorError(t.Name, "", "damaged: its bytes are not those that were written: pack the model again")
 		}
 	}
 	if origin != nil {
@@ -142,8 +121,21 @@ type packedCheck struct {
 	buf, src, want []byte
 }
 
+// readable is a file of which all that is asked for is read, or an error comes.
+type readable interface {
+	read(b []byte, offset int64) error
+}
+
+// tensorFile is a file of a model.
+type tensorFile struct {
+	ix *Index
+	i  int
+}
+
+func (f tensorFile) read(b []byte, offset int64) error { return f.ix.ReadAt(f.i, b, offset) }
+
 // pieces shows the bytes of a piece of a file to sum and to f.
-func (c *packedCheck) pieces(ctx context.Context, file *file, offset int64, size, piece uint64, sum hash.Hash, f func(b []byte, at int64) error) error {
+func (c *packedCheck) pieces(ctx context.Context, file readable, offset int64, size, piece uint64, sum hash.Hash, f func(b []byte, at int64) error) error {
 	for at := uint64(0); at < size; {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -174,13 +174,13 @@ func TestAPackedFileHoldsTheModel(t *testing.T) {
 				t.Error("a packed file was packed")
 			}
 
-			source, err := p.OpenSource()
+			source, err := loader.OpenSource(p)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer source.Close()
 			check := func(ctx context.Context, ix *loader.Index) error {
-				return ix.CheckPacked(ctx, source, func(loader.PackedTensor) int { return 4 },
+				return loader.CheckPacked(ctx, ix, source, func(loader.PackedTensor) int { return 4 },
 					func(_ loader.PackedTensor, dst, src []byte) error { return turn(loader.Tensor{}, dst, src) }, nil)
 			}
 			if err := check(t.Context(), ix); err != nil {

@@ -55,10 +55,10 @@ const mostPackedPadding = 100
 //
 // Files that change meanwhile give [ErrFileChanged].
 func WritePacked(ctx context.Context, ix *Index, out PackedFile, o PackOptions) error {
-	if ix.packed != nil {
+	if ix.Packed() != nil {
 		return fmt.Errorf("%s is packed already", quotePath(ix.Path()))
 	}
-	p := &packer{ix: ix, out: out, w: wholePieces{w: out}, o: o, progress: tally{total: ix.bytes, report: o.Progress}}
+	p := &packer{ix: ix, out: out, w: wholePieces{w: out}, o: o, progress: tally{total: ix.Bytes(), report: o.Progress}}
 	if f, ok := out.(*os.File); ok && o.Quiet {
 		p.w.quiet = f
 	}
@@ -95,13 +95,13 @@ var unknownSum = strings.Repeat("0", 2*sha256.Size)
 
 func (p *packer) plan() error {
 	var copies []packedPart
-	for _, t := range p.ix.tensors {
-		if strings.HasPrefix(t.Name, packedPrefix) {
-			return p.ix.tensorError(t.Name, "", "a name of packed files, in one that is none")
+	for _, t := range p.ix.Tensors() {
+		if IsPackedKey(t.Name) {
+			return p.ix.TensorError(t.Name, "", "a name of packed files, in one that is none")
 		}
 		part := packedPart{Tensor: t, name: t.Name, sum: unknownSum}
 		if l := p.o.Layout(t); l.Name != "" && l.Both {
-			copies = append(copies, packedPart{Tensor: t, name: packedCopy(t.Name), layout: l, sum: unknownSum})
+			copies = append(copies, packedPart{Tensor: t, name: PackedCopy(t.Name), layout: l, sum: unknownSum})
 			p.progress.total += t.Size
 		} else {
 			part.layout = l
@@ -110,11 +110,11 @@ func (p *packer) plan() error {
 	}
 	p.tensors = append(p.tensors, copies...)
 	p.align = uint32(p.ix.Alignment())
-	if p.align < directUnit && uint64(len(p.tensors))*directUnit <= p.ix.bytes/mostPackedPadding {
+	if p.align < directUnit && uint64(len(p.tensors))*directUnit <= p.ix.Bytes()/mostPackedPadding {
 		p.align = directUnit
 	}
-	for _, f := range p.ix.files {
-		path, err := filepath.Abs(f.path)
+	for _, f := range p.ix.Files() {
+		path, err := filepath.Abs(f.Path)
 		if err != nil {
 			return err
 		}
@@ -127,41 +127,27 @@ func (p *packer) plan() error {
 func (p *packer) header() *Writer {
 	w := &Writer{}
 	w.SetAlignment(p.align)
-	for _, kv := range p.ix.keys {
+	for key, value := range p.ix.Metadata() {
 		switch {
-		case strings.HasPrefix(kv.key, "split.") || strings.HasPrefix(kv.key, packedPrefix) || kv.key == keyAlignment:
-		case kv.key == keyArchitecture:
-			w.Add(kv.key, StringValue(fmt.Sprintf("%s, packed by infer for %s: open it with infer, or use the plain file", p.ix.Architecture(), p.o.Instructions)))
+		case strings.HasPrefix(key, "split.") || IsPackedKey(key) || key == KeyAlignment:
+		case key == KeyArchitecture:
+			w.Add(key, StringValue(fmt.Sprintf("%s, packed by infer for %s: open it with infer, or use the plain file", p.ix.Architecture(), p.o.Instructions)))
 		default:
-			w.Add(kv.key, kv.value)
+			w.Add(key, value)
 		}
 	}
-	w.Add(keyPackedVersion, Uint32Value(packedVersion))
-	w.Add(keyPackedArchitecture, StringValue(p.ix.Architecture()))
-	w.Add(keyPackedEngine, StringValue(p.o.Engine))
-	w.Add(keyPackedInstructions, StringValue(p.o.Instructions))
-	var names, layouts, sums []string
-	var files []int32
-	var offsets, sizes, times []Value
+	packed := &Packed{Engine: p.o.Engine, Instructions: p.o.Instructions}
 	for _, t := range p.tensors {
-		sums = append(sums, t.sum)
+		packed.Sums = append(packed.Sums, t.sum)
 		if t.layout.Name != "" {
-			names, layouts = append(names, t.name), append(layouts, t.layout.Name)
-			files, offsets = append(files, int32(t.File)), append(offsets, Uint64Value(uint64(t.Offset)))
+			packed.Tensors = append(packed.Tensors, PackedTensor{Name: t.name, Layout: t.layout.Name, File: t.File, Offset: t.Offset})
 		}
 	}
-	for _, f := range p.ix.files {
-		sizes, times = append(sizes, Uint64Value(uint64(f.size))), append(times, Int64Value(f.modTime.UnixNano()))
+	for i, f := range p.ix.Files() {
+		f.Path = p.paths[i]
+		packed.Source = append(packed.Source, PackedSource{FileInfo: f, SHA256: p.source[i]})
 	}
-	w.Add(keyPackedTensors, StringsValue(names))
-	w.Add(keyPackedLayouts, StringsValue(layouts))
-	w.Add(keyPackedFiles, Int32sValue(files))
-	w.Add(keyPackedOffsets, ArrayValue(ValueUint64, offsets...))
-	w.Add(keyPackedSums, StringsValue(sums))
-	w.Add(keyPackedSourcePaths, StringsValue(p.paths))
-	w.Add(keyPackedSourceSizes, ArrayValue(ValueUint64, sizes...))
-	w.Add(keyPackedSourceTimes, ArrayValue(ValueInt64, times...))
-	w.Add(keyPackedSourceSums, StringsValue(p.source))
+	w.AddPacked(packed, p.ix.Architecture())
 	for _, t := range p.tensors {
 		w.AddTensor(t.name, t.Type, t.Shape...)
 	}
@@ -174,11 +160,11 @@ func (p *packer) write(ctx context.Context) error {
 		return err
 	}
 	next := 0
-	for i, f := range p.ix.files {
+	for i, f := range p.ix.Files() {
 		sum, at := sha256.New(), int64(0)
-		for ; next < len(p.ix.tensors) && p.ix.tensors[next].File == i; next++ {
+		for ; next < len(p.ix.Tensors()) && p.tensors[next].File == i; next++ {
 			t := &p.tensors[next]
-			if err := p.skip(ctx, f, sum, at, t.Offset); err != nil {
+			if err := p.skip(ctx, i, sum, at, t.Offset); err != nil {
 				return err
 			}
 			if err := p.tensor(ctx, t, sum, w); err != nil {
@@ -186,7 +172,7 @@ func (p *packer) write(ctx context.Context) error {
 			}
 			at = t.Offset + int64(t.Size)
 		}
-		if err := p.skip(ctx, f, sum, at, f.size); err != nil {
+		if err := p.skip(ctx, i, sum, at, f.Size); err != nil {
 			return err
 		}
 		p.source[i] = hex.EncodeToString(sum.Sum(nil))
@@ -209,13 +195,13 @@ func (p *packer) write(ctx context.Context) error {
 }
 
 // skip hashes what is no tensor's.
-func (p *packer) skip(ctx context.Context, f *file, sum hash.Hash, from, to int64) error {
+func (p *packer) skip(ctx context.Context, file int, sum hash.Hash, from, to int64) error {
 	for from < to {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		b := sized(&p.src, min(packPiece, uint64(to-from)))
-		if err := p.read(f, b, from); err != nil {
+		if err := p.read(file, b, from); err != nil {
 			return err
 		}
 		sum.Write(b)
@@ -231,7 +217,7 @@ func (p *packer) tensor(ctx context.Context, t *packedPart, source hash.Hash, w 
 	if t.layout.Name != "" {
 		group := t.Type.RowSize(t.Shape[0]) * uint64(t.layout.Group)
 		if group == 0 || t.Size%group != 0 {
-			return p.ix.tensorError(t.Name, shapeString(t.Tensor), fmt.Sprintf("is not of whole groups of %d rows", t.layout.Group))
+			return p.ix.TensorError(t.Name, t.ShapeText(), fmt.Sprintf("is not of whole groups of %d rows", t.layout.Group))
 		}
 		piece = max(piece/group, 1) * group
 	}
@@ -241,7 +227,7 @@ func (p *packer) tensor(ctx context.Context, t *packedPart, source hash.Hash, w 
 			return err
 		}
 		b := sized(&p.src, min(piece, t.Size-from))
-		if err := p.read(p.ix.files[t.File], b, t.Offset+int64(from)); err != nil {
+		if err := p.read(t.File, b, t.Offset+int64(from)); err != nil {
 			return err
 		}
 		if source != nil {
@@ -266,10 +252,10 @@ func (p *packer) tensor(ctx context.Context, t *packedPart, source hash.Hash, w 
 	return err
 }
 
-func (p *packer) read(f *file, b []byte, offset int64) error {
-	err := f.read(b, offset)
+func (p *packer) read(file int, b []byte, offset int64) error {
+	err := p.ix.ReadAt(file, b, offset)
 	if p.o.Quiet {
-		forget(f.f, offset, uint64(len(b)))
+		forget(p.ix.File(file), offset, uint64(len(b)))
 	}
 	return err
 }

@@ -2,31 +2,7 @@ package loader
 
 import "fmt"
 
-// mostDefaultChunk is the chunk size where memory is plenty: large enough that there
-// are few mappings, small enough to fit holes.
-const mostDefaultChunk = 256 << 20
-
-// DefaultChunkSize is the chunk size where none is asked for, in bytes: the lesser of
-// 256 MiB and half the largest free block, rounded down to the system's granularity,
-// of which it is one unit at least.
-func DefaultChunkSize(p Probe) uint64 {
-	size := min(mostDefaultChunk, p.LargestFreeBlock/2)
-	return max(size&^(granularity()-1), granularity())
-}
-
-// chunkSize makes a chunk size of what was asked for.
-func chunkSize(size uint64) uint64 {
-	if size > 0 {
-		return roundUp(min(size, mostAddresses))
-	}
-	p, err := Measure()
-	if err != nil {
-		return mostDefaultChunk
-	}
-	return DefaultChunkSize(p)
-}
-
-// PlanOptions are the options of [Index.Plan].
+// PlanOptions are the options of [NewPlan].
 type PlanOptions struct {
 	// ChunkSize is the largest piece of a file to be mapped or copied at once, in
 	// bytes, rounded up to the system's granularity. 0: that of [DefaultChunkSize].
@@ -69,19 +45,22 @@ type Range struct {
 	Tensors []Tensor // with what lies between them
 }
 
-// Plan divides the tensors, in the order of the files, into chunks. It takes no
+// NewPlan divides a model's tensors, in the order of the files, into chunks. It takes no
 // memory for them and reads nothing.
-func (ix *Index) Plan(o PlanOptions) (*Plan, error) {
+func NewPlan(ix *Index, o PlanOptions) (*Plan, error) {
 	if o.ChunkSize > mostAddresses {
 		return nil, fmt.Errorf("chunk size of %d bytes: more than there are addresses; 0 chooses one", o.ChunkSize)
 	}
-	chunk := chunkSize(o.ChunkSize)
-	p := planTensors(ix.tensors, chunk, room(chunk), granularity())
+	chunk := ChunkSize(o.ChunkSize)
+	p := planTensors(ix.Tensors(), chunk, room(chunk), granularity())
 	p.index = ix
 	return p, nil
 }
 
-// planTensors is Plan as a pure function: chunks of whole tensors have at most room
+// Index is the model's.
+func (p *Plan) Index() *Index { return p.index }
+
+// planTensors is NewPlan as a pure function: chunks of whole tensors have at most room
 // bytes, offsets and sizes are multiples of unit.
 func planTensors(tensors []Tensor, chunk, room, unit uint64) *Plan {
 	p := &Plan{ChunkSize: chunk}
@@ -93,7 +72,7 @@ func planTensors(tensors []Tensor, chunk, room, unit uint64) *Plan {
 		}
 		if i > begin {
 			first := tensors[begin]
-			if _, size := bounds(first, t, unit); t.File != first.File || size > room {
+			if _, size := Bounds(first, t, unit); t.File != first.File || size > room {
 				p.add(tensors[begin:i], unit)
 				begin = i
 			}
@@ -105,18 +84,9 @@ func planTensors(tensors []Tensor, chunk, room, unit uint64) *Plan {
 	return p
 }
 
-// bounds is what a range from the first to the last tensor covers of their file.
-func bounds(first, last Tensor, unit uint64) (offset, size uint64) {
-	offset = uint64(first.Offset) &^ (unit - 1)
-	if end := uint64(last.Offset) + last.Size; end > uint64(first.Offset) {
-		size = pad(end, unit) - offset
-	}
-	return offset, size
-}
-
 // add makes a range of neighbouring tensors.
 func (p *Plan) add(tensors []Tensor, unit uint64) {
-	offset, size := bounds(tensors[0], tensors[len(tensors)-1], unit)
+	offset, size := Bounds(tensors[0], tensors[len(tensors)-1], unit)
 	r := Range{File: tensors[0].File, Offset: int64(offset), Size: size, Tensors: tensors[:len(tensors):len(tensors)]}
 	for off := uint64(0); off < size; off += p.ChunkSize {
 		c := Chunk{File: r.File, Offset: int64(offset + off), Size: min(p.ChunkSize, size-off), Range: len(p.Ranges)}

@@ -150,7 +150,7 @@ func TestChunkSizes(t *testing.T) {
 			}
 		})
 	}
-	if _, err := ix.Plan(PlanOptions{ChunkSize: 1<<64 - 1}); err == nil {
+	if _, err := NewPlan(ix, PlanOptions{ChunkSize: 1<<64 - 1}); err == nil {
 		t.Error("a chunk size that there can't be is planned with")
 	}
 	for _, tt := range []struct {

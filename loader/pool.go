@@ -89,7 +89,7 @@ func (r *poolRange) at(place uint64) unsafe.Pointer { return at(r.base, place-r.
 // fail. Without Lock, what is granted is promised as far as the system counts its
 // promises, which Linux mostly does not: compare the size with [Probe.Available] before.
 func NewPool(size uint64, o PoolOptions) (*Pool, error) {
-	return newPool(realSystem, time.Sleep, size, o)
+	return newPool(Current, time.Sleep, size, o)
 }
 
 func newPool(sys system, sleep func(time.Duration), size uint64, o PoolOptions) (*Pool, error) {
@@ -97,7 +97,7 @@ func newPool(sys system, sleep func(time.Duration), size uint64, o PoolOptions) 
 		return nil, forPool(refused(reserving, PurposePool, size, errors.New("more than there are addresses")))
 	}
 	size = roundUp(max(size, 1))
-	p := &Pool{sys: sys, segment: min(chunkSize(o.SegmentSize), size), huge: o.HugePages, lock: o.Lock, ledger: o.Ledger}
+	p := &Pool{sys: sys, segment: min(ChunkSize(o.SegmentSize), size), huge: o.HugePages, lock: o.Lock, ledger: o.Ledger}
 	err := allowed(size, o.Lock)
 	if err == nil {
 		err = p.reserve(size)
@@ -130,7 +130,7 @@ func (p *Pool) reserve(size uint64) error {
 		}
 		// Whole segments, so that there are no more commits than in one range.
 		try = max(n/2/p.segment*p.segment, p.segment)
-		if err := checkMappings(PurposePool, try, 2*((size+try-1)/try)); err != nil {
+		if err := CheckMappings(PurposePool, try, 2*((size+try-1)/try)); err != nil {
 			return err
 		}
 	}

@@ -107,7 +107,8 @@ func TestPoolIsCommittedInSegments(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			sys.nothingLeft(t, &l)
+			sys.nothingLeft(t)
+			ledgerEmpty(t, &l)
 			if got := p.Stats(); got != (PoolStats{SegmentSize: segment}) {
 				t.Errorf("closed: %+v", got)
 			}
@@ -128,7 +129,8 @@ func TestPoolOfImpossibleSize(t *testing.T) {
 			if sys.n > 1 {
 				t.Errorf("%#x in segments of %#x: the system was asked %d times", size, segment, sys.n)
 			}
-			sys.nothingLeft(t, &l)
+			sys.nothingLeft(t)
+			ledgerEmpty(t, &l)
 		}
 	}
 }
@@ -164,7 +166,8 @@ func TestPoolOfSeveralRanges(t *testing.T) {
 				if !errors.As(err, &e) || e.Requested != segment || !errors.Is(err, errRefused) {
 					t.Errorf("%v", err)
 				}
-				sys.nothingLeft(t, &l)
+				sys.nothingLeft(t)
+				ledgerEmpty(t, &l)
 				return
 			}
 			if err != nil {
@@ -192,7 +195,8 @@ func TestPoolOfSeveralRanges(t *testing.T) {
 			if err := errors.Join(a.Close(), p.Close()); err != nil {
 				t.Error(err)
 			}
-			sys.nothingLeft(t, &l)
+			sys.nothingLeft(t)
+			ledgerEmpty(t, &l)
 		})
 	}
 }
@@ -221,7 +225,8 @@ func TestPoolRefusalOfEveryRequestInTurn(t *testing.T) {
 		} else if strings.Contains(err.Error(), "mlock") || slices.Contains(kindsOf(e.Remedies), RemedyLess) {
 			t.Errorf("request %d refused: %v", k, err)
 		}
-		sys.nothingLeft(t, &l)
+		sys.nothingLeft(t)
+		ledgerEmpty(t, &l)
 		if len(locks.locked) > 0 {
 			t.Errorf("request %d refused: %d pieces stay locked", k, len(locks.locked))
 		}
@@ -281,7 +286,8 @@ func TestPoolCommitsAreTriedAgain(t *testing.T) {
 			if err == nil {
 				p.Close()
 			}
-			sys.nothingLeft(t, &l)
+			sys.nothingLeft(t)
+			ledgerEmpty(t, &l)
 		})
 	}
 }
@@ -369,7 +375,8 @@ func TestPoolBlocksAreZeroedAndSeparate(t *testing.T) {
 	}
 	ledgerEmpty(t, &own)
 	p.Close()
-	sys.nothingLeft(t, &pooled)
+	sys.nothingLeft(t)
+	ledgerEmpty(t, &pooled)
 }
 
 func TestPoolInOneLedgerCountsNothingTwice(t *testing.T) {
@@ -417,7 +424,8 @@ func TestPoolInOneLedgerCountsNothingTwice(t *testing.T) {
 	half.Current, half.Count = 0, 0
 	check("with a closed arena", map[Purpose]PurposeUsage{PurposePool: pool(4*segment, 1), PurposeWeights: weights, PurposeCompute: was, PurposeKV: half}, 1)
 	p.Close()
-	sys.nothingLeft(t, &l)
+	sys.nothingLeft(t)
+	ledgerEmpty(t, &l)
 }
 
 func TestPoolTooSmall(t *testing.T) {
@@ -535,7 +543,8 @@ func TestClosedPool(t *testing.T) {
 	if err := a.Close(); err != nil {
 		t.Error(err)
 	}
-	sys.nothingLeft(t, &l)
+	sys.nothingLeft(t)
+	ledgerEmpty(t, &l)
 	if s := p.Stats(); s.Size != 0 || s.Free != 0 || s.Peak != 192*kib {
 		t.Errorf("without: %+v", s)
 	}
@@ -653,7 +662,8 @@ func TestModelsTakeTurnsInAPool(t *testing.T) {
 	if err := errors.Join(other.Close(), p.Close()); err != nil {
 		t.Error(err)
 	}
-	sys.nothingLeft(t, &l)
+	sys.nothingLeft(t)
+	ledgerEmpty(t, &l)
 }
 
 // Memory that is in no block is not touched.
@@ -742,7 +752,8 @@ func TestPoolIsUsedByManyAtOnce(t *testing.T) {
 		t.Error(err)
 	}
 	wg.Wait()
-	sys.nothingLeft(t, &l)
+	sys.nothingLeft(t)
+	ledgerEmpty(t, &l)
 }
 
 func TestWeightsAreCopiedIntoAPool(t *testing.T) {

@@ -12,11 +12,11 @@ import (
 // prefetchPiece is how much is read ahead between two looks at the context.
 const prefetchPiece = 16 << 20
 
-// prefetchExactly is prefetch of no more than asked for, now and when pages that were lost
+// PrefetchExactly is prefetch of no more than asked for, now and when pages that were lost
 // are read again: a large page that reaches beyond the piece can't be given back without
 // the piece.
-func prefetchExactly(ctx context.Context, f *os.File, p unsafe.Pointer, offset int64, size uint64) error {
-	usedByPages(p, size)
+func PrefetchExactly(ctx context.Context, f *os.File, p unsafe.Pointer, offset int64, size uint64) error {
+	UsedByPages(p, size)
 	head := min(uint64(-offset)%largePage, size)
 	tail := (size - head) % largePage
 	for _, edge := range []struct{ off, size uint64 }{{0, head}, {size - tail, tail}} {
@@ -30,18 +30,18 @@ func prefetchExactly(ctx context.Context, f *os.File, p unsafe.Pointer, offset i
 	if head+tail == size {
 		return nil
 	}
-	return prefetch(ctx, f, at(p, head), offset+int64(head), size-head-tail)
+	return Prefetch(ctx, f, at(p, head), offset+int64(head), size-head-tail)
 }
 
-// usedByPages has the system read nothing beyond the pages of a mapping that are used.
-func usedByPages(p unsafe.Pointer, size uint64) {
+// UsedByPages has the system read nothing beyond the pages of a mapping that are used.
+func UsedByPages(p unsafe.Pointer, size uint64) {
 	_ = unix.Madvise(bytesAt(p, size), unix.MADV_RANDOM) // of a mapping of ours it does not fail
 }
 
-// prefetch reads a mapped piece of a file into memory and enters its pages, so that
+// Prefetch reads a mapped piece of a file into memory and enters its pages, so that
 // the first use neither waits for the disk nor faults. By large pages where the file
 // system has them: then the page cache is filled by as large requests too.
-func prefetch(ctx context.Context, f *os.File, p unsafe.Pointer, offset int64, size uint64) error {
+func Prefetch(ctx context.Context, f *os.File, p unsafe.Pointer, offset int64, size uint64) error {
 	_ = unix.Madvise(bytesAt(p, size), unix.MADV_HUGEPAGE) // a wish
 	return populate(ctx, f, p, offset, size)
 }

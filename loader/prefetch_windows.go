@@ -19,10 +19,10 @@ type memoryRangeEntry struct {
 // prefetchPiece is how much is read ahead between two looks at the context.
 const prefetchPiece = 16 << 20
 
-// prefetch reads a mapped piece of a file into memory: by PrefetchVirtualMemory (Windows 8),
+// Prefetch reads a mapped piece of a file into memory: by PrefetchVirtualMemory (Windows 8),
 // which takes large requests at once and leaves the pages on the standby list, where their
 // first use finds them without the disk. Where it is refused, the piece is read.
-func prefetch(ctx context.Context, f *os.File, p unsafe.Pointer, offset int64, size uint64) error {
+func Prefetch(ctx context.Context, f *os.File, p unsafe.Pointer, offset int64, size uint64) error {
 	for off := uint64(0); off < size; off += prefetchPiece {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -44,9 +44,9 @@ func prefetchVirtual(p unsafe.Pointer, size uint64) bool {
 	return r != 0
 }
 
-// usedByPages leaves reading ahead to the system.
-func usedByPages(unsafe.Pointer, uint64) {}
+// UsedByPages leaves reading ahead to the system.
+func UsedByPages(unsafe.Pointer, uint64) {}
 
-func prefetchExactly(ctx context.Context, f *os.File, p unsafe.Pointer, offset int64, size uint64) error {
-	return prefetch(ctx, f, p, offset, size)
+func PrefetchExactly(ctx context.Context, f *os.File, p unsafe.Pointer, offset int64, size uint64) error {
+	return Prefetch(ctx, f, p, offset, size)
 }

@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"encoding/binary"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -62,5 +63,5 @@ func swap() (total, free uint64) {
 	if err != nil || len(b) < 24 {
 		return 0, 0
 	}
-	return order.Uint64(b), order.Uint64(b[8:])
+	return binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
 }

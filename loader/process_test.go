@@ -70,3 +70,11 @@ func BenchmarkProcessMemory(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkMeasure(b *testing.B) {
+	for b.Loop() {
+		if _, err := loader.Measure(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

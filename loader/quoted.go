@@ -1,8 +1,10 @@
 package loader
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -25,4 +27,37 @@ func escaped(s string, quotes bool) string {
 		}
 	}
 	return b.String()
+}
+
+const maxShownName = 80 // bytes of a name or a text of a file in an error
+
+// MostShown is how many bytes of one part of an error are shown.
+const MostShown = 600
+
+// quote returns text of a file as it appears in errors: a Go string literal, and
+// not for pages.
+func quote(s string) string {
+	if len(s) <= maxShownName {
+		return strconv.Quote(s)
+	}
+	return fmt.Sprintf("%s… (%d bytes)", strconv.Quote(s[:maxShownName]), len(s))
+}
+
+// quotePath keeps an error on one line, whatever a file is called.
+func quotePath(path string) string { return printable(path, len(path)) }
+
+// printable returns s with everything escaped that could end or disguise a line
+// of a terminal or log, and cut to about limit bytes.
+func printable(s string, limit int) string {
+	if strings.ContainsFunc(s, func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }) {
+		s = escaped(s, false)
+		limit = max(limit, 4*limit) // an escape takes up to that many bytes
+	}
+	if len(s) <= limit {
+		return s
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit] + "…"
 }

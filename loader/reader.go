@@ -4,14 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
 	"sync"
 	"time"
 	"unsafe"
 )
-
-// directUnit is what direct reads begin at and are multiples of: what every disk takes.
-const directUnit = 4096
 
 // reader reads pieces of a model's files into native memory, several at once: a disk
 // that is asked for one thing at a time waits for the next question.
@@ -22,7 +18,8 @@ const directUnit = 4096
 //
 // It is not for use by several goroutines at once.
 type reader struct {
-	files  []*file
+	ix     *Index
+	files  []FileInfo
 	direct []*directFile // nil where there is no direct reading
 	batch  *batch        // nil where the system has no such thing
 	method method
@@ -43,15 +40,15 @@ type request struct {
 }
 
 func newReader(ix *Index) *reader {
-	r := &reader{files: ix.files, queue: make(chan func())}
-	for _, f := range ix.files {
-		d, err := openDirect(f.f)
+	r := &reader{ix: ix, files: ix.Files(), queue: make(chan func())}
+	for i := range r.files {
+		d, err := openDirectFile(ix.File(i))
 		if err != nil { // not on this file system
 			r.closeDirect()
 			r.direct = nil
 			break
 		}
-		r.direct = append(r.direct, &directFile{f: d, handles: directHandles()})
+		r.direct = append(r.direct, d)
 	}
 	if r.direct != nil {
 		r.batch, _ = newBatch() // forbidden in some containers
@@ -149,16 +146,15 @@ func (r *reader) readBatch(ctx context.Context, list []request) error {
 }
 
 // left is how much the file of a request has from there on.
-func (r *reader) left(x request) uint64 { return uint64(max(r.files[x.file].size-x.offset, 0)) }
+func (r *reader) left(x request) uint64 { return uint64(max(r.files[x.file].Size-x.offset, 0)) }
 
 func (r *reader) now(x request) error {
-	f := r.files[x.file]
 	need := min(x.size, r.left(x))
 	if r.direct == nil {
-		err := readFull(f, bytesAt(x.p, need), x.offset)
-		forget(f.f, x.offset, x.size)
+		err := r.ix.ReadAt(x.file, bytesAt(x.p, need), x.offset)
+		forget(r.ix.File(x.file), x.offset, x.size)
 		if err != nil {
-			return f.readError(err)
+			return r.readError(x.file, err)
 		}
 		return nil
 	}
@@ -169,7 +165,7 @@ func (r *reader) now(x request) error {
 			break
 		}
 		if err != nil && !temporary(err) {
-			return f.readError(err)
+			return r.readError(x.file, err)
 		}
 		n &^= directUnit - 1
 		b, offset, need = b[n:], offset+int64(n), need-uint64(n)
@@ -180,11 +176,11 @@ func (r *reader) now(x request) error {
 // readError says why a read failed: most often the file is another one now, whatever the
 // system minded first (a direct read of a file that was cut short, that it ends at no
 // multiple of the unit).
-func (f *file) readError(err error) error {
-	if changed := f.unchanged(); changed != nil {
+func (r *reader) readError(file int, err error) error {
+	if changed := r.ix.FileChanged(file); changed != nil {
 		return changed
 	}
-	return fmt.Errorf("%s: %w", quotePath(f.path), err)
+	return fmt.Errorf("%s: %w", quotePath(r.files[file].Path), err)
 }
 
 // calibration bounds how long the ways of reading are compared for.
@@ -248,20 +244,8 @@ func (r *reader) close() error {
 	return nil
 }
 
-// directFile is a file that is open for direct reads.
-type directFile struct {
-	f       *os.File
-	handles handles
-}
-
-// ReadAt is like that of [os.File], and several go on at once.
-func (d *directFile) ReadAt(b []byte, offset int64) (int, error) {
-	return d.handles.readAt(d.f, b, offset)
-}
-
 func (r *reader) closeDirect() {
 	for _, d := range r.direct {
-		d.handles.close()
-		d.f.Close()
+		d.close()
 	}
 }

@@ -41,93 +41,9 @@ type system interface {
 	release(p unsafe.Pointer, size uint64, views bool) error
 }
 
-// span is a reservation of contiguous addresses, and what of it is in use; or a block
-// of a pool.
-type span struct {
-	sys    system
-	ledger *Ledger
-	base   unsafe.Pointer
-	size   uint64
-	views  bool
-
-	purpose Purpose
-	granted uint64
-	pieces  int
-	largest uint64
-
-	pool  *Pool // that it is a block of, or nil
-	place extent
-}
-
-// newSpan reserves size bytes of addresses.
-func newSpan(sys system, ledger *Ledger, purpose Purpose, size uint64, views bool, phase uint64) (*span, error) {
-	if err := ledger.admit(purpose, size); err != nil {
-		return nil, err
-	}
-	base, err := sys.reserve(size, views, phase)
-	if err != nil {
-		return nil, refused(reserving, purpose, size, err)
-	}
-	return &span{sys: sys, ledger: ledger, base: base, size: size, views: views, purpose: purpose}, nil
-}
-
-// newViews reserves size bytes of addresses and fills them with views, the first of what
-// is at an offset of phase in its file. Where somebody
-// else's mapping came between, on systems that can't replace one by the other, it
-// tries again elsewhere.
-func newViews(sys system, ledger *Ledger, purpose Purpose, size, phase uint64, fill func(*span) error) (*span, error) {
-	for tries := 8; ; tries-- {
-		s, err := newSpan(sys, ledger, purpose, size, true, phase)
-		if err != nil {
-			return nil, err
-		}
-		if err = fill(s); err == nil {
-			return s, nil
-		}
-		lost := errors.Is(err, errLostAddresses)
-		if e := s.close(); e != nil || tries == 0 || !lost {
-			return nil, errors.Join(err, e)
-		}
-	}
-}
+// Current is the memory that programs get. Tests put another in its place, of which later
+// reservations are.
+var Current = realSystem
 
 // errLostAddresses is a reservation that somebody else's mapping came into.
 var errLostAddresses = errors.New("addresses were taken by another mapping")
-
-// grant enters a piece that was put into the span.
-func (s *span) grant(size uint64) {
-	s.granted += size
-	s.pieces++
-	s.largest = max(s.largest, size)
-	s.ledger.take(s.purpose, size, s.size)
-}
-
-// retag changes what the span is for.
-func (s *span) retag(p Purpose) {
-	s.ledger.retag(s.purpose, p, s.granted, s.pieces, s.largest, s.size)
-	s.purpose = p
-}
-
-// close gives the span back.
-func (s *span) close() error {
-	if s.pool != nil {
-		return s.pool.give(s)
-	}
-	s.strike()
-	err := s.sys.release(s.base, s.size, s.views)
-	s.ledger.give(s.purpose, s.granted, s.pieces)
-	return err
-}
-
-// roundUp rounds n up to the system's granularity.
-func roundUp(n uint64) uint64 { return pad(n, granularity()) }
-
-// room is how much of a chunk is for content, so that a reservation with its guards
-// takes no more addresses than the chunk size. Where a chunk is but a few pages that
-// would cost too much, and the guards come on top.
-func room(chunk uint64) uint64 {
-	if chunk < 16*granularity() {
-		return chunk
-	}
-	return (chunk - guards()) &^ (granularity() - 1)
-}

@@ -94,7 +94,7 @@ type slotPlace struct {
 // The error is a [*MemoryError] where the budget is too small for what no pass can do
 // without: the output head, and two layers.
 func NewResidency(ctx context.Context, o ResidencyOptions) (*Residency, error) {
-	r := &Residency{o: o, ahead: fewestSlots, divider: newDivider(o.Weights.data, o.Plan, o.Arena.chunk)}
+	r := &Residency{o: o, ahead: fewestSlots, divider: newDivider(o.Weights.TensorData, o.Plan, o.Arena.ChunkSize())}
 	r.changed = sync.NewCond(&r.mu)
 	if len(r.layers) == 0 {
 		return nil, fmt.Errorf("residency: the model has no layers that are used one after the other")
@@ -103,7 +103,7 @@ func NewResidency(ctx context.Context, o ResidencyOptions) (*Residency, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.reader = newReader(o.Plan.index)
+	r.reader = newReader(o.Plan.Index())
 	if err := r.begin(ctx, d); err != nil {
 		r.reader.close()
 		r.freeSlots()
@@ -125,7 +125,7 @@ func (r *Residency) begin(ctx context.Context, d division) error {
 	}
 	for _, x := range r.head.sparse { // rows of embeddings
 		forget(r.file(x.file), x.offset, x.size)
-		usedByPages(x.p, x.size)
+		UsedByPages(x.p, x.size)
 	}
 	if len(d.streamed) > 0 {
 		if err := r.makeSlots(d.shape, min(r.ahead, len(d.streamed))); err != nil {
@@ -212,12 +212,12 @@ func (r *Residency) enter(d division, parts []portion) {
 	r.stats.Method, r.stats.Private = r.reader.String(), uint64(len(r.slots))*sumOf(d.shape)
 }
 
-func (r *Residency) file(i int) *os.File { return r.o.Plan.index.files[i].f }
+func (r *Residency) file(i int) *os.File { return r.o.Plan.Index().File(i) }
 
 // keep brings what stays into memory.
 func (r *Residency) keep(ctx context.Context, list []filePiece) error {
 	for _, x := range list {
-		if err := prefetchExactly(ctx, r.file(x.file), x.p, x.offset, x.size); err != nil {
+		if err := PrefetchExactly(ctx, r.file(x.file), x.p, x.offset, x.size); err != nil {
 			return err
 		}
 	}
@@ -228,7 +228,7 @@ func (r *Residency) keep(ctx context.Context, list []filePiece) error {
 // somebody else maps them.
 func (r *Residency) drop(list []filePiece) {
 	for _, x := range list {
-		evict(r.file(x.file), x.p, x.offset, x.size)
+		Evict(r.file(x.file), x.p, x.offset, x.size)
 	}
 }
 
@@ -244,7 +244,7 @@ func (r *Residency) makeSlots(shape []uint64, n int) error {
 	for len(r.slots) < n {
 		s := slot{shape: shape, holds: -1}
 		for _, size := range shape {
-			p, err := r.o.Arena.alloc(PurposeWeights, size, true)
+			p, err := r.o.Arena.AllocFilled(PurposeWeights, size)
 			if err != nil {
 				r.freeSlot(s)
 				return err

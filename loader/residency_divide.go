@@ -40,7 +40,7 @@ type divider struct {
 	stopCost uint64
 }
 
-func newDivider(data map[string]tensorData, plan *Plan, chunk uint64) divider {
+func newDivider(data tensorAddr, plan *Plan, chunk uint64) divider {
 	d := divider{room: room(chunk), stopCost: stopCost}
 	d.layers, d.head = layersOf(data, plan)
 	return d

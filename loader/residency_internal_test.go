@@ -49,7 +49,7 @@ func layeredModel(t *testing.T, layers int) (*Index, *Plan, *Weights) {
 		sizes[i] = scaled(sizes[i])
 	}
 	ix := namedModel(t, names, sizes)
-	plan, err := ix.Plan(PlanOptions{ChunkSize: scaled(128 * kib)})
+	plan, err := NewPlan(ix, PlanOptions{ChunkSize: scaled(128 * kib)})
 	check(t, err)
 	w, err := MapWeights(t.Context(), ix, plan, MapOptions{})
 	check(t, err)
@@ -59,7 +59,7 @@ func layeredModel(t *testing.T, layers int) (*Index, *Plan, *Weights) {
 
 func TestBlocksFollowLayers(t *testing.T) {
 	_, plan, w := layeredModel(t, 4)
-	layers, head := layersOf(w.data, plan)
+	layers, head := layersOf(w.TensorData, plan)
 	if len(layers) != 4 || head.most < scaled(200000) || len(head.sparse) != 1 {
 		t.Fatalf("%d layers, head %+v", len(layers), head)
 	}
@@ -114,9 +114,9 @@ func TestAsLittleIsStreamedAsFits(t *testing.T) {
 			t.Errorf("%d bytes missing: %d streamed of layers %v, cut %v", missing, read, d.streamed, d.cut.kinds)
 		}
 	}
-	least := plan.Residency(0, plan.ChunkSize).Least
+	least := PlanResidency(plan, 0, plan.ChunkSize).Least
 	for _, budget := range []uint64{least, all - scaled(100000), all} {
-		f := plan.Residency(budget, plan.ChunkSize)
+		f := PlanResidency(plan, budget, plan.ChunkSize)
 		s, err := residencyOf(t, t.Context(), w, plan, budget)
 		check(t, err)
 		if st := s.Stats(); f.Resident != st.Resident || f.Streamed != st.Streamed || f.Private != st.Private || f.Resident > budget || (f.Read == 0) != (budget == all) {
@@ -190,7 +190,7 @@ func residencyOf(t *testing.T, ctx context.Context, w *Weights, plan *Plan, budg
 func TestResidencyStreamsWhatDoesNotFit(t *testing.T) {
 	const layers = 8
 	ix, plan, w := layeredModel(t, layers)
-	all, head := layersOf(w.data, plan)
+	all, head := layersOf(w.TensorData, plan)
 	layer := all[0].most + 8*granularity() // sizes differ by some pages
 	for _, way := range []string{"batches", "direct reads", "cached reads"} {
 		for _, tt := range []struct {
@@ -278,7 +278,7 @@ func TestResidencyStreamsWhatDoesNotFit(t *testing.T) {
 func TestResidencyOfAnotherOrder(t *testing.T) {
 	const layers = 6
 	ix, plan, w := layeredModel(t, layers)
-	all, head := layersOf(w.data, plan)
+	all, head := layersOf(w.TensorData, plan)
 	r, err := residencyOf(t, t.Context(), w, plan, head.most+2*(all[0].most+8*granularity()))
 	check(t, err)
 	defer r.Close()
@@ -296,7 +296,7 @@ func TestResidencyOfAnotherOrder(t *testing.T) {
 
 func TestAFileThatIsCutShortIsAnErrorOfThePass(t *testing.T) {
 	ix, plan, w := layeredModel(t, 6)
-	all, head := layersOf(w.data, plan)
+	all, head := layersOf(w.TensorData, plan)
 	r, err := residencyOf(t, t.Context(), w, plan, head.most+2*(all[0].most+8*granularity()))
 	check(t, err)
 	defer r.Close()
@@ -317,7 +317,7 @@ func TestAFileThatIsCutShortIsAnErrorOfThePass(t *testing.T) {
 
 func TestClosingAResidencyLetsAWaitingPassGo(t *testing.T) {
 	_, plan, w := layeredModel(t, 6)
-	all, head := layersOf(w.data, plan)
+	all, head := layersOf(w.TensorData, plan)
 	r, err := residencyOf(t, t.Context(), w, plan, head.most+3*(all[0].most+8*granularity()))
 	check(t, err)
 	done := make(chan struct{})

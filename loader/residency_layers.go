@@ -6,6 +6,9 @@ import (
 	"unsafe"
 )
 
+// mostLayers is more than the engine has room for.
+const mostLayers = 512
+
 // layerOf is the number of the layer that a tensor belongs to, -1 for none. Models with
 // an encoder and a decoder have none here: their layers are not used in one order.
 func layerOf(name string) int {
@@ -18,7 +21,7 @@ func layerOf(name string) int {
 		return -1
 	}
 	n, err := strconv.Atoi(number)
-	if err != nil || n < 0 || n > maxLayers {
+	if err != nil || n < 0 || n > mostLayers {
 		return -1
 	}
 	return n
@@ -62,25 +65,28 @@ type layerBlock struct {
 	tensors []Tensor
 }
 
+// tensorAddr tells where a tensor is, as [Weights.TensorData] does.
+type tensorAddr func(name string) (p unsafe.Pointer, size uint64, ok bool)
+
 // layersOf divides weights by layer; head is what belongs to none. data is where they are
 // mapped, nil if they are not.
-func layersOf(data map[string]tensorData, plan *Plan) (layers []weightLayer, head weightLayer) {
+func layersOf(data tensorAddr, plan *Plan) (layers []weightLayer, head weightLayer) {
 	tied := true
 	for _, r := range plan.Ranges {
 		for _, t := range r.Tensors {
-			tied = tied && t.Name != "output.weight" && t.Name != packedCopy("token_embd.weight")
+			tied = tied && t.Name != "output.weight" && t.Name != PackedCopy("token_embd.weight")
 		}
 	}
 	for i, r := range plan.Ranges {
 		for _, t := range r.Tensors {
-			begin, size := bounds(t, t, granularity())
+			begin, size := Bounds(t, t, granularity())
 			x := filePiece{mapping: i, file: r.File, offset: int64(begin), size: size}
 			if data != nil {
-				d := data[t.Name]
-				if d.p == nil {
+				p, _, _ := data(t.Name)
+				if p == nil {
 					continue
 				}
-				x.p = at(d.p, int64(begin)-t.Offset)
+				x.p = at(p, int64(begin)-t.Offset)
 			}
 			n := layerOf(t.Name)
 			for n >= len(layers) {
@@ -169,10 +175,10 @@ func join(list []filePiece, x filePiece) []filePiece {
 
 // joinBlock adds a tensor to the last block if it follows there, or begins another.
 func joinBlock(list []layerBlock, t Tensor, room uint64) []layerBlock {
-	offset, size := bounds(t, t, directUnit)
+	offset, size := Bounds(t, t, directUnit)
 	if n := len(list); n > 0 {
 		last := &list[n-1]
-		if _, all := bounds(last.tensors[0], t, directUnit); last.file == t.File && int64(offset) <= last.offset+int64(last.size) && all <= room {
+		if _, all := Bounds(last.tensors[0], t, directUnit); last.file == t.File && int64(offset) <= last.offset+int64(last.size) && all <= room {
 			last.size = all
 			last.tensors = append(last.tensors, t)
 			return list

@@ -11,10 +11,10 @@ type ResidencyPlan struct {
 	Streamed int // layers that would be streamed, in part or whole
 }
 
-// Residency tells what [NewResidency] would do with a budget and an arena of such chunks,
+// PlanResidency tells what [NewResidency] would do with a budget and an arena of such chunks,
 // without touching anything. Where the budget is too small the plan is that of the least.
-func (p *Plan) Residency(budget, chunk uint64) ResidencyPlan {
-	d := newDivider(nil, p, chunkSize(chunk))
+func PlanResidency(p *Plan, budget, chunk uint64) ResidencyPlan {
+	d := newDivider(nil, p, ChunkSize(chunk))
 	f := ResidencyPlan{Budget: budget, Layers: len(d.layers)}
 	if len(d.layers) == 0 {
 		f.Least, f.Resident = d.head.most, d.head.most

@@ -26,7 +26,7 @@ const MostScratch = 16 << 20
 // The error is a [*MemoryError]; a chunk size that would need more mappings than the
 // system leaves is one too.
 func NewScratch(size, chunk uint64, ledger *Ledger) (*Scratch, error) {
-	return newScratch(realSystem, size, chunk, ledger)
+	return newScratch(Current, size, chunk, ledger)
 }
 
 func newScratch(sys system, size, chunk uint64, ledger *Ledger) (*Scratch, error) {
@@ -38,7 +38,7 @@ func newScratch(sys system, size, chunk uint64, ledger *Ledger) (*Scratch, error
 		chunk = MostScratch
 	}
 	piece := min(roundUp(min(chunk, MostScratch)), size)
-	if err := checkMappings(PurposeStaging, size, (size+piece-1)/piece); err != nil {
+	if err := CheckMappings(PurposeStaging, size, (size+piece-1)/piece); err != nil {
 		return nil, err
 	}
 	m, err := sys.share(piece)

@@ -47,7 +47,8 @@ func TestScratch(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			sys.nothingLeft(t, &l)
+			sys.nothingLeft(t)
+			ledgerEmpty(t, &l)
 		})
 	}
 }
@@ -67,7 +68,8 @@ func TestScratchRefused(t *testing.T) {
 		if !errors.Is(err, errRefused) {
 			t.Error(err)
 		}
-		sys.nothingLeft(t, &l)
+		sys.nothingLeft(t)
+		ledgerEmpty(t, &l)
 	}
 }
 
@@ -107,7 +109,8 @@ func TestLostAddressesAreTriedElsewhere(t *testing.T) {
 				}
 				s.close()
 			}
-			sys.nothingLeft(t, &l)
+			sys.nothingLeft(t)
+			ledgerEmpty(t, &l)
 		})
 	}
 }

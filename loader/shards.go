@@ -59,10 +59,10 @@ func openShards(one *file) (files []*file, err error) {
 }
 
 func (s *shardSet) close() {
-	s.one.f.Close()
+	s.one.close()
 	for _, f := range s.files {
 		if f != nil && f != s.one {
-			f.f.Close()
+			f.close()
 		}
 	}
 }
@@ -108,7 +108,7 @@ func (s *shardSet) open(i int) error {
 		return nil
 	}
 	path := s.dir + shardName(s.prefix, i+1, s.count)
-	f, err := openFile(path)
+	f, err := readHeader(path)
 	if err != nil {
 		if bad := (*FormatError)(nil); errors.As(err, &bad) {
 			return err
@@ -133,7 +133,7 @@ func (s *shardSet) open(i int) error {
 		return f.bad(keySplitCount, fmt.Sprint(count), "%s says %d: a shard of another model", quotePath(s.one.path), s.count)
 	}
 	// Shards behind the first need not say of what model they are.
-	for _, key := range []string{keyArchitecture, "general.name"} {
+	for _, key := range []string{KeyArchitecture, "general.name"} {
 		mine, has := f.header.lookup(key)
 		other, also := s.one.header.lookup(key)
 		if has && also && mine.value.String() != other.value.String() {

@@ -25,7 +25,7 @@ func largeIndex(t *testing.T) *Index {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ix, err := newIndex([]*file{{path: "large.gguf", header: h}})
+	ix, err := newIndex([]*file{{&openFile{path: "large.gguf"}, h}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestTemporarySkeletonIsLikeTheOneInMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ix, err := newIndex([]*file{{path: "x", header: h}})
+	ix, err := newIndex([]*file{{&openFile{path: "x"}, h}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,11 +2,6 @@
 
 package loader
 
-import (
-	"errors"
-	"os"
-)
-
-func lockFile(*os.File) error { return errors.ErrUnsupported }
+import "errors"
 
 func diskFree(string) (uint64, error) { return 0, errors.ErrUnsupported }

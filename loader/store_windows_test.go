@@ -55,7 +55,7 @@ func TestAMappedFileLeavesTheStore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan, err := index.Plan(loader.PlanOptions{})
+	plan, err := loader.NewPlan(index, loader.PlanOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

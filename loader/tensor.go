@@ -1,6 +1,10 @@
 package loader
 
-import "math/bits"
+import (
+	"fmt"
+	"math/bits"
+	"strings"
+)
 
 // A Tensor says what one of a model's arrays is and where its bytes are.
 type Tensor struct {
@@ -62,6 +66,17 @@ func tensorBytes(t Type, shape []uint64) (size uint64, reason string) {
 	return size, ""
 }
 
-// pad rounds n up to a multiple of align, a power of two. It wraps around only above
-// 2^63, which no validated size is.
-func pad(n, align uint64) uint64 { return (n + align - 1) &^ (align - 1) }
+// Bounds is what a range from the first to the last tensor covers of their file, in whole
+// units: a power of two.
+func Bounds(first, last Tensor, unit uint64) (offset, size uint64) {
+	offset = uint64(first.Offset) &^ (unit - 1)
+	if end := uint64(last.Offset) + last.Size; end > uint64(first.Offset) {
+		size = pad(end, unit) - offset
+	}
+	return offset, size
+}
+
+// ShapeText is the tensor's shape for people: "of shape 4096×32".
+func (t Tensor) ShapeText() string {
+	return "of shape " + strings.Trim(strings.ReplaceAll(fmt.Sprint(t.Shape), " ", "×"), "[]")
+}

@@ -16,7 +16,7 @@ type Progress func(done, total uint64)
 // Weights are a model's tensors in memory, mapped or copied. It is safe for concurrent
 // use. The memory is not the garbage collector's: it stays until Close.
 type Weights struct {
-	spans  []*span          // where mapped
+	views  []*Views         // where mapped
 	blocks []unsafe.Pointer // where copied
 	arena  *Arena           // of the blocks
 	own    bool             // the arena is nobody else's
@@ -49,8 +49,8 @@ func (w *Weights) TensorData(name string) (p unsafe.Pointer, size uint64, ok boo
 // copied weights.
 func (w *Weights) Mapped() iter.Seq2[unsafe.Pointer, uint64] {
 	return func(yield func(unsafe.Pointer, uint64) bool) {
-		for _, s := range w.spans {
-			if !yield(s.base, s.size) {
+		for _, v := range w.views {
+			if !yield(v.Base(), v.Size()) {
 				return
 			}
 		}
@@ -66,8 +66,8 @@ func (w *Weights) Close() error {
 	w.closed.Store(true)
 	w.once.Do(func() {
 		var errs []error
-		for _, s := range w.spans {
-			errs = append(errs, s.close())
+		for _, v := range w.views {
+			errs = append(errs, v.Close())
 		}
 		for _, b := range w.blocks {
 			w.arena.FreeBlock(b)
@@ -94,15 +94,15 @@ func (w *Weights) place(r Range, base unsafe.Pointer) {
 
 // ready tells why a plan of the index can't be carried out, which takes that many
 // ranges at once.
-func (ix *Index) ready(plan *Plan, ranges int) error {
+func ready(ix *Index, plan *Plan, ranges int) error {
 	if plan.index != ix {
 		return errors.New("the plan is another model's")
 	}
-	if ix.closed.Load() {
+	if ix.Closed() {
 		return fmt.Errorf("model files: %w", ErrClosed)
 	}
 	// A range is a mapping, or several that the system sees as one, and a guard.
-	if err := checkMappings(PurposeWeights, plan.Bytes, 2*uint64(ranges)); err != nil {
+	if err := CheckMappings(PurposeWeights, plan.Bytes, 2*uint64(ranges)); err != nil {
 		return err
 	}
 	return ix.Changed()

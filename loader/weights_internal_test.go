@@ -92,8 +92,9 @@ func TestMappedWeightsAreTheFiles(t *testing.T) {
 			eachShape(t, func(t *testing.T, ix *Index, plan *Plan) {
 				var l Ledger
 				sys := newRefusing(nil)
+				defer use(sys)()
 				progress := progressOf{t: t}
-				w, err := MapWeights(t.Context(), ix, plan, MapOptions{Ledger: &l, Prefetch: ahead, Progress: progress.report, sys: sys})
+				w, err := MapWeights(t.Context(), ix, plan, MapOptions{Ledger: &l, Prefetch: ahead, Progress: progress.report})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -110,7 +111,8 @@ func TestMappedWeightsAreTheFiles(t *testing.T) {
 						t.Error(err)
 					}
 				}
-				sys.nothingLeft(t, &l)
+				sys.nothingLeft(t)
+				ledgerEmpty(t, &l)
 				if _, _, ok := w.TensorData("t0"); ok {
 					t.Error("closed weights have data")
 				}
@@ -123,7 +125,8 @@ func TestCopiedWeightsAreTheFiles(t *testing.T) {
 	eachShape(t, func(t *testing.T, ix *Index, plan *Plan) {
 		var l Ledger
 		sys := newRefusing(nil)
-		a, _ := arenaOf(sys, ArenaOptions{ChunkSize: plan.ChunkSize, Ledger: &l})
+		defer use(sys)()
+		a := NewArena(ArenaOptions{ChunkSize: plan.ChunkSize, Ledger: &l})
 		progress := progressOf{t: t}
 		w, err := CopyWeights(t.Context(), ix, plan, CopyOptions{Arena: a, Progress: progress.report})
 		if err != nil {
@@ -137,7 +140,8 @@ func TestCopiedWeightsAreTheFiles(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		sys.nothingLeft(t, &l)
+		sys.nothingLeft(t)
+		ledgerEmpty(t, &l)
 		if err := a.Close(); err != nil {
 			t.Error(err)
 		}
@@ -168,7 +172,8 @@ func TestTransformedTensors(t *testing.T) {
 			eachShape(t, func(t *testing.T, ix *Index, plan *Plan) {
 				var l Ledger
 				sys := newRefusing(nil)
-				a, _ := arenaOf(sys, ArenaOptions{ChunkSize: plan.ChunkSize, Ledger: &l})
+				defer use(sys)()
+				a := NewArena(ArenaOptions{ChunkSize: plan.ChunkSize, Ledger: &l})
 				defer a.Close()
 				special := map[string]bool{}
 				for i, tensor := range ix.Tensors() {
@@ -177,7 +182,7 @@ func TestTransformedTensors(t *testing.T) {
 				progress := progressOf{t: t}
 				var done []string
 				w, err := CopyWeights(t.Context(), ix, plan, CopyOptions{
-					Arena: a, Ledger: &l, Progress: progress.report, sys: sys,
+					Arena: a, Ledger: &l, Progress: progress.report,
 					Transforms: func(name string) bool { return special[name] },
 					Transform: func(tensor Tensor, dst, src unsafe.Pointer) error {
 						to := bytesAt(dst, tensor.Size)
@@ -235,18 +240,22 @@ func noTransform(Tensor, unsafe.Pointer, unsafe.Pointer) error { return nil }
 
 var loads = []load{
 	{"mapped", func(ctx context.Context, ix *Index, plan *Plan, sys system, l *Ledger, progress Progress) (*Weights, error) {
-		return MapWeights(ctx, ix, plan, MapOptions{Ledger: l, Progress: progress, sys: sys})
+		defer use(sys)()
+		return MapWeights(ctx, ix, plan, MapOptions{Ledger: l, Progress: progress})
 	}},
 	{"mapped and prefetched", func(ctx context.Context, ix *Index, plan *Plan, sys system, l *Ledger, progress Progress) (*Weights, error) {
-		return MapWeights(ctx, ix, plan, MapOptions{Ledger: l, Progress: progress, Prefetch: true, sys: sys})
+		defer use(sys)()
+		return MapWeights(ctx, ix, plan, MapOptions{Ledger: l, Progress: progress, Prefetch: true})
 	}},
 	{"copied", func(ctx context.Context, ix *Index, plan *Plan, sys system, l *Ledger, progress Progress) (*Weights, error) {
-		a, _ := arenaOf(sys, ArenaOptions{ChunkSize: plan.ChunkSize, Ledger: l, Retry: -1})
-		return CopyWeights(ctx, ix, plan, CopyOptions{Arena: a, Ledger: l, Progress: progress, sys: sys})
+		defer use(sys)()
+		a := NewArena(ArenaOptions{ChunkSize: plan.ChunkSize, Ledger: l, Retry: -1})
+		return CopyWeights(ctx, ix, plan, CopyOptions{Arena: a, Ledger: l, Progress: progress})
 	}},
 	{"transformed", func(ctx context.Context, ix *Index, plan *Plan, sys system, l *Ledger, progress Progress) (*Weights, error) {
-		a, _ := arenaOf(sys, ArenaOptions{ChunkSize: plan.ChunkSize, Ledger: l, Retry: -1})
-		return CopyWeights(ctx, ix, plan, CopyOptions{Arena: a, Ledger: l, Progress: progress, sys: sys,
+		defer use(sys)()
+		a := NewArena(ArenaOptions{ChunkSize: plan.ChunkSize, Ledger: l, Retry: -1})
+		return CopyWeights(ctx, ix, plan, CopyOptions{Arena: a, Ledger: l, Progress: progress,
 			Transforms: func(name string) bool { return name != "t0" }, Transform: noTransform})
 	}},
 }
@@ -288,7 +297,8 @@ func TestCancelledAtAnyProgressLeavesNothing(t *testing.T) {
 			if !errors.Is(err, context.Canceled) || w != nil {
 				t.Fatalf("cancelled at call %d: %v, %v", at, w, err)
 			}
-			sys.nothingLeft(t, &l)
+			sys.nothingLeft(t)
+			ledgerEmpty(t, &l)
 		}
 	})
 }
@@ -312,7 +322,8 @@ func TestRefusalOfEveryRequestOfALoad(t *testing.T) {
 			if !errors.Is(err, errRefused) {
 				t.Fatalf("request %d: %v", k, err)
 			}
-			sys.nothingLeft(t, &l)
+			sys.nothingLeft(t)
+			ledgerEmpty(t, &l)
 		}
 	})
 }
@@ -363,23 +374,12 @@ func TestFilesThatChange(t *testing.T) {
 					if !errors.Is(err, ErrFileChanged) || w != nil {
 						t.Errorf("%v, want ErrFileChanged", err)
 					}
-					sys.nothingLeft(t, &l)
+					sys.nothingLeft(t)
+					ledgerEmpty(t, &l)
 				})
 			}
 		}
 	})
-}
-
-// truncate changes the size of a file. It returns why the system does not, where it is
-// mapped.
-func truncate(t *testing.T, path string, size int64) (refused error) {
-	t.Helper()
-	err := os.Truncate(path, size)
-	if errors.Is(blockedByUse(err, path), ErrFileInUse) {
-		return fmt.Errorf("this system does not cut files short that are mapped: %w", err)
-	}
-	check(t, err)
-	return nil
 }
 
 func check(t *testing.T, err error) {
@@ -429,9 +429,10 @@ func TestFailedTransformationEndsTheLoad(t *testing.T) {
 	failure := errors.New("it would not fit")
 	var l Ledger
 	sys := newRefusing(nil)
-	a, _ := arenaOf(sys, ArenaOptions{ChunkSize: 64 * kib, Ledger: &l})
+	defer use(sys)()
+	a := NewArena(ArenaOptions{ChunkSize: 64 * kib, Ledger: &l})
 	_, err := CopyWeights(t.Context(), ix, mustPlan(t, ix, 64*kib), CopyOptions{
-		Arena: a, Ledger: &l, sys: sys, Transforms: func(string) bool { return true },
+		Arena: a, Ledger: &l, Transforms: func(string) bool { return true },
 		Transform: func(tensor Tensor, _, _ unsafe.Pointer) error {
 			if tensor.Name == "t1" {
 				return failure
@@ -442,7 +443,8 @@ func TestFailedTransformationEndsTheLoad(t *testing.T) {
 	if !errors.Is(err, failure) {
 		t.Error(err)
 	}
-	sys.nothingLeft(t, &l)
+	sys.nothingLeft(t)
+	ledgerEmpty(t, &l)
 }
 
 func TestPiecesCoverThePlainTensors(t *testing.T) {
@@ -515,4 +517,35 @@ func TestLoadingOftenTakesNoMoreMemory(t *testing.T) {
 			}
 		})
 	}
+}
+
+// checkContent compares all tensors with what testModel wrote.
+func checkContent(t *testing.T, ix *Index, w *Weights) {
+	t.Helper()
+	for i, tensor := range ix.Tensors() {
+		p, size, ok := w.TensorData(tensor.Name)
+		if !ok || size != tensor.Size {
+			t.Fatalf("%s: %d bytes (%v), want %d", tensor.Name, size, ok, tensor.Size)
+		}
+		want := make([]byte, size)
+		for off := range want {
+			want[off] = content(i, uint64(off))
+		}
+		if !slices.Equal(bytesAt(p, size), want) {
+			t.Fatalf("%s: not what is in the file", tensor.Name)
+		}
+		if got, want := uint64(uintptr(p))%granularity(), uint64(tensor.Offset)%granularity(); got != want {
+			t.Errorf("%s lies %d bytes into a page, in the file %d", tensor.Name, got, want)
+		}
+	}
+}
+
+// mustPlan plans in chunks of some size.
+func mustPlan(t testing.TB, ix *Index, chunk uint64) *Plan {
+	t.Helper()
+	p, err := NewPlan(ix, PlanOptions{ChunkSize: chunk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }

@@ -27,7 +27,7 @@ type Writer struct {
 
 // SetAlignment sets the alignment of tensors in bytes, 32 by default, and adds the key
 // that says so. It comes before the first tensor.
-func (w *Writer) SetAlignment(n uint32) { w.Add(keyAlignment, Uint32Value(n)) }
+func (w *Writer) SetAlignment(n uint32) { w.Add(KeyAlignment, Uint32Value(n)) }
 
 // Alignment returns the alignment of tensors in bytes.
 func (w *Writer) Alignment() uint64 {
@@ -45,7 +45,7 @@ func (w *Writer) Add(key string, v Value) {
 		w.fail("key %s: a name has 1 to %d bytes and no NUL", quote(key), maxKey)
 	case !v.typ.Valid() || v.typ != ValueArray && v.typ != ValueString && len(v.data) == 0:
 		w.fail("key %s: no value", quote(key))
-	case key == keyAlignment:
+	case key == KeyAlignment:
 		n, _ := v.Uint()
 		if v.typ != ValueUint32 || !validAlignment(n) || len(w.tensors) > 0 {
 			w.fail("key %s: it must be of type uint32, a power of two, at most %d, and set before tensors are added", quote(key), maxAlignment)

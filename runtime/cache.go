@@ -197,7 +197,7 @@ func ofCache(index *loader.Index, path string) error {
 			return errStale
 		}
 	}
-	source, err := p.OpenSource()
+	source, err := loader.OpenSource(p)
 	if err != nil {
 		return errors.Join(errStale, err)
 	}

@@ -87,7 +87,7 @@ func checkFile(ctx context.Context, path string, o CheckOptions) (c Checked, way
 	if err != nil {
 		return c, nil, err
 	}
-	plan, err := index.Plan(loader.PlanOptions{})
+	plan, err := loader.NewPlan(index, loader.PlanOptions{})
 	if err != nil {
 		return c, nil, err
 	}
@@ -157,11 +157,11 @@ func (m *Model) checkAllPacked(ctx context.Context, o CheckOptions) (string, err
 			numbers[t.Name], groups[t.Name] = i, layout.Group
 		}
 	}
-	source, missing := m.index.Packed().OpenSource()
+	source, missing := loader.OpenSource(m.index.Packed())
 	if missing == nil {
 		defer source.Close()
 	}
-	err = m.index.CheckPacked(ctx, source,
+	err = loader.CheckPacked(ctx, m.index, source,
 		func(t loader.PackedTensor) int { return groups[t.Name] },
 		func(t loader.PackedTensor, dst, src []byte) error {
 			return m.native.RepackRows(numbers[t.Name], dst, src)

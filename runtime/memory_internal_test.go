@@ -55,7 +55,7 @@ func TestPageFilesDoNotGrowForACopy(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer index.Close()
-	plan, err := index.Plan(loader.PlanOptions{ChunkSize: 1 << 20})
+	plan, err := loader.NewPlan(index, loader.PlanOptions{ChunkSize: 1 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,7 +73,7 @@ func (m *Model) openBeside(ctx context.Context, file string, o Options) (*Model,
 		return nil, err
 	}
 	probe, err := loader.Measure()
-	plan, planErr := index.Plan(loader.PlanOptions{ChunkSize: m.chunkSize})
+	plan, planErr := loader.NewPlan(index, loader.PlanOptions{ChunkSize: m.chunkSize})
 	if err := errors.Join(err, planErr); err != nil {
 		return nil, errors.Join(err, index.Close())
 	}

@@ -96,7 +96,7 @@ func openFile(ctx context.Context, path, cacheOf string, o Options) (*Model, err
 	if err != nil {
 		return nil, err
 	}
-	plan, err := index.Plan(loader.PlanOptions{ChunkSize: o.ChunkSize})
+	plan, err := loader.NewPlan(index, loader.PlanOptions{ChunkSize: o.ChunkSize})
 	if err != nil {
 		return nil, err
 	}

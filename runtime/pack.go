@@ -78,7 +78,7 @@ func newPacking(ctx context.Context, path string, index *loader.Index) (_ *packi
 	case !index.HasTensors():
 		return nil, fmt.Errorf("%s: %w", path, errNoWeights())
 	}
-	plan, err := index.Plan(loader.PlanOptions{})
+	plan, err := loader.NewPlan(index, loader.PlanOptions{})
 	if err != nil {
 		return nil, err
 	}

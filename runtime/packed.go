@@ -109,7 +109,7 @@ func where(k llama.WeightKind) string {
 // where that is still there.
 func (m *Model) samplePacked(ws []llama.Weight) error {
 	p := m.index.Packed()
-	source, err := p.OpenSource()
+	source, err := loader.OpenSource(p)
 	if err != nil {
 		// The file is complete without it; `infer check` knows more.
 		reason := "the source can't be read"

@@ -44,7 +44,7 @@ func streaming(t *testing.T) *passes {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { index.Close() })
-	plan, err := index.Plan(loader.PlanOptions{})
+	plan, err := loader.NewPlan(index, loader.PlanOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -140,7 +140,7 @@ func planFile(ctx context.Context, path string, o Options) (*Forecast, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan, err := index.Plan(loader.PlanOptions{ChunkSize: o.ChunkSize})
+	plan, err := loader.NewPlan(index, loader.PlanOptions{ChunkSize: o.ChunkSize})
 	if err != nil {
 		return nil, err
 	}

@@ -36,7 +36,7 @@ func (p *ModePlan) planBudget(m *Model, n need, o Options, probe loader.Probe) (
 	if wanted {
 		weights = total - min(total, other)
 	}
-	r := m.plan.Residency(weights, m.chunkSize)
+	r := loader.PlanResidency(m.plan, weights, m.chunkSize)
 	p.Budget = &BudgetPlan{Budget: total, Least: other + r.Least, Streamed: r.Read, Layers: r.Streamed, Private: r.Private}
 	if r.Streamed == 0 {
 		return 0

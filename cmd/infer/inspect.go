@@ -179,7 +179,7 @@ func (c *inspectConfig) inspect(path string, index *loader.Index) (*inspection, 
 		r.Types[i].Size += t.Size
 	}
 	if len(r.Tensors) > 0 {
-		plan, err := index.Plan(loader.PlanOptions{ChunkSize: c.chunk})
+		plan, err := loader.NewPlan(index, loader.PlanOptions{ChunkSize: c.chunk})
 		if err != nil {
 			return nil, err
 		}

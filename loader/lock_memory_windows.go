@@ -9,12 +9,6 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// What limits the memory that a process locks: no more than the least that its working
-// set may have.
-const LimitLock Limit = "working set quota"
-
-const raiseLocks = "allow the process a larger working set (SeIncreaseWorkingSetPrivilege)"
-
 // workingSet is held while the size of the working set is changed, which is read first.
 var workingSet sync.Mutex
 
@@ -50,9 +44,3 @@ func growWorkingSet(n int64) error {
 	err := windows.SetProcessWorkingSetSizeEx(windows.CurrentProcess(), least+uintptr(n), most+uintptr(n), flags)
 	return os.NewSyscallError("SetProcessWorkingSetSizeEx", err)
 }
-
-// beyondLocks tells whether an error of lock is about its limit: all are.
-func beyondLocks(error) bool { return true }
-
-// locksLeft is not known: what the system grants depends on what others use.
-func locksLeft() uint64 { return 0 }

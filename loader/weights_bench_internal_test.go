@@ -21,14 +21,6 @@ func BenchmarkPlan(b *testing.B) {
 	}
 }
 
-func BenchmarkMeasure(b *testing.B) {
-	for b.Loop() {
-		if _, err := Measure(); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
 // BenchmarkLoad loads 256 MiB that are in the page cache.
 func BenchmarkLoad(b *testing.B) {
 	sizes := make([]uint64, 64)
@@ -52,21 +44,5 @@ func BenchmarkLoad(b *testing.B) {
 				}
 			})
 		}
-	}
-}
-
-func BenchmarkAllocBlock(b *testing.B) {
-	a := NewArena(ArenaOptions{ChunkSize: 1 * mib, Ledger: new(Ledger)})
-	defer a.Close()
-	for _, size := range []uintptr{4096, 1 * mib, 64 * mib} {
-		b.Run(Size(uint64(size)), func(b *testing.B) {
-			for b.Loop() {
-				p, err := a.AllocBlock("kv", size)
-				if err != nil {
-					b.Fatal(err)
-				}
-				a.FreeBlock(p)
-			}
-		})
 	}
 }

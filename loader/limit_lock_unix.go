@@ -4,8 +4,6 @@ package loader
 
 import (
 	"errors"
-	"os"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,14 +12,6 @@ import (
 const LimitLock Limit = "locked memory limit (RLIMIT_MEMLOCK)"
 
 const raiseLocks = "raise the locked memory limit (ulimit -l)"
-
-func (mmapSystem) lock(p unsafe.Pointer, size uint64) error {
-	return os.NewSyscallError("mlock", unix.Mlock(bytesAt(p, size)))
-}
-
-func (mmapSystem) unlock(p unsafe.Pointer, size uint64) error {
-	return os.NewSyscallError("munlock", unix.Munlock(bytesAt(p, size)))
-}
 
 // beyondLocks tells whether an error of lock is about its limit. The other that there
 // is says that the pages could not be had.
