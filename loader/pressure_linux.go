@@ -35,20 +35,7 @@ func (w *pressureWatch) open() {
 
 // ownMemoryGroup is the folder of the control group that counts this process's memory.
 func ownMemoryGroup(root fs.FS) (dir string, v2 bool) {
-	own, err := fs.ReadFile(root, "proc/self/cgroup")
-	if err != nil {
-		return "", false
-	}
-	mounts := cgroupMounts(root, "memory")
-	for line := range strings.Lines(string(own)) {
-		v2, group, ok := ownGroup(line, "memory")
-		if !ok {
-			continue
-		}
-		dirs := cgroupFolders(root, mounts, v2, group)
-		if len(dirs) == 0 {
-			continue
-		}
+	for dirs, v2 := range controlGroups(root, "memory") {
 		used := "memory.usage_in_bytes"
 		if v2 {
 			used = "memory.current"

@@ -2,6 +2,7 @@ package loader
 
 import (
 	"io/fs"
+	"iter"
 	"path"
 	"slices"
 	"strconv"
@@ -13,17 +14,8 @@ import (
 // left in one of them.
 func cgroupMemory(root fs.FS) (limit, left uint64) {
 	limit, left = Unlimited, Unlimited
-	own, err := fs.ReadFile(root, "proc/self/cgroup")
-	if err != nil {
-		return limit, left
-	}
-	mounts := cgroupMounts(root, "memory")
-	for line := range strings.Lines(string(own)) {
-		v2, group, ok := ownGroup(line, "memory")
-		if !ok {
-			continue
-		}
-		for _, dir := range cgroupFolders(root, mounts, v2, group) {
+	for dirs, v2 := range controlGroups(root, "memory") {
+		for _, dir := range dirs {
 			l, used := cgroupUse(root, dir, v2)
 			limit = min(limit, l)
 			if l != Unlimited {
@@ -32,6 +24,27 @@ func cgroupMemory(root fs.FS) (limit, left uint64) {
 		}
 	}
 	return limit, left
+}
+
+// controlGroups goes through the process's control groups for a controller, of both versions:
+// the folders of each and of its ancestors, as far as they can be seen, its own first.
+func controlGroups(root fs.FS, controller string) iter.Seq2[[]string, bool] {
+	return func(yield func(dirs []string, v2 bool) bool) {
+		own, err := fs.ReadFile(root, "proc/self/cgroup")
+		if err != nil {
+			return
+		}
+		mounts := cgroupMounts(root, controller)
+		for line := range strings.Lines(string(own)) {
+			v2, group, ok := ownGroup(line, controller)
+			if !ok {
+				continue
+			}
+			if dirs := cgroupFolders(root, mounts, v2, group); len(dirs) > 0 && !yield(dirs, v2) {
+				return
+			}
+		}
+	}
 }
 
 // ownGroup reads a line of /proc/self/cgroup, hierarchy:controllers:path; not ok is one

@@ -19,17 +19,8 @@ func ProcessorLimit() (float64, bool) { return cgroupProcessors(os.DirFS("/")) }
 // cgroupProcessors is the least that the control groups allow, of both versions, and all
 // their ancestors that can be seen.
 func cgroupProcessors(root fs.FS) (least float64, limited bool) {
-	own, err := fs.ReadFile(root, "proc/self/cgroup")
-	if err != nil {
-		return 0, false
-	}
-	mounts := cgroupMounts(root, "cpu")
-	for line := range strings.Lines(string(own)) {
-		v2, group, ok := ownGroup(line, "cpu")
-		if !ok {
-			continue
-		}
-		for _, dir := range cgroupFolders(root, mounts, v2, group) {
+	for dirs, v2 := range controlGroups(root, "cpu") {
+		for _, dir := range dirs {
 			if n, ok := processorQuota(root, dir, v2); ok && (!limited || n < least) {
 				least, limited = n, true
 			}
