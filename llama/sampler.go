@@ -18,8 +18,9 @@ import (
 //
 // A sampler keeps its model alive until it is closed. It has a state (what was chosen
 // before) and serves one text at a time: its methods may be called from any goroutine
-// and run one at a time. Numbers that are NaN or infinite, and those outside the
-// ranges given, are refused with [ErrArgument]; the chain is then as it was.
+// and run one at a time. Numbers are the engine's: none stands for a default, and each
+// method says which of them change nothing. Numbers that are NaN or infinite, and those
+// outside the ranges given, are refused with [ErrArgument]; the chain is then as it was.
 type Sampler struct {
 	s *samplerState
 }

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"log/slog"
+	"math"
 
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
@@ -179,38 +180,47 @@ type GenerateOptions struct {
 	Sampling Sampling
 }
 
-// Sampling is how tokens are chosen. Names and defaults are llama.cpp's; where 0
-// means the default, a negative value (for TopP: 1) switches a sampler off.
+// Off in a number of [Sampling] leaves out what the number is for.
+const Off = math.MinInt32
+
+// Sampling is how tokens are chosen. Names, defaults and what numbers mean are llama.cpp's,
+// and one rule holds for all fields: the zero value is the default, as [DefaultSampling]
+// lists them, and [Off] leaves out the step that the field belongs to, whether the field is
+// its strength or another of its numbers. So Temperature Off leaves no chance, as Greedy
+// does; TopP Off cuts nothing off; DRYBase Off is no DRY. A zero that is meant as a number
+// is given as a tiny one, such as 1e-9. Numbers out of range are refused with [ErrOption].
 type Sampling struct {
 	// Greedy takes the most likely token always; Temperature and what follows it
-	// up to Mirostat do not apply.
+	// up to MirostatEta do not apply.
 	Greedy bool
 	// Seed makes the choice repeatable; nil: another one each time.
 	Seed *uint32
 
-	Temperature      float32 // 0: 0.8
-	DynatempRange    float32 // 0: off
-	DynatempExponent float32 // 0: 1
-	TopK             int     // 0: 40
-	TopP             float32 // 0: 0.95
-	MinP             float32 // 0: 0.05
-	TypicalP         float32 // 0: off
-	TopNSigma        float32 // 0: off
-	XTCProbability   float32 // 0: off
-	XTCThreshold     float32 // 0: 0.1
-	Mirostat         int     // 1 or 2; 0: off. Instead of TopK, TopP, MinP, TypicalP
-	MirostatTau      float32 // 0: 5
-	MirostatEta      float32 // 0: 0.1
+	Temperature      float32 // default 0.8
+	DynatempRange    float32 // default Off
+	DynatempExponent float32 // default 1
+	TopK             int     // tokens; default 40
+	TopP             float32 // share of the probability; default 0.95; from 1: nothing is cut off
+	MinP             float32 // share of the best token's probability, to 1; default 0.05
+	TypicalP         float32 // share of the probability; default 1, which is Off
+	TopNSigma        float32 // standard deviations; default Off
+	XTCProbability   float32 // to 1; default Off
+	XTCThreshold     float32 // to 1; default 0.1
+	Mirostat         int     // version 1 or 2, in place of TopNSigma to XTCThreshold; default Off
+	MirostatTau      float32 // bits; default 5
+	MirostatEta      float32 // default 0.1
 
-	PenaltyLastN     int     // tokens looked at; 0: 64; -1: the whole context
-	RepeatPenalty    float32 // 0 or 1: off
-	FrequencyPenalty float32 // 0: off
-	PresencePenalty  float32 // 0: off
-	DRYMultiplier    float32 // 0: off
-	DRYBase          float32 // 0: 1.75
-	DRYAllowedLength int     // 0: 2
-	DRYPenaltyLastN  int     // 0: the whole context
-	DRYBreakers      []string
+	PenaltyLastN     int     // tokens that the penalties look back at; default 64; -1: the whole context
+	RepeatPenalty    float32 // factor; default 1, which is Off
+	FrequencyPenalty float32 // below 0: makes repetitions likelier; default Off
+	PresencePenalty  float32 // below 0: makes repetitions likelier; default Off
+	DRYMultiplier    float32 // default Off
+	DRYBase          float32 // default 1.75
+	DRYAllowedLength int     // tokens; default 2
+	DRYPenaltyLastN  int     // tokens that DRY looks back at; default -1: the whole context
+	// DRYBreakers are texts that a repetition does not reach across; nil: newline, colon,
+	// quote and asterisk; empty: none.
+	DRYBreakers []string
 
 	// LogitBias is added to the logits of tokens; -Inf bans one.
 	LogitBias map[int32]float32

@@ -345,31 +345,30 @@ func (c *generateConfig) escapes() bool { return c.escape && !c.noEscape }
 // runtime's, where zero stands for the default.
 func (c *generateConfig) sampling() runtime.Sampling {
 	s := runtime.Sampling{
-		Temperature: c.temp, Greedy: c.temp <= 0,
+		Temperature:   off(c.temp),
 		DynatempRange: c.dynRange, DynatempExponent: tiny(c.dynExp),
-		TopK: c.topK, TopP: tiny(c.topP), MinP: c.minP, TypicalP: tiny(c.typical), TopNSigma: max(c.topN, 0),
+		TopK: off(max(c.topK, 0)), TopP: tiny(c.topP), MinP: off(c.minP), TypicalP: tiny(c.typical), TopNSigma: max(c.topN, 0),
 		XTCProbability: c.xtcProbability, XTCThreshold: tiny(c.xtcThreshold),
 		Mirostat: c.mirostat, MirostatTau: tiny(c.mirostatEntropy), MirostatEta: tiny(c.mirostatRate),
-		PenaltyLastN: c.repeatLastN, RepeatPenalty: c.repeatPenalty, FrequencyPenalty: c.frequency, PresencePenalty: c.presence,
-		DRYMultiplier: c.dryMultiplier, DRYBase: tiny(c.dryBase), DRYAllowedLength: c.dryAllowed, DRYPenaltyLastN: c.dryLastN,
+		PenaltyLastN: off(c.repeatLastN), RepeatPenalty: c.repeatPenalty, FrequencyPenalty: c.frequency, PresencePenalty: c.presence,
+		DRYMultiplier: c.dryMultiplier, DRYBase: tiny(c.dryBase), DRYAllowedLength: c.dryAllowed, DRYPenaltyLastN: off(c.dryLastN),
 		DRYBreakers: c.dryBreakers, LogitBias: c.logitBias, Grammar: c.grammar,
 	}
-	if s.TopK <= 0 {
-		s.TopK = -1
-	}
-	if s.MinP == 0 {
-		s.MinP = -1
-	}
-	if c.repeatLastN == 0 {
-		s.RepeatPenalty, s.FrequencyPenalty, s.PresencePenalty = 0, 0, 0
-	}
-	if c.dryLastN == 0 || c.dryBase < 1 { // as the engine has it
-		s.DRYMultiplier = 0
+	if c.dryBase < 1 { // as the engine has it
+		s.DRYBase = runtime.Off
 	}
 	if !c.random {
 		s.Seed = &c.seed
 	}
 	return s
+}
+
+// off is the value of a number of which zero leaves out a step.
+func off[T int | float32](n T) T {
+	if n == 0 {
+		return runtime.Off
+	}
+	return n
 }
 
 // tiny is the value that acts as an explicit zero does.

@@ -36,11 +36,11 @@ func TestFlagsMeanWhatTheyMeanToLlamaCpp(t *testing.T) {
 		{"a number of tokens", "--n-predict 7", func(a *all) { a.gen.MaxTokens = 7 }},
 		{"context shift", "--context-shift", func(a *all) { a.gen.Overflow = runtime.OverflowShift }},
 		{"lookup", "--lookup", func(a *all) { a.gen.Lookup = true }},
-		{"temperature zero", "--temp 0", func(a *all) { a.gen.Sampling.Temperature, a.gen.Sampling.Greedy = 0, true }},
-		{"top-k zero", "--top-k 0", func(a *all) { a.gen.Sampling.TopK = -1 }},
+		{"temperature zero", "--temp 0", func(a *all) { a.gen.Sampling.Temperature = runtime.Off }},
+		{"top-k zero", "--top-k 0", func(a *all) { a.gen.Sampling.TopK = runtime.Off }},
 		{"top-p zero keeps one token", "--top-p 0", func(a *all) { a.gen.Sampling.TopP = 1e-9 }},
 		{"top-p one", "--top-p 1", func(a *all) { a.gen.Sampling.TopP = 1 }},
-		{"min-p zero", "--min-p 0", func(a *all) { a.gen.Sampling.MinP = -1 }},
+		{"min-p zero", "--min-p 0", func(a *all) { a.gen.Sampling.MinP = runtime.Off }},
 		{"underscores", "--min_p 0.1", func(a *all) { a.gen.Sampling.MinP = 0.1 }},
 		{"a seed", "-s 42", func(a *all) { a.gen.Sampling.Seed = seed(42) }},
 		{"seed zero is a seed", "-s 0", func(a *all) { a.gen.Sampling.Seed = seed(0) }},
@@ -48,13 +48,15 @@ func TestFlagsMeanWhatTheyMeanToLlamaCpp(t *testing.T) {
 		{"llama.cpp's other word for a random seed", "-s 4294967295", func(a *all) {}},
 		{"the last seed counts", "-s 5 -s -1", func(a *all) {}},
 		{"penalties without a window", "--repeat-penalty 1.5 --repeat-last-n 0 --presence-penalty 1", func(a *all) {
-			a.gen.Sampling.RepeatPenalty, a.gen.Sampling.PenaltyLastN = 0, 0
+			a.gen.Sampling.RepeatPenalty, a.gen.Sampling.PresencePenalty, a.gen.Sampling.PenaltyLastN = 1.5, 1, runtime.Off
 		}},
 		{"penalties over the whole context", "--repeat-penalty 1.5 --repeat-last-n -1", func(a *all) {
 			a.gen.Sampling.RepeatPenalty, a.gen.Sampling.PenaltyLastN = 1.5, -1
 		}},
 		{"top-nsigma", "--top-nsigma 2", func(a *all) { a.gen.Sampling.TopNSigma = 2 }},
-		{"DRY without a window", "--dry-multiplier 0.8 --dry-penalty-last-n 0", func(a *all) { a.gen.Sampling.DRYPenaltyLastN = 0 }},
+		{"DRY without a window", "--dry-multiplier 0.8 --dry-penalty-last-n 0", func(a *all) {
+			a.gen.Sampling.DRYMultiplier, a.gen.Sampling.DRYPenaltyLastN = 0.8, runtime.Off
+		}},
 		{"DRY", "--dry-multiplier 0.8 --dry-sequence-breaker none", func(a *all) {
 			a.gen.Sampling.DRYMultiplier, a.gen.Sampling.DRYBreakers = 0.8, []string{}
 		}},
