@@ -301,10 +301,10 @@ func TestUnparsedDeclarationsAreErrors(t *testing.T) {
 	}
 }
 
-// The C++ interface that buffers.cpp declares for itself.
+// The C++ interface that weights.cpp and context.cpp declare for themselves.
 func TestInternalDeclarationsAreTheEngines(t *testing.T) {
 	gxx := compiler(t)
-	text := read(t, "buffers.cpp")
+	text := read(t, "weights.cpp") + read(t, "context.cpp")
 	one := func(pattern string) []string {
 		t.Helper()
 		m := regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1)

@@ -1,4 +1,4 @@
-#include "guard.h"
+#include "buffers.h"
 
 #include <atomic>
 #include <cstdlib>

@@ -71,20 +71,6 @@ R guarded(infer_error * err, R failed, F && f) {
     return failed;
 }
 
-// measured_graph notes which pages of the compute buffers a graph writes that is laid out in
-// them, while contexts are measured, and its work buffer.
-void measured_graph(::ggml_cgraph * graph);
-
-// scope_guard makes s the scope of this thread while it lives, and afterwards
-// tells Go the purposes of the blocks that were taken.
-class scope_guard {
-public:
-    explicit scope_guard(const infer_scope & s, infer_weights * record = nullptr);
-    ~scope_guard();
-    scope_guard(const scope_guard &) = delete;
-    scope_guard & operator=(const scope_guard &) = delete;
-};
-
 // threads_available tries to have n threads at once. Their stacks stay with the C
 // library for the next ones.
 bool threads_available(int n);
@@ -98,16 +84,6 @@ public:
     backends_last(const backends_last &) = delete;
     backends_last & operator=(const backends_last &) = delete;
 };
-
-// The tensor that an unbound model's weight is.
-ggml_tensor * weight(const infer_weights * w, size_t i);
-
-// reads_unbound tells whether what the engine reads on this thread are tensors that lie
-// elsewhere.
-bool reads_unbound();
-
-void install_buffer_types();
-size_t repack_type_count();
 
 } // namespace infer
 

@@ -4,7 +4,7 @@
 // layers are named otherwise, or used in another order, thus computes with the mapped
 // bytes, never with wrong ones.
 
-#include "guard.h"
+#include "buffers.h"
 #include "shim_layers.h"
 
 #include <cstdlib>

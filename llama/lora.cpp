@@ -1,6 +1,6 @@
 // Adapters: LoRA and control vectors.
 
-#include "guard.h"
+#include "buffers.h"
 #include "shim_lora.h"
 
 using infer::guarded;

@@ -3,7 +3,7 @@
 // nobody looks at them. The linker leads the engine's reads here: see the LDFLAGS in
 // engine.go. On other systems they are read.
 
-#include "guard.h"
+#include "buffers.h"
 
 #if (defined(__linux__) || defined(_WIN32)) && SIZE_MAX == UINT64_MAX
 

@@ -2,7 +2,7 @@
 // leads calls of them here: see the LDFLAGS in engine.go. On macOS, where it can't, the
 // engine stays as it is.
 
-#include "guard.h"
+#include "buffers.h"
 #include "scheduler.h"
 
 #if defined(__linux__) || defined(_WIN32)

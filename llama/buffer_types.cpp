@@ -1,0 +1,120 @@
+// The engine's buffer types. ggml's CPU buffer type, and the buffer types that repack
+// weights, are static structures of function pointers; replacing a few of them makes every
+// block come from Go while a scope is active on the thread, and leaves the engine as it is
+// otherwise.
+
+#include "buffers.h"
+#include "shim_system.h"
+
+namespace infer {
+
+namespace {
+
+// What the engine installed, called when no scope is active.
+ggml_backend_buffer_type_i cpu_type;   // of the CPU buffer type
+ggml_backend_buffer_i      cpu_buffer; // of its buffers
+
+struct repack_type {
+    ggml_backend_buffer_type_t type;
+    ggml_backend_buffer_type_i iface;
+};
+std::vector<repack_type> repack_types;
+
+const repack_type & repack_of(ggml_backend_buffer_type_t type) {
+    for (const auto & r : repack_types) {
+        if (r.type == type) {
+            return r;
+        }
+    }
+    return repack_types.front();
+}
+
+// --- the CPU buffer type
+
+ggml_backend_buffer_t cpu_alloc(ggml_backend_buffer_type_t type, size_t size) {
+    const scope * s = active();
+    if (s && s->record) {
+        return unbound_new(type, size);
+    }
+    if (s && s->from.home) {
+        return block_new(type, size);
+    }
+    return cpu_type.alloc_buffer(type, size);
+}
+
+// max_size is get_max_size of all types.
+size_t max_size(ggml_backend_buffer_type_t) {
+    const scope * s = active();
+    return s && s->from.home && !s->record ? s->from.max_block : SIZE_MAX;
+}
+
+// --- the buffer types that repack
+
+bool repack_is_host(ggml_backend_buffer_type_t type) {
+    // While the engine reads, a host buffer is read into directly; otherwise it
+    // stages each tensor in a block of its own size. The tensors have been
+    // assigned by then, so the answer changes nothing else.
+    if (reads_unbound()) {
+        return true;
+    }
+    const repack_type & r = repack_of(type);
+    return r.iface.is_host && r.iface.is_host(type);
+}
+
+} // namespace
+
+ggml_backend_buffer_t repack_alloc(ggml_backend_buffer_type_t type, size_t size) {
+    ggml_backend_buffer_t buffer = repack_of(type).iface.alloc_buffer(type, size);
+    if (buffer && active() && active()->record) {
+        unbound_repacks(buffer); // the engine's function took a buffer of the CPU type
+    }
+    return buffer;
+}
+
+const ggml_backend_buffer_i & engine_buffer() {
+    return cpu_buffer;
+}
+
+void install_buffer_types() {
+    ggml_backend_buffer_type_t cpu = ggml_backend_cpu_buffer_type();
+    cpu_type = cpu->iface;
+    ggml_backend_buffer_t sample = cpu_type.alloc_buffer(cpu, 1);
+    if (!sample) {
+        return; // not a byte left: the engine goes on as it is
+    }
+    cpu_buffer = sample->iface;
+    sample->iface.free_buffer(sample);
+    cpu->iface.alloc_buffer = cpu_alloc;
+    cpu->iface.get_max_size = max_size;
+
+    // The type of mapped weights, in which adapters of such weights are allocated.
+    alignas(64) static char mapped[64];
+    ggml_backend_buffer_t of_ptr = ggml_backend_cpu_buffer_from_ptr(mapped, sizeof mapped);
+    if (of_ptr) {
+        of_ptr->buft->iface.alloc_buffer = cpu_alloc;
+        of_ptr->buft->iface.get_max_size = max_size;
+        of_ptr->iface.free_buffer(of_ptr);
+    }
+
+    ggml_backend_dev_t dev = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
+    if (!dev) {
+        return;
+    }
+    auto extra = (ggml_backend_dev_get_extra_bufts_t) ggml_backend_reg_get_proc_address(
+        ggml_backend_dev_backend_reg(dev), "ggml_backend_dev_get_extra_bufts");
+    if (!extra) {
+        return;
+    }
+    for (ggml_backend_buffer_type_t * t = extra(dev); t && *t; t++) {
+        repack_types.push_back({*t, (*t)->iface});
+        (*t)->iface.alloc_buffer = repack_alloc;
+        (*t)->iface.get_max_size = max_size;
+        (*t)->iface.is_host      = repack_is_host;
+    }
+}
+
+} // namespace infer
+
+extern "C" size_t infer_repack_types(void) {
+    return infer::repack_types.size();
+}

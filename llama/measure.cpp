@@ -1,0 +1,98 @@
+// What a context would use of its memory: blocks that are told about instead of taken.
+
+#include "buffers.h"
+
+#include <algorithm>
+#include <unordered_map>
+#include <utility>
+
+extern "C" void goInferWork(uintptr_t home, size_t size);
+
+namespace infer {
+
+enum ggml_status measured_init(ggml_backend_buffer_t buffer, ggml_tensor * tensor) {
+    block * b = (block *) buffer->context;
+    if (!tensor->view_src) {
+        if (b->first.empty()) {
+            b->first = tensor->name;
+        }
+        b->last = tensor->name;
+    }
+    return GGML_STATUS_SUCCESS;
+}
+
+namespace {
+
+// Where the results of a layout of pages lie that are written.
+using ranges = std::vector<std::pair<size_t, size_t>>;
+
+size_t pages_of(ranges & r) {
+    constexpr size_t page = 4096;
+    std::sort(r.begin(), r.end());
+    size_t sum = 0, end = 0;
+    for (const auto & x : r) {
+        const size_t from = std::max(x.first / page * page, end);
+        const size_t to   = (x.second + page - 1) / page * page;
+        if (to > from) {
+            sum += to - from;
+            end = to;
+        }
+    }
+    return sum;
+}
+
+} // namespace
+
+// The engine lays a graph out as if every token had a result. A prompt has one, at its end:
+// the rows of the others are never written. They are those of what is computed from the
+// selection: rows of a result that an input names.
+void measured_graph(ggml_cgraph * graph) {
+    scope * s = active();
+    if (!s || !s->from.measure) {
+        return;
+    }
+    std::unordered_map<ggml_backend_buffer_t, ranges> written;
+    std::unordered_map<const ggml_tensor *, size_t>   selected; // and of how many rows
+    std::unordered_map<const ggml_tensor *, bool>     seen;
+    auto write = [&](const ggml_tensor * t, size_t rows) {
+        if (t->view_src || !t->buffer || !t->data || std::exchange(seen[t], true)) {
+            return;
+        }
+        for (ggml_backend_buffer_t buffer : s->fresh) {
+            if (buffer == t->buffer && buffer->usage == GGML_BACKEND_BUFFER_USAGE_COMPUTE) {
+                const size_t from = (char *) t->data - (char *) measured_base;
+                written[buffer].emplace_back(from, from + (ggml_nbytes(t) + rows - 1) / rows);
+            }
+        }
+    };
+    for (int i = 0; i < ggml_graph_n_nodes(graph); i++) {
+        ggml_tensor * t = ggml_graph_node(graph, i);
+        size_t rows = 0;
+        if (strcmp(ggml_op_name(t->op), "GET_ROWS") == 0 && t->src[1]->op == GGML_OP_NONE && t->src[0]->op != GGML_OP_NONE) {
+            rows = t->src[1]->ne[0];
+        }
+        for (const ggml_tensor * source : t->src) {
+            if (!source) {
+                continue;
+            }
+            const auto found = selected.find(source);
+            if (found != selected.end()) {
+                rows = found->second;
+            } else {
+                write(source, 1); // an input, where it is not a node that was seen
+            }
+        }
+        if (rows > 0) {
+            selected[t] = rows;
+        }
+        write(t, std::max<size_t>(rows, 1));
+    }
+    for (ggml_backend_buffer_t buffer : s->fresh) {
+        if (buffer && buffer->usage == GGML_BACKEND_BUFFER_USAGE_COMPUTE) {
+            ((block *) buffer->context)->used = pages_of(written[buffer]);
+        }
+    }
+    goInferWork(s->from.home, ggml_graph_plan(graph, s->from.measure, nullptr).work_size);
+}
+
+} // namespace infer

@@ -1,0 +1,214 @@
+// Weights that lie elsewhere. The engine loads a model into buffers that have no memory: the
+// tensors in them are recorded, and pointed at their bytes afterwards.
+
+#include "weights.h"
+
+#include <utility>
+
+// From llama.cpp's internal interface: the tensors of a model by name.
+const std::vector<std::pair<std::string, ggml_tensor *>> & llama_internal_get_tensor_map(const llama_model * model);
+
+namespace infer {
+
+namespace {
+
+// unbound is the context of a buffer of weights that lie elsewhere.
+struct unbound {
+    infer_weights * weights;
+    init_tensor_fn  init   = nullptr;
+    set_tensor_fn   repack = nullptr;
+};
+
+void unbound_free(ggml_backend_buffer_t buffer) {
+    delete (unbound *) buffer->context;
+    delete buffer;
+}
+
+void * unbound_base(ggml_backend_buffer_t buffer) {
+    // Only ever compared with and added to: the tensors are pointed elsewhere.
+    return ((unbound *) buffer->context)->weights->scratch;
+}
+
+enum ggml_status unbound_init(ggml_backend_buffer_t buffer, ggml_tensor * tensor) {
+    unbound * u = (unbound *) buffer->context;
+    if (u->init) {
+        const enum ggml_status status = u->init(buffer, tensor);
+        if (status != GGML_STATUS_SUCCESS) {
+            return status;
+        }
+    }
+    // Graphs make views of weights, which are initialised while sessions compute.
+    if (tensor->view_src || !u->weights->loading) {
+        return GGML_STATUS_SUCCESS;
+    }
+    if (ggml_nbytes(tensor) > u->weights->scratch_size) {
+        return GGML_STATUS_FAILED;
+    }
+    tensor->data = u->weights->scratch;
+    u->weights->tensors.push_back({tensor, u->repack, false});
+    return GGML_STATUS_SUCCESS;
+}
+
+void unbound_set(ggml_backend_buffer_t, ggml_tensor *, const void *, size_t, size_t) {}
+void unbound_memset(ggml_backend_buffer_t, ggml_tensor *, uint8_t, size_t, size_t) {}
+void unbound_clear(ggml_backend_buffer_t, uint8_t) {}
+
+// rows_of is a matrix like t of other rows.
+ggml_tensor rows_of(const ggml_tensor & t, int64_t length, int64_t rows) {
+    ggml_tensor m = t;
+    m.ne[0] = length;
+    m.ne[1] = rows;
+    m.ne[2] = m.ne[3] = 1;
+    m.nb[1] = ggml_row_size(t.type, length);
+    m.nb[2] = m.nb[3] = m.nb[1] * rows;
+    return m;
+}
+
+} // namespace
+
+ggml_backend_buffer_t unbound_new(ggml_backend_buffer_type_t type, size_t size) {
+    infer_weights * weights = active()->record;
+    weights->reading = weights->loading;
+    ggml_backend_buffer_i iface = engine_buffer();
+    iface.free_buffer   = unbound_free;
+    iface.get_base      = unbound_base;
+    iface.init_tensor   = unbound_init;
+    iface.set_tensor    = unbound_set;
+    iface.memset_tensor = unbound_memset;
+    iface.clear         = unbound_clear;
+    return ggml_backend_buffer_init(type, iface, new unbound{weights}, size);
+}
+
+void unbound_repacks(ggml_backend_buffer_t buffer) {
+    if (buffer->iface.free_buffer != unbound_free) {
+        return;
+    }
+    unbound * u = (unbound *) buffer->context;
+    u->init   = buffer->iface.init_tensor;
+    u->repack = buffer->iface.set_tensor;
+    buffer->iface.init_tensor = unbound_init;
+    buffer->iface.set_tensor  = unbound_set;
+}
+
+bool reads_unbound() {
+    const scope * s = active();
+    return s && s->record && s->record->reading;
+}
+
+ggml_tensor * weight(const infer_weights * w, size_t i) {
+    return w->tensors[i].tensor;
+}
+
+} // namespace infer
+
+using infer::guarded;
+using infer::scope_guard;
+
+extern "C" struct llama_model * infer_model_load(const char ** paths, size_t n_paths, struct llama_model_params params,
+        infer_scope scope, infer_weights ** weights, void * scratch, size_t scratch_size, infer_error * err) {
+    return guarded(err, (llama_model *) nullptr, [&]() -> llama_model * {
+        infer_weights * record = nullptr;
+        if (weights) {
+            record = new infer_weights{{}, (char *) scratch, scratch_size};
+        }
+        llama_model * model = nullptr;
+        try {
+            scope_guard in(scope, record);
+            model = n_paths == 1 ? llama_model_load_from_file(paths[0], params)
+                                 : llama_model_load_from_splits(paths, n_paths, params);
+        } catch (...) {
+            delete record;
+            throw;
+        }
+        if (!record) {
+            return model;
+        }
+        if (!model) {
+            delete record;
+            return nullptr;
+        }
+        for (const auto & named : llama_internal_get_tensor_map(model)) {
+            ggml_tensor * t = named.second;
+            if (t->buffer && t->buffer->iface.free_buffer != infer::unbound_free) {
+                record->tensors.push_back({t, nullptr, true});
+            }
+        }
+        record->loading = record->reading = false;
+        *weights = record;
+        return model;
+    });
+}
+
+extern "C" int64_t infer_tensor_rows(const llama_model * model, const char * name) {
+    for (const auto & named : llama_internal_get_tensor_map(model)) {
+        if (named.first == name) {
+            return named.second->ne[1];
+        }
+    }
+    return 0;
+}
+
+extern "C" size_t infer_weights_count(const infer_weights * w) {
+    return w->tensors.size();
+}
+
+extern "C" infer_weight infer_weights_at(const infer_weights * w, size_t i) {
+    const recorded & r = w->tensors[i];
+    const int kind = r.device ? INFER_WEIGHT_DEVICE : r.repack ? INFER_WEIGHT_REPACK : INFER_WEIGHT_HOST;
+    return {r.tensor->name, ggml_nbytes(r.tensor), kind};
+}
+
+extern "C" void infer_weights_bind(infer_weights * w, size_t i, void * data) {
+    w->tensors[i].tensor->data = data;
+}
+
+extern "C" bool infer_weights_repack(infer_weights * w, size_t i, void * dst, const void * src, infer_error * err) {
+    return guarded(err, false, [&] {
+        const recorded & r = w->tensors[i];
+        r.tensor->data = dst;
+        r.repack(r.tensor->buffer, r.tensor, src, 0, ggml_nbytes(r.tensor));
+        return true;
+    });
+}
+
+extern "C" infer_layout infer_weights_layout(const infer_weights * w, size_t i) {
+    const recorded & r = w->tensors[i];
+    const infer::unbound * u = (const infer::unbound *) r.tensor->buffer->context;
+    infer_layout l = {r.tensor->type, r.tensor->ne[0], r.tensor->extra, 0};
+    if (r.tensor->buffer->buft->iface.get_alloc_size || !u->init) {
+        return l; // may take more room than the tensor
+    }
+    for (int64_t n = 1; n <= INFER_MOST_GROUP; n *= 2) {
+        ggml_tensor t = infer::rows_of(*r.tensor, r.tensor->ne[0], n);
+        t.extra = nullptr;
+        if (u->init(t.buffer, &t) == GGML_STATUS_SUCCESS && t.extra && t.extra == r.tensor->extra) {
+            l.group = n;
+            break;
+        }
+    }
+    return l;
+}
+
+extern "C" bool infer_weights_repack_rows(const infer_weights * w, size_t i, int64_t length, int64_t rows, void * dst, const void * src, infer_error * err) {
+    return guarded(err, false, [&] {
+        const recorded & r = w->tensors[i];
+        ggml_tensor t = infer::rows_of(*r.tensor, length, rows);
+        t.data = dst;
+        r.repack(t.buffer, &t, src, 0, ggml_nbytes(&t));
+        return true;
+    });
+}
+
+extern "C" bool infer_weights_upload(infer_weights * w, size_t i, const void * src, size_t offset, size_t size, infer_error * err) {
+    return guarded(err, false, [&] {
+        ggml_backend_tensor_set(w->tensors[i].tensor, src, offset, size);
+        return true;
+    });
+}
+
+extern "C" void infer_weights_free(infer_weights * w) {
+    for (ggml_backend_buffer_t b : w->moved) {
+        b->iface.free_buffer(b);
+    }
+    delete w;
+}
