@@ -1,4 +1,4 @@
-// Functions that the engine calls while it loads or computes. See abort.go and progress.go.
+// Functions that the engine calls while it loads or computes. See callbacks.go.
 
 #include "shim.h"
 

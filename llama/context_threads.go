@@ -5,7 +5,10 @@ package llama
 // #include "shim_system.h"
 import "C"
 
-import "slices"
+import (
+	"slices"
+	"strconv"
+)
 
 // threads are what a context computes with: pools of its own, of several sizes, one of
 // which is at work at a time while the others sleep. Without a pool, the engine starts
@@ -139,4 +142,17 @@ func (c *Context) RestThreads() error {
 		c.s.threads.rest()
 		return nil
 	})
+}
+
+// mostThreads is the largest number of threads that the model can be computed with. The
+// engine's kernels of RWKV give each thread heads of its own, and a thread for which there
+// is none leaves: those of RWKV 6 before a barrier, at which the others wait forever, that
+// of RWKV 7 with heads that nobody computes.
+func (ms *modelState) mostThreads() int {
+	for _, arch := range []string{"rwkv6", "rwkv6qwen2", "rwkv7", "arwkv7"} {
+		if size, err := strconv.Atoi(metadata(ms.model, arch+".wkv.head_size")); err == nil && size > 0 {
+			return max(1, min(int(C.llama_model_n_embd(ms.model))/size, C.GGML_MAX_N_THREADS))
+		}
+	}
+	return C.GGML_MAX_N_THREADS
 }

@@ -21,6 +21,8 @@ import (
 	"strings"
 	"sync"
 	"unsafe"
+
+	"github.com/seed7adf6694/infer/llama/internal/enginepath"
 )
 
 // start prepares the engine on first use and refuses one of another version.
@@ -75,6 +77,32 @@ func cString(s string) (*C.char, error) {
 }
 
 // cPath returns the path of a file for the engine, which the caller frees.
-func cPath(path string) (*C.char, error) { return cString(nativePath(path)) }
+func cPath(path string) (*C.char, error) { return cString(enginepath.Native(path)) }
 
 func cFree(p unsafe.Pointer) { C.free(p) }
+
+// cStrings returns an array of C strings, which free frees; nil for none.
+func cStrings(list []string) (array **C.char, free func(), err error) {
+	if len(list) == 0 {
+		return nil, func() {}, nil
+	}
+	array = (**C.char)(C.calloc(C.size_t(len(list)), C.size_t(unsafe.Sizeof(uintptr(0)))))
+	strings := unsafe.Slice(array, len(list))
+	free = func() {
+		for _, s := range strings {
+			C.free(unsafe.Pointer(s))
+		}
+		C.free(unsafe.Pointer(array))
+	}
+	for i, s := range list {
+		if strings[i], err = cString(s); err != nil {
+			free()
+			return nil, nil, err
+		}
+	}
+	return array, free, nil
+}
+
+// errorPool keeps infer_errors for calls that are made for every token: one is 2 KiB and
+// escapes to the heap when C is given its address.
+var errorPool = sync.Pool{New: func() any { return new(C.infer_error) }}

@@ -1,17 +1,14 @@
 package llama
 
-import "slices"
+import (
+	"slices"
 
-func features(has map[string]bool) []string {
-	var names []string
-	for n, ok := range has {
-		if ok {
-			names = append(names, n)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
+	"github.com/seed7adf6694/infer/llama/internal/features"
+)
+
+// AvailableFeatures lists the instruction sets of this CPU that the engine has code
+// for, by the names of [CompiledFeatures].
+func AvailableFeatures() []string { return features.Available() }
 
 // MissingFeatures lists what the CPU has and the engine was not compiled for, of what
 // makes a difference of several times in speed: AVX-512 is not among it, with which

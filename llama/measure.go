@@ -5,7 +5,10 @@ package llama
 // #include "shim.h"
 import "C"
 
-import "runtime"
+import (
+	"runtime"
+	"unsafe"
+)
 
 // MeasureContext tells what memory a context would take: the engine makes one, and
 // every block it asks for is told about instead of taken. No weights are needed, so that
@@ -38,3 +41,11 @@ func (m *Model) MeasureContext(p ContextParams, blockSize uintptr) (ContextMemor
 	defer C.infer_context_free(ctx)
 	return ContextMemory{Ctx: int(C.llama_n_ctx(ctx)), Batch: int(C.llama_n_batch(ctx)), UBatch: int(C.llama_n_ubatch(ctx)), Blocks: h.measured, Work: h.work}, nil
 }
+
+// measuring is the Blocks of a context that is only measured.
+type measuring struct{ size uintptr }
+
+func (m measuring) BlockSize() uintptr                               { return m.size }
+func (measuring) AllocBlock(string, uintptr) (unsafe.Pointer, error) { return nil, ErrNoMemory }
+func (measuring) TagBlock(unsafe.Pointer, string)                    {}
+func (measuring) FreeBlock(unsafe.Pointer)                           {}

@@ -20,6 +20,8 @@ import (
 	"strconv"
 	"strings"
 	"unsafe"
+
+	"github.com/seed7adf6694/infer/llama/internal/enginepath"
 )
 
 // Quantize writes the model in the file in, in another type, to the file out:
@@ -51,8 +53,8 @@ func Quantize(ctx context.Context, in, out string, p QuantizeParams) error {
 	}
 	outputs := outputPaths(in, out, p.KeepSplit)
 	for _, path := range slices.Concat(shards(in), outputs) {
-		if mostSplitPath > 0 && len(path) > mostSplitPath && shardName.MatchString(path) {
-			return argument("%s is %d bytes long, and the engine takes %d of the path of a shard", path, len(path), mostSplitPath)
+		if enginepath.MostShard > 0 && len(path) > enginepath.MostShard && shardName.MatchString(path) {
+			return argument("%s is %d bytes long, and the engine takes %d of the path of a shard", path, len(path), enginepath.MostShard)
 		}
 	}
 	if err := checkOutputs(in, outputs); err != nil {

@@ -6,7 +6,11 @@ package llama
 // #include "shim_text.h"
 import "C"
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/seed7adf6694/infer/llama/internal/gbnf"
+)
 
 // AddGrammar keeps tokens that continue a text of a GBNF grammar, which begins with the
 // rule root, and lets a generation end only where such a text does:
@@ -31,14 +35,11 @@ func (x *Sampler) AddLazyGrammar(grammar, root string, words []string, tokens []
 }
 
 func (x *Sampler) grammar(grammar, root string, lazy bool, words []string, tokens []Token) error {
-	g, err := parseGrammar(grammar)
-	if err == nil {
-		err = g.check(root)
-	}
+	g, err := gbnf.Parse(grammar, root)
 	if err != nil {
-		return err
+		return argument("%v", err)
 	}
-	cwords, free, err := cStrings("word to start a grammar", words)
+	cwords, free, err := cTexts("word to start a grammar", words)
 	if err != nil {
 		return err
 	}
@@ -50,34 +51,16 @@ func (x *Sampler) grammar(grammar, root string, lazy bool, words []string, token
 	if err != nil {
 		return err
 	}
-	elements, starts := g.flat(named)
+	elements, starts := g.Flat(named)
 	return x.link("llama_sampler_init_grammar", func(s *samplerState, e *C.infer_error) C.bool {
 		pieces := s.model.tokenPieces(e)
 		if pieces == nil {
 			return false
 		}
 		return C.infer_add_grammar(s.chain, pieces, (*C.infer_grammar_element)(unsafe.Pointer(unsafe.SliceData(elements))),
-			(*C.uint32_t)(unsafe.Pointer(unsafe.SliceData(starts))), C.size_t(len(g.rules)), C.uint32_t(g.ids[root]), C.bool(lazy), cwords, C.size_t(len(words)),
+			(*C.uint32_t)(unsafe.Pointer(unsafe.SliceData(starts))), C.size_t(g.Rules()), C.uint32_t(g.ID(root)), C.bool(lazy), cwords, C.size_t(len(words)),
 			(*C.llama_token)(unsafe.Pointer(unsafe.SliceData(tokens))), C.size_t(len(tokens)), e)
 	})
-}
-
-// flat puts the rules side by side, with the numbers of tokens in place of their names.
-func (g *grammar) flat(named []Token) (elements []element, starts []uint32) {
-	elements = make([]element, 0, g.elements)
-	for _, rule := range g.rules {
-		starts = append(starts, uint32(len(elements)))
-		elements = append(elements, rule...)
-	}
-	for i, e := range elements {
-		switch e.kind {
-		case elementName:
-			elements[i] = element{elementToken, uint32(named[e.value])}
-		case elementNameNot:
-			elements[i] = element{elementTokenNot, uint32(named[e.value])}
-		}
-	}
-	return elements, append(starts, uint32(len(elements)))
 }
 
 // tokenPieces are the texts of the model's tokens, which are collected for its first
@@ -112,19 +95,24 @@ func (x *Sampler) knows(tokens []Token) error {
 
 // tokensOf returns the tokens that a grammar names, and refuses those that the vocabulary
 // does not have.
-func (x *Sampler) tokensOf(g *grammar) (named []Token, err error) {
-	if err := x.knows(g.tokens); err != nil || len(g.names) == 0 {
-		return nil, err
+func (x *Sampler) tokensOf(g *gbnf.Grammar) (named []int32, err error) {
+	for _, t := range g.Tokens {
+		if err := x.knows([]Token{Token(t)}); err != nil {
+			return nil, err
+		}
+	}
+	if len(g.Names) == 0 {
+		return nil, nil
 	}
 	err = x.locked(func(s *samplerState) error {
-		for _, name := range g.names {
+		for _, name := range g.Names {
 			var e C.infer_error
 			var t [2]C.llama_token
 			n := C.infer_tokenize(C.llama_model_get_vocab(s.model.model), (*C.char)(unsafe.Pointer(unsafe.StringData(name))), C.int32_t(len(name)), &t[0], 2, false, true, 0, &e)
 			if e.kind != C.INFER_OK || n != 1 {
 				return argument("grammar: %q is not one token", name)
 			}
-			named = append(named, Token(t[0]))
+			named = append(named, int32(t[0]))
 		}
 		return nil
 	})

@@ -8,6 +8,7 @@ import "C"
 import (
 	"cmp"
 	"math"
+	"slices"
 	"unsafe"
 )
 
@@ -169,7 +170,7 @@ func (s *samplerState) window(n int) C.int32_t {
 // of its last tokens, the more the longer the repetition: llama_sampler_init_dry. The
 // window is at most 1048576 tokens, breakers at most 256, none empty.
 func (x *Sampler) AddDRY(p DRYParams) error {
-	breakers, free, err := cStrings("DRY breaker", p.Breakers)
+	breakers, free, err := cTexts("DRY breaker", p.Breakers)
 	if err != nil {
 		return err
 	}
@@ -222,29 +223,10 @@ func (x *Sampler) AddInfill() error {
 	}))
 }
 
-// cStrings returns an array of C strings, which free frees.
-func cStrings(what string, list []string) (array **C.char, free func(), err error) {
-	if len(list) == 0 {
-		return nil, func() {}, nil
+// cTexts is cStrings of texts that are not empty.
+func cTexts(what string, list []string) (array **C.char, free func(), err error) {
+	if slices.Contains(list, "") {
+		return nil, nil, argument("empty %s", what)
 	}
-	array = (**C.char)(C.calloc(C.size_t(len(list)), C.size_t(unsafe.Sizeof(uintptr(0)))))
-	strings := unsafe.Slice(array, len(list))
-	free = func() {
-		for _, s := range strings {
-			C.free(unsafe.Pointer(s))
-		}
-		C.free(unsafe.Pointer(array))
-	}
-	for i, s := range list {
-		if s == "" {
-			err = argument("empty %s", what)
-		} else {
-			strings[i], err = cString(s)
-		}
-		if err != nil {
-			free()
-			return nil, nil, err
-		}
-	}
-	return array, free, nil
+	return cStrings(list)
 }

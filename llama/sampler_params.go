@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"math"
+
+	"github.com/seed7adf6694/infer/llama/internal/gbnf"
 )
 
 // RandomSeed, given as a seed, draws one, which [Sampler.Seed] returns.
@@ -19,6 +21,10 @@ func drawn(seed uint32) uint32 {
 	}
 	return seed
 }
+
+// minTemperature is the smallest temperature that does not make logits infinite; what
+// is below it is greedy for every model, and given to the engine as that.
+const minTemperature = 1e-6
 
 // maxWindow bounds how far samplers look back, and what they reserve for it: 4 bytes
 // a token.
@@ -37,24 +43,14 @@ type DRYParams struct {
 	Breakers      []string // texts that end a repetition; the first 40 bytes of each count
 }
 
-// number refuses v unless it is from lo to hi; NaN is not.
-func number(name string, v, lo, hi float32) error {
-	if !(v >= lo && v <= hi) {
-		return argument("%s of %g, %g to %g are possible", name, v, lo, hi)
+// CheckGrammar refuses, with [ErrArgument] and the reason, what [Sampler.AddGrammar] would
+// refuse whatever the vocabulary: text that is no GBNF grammar, rules that are missing,
+// recursion that grows without taking a character, and grammars beyond these limits: 1 MiB,
+// 200 parentheses deep, 2000 repetitions, 65536 rules and 1048576 elements once
+// repetitions are written out, and 32768 ways to begin a rule.
+func CheckGrammar(text, root string) error {
+	if _, err := gbnf.Parse(text, root); err != nil {
+		return argument("%v", err)
 	}
 	return nil
 }
-
-// finite is the range of numbers that have no bound of their own.
-const finite = math.MaxFloat32
-
-func integer(name string, v, lo, hi int) error {
-	if v < lo || v > hi {
-		return argument("%s of %d, %d to %d are possible", name, v, lo, hi)
-	}
-	return nil
-}
-
-// minTemperature is the smallest temperature that does not make logits infinite; what
-// is below it is greedy for every model, and given to the engine as that.
-const minTemperature = 1e-6

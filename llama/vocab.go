@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"unsafe"
+
+	"github.com/seed7adf6694/infer/llama/internal/pretoken"
 )
 
 // maxText bounds texts in bytes and their parts in tokens: the engine counts both, and
@@ -127,12 +129,12 @@ func (m *Model) Tokenize(text string, addSpecial, parseSpecial bool) ([]Token, e
 			}
 		}
 		if kind == C.LLAMA_VOCAB_TYPE_BPE || kind == C.LLAMA_VOCAB_TYPE_WPM || kind == C.LLAMA_VOCAB_TYPE_PLAMO2 {
-			text = decodable(text)
+			text = pretoken.Decodable(text)
 		}
 		stack := 0
-		if kind == C.LLAMA_VOCAB_TYPE_BPE && !m.s.noRegex() {
-			if stack, err = stackFor(text); err != nil {
-				return err
+		if kind == C.LLAMA_VOCAB_TYPE_BPE && m.s.recurses() {
+			if stack, err = pretoken.Stack(text); err != nil {
+				return argument("%v", err)
 			}
 		}
 		tokens, err = tokenize(v, text, addSpecial, parseSpecial, stack)
@@ -179,11 +181,11 @@ func canAddSpecial(v *C.struct_llama_vocab) error {
 	return nil
 }
 
-// noRegex tells whether the vocabulary is split into words without recursion.
-func (s *modelState) noRegex() bool {
+// recurses tells whether the vocabulary is split into words by recursion.
+func (s *modelState) recurses() bool {
 	key := C.CString("tokenizer.ggml.pre")
 	defer C.free(unsafe.Pointer(key))
-	return withoutRegex[growString(func(buf *C.char, n C.size_t) C.int32_t { return C.llama_model_meta_val_str(s.model, key, buf, n) })]
+	return pretoken.Recurses(growString(func(buf *C.char, n C.size_t) C.int32_t { return C.llama_model_meta_val_str(s.model, key, buf, n) }))
 }
 
 // AppendPiece appends the text of a token to dst, which need not be whole characters:

@@ -1,6 +1,9 @@
-package llama
+// Package pretoken knows what the engine's splitting of texts into words, before they are
+// split into tokens, would not survive.
+package pretoken
 
 import (
+	"fmt"
 	"strings"
 	"unicode/utf8"
 )
@@ -16,9 +19,9 @@ const (
 	stackBase     = 1 << 20 // bytes
 )
 
-// withoutRegex are the values of tokenizer.ggml.pre whose splitting the engine has
+// regexFree are the values of tokenizer.ggml.pre whose splitting the engine has
 // written out, or whose expressions match one character.
-var withoutRegex = map[string]bool{
+var regexFree = map[string]bool{
 	"llama3": true, "llama-v3": true, "llama-bpe": true, "falcon3": true, "falcon-h1": true, "pixtral": true, "midm-2.0": true, "lfm2": true,
 	"dbrx": true, "smaug-bpe": true, "glm4": true, "chatglm-bpe": true, "kimi-k2": true,
 	"gpt-2": true, "phi-2": true, "jina-es": true, "jina-de": true, "gigachat": true, "jina-v2-es": true, "jina-v2-de": true, "a.x-4.0": true, "mellum": true,
@@ -26,15 +29,19 @@ var withoutRegex = map[string]bool{
 	"starcoder": true, "refact": true, "command-r": true, "smollm": true, "codeshell": true, "exaone": true, "minerva-7b": true,
 }
 
-// stackFor returns the size in bytes of the stack that splitting a text may need, 0
+// Recurses tells whether the engine splits the words of a vocabulary by recursion, which
+// takes stack: pre is its tokenizer.ggml.pre.
+func Recurses(pre string) bool { return !regexFree[pre] }
+
+// Stack returns the size in bytes of the stack that splitting a text may need, 0
 // where any will do.
-func stackFor(text string) (int, error) {
+func Stack(text string) (int, error) {
 	n := longestWord(text)
 	switch {
 	case n <= maxWordDirect:
 		return 0, nil
 	case n > maxWord:
-		return 0, argument("a word of %d characters, at most %d without a space are possible with this vocabulary", n, maxWord)
+		return 0, fmt.Errorf("a word of %d characters, at most %d without a space are possible with this vocabulary", n, maxWord)
 	}
 	return stackBase + n*stackOfChar, nil
 }
@@ -58,10 +65,10 @@ func longestWord(text string) int {
 	return longest
 }
 
-// decodable replaces the sequences of bytes that the engine takes for characters beyond
+// Decodable replaces the sequences of bytes that the engine takes for characters beyond
 // Unicode's last one, and then cannot write again, by what it replaces others by that
 // are no characters.
-func decodable(text string) string {
+func Decodable(text string) string {
 	if strings.IndexFunc(text, func(r rune) bool { return r == utf8.RuneError }) < 0 {
 		return text
 	}

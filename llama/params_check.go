@@ -129,3 +129,21 @@ func cacheType(which, name string) error {
 	}
 	return nil
 }
+
+// number refuses v unless it is from lo to hi; NaN is not.
+func number(name string, v, lo, hi float32) error {
+	if !(v >= lo && v <= hi) {
+		return argument("%s of %g, %g to %g are possible", name, v, lo, hi)
+	}
+	return nil
+}
+
+// finite is the range of numbers that have no bound of their own.
+const finite = math.MaxFloat32
+
+func integer(name string, v, lo, hi int) error {
+	if v < lo || v > hi {
+		return argument("%s of %d, %d to %d are possible", name, v, lo, hi)
+	}
+	return nil
+}

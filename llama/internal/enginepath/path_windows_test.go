@@ -1,6 +1,4 @@
-//go:build cgo
-
-package llama
+package enginepath
 
 import (
 	"strings"
@@ -18,11 +16,11 @@ func TestLongPathsAreMarked(t *testing.T) {
 		{`\\?\C:\` + long, `\\?\C:\` + long},
 		{`\\.\C:\` + long, `\\.\C:\` + long},
 	} {
-		if got := nativePath(tt.path); got != tt.want {
+		if got := Native(tt.path); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.path, got, tt.want)
 		}
 	}
-	if got := nativePath(long); !strings.HasPrefix(got, `\\?\`) || !strings.HasSuffix(got, `\`+long) {
+	if got := Native(long); !strings.HasPrefix(got, `\\?\`) || !strings.HasSuffix(got, `\`+long) {
 		t.Errorf("a relative path: %s", got)
 	}
 }

@@ -2,9 +2,14 @@
 
 package llama
 
+// #include "shim.h"
+import "C"
+
 import (
 	"context"
+	"runtime/cgo"
 	"sync/atomic"
+	"unsafe"
 )
 
 // abortWatch raises a context's abort flag when a ctx is cancelled. It stays in place
@@ -48,4 +53,56 @@ func (s *contextState) unwatch() {
 	if s.closing.Load() { // Close may have come between
 		atomic.StoreInt32(s.abort, 1)
 	}
+}
+
+// progress lets the engine report to a Go function.
+type progress struct {
+	c      *C.infer_progress_data
+	handle cgo.Handle
+}
+
+func newProgress(w *watch, f func(float32)) *progress {
+	p := &progress{c: (*C.infer_progress_data)(C.calloc(1, C.sizeof_infer_progress_data)), handle: cgo.NewHandle(f)}
+	p.c.stop = unsafe.Pointer(w.flag)
+	p.c.report = C.uintptr_t(p.handle)
+	return p
+}
+
+func (p *progress) data() unsafe.Pointer { return unsafe.Pointer(p.c) }
+
+func (p *progress) close() {
+	C.free(unsafe.Pointer(p.c))
+	p.handle.Delete()
+}
+
+//export goInferProgress
+func goInferProgress(handle C.uintptr_t, fraction C.float) {
+	cgo.Handle(handle).Value().(func(float32))(float32(fraction))
+}
+
+// watch raises a flag in C memory when a context is cancelled.
+type watch struct {
+	flag   *int32
+	cancel func() bool
+	done   chan struct{}
+}
+
+func newWatch(ctx context.Context) *watch {
+	w := &watch{flag: (*int32)(C.calloc(1, 4))}
+	if ctx.Done() != nil {
+		w.done = make(chan struct{})
+		w.cancel = context.AfterFunc(ctx, func() {
+			atomic.StoreInt32(w.flag, 1)
+			close(w.done)
+		})
+	}
+	return w
+}
+
+// stop waits for the flag's last writer and frees it.
+func (w *watch) stop() {
+	if w.cancel != nil && !w.cancel() {
+		<-w.done
+	}
+	C.free(unsafe.Pointer(w.flag))
 }

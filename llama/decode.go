@@ -1,0 +1,157 @@
+//go:build cgo
+
+package llama
+
+// #include "shim_lora.h"
+import "C"
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"unsafe"
+)
+
+// Decode evaluates a batch: llama_decode. A cancelled ctx stops it between two
+// operations and returns the context's error; what had been evaluated by then stays
+// in the sequences (see [Context.PosMax]).
+//
+// [ErrNoSlot] means that the batch does not fit; nothing has changed then.
+//
+// A context that pools embeddings takes the tokens of a sequence in one batch of at most
+// UBatch tokens, all with output set.
+func (c *Context) Decode(ctx context.Context, b *Batch) error {
+	return c.evaluate(ctx, b, true)
+}
+
+// Encode evaluates a batch with the encoder: llama_encode. Errors are Decode's; models
+// that have no encoder are refused with [ErrArgument].
+func (c *Context) Encode(ctx context.Context, b *Batch) error {
+	return c.evaluate(ctx, b, false)
+}
+
+func (c *Context) evaluate(ctx context.Context, b *Batch, decode bool) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := b.s.life.acquire(); err != nil {
+		return err
+	}
+	defer b.s.life.release()
+	s := c.s
+	err := c.locked(func(p *C.struct_llama_context) error {
+		if err := s.check(b, decode); err != nil {
+			return err
+		}
+		s.abortOn(ctx)
+		s.outputs, s.outputCount, s.restored = s.outputs[:0], 0, false
+		e := &s.failed
+		var status C.int32_t
+		s.threads.wake()
+		if n := s.model.rebound.Load(); n != s.rebound { // the graph has addresses of weights
+			C.infer_forget_graph(p)
+			s.rebound = n
+		}
+		s.layers.begin()
+		call := "llama_decode"
+		if scope := s.home.scope(C.INFER_PURPOSE_OUTPUT); decode {
+			status = C.infer_decode(p, b.s.c, scope, e)
+		} else {
+			call = "llama_encode"
+			status = C.infer_encode(p, b.s.c, scope, e)
+		}
+		switch status {
+		case 0:
+			s.home.takeError()
+			s.threads.freeRetired()
+			s.keepOutputs(b)
+			return nil
+		case 1:
+			return fmt.Errorf("%w: batch of %d tokens, context of %d", ErrNoSlot, b.Len(), s.ctxLen)
+		case 2:
+			if s.closing.Load() {
+				return ErrClosed
+			}
+			if err := context.Cause(ctx); err != nil {
+				return ctx.Err()
+			}
+			return errors.New("llama: computation aborted")
+		}
+		return failure(call, e, s.home)
+	})
+	runtime.KeepAlive(b)
+	return err
+}
+
+// check refuses batches on which the engine has asserts or no checks.
+func (s *contextState) check(b *Batch, decode bool) error {
+	n := b.Len()
+	limit := s.batch
+	if !decode || s.mem == nil || !s.causal || s.pools() {
+		limit = min(s.batch, s.ubatch) // without causal attention all tokens see each other, and a pool is of one micro-batch
+	}
+	switch {
+	case !decode && s.mem != nil && !s.encoder:
+		return argument("the model has no encoder")
+	case n == 0:
+		return argument("empty batch")
+	case n > limit:
+		return argument("batch of %d tokens, the context takes %d", n, limit)
+	}
+	tokens := unsafe.Slice(b.s.c.token, n)
+	counts := unsafe.Slice(b.s.c.n_seq_id, n)
+	ids := unsafe.Slice(b.s.c.seq_id, n)
+	places := unsafe.Slice(b.s.c.pos, n)
+	for i := range n {
+		if p := int(places[i]); s.positions > 0 && p >= s.positions {
+			return argument("position %d, the model has %d", p, s.positions)
+		}
+		if t := tokens[i]; t < 0 || int(t) >= s.vocab {
+			return argument("token %d, the vocabulary has %d", t, s.vocab)
+		}
+		for _, id := range unsafe.Slice(ids[i], counts[i]) {
+			if id < 0 || int(id) >= s.seqs {
+				return argument("sequence %d, the context has %d", id, s.seqs)
+			}
+		}
+		if counts[i] > 1 && s.separate() {
+			return argument("a token in %d sequences needs a context with one buffer for all, KVUnified", counts[i])
+		}
+	}
+	if s.pools() && decode && s.mem != nil {
+		return s.checkPools(b)
+	}
+	return nil
+}
+
+// pools tells whether a batch's embeddings are computed of whole sequences.
+func (s *contextState) pools() bool { return s.embeddings && s.pooling != C.LLAMA_POOLING_TYPE_NONE }
+
+// separate tells whether each sequence has a buffer of its own.
+func (s *contextState) separate() bool { return !s.unified && !s.recurrent }
+
+// checkPools refuses batches whose pools the engine would compute of a part of their
+// tokens, or outside its memory: it pools what has output set, within a micro-batch, and
+// sequences that are not of one length go to several where they have separate buffers
+// or recurrent state.
+func (s *contextState) checkPools(b *Batch) error {
+	n := b.Len()
+	lengths := map[C.llama_seq_id]int{}
+	ids := unsafe.Slice(b.s.c.seq_id, n)
+	for i, o := range unsafe.Slice(b.s.c.logits, n) {
+		if o == 0 {
+			return argument("token %d of the batch has no output set, which pooled embeddings need of all", i)
+		}
+		lengths[*ids[i]]++
+	}
+	if s.unified && !s.recurrent && !s.hybrid {
+		return nil
+	}
+	for _, l := range lengths {
+		if l*len(lengths) != n {
+			return argument("pooled sequences of different lengths in a batch: one call each, or a context with one buffer for all (KVUnified), where the model has no recurrent state")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,182 @@
+package gbnf
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+const (
+	// maxSteps bounds the ways that a rule can begin in: all are looked at whenever
+	// the matcher comes to the rule.
+	maxSteps = 1 << 15
+	// maxChain bounds how many rules those ways go through one after the other.
+	maxChain = 4000
+)
+
+// begin is what is known of the walk through the beginnings of a rule.
+type begin struct {
+	steps uint64 // ways to come to a rule
+	empty uint64 // ways in which the rule takes nothing
+	depth int    // of rules in each other
+}
+
+// check refuses rules that are missing, and a rule that can come to itself without having
+// taken a character, unless it is only repeated what has taken nothing: that is the same
+// again, and the matcher leaves it alone.
+func (g *Grammar) check(root string) error {
+	if len(g.rules) == 0 {
+		return errors.New("grammar: no rules")
+	}
+	for _, name := range []string{root, "root"} { // llama.cpp insists on the second
+		if id, ok := g.ids[name]; !ok || g.rules[id] == nil {
+			return fmt.Errorf("grammar: no rule %q", name)
+		}
+	}
+	for id, rule := range g.rules {
+		if rule == nil {
+			return fmt.Errorf("grammar: no rule %q", g.name(id))
+		}
+	}
+	empty := g.emptyRules()
+	if err := g.checkRecursion(empty); err != nil {
+		return err
+	}
+	done := make([]begin, len(g.rules))
+	state := make([]uint8, len(g.rules)) // 1: in progress, 2: done
+	for id := range g.rules {
+		if err := g.walk(id, empty, done, state, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// name returns a rule's name: of a group or repetition that of the rule that it is in.
+func (g *Grammar) name(id int) string {
+	for name, i := range g.ids {
+		if i == g.owners[id] {
+			return name
+		}
+	}
+	return ""
+}
+
+// emptyRules finds the rules that can take nothing.
+func (g *Grammar) emptyRules() []bool {
+	empty := make([]bool, len(g.rules))
+	users := make([][]int32, len(g.rules)) // rules that refer to one
+	for id, rule := range g.rules {
+		for _, e := range rule {
+			if u := users[e.ruleOr(0)]; e.Kind == Rule && (len(u) == 0 || u[len(u)-1] != int32(id)) {
+				users[e.Value] = append(u, int32(id))
+			}
+		}
+	}
+	var queue []int32
+	for id := range g.rules {
+		queue = append(queue, int32(id))
+	}
+	for len(queue) > 0 {
+		id := queue[len(queue)-1]
+		queue = queue[:len(queue)-1]
+		if !empty[id] && canBeEmpty(g.rules[id], empty) {
+			empty[id] = true
+			queue = append(queue, users[id]...)
+		}
+	}
+	return empty
+}
+
+// ruleOr is the rule that an element refers to, or another number.
+func (e Element) ruleOr(none uint32) uint32 {
+	if e.Kind == Rule {
+		return e.Value
+	}
+	return none
+}
+
+func canBeEmpty(rule []Element, empty []bool) bool {
+	possible := true
+	for _, e := range rule {
+		switch {
+		case e.Kind == End:
+			if possible {
+				return true
+			}
+			possible = true
+		case e.Kind != Rule || !empty[e.Value]:
+			possible = false
+		}
+	}
+	return false
+}
+
+// walk counts the ways in which a rule can begin. One that it comes to again has been
+// counted.
+func (g *Grammar) walk(id int, empty []bool, done []begin, state []uint8, depth int) error {
+	if state[id] != 0 {
+		return nil
+	}
+	if depth > maxChain {
+		return fmt.Errorf("grammar: rule %q begins with more than %d rules in each other", g.name(id), maxChain)
+	}
+	state[id] = 1
+	var total begin
+	rule := g.rules[id]
+	for len(rule) > 0 {
+		end := slices.IndexFunc(rule, func(e Element) bool { return e.Kind == End })
+		one, err := g.walkSequence(rule[:end], empty, done, state, depth)
+		if err != nil {
+			return err
+		}
+		total = begin{add(total.steps, one.steps), add(total.empty, one.empty), max(total.depth, one.depth)}
+		rule = rule[end+1:]
+	}
+	total.depth++
+	if total.steps > maxSteps || total.depth > maxChain {
+		return fmt.Errorf("grammar: rule %q can begin in more than %d ways, or %d rules deep", g.name(id), maxSteps, maxChain)
+	}
+	done[id], state[id] = total, 2
+	return nil
+}
+
+func (g *Grammar) walkSequence(seq []Element, empty []bool, done []begin, state []uint8, depth int) (begin, error) {
+	// Up to the first that takes something; from there back, since what follows is
+	// walked once for each way in which what precedes is empty.
+	n := 0
+	for n < len(seq) && seq[n].Kind == Rule {
+		n++
+		if !empty[seq[n-1].Value] {
+			break
+		}
+	}
+	b := begin{steps: 1, empty: 1}
+	if n < len(seq) {
+		b.empty = 0
+	}
+	for i := n - 1; i >= 0; i-- {
+		if err := g.walk(int(seq[i].Value), empty, done, state, depth+1); err != nil {
+			return b, err
+		}
+		r := done[seq[i].Value]
+		b = begin{add(1, r.steps, mul(r.empty, b.steps)), mul(r.empty, b.empty), r.depth + b.depth}
+	}
+	return b, nil
+}
+
+// add and mul stop at a number beyond every limit.
+func add(n ...uint64) uint64 {
+	sum := uint64(0)
+	for _, v := range n {
+		sum = min(sum+v, 1<<40)
+	}
+	return sum
+}
+
+func mul(a, b uint64) uint64 {
+	if a != 0 && b > (1<<40)/a {
+		return 1 << 40
+	}
+	return min(a*b, 1<<40)
+}

@@ -1,0 +1,135 @@
+//go:build cgo
+
+package llama
+
+// #include "shim.h"
+import "C"
+
+import (
+	"runtime"
+	"slices"
+	"unsafe"
+
+	"github.com/seed7adf6694/infer/llama/internal/enginepath"
+)
+
+// native makes the engine's parameters. The caller frees tensor_split.
+func (p ModelParams) native() C.struct_llama_model_params {
+	n := C.llama_model_default_params()
+	n.use_mmap = C.bool(p.MMap)
+	n.vocab_only = C.bool(p.VocabOnly)
+	n.check_tensors = C.bool(p.CheckTensors)
+	n.use_extra_bufts = C.bool(p.Repack)
+	n.no_host = C.bool(p.Repack || p.Blocks != nil)
+	n.n_gpu_layers = clampInt32(p.GPULayers)
+	n.main_gpu = clampInt32(p.MainGPU)
+	n.split_mode = splitModes[p.Split]
+	if len(p.TensorSplit) > 0 {
+		devices := int(C.llama_max_devices())
+		split := unsafe.Slice((*float32)(C.calloc(C.size_t(devices), 4)), devices)
+		copy(split, p.TensorSplit)
+		n.tensor_split = (*C.float)(&split[0])
+	}
+	return n
+}
+
+// paths are those of a model's files for the engine, which free frees.
+func (p ModelParams) paths(path string) (array []*C.char, free func(), err error) {
+	list := []string{path}
+	if len(p.Shards) > 0 {
+		list = slices.Clone(p.Shards)
+	}
+	for i := range list {
+		list[i] = enginepath.Native(list[i])
+	}
+	first, free, err := cStrings(list)
+	if err != nil {
+		return nil, nil, err
+	}
+	return unsafe.Slice(first, len(list)), free, nil
+}
+
+// native makes the engine's parameters, and refuses what it would not survive.
+func (p ContextParams) native(ms *modelState) (C.struct_llama_context_params, error) {
+	n := C.llama_context_default_params()
+	if err := p.Check(); err != nil {
+		return n, err
+	}
+	switch {
+	case p.SeqMax < 0 || p.SeqMax > int(C.llama_max_parallel_sequences()):
+		return n, argument("%d sequences, the engine's limit is %d", p.SeqMax, int(C.llama_max_parallel_sequences()))
+	case p.Threads < 0 || p.Threads > C.GGML_MAX_N_THREADS || p.BatchThreads < 0 || p.BatchThreads > C.GGML_MAX_N_THREADS:
+		return n, argument("%d and %d threads, the engine's limit is %d", p.Threads, p.BatchThreads, C.GGML_MAX_N_THREADS)
+	}
+	switch {
+	case p.Ctx > 0:
+		n.n_ctx = C.uint32_t(p.Ctx)
+	case p.Ctx < 0:
+		n.n_ctx = 0
+	}
+	if p.Batch > 0 {
+		n.n_batch = C.uint32_t(p.Batch)
+	}
+	if p.UBatch > 0 {
+		n.n_ubatch = C.uint32_t(p.UBatch)
+	}
+	n.n_seq_max = C.uint32_t(max(p.SeqMax, 1))
+	if n.n_ctx != 0 && n.n_ctx < n.n_seq_max {
+		return n, argument("a context of %d tokens for %d sequences", p.Ctx, p.SeqMax)
+	}
+	n.n_threads = C.int32_t(min(runtime.GOMAXPROCS(0), C.GGML_MAX_N_THREADS))
+	if p.Threads > 0 {
+		n.n_threads = C.int32_t(p.Threads)
+	}
+	n.n_threads_batch = n.n_threads
+	if p.BatchThreads > 0 {
+		n.n_threads_batch = C.int32_t(p.BatchThreads)
+	}
+	n.flash_attn_type = flashAttentions[p.FlashAttn]
+	n.pooling_type = poolings[p.Pooling]
+	n.attention_type = attentions[p.Attention]
+	n.rope_scaling_type = ropeScalings[p.RopeScaling]
+	n.rope_freq_base, n.rope_freq_scale = C.float(p.RopeFreqBase), C.float(p.RopeFreqScale)
+	n.yarn_orig_ctx = C.uint32_t(p.YaRNOrigCtx)
+	for _, f := range []struct {
+		dst *C.float
+		v   float32
+	}{{&n.yarn_ext_factor, p.YaRNExtFactor}, {&n.yarn_attn_factor, p.YaRNAttnFactor}, {&n.yarn_beta_fast, p.YaRNBetaFast}, {&n.yarn_beta_slow, p.YaRNBetaSlow}} {
+		if f.v != 0 {
+			*f.dst = C.float(f.v)
+		}
+	}
+	n.type_k, n.type_v = cacheTypes[p.CacheTypeK], cacheTypes[p.CacheTypeV]
+	if C.llama_model_n_layer(ms.model) > 0 {
+		for _, c := range []struct {
+			which, name string
+			typ         C.enum_ggml_type
+			head        int
+		}{{"K", p.CacheTypeK, n.type_k, headLength(ms.model, "key")}, {"V", p.CacheTypeV, n.type_v, headLength(ms.model, "value")}} {
+			if block := int(C.ggml_blck_size(c.typ)); c.head%block != 0 { // else the engine cuts blocks in two
+				return n, argument("a %s cache of type %s for heads of %d: its blocks are of %d, which do not divide them", c.which, c.name, c.head, block)
+			}
+		}
+	}
+	n.embeddings = C.bool(p.Embeddings)
+	n.offload_kqv = C.bool(!p.NoOffloadKQV)
+	n.swa_full = C.bool(p.SWAFull)
+	n.kv_unified = C.bool(p.KVUnified)
+	n.no_perf = true
+	return n, nil
+}
+
+// The engine's values of enumerations that have been checked.
+var (
+	splitModes      = [...]C.enum_llama_split_mode{SplitLayer: C.LLAMA_SPLIT_MODE_LAYER, SplitNone: C.LLAMA_SPLIT_MODE_NONE, SplitRow: C.LLAMA_SPLIT_MODE_ROW}
+	flashAttentions = [...]C.enum_llama_flash_attn_type{FlashAuto: C.LLAMA_FLASH_ATTN_TYPE_AUTO, FlashOff: C.LLAMA_FLASH_ATTN_TYPE_DISABLED, FlashOn: C.LLAMA_FLASH_ATTN_TYPE_ENABLED}
+	poolings        = [...]C.enum_llama_pooling_type{PoolingDefault: C.LLAMA_POOLING_TYPE_UNSPECIFIED, PoolingNone: C.LLAMA_POOLING_TYPE_NONE, PoolingMean: C.LLAMA_POOLING_TYPE_MEAN,
+		PoolingCLS: C.LLAMA_POOLING_TYPE_CLS, PoolingLast: C.LLAMA_POOLING_TYPE_LAST, PoolingRank: C.LLAMA_POOLING_TYPE_RANK}
+	attentions   = [...]C.enum_llama_attention_type{AttentionDefault: C.LLAMA_ATTENTION_TYPE_UNSPECIFIED, AttentionCausal: C.LLAMA_ATTENTION_TYPE_CAUSAL, AttentionNonCausal: C.LLAMA_ATTENTION_TYPE_NON_CAUSAL}
+	ropeScalings = [...]C.enum_llama_rope_scaling_type{RopeDefault: C.LLAMA_ROPE_SCALING_TYPE_UNSPECIFIED, RopeNone: C.LLAMA_ROPE_SCALING_TYPE_NONE, RopeLinear: C.LLAMA_ROPE_SCALING_TYPE_LINEAR,
+		RopeYaRN: C.LLAMA_ROPE_SCALING_TYPE_YARN, RopeLongRoPE: C.LLAMA_ROPE_SCALING_TYPE_LONGROPE}
+	cacheTypes = map[string]C.enum_ggml_type{
+		"": C.GGML_TYPE_F16, "f32": C.GGML_TYPE_F32, "f16": C.GGML_TYPE_F16, "bf16": C.GGML_TYPE_BF16, "q8_0": C.GGML_TYPE_Q8_0,
+		"q4_0": C.GGML_TYPE_Q4_0, "q4_1": C.GGML_TYPE_Q4_1, "iq4_nl": C.GGML_TYPE_IQ4_NL, "q5_0": C.GGML_TYPE_Q5_0, "q5_1": C.GGML_TYPE_Q5_1,
+	}
+)

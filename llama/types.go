@@ -1,0 +1,114 @@
+package llama
+
+import "errors"
+
+// Device is something that the engine can compute on.
+type Device struct {
+	Name        string
+	Description string
+	Kind        string // "cpu", "gpu", "igpu" or "accel"
+	MemoryFree  uint64 // bytes
+	MemoryTotal uint64
+}
+
+// ModelInfo describes a model; counts that its architecture does not have are 0.
+type ModelInfo struct {
+	Description  string // architecture, size and type, as llama.cpp prints them
+	Architecture string
+	Size         uint64 // bytes of all tensors
+	Params       uint64 // number of parameters
+	CtxTrain     int    // context length that it was trained with, tokens
+	Embd         int    // width
+	Layers       int
+	Heads        int
+	HeadsKV      int
+	KeyLength    int // of a head's keys, elements
+	ValueLength  int // of a head's values
+	SWA          int // sliding window, tokens
+	Positions    int // that a table has, beyond which the model cannot compute; 0: no table
+	Classes      int // outputs of a classifier
+	Encoder      bool
+	Decoder      bool
+	Recurrent    bool
+	Hybrid       bool
+	Diffusion    bool
+	DecoderStart Token // of encoder-decoder models, else NullToken
+}
+
+// SpecialTokens are the tokens of a vocabulary with a meaning of their own, NullToken
+// where there is none.
+type SpecialTokens struct {
+	BOS  Token // begins a text
+	EOS  Token // ends a text
+	EOT  Token // ends a turn
+	SEP  Token // separates sentences
+	NL   Token // new line
+	PAD  Token
+	Mask Token
+
+	// For filling in the middle: what comes before, after and between, padding, and
+	// separators of repositories and files.
+	FIMPre, FIMSuf, FIMMid, FIMPad, FIMRep, FIMSep Token
+
+	AddBOS, AddEOS, AddSEP bool // whether Tokenize with addSpecial adds them
+}
+
+// TokenInfo is what a vocabulary says of a token.
+type TokenInfo struct {
+	Text    string // as in the vocabulary, not what it stands for in a text
+	Score   float32
+	Attr    TokenAttr
+	EOG     bool // ends a generation
+	Control bool // has no text
+}
+
+// TokenAttr is a set of attributes of a token: enum llama_token_attr.
+type TokenAttr uint32
+
+// Attributes of tokens.
+const (
+	AttrUnknown TokenAttr = 1 << iota
+	AttrUnused
+	AttrNormal
+	AttrControl
+	AttrUserDefined
+	AttrByte
+	AttrNormalized
+	AttrLStrip // takes the space before it
+	AttrRStrip // takes the space behind it
+	AttrSingleWord
+)
+
+// ErrTemplate is returned for chat templates that the engine does not recognise.
+var ErrTemplate = errors.New("llama: chat template not supported")
+
+// ChatMessage is a message of a conversation.
+type ChatMessage struct {
+	Role    string // "system", "user" or "assistant"; some templates know others
+	Content string
+}
+
+// maxTemplate bounds chat templates, in bytes.
+const maxTemplate = 1 << 20
+
+// ContextMemory is the host memory that a context takes when it is made.
+type ContextMemory struct {
+	Ctx, Batch, UBatch int // tokens, as the engine rounded them
+	Blocks             []MeasuredBlock
+	// Work is what the threads convert operands into, beside the blocks; taken at the
+	// first evaluation, and by the most threads that p names. 0 on macOS.
+	Work uint64 // bytes
+}
+
+// MeasuredBlock is a block that [Blocks] would be asked for.
+type MeasuredBlock struct {
+	Purpose string // "kv", "compute" or "output"
+	Size    uint64 // bytes
+	// Used is what of it is written: of a compute buffer by a micro-batch at the end of a
+	// full context of which the last token has a result. Size where that is not known, as
+	// on macOS.
+	Used uint64 // bytes
+	// First and Last are the engine's names of the first and last tensor put into it,
+	// such as cache_k_l0 or result_output; "" where it does not say.
+	First, Last string
+}
