@@ -90,9 +90,15 @@ func (r *Runner) runCase(ctx context.Context, m *preparedModel, c testCase, rec 
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	return r.judge(c, rec, &heard, limits.Cgroup, res, err)
+}
+
+// judge puts how a case's process ended into the record. The error means that nothing can be
+// run at all.
+func (r *Runner) judge(c testCase, rec *Record, heard *listener, group *memtest.Cgroup, res memtest.Result, err error) error {
 	var use memtest.CgroupUsage
 	if c.limit > 0 {
-		use = readGroup(limits.Cgroup, rec)
+		use = readGroup(group, rec)
 	}
 	rec.Metrics[readInAll] = float64(res.DiskRead)
 	switch {

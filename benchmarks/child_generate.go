@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/seed7adf6694/infer/benchmarks/internal/system"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -59,7 +60,7 @@ type counters struct {
 }
 
 func count(m *runtime.Model) (c counters) {
-	read, err := diskRead()
+	read, err := system.DiskRead()
 	c.read, c.known = read, err == nil
 	if x := m.Report().Residency; x != nil {
 		c.streamed = x.Read

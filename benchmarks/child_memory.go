@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed7adf6694/infer/benchmarks/internal/system"
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/loader"
 )
@@ -16,15 +17,15 @@ import (
 // measureMemory generates, and says what that takes and how it grew.
 func measureMemory(ctx context.Context, j job, r *reporter) error {
 	settle()
-	before, errBefore := ownMemory()
+	before, errBefore := system.OwnMemory()
 	series := follow()
 	err := generateThen(ctx, j, r, func() {
-		after, err := ownMemory()
+		after, err := system.OwnMemory()
 		if err = errors.Join(errBefore, err); err != nil {
 			r.note("commit is not known: " + err.Error())
 			return
 		}
-		r.metrics(map[string]float64{commitBytes: float64(after.commit - min(before.commit, after.commit))})
+		r.metrics(map[string]float64{commitBytes: float64(after.Commit - min(before.Commit, after.Commit))})
 	})
 	r.send(message{Series: series()})
 	return err
@@ -105,15 +106,15 @@ func besideAnother(ctx context.Context, j job, r *reporter) error {
 	if err := other.wait(holding); err != nil {
 		return err
 	}
-	a, err := memoryOf(os.Getpid())
+	a, err := system.MemoryOf(os.Getpid())
 	if err != nil {
 		return err
 	}
-	b, err := memoryOf(other.cmd.Process.Pid)
+	b, err := system.MemoryOf(other.cmd.Process.Pid)
 	if err != nil {
 		return err
 	}
-	r.metrics(map[string]float64{"pss_bytes": float64(a.pss+b.pss) / 2, bothPSS: float64(a.pss + b.pss)})
+	r.metrics(map[string]float64{"pss_bytes": float64(a.Shared+b.Shared) / 2, bothPSS: float64(a.Shared + b.Shared)})
 	return nil
 }
 
@@ -135,11 +136,3 @@ const (
 	seriesAnon  = "anon_bytes"
 	seriesFile  = "file_bytes"
 )
-
-// processMemory is what the system says of a process's mappings.
-type processMemory struct {
-	commit uint64 // of mappings that are charged
-	pss    uint64 // resident, what is shared divided
-}
-
-func ownMemory() (processMemory, error) { return memoryOf(os.Getpid()) }

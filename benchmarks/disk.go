@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/seed7adf6694/infer/benchmarks/internal/system"
 	"github.com/seed7adf6694/infer/loader"
 )
 
@@ -25,12 +26,6 @@ const (
 	diskLeast    = 64 << 20 // bytes of a file that make a measurement
 )
 
-// blockReader reads a block of a file past the page cache, into memory that it owns.
-type blockReader interface {
-	read(offset int64) (n int, err error)
-	close()
-}
-
 // measureDisk reads the model's file as fast as its disk gives it.
 func measureDisk(ctx context.Context, j job, r *reporter) error {
 	index, err := loader.Open(j.Model)
@@ -40,12 +35,12 @@ func measureDisk(ctx context.Context, j job, r *reporter) error {
 	file := index.Files()[0]
 	index.Close()
 
-	readers := make([]blockReader, diskRequests)
+	readers := make([]system.Blocks, diskRequests)
 	for i := range readers {
-		if readers[i], err = newBlockReader(file.Path, diskBlock); err != nil {
+		if readers[i], err = system.OpenBlocks(file.Path, diskBlock); err != nil {
 			return err
 		}
-		defer readers[i].close()
+		defer readers[i].Close()
 	}
 	d := disk{readers: readers, size: file.Size}
 	if _, err := d.read(ctx, file.Size, diskWarmUp); err != nil {
@@ -89,7 +84,7 @@ func busy(n int) (done func()) {
 
 // disk is a file that is read round and round.
 type disk struct {
-	readers []blockReader
+	readers []system.Blocks
 	size    int64
 }
 
@@ -116,7 +111,7 @@ func (d disk) read(ctx context.Context, most int64, longest time.Duration) (done
 				}
 				blocks := (d.size + diskBlock - 1) / diskBlock
 				offset = offset / diskBlock % blocks * diskBlock
-				n, err := reader.read(offset)
+				n, err := reader.Read(offset)
 				if err != nil {
 					errs[i] = fmt.Errorf("reading %d bytes at %d past the page cache: %w", diskBlock, offset, err)
 					cancel()

@@ -1,4 +1,4 @@
-package benchmarks
+package system
 
 import (
 	"fmt"
@@ -7,16 +7,17 @@ import (
 	"github.com/seed7adf6694/infer/internal/memtest"
 )
 
-func memoryOf(pid int) (processMemory, error) {
+// MemoryOf is that of a process.
+func MemoryOf(pid int) (Memory, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps", pid))
 	if err != nil {
-		return processMemory{}, err
+		return Memory{}, err
 	}
 	return parseMappings(string(b)), nil
 }
 
 // parseMappings reads smaps.
-func parseMappings(text string) processMemory {
+func parseMappings(text string) Memory {
 	s := memtest.ParseSmaps(text)
-	return processMemory{pss: s.Proportional, commit: s.Commit}
+	return Memory{Shared: s.Proportional, Commit: s.Commit}
 }

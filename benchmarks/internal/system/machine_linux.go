@@ -1,4 +1,4 @@
-package benchmarks
+package system
 
 import (
 	"os"
@@ -7,7 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func kernelRelease() string {
+// Kernel is the release of the running kernel, "" where it is not known.
+func Kernel() string {
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {
 		return ""
@@ -15,8 +16,8 @@ func kernelRelease() string {
 	return "Linux " + unix.ByteSliceToString(u.Release[:])
 }
 
-// cpuName is what the CPU calls itself, "" where it does not.
-func cpuName() string {
+// CPU is what the CPU calls itself, "" where it does not.
+func CPU() string {
 	b, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {
 		return ""

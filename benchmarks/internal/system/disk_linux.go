@@ -1,4 +1,4 @@
-package benchmarks
+package system
 
 import (
 	"errors"
@@ -21,7 +21,8 @@ type directReader struct {
 // hugePage is what one request to the disk can fill in one piece.
 const hugePage = 2 << 20
 
-func newBlockReader(path string, block int) (blockReader, error) {
+// OpenBlocks opens a file to be read in blocks of a size.
+func OpenBlocks(path string, block int) (Blocks, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECT, 0)
 	if err != nil {
 		if errors.Is(err, unix.EINVAL) {
@@ -45,7 +46,7 @@ func newBlockReader(path string, block int) (blockReader, error) {
 	return r, nil
 }
 
-func (r *directReader) read(offset int64) (int, error) {
+func (r *directReader) Read(offset int64) (int, error) {
 	n, err := unix.Pread(int(r.f.Fd()), r.block, offset)
 	switch {
 	case err != nil:
@@ -56,7 +57,7 @@ func (r *directReader) read(offset int64) (int, error) {
 	return n, nil
 }
 
-func (r *directReader) close() {
+func (r *directReader) Close() {
 	_ = unix.Munmap(r.mapped) // the process ends soon
 	r.f.Close()
 }

@@ -1,9 +1,10 @@
 //go:build !linux
 
-package benchmarks
+package system
 
 import "github.com/seed7adf6694/infer/internal/memtest"
 
-func newBlockReader(string, int) (blockReader, error) {
+// OpenBlocks opens a file to be read in blocks of a size.
+func OpenBlocks(string, int) (Blocks, error) {
 	return nil, &memtest.Unsupported{Tool: "disk", Missing: "reading past the page cache is implemented on Linux only"}
 }

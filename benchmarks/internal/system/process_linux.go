@@ -1,4 +1,4 @@
-package benchmarks
+package system
 
 import (
 	"fmt"
@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// diskRead is how many bytes this process has made the disks read, by the kernel's count.
-func diskRead() (uint64, error) {
+// DiskRead is how many bytes this process has made the disks read, by the kernel's count.
+func DiskRead() (uint64, error) {
 	b, err := os.ReadFile("/proc/self/io")
 	if err != nil {
 		return 0, err

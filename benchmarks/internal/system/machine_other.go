@@ -1,0 +1,9 @@
+//go:build !linux
+
+package system
+
+// Kernel is "".
+func Kernel() string { return "" }
+
+// CPU is "".
+func CPU() string { return "" }

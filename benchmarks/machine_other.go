@@ -1,7 +1,0 @@
-//go:build !linux
-
-package benchmarks
-
-func kernelRelease() string { return "" }
-
-func cpuName() string { return "" }
