@@ -92,7 +92,7 @@ release: tools ## archives for Windows and Linux in bin/release (compiles the en
 		--text windows/mingw-w64/copyright=$(DOC)/mingw-w64-x86-64-dev/copyright
 
 .PHONY: lint
-lint: tools ## gofmt, vet (Linux, Windows, macOS, no cgo), staticcheck
+lint: tools ## gofmt, vet (Linux, Windows, macOS, no cgo), staticcheck, sizes of functions and packages
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt -w these files:"; echo "$$out"; exit 1; fi
 	$(GO) vet ./...
 	CGO_ENABLED=0 GOOS=linux   $(GO) vet ./...
@@ -102,6 +102,7 @@ lint: tools ## gofmt, vet (Linux, Windows, macOS, no cgo), staticcheck
 	GOBIN="$(CURDIR)/bin" $(GO) install $(STATICCHECK)
 	bin/staticcheck ./...
 	CGO_ENABLED=0 GOOS=windows bin/staticcheck ./loader/... ./models/... ./runtime/... ./benchmarks/... ./cmd/...
+	CGO_ENABLED=0 $(GO) test ./internal/rooms
 
 # Memory that the engine takes for itself is watched; tensors are in blocks of the loader's.
 ASANFLAGS := -O1 -g0 -march=native -fno-omit-frame-pointer

@@ -24,7 +24,20 @@ func printPlan(w io.Writer, f *runtime.Forecast, width int) error {
 	}
 	b.WriteByte('\n')
 
-	t := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
+	if err := printModes(&b, f); err != nil {
+		return err
+	}
+	for _, p := range f.Modes {
+		printMode(&b, p, width)
+	}
+	fmt.Fprintf(&b, "\n--load auto would take %s: %s\n", f.Auto, f.Reason)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// printModes writes a column for each load mode.
+func printModes(w io.Writer, f *runtime.Forecast) error {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	row := func(name string, value func(p runtime.ModePlan) string) {
 		fmt.Fprintf(t, "  %s", name)
 		for _, p := range f.Modes {
@@ -79,30 +92,27 @@ func printPlan(w io.Writer, f *runtime.Forecast, width int) error {
 		}
 		return "no, " + loader.Size(p.Missing) + " short"
 	})
-	if err := t.Flush(); err != nil {
-		return err
+	return t.Flush()
+}
+
+// printMode writes what a mode's plan is made of, and what would make it fit.
+func printMode(b *strings.Builder, p runtime.ModePlan, width int) {
+	fmt.Fprintf(b, "\n%s: context of %d tokens, %d at once, cache %s/%s, flash attention %s (%s)\n", p.Name(), p.Context, p.UBatch, p.CacheTypeK, p.CacheTypeV, p.FlashAttention, oneLine(p.FlashReason))
+	fmt.Fprintf(b, "  largest allocation: %s\n", oneLine(p.LargestAllocationOf))
+	if p.LargestRangeOf != p.LargestAllocationOf {
+		fmt.Fprintf(b, "  largest range: %s\n", oneLine(p.LargestRangeOf))
 	}
-	for _, p := range f.Modes {
-		fmt.Fprintf(&b, "\n%s: context of %d tokens, %d at once, cache %s/%s, flash attention %s (%s)\n", p.Name(), p.Context, p.UBatch, p.CacheTypeK, p.CacheTypeV, p.FlashAttention, oneLine(p.FlashReason))
-		fmt.Fprintf(&b, "  largest allocation: %s\n", oneLine(p.LargestAllocationOf))
-		if p.LargestRangeOf != p.LargestAllocationOf {
-			fmt.Fprintf(&b, "  largest range: %s\n", oneLine(p.LargestRangeOf))
+	printPieces(b, p, width)
+	if !p.Fits {
+		needed := ""
+		if len(p.Needed) > 1 {
+			needed = fmt.Sprintf("%v are %s; ", p.Needed, loader.Size(p.Needed.Total()))
 		}
-		printPieces(&b, p, width)
-		if !p.Fits {
-			needed := ""
-			if len(p.Needed) > 1 {
-				needed = fmt.Sprintf("%v are %s; ", p.Needed, loader.Size(p.Needed.Total()))
-			}
-			fmt.Fprintf(&b, "  does not fit: %slimited by the %s; to be tried alone, least loss first:\n", needed, p.LimitedBy)
-			for _, r := range remedyTexts(p.Remedies) {
-				fmt.Fprintf(&b, "  - %s\n", r)
-			}
+		fmt.Fprintf(b, "  does not fit: %slimited by the %s; to be tried alone, least loss first:\n", needed, p.LimitedBy)
+		for _, r := range remedyTexts(p.Remedies) {
+			fmt.Fprintf(b, "  - %s\n", r)
 		}
 	}
-	fmt.Fprintf(&b, "\n--load auto would take %s: %s\n", f.Auto, f.Reason)
-	_, err := io.WriteString(w, b.String())
-	return err
 }
 
 // printPieces draws the allocations to one scale: a cell stands for the same number of

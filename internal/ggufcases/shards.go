@@ -3,6 +3,7 @@ package ggufcases
 import (
 	"fmt"
 	"iter"
+	"slices"
 )
 
 // Shard is one file of a model in several. The fields are what it says of itself.
@@ -45,98 +46,117 @@ func SoundShards() map[string][]byte {
 
 // Shards iterates over models in several files that don't belong together, or not all
 // of which are there.
-func Shards() iter.Seq2[string, Case] {
-	name := func(no int) string { return ShardName("m", no, 3) }
-	// change makes a case of the sound shards with one file changed: replaced, or
-	// removed where the new content is nil.
-	change := func(what, want string, no int, content []byte) named {
-		return named{what, func() Case {
-			files := SoundShards()
-			if files[name(no)] = content; content == nil {
-				delete(files, name(no))
-			}
-			return Case{Files: files, Open: name(1), Want: want}
-		}}
-	}
-	// rename makes a case of the sound shards under other names.
-	rename := func(what, want, open string, names map[string]string) named {
-		return named{what, func() Case {
-			files := SoundShards()
-			for from, to := range names {
-				files[to] = files[from]
-				delete(files, from)
-			}
-			return Case{Files: files, Open: open, Want: want}
-		}}
-	}
-	said := func(typ uint32, no, count []byte, more ...[]byte) []byte {
-		return File{Keys: append(more, Key("split.no", typ, no), Key("split.count", typ, count), Key("split.tensors.count", Int32, U32(3)))}.Bytes()
-	}
-	first := func(s Shard) []byte {
-		s.Keys = append(s.Keys, Key("general.architecture", String, Text("llama")))
-		return s.Bytes()
-	}
-	two := []string{"a", "b"}
-	return each([]named{
-		change("a middle shard missing", "shard 2 of 3", 2, nil),
-		change("the last shard missing", "shard 3 of 3", 3, nil),
-		change("a shard that is an empty file", "file", 2, []byte{}),
-		change("a shard that is no GGUF file", "magic", 2, make([]byte, 100)),
-		change("a shard with the number of another", "split.no", 2, Shard{No: 2, Count: 3, Total: 3}.Bytes()),
-		change("a shard number equal to the count", "split.no", 1, first(Shard{No: 3, Count: 3, Total: 3, Tensors: two})),
-		change("a shard that counts otherwise", "split.count", 2, Shard{No: 1, Count: 2, Total: 3}.Bytes()),
-		change("a shard of a model that is not split", "split.no", 2, File{}.Bytes()),
-		change("a count that the file's name denies", "split.count", 1, first(Shard{No: 0, Count: 4, Total: 3, Tensors: two})),
-		change("a count of 65535", "split.count", 1, first(Shard{No: 0, Count: 65535, Total: 3, Tensors: two})),
-		change("shards numbered from 1", "split.no", 1, first(Shard{No: 1, Count: 3, Total: 3, Tensors: two})),
-		change("a tensor total that is too large", "split.tensors.count", 1, first(Shard{No: 0, Count: 3, Total: 4, Tensors: two})),
-		change("a tensor total that is too small", "split.tensors.count", 1, first(Shard{No: 0, Count: 3, Total: 2, Tensors: two})),
-		change("a tensor total of -1", "split.tensors.count", 1, first(Shard{No: 0, Count: 3, Total: -1, Tensors: two})),
-		change("a later shard with another tensor total", "split.tensors.count", 3, Shard{No: 2, Count: 3, Total: 9, Tensors: []string{"c"}}.Bytes()),
-		change("a tensor in two shards", `"a"`, 3, Shard{No: 2, Count: 3, Total: 3, Tensors: []string{"a"}}.Bytes()),
-		change("a shard of another architecture", "another model", 2, Shard{No: 1, Count: 3, Total: 3, Keys: [][]byte{Key("general.architecture", String, Text("gemma"))}}.Bytes()),
-		change("a shard cut short", "file ends", 3, Shard{No: 2, Count: 3, Total: 3, Tensors: []string{"c"}}.Bytes()[:150]),
-		change("a count without a number", "split.no", 1, File{Keys: [][]byte{Key("split.count", Uint16, U16(3))}}.Bytes()),
-		change("a count without a total", "split.tensors.count", 1, File{Keys: [][]byte{
+func Shards() iter.Seq2[string, Case] { return each(slices.Concat(shardContents(), shardNames())) }
+
+// shardName is the name of a file of the sound shards.
+func shardName(no int) string { return ShardName("m", no, 3) }
+
+// changedShard makes a case of the sound shards with one file changed: replaced, or
+// removed where the new content is nil.
+func changedShard(what, want string, no int, content []byte) named {
+	return named{what, func() Case {
+		files := SoundShards()
+		if files[shardName(no)] = content; content == nil {
+			delete(files, shardName(no))
+		}
+		return Case{Files: files, Open: shardName(1), Want: want}
+	}}
+}
+
+// renamedShards makes a case of the sound shards under other names.
+func renamedShards(what, want, open string, names map[string]string) named {
+	return named{what, func() Case {
+		files := SoundShards()
+		for from, to := range names {
+			files[to] = files[from]
+			delete(files, from)
+		}
+		return Case{Files: files, Open: open, Want: want}
+	}}
+}
+
+// countedShard is a file that says its number and the count in values of a type.
+func countedShard(typ uint32, no, count []byte) []byte {
+	return File{Keys: [][]byte{Key("split.no", typ, no), Key("split.count", typ, count), Key("split.tensors.count", Int32, U32(3))}}.Bytes()
+}
+
+// firstShard is s as the first file, which names the architecture.
+func firstShard(s Shard) []byte {
+	s.Keys = append(s.Keys, Key("general.architecture", String, Text("llama")))
+	return s.Bytes()
+}
+
+// firstTensors are those of the first of the sound shards.
+var firstTensors = []string{"a", "b"}
+
+// shardContents are models with a file that is missing or says something wrong.
+func shardContents() []named {
+	return []named{
+		changedShard("a middle shard missing", "shard 2 of 3", 2, nil),
+		changedShard("the last shard missing", "shard 3 of 3", 3, nil),
+		changedShard("a shard that is an empty file", "file", 2, []byte{}),
+		changedShard("a shard that is no GGUF file", "magic", 2, make([]byte, 100)),
+		changedShard("a shard with the number of another", "split.no", 2, Shard{No: 2, Count: 3, Total: 3}.Bytes()),
+		changedShard("a shard number equal to the count", "split.no", 1, firstShard(Shard{No: 3, Count: 3, Total: 3, Tensors: firstTensors})),
+		changedShard("a shard that counts otherwise", "split.count", 2, Shard{No: 1, Count: 2, Total: 3}.Bytes()),
+		changedShard("a shard of a model that is not split", "split.no", 2, File{}.Bytes()),
+		changedShard("a count that the file's name denies", "split.count", 1, firstShard(Shard{No: 0, Count: 4, Total: 3, Tensors: firstTensors})),
+		changedShard("a count of 65535", "split.count", 1, firstShard(Shard{No: 0, Count: 65535, Total: 3, Tensors: firstTensors})),
+		changedShard("shards numbered from 1", "split.no", 1, firstShard(Shard{No: 1, Count: 3, Total: 3, Tensors: firstTensors})),
+		changedShard("a tensor total that is too large", "split.tensors.count", 1, firstShard(Shard{No: 0, Count: 3, Total: 4, Tensors: firstTensors})),
+		changedShard("a tensor total that is too small", "split.tensors.count", 1, firstShard(Shard{No: 0, Count: 3, Total: 2, Tensors: firstTensors})),
+		changedShard("a tensor total of -1", "split.tensors.count", 1, firstShard(Shard{No: 0, Count: 3, Total: -1, Tensors: firstTensors})),
+		changedShard("a later shard with another tensor total", "split.tensors.count", 3, Shard{No: 2, Count: 3, Total: 9, Tensors: []string{"c"}}.Bytes()),
+		changedShard("a tensor in two shards", `"a"`, 3, Shard{No: 2, Count: 3, Total: 3, Tensors: []string{"a"}}.Bytes()),
+		changedShard("a shard of another architecture", "another model", 2, Shard{No: 1, Count: 3, Total: 3, Keys: [][]byte{Key("general.architecture", String, Text("gemma"))}}.Bytes()),
+		changedShard("a shard cut short", "file ends", 3, Shard{No: 2, Count: 3, Total: 3, Tensors: []string{"c"}}.Bytes()[:150]),
+		changedShard("a count without a number", "split.no", 1, File{Keys: [][]byte{Key("split.count", Uint16, U16(3))}}.Bytes()),
+		changedShard("a count without a total", "split.tensors.count", 1, File{Keys: [][]byte{
 			Key("split.no", Uint16, U16(0)), Key("split.count", Uint16, U16(3)),
 		}}.Bytes()),
-		change("a count of 2^32", "split.count", 1, said(Uint64, U64(0), U64(1<<32))),
-		change("a count of -3", "split.count", 1, said(Int32, U32(0), U32(0xfffffffd))),
-		change("a number of -1", "split.no", 1, said(Int32, U32(0xffffffff), U32(3))),
-		change("a count that is a string", "split.count", 1, File{Keys: [][]byte{
+		changedShard("a count of 2^32", "split.count", 1, countedShard(Uint64, U64(0), U64(1<<32))),
+		changedShard("a count of -3", "split.count", 1, countedShard(Int32, U32(0), U32(0xfffffffd))),
+		changedShard("a number of -1", "split.no", 1, countedShard(Int32, U32(0xffffffff), U32(3))),
+		changedShard("a count that is a string", "split.count", 1, File{Keys: [][]byte{
 			Key("split.no", Uint16, U16(0)), Key("split.count", String, Text("../x")), Key("split.tensors.count", Int32, U32(3)),
 		}}.Bytes()),
-		change("a count that is a float", "split.count", 1, said(Float32, U32(0), U32(0x40400000))),
-		rename("a shard with a name that says nothing", "NAME-00001-of-00003.gguf", "model.gguf", map[string]string{name(1): "model.gguf"}),
-		rename("shards with short numbers", "NAME-00001-of-00003.gguf", "m-1-of-3.gguf", map[string]string{name(1): "m-1-of-3.gguf", name(2): "m-2-of-3.gguf", name(3): "m-3-of-3.gguf"}),
+		changedShard("a count that is a float", "split.count", 1, countedShard(Float32, U32(0), U32(0x40400000))),
+	}
+}
+
+// shardNames are models whose files have names or places that do not belong together.
+func shardNames() []named {
+	return []named{
+		renamedShards("a shard with a name that says nothing", "NAME-00001-of-00003.gguf", "model.gguf", map[string]string{shardName(1): "model.gguf"}),
+		renamedShards("shards with short numbers", "NAME-00001-of-00003.gguf", "m-1-of-3.gguf", map[string]string{shardName(1): "m-1-of-3.gguf", shardName(2): "m-2-of-3.gguf", shardName(3): "m-3-of-3.gguf"}),
 		{"two shards with their names exchanged", func() Case {
 			files := SoundShards()
-			files[name(1)], files[name(2)] = files[name(2)], files[name(1)]
-			return Case{Files: files, Open: name(1), Want: "split.no"}
+			files[shardName(1)], files[shardName(2)] = files[shardName(2)], files[shardName(1)]
+			return Case{Files: files, Open: shardName(1), Want: "split.no"}
 		}},
-		rename("a shard in another folder", "shard 2 of 3", "in/"+name(1), map[string]string{name(1): "in/" + name(1), name(3): "in/" + name(3)}),
+		renamedShards("a shard in another folder", "shard 2 of 3", "in/"+shardName(1), map[string]string{shardName(1): "in/" + shardName(1), shardName(3): "in/" + shardName(3)}),
 		{"shards whose first file names another folder", func() Case {
 			// No key can make the reader look elsewhere than beside the file.
 			return Case{
 				Files: map[string][]byte{
-					"in/" + name(1): first(Shard{No: 0, Count: 3, Total: 3, Tensors: two, Keys: [][]byte{
+					"in/" + shardName(1): firstShard(Shard{No: 0, Count: 3, Total: 3, Tensors: firstTensors, Keys: [][]byte{
 						Key("split.prefix", String, Text("../m")),
-						Key("split.files", Array, Elements(String, 2, Text("../"+name(2)), Text("/etc/passwd"))),
+						Key("split.files", Array, Elements(String, 2, Text("../"+shardName(2)), Text("/etc/passwd"))),
 					}}),
-					name(2): Shard{No: 1, Count: 3, Total: 3}.Bytes(),
-					name(3): Shard{No: 2, Count: 3, Total: 3, Tensors: []string{"c"}}.Bytes(),
+					shardName(2): Shard{No: 1, Count: 3, Total: 3}.Bytes(),
+					shardName(3): Shard{No: 2, Count: 3, Total: 3, Tensors: []string{"c"}}.Bytes(),
 				},
-				Open: "in/" + name(1), Want: "shard 2 of 3",
+				Open: "in/" + shardName(1), Want: "shard 2 of 3",
 			}
 		}},
 		{"a shard name of dots", func() Case {
 			return Case{
 				Files: map[string][]byte{
-					"in/..-00001-of-00003.gguf": first(Shard{No: 0, Count: 3, Total: 3, Tensors: two}),
+					"in/..-00001-of-00003.gguf": firstShard(Shard{No: 0, Count: 3, Total: 3, Tensors: firstTensors}),
 					"-00002-of-00003.gguf":      Shard{No: 1, Count: 3, Total: 3}.Bytes(),
 				},
 				Open: "in/..-00001-of-00003.gguf", Want: "shard 2 of 3",
 			}
 		}},
-	})
+	}
 }
