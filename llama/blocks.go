@@ -67,7 +67,7 @@ func homeOf(handle C.uintptr_t) *home { return cgo.Handle(handle).Value().(*home
 //export goInferAlloc
 func goInferAlloc(handle C.uintptr_t, size C.size_t) unsafe.Pointer {
 	h := homeOf(handle)
-	p, err := h.blocks.AllocBlock("compute", uintptr(size))
+	p, err := h.blocks.AllocBlock(PurposeCompute, uintptr(size))
 	if err != nil {
 		h.mu.Lock()
 		h.err = err
@@ -84,15 +84,18 @@ func goInferFree(handle C.uintptr_t, p unsafe.Pointer) {
 
 //export goInferTag
 func goInferTag(handle C.uintptr_t, p unsafe.Pointer, purpose C.int) {
-	homeOf(handle).blocks.TagBlock(p, purposeNames[purpose])
+	homeOf(handle).blocks.TagBlock(p, purposes[purpose])
 }
 
-var purposeNames = [...]string{C.INFER_PURPOSE_OUTPUT: "output", C.INFER_PURPOSE_KV: "kv", C.INFER_PURPOSE_COMPUTE: "compute", C.INFER_PURPOSE_WEIGHTS: "weights"}
+// purposes are those of enum infer_purpose.
+var purposes = [...]Purpose{
+	C.INFER_PURPOSE_OUTPUT: PurposeOutput, C.INFER_PURPOSE_KV: PurposeKV, C.INFER_PURPOSE_COMPUTE: PurposeCompute, C.INFER_PURPOSE_WEIGHTS: PurposeWeights,
+}
 
 //export goInferMeasured
 func goInferMeasured(handle C.uintptr_t, size, used C.size_t, purpose C.int, first, last *C.char) {
 	h := homeOf(handle)
-	h.measured = append(h.measured, MeasuredBlock{Purpose: purposeNames[purpose], Size: uint64(size), Used: uint64(used), First: C.GoString(first), Last: C.GoString(last)})
+	h.measured = append(h.measured, MeasuredBlock{Purpose: purposes[purpose], Size: uint64(size), Used: uint64(used), First: C.GoString(first), Last: C.GoString(last)})
 }
 
 //export goInferWork

@@ -83,6 +83,19 @@ func TestNoFieldOfAParameterBringsAnythingDown(t *testing.T) {
 			}
 		})
 	})
+	t.Run("QuantizeRows", func(t *testing.T) {
+		type arguments struct {
+			Type llama.TensorType
+			Row  int
+		}
+		fieldtest.Each(arguments{8, 32}, func(name string, a arguments) {
+			b, err := llama.QuantizeRows(a.Type, make([]float32, 64), a.Row)
+			if err != nil && (!errors.Is(err, llama.ErrArgument) || b != nil) {
+				t.Errorf("%s: %d bytes, %v", name, len(b), err)
+			}
+			_ = a.Type.String()
+		})
+	})
 	t.Run("QuantizeParams", func(t *testing.T) {
 		fieldtest.Each(llama.QuantizeParams{Type: "q8_0", Threads: 1}, func(name string, p llama.QuantizeParams) {
 			_ = llama.Quantize(gone, model, "out.gguf", p)

@@ -47,7 +47,7 @@ func forgetAll(t *testing.T, h *heap, adapter string) {
 	feed(t, c, storyAs(0)...)
 	_, err = clone.Sample(c, -1)
 	check(t, err)
-	if n := h.count(); n["weights"] == 0 || n["kv"] == 0 || n["output"] == 0 {
+	if n := h.count(); n[llama.PurposeWeights] == 0 || n[llama.PurposeKV] == 0 || n[llama.PurposeOutput] == 0 {
 		t.Fatalf("blocks %v", n)
 	}
 }
@@ -132,9 +132,9 @@ func TestWhatIsInUseIsNotFreedWhenForgotten(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			h := newHeap(256 << 10)
 			use, closeIt := tt.make(t, h)
-			before := h.count()["weights"]
+			before := h.count()[llama.PurposeWeights]
 			collect()
-			if n := h.count()["weights"]; before == 0 || n != before {
+			if n := h.count()[llama.PurposeWeights]; before == 0 || n != before {
 				t.Errorf("%d blocks of weights, %d after a collection", before, n)
 			}
 			use(t)

@@ -41,7 +41,7 @@ func twice(t *testing.T) (*llama.Model, []llama.Weight, map[string]twoPlaces) {
 	defer ix.Close()
 	h := newHeap(1 << 20)
 	block := func(size uint64) []byte {
-		p, err := h.AllocBlock("weights", uintptr(size))
+		p, err := h.AllocBlock(llama.PurposeWeights, uintptr(size))
 		memtest.Need(t, err)
 		return unsafe.Slice((*byte)(p), size)
 	}

@@ -22,7 +22,7 @@ type adapterState struct {
 }
 
 // LoadAdapter loads a LoRA adapter: llama_adapter_lora_init. Its weights lie in memory
-// of the model's [Blocks], with the purpose "weights". The file is read by the engine's
+// of the model's [Blocks], with [PurposeWeights]. The file is read by the engine's
 // own parser, which ends the process on some malformed files: validate it first. It has
 // to be an adapter (general.type) of the model's architecture, with tensors of the
 // model's shapes.

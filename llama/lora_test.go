@@ -281,10 +281,10 @@ func TestAdapterMemoryComesFromBlocks(t *testing.T) {
 			m := load(t, tinyF16, p)
 			c := newContext(t, m, llama.ContextParams{Ctx: 64, Threads: 1})
 			plain := again(t, c)
-			before := h.count()["weights"]
+			before := h.count()[llama.PurposeWeights]
 			path := adapterFile(t, nil, append(pair("blk.0.attn_q.weight", 256, 256, wave), pair("blk.1.ffn_up.weight", 256, 512, wave)...)...)
 			a := loadAdapter(t, m, path)
-			if n := h.count()["weights"]; n == before {
+			if n := h.count()[llama.PurposeWeights]; n == before {
 				t.Errorf("%d blocks of weights before and after", n)
 			}
 			if err := c.ApplyAdapter(a, 1); err != nil {
@@ -293,7 +293,7 @@ func TestAdapterMemoryComesFromBlocks(t *testing.T) {
 			if d := distance(again(t, c), plain); d < 1e-3 {
 				t.Errorf("logits change by %g", d)
 			}
-			if a.Close(); h.count()["weights"] == before {
+			if a.Close(); h.count()[llama.PurposeWeights] == before {
 				t.Error("freed while a context applies it")
 			}
 			if d := distance(again(t, c), plain); d < 1e-3 {
@@ -302,7 +302,7 @@ func TestAdapterMemoryComesFromBlocks(t *testing.T) {
 			if err := c.ClearAdapters(); err != nil {
 				t.Fatal(err)
 			}
-			if n := h.count()["weights"]; n != before {
+			if n := h.count()[llama.PurposeWeights]; n != before {
 				t.Errorf("%d blocks of weights before, %d after", before, n)
 			}
 
@@ -310,7 +310,7 @@ func TestAdapterMemoryComesFromBlocks(t *testing.T) {
 			if _, err := m.LoadAdapter(path); !errors.Is(err, llama.ErrNoMemory) || !errors.Is(err, errRefused) {
 				t.Errorf("refused memory: %v", err)
 			}
-			if n := h.count()["weights"]; n != before {
+			if n := h.count()[llama.PurposeWeights]; n != before {
 				t.Errorf("%d blocks of weights before the refusal, %d after", before, n)
 			}
 		})
@@ -369,11 +369,11 @@ func TestControlVectors(t *testing.T) {
 		}
 		return again(t, c)
 	}
-	before := h.count()["weights"]
+	before := h.count()[llama.PurposeWeights]
 	if d := distance(apply(make([]float32, len(vector)), 1, layers-1), plain); d > 1e-5 {
 		t.Errorf("zeros change logits by %g", d)
 	}
-	if h.count()["weights"] == before {
+	if h.count()[llama.PurposeWeights] == before {
 		t.Error("its memory does not come from Blocks")
 	}
 	all := apply(vector, 1, layers-1)
@@ -514,7 +514,7 @@ func TestAdaptersTakeEffectWithTheNextToken(t *testing.T) {
 		if err := c.ClearAdapters(); err != nil {
 			t.Fatal(err)
 		}
-		if n := h.count()["weights"]; n != 0 {
+		if n := h.count()[llama.PurposeWeights]; n != 0 {
 			t.Fatalf("%d blocks of weights are left", n)
 		}
 		if d := distance(again(t, c), want); d != 0 {

@@ -45,7 +45,7 @@ func (m *Model) MeasureContext(p ContextParams, blockSize uintptr) (ContextMemor
 // measuring is the Blocks of a context that is only measured.
 type measuring struct{ size uintptr }
 
-func (m measuring) BlockSize() uintptr                               { return m.size }
-func (measuring) AllocBlock(string, uintptr) (unsafe.Pointer, error) { return nil, ErrNoMemory }
-func (measuring) TagBlock(unsafe.Pointer, string)                    {}
-func (measuring) FreeBlock(unsafe.Pointer)                           {}
+func (m measuring) BlockSize() uintptr                                { return m.size }
+func (measuring) AllocBlock(Purpose, uintptr) (unsafe.Pointer, error) { return nil, ErrNoMemory }
+func (measuring) TagBlock(unsafe.Pointer, Purpose)                    {}
+func (measuring) FreeBlock(unsafe.Pointer)                            {}

@@ -42,7 +42,7 @@ func TestMeasuredBlocksAreThoseThatAContextTakes(t *testing.T) {
 			var measured []string
 			for _, b := range got.Blocks {
 				measured = append(measured, fmt.Sprintf("%s %d", b.Purpose, b.Size))
-				if b.Purpose == "kv" && !(strings.HasPrefix(b.First, "cache_") && strings.HasPrefix(b.Last, "cache_")) {
+				if b.Purpose == llama.PurposeKV && !(strings.HasPrefix(b.First, "cache_") && strings.HasPrefix(b.Last, "cache_")) {
 					t.Errorf("%+v does not say what is in it", b)
 				}
 			}

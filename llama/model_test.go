@@ -32,7 +32,7 @@ type mapped struct {
 type heap struct {
 	mu       sync.Mutex
 	live     map[unsafe.Pointer]mapped
-	purposes map[unsafe.Pointer]string
+	purposes map[unsafe.Pointer]llama.Purpose
 	size     uintptr
 	limit    uintptr
 	failAt   int
@@ -43,10 +43,10 @@ type heap struct {
 var errRefused = errors.New("refused by the test")
 
 func newHeap(size uintptr) *heap {
-	return &heap{live: map[unsafe.Pointer]mapped{}, purposes: map[unsafe.Pointer]string{}, size: size}
+	return &heap{live: map[unsafe.Pointer]mapped{}, purposes: map[unsafe.Pointer]llama.Purpose{}, size: size}
 }
 
-func (h *heap) AllocBlock(purpose string, size uintptr) (unsafe.Pointer, error) {
+func (h *heap) AllocBlock(purpose llama.Purpose, size uintptr) (unsafe.Pointer, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.requests++
@@ -64,7 +64,7 @@ func (h *heap) AllocBlock(purpose string, size uintptr) (unsafe.Pointer, error) 
 	return p, nil
 }
 
-func (h *heap) TagBlock(p unsafe.Pointer, purpose string) {
+func (h *heap) TagBlock(p unsafe.Pointer, purpose llama.Purpose) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.purposes[p] = purpose
@@ -82,10 +82,10 @@ func (h *heap) FreeBlock(p unsafe.Pointer) {
 
 func (h *heap) BlockSize() uintptr { return h.size }
 
-func (h *heap) count() map[string]int {
+func (h *heap) count() map[llama.Purpose]int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	n := map[string]int{}
+	n := map[llama.Purpose]int{}
 	for _, p := range h.purposes {
 		n[p]++
 	}
@@ -151,7 +151,7 @@ func TestContextMemoryComesFromBlocks(t *testing.T) {
 		t.Error("logits differ from those of the engine's own memory")
 	}
 	n := h.count()
-	if n["kv"] < 2 || n["compute"] < 2 || n["output"] != 1 {
+	if n[llama.PurposeKV] < 2 || n[llama.PurposeCompute] < 2 || n[llama.PurposeOutput] != 1 {
 		t.Errorf("blocks by purpose: %v, want several kv and compute blocks and one output block", n)
 	}
 	c.Close()

@@ -4,6 +4,7 @@ package llama
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"unsafe"
 )
@@ -51,7 +52,13 @@ func NewBatch(int, int) (*Batch, error) { return nil, ErrNoEngine }
 func Quantize(context.Context, string, string, QuantizeParams) error { return ErrNoEngine }
 
 // QuantizeRows returns ErrNoEngine.
-func QuantizeRows(uint32, []float32, int) ([]byte, error) { return nil, ErrNoEngine }
+func QuantizeRows(TensorType, []float32, int) ([]byte, error) { return nil, ErrNoEngine }
+
+// ParseTensorType returns ErrNoEngine.
+func ParseTensorType(string) (TensorType, error) { return 0, ErrNoEngine }
+
+// String is the type's number: the engine has the names.
+func (t TensorType) String() string { return fmt.Sprintf("TensorType(%d)", uint32(t)) }
 
 // ApplyChatTemplate returns ErrNoEngine.
 func ApplyChatTemplate(string, []ChatMessage, bool) (string, error) { return "", ErrNoEngine }

@@ -30,7 +30,7 @@ func unboundAs(t *testing.T, path string, h *heap, repack bool) (*llama.Model, [
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ix.Close() })
-	p, err := h.AllocBlock("weights", 16<<20)
+	p, err := h.AllocBlock(llama.PurposeWeights, 16<<20)
 	memtest.Need(t, err)
 	m := load(t, path, llama.ModelParams{Unbound: true, Repack: repack, Blocks: h, Scratch: p, ScratchSize: 16 << 20})
 	ws, err := m.Weights()
@@ -59,7 +59,7 @@ func TestWhatIsPackedByRowsComputesAsTheEnginesOwnCopy(t *testing.T) {
 			}
 			h := newHeap(1 << 20)
 			place := func(b []byte) unsafe.Pointer {
-				p, err := h.AllocBlock("weights", uintptr(len(b)))
+				p, err := h.AllocBlock(llama.PurposeWeights, uintptr(len(b)))
 				memtest.Need(t, err)
 				copy(unsafe.Slice((*byte)(p), len(b)), b)
 				return p

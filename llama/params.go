@@ -20,13 +20,12 @@ type SeqID int32
 // any thread, and until the model or context that it was given to is freed.
 type Blocks interface {
 	// AllocBlock returns a zeroed block of size bytes, aligned to at least 64 bytes.
-	// The purpose is "output" or "weights", or "compute" until TagBlock corrects it.
-	AllocBlock(purpose string, size uintptr) (unsafe.Pointer, error)
-	// TagBlock says the purpose of a block once the engine is known to use it for
-	// "kv", "compute", "output" or "weights".
-	TagBlock(p unsafe.Pointer, purpose string)
+	// The purpose is PurposeCompute until TagBlock corrects it.
+	AllocBlock(p Purpose, size uintptr) (unsafe.Pointer, error)
+	// TagBlock says the purpose of a block once it is known what the engine uses it for.
+	TagBlock(block unsafe.Pointer, p Purpose)
 	// FreeBlock takes a block back.
-	FreeBlock(p unsafe.Pointer)
+	FreeBlock(block unsafe.Pointer)
 	// BlockSize is the size in bytes that the engine keeps its blocks below
 	// wherever it can split; a single larger tensor still needs a block of its own.
 	BlockSize() uintptr

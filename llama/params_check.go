@@ -38,6 +38,16 @@ func (r RopeScaling) String() string { return enumName("RopeScaling", r, ropeNam
 // String is the value's name.
 func (k WeightKind) String() string { return enumName("WeightKind", k, weightNames) }
 
+var purposeNames = [...]string{PurposeWeights: "weights", PurposeKV: "kv", PurposeCompute: "compute", PurposeOutput: "output"}
+
+// String returns the purpose's name: weights, kv, compute or output.
+func (p Purpose) String() string {
+	if p == 0 || int(p) >= len(purposeNames) {
+		return fmt.Sprintf("Purpose(%d)", uint8(p))
+	}
+	return purposeNames[p]
+}
+
 func enumName[E ~int | ~int32](typ string, v E, names []string) string {
 	if v < 0 || int(v) >= len(names) {
 		return fmt.Sprintf("%s(%d)", typ, int(v))

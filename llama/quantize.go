@@ -18,7 +18,6 @@ import (
 	"runtime/cgo"
 	"slices"
 	"strconv"
-	"strings"
 	"unsafe"
 
 	"github.com/seed7adf6694/infer/llama/internal/enginepath"
@@ -110,11 +109,11 @@ func (p *QuantizeParams) native(params *C.llama_model_quantize_params) error {
 		if t.name == "" {
 			continue
 		}
-		n, err := rowType(t.name)
+		n, err := ParseTensorType(t.name)
 		if err != nil {
 			return err
 		}
-		*t.dst = n
+		*t.dst = C.enum_ggml_type(n)
 	}
 	params.allow_requantize = C.bool(p.AllowRequantize)
 	params.pure = C.bool(p.Pure)
@@ -122,22 +121,6 @@ func (p *QuantizeParams) native(params *C.llama_model_quantize_params) error {
 	params.only_copy = C.bool(p.OnlyCopy)
 	params.keep_split = C.bool(p.KeepSplit)
 	return nil
-}
-
-// rowType returns the tensor type of a name, if rows can be quantised to it.
-func rowType(name string) (C.enum_ggml_type, error) {
-	var names []string
-	for t := range C.enum_ggml_type(C.GGML_TYPE_COUNT) {
-		n := C.GoString(C.ggml_type_name(t))
-		if !quantizable[n] {
-			continue
-		}
-		if strings.EqualFold(n, name) {
-			return t, nil
-		}
-		names = append(names, n)
-	}
-	return 0, argument("tensor type %q: one of %s", name, strings.Join(names, ", "))
 }
 
 var shardName = regexp.MustCompile(`^(.*)-\d{5}-of-(\d{5})\.gguf$`)

@@ -6,7 +6,9 @@ package llama
 import "C"
 
 import (
+	"fmt"
 	"math"
+	"strings"
 	"unsafe"
 )
 
@@ -16,11 +18,35 @@ var quantizable = map[string]bool{"f32": true, "f16": true, "bf16": true, "q4_0"
 	"q2_K": true, "q3_K": true, "q4_K": true, "q5_K": true, "q6_K": true, "iq4_nl": true, "iq4_xs": true, "iq3_s": true, "iq3_xxs": true, "iq2_s": true,
 	"iq1_m": true, "tq1_0": true, "tq2_0": true, "mxfp4": true}
 
-// QuantizeRows quantises rows of rowLen numbers each to a tensor type, a number of enum
-// ggml_type: ggml_quantize_chunk. The rows have to fill whole blocks of the type and the
-// numbers have to be finite; types that need an importance matrix are refused. It is
-// safe for concurrent use.
-func QuantizeRows(typ uint32, src []float32, rowLen int) ([]byte, error) {
+// ParseTensorType returns the tensor type of a name such as "q8_0", in upper or lower case.
+// The error, for one that rows cannot be quantised to, is an [ErrArgument].
+func ParseTensorType(name string) (TensorType, error) {
+	var names []string
+	for t := range TensorType(C.GGML_TYPE_COUNT) {
+		n := t.String()
+		if !quantizable[n] {
+			continue
+		}
+		if strings.EqualFold(n, name) {
+			return t, nil
+		}
+		names = append(names, n)
+	}
+	return 0, argument("tensor type %q: one of %s", name, strings.Join(names, ", "))
+}
+
+// String is the type's name: ggml_type_name.
+func (t TensorType) String() string {
+	if t >= C.GGML_TYPE_COUNT {
+		return fmt.Sprintf("TensorType(%d)", uint32(t))
+	}
+	return C.GoString(C.ggml_type_name(C.enum_ggml_type(t)))
+}
+
+// QuantizeRows quantises rows of rowLen numbers each to a tensor type: ggml_quantize_chunk.
+// The rows have to fill whole blocks of the type and the numbers have to be finite; types
+// that need an importance matrix are refused. It is safe for concurrent use.
+func QuantizeRows(typ TensorType, src []float32, rowLen int) ([]byte, error) {
 	if err := start(); err != nil {
 		return nil, err
 	}
@@ -28,7 +54,7 @@ func QuantizeRows(typ uint32, src []float32, rowLen int) ([]byte, error) {
 		return nil, argument("tensor type %d, the engine knows %d", typ, C.GGML_TYPE_COUNT)
 	}
 	t := C.enum_ggml_type(typ)
-	name := C.GoString(C.ggml_type_name(t))
+	name := typ.String()
 	if !quantizable[name] || bool(C.ggml_quantize_requires_imatrix(t)) {
 		return nil, argument("rows cannot be quantised to type %d (%s)", typ, name)
 	}

@@ -360,7 +360,7 @@ func TestQuantizeRows(t *testing.T) {
 	}
 	for _, kind := range []struct {
 		name  string
-		typ   uint32
+		typ   llama.TensorType
 		write func([]float32) []byte
 	}{{"q4_0", 2, rowsQ4}, {"q8_0", 8, rowsQ8}} {
 		for _, tt := range []struct {
@@ -405,7 +405,7 @@ func TestQuantizeRows(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name string
-		typ  uint32
+		typ  llama.TensorType
 		src  []float32
 		row  int
 	}{
@@ -431,6 +431,22 @@ func TestQuantizeRows(t *testing.T) {
 	}
 }
 
+func TestTensorTypesHaveNames(t *testing.T) {
+	for name, want := range map[string]llama.TensorType{"f32": 0, "F16": 1, "q4_0": 2, "Q6_k": 14, "bf16": 30} {
+		if got, err := llama.ParseTensorType(name); err != nil || got != want || !strings.EqualFold(got.String(), name) {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+	for _, name := range []string{"", "q4", "q4_2", "i8", "iq1_s", "TensorType(2)"} {
+		if got, err := llama.ParseTensorType(name); !errors.Is(err, llama.ErrArgument) || !strings.Contains(err.Error(), "q4_0") {
+			t.Errorf("%q: %v, %v", name, got, err)
+		}
+	}
+	if s := llama.TensorType(1000).String(); s != "TensorType(1000)" {
+		t.Error(s)
+	}
+}
+
 // Some formats of less than 4 bits are searched for the nearest point of a grid, which
 // ggml asserts to find.
 func TestNumbersAtTheEndsOfTheirRangeAreSurvived(t *testing.T) {
@@ -438,7 +454,7 @@ func TestNumbersAtTheEndsOfTheirRangeAreSurvived(t *testing.T) {
 	for i := range src {
 		src[i] = []float32{0, math.MaxFloat32, -math.MaxFloat32, 1e-45, 1, -1}[i*i%6]
 	}
-	for _, typ := range []uint32{0, 1, 2, 3, 6, 7, 8, 10, 11, 12, 13, 14, 18, 20, 23, 30, 34, 35, 39} {
+	for _, typ := range []llama.TensorType{0, 1, 2, 3, 6, 7, 8, 10, 11, 12, 13, 14, 18, 20, 23, 30, 34, 35, 39} {
 		got, err := llama.QuantizeRows(typ, src, 256)
 		var e *llama.Error
 		if err == nil && len(got) == 0 || err != nil && (!errors.As(err, &e) || got != nil) {

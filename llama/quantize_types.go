@@ -36,6 +36,10 @@ type QuantizeParams struct {
 // FileType is a type of file: enum llama_ftype.
 type FileType int32
 
+// TensorType is the type of a tensor's numbers: enum ggml_type, as in GGUF files. See
+// [ParseTensorType].
+type TensorType uint32
+
 // fileTypes are the types by llama.cpp's names of them. It also knows iq1_s, iq1_m,
 // iq2_xxs, iq2_xs, iq2_s, iq2_m and q2_k_s, which it makes with an importance matrix
 // only.

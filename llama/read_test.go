@@ -18,7 +18,7 @@ func TestNothingIsReadOfUnboundTensors(t *testing.T) {
 	if runtime.GOOS == "darwin" || strconv.IntSize < 64 {
 		t.Skip("no --wrap in the linker of macOS, and other names on 32-bit systems")
 	}
-	p, err := newHeap(1<<20).AllocBlock("weights", 16<<20)
+	p, err := newHeap(1<<20).AllocBlock(llama.PurposeWeights, 16<<20)
 	memtest.Need(t, err)
 	scratch := unsafe.Slice((*byte)(p), 16<<20)
 	untouched := bytes.Repeat([]byte{0xa5}, len(scratch))

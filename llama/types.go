@@ -102,8 +102,8 @@ type ContextMemory struct {
 
 // MeasuredBlock is a block that [Blocks] would be asked for.
 type MeasuredBlock struct {
-	Purpose string // "kv", "compute" or "output"
-	Size    uint64 // bytes
+	Purpose Purpose // PurposeKV, PurposeCompute or PurposeOutput
+	Size    uint64  // bytes
 	// Used is what of it is written: of a compute buffer by a micro-batch at the end of a
 	// full context of which the last token has a result. Size where that is not known, as
 	// on macOS.
@@ -112,3 +112,14 @@ type MeasuredBlock struct {
 	// such as cache_k_l0 or result_output; "" where it does not say.
 	First, Last string
 }
+
+// Purpose is what the engine uses a block of memory for. The zero value is none.
+type Purpose uint8
+
+// Purposes of blocks.
+const (
+	PurposeWeights Purpose = iota + 1 // of adapters, and in layouts of their own
+	PurposeKV                         // KV cache and recurrent state
+	PurposeCompute                    // intermediate results of the graph
+	PurposeOutput                     // logits and embeddings
+)

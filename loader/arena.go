@@ -87,11 +87,10 @@ func (a *Arena) Bytes() uint64 {
 }
 
 // AllocBlock gives a zeroed block of size bytes, aligned to a page, until FreeBlock or
-// Close. The purpose is one of the ledger's, by name; unknown ones count as compute.
-// The error is a [*MemoryError] or a [*RangeError], or wraps [ErrClosed], and nothing
-// has been taken then.
-func (a *Arena) AllocBlock(purpose string, size uintptr) (unsafe.Pointer, error) {
-	return a.alloc(parsePurpose(purpose), uint64(size), false)
+// Close. The error is a [*MemoryError] or a [*RangeError], or wraps [ErrClosed] or
+// [ErrPurpose], and nothing has been taken then.
+func (a *Arena) AllocBlock(p Purpose, size uintptr) (unsafe.Pointer, error) {
+	return a.alloc(p, uint64(size), false)
 }
 
 // AllocFilled is [Arena.AllocBlock] of a block all of which will be written: in large pages
@@ -108,6 +107,9 @@ func (a *Arena) Pooled() bool { return a.pool != nil }
 
 // alloc is AllocBlock; filled says that all of the block will be written.
 func (a *Arena) alloc(p Purpose, size uint64, filled bool) (unsafe.Pointer, error) {
+	if err := p.check(); err != nil {
+		return nil, err
+	}
 	size = max(size, 1)
 	if a.isClosed() {
 		return nil, errArenaClosed()
@@ -218,13 +220,17 @@ func (a *Arena) isClosed() bool {
 func errArenaClosed() error { return fmt.Errorf("arena: %w", ErrClosed) }
 
 // TagBlock says what a block is for, once that is known: the ledger moves it. Blocks
-// of others are ignored.
-func (a *Arena) TagBlock(p unsafe.Pointer, purpose string) {
+// of others are ignored. An error, which wraps [ErrPurpose], leaves it as it was.
+func (a *Arena) TagBlock(block unsafe.Pointer, p Purpose) error {
+	if err := p.check(); err != nil {
+		return err
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if s := a.blocks[p]; s != nil {
-		s.retag(parsePurpose(purpose))
+	if s := a.blocks[block]; s != nil {
+		s.retag(p)
 	}
+	return nil
 }
 
 // FreeBlock takes a block back. Pointers to anything else, blocks that were taken back

@@ -45,7 +45,7 @@ func TestBlocks(t *testing.T) {
 				return false
 			})
 			a, _ := arenaOf(sys, ArenaOptions{ChunkSize: chunk, Ledger: &l})
-			p, err := a.AllocBlock("kv", uintptr(tt.size))
+			p, err := a.AllocBlock(PurposeKV, uintptr(tt.size))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -70,7 +70,7 @@ func TestBlocks(t *testing.T) {
 			if a.Bytes() != size {
 				t.Errorf("%d bytes are in blocks, want %d", a.Bytes(), size)
 			}
-			a.TagBlock(p, "compute")
+			a.TagBlock(p, PurposeCompute)
 			if got := l.Snapshot(); got.Of(PurposeKV).Current != 0 || got.Of(PurposeCompute) != want || got.Total != want {
 				t.Errorf("after another tag %+v", got)
 			}
@@ -104,7 +104,7 @@ func TestNeighboursAreSeparate(t *testing.T) {
 	var blocks []block
 	for i := range uintptr(200) {
 		size := (i%5 + 1) * uintptr(granularity())
-		p, err := a.AllocBlock("kv", size)
+		p, err := a.AllocBlock(PurposeKV, size)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -145,7 +145,7 @@ func TestRefusals(t *testing.T) {
 			sys := newRefusing(tt.refuse)
 			a, waits := arenaOf(sys, ArenaOptions{ChunkSize: chunk, Ledger: &l, Retry: tt.retry})
 			defer a.Close()
-			p, err := a.AllocBlock("kv", 4*chunk)
+			p, err := a.AllocBlock(PurposeKV, 4*chunk)
 			if tt.tries > 0 && sys.n != tt.tries {
 				t.Errorf("%d requests, want %d", sys.n, tt.tries)
 			}
@@ -178,7 +178,7 @@ func TestRefusals(t *testing.T) {
 
 			// What was refused harms nothing that comes after.
 			sys.refuse = nil
-			if _, err := a.AllocBlock("kv", 4*chunk); err != nil {
+			if _, err := a.AllocBlock(PurposeKV, 4*chunk); err != nil {
 				t.Error(err)
 			}
 		})
@@ -190,7 +190,7 @@ func TestRefusalOfEveryRequestInTurn(t *testing.T) {
 	const chunk = 64 * kib
 	script := func(a *Arena) (ps []unsafe.Pointer, err error) {
 		for i, size := range []uintptr{1, chunk, chunk + 1, 3 * chunk, 10 * chunk} {
-			p, err := a.AllocBlock(purposeNames[i], size)
+			p, err := a.AllocBlock(anyPurpose(i), size)
 			if err != nil {
 				return ps, err
 			}
@@ -234,10 +234,10 @@ func TestRangeIsBounded(t *testing.T) {
 	var l Ledger
 	sys := newRefusing(nil)
 	a, _ := arenaOf(sys, ArenaOptions{ChunkSize: 64 * kib, MaxRange: 1 * mib, Ledger: &l})
-	if _, err := a.AllocBlock("kv", 1*mib); err != nil {
+	if _, err := a.AllocBlock(PurposeKV, 1*mib); err != nil {
 		t.Errorf("the bound itself: %v", err)
 	}
-	_, err := a.AllocBlock("kv", 1*mib+1)
+	_, err := a.AllocBlock(PurposeKV, 1*mib+1)
 	var e *RangeError
 	if !errors.As(err, &e) || e.Limit != 1*mib || e.Requested != roundUp(1*mib+1) || e.Purpose != PurposeKV {
 		t.Errorf("a byte more: %v", err)
@@ -251,7 +251,7 @@ func TestBlocksLargerThanTheAddressSpaceAreRefused(t *testing.T) {
 	a := NewArena(ArenaOptions{ChunkSize: 1 * mib, Retry: -1})
 	defer a.Close()
 	for _, size := range []uintptr{math.MaxUint, math.MaxUint - 4095, 1 << 63, 1<<62 + 1, 1 << 62, 1 << 48} {
-		_, err := a.AllocBlock("kv", size)
+		_, err := a.AllocBlock(PurposeKV, size)
 		var e *MemoryError
 		if !errors.As(err, &e) || e.Requested < uint64(size) || e.Limit != LimitHole {
 			t.Errorf("%#x: %v", size, err)
@@ -262,20 +262,20 @@ func TestBlocksLargerThanTheAddressSpaceAreRefused(t *testing.T) {
 func TestWhatIsNotABlockIsIgnored(t *testing.T) {
 	var l Ledger
 	a := NewArena(ArenaOptions{ChunkSize: 1 * mib, Ledger: &l})
-	p, err := a.AllocBlock("kv", 100)
+	p, err := a.AllocBlock(PurposeKV, 100)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, q := range []unsafe.Pointer{nil, unsafe.Pointer(&l), at(p, 8)} {
 		a.FreeBlock(q)
-		a.TagBlock(q, "output")
+		a.TagBlock(q, PurposeOutput)
 	}
 	if got := l.Snapshot().Of(PurposeKV).Count; got != 1 {
 		t.Errorf("%d blocks, want the one", got)
 	}
 	a.FreeBlock(p)
 	a.FreeBlock(p)
-	a.TagBlock(p, "output")
+	a.TagBlock(p, PurposeOutput)
 	ledgerEmpty(t, &l)
 }
 
@@ -283,7 +283,7 @@ func TestClosedArena(t *testing.T) {
 	var l Ledger
 	sys := newRefusing(nil)
 	a, _ := arenaOf(sys, ArenaOptions{ChunkSize: 64 * kib, Ledger: &l})
-	p, err := a.AllocBlock("kv", 1*mib)
+	p, err := a.AllocBlock(PurposeKV, 1*mib)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -295,8 +295,8 @@ func TestClosedArena(t *testing.T) {
 	sys.nothingLeft(t)
 	ledgerEmpty(t, &l)
 	a.FreeBlock(p)
-	a.TagBlock(p, "output")
-	if _, err := a.AllocBlock("kv", 1); !errors.Is(err, ErrClosed) {
+	a.TagBlock(p, PurposeOutput)
+	if _, err := a.AllocBlock(PurposeKV, 1); !errors.Is(err, ErrClosed) {
 		t.Errorf("a block of a closed arena: %v", err)
 	}
 	if a.Bytes() != 0 {
@@ -310,7 +310,7 @@ func TestClosingEndsTheWaitForMemory(t *testing.T) {
 	a := NewArena(ArenaOptions{ChunkSize: 64 * kib, Ledger: &l, Retry: time.Hour})
 	a.sys = sys
 	a.sleep = func(time.Duration) { a.Close() }
-	if _, err := a.AllocBlock("kv", 1); !errors.Is(err, ErrClosed) {
+	if _, err := a.AllocBlock(PurposeKV, 1); !errors.Is(err, ErrClosed) {
 		t.Error(err)
 	}
 	sys.nothingLeft(t)
@@ -327,7 +327,7 @@ func TestArenaIsUsedByManyAtOnce(t *testing.T) {
 	for i := range 8 {
 		wg.Go(func() {
 			for j := range 100 {
-				p, err := a.AllocBlock(purposeNames[i%int(purposes)], uintptr(1+(i*j)%7*20000))
+				p, err := a.AllocBlock(anyPurpose(i), uintptr(1+(i*j)%7*20000))
 				if err != nil {
 					if !errors.Is(err, ErrInsufficientMemory) {
 						t.Error(err)
@@ -335,7 +335,7 @@ func TestArenaIsUsedByManyAtOnce(t *testing.T) {
 					continue
 				}
 				*(*byte)(p) = 1
-				a.TagBlock(p, purposeNames[j%int(purposes)])
+				a.TagBlock(p, anyPurpose(j))
 				select {
 				case shared <- p: // for another to free, or for two at once
 				case q := <-shared:
@@ -359,7 +359,7 @@ func ExampleArena() {
 	var ledger Ledger
 	arena := NewArena(ArenaOptions{ChunkSize: 1 << 20, Ledger: &ledger})
 	defer arena.Close()
-	block, err := arena.AllocBlock("kv", 3<<20)
+	block, err := arena.AllocBlock(PurposeKV, 3<<20)
 	if err != nil {
 		fmt.Println(err) // a *MemoryError says which limit refused, and what would help
 		return
@@ -386,7 +386,7 @@ func BenchmarkAllocBlock(b *testing.B) {
 	for _, size := range []uintptr{4096, 1 * mib, 64 * mib} {
 		b.Run(Size(uint64(size)), func(b *testing.B) {
 			for b.Loop() {
-				p, err := a.AllocBlock("kv", size)
+				p, err := a.AllocBlock(PurposeKV, size)
 				if err != nil {
 					b.Fatal(err)
 				}

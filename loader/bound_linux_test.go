@@ -226,7 +226,7 @@ func childMappings(args []string) int {
 	}
 	blocks := loader.NewArena(loader.ArenaOptions{ChunkSize: 1, Retry: -1})
 	for range p.MappingsLeft/2 - 560 {
-		if _, err := blocks.AllocBlock("pool", 1); err != nil {
+		if _, err := blocks.AllocBlock(loader.PurposePool, 1); err != nil {
 			fmt.Println(err)
 			return 1
 		}

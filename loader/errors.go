@@ -24,6 +24,10 @@ var (
 	// because another program has it open or mapped.
 	ErrFileInUse = errors.New("in use by another program")
 
+	// ErrPurpose is wrapped when memory is asked for a [Purpose] that it cannot be taken for:
+	// none, or an unknown one.
+	ErrPurpose = errors.New("no purpose of memory")
+
 	// ErrClosed is wrapped when something is used after its Close.
 	ErrClosed = errors.New("closed")
 )

@@ -1,6 +1,7 @@
 package loader_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -42,16 +43,26 @@ func TestNoFieldOfAnOptionBringsAnythingDown(t *testing.T) {
 		}
 		w.Close()
 	})
+	type block struct{ Purpose loader.Purpose }
+	arena := loader.NewArena(loader.ArenaOptions{})
+	defer arena.Close()
+	fieldtest.Each(block{}, func(name string, b block) {
+		p, err := arena.AllocBlock(b.Purpose, 1)
+		if _, text := b.Purpose.MarshalText(); err == nil && text != nil || err != nil && !errors.Is(err, loader.ErrPurpose) {
+			t.Errorf("%s: %v, its name %v", name, err, text)
+		}
+		arena.FreeBlock(p)
+	})
 	fieldtest.Each(loader.ArenaOptions{}, func(name string, o loader.ArenaOptions) {
 		a := loader.NewArena(o)
 		defer a.Close()
 		for _, size := range []uintptr{0, 1, 1 << 16} {
-			if p, err := a.AllocBlock("kv", size); err == nil {
+			if p, err := a.AllocBlock(loader.PurposeKV, size); err == nil {
 				a.FreeBlock(p)
 			}
 		}
 		if !strings.HasPrefix(name, "Retry") { // for how long a refusal is tried again
-			_, _ = a.AllocBlock("kv", ^uintptr(0))
+			_, _ = a.AllocBlock(loader.PurposeKV, ^uintptr(0))
 		}
 	})
 	for _, size := range []uint64{0, 1, 1 << 20} {

@@ -7,55 +7,62 @@ import (
 	"sync"
 )
 
-// Purpose is what native memory is for.
+// Purpose is what native memory is for. The zero value is no purpose: what takes memory
+// refuses it, and all others that are none of these, with [ErrPurpose].
 type Purpose uint8
 
 // Purposes of native memory.
 const (
-	PurposeWeights Purpose = iota // weights, mapped or copied
-	PurposeKV                     // KV cache and recurrent state
-	PurposeCompute                // intermediate results of the graph
-	PurposeOutput                 // logits and embeddings
-	PurposeStaging                // for the time of a load
-	PurposePool                   // reserved for later use
-	purposes
+	PurposeWeights Purpose = iota + 1 // weights, mapped or copied
+	PurposeKV                         // KV cache and recurrent state
+	PurposeCompute                    // intermediate results of the graph
+	PurposeOutput                     // logits and embeddings
+	PurposeStaging                    // for the time of a load
+	PurposePool                       // reserved for later use
 	// PurposeOther is what a sum of memory leaves to everything else: threads, work
-	// buffers, Go's heap, other programs. No ledger counts it.
-	PurposeOther = purposes
+	// buffers, Go's heap, other programs. No ledger counts it, and nothing is taken for it.
+	PurposeOther
 )
 
-var purposeNames = [purposes + 1]string{"weights", "kv", "compute", "output", "staging", "pool", "other"}
+var purposeNames = [...]string{
+	PurposeWeights: "weights", PurposeKV: "kv", PurposeCompute: "compute", PurposeOutput: "output",
+	PurposeStaging: "staging", PurposePool: "pool", PurposeOther: "other",
+}
 
 // String returns the purpose's name: weights, kv, compute, output, staging, pool or other.
 func (p Purpose) String() string {
-	if p > PurposeOther {
+	if !p.known() {
 		return fmt.Sprintf("Purpose(%d)", uint8(p))
 	}
 	return purposeNames[p]
 }
 
-// MarshalText writes the purpose's name.
-func (p Purpose) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+func (p Purpose) known() bool { return p > 0 && p <= PurposeOther }
+
+// check refuses what memory cannot be taken for.
+func (p Purpose) check() error {
+	if !p.known() || p == PurposeOther {
+		return fmt.Errorf("%w: %v", ErrPurpose, p)
+	}
+	return nil
+}
+
+// MarshalText writes the purpose's name. Where it has none, the error is an [ErrPurpose].
+func (p Purpose) MarshalText() ([]byte, error) {
+	if !p.known() {
+		return nil, fmt.Errorf("%w: %v", ErrPurpose, p)
+	}
+	return []byte(purposeNames[p]), nil
+}
 
 // UnmarshalText is the inverse of MarshalText.
 func (p *Purpose) UnmarshalText(text []byte) error {
 	i := slices.Index(purposeNames[:], string(text))
-	if i < 0 {
-		return fmt.Errorf("unknown purpose %q of memory", text)
+	if i < 1 {
+		return fmt.Errorf("%w: %q", ErrPurpose, text)
 	}
 	*p = Purpose(i)
 	return nil
-}
-
-// parsePurpose is the inverse of String. Unknown names are compute, which is what the
-// engine allocates without saying so.
-func parsePurpose(name string) Purpose {
-	for i, n := range purposeNames[:purposes] {
-		if n == name {
-			return Purpose(i)
-		}
-	}
-	return PurposeCompute
 }
 
 // Ledger is the account of all native memory that the loader has taken, by purpose.
@@ -106,7 +113,8 @@ type PurposeUsage struct {
 // Usage is what a ledger says at one moment. In JSON it is an object by the names of
 // the purposes, and "total".
 type Usage struct {
-	Purposes [purposes]PurposeUsage
+	// Purposes are indexed by purpose; the first is none.
+	Purposes [PurposeOther]PurposeUsage
 	// Total is of all purposes together; its Peak is less than the sum of theirs
 	// where they were not at the same time.
 	Total PurposeUsage
@@ -114,7 +122,7 @@ type Usage struct {
 
 // Of returns the usage of one purpose; none for one that there is not.
 func (u Usage) Of(p Purpose) PurposeUsage {
-	if p >= purposes {
+	if p >= PurposeOther {
 		return PurposeUsage{}
 	}
 	return u.Purposes[p]
@@ -123,8 +131,8 @@ func (u Usage) Of(p Purpose) PurposeUsage {
 // MarshalJSON writes an object by purpose.
 func (u Usage) MarshalJSON() ([]byte, error) {
 	m := map[string]PurposeUsage{"total": u.Total}
-	for i, p := range u.Purposes {
-		m[purposeNames[i]] = p
+	for p := PurposeWeights; p < PurposeOther; p++ {
+		m[purposeNames[p]] = u.Purposes[p]
 	}
 	return json.Marshal(m)
 }

@@ -2,6 +2,8 @@ package loader
 
 import (
 	"encoding/json"
+	"errors"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -41,7 +43,7 @@ func TestLedgerAddsUpUnderConcurrency(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
-			p := Purpose(i) % purposes
+			p := anyPurpose(i)
 			for range 1000 {
 				l.take(p, 4096, 4096)
 				l.retag(p, PurposePool, 4096, 1, 4096, 4096)
@@ -63,17 +65,60 @@ func TestNilLedgerKeepsNothing(t *testing.T) {
 	}
 }
 
+// anyPurpose is the i-th of those that memory is taken for, around and around.
+func anyPurpose(i int) Purpose { return PurposeWeights + Purpose(i%int(PurposePool)) }
+
 func TestPurposesHaveNames(t *testing.T) {
-	for p := range purposes {
-		if parsePurpose(p.String()) != p {
-			t.Errorf("%v is not found by its name", p)
+	for p := PurposeWeights; p <= PurposeOther; p++ {
+		text, err := p.MarshalText()
+		var back Purpose
+		if err != nil || string(text) != p.String() || back.UnmarshalText(text) != nil || back != p {
+			t.Errorf("%v: %q, %v, and back %v", p, text, err, back)
 		}
-	}
-	if parsePurpose("CPU_something") != PurposeCompute {
-		t.Error("what the engine does not name is not compute")
 	}
 	if s := Purpose(99).String(); s != "Purpose(99)" {
 		t.Error(s)
+	}
+}
+
+// Neither the zero value nor a number that is none of the constants is a purpose.
+func TestNoMemoryIsTakenForNoPurpose(t *testing.T) {
+	var l Ledger
+	a := NewArena(ArenaOptions{Ledger: &l})
+	defer a.Close()
+	block, err := a.AllocBlock(PurposeKV, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := l.Snapshot()
+	for _, p := range []Purpose{0, PurposeOther, PurposeOther + 1, 255} {
+		for name, call := range map[string]func() error{
+			"a block":                   func() error { _, err := a.AllocBlock(p, 1); return err },
+			"a filled block":            func() error { _, err := a.AllocFilled(p, 1); return err },
+			"a tag":                     func() error { return a.TagBlock(block, p) },
+			"a tag of what is no block": func() error { return a.TagBlock(nil, p) },
+			"mappings":                  func() error { return CheckMappings(p, 1, 1) },
+			"files":                     func() error { _, err := MapFiles(&l, p, nil); return err },
+		} {
+			if err := call(); !errors.Is(err, ErrPurpose) || errors.Is(err, ErrInsufficientMemory) || !strings.Contains(err.Error(), p.String()) {
+				t.Errorf("%s for %v: %v", name, p, err)
+			}
+		}
+		if _, err := p.MarshalText(); (p != PurposeOther) != errors.Is(err, ErrPurpose) {
+			t.Errorf("%v as text: %v", p, err)
+		}
+	}
+	if l.Snapshot() != before {
+		t.Errorf("something was taken: %+v, before %+v", l.Snapshot(), before)
+	}
+	for _, text := range []string{"", "KV", "Purpose(1)"} {
+		p := PurposeKV
+		if err := p.UnmarshalText([]byte(text)); !errors.Is(err, ErrPurpose) || p != PurposeKV {
+			t.Errorf("%q: %v, %v", text, p, err)
+		}
+	}
+	if e := (&MemoryError{Requested: 4096}).Error(); e != "not enough memory: 4096 bytes needed" {
+		t.Error(e)
 	}
 }
 
@@ -88,7 +133,7 @@ func TestUsageInJSONIsByPurpose(t *testing.T) {
 	if err := json.Unmarshal(b, &got); err != nil {
 		t.Fatal(err)
 	}
-	if len(got) != int(purposes)+1 || got["kv"]["current_bytes"] != 4096 || got["total"]["largest_range_bytes"] != 8192 {
+	if len(got) != int(PurposePool)+1 || got["kv"]["current_bytes"] != 4096 || got["total"]["largest_range_bytes"] != 8192 {
 		t.Errorf("%s", b)
 	}
 }

@@ -8,7 +8,7 @@ import (
 // MemoryError is memory that was refused, or is known not to be there. It wraps
 // [ErrInsufficientMemory].
 type MemoryError struct {
-	Purpose Purpose // of the largest part where there are several
+	Purpose Purpose // of the largest part where there are several; 0 where it has none
 	// Parts are what Requested is the sum of, by purpose; nil for one piece.
 	Parts     MemoryParts
 	Requested uint64 // bytes in one piece, or all that was to be taken together
@@ -26,11 +26,14 @@ func (e *MemoryError) Error() string { return e.Text(nil) }
 // Text is Error with what note says of each change that would help: see [Remedy.Text].
 func (e *MemoryError) Text(note func(Remedy) string) string {
 	var b strings.Builder
-	purpose := e.Purpose.String()
-	if len(e.Parts) > 1 {
-		purpose = e.Parts.String()
+	b.WriteString(ErrInsufficientMemory.Error())
+	switch {
+	case len(e.Parts) > 1:
+		b.WriteString(" for " + e.Parts.String())
+	case e.Purpose != 0:
+		b.WriteString(" for " + e.Purpose.String())
 	}
-	fmt.Fprintf(&b, "%v for %s: %s needed", ErrInsufficientMemory, purpose, Size(e.Requested))
+	fmt.Fprintf(&b, ": %s needed", Size(e.Requested))
 	switch {
 	case e.Limit == LimitMappings, e.Limit == LimitAdmission:
 		b.WriteString(", limited by the " + string(e.Limit))
@@ -94,6 +97,9 @@ const mappingsReserve = 1024
 // CheckMappings refuses what would take the last mappings of the process, before it
 // takes any. size bytes take n.
 func CheckMappings(p Purpose, size, n uint64) error {
+	if err := p.check(); err != nil {
+		return err
+	}
 	m, err := Measure()
 	if err != nil || m.MappingsLeft == Unlimited || n+mappingsReserve <= m.MappingsLeft {
 		return nil // unless something is known, the attempt decides

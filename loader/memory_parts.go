@@ -29,7 +29,7 @@ func (ps MemoryParts) Of(purpose Purpose) uint64 {
 	return 0
 }
 
-// Largest is the purpose that takes most, but for [PurposeOther].
+// Largest is the purpose that takes most, but for [PurposeOther]; 0 where there is no other.
 func (ps MemoryParts) Largest() Purpose {
 	var most MemoryPart
 	for _, p := range ps {

@@ -181,11 +181,11 @@ func TestPoolOfSeveralRanges(t *testing.T) {
 				t.Errorf("fragmentation %v, want %v", s.Fragmentation, want)
 			}
 			a := NewArena(ArenaOptions{Pool: p, Ledger: &l})
-			if _, err := a.AllocBlock("kv", uintptr(tt.largest)+1); !errors.Is(err, ErrInsufficientMemory) {
+			if _, err := a.AllocBlock(PurposeKV, uintptr(tt.largest)+1); !errors.Is(err, ErrInsufficientMemory) {
 				t.Errorf("a block across two ranges: %v", err)
 			}
 			for range tt.size / tt.largest {
-				if b, err := a.AllocBlock("weights", uintptr(tt.largest)); err != nil {
+				if b, err := a.AllocBlock(PurposeWeights, uintptr(tt.largest)); err != nil {
 					t.Error(err)
 				} else {
 					b := bytesAt(b, tt.largest)
@@ -323,7 +323,7 @@ func TestPoolBlocksAreZeroedAndSeparate(t *testing.T) {
 			out = slices.Delete(out, j, j+1)
 		} else {
 			size := 1 + r.Uint64N(12*unit)
-			q, err := a.AllocBlock(purposeNames[r.IntN(int(purposes))], uintptr(size))
+			q, err := a.AllocBlock(anyPurpose(r.Int()), uintptr(size))
 			if err != nil {
 				var e *MemoryError
 				if !errors.As(err, &e) || e.Limit != LimitPool || e.Available >= roundUp(size) || e.Available != p.Stats().LargestFree {
@@ -388,7 +388,7 @@ func TestPoolInOneLedgerCountsNothingTwice(t *testing.T) {
 	check := func(when string, want map[Purpose]PurposeUsage, pieces int) {
 		t.Helper()
 		u := l.Snapshot()
-		for i := range purposes {
+		for i := range PurposeOther {
 			if u.Of(i) != want[i] {
 				t.Errorf("%s: %v is %+v, want %+v", when, i, u.Of(i), want[i])
 			}
@@ -401,19 +401,19 @@ func TestPoolInOneLedgerCountsNothingTwice(t *testing.T) {
 		return PurposeUsage{now, 4 * segment, pieces, segment, 4 * segment}
 	}
 	check("at first", map[Purpose]PurposeUsage{PurposePool: pool(4*segment, 1)}, 1)
-	w, err := a.AllocBlock("weights", segment+segment/2)
+	w, err := a.AllocBlock(PurposeWeights, segment+segment/2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	weights := PurposeUsage{segment + segment/2, segment + segment/2, 1, segment, segment + segment/2}
 	check("with weights", map[Purpose]PurposeUsage{PurposePool: pool(5*segment/2, 1), PurposeWeights: weights}, 2)
-	kv, err := a.AllocBlock("compute", segment/2)
+	kv, err := a.AllocBlock(PurposeCompute, segment/2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	half := PurposeUsage{segment / 2, segment / 2, 1, segment / 2, segment / 2}
 	check("with compute", map[Purpose]PurposeUsage{PurposePool: pool(2*segment, 1), PurposeWeights: weights, PurposeCompute: half}, 3)
-	a.TagBlock(kv, "kv")
+	a.TagBlock(kv, PurposeKV)
 	was := half
 	was.Current, was.Count = 0, 0
 	check("with another tag", map[Purpose]PurposeUsage{PurposePool: pool(2*segment, 1), PurposeWeights: weights, PurposeCompute: was, PurposeKV: half}, 3)
@@ -436,7 +436,7 @@ func TestPoolTooSmall(t *testing.T) {
 	defer a.Close()
 	var blocks []unsafe.Pointer
 	for range 4 {
-		b, err := a.AllocBlock("kv", 256*kib)
+		b, err := a.AllocBlock(PurposeKV, 256*kib)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -445,13 +445,13 @@ func TestPoolTooSmall(t *testing.T) {
 	a.FreeBlock(blocks[0])
 	a.FreeBlock(blocks[2])
 	for _, size := range []uintptr{256*kib + 1, 512 * kib, 2 * mib, 1<<62 + 1, math.MaxUint} {
-		_, err := a.AllocBlock("kv", size)
+		_, err := a.AllocBlock(PurposeKV, size)
 		var e *MemoryError
 		if !errors.As(err, &e) || e.Limit != "pool" || e.Available != 256*kib || e.Purpose != PurposeKV || e.Requested < min(uint64(size), mostAddresses) {
 			t.Errorf("%d bytes: %v", size, err)
 		}
 	}
-	_, err := a.AllocBlock("kv", 512*kib)
+	_, err := a.AllocBlock(PurposeKV, 512*kib)
 	const want = "not enough memory for kv: 512 KiB needed, 256 KiB left by the pool (512 KiB of 1.0 MiB free, in 2 pieces): " +
 		"use a larger pool, or use a smaller model, context or batch, or use no pool"
 	if err == nil || err.Error() != want {
@@ -464,7 +464,7 @@ func TestPoolTooSmall(t *testing.T) {
 		t.Errorf("the ledger says %+v", got)
 	}
 	// What was refused harms nothing that comes after.
-	if _, err := a.AllocBlock("kv", 256*kib); err != nil {
+	if _, err := a.AllocBlock(PurposeKV, 256*kib); err != nil {
 		t.Error(err)
 	}
 }
@@ -476,11 +476,11 @@ func TestArenaOfAPoolKeepsItsBounds(t *testing.T) {
 	if got := uint64(a.BlockSize()); got != room(256*kib) {
 		t.Errorf("blocks of %d, without a chunk size", got)
 	}
-	if _, err := a.AllocBlock("kv", 1*mib); err != nil {
+	if _, err := a.AllocBlock(PurposeKV, 1*mib); err != nil {
 		t.Errorf("the bound itself: %v", err)
 	}
 	var e *RangeError
-	if _, err := a.AllocBlock("kv", 1*mib+1); !errors.As(err, &e) || e.Limit != 1*mib {
+	if _, err := a.AllocBlock(PurposeKV, 1*mib+1); !errors.As(err, &e) || e.Limit != 1*mib {
 		t.Errorf("a byte more: %v", err)
 	}
 	if a.Bytes() != 1*mib || p.Stats().Used != 1*mib || p.Stats().Refused != 0 {
@@ -491,11 +491,11 @@ func TestArenaOfAPoolKeepsItsBounds(t *testing.T) {
 func TestArenasShareAPool(t *testing.T) {
 	p := mustPool(t, realSystem, 1*mib, PoolOptions{SegmentSize: 256 * kib})
 	a, b := NewArena(ArenaOptions{Pool: p}), NewArena(ArenaOptions{Pool: p})
-	x, err := a.AllocBlock("kv", 512*kib)
+	x, err := a.AllocBlock(PurposeKV, 512*kib)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.AllocBlock("kv", 512*kib); err != nil {
+	if _, err := b.AllocBlock(PurposeKV, 512*kib); err != nil {
 		t.Fatal(err)
 	}
 	b.FreeBlock(x) // is not b's
@@ -520,7 +520,7 @@ func TestClosedPool(t *testing.T) {
 	a := NewArena(ArenaOptions{Pool: p, Ledger: &l})
 	var blocks []unsafe.Pointer
 	for range 3 {
-		b, err := a.AllocBlock("kv", 64*kib)
+		b, err := a.AllocBlock(PurposeKV, 64*kib)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -531,7 +531,7 @@ func TestClosedPool(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := a.AllocBlock("kv", 1); !errors.Is(err, ErrClosed) || !strings.Contains(err.Error(), "pool") {
+	if _, err := a.AllocBlock(PurposeKV, 1); !errors.Is(err, ErrClosed) || !strings.Contains(err.Error(), "pool") {
 		t.Errorf("a block of a closed pool: %v", err)
 	}
 	bytesAt(blocks[2], 64*kib)[0] = 1 // is still there
@@ -572,7 +572,7 @@ func TestPoolThatCannotBeGivenBackSaysSo(t *testing.T) {
 	}
 	p = mustPool(t, unreleased{realSystem}, 1*mib, PoolOptions{})
 	a := NewArena(ArenaOptions{Pool: p})
-	if _, err := a.AllocBlock("kv", 1); err != nil {
+	if _, err := a.AllocBlock(PurposeKV, 1); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.Close(); err != nil {
@@ -589,18 +589,18 @@ func TestModelsTakeTurnsInAPool(t *testing.T) {
 	memtest.WithoutRace(t)
 	unit := granularity()
 	type part struct {
-		purpose string
+		purpose Purpose
 		units   uint64
 	}
 	models := [2][]part{
-		{{"weights", 40}, {"weights", 16}, {"weights", 15}, {"weights", 16}, {"weights", 9}, {"kv", 16}, {"compute", 7}, {"output", 1}},
-		{{"weights", 16}, {"weights", 13}, {"kv", 16}, {"kv", 16}, {"kv", 5}, {"compute", 11}, {"staging", 3}},
+		{{PurposeWeights, 40}, {PurposeWeights, 16}, {PurposeWeights, 15}, {PurposeWeights, 16}, {PurposeWeights, 9}, {PurposeKV, 16}, {PurposeCompute, 7}, {PurposeOutput, 1}},
+		{{PurposeWeights, 16}, {PurposeWeights, 13}, {PurposeKV, 16}, {PurposeKV, 16}, {PurposeKV, 5}, {PurposeCompute, 11}, {PurposeStaging, 3}},
 	}
 	var l Ledger
 	sys := newRefusing(nil)
 	p := mustPool(t, sys, 128*unit, PoolOptions{SegmentSize: 16 * unit, Ledger: &l})
 	other := NewArena(ArenaOptions{Pool: p, Ledger: &l}) // a session of a third model stays
-	if _, err := other.AllocBlock("kv", uintptr(3*unit)); err != nil {
+	if _, err := other.AllocBlock(PurposeKV, uintptr(3*unit)); err != nil {
 		t.Fatal(err)
 	}
 	start, requests := p.Stats(), sys.n
@@ -675,7 +675,7 @@ func TestPoolLeavesUntouchedWhatIsNotUsed(t *testing.T) {
 	p := mustPool(t, realSystem, 256*mib, PoolOptions{SegmentSize: 64 * mib})
 	a := NewArena(ArenaOptions{Pool: p})
 	defer a.Close()
-	for _, purpose := range []string{"weights", "kv"} {
+	for _, purpose := range []Purpose{PurposeWeights, PurposeKV} {
 		if _, err := a.AllocBlock(purpose, 100*mib); err != nil {
 			t.Fatal(err)
 		}
@@ -702,7 +702,7 @@ func TestPoolIsUsedByManyAtOnce(t *testing.T) {
 			a := arenas[i%2]
 			for j := range 200 {
 				size := uint64(1+(i*j)%7) * unit
-				b, err := a.AllocBlock(purposeNames[i%int(purposes)], uintptr(size))
+				b, err := a.AllocBlock(anyPurpose(i), uintptr(size))
 				if err != nil {
 					if !errors.Is(err, ErrInsufficientMemory) {
 						t.Error(err)
@@ -719,7 +719,7 @@ func TestPoolIsUsedByManyAtOnce(t *testing.T) {
 					t.Error("not zeroed, or somebody else's too")
 				}
 				mem[0], mem[size-1] = 1, 1
-				a.TagBlock(b, purposeNames[j%int(purposes)])
+				a.TagBlock(b, anyPurpose(j))
 				select {
 				case shared <- b: // for another to free, or to ignore where it is not its own
 				case q := <-shared:

@@ -50,7 +50,7 @@ func childPool(args []string) int {
 		case err == nil:
 			a := loader.NewArena(loader.ArenaOptions{Pool: p})
 			s := p.Stats()
-			if _, err := a.AllocBlock("weights", uintptr(s.LargestFree)); err != nil {
+			if _, err := a.AllocBlock(loader.PurposeWeights, uintptr(s.LargestFree)); err != nil {
 				fmt.Println(err)
 			}
 			fmt.Println("ok, in one range:", s.Ranges == 1)

@@ -18,7 +18,7 @@ func ExampleNewPool() {
 	// Models take turns, each with an arena of its own: the system is not asked again.
 	for _, size := range []uintptr{40 << 20, 50 << 20, 40 << 20} {
 		arena := loader.NewArena(loader.ArenaOptions{Pool: pool, Ledger: &ledger})
-		if _, err := arena.AllocBlock("weights", size); err != nil {
+		if _, err := arena.AllocBlock(loader.PurposeWeights, size); err != nil {
 			fmt.Println(err)
 		}
 		s, u := pool.Stats(), ledger.Snapshot()

@@ -380,7 +380,7 @@ func TestMeasureThisMachine(t *testing.T) {
 	// What it says can be had.
 	a := NewArena(ArenaOptions{ChunkSize: 1 << 40, Retry: -1})
 	defer a.Close()
-	block, err := a.AllocBlock("pool", uintptr(min(p.LargestFreeBlock, 1<<40)&^(granularity()-1)))
+	block, err := a.AllocBlock(PurposePool, uintptr(min(p.LargestFreeBlock, 1<<40)&^(granularity()-1)))
 	if err != nil {
 		t.Errorf("a block of what would be granted: %v", err)
 	}

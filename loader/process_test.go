@@ -26,7 +26,7 @@ func TestProcessMemoryFollowsTheProcess(t *testing.T) {
 	arena := loader.NewArena(loader.ArenaOptions{ChunkSize: 1 << 20})
 	defer arena.Close()
 	const size = 64 << 20
-	block, err := arena.AllocBlock("pool", size)
+	block, err := arena.AllocBlock(loader.PurposePool, size)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,13 +41,18 @@ func (mmapSystem) reserve(size uint64, _ bool, phase uint64) (unsafe.Pointer, er
 	if err != nil {
 		return nil, err
 	}
-	if below := (uint64(uintptr(p)) + granularity() - phase) % largePage; below != 0 && size >= largePage {
-		// The system fills the address space downwards, so that there is mostly room. To
-		// give back what it chose first keeps the addresses in use at the size asked for.
+	for tries := range 8 {
+		below := (uint64(uintptr(p)) + granularity() - phase) % largePage
+		if below == 0 || size < largePage {
+			break
+		}
+		// The system fills the address space downwards, so that there is mostly room a little
+		// further down. To give back what it chose first keeps the addresses in use at the size
+		// asked for.
 		if err := unix.MunmapPtr(p, uintptr(size+guards())); err != nil {
 			return nil, os.NewSyscallError("munmap", err)
 		}
-		if p, err = take(at(p, -int64(below))); err != nil {
+		if p, err = take(at(p, -int64(below)-int64(tries)*largePage)); err != nil {
 			return nil, err
 		}
 	}

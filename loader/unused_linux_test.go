@@ -12,7 +12,7 @@ func TestUnusedIsWhatNobodyHasWrittenTo(t *testing.T) {
 	const size = 8 << 20
 	before := loader.Unused()
 	a := loader.NewArena(loader.ArenaOptions{ChunkSize: 1 << 20})
-	p, err := a.AllocBlock("compute", size)
+	p, err := a.AllocBlock(loader.PurposeCompute, size)
 	memtest.Need(t, err)
 	if n := loader.Unused() - before; n != size {
 		t.Errorf("%d bytes of %d that were never written", n, size)

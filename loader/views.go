@@ -19,8 +19,11 @@ type Views struct{ s *span }
 
 // MapFiles maps pieces of files side by side. Each is one mapping, looked at by the ledger
 // (nil: none). Where it fails nothing stays mapped: the error is a [*MemoryError] where memory
-// or addresses are lacking, otherwise the system's.
+// or addresses are lacking, an [ErrPurpose], or the system's.
 func MapFiles(ledger *Ledger, purpose Purpose, pieces []FilePiece) (*Views, error) {
+	if err := purpose.check(); err != nil {
+		return nil, err
+	}
 	size, phase := uint64(0), uint64(0)
 	for _, x := range pieces {
 		size += x.Size

@@ -452,7 +452,7 @@ func TestPiecesCoverThePlainTensors(t *testing.T) {
 	c := copier{o: CopyOptions{Transforms: func(name string) bool { return name == "t4" }}}
 	a := NewArena(ArenaOptions{ChunkSize: 1})
 	defer a.Close()
-	base, err := a.AllocBlock("weights", 1) // nobody looks behind the address
+	base, err := a.AllocBlock(PurposeWeights, 1) // nobody looks behind the address
 	check(t, err)
 	plain, special := c.split(Range{Tensors: tensors}, base)
 	if len(special) != 1 || special[0].Name != "t4" {

@@ -136,7 +136,7 @@ func TestThePlanSaysWhatIsStreamed(t *testing.T) {
 		const some = 8 << 20
 		weights := p.Resident - p.Engine
 		for _, piece := range p.Pieces {
-			if piece.Purpose != "weights" {
+			if piece.Purpose != loader.PurposeWeights {
 				weights -= piece.Resident
 			}
 		}

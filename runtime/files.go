@@ -55,7 +55,7 @@ func WriteFile(path string, write func(io.Writer) error) error {
 func Synthesize(ctx context.Context, path string, o models.SynthesizeOptions) error {
 	if o.Quantize == nil {
 		o.Quantize = func(t loader.Type, src []float32, rowLen int) ([]byte, error) {
-			return llama.QuantizeRows(uint32(t), src, rowLen)
+			return llama.QuantizeRows(llama.TensorType(t), src, rowLen)
 		}
 	}
 	return models.Synthesize(ctx, path, o)

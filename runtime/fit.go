@@ -36,8 +36,8 @@ func (m *Model) fit(ctx context.Context, o SessionOptions, load LoadMode) error 
 	}
 	m.planned = n.parts()
 	if p, err := loader.Measure(); err == nil && m.pool == nil {
-		if more := growth(weights+n.bytes(""), p); more > 0 {
-			line := fmt.Sprintf("page files have to grow by %s: %s needed, %s left (commit limit)", loader.Size(more), loader.Size(weights+n.bytes("")), loader.Size(p.CommitLeft))
+		if more := growth(weights+n.allBlocks(), p); more > 0 {
+			line := fmt.Sprintf("page files have to grow by %s: %s needed, %s left (commit limit)", loader.Size(more), loader.Size(weights+n.allBlocks()), loader.Size(p.CommitLeft))
 			m.adjusted = append(m.adjusted, line)
 			m.log("page files have to grow", "bytes", more)
 		}
@@ -81,7 +81,7 @@ func (m *Model) fitSession(ctx context.Context, o SessionOptions, free leftOpen,
 		return need{}, nil, err
 	}
 	if m.mode == LoadStock { // the attempt decides, but for the cache, which is cleared when it is made
-		refused := roomFor(loader.MemoryParts{}.With(loader.PurposeKV, first.bytes("kv")), p)
+		refused := roomFor(loader.MemoryParts{}.With(loader.PurposeKV, first.bytes(llama.PurposeKV)), p)
 		if refused == nil {
 			return first, nil, nil
 		}
@@ -114,7 +114,7 @@ func (m *Model) roomForBoth(weights uint64, n need, p loader.Probe) *loader.Memo
 	parts := append(loader.MemoryParts{}.With(loader.PurposeWeights, weights), n.parts()...)
 	if m.pool == nil {
 		available, _ := p.Available()
-		least := spare(available, weights, weights+n.bytes(""))
+		least := spare(available, weights, weights+n.allBlocks())
 		if m.inUse() { // those that are there must go on as fast
 			least = max(least, engineReserve)
 		}

@@ -34,7 +34,7 @@ func (m *Model) measureContext(p llama.ContextParams, blockSize uintptr) (llama.
 	got.Ctx = asked
 	got.Work = got.Work / mostMeasured * uint64(asked)
 	for i, b := range got.Blocks {
-		if b.Purpose != "output" {
+		if b.Purpose != llama.PurposeOutput {
 			got.Blocks[i].Size = b.Size / mostMeasured * uint64(asked)
 			got.Blocks[i].Used = b.Used / mostMeasured * uint64(asked)
 		}
@@ -71,25 +71,32 @@ func (m *Model) measure(p llama.ContextParams, ubatchGiven bool) (need, error) {
 	}
 }
 
-// bytes is the memory of one purpose, or of all for "": blocks are whole units of memory.
-func (n need) bytes(purpose string) uint64 {
-	sum := uint64(0)
+// bytes is the memory of the blocks of one purpose: each is whole units of memory.
+func (n need) bytes(purpose llama.Purpose) (sum uint64) {
 	for _, b := range n.blocks {
-		if purpose == "" || purpose == b.Purpose {
+		if b.Purpose == purpose {
 			sum += wholeUnits(b.Size)
 		}
 	}
 	return sum
 }
 
+// allBlocks is the memory of all blocks.
+func (n need) allBlocks() (sum uint64) {
+	for _, b := range n.blocks {
+		sum += wholeUnits(b.Size)
+	}
+	return sum
+}
+
 // total is all memory of the session in bytes.
-func (n need) total() uint64 { return n.bytes("") + n.work }
+func (n need) total() uint64 { return n.allBlocks() + n.work }
 
 // parts are the memory by purpose. The work buffer is the engine's own: [loader.PurposeOther].
 func (n need) parts() loader.MemoryParts {
-	kv, output := n.bytes("kv"), n.bytes("output")
+	kv, output := n.bytes(llama.PurposeKV), n.bytes(llama.PurposeOutput)
 	return loader.MemoryParts{}.With(loader.PurposeKV, kv).
-		With(loader.PurposeCompute, n.bytes("")-kv-output).With(loader.PurposeOutput, output).
+		With(loader.PurposeCompute, n.allBlocks()-kv-output).With(loader.PurposeOutput, output).
 		With(loader.PurposeOther, n.work)
 }
 
@@ -200,11 +207,11 @@ func secondCopies(ws []llama.Weight) []int {
 
 // blockName says what a measured block is, for people: "KV layer 3", "compute".
 func blockName(b llama.MeasuredBlock) string {
-	if b.Purpose != "kv" {
-		if b.Purpose == "compute" && b.First != "" && b.First == b.Last {
+	if b.Purpose != llama.PurposeKV {
+		if b.Purpose == llama.PurposeCompute && b.First != "" && b.First == b.Last {
 			return "compute (" + b.First + ")"
 		}
-		return b.Purpose
+		return b.Purpose.String()
 	}
 	first, ok1 := layerOf(b.First)
 	last, ok2 := layerOf(b.Last)

@@ -327,7 +327,7 @@ func (m *Model) loadUnbound(ctx context.Context, o Options) error {
 	defer scratch.Close()
 	m.native, err = llama.LoadModel(ctx, skeleton.Path(), llama.ModelParams{
 		Repack: m.repacks(o), GPULayers: o.GPULayers,
-		Blocks: m.extra, Unbound: true, Scratch: scratch.Addr(), ScratchSize: uintptr(scratch.Size()),
+		Blocks: blocks{m.extra}, Unbound: true, Scratch: scratch.Addr(), ScratchSize: uintptr(scratch.Size()),
 	})
 	return engineError(err)
 }
@@ -442,7 +442,7 @@ func (m *Model) bindCopied(ctx context.Context, ws []llama.Weight, progress load
 		}
 		var dst unsafe.Pointer
 		if ws[i].Kind == llama.WeightRepack {
-			if dst, err = m.extra.AllocBlock("weights", uintptr(ws[i].Size)); err != nil {
+			if dst, err = m.extra.AllocBlock(loader.PurposeWeights, uintptr(ws[i].Size)); err != nil {
 				return err
 			}
 			m.second = append(m.second, dst)

@@ -87,11 +87,11 @@ type ModePlan struct {
 
 // PlanPiece is a range of addresses that a plan takes, and the allocations in it.
 type PlanPiece struct {
-	Purpose     string   `json:"purpose"` // weights, kv, compute or output
-	Of          string   `json:"of"`
-	Size        uint64   `json:"size_bytes"`
-	Allocations []uint64 `json:"allocations_bytes"`
-	Private     bool     `json:"private"` // committed, not mapped
+	Purpose     loader.Purpose `json:"purpose"` // weights, kv, compute or output
+	Of          string         `json:"of"`
+	Size        uint64         `json:"size_bytes"`
+	Allocations []uint64       `json:"allocations_bytes"`
+	Private     bool           `json:"private"` // committed, not mapped
 	// Resident is what of it is in RAM at the end of a full context.
 	Resident uint64 `json:"resident_bytes"`
 }
@@ -267,11 +267,11 @@ func (p *ModePlan) addWeights(m *Model, ws []llama.Weight) {
 		// The engine maps each file whole, and converts into one buffer beside it.
 		for i, f := range m.files {
 			size := wholeUnits(uint64(f.Size))
-			p.add(PlanPiece{Purpose: "weights", Of: "the whole file", Size: size, Allocations: []uint64{size}, Resident: m.stockResident(i, ws)})
+			p.add(PlanPiece{Purpose: loader.PurposeWeights, Of: "the whole file", Size: size, Allocations: []uint64{size}, Resident: m.stockResident(i, ws)})
 		}
 		if repacked := m.stockRepacked(ws); repacked > 0 {
 			size := wholeUnits(repacked)
-			p.add(PlanPiece{Purpose: "weights", Of: "repacked weights", Size: size, Allocations: []uint64{size}, Private: true})
+			p.add(PlanPiece{Purpose: loader.PurposeWeights, Of: "repacked weights", Size: size, Allocations: []uint64{size}, Private: true})
 		}
 		return
 	}
@@ -286,7 +286,7 @@ func (p *ModePlan) addWeights(m *Model, ws []llama.Weight) {
 		if len(r.Tensors) > 1 {
 			of = fmt.Sprintf("%s to %s", of, r.Tensors[len(r.Tensors)-1].Name)
 		}
-		piece := PlanPiece{Purpose: "weights", Of: of, Size: r.Size, Private: p.Mode == LoadCopy}
+		piece := PlanPiece{Purpose: loader.PurposeWeights, Of: of, Size: r.Size, Private: p.Mode == LoadCopy}
 		for _, c := range own {
 			piece.Allocations = append(piece.Allocations, c.Size)
 		}
@@ -297,7 +297,7 @@ func (p *ModePlan) addWeights(m *Model, ws []llama.Weight) {
 	}
 	for _, i := range second {
 		if ws[i].Kind == llama.WeightRepack {
-			piece := m.privatePiece("weights", ws[i].Name+" (repacked beside the original)", ws[i].Size)
+			piece := m.privatePiece(loader.PurposeWeights, ws[i].Name+" (repacked beside the original)", ws[i].Size)
 			piece.Private = !p.Packed
 			p.add(piece)
 		}
@@ -330,18 +330,18 @@ func (p *ModePlan) addSession(m *Model, n need) {
 	for _, b := range n.blocks {
 		if p.Mode == LoadStock {
 			size := wholeUnits(b.Size)
-			p.add(PlanPiece{Purpose: b.Purpose, Of: blockName(b), Size: size, Allocations: []uint64{size}, Private: true, Resident: n.used(b)})
+			p.add(PlanPiece{Purpose: purposeOf(b.Purpose), Of: blockName(b), Size: size, Allocations: []uint64{size}, Private: true, Resident: n.used(b)})
 			continue
 		}
-		piece := m.privatePiece(b.Purpose, blockName(b), b.Size)
+		piece := m.privatePiece(purposeOf(b.Purpose), blockName(b), b.Size)
 		piece.Resident = n.used(b)
 		p.add(piece)
 	}
-	p.KV, p.Compute, p.Output = n.bytes("kv"), n.bytes("compute"), n.bytes("output")
+	p.KV, p.Compute, p.Output = n.bytes(llama.PurposeKV), n.bytes(llama.PurposeCompute), n.bytes(llama.PurposeOutput)
 }
 
 // privatePiece is a block of the arena: committed chunk by chunk.
-func (m *Model) privatePiece(purpose, of string, size uint64) PlanPiece {
+func (m *Model) privatePiece(purpose loader.Purpose, of string, size uint64) PlanPiece {
 	size = wholeUnits(size)
 	piece := PlanPiece{Purpose: purpose, Of: of, Size: size, Private: true}
 	for left := size; left > 0; {
@@ -354,7 +354,7 @@ func (m *Model) privatePiece(purpose, of string, size uint64) PlanPiece {
 
 // add adds a piece. All of weights is resident, where nothing else is said.
 func (p *ModePlan) add(piece PlanPiece) {
-	if piece.Purpose == "weights" && piece.Resident == 0 {
+	if piece.Purpose == loader.PurposeWeights && piece.Resident == 0 {
 		piece.Resident = piece.Size
 	}
 	p.Pieces = append(p.Pieces, piece)
@@ -364,7 +364,7 @@ func (p *ModePlan) add(piece PlanPiece) {
 func (p *ModePlan) sum() {
 	p.Commit, p.Resident = p.Engine, p.Engine
 	for _, x := range p.Pieces {
-		if x.Purpose == "weights" {
+		if x.Purpose == loader.PurposeWeights {
 			p.Weights += x.Size
 			p.Chunks += len(x.Allocations)
 		}

@@ -41,7 +41,7 @@ func (p *ModePlan) planBudget(m *Model, n need, o Options, probe loader.Probe) (
 	if r.Streamed == 0 {
 		return 0
 	}
-	p.add(m.privatePiece("weights", "layers that are streamed, two at a time", r.Private))
+	p.add(m.privatePiece(loader.PurposeWeights, "layers that are streamed, two at a time", r.Private))
 	if wanted && o.MaxMemory > 0 && p.Budget.Least > total { // nobody asked for an automatic one
 		p.Missing, p.LimitedBy = p.Budget.Least-total, loader.LimitBudget
 		p.Needed = leastBudget(r.Least, m.planned, base)

@@ -18,7 +18,7 @@ func (p *ModePlan) judge(ctx context.Context, m *Model, n need, probe loader.Pro
 			}
 		}
 	}
-	weights := p.Commit - p.Engine - n.bytes("")
+	weights := p.Commit - p.Engine - n.allBlocks()
 	available, _ := probe.Available()
 	short := func(need, have uint64, limit loader.Limit) bool {
 		if need <= have {
@@ -30,7 +30,7 @@ func (p *ModePlan) judge(ctx context.Context, m *Model, n need, probe loader.Pro
 		return true
 	}
 	sum := append(loader.MemoryParts{}.With(loader.PurposeWeights, weights), n.parts()...)
-	sum = sum.Plus(loader.MemoryParts{}.With(loader.PurposeOther, spare(available, weights, weights+n.bytes(""))))
+	sum = sum.Plus(loader.MemoryParts{}.With(loader.PurposeOther, spare(available, weights, weights+n.allBlocks())))
 	refused := m.roomFor(sum, probe)
 	if m.mode == LoadStock { // which takes nothing from a pool
 		refused = roomFor(sum, probe)
@@ -54,7 +54,7 @@ func (p *ModePlan) judge(ctx context.Context, m *Model, n need, probe loader.Pro
 	}
 	p.Fits = p.LimitedBy == ""
 	if p.Fits {
-		p.PageFileGrowth = growth(weights+n.bytes(""), probe)
+		p.PageFileGrowth = growth(weights+n.allBlocks(), probe)
 		return
 	}
 	if (tooLarge || tooLong && p.LargestRange > m.plan.LargestTensor) && p.Mode != LoadStock {

@@ -117,7 +117,7 @@ func TestThePlanSaysWhatIsLargest(t *testing.T) {
 	}
 	kv := 0
 	for _, x := range mmap.Pieces {
-		if x.Purpose == "kv" && strings.HasPrefix(x.Of, "KV layer") {
+		if x.Purpose == loader.PurposeKV && strings.HasPrefix(x.Of, "KV layer") {
 			kv++
 		}
 	}

@@ -177,7 +177,7 @@ func (m *Model) makeSession(p llama.ContextParams, o SessionOptions) (*Session, 
 	}
 	s.life, s.end = context.WithCancel(context.Background())
 	if m.mode != LoadStock {
-		p.Blocks = s.arena
+		p.Blocks = blocks{s.arena}
 	}
 	if s.pass = m.budget.newPass(); s.pass != nil {
 		p.Layers = s.pass

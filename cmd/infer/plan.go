@@ -110,7 +110,7 @@ func outputWidth(out any) int {
 
 // pieceGroups are the pieces of a plan by what they are for, in the order of pictures.
 func pieceGroups(p runtime.ModePlan) []pieceGroup {
-	groups := []pieceGroup{{purpose: "weights"}, {purpose: "kv"}, {purpose: "compute"}, {purpose: "output"}}
+	groups := []pieceGroup{{purpose: loader.PurposeWeights}, {purpose: loader.PurposeKV}, {purpose: loader.PurposeCompute}, {purpose: loader.PurposeOutput}}
 	for _, x := range p.Pieces {
 		for i := range groups {
 			if groups[i].purpose == x.Purpose {
@@ -123,7 +123,7 @@ func pieceGroups(p runtime.ModePlan) []pieceGroup {
 }
 
 type pieceGroup struct {
-	purpose string
+	purpose loader.Purpose
 	pieces  []runtime.PlanPiece
 	size    uint64
 }
@@ -137,4 +137,4 @@ func (g pieceGroup) allocations() []uint64 {
 	return sizes
 }
 
-func (g pieceGroup) label() string { return g.purpose + " " + loader.Size(g.size) }
+func (g pieceGroup) label() string { return g.purpose.String() + " " + loader.Size(g.size) }

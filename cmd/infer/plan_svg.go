@@ -21,7 +21,9 @@ const (
 	svgHeader = 34
 )
 
-var svgColours = map[string]string{"weights": "#4c78a8", "kv": "#f58518", "compute": "#54a24b", "output": "#b279a2"}
+var svgColours = map[loader.Purpose]string{
+	loader.PurposeWeights: "#4c78a8", loader.PurposeKV: "#f58518", loader.PurposeCompute: "#54a24b", loader.PurposeOutput: "#b279a2",
+}
 
 // drawPlan draws the allocations of each mode to one scale. What is mapped is light,
 // what is private memory dark.
