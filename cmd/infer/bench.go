@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/seed7adf6694/infer/benchmarks"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/spellings"
 	"github.com/seed7adf6694/infer/loader"
 )
 
@@ -33,7 +34,7 @@ func benchCommand() *command {
 		if len(args) == 0 {
 			return usagef("no experiment: one of %s", strings.Join(c.belowNames(), ", "))
 		}
-		if s := suggest(args[0], c.belowNames()); s != "" {
+		if s := spellings.Suggest(args[0], c.belowNames()); s != "" {
 			return usagef("unknown experiment %s (did you mean %s?)", loader.Quoted(args[0]), s)
 		}
 		return usagef("unknown experiment %s: one of %s", loader.Quoted(args[0]), strings.Join(c.belowNames(), ", "))
@@ -64,4 +65,43 @@ func (c *command) find(args []string) (*command, []string) {
 		}
 	}
 	return c, args
+}
+
+func showCommand() *command {
+	f := newFlags()
+	c := &benchConfig{flags: f}
+	f.group("Flags")
+	c.reportFlags(f)
+	return &command{
+		name:     benchName + " show",
+		summary:  "tables and plots of what --out wrote",
+		synopsis: []string{"[flags] FILE ..."},
+		about:    "Shows the latest run of each experiment in files that --out wrote.",
+		examples: []string{
+			`infer bench show p.jsonl -o md --plot p.svg`, "for a page",
+			`infer bench show new.jsonl --against old.jsonl`, "two runs against each other",
+		},
+		flags: f,
+		run: func(_ context.Context, s *streams, args []string) error {
+			if len(args) == 0 {
+				return usagef("no file to show")
+			}
+			if err := c.checkFiles(); err != nil {
+				return err
+			}
+			earlier, err := c.earlier()
+			if err != nil {
+				return err
+			}
+			var all benchmarks.Results
+			for _, path := range args {
+				rs, err := readResults(path)
+				if err != nil {
+					return err
+				}
+				all = append(all, rs...)
+			}
+			return c.show(s, all.Latest(), earlier)
+		},
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/seed7adf6694/infer/benchmarks"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/values"
 )
 
 func contentionCommand() *command {
@@ -15,11 +16,11 @@ func contentionCommand() *command {
 	f.group("Cases; lists are separated by commas, and empty ones leave a kind of cases out")
 	tokensFlag(f, &o.Tokens, 48, 1)
 	contextFlag(f, &o.Context, 256)
-	f.parsed("threads", "t", "LIST", "fixed numbers of threads to compare with (default 1, 2, 4, … and one per core)", listOf(&o.Threads, whole(1, 512)))
-	f.parsed("busy", "", "LIST", "processors that others keep busy (default 0, 1 and all)", listOrNothing(&o.Busy, whole(0, 512)))
+	f.parsed("threads", "t", "LIST", "fixed numbers of threads to compare with (default 1, 2, 4, … and one per core)", values.ListOf(&o.Threads, values.Whole(1, 512)))
+	f.parsed("busy", "", "LIST", "processors that others keep busy (default 0, 1 and all)", listOrNothing(&o.Busy, values.Whole(0, 512)))
 	f.parsed("quotas", "", "LIST", "processors whose time a control group allows (Linux, root; default 0.5,1,1.5)", listOrNothing(&o.Quotas, fraction))
-	f.parsed("sessions", "", "LIST", "sessions of one process that generate at the same time (default 2,4,8)", listOrNothing(&o.Sessions, whole(1, 512)))
-	f.parsed("processes", "", "LIST", "processes that generate at the same time (default 2,4)", listOrNothing(&o.Processes, whole(1, 64)))
+	f.parsed("sessions", "", "LIST", "sessions of one process that generate at the same time (default 2,4,8)", listOrNothing(&o.Sessions, values.Whole(1, 512)))
+	f.parsed("processes", "", "LIST", "processes that generate at the same time (default 2,4)", listOrNothing(&o.Processes, values.Whole(1, 64)))
 	c.runFlags(f)
 	c.outputFlags(f)
 	return &command{
@@ -43,7 +44,7 @@ func listOrNothing[V any](p *[]V, read func(string) ([]V, error)) func(string) e
 			*p = []V{}
 			return nil
 		}
-		return listOf(p, read)(s)
+		return values.ListOf(p, read)(s)
 	}
 }
 

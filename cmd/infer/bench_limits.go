@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/seed7adf6694/infer/benchmarks"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/values"
 )
 
 func floorCommand() *command {
@@ -15,7 +16,7 @@ func floorCommand() *command {
 	tokensFlag(f, &o.Tokens, 4, 1)
 	contextFlag(f, &o.Context, 256)
 	threadsFlag(f, &o.Threads)
-	f.Var(sizeValue{&o.Within}, "within", "how exact the limit has to be (default 1MiB, or a 64th of the model)")
+	f.Var(values.Size{P: &o.Within}, "within", "how exact the limit has to be (default 1MiB, or a 64th of the model)")
 	c.runFlags(f)
 	c.repetitions = 1
 	f.Lookup("repetitions").DefValue = "1"
@@ -44,7 +45,7 @@ func fragmentationCommand() *command {
 	f.parsed("holes", "", "LIST", "largest free blocks of addresses to leave, separated by commas (default 2G,1G,…,32M)", func(list string) error {
 		o.Holes = nil
 		for _, s := range strings.Split(list, ",") {
-			n, err := parseSize(strings.TrimSpace(s))
+			n, err := values.ParseSize(strings.TrimSpace(s))
 			if err != nil {
 				return err
 			}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/seed7adf6694/infer/benchmarks"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/values"
 )
 
 // pressureConfig is what the flags of `infer bench pressure` say.
@@ -66,7 +67,7 @@ func (c *pressureConfig) setBudgets(list string) error {
 			c.Shares = append(c.Shares, percent/100)
 			continue
 		}
-		n, err := parseSize(s)
+		n, err := values.ParseSize(s)
 		if err != nil || n == 0 {
 			return errors.New("want percentages or sizes, as in 50%,75%,400MiB")
 		}

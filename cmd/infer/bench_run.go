@@ -8,8 +8,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
+	"time"
 
 	"github.com/seed7adf6694/infer/benchmarks"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/terminal"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 )
 
 // experiment runs one and shows what came of it, or of the part that was done when it was
@@ -99,7 +103,7 @@ func readResults(path string) (benchmarks.Results, error) {
 		return nil, err
 	}
 	defer f.Close()
-	text, err := decodeText(f)
+	text, err := texts.Decode(f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -119,3 +123,56 @@ func appendRecord(w io.Writer, rec benchmarks.Record) error {
 	_, err := w.Write(b.Bytes())
 	return err
 }
+
+// benchProgress shows how far an experiment is: a line for each case that has ended, and
+// on a terminal a bar of the one that runs. It is told by one goroutine at a time.
+type benchProgress struct {
+	w     io.Writer
+	lines bool
+	bar   *terminal.Bar
+
+	at benchmarks.Progress
+}
+
+func newBenchProgress(stderr io.Writer, lines, bars bool) *benchProgress {
+	b := terminal.NewBar(stderr, lines && bars)
+	b.Items = "steps"
+	return &benchProgress{w: stderr, lines: lines, bar: b}
+}
+
+func (p *benchProgress) progress(at benchmarks.Progress) {
+	p.at = at
+	label := at.Phase
+	if at.Case != "" {
+		label = strings.TrimSuffix(fmt.Sprintf("%d/%d %s: %s", at.Cases+1, at.AllCases, at.Case, at.Phase), ": ")
+	}
+	p.bar.Items = ""
+	if at.Phase == "generating" {
+		p.bar.Items = "tokens"
+	}
+	p.bar.Show(label, at.Done, at.Total)
+}
+
+// record says how a case ended.
+func (p *benchProgress) record(r benchmarks.Record) {
+	if !p.lines {
+		return
+	}
+	p.bar.Clear()
+	how := string(r.Status)
+	for _, metric := range []string{"tokens_per_second", "evaluated_tokens_per_second"} {
+		if rate := r.Metrics[metric]; rate > 0 {
+			how = fmt.Sprintf("%.1f tok/s", rate)
+		}
+	}
+	if share, may := r.Metrics["succeeded_ratio"]; may && share == 0 {
+		how = "did not run"
+	}
+	if r.Status != benchmarks.OK {
+		how = fmt.Sprintf("%s: %s", r.Status, r.Reason)
+	}
+	took := time.Duration(r.Metrics["case_seconds"] * float64(time.Second)).Round(100 * time.Millisecond)
+	fmt.Fprintf(p.w, "infer: %d/%d %s: %s, %s\n", p.at.Cases+1, p.at.AllCases, texts.OneLine(r.Case), texts.OneLine(how), took)
+}
+
+func (p *benchProgress) end() { p.bar.Clear() }

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/seed7adf6694/infer/benchmarks"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/spellings"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/values"
 )
 
 // speedConfig is what the flags of `infer bench speed` say.
@@ -23,18 +25,18 @@ func speedCommand() *command {
 	c.modelFlags(f, "", "q4_0")
 	f.group("Tests; lists are separated by commas, and all combinations run")
 	const most = 1 << 24
-	f.parsed("n-prompt", "p", "LIST", "tokens of prompts; 0 for none (default 512)", listOf(&c.prompts, whole(0, most)))
-	f.parsed("n-gen", "n", "LIST", "tokens to generate; 0 for none (default 128)", listOf(&c.generated, whole(0, most)))
+	f.parsed("n-prompt", "p", "LIST", "tokens of prompts; 0 for none (default 512)", values.ListOf(&c.prompts, values.Whole(0, most)))
+	f.parsed("n-gen", "n", "LIST", "tokens to generate; 0 for none (default 128)", values.ListOf(&c.generated, values.Whole(0, most)))
 	f.parsed("prompt-gen", "", "P,N", "a prompt and tokens after it, timed together; repeatable (also -pg)", c.setBoth)
-	f.parsed("n-depth", "d", "LIST", "tokens in the context before (default 0)", listOf(&c.Depths, whole(0, most)))
-	f.parsed("load", "", "LIST", "where the weights live: auto, mmap, packed, copy, stock (default auto)", listOf(&c.Loads, word("auto", "mmap", "packed", "copy", "stock")))
-	f.parsed("threads", "t", "LIST", "threads (default one per core)", listOf(&c.Threads, whole(1, 512)))
-	f.parsed("batch-size", "b", "LIST", "tokens submitted at once (default 2048)", listOf(&c.Batches, whole(1, most)))
-	f.parsed("ubatch-size", "", "LIST", "tokens computed at once (also -ub; default 512)", listOf(&c.UBatches, whole(1, most)))
-	cache := word("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
-	f.parsed("cache-type-k", "", "LIST", "types of the K cache (also -ctk; default f16)", listOf(&c.CacheTypesK, cache))
-	f.parsed("cache-type-v", "", "LIST", "types of the V cache, which want -fa 1 where quantised (also -ctv; default f16)", listOf(&c.CacheTypesV, cache))
-	f.parsed("flash-attn", "", "LIST", "flash attention: 0, 1, on, off or auto (also -fa; default 0)", listOf(&c.FlashAttn, flashSetting))
+	f.parsed("n-depth", "d", "LIST", "tokens in the context before (default 0)", values.ListOf(&c.Depths, values.Whole(0, most)))
+	f.parsed("load", "", "LIST", "where the weights live: auto, mmap, packed, copy, stock (default auto)", values.ListOf(&c.Loads, values.Word("auto", "mmap", "packed", "copy", "stock")))
+	f.parsed("threads", "t", "LIST", "threads (default one per core)", values.ListOf(&c.Threads, values.Whole(1, 512)))
+	f.parsed("batch-size", "b", "LIST", "tokens submitted at once (default 2048)", values.ListOf(&c.Batches, values.Whole(1, most)))
+	f.parsed("ubatch-size", "", "LIST", "tokens computed at once (also -ub; default 512)", values.ListOf(&c.UBatches, values.Whole(1, most)))
+	cache := values.Word("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
+	f.parsed("cache-type-k", "", "LIST", "types of the K cache (also -ctk; default f16)", values.ListOf(&c.CacheTypesK, cache))
+	f.parsed("cache-type-v", "", "LIST", "types of the V cache, which want -fa 1 where quantised (also -ctv; default f16)", values.ListOf(&c.CacheTypesV, cache))
+	f.parsed("flash-attn", "", "LIST", "flash attention: 0, 1, on, off or auto (also -fa; default 0)", values.ListOf(&c.FlashAttn, flashSetting))
 	chunkFlag(f, &c.ChunkSize)
 	f.BoolVar(&c.NoRepack, "no-repack", false, "leave the weights in the layout of the file")
 	c.runFlags(f)
@@ -53,7 +55,7 @@ func speedCommand() *command {
 			`infer bench speed model.gguf -p 0 -n 32 -d 0,512,1024`, "tokens after longer and longer texts",
 		},
 		flags:   f,
-		aliases: shorthands{"pg": "prompt-gen"},
+		aliases: spellings.Shorthands{"pg": "prompt-gen"},
 		run: func(ctx context.Context, s *streams, args []string) error {
 			if c.Tests = c.tests(); len(c.Tests) == 0 {
 				return usagef("no test: give prompts (-p), tokens to generate (-n) or both (-pg)")
@@ -84,8 +86,8 @@ func (c *speedConfig) tests() []benchmarks.SpeedTest {
 
 func (c *speedConfig) setBoth(s string) error {
 	p, n, ok := strings.Cut(s, ",")
-	a, errA := whole(1, 1<<24)(p)
-	b, errB := whole(1, 1<<24)(n)
+	a, errA := values.Whole(1, 1<<24)(p)
+	b, errB := values.Whole(1, 1<<24)(n)
 	if !ok || errA != nil || errB != nil || len(a) != 1 || len(b) != 1 {
 		return errors.New("want tokens of the prompt and to generate, as in 512,128")
 	}
@@ -101,5 +103,5 @@ func flashSetting(s string) ([]string, error) {
 	case "1":
 		s = "on"
 	}
-	return word("on", "off", "auto")(s)
+	return values.Word("on", "off", "auto")(s)
 }

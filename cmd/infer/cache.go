@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/runtime"
 )
@@ -105,15 +106,15 @@ func (c *cacheConfig) list(_ context.Context, s *streams, args []string) error {
 		files = append(files, cachedFile{f.Path, f.Size, f.Used, packedFrom(f.Path)})
 	}
 	if c.json {
-		return writeJSON(s.out, map[string]any{"folder": store.Dir(), "files": files, "total_bytes": total})
+		return texts.WriteJSON(s.out, map[string]any{"folder": store.Dir(), "files": files, "total_bytes": total})
 	}
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
 	for _, f := range files {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", visible(filepath.Base(f.Path), true), loader.Size(f.Size), f.Used.Format(time.DateTime), visible(f.Model, true))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", texts.Visible(filepath.Base(f.Path), true), loader.Size(f.Size), f.Used.Format(time.DateTime), texts.Visible(f.Model, true))
 	}
 	t.Flush()
-	fmt.Fprintf(&b, "%s: %s, %s\n", oneLine(store.Dir()), count(len(files), "packed file"), loader.Size(total))
+	fmt.Fprintf(&b, "%s: %s, %s\n", texts.OneLine(store.Dir()), count(len(files), "packed file"), loader.Size(total))
 	_, err = s.out.Write([]byte(b.String()))
 	return err
 }
@@ -154,7 +155,7 @@ func (c *cacheConfig) clear(_ context.Context, s *streams, args []string) error 
 	}
 	removed := len(files) - inUse
 	if c.json {
-		return writeJSON(s.out, map[string]any{"folder": store.Dir(), "removed": removed, "unfinished": abandoned, "freed_bytes": freed, "in_use": inUse, "in_use_bytes": kept})
+		return texts.WriteJSON(s.out, map[string]any{"folder": store.Dir(), "removed": removed, "unfinished": abandoned, "freed_bytes": freed, "in_use": inUse, "in_use_bytes": kept})
 	}
 	if inUse > 0 {
 		fmt.Fprintf(s.err, "infer: %s in use by other programs, %s: the next 'infer cache clear' or packing after they have ended removes what is left\n",
@@ -164,6 +165,6 @@ func (c *cacheConfig) clear(_ context.Context, s *streams, args []string) error 
 	if abandoned > 0 {
 		unfinished = " and " + count(abandoned, "unfinished file")
 	}
-	_, err = fmt.Fprintf(s.out, "%s: removed %s%s, %s\n", oneLine(store.Dir()), count(removed, "packed file"), unfinished, loader.Size(freed))
+	_, err = fmt.Fprintf(s.out, "%s: removed %s%s, %s\n", texts.OneLine(store.Dir()), count(removed, "packed file"), unfinished, loader.Size(freed))
 	return err
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/terminal"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/runtime"
 )
@@ -62,18 +64,18 @@ func (c *checkConfig) run(ctx context.Context, s *streams, args []string) error 
 	if err := modelArgument(c.flags, &c.model, args); err != nil {
 		return err
 	}
-	progress := newBar(s.err, !c.quiet && !c.noProgress)
-	defer progress.clear()
+	progress := terminal.NewBar(s.err, !c.quiet && !c.noProgress)
+	defer progress.Clear()
 	r, err := runtime.Check(ctx, c.model, runtime.CheckOptions{
-		Progress:  func(done, total uint64) { progress.show("checking", done, total) },
+		Progress:  func(done, total uint64) { progress.Show("checking", done, total) },
 		NoCompute: c.noCompute,
 	})
-	progress.clear()
+	progress.Clear()
 	switch {
 	case err != nil:
 		return err
 	case c.json:
-		return writeJSON(s.out, jsonChecked{r.Path, true, r.Architecture, r.Description, r.Tensors, r.Bytes, r.Packed, r.Source, list(r.Modes), r.NotStock, r.NotComputed, list(r.Warnings)})
+		return texts.WriteJSON(s.out, jsonChecked{r.Path, true, r.Architecture, r.Description, r.Tensors, r.Bytes, r.Packed, r.Source, list(r.Modes), r.NotStock, r.NotComputed, list(r.Warnings)})
 	case c.quiet:
 		return nil
 	}
@@ -94,6 +96,6 @@ func (c *checkConfig) run(ctx context.Context, s *streams, args []string) error 
 	if r.NotStock != "" {
 		how += "; " + r.NotStock
 	}
-	_, err = fmt.Fprintf(s.out, "%s: ok: %s, %s of %s%s\n", oneLine(r.Path), oneLine(r.Description), count(r.Tensors, "tensor"), loader.Size(r.Bytes), oneLine(how))
+	_, err = fmt.Fprintf(s.out, "%s: ok: %s, %s of %s%s\n", texts.OneLine(r.Path), texts.OneLine(r.Description), count(r.Tensors, "tensor"), loader.Size(r.Bytes), texts.OneLine(how))
 	return err
 }

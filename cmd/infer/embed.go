@@ -9,6 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/terminal"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/values"
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/runtime"
 )
@@ -65,7 +68,7 @@ func (c *textsConfig) textFlags(f *flags, plural string) {
 	f.text(&c.model, "model", "m", "", "MODEL", "a GGUF file or the name of a model (default tiny, the embedded model)")
 	f.text(&c.file, "file", "f", "", "FILE", "take the "+plural+" from a file, - for standard input, which is read without arguments too")
 	c.separator = "\n"
-	f.VarP(text{&c.separator, "TEXT"}, "embd-separator", "", "what is between the "+plural+" of a file (default a newline); \"\" for one text")
+	f.VarP(values.Text{P: &c.separator, Kind: "TEXT"}, "embd-separator", "", "what is between the "+plural+" of a file (default a newline); \"\" for one text")
 }
 
 func (c *textsConfig) textOutputFlags(f *flags, json string) {
@@ -85,7 +88,7 @@ func (c *textsConfig) texts(ctx context.Context, s *streams, args []string, plur
 	case len(args) > 0:
 		return args, nil
 	case !c.flags.Changed("file"):
-		if s.in == nil || isTerminal(s.in) {
+		if s.in == nil || terminal.Is(s.in) {
 			return nil, usagef("no %s: give them as arguments, with -f FILE or on standard input", plural)
 		}
 		file = "-"
@@ -97,7 +100,7 @@ func (c *textsConfig) texts(ctx context.Context, s *streams, args []string, plur
 	if all = trimNewline(all); all == "" {
 		return nil, usagef("no %s: the input is empty", plural)
 	}
-	separator := unescape(c.separator)
+	separator := texts.Unescape(c.separator)
 	if separator == "" {
 		return []string{all}, nil
 	}
@@ -157,25 +160,25 @@ func (c *embedConfig) run(ctx context.Context, s *streams, args []string) error 
 	case c.format == "json+" && c.pooling == "none":
 		return usagef("--embd-output-format json+ compares texts, and --pooling none makes no vectors of them")
 	}
-	texts, err := c.texts(ctx, s, args, "texts")
+	inputs, err := c.texts(ctx, s, args, "texts")
 	if err != nil {
 		return err
 	}
-	m, sess, free, err := c.openFor(ctx, s, poolings[c.pooling], func(m *runtime.Model) (int, error) { return m.EmbedContext(texts...) })
+	m, sess, free, err := c.openFor(ctx, s, poolings[c.pooling], func(m *runtime.Model) (int, error) { return m.EmbedContext(inputs...) })
 	if err != nil {
 		return err
 	}
 	defer free()
 
-	progress := newBar(s.err, !c.quiet && !c.noProgress && c.verbose == 0)
-	defer progress.clear()
-	progress.items = "texts"
+	progress := terminal.NewBar(s.err, !c.quiet && !c.noProgress && c.verbose == 0)
+	defer progress.Clear()
+	progress.Items = "texts"
 	o := runtime.EmbedOptions{Norm: c.norm(), Tokens: c.pooling == "none"}
 	var list []runtime.Embedding
 	tokens, start := 0, time.Now()
-	for from := 0; from < len(texts); from += embedBatch {
-		progress.show("embedding", uint64(from), uint64(len(texts)))
-		part, err := sess.EmbedTexts(ctx, texts[from:min(from+embedBatch, len(texts))], o)
+	for from := 0; from < len(inputs); from += embedBatch {
+		progress.Show("embedding", uint64(from), uint64(len(inputs)))
+		part, err := sess.EmbedTexts(ctx, inputs[from:min(from+embedBatch, len(inputs))], o)
 		if err != nil {
 			return err
 		}
@@ -184,12 +187,12 @@ func (c *embedConfig) run(ctx context.Context, s *streams, args []string) error 
 		}
 		list = append(list, part...)
 	}
-	progress.clear()
+	progress.Clear()
 	if err := writeEmbeddings(s.out, c.format, modelName(m), list, tokens); err != nil {
 		return err
 	}
 	if !c.quiet {
-		fmt.Fprintln(s.err, textFigures(len(texts), "texts", tokens, time.Since(start)))
+		fmt.Fprintln(s.err, textFigures(len(inputs), "texts", tokens, time.Since(start)))
 	}
 	return nil
 }
@@ -218,5 +221,5 @@ func isTerminalWriter(w io.Writer) bool {
 		w = c.w
 	}
 	f, ok := w.(*os.File)
-	return ok && isTerminal(f)
+	return ok && terminal.Is(f)
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -49,13 +50,13 @@ func writeEmbeddings(w io.Writer, format, model string, list []runtime.Embedding
 		if format == "json+" {
 			o.Cosine = cosines(list)
 		}
-		return writeJSON(w, o)
+		return texts.WriteJSON(w, o)
 	case "array":
 		all := []any{}
 		for _, e := range list {
 			all = append(all, numbersOf(e))
 		}
-		return writeJSON(w, all)
+		return texts.WriteJSON(w, all)
 	}
 	b := bufio.NewWriter(w)
 	var line []byte

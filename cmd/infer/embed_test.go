@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/internal/ggufcases"
 )
 
@@ -186,7 +187,7 @@ func TestRerankCommand(t *testing.T) {
 		f := strings.Split(line, "\t")
 		score, err := strconv.ParseFloat(f[0], 64)
 		i, err2 := strconv.Atoi(f[1])
-		if err != nil || err2 != nil || score > last || f[2] != oneLine(documents[i]) {
+		if err != nil || err2 != nil || score > last || f[2] != texts.OneLine(documents[i]) {
 			t.Errorf("%q after %g", line, last)
 		}
 		last = score

@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
-	"unicode"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/llama/start"
 	"github.com/seed7adf6694/infer/runtime"
 )
@@ -140,7 +139,7 @@ func report(ctx context.Context, err error, stderr io.Writer, json bool) int {
 		reportJSON(stderr, err, jsonError{Kind: kindOf(err), Message: message, ExitCode: code, Help: help})
 		return code
 	}
-	fmt.Fprintln(stderr, "infer: "+oneLine(message))
+	fmt.Fprintln(stderr, "infer: "+texts.OneLine(message))
 	if help != "" {
 		fmt.Fprintf(stderr, "Run '%s'\n", help)
 	}
@@ -170,27 +169,4 @@ func advice(err error) string {
 		return ": use 'infer rerank'"
 	}
 	return ""
-}
-
-// oneLine makes text that may hold anything, from files too, fit for one line of a
-// terminal: what does not print is escaped.
-func oneLine(s string) string {
-	var b strings.Builder
-	for i, r := range s {
-		switch {
-		case r == unicode.ReplacementChar && !strings.HasPrefix(s[i:], "\uFFFD"):
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case r == '\n':
-			b.WriteString("; ")
-		case unicode.IsPrint(r):
-			b.WriteRune(r)
-		case r < 0x80:
-			fmt.Fprintf(&b, `\x%02x`, r)
-		case r < 0x10000:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			fmt.Fprintf(&b, `\U%08x`, r)
-		}
-	}
-	return b.String()
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/models"
 	"github.com/seed7adf6694/infer/runtime"
@@ -138,7 +139,7 @@ func reportJSON(w io.Writer, err error, e jsonError) {
 			e.Tried = append(e.Tried, a)
 		}
 	}
-	writeJSON(w, map[string]jsonError{"error": e})
+	texts.WriteJSON(w, map[string]jsonError{"error": e})
 }
 
 func memoryJSON(e *loader.MemoryError) *jsonMemory {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/runtime"
 )
@@ -117,7 +118,7 @@ func (s stats) figures() string {
 		fmt.Fprintf(&b, "; kept %s of a budget of %s, streamed %s a pass at %s/s, waited %.1f s", loader.Size(s.Resident), loader.Size(s.Budget), loader.Size(s.StreamedToken), loader.Size(uint64(s.ReadRate)), s.Stall)
 	}
 	fmt.Fprintf(&b, "; peak memory %s anonymous + %s file-backed", loader.Size(s.PeakAnon), loader.Size(s.PeakFile))
-	return oneLine(b.String())
+	return texts.OneLine(b.String())
 }
 
 // finishWords says why a generation ended where that is not plain to see.

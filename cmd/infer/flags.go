@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/spellings"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/values"
 	"github.com/seed7adf6694/infer/loader"
 )
 
@@ -31,7 +33,7 @@ func newFlags() *flags {
 	fs.Usage = func() {}
 	fs.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		name = dashes(name)
-		if real, ok := llamaNames[name]; ok {
+		if real, ok := spellings.Names[name]; ok {
 			name = real
 		}
 		return pflag.NormalizedName(name)
@@ -64,30 +66,30 @@ func (f *flags) collect() {
 
 func (f *flags) integer(p *int, name, short string, def, min, max int, usage string) {
 	*p = def
-	f.VarP(integer{p, min, max}, name, short, usage)
+	f.VarP(values.Integer{P: p, Min: min, Max: max}, name, short, usage)
 }
 
 func (f *flags) decimal(p *float32, name string, def float32, min, max float64, usage string) {
 	*p = def
-	f.Var(decimal{p: p, min: min, max: max}, name, usage)
+	f.Var(values.Decimal{P: p, Min: min, Max: max}, name, usage)
 }
 
 func (f *flags) choice(p *string, name, short, def string, words []string, usage string) {
 	*p = def
-	f.VarP(choice{p, words}, name, short, usage)
+	f.VarP(values.Choice{P: p, Words: words}, name, short, usage)
 }
 
 func (f *flags) text(p *string, name, short, def, kind, usage string) {
 	*p = def
-	f.VarP(text{p, kind}, name, short, usage)
+	f.VarP(values.Text{P: p, Kind: kind}, name, short, usage)
 }
 
 func (f *flags) textOnce(p *string, name, short, kind, usage string) {
-	f.VarP(onceText{text{p, kind}, new(bool)}, name, short, usage)
+	f.VarP(values.OnceText{Text: values.Text{P: p, Kind: kind}, Given: new(bool)}, name, short, usage)
 }
 
 func (f *flags) parsed(name, short, kind, usage string, set func(string) error) {
-	f.VarP(parsed{kind, set}, name, short, usage)
+	f.VarP(values.Parsed{Kind: kind, Read: set}, name, short, usage)
 }
 
 // dashes is a flag's name as it is defined: llama.cpp takes underscores too.
@@ -151,7 +153,7 @@ func (c *command) respell(arg string, next []string) (string, error) {
 		switch {
 		case hasValue:
 			arg += "=" + value
-		case word == "fa" && c.flags.Lookup(long).Value.Type() != "LIST" && (len(next) == 0 || flashValue(next[0]) == ""):
+		case word == "fa" && c.flags.Lookup(long).Value.Type() != "LIST" && (len(next) == 0 || spellings.FlashValue(next[0]) == ""):
 			arg += "=on" // as llama.cpp took it before it had a value
 		}
 		return arg, nil
@@ -161,13 +163,13 @@ func (c *command) respell(arg string, next []string) (string, error) {
 		return arg, nil
 	}
 	if c.flags.Lookup("model") != nil {
-		if to, ok := llamaSwitches[name]; ok && !hasValue {
+		if to, ok := spellings.Switches[name]; ok && !hasValue {
 			long, _, _ := strings.Cut(strings.TrimPrefix(to, "--"), "=")
 			if to == "" || c.flags.Lookup(long) != nil {
 				return to, nil
 			}
 		}
-		if say := insteadOf(name); say != "" {
+		if say := spellings.InsteadOf(name); say != "" {
 			return "", &usageError{text: flagAsTyped(arg) + ": " + say, alone: true}
 		}
 	}
@@ -176,7 +178,7 @@ func (c *command) respell(arg string, next []string) (string, error) {
 		return arg, nil
 	case c.flags.Lookup(name) != nil:
 		return "", usagef("unknown flag -%s (did you mean --%s?)", word, word)
-	case llamaShorthands[word] != "", word[0] == 'h' && !c.allSwitches(word):
+	case spellings.Common[word] != "", word[0] == 'h' && !c.allSwitches(word):
 		return "", c.unknownShort(word)
 	}
 	return arg, nil
@@ -193,7 +195,7 @@ func (c *command) shorthand(word string) string {
 	if long, ok := c.aliases[word]; ok {
 		return long
 	}
-	if long := llamaShorthands[word]; c.flags.Lookup(long) != nil && c.flags.Lookup(word) == nil {
+	if long := spellings.Common[word]; c.flags.Lookup(long) != nil && c.flags.Lookup(word) == nil {
 		return long
 	}
 	return ""
@@ -268,7 +270,7 @@ func (c *command) unknownFlag(e *pflag.NotExistError) error {
 	if meant := otherWord(name); meant != "" && c.flags.Lookup(meant) != nil {
 		return usagef("unknown flag --%s (did you mean --%s?)", name, meant)
 	}
-	if s := suggest(name, c.flagNames()); s != "" {
+	if s := spellings.Suggest(name, c.flagNames()); s != "" {
 		return usagef("unknown flag --%s (did you mean --%s?)", name, s)
 	}
 	return usagef("unknown flag --%s", name)
@@ -276,7 +278,7 @@ func (c *command) unknownFlag(e *pflag.NotExistError) error {
 
 // unknownShort is the error of an unknown word after one dash.
 func (c *command) unknownShort(word string) error {
-	if s := suggest(word, c.flagNames()); len(word) > 2 && s != "" {
+	if s := spellings.Suggest(word, c.flagNames()); len(word) > 2 && s != "" {
 		return usagef("unknown flag -%s (did you mean --%s?)", word, s)
 	}
 	return usagef("unknown flag -%s", word)
@@ -303,5 +305,5 @@ func (c *command) flagNames() []string {
 
 // chunkFlag is the chunk size of a load.
 func chunkFlag(f *flags, p *uint64) {
-	f.Var(sizeValue{p}, "chunk-size", "largest piece of memory to ask for (default 256MiB, or half the largest free block)")
+	f.Var(values.Size{P: p}, "chunk-size", "largest piece of memory to ask for (default 256MiB, or half the largest free block)")
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/terminal"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/models"
@@ -73,7 +75,7 @@ func (c *generateConfig) generate(ctx context.Context, s *streams) error {
 	defer sess.Close()
 	if !c.quiet {
 		for _, line := range sess.Adjusted() {
-			fmt.Fprintln(s.err, "infer: "+oneLine(line))
+			fmt.Fprintln(s.err, "infer: "+texts.OneLine(line))
 		}
 	}
 
@@ -88,7 +90,7 @@ func (c *generateConfig) generate(ctx context.Context, s *streams) error {
 		stats.GeneratedTokens = 0
 	}
 	if c.json && !errors.As(err, new(*outputError)) {
-		err = errors.Join(err, writeJSON(s.out, map[string]any{"stats": stats}))
+		err = errors.Join(err, texts.WriteJSON(s.out, map[string]any{"stats": stats}))
 	}
 	cancelled := err != nil && ctx.Err() != nil
 	if !c.quiet && !errors.As(err, new(*outputError)) && (err == nil || cancelled || stats.GeneratedTokens > 0) {
@@ -103,14 +105,14 @@ func (c *generateConfig) generate(ctx context.Context, s *streams) error {
 // open opens the model that the flags name, and says what had to be done differently. The
 // function that it returns closes it.
 func (c *generateConfig) open(ctx context.Context, s *streams, open *runtime.Options) (m *runtime.Model, free func(), err error) {
-	progress := newBar(s.err, !c.quiet && !c.noProgress && c.verbose == 0)
-	defer progress.clear()
+	progress := terminal.NewBar(s.err, !c.quiet && !c.noProgress && c.verbose == 0)
+	defer progress.Clear()
 	open.Progress = func(p runtime.Progress) {
 		label := "loading (" + p.Mode.String() + ")"
 		if p.Packing {
 			label = "packing"
 		}
-		progress.show(label, p.Done, p.Total)
+		progress.Show(label, p.Done, p.Total)
 	}
 	for _, f := range c.fallbacks { // a typo should not wait for the day when memory is short
 		if _, err := models.Resolve(f, models.ResolveOptions{}); err != nil {
@@ -137,10 +139,10 @@ func (c *generateConfig) open(ctx context.Context, s *streams, open *runtime.Opt
 		free()
 		return nil, nil, err
 	}
-	progress.clear()
+	progress.Clear()
 	if !c.quiet {
 		for _, line := range m.Report().Adjusted {
-			fmt.Fprintln(s.err, "infer: "+oneLine(line))
+			fmt.Fprintln(s.err, "infer: "+texts.OneLine(line))
 		}
 		if c.verbose == 0 { // the logger has said them
 			warn(s.err, m.Report().Warnings)

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/values"
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/runtime"
 )
@@ -97,7 +99,7 @@ func (c *generateConfig) generationFlags(f *flags) {
 	f.decimal(&c.topP, "top-p", 0.95, 0, 1, "choose among the best that make up this share; 1 for all")
 	f.decimal(&c.minP, "min-p", 0.05, 0, 1, "leave out what is less likely than this share of the best; 0 for nothing")
 	c.repeatPenalty = 1
-	f.Var(decimal{p: &c.repeatPenalty, max: math.MaxFloat32, positive: true}, "repeat-penalty", "make repetitions less likely; 1 is off")
+	f.Var(values.Decimal{P: &c.repeatPenalty, Max: math.MaxFloat32, Positive: true}, "repeat-penalty", "make repetitions less likely; 1 is off")
 	f.text(&c.grammarFile, "grammar-file", "", "", "FILE", "obey the GBNF grammar in a file")
 }
 
@@ -139,7 +141,7 @@ func (c *generateConfig) memoryFlags(f *flags, topic string) {
 	f.integer(&c.threads, "threads", "t", -1, -1, 512, "threads (default one per core at most, fewer while other programs keep processors busy)")
 	f.parsed("max-memory", "", "SIZE|auto|off", "memory that the model may keep, with cache and buffers; what does not fit of it is streamed from the file; off leaves it to the system (default auto: what the system leaves)", c.setMaxMemory)
 	f.parsed("fallback", "", "MODEL", "open this one where there is not enough memory (repeatable, in this order)", c.addFallback)
-	f.Var(sizeValue{&c.pool}, "pool", "reserve this much memory first, and take copied weights, KV cache and buffers from it")
+	f.Var(values.Size{P: &c.pool}, "pool", "reserve this much memory first, and take copied weights, KV cache and buffers from it")
 	f.topic = topic
 	defer func() { f.topic = "" }()
 	f.group("More on memory and speed")
@@ -149,8 +151,8 @@ func (c *generateConfig) memoryFlags(f *flags, topic string) {
 	f.choice(&c.cacheK, "cache-type-k", "", "f16", cacheTypes(), "`TYPE` of the K cache (also -ctk)")
 	f.choice(&c.cacheV, "cache-type-v", "", "f16", cacheTypes(), "`TYPE` of the V cache (also -ctv); a quantised one needs flash attention. Types: "+strings.Join(cacheTypes(), ", "))
 	c.flash = "auto"
-	f.Var(flashMode{choice{&c.flash, flashWords()}}, "flash-attn", "flash attention (also -fa)")
-	f.VarP(layerCount{integer{&c.gpuLayers, -1, math.MaxInt32}}, "gpu-layers", "g", "layers to put on GPUs (also -ngl); all or -1 for all")
+	f.Var(values.FlashMode{Choice: values.Choice{P: &c.flash, Words: flashWords()}}, "flash-attn", "flash attention (also -fa)")
+	f.VarP(values.LayerCount{Integer: values.Integer{P: &c.gpuLayers, Min: -1, Max: math.MaxInt32}}, "gpu-layers", "g", "layers to put on GPUs (also -ngl); all or -1 for all")
 	f.text(&c.cacheDir, "packed-cache", "", "", "DIR", "folder of packed files (default $INFER_PACKED_CACHE, or infer/packed in the user's cache folder)")
 	f.BoolVar(&c.noRepack, "no-repack", false, "keep copied weights in the layout of the file")
 	f.BoolVar(&c.noPrefetch, "no-prefetch", false, "read mapped weights when they are first used")
@@ -208,7 +210,7 @@ func (c *generateConfig) setMaxMemory(s string) error {
 	case "off":
 		c.maxMemory = runtime.MaxMemoryOff
 	default:
-		n, err := parseSize(s)
+		n, err := values.ParseSize(s)
 		if err != nil || n == 0 {
 			return errors.New("want auto, off, or a size such as 256MiB, 4G or 1.5GB")
 		}
@@ -324,7 +326,7 @@ func (c *generateConfig) options() (o runtime.Options, s runtime.SessionOptions,
 	}
 	for _, stop := range c.stop {
 		if c.escapes() {
-			stop = unescape(stop)
+			stop = texts.Unescape(stop)
 		}
 		g.Stop = append(g.Stop, stop)
 	}

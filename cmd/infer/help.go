@@ -8,13 +8,14 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/spellings"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/loader"
 )
 
 const (
 	helpWidth    = 80 // where it is not shown on a terminal
 	minHelpWidth = 40
-	noBreak      = "\u00a0"
 )
 
 // flagIndent is where the explanations of flags begin: beside them, or below.
@@ -42,7 +43,7 @@ func runHelp(s *streams, args []string) error {
 		for _, c := range benchCommand().below {
 			words = append(words, c.name)
 		}
-		if m := suggest(name, words); m != "" {
+		if m := spellings.Suggest(name, words); m != "" {
 			return usagef("no help on %s (did you mean %s?)", loader.Quoted(name), m)
 		}
 		return usagef("no help on %s", loader.Quoted(name))
@@ -82,7 +83,7 @@ func (c *command) help(width int) string {
 	var b strings.Builder
 	full := strings.TrimSpace("infer " + c.name)
 	if c.about != "" {
-		b.WriteString(wrapTo(width, c.about, 0) + "\n\n")
+		b.WriteString(texts.Wrap(width, c.about, 0) + "\n\n")
 	}
 	b.WriteString("Usage:\n")
 	for _, s := range c.synopsis {
@@ -145,7 +146,7 @@ func (c *command) topicHelp(topic string, width int) string {
 
 func (g flagGroup) help(width int) string {
 	var b strings.Builder
-	b.WriteString("\n" + wrapTo(width, g.title+":", 0) + "\n")
+	b.WriteString("\n" + texts.Wrap(width, g.title+":", 0) + "\n")
 	for _, fl := range g.flags {
 		if !fl.Hidden {
 			b.WriteString(flagHelp(fl, width))
@@ -157,11 +158,11 @@ func (g flagGroup) help(width int) string {
 // hanging is a paragraph behind a heading that ends where it is indented.
 func hanging(width int, heading string, indent int, text string) string {
 	if over := utf8.RuneCountInString(heading) - indent; over > 0 { // the first line has less room
-		text = strings.Repeat(noBreak, over) + text
-		text = strings.TrimLeft(wrapTo(width, text, indent), " ")
+		text = strings.Repeat(texts.NoBreak, over) + text
+		text = strings.TrimLeft(texts.Wrap(width, text, indent), " ")
 		return heading + text + "\n"
 	}
-	return heading + strings.TrimLeft(wrapTo(width, text, indent), " ") + "\n"
+	return heading + strings.TrimLeft(texts.Wrap(width, text, indent), " ") + "\n"
 }
 
 // wrapCommand breaks a command line between words, as a shell takes it.
@@ -180,7 +181,7 @@ func wrapCommand(width int, text string, indent int) string {
 			column++
 		}
 		if column+n > width { // a quoted program: a line's end is a space to it
-			word = strings.TrimLeft(wrapTo(width, word, indent+4), " ")
+			word = strings.TrimLeft(texts.Wrap(width, word, indent+4), " ")
 		}
 		b.WriteString(word)
 		column += n
@@ -227,14 +228,14 @@ func flagHelp(fl *pflag.Flag, width int) string {
 	}
 	left = wrapAfter(width, left, "|", indent)
 	if d := fl.DefValue; d != "" && d != "false" && fl.Value.Type() != "count" && !strings.Contains(usage, "default") {
-		d = "default" + noBreak + d + ")"
+		d = "default" + texts.NoBreak + d + ")"
 		if open, ok := strings.CutSuffix(usage, ")"); ok {
 			usage = open + "; " + d
 		} else {
 			usage += " (" + d
 		}
 	}
-	right := wrapTo(width, usage, indent)
+	right := texts.Wrap(width, usage, indent)
 	n := utf8.RuneCountInString(left)
 	if n > indent-1 {
 		return left + "\n" + right + "\n"
@@ -256,30 +257,4 @@ func wrapAfter(width int, text, mark string, indent int) string {
 		column += n
 	}
 	return b.String()
-}
-
-// wrapTo breaks text into lines of so many columns, all indented. Lines of text that
-// begin with a space stay as they are. A word that is longer stands in a line of its own.
-func wrapTo(width int, text string, indent int) string {
-	pad := strings.Repeat(" ", indent)
-	var lines []string
-	for _, paragraph := range strings.Split(text, "\n") {
-		if paragraph == "" || paragraph[0] == ' ' {
-			lines = append(lines, strings.TrimRight(pad+paragraph, " "))
-			continue
-		}
-		line := ""
-		for _, word := range strings.Split(paragraph, " ") {
-			if line != "" && indent+utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
-				lines = append(lines, pad+line)
-				line = ""
-			}
-			if line != "" {
-				line += " "
-			}
-			line += word
-		}
-		lines = append(lines, pad+line)
-	}
-	return strings.ReplaceAll(strings.Join(lines, "\n"), noBreak, " ")
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 )
 
 // helps are all pages of the help, by what is asked for.
@@ -33,7 +35,7 @@ func TestHelpFitsNarrowTerminals(t *testing.T) {
 			for name, page := range helps(width) {
 				for line := range strings.Lines(page) {
 					line = strings.TrimSuffix(line, "\n")
-					if n := utf8.RuneCountInString(line); n > width || strings.TrimRight(line, " ") != line || strings.Contains(line, noBreak) {
+					if n := utf8.RuneCountInString(line); n > width || strings.TrimRight(line, " ") != line || strings.Contains(line, texts.NoBreak) {
 						t.Errorf("%q: %d columns: %q", name, n, line)
 					}
 				}

@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/terminal"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/loader"
 )
 
@@ -52,7 +54,7 @@ func (s *streams) read(name string) (string, error) {
 	}
 	var b strings.Builder
 	limited := &io.LimitedReader{R: in, N: maxInput + 1}
-	text, err := decodeText(limited)
+	text, err := texts.Decode(limited)
 	if err == nil {
 		_, err = io.Copy(&b, text)
 	}
@@ -76,17 +78,17 @@ func (c *generateConfig) promptText(ctx context.Context, s *streams) (string, er
 			return "", usagef("--prompt and --file exclude each other")
 		}
 		if c.escapes() {
-			return unescape(c.prompt), nil
+			return texts.Unescape(c.prompt), nil
 		}
 		return c.prompt, nil
 	}
 	file := c.file
 	if !c.flags.Changed("file") {
-		if s.in == nil || isTerminal(s.in) {
+		if s.in == nil || terminal.Is(s.in) {
 			return c.noPrompt()
 		}
 		file = "-"
-	} else if file == "-" && isTerminal(s.in) && !c.quiet {
+	} else if file == "-" && terminal.Is(s.in) && !c.quiet {
 		fmt.Fprintln(s.err, "infer: reading the prompt from the terminal, end it with "+endOfFileKey)
 	}
 	text, err := s.readInput(ctx, file)
@@ -96,7 +98,7 @@ func (c *generateConfig) promptText(ctx context.Context, s *streams) (string, er
 	if text = trimNewline(text); text == "" {
 		from := "standard input"
 		if file != "-" {
-			from = visible(file, true)
+			from = texts.Visible(file, true)
 		}
 		return "", usagef("no prompt, %s is empty: "+givePrompt, from)
 	}

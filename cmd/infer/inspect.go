@@ -5,6 +5,9 @@ import (
 	"context"
 	"slices"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/metadata"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/values"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/models"
 )
@@ -22,7 +25,7 @@ func inspectCommand() *command {
 	c := &inspectConfig{flags: f}
 	f.group("Flags")
 	f.text(&c.model, "model", "m", "", "MODEL", "a GGUF file or the name of a model (default tiny, the embedded model)")
-	f.Var(sizeValue{&c.chunk}, "chunk-size", "plan for this chunk size (default what a load would take)")
+	f.Var(values.Size{P: &c.chunk}, "chunk-size", "plan for this chunk size (default what a load would take)")
 	f.BoolVar(&c.full, "full", false, "show all of long values, arrays and lists")
 	f.BoolVar(&c.json, "json", false, "print one JSON object")
 	return &command{
@@ -58,7 +61,7 @@ func (c *inspectConfig) run(_ context.Context, s *streams, args []string) error 
 		return err
 	}
 	if c.json {
-		return writeJSON(s.out, r)
+		return texts.WriteJSON(s.out, r)
 	}
 	w := bufio.NewWriter(s.out)
 	if err := r.print(w, c.full); err != nil {
@@ -77,7 +80,7 @@ type inspection struct {
 	Packed       *packedInfo    `json:"packed"`       // null but for packed files
 	Parameters   uint64         `json:"parameters"`
 	Bytes        uint64         `json:"tensor_bytes"`
-	Metadata     metadata       `json:"metadata"`
+	Metadata     metadata.List  `json:"metadata"`
 	Tensors      []tensorInfo   `json:"tensors"`
 	Types        []typeTotal    `json:"types"`
 	Plan         *planInfo      `json:"plan"`    // null where there are no tensors
@@ -158,7 +161,7 @@ type inspectVerdict struct {
 func (c *inspectConfig) inspect(path string, index *loader.Index) (*inspection, error) {
 	r := &inspection{
 		Path: path, Version: index.Version(), Alignment: index.Alignment(), Architecture: architecture(index), Packed: describePacked(index.Packed()),
-		Bytes: index.Bytes(), Metadata: readMetadata(index, c.full), Tensors: []tensorInfo{}, Types: []typeTotal{},
+		Bytes: index.Bytes(), Metadata: metadata.Read(index, c.full), Tensors: []tensorInfo{}, Types: []typeTotal{},
 	}
 	for _, f := range index.Files() {
 		r.Files = append(r.Files, fileInfo{f.Path, f.Size})

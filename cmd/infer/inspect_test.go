@@ -148,29 +148,6 @@ func TestInspectShowsAVocabularyAlone(t *testing.T) {
 	}
 }
 
-func TestVisible(t *testing.T) {
-	for _, tt := range []struct{ name, in, want string }{
-		{"plain text", "tiny stories", "tiny stories"},
-		{"other scripts", "模型 é", "模型 é"},
-		{"nothing", "", `""`},
-		{"spaces that would not be seen", " a ", `" a "`},
-		{"quotes that would be taken for ours", `"a"`, `"\"a\""`},
-		{"control characters", "a\x1b[0m\n", `"a\x1b[0m\n"`},
-		{"bytes that are no text", "\xff\xfe", `"\xff\xfe"`},
-		{"long text", strings.Repeat("ä", 61), strings.Repeat("ä", 59) + "…"},
-		{"long rubbish", strings.Repeat("\xff", 61), `"` + strings.Repeat(`\xff`, 59) + `"…`},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := visible(tt.in, false); got != tt.want {
-				t.Errorf("%q, want %q", got, tt.want)
-			}
-		})
-	}
-	if s := strings.Repeat("a", 1000); visible(s, true) != s {
-		t.Error("all of it was asked for")
-	}
-}
-
 func TestInspectRefusesWhatIsNoModel(t *testing.T) {
 	text := filepath.Join(t.TempDir(), "text.gguf")
 	if err := os.WriteFile(text, []byte("this is no model\x1b[2J\n"), 0o600); err != nil {

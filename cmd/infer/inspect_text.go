@@ -7,6 +7,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/loader"
 )
 
@@ -26,16 +27,16 @@ func (r *inspection) print(w io.Writer, full bool) error {
 		write(t)
 		t.Flush()
 	}
-	table(visible(r.Path, true), r.printSummary)
+	table(texts.Visible(r.Path, true), r.printSummary)
 	table(fmt.Sprintf("Metadata (%d)", len(r.Metadata)), func(t *tabwriter.Writer) {
 		for _, e := range r.Metadata {
-			fmt.Fprintf(t, "  %s\t%s\t%s\n", visible(e.key, true), e.kind(), e.text())
+			fmt.Fprintf(t, "  %s\t%s\t%s\n", texts.Visible(e.Key, true), e.Kind(), e.Text())
 		}
 	})
 	table(fmt.Sprintf("Tensors (%d)", len(r.Tensors)), r.printTensors)
 	table("Types", func(t *tabwriter.Writer) {
 		for _, y := range r.Types {
-			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", y.Type, count(y.Tensors, "tensor"), formatCount(y.Parameters)+" parameters", loader.Size(y.Size))
+			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", y.Type, count(y.Tensors, "tensor"), texts.Number(y.Parameters)+" parameters", loader.Size(y.Size))
 		}
 	})
 	if r.Plan != nil {
@@ -52,28 +53,28 @@ func (r *inspection) printSummary(t *tabwriter.Writer) {
 	row("format", "GGUF version %d, alignment %d", r.Version, r.Alignment)
 	if len(r.Files) > 1 {
 		for i, f := range r.Files {
-			row(fmt.Sprintf("file %d", i), "%s, %s", visible(filepath.Base(f.Path), true), loader.Size(uint64(f.Size)))
+			row(fmt.Sprintf("file %d", i), "%s, %s", texts.Visible(filepath.Base(f.Path), true), loader.Size(uint64(f.Size)))
 		}
 	} else if len(r.Files) == 1 {
 		row("file", "%s", loader.Size(uint64(r.Files[0].Size)))
 	}
 	if r.Architecture != "" {
-		row("architecture", "%s", visible(r.Architecture, true))
+		row("architecture", "%s", texts.Visible(r.Architecture, true))
 	}
 	if p := r.Packed; p != nil {
-		row("packed", "%s for %s and engine %s", count(p.Tensors, "tensor"), visible(p.Instructions, true), visible(p.Engine, true))
+		row("packed", "%s for %s and engine %s", count(p.Tensors, "tensor"), texts.Visible(p.Instructions, true), texts.Visible(p.Engine, true))
 		for _, s := range p.Source {
-			row("packed from", "%s", visible(s, true))
+			row("packed from", "%s", texts.Visible(s, true))
 		}
 	}
-	row("parameters", "%s in %s", formatCount(r.Parameters), loader.Size(r.Bytes))
+	row("parameters", "%s in %s", texts.Number(r.Parameters), loader.Size(r.Bytes))
 	if r.Verdict.Loads {
 		row("verdict", "can be loaded")
 	} else {
-		row("verdict", "refused: %s", oneLine(r.Verdict.Reason))
+		row("verdict", "refused: %s", texts.OneLine(r.Verdict.Reason))
 	}
 	for _, w := range r.Verdict.Warnings {
-		row("warning", "%s", oneLine(w))
+		row("warning", "%s", texts.OneLine(w))
 	}
 }
 
@@ -87,7 +88,7 @@ func (r *inspection) printTensors(t *tabwriter.Writer) {
 		if len(r.Files) > 1 {
 			file = fmt.Sprintf("\t%d", x.File)
 		}
-		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%d%s\n", visible(x.Name, true), x.Type, formatShape(x.Shape), loader.Size(x.Size), x.Offset, file)
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%d%s\n", texts.Visible(x.Name, true), x.Type, formatShape(x.Shape), loader.Size(x.Size), x.Offset, file)
 	}
 }
 
@@ -95,7 +96,7 @@ func (r *inspection) printPlan(t *tabwriter.Writer, full bool) {
 	p := r.Plan
 	fmt.Fprintf(t, "  chunk size\t%s\n", loader.Size(p.ChunkSize))
 	fmt.Fprintf(t, "  chunks\t%d in %s of addresses, the largest %s\n", p.Chunks, count(p.Ranges, "range"), loader.Size(p.LargestChunk))
-	fmt.Fprintf(t, "  largest tensor\t%s, %s\n", visible(p.LargestTensorName, true), loader.Size(p.LargestTensor))
+	fmt.Fprintf(t, "  largest tensor\t%s, %s\n", texts.Visible(p.LargestTensorName, true), loader.Size(p.LargestTensor))
 	fmt.Fprintf(t, "  largest range\t%s\n", loader.Size(p.LargestRange))
 	t.Flush()
 	fmt.Fprintln(t, "  CHUNK\tFILE\tOFFSET\tSIZE\tRANGE")
@@ -114,19 +115,4 @@ func formatShape(shape []uint64) string {
 		parts[i] = fmt.Sprint(d)
 	}
 	return strings.Join(parts, " × ")
-}
-
-// formatCount prints large numbers for people: 3.9 M, 1.1 B (billion).
-func formatCount(n uint64) string {
-	f, unit := float64(n), ""
-	for _, u := range []string{"k", "M", "B", "T"} {
-		if f < 999.95 {
-			break
-		}
-		f, unit = f/1000, " "+u
-	}
-	if unit == "" {
-		return fmt.Sprint(n)
-	}
-	return fmt.Sprintf("%.3g%s", f, unit)
 }

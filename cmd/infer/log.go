@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -21,7 +22,7 @@ func (c *generateConfig) logger(s *streams) *slog.Logger {
 // warn prints what is wrong with a model's file and does not keep it from being used.
 func warn(w io.Writer, warnings []string) {
 	for _, line := range warnings {
-		fmt.Fprintln(w, "infer: warning: "+oneLine(line))
+		fmt.Fprintln(w, "infer: warning: "+texts.OneLine(line))
 	}
 }
 

@@ -1,14 +1,10 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"strings"
-	"unicode"
-	"unicode/utf16"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -40,7 +36,7 @@ func newTokenWriter(w io.Writer, json bool) *tokenWriter { return &tokenWriter{w
 
 func (t *tokenWriter) prompt(text string) error {
 	if t.json {
-		return writeJSON(t.w, map[string]string{"prompt": text})
+		return texts.WriteJSON(t.w, map[string]string{"prompt": text})
 	}
 	return t.text(text)
 }
@@ -58,7 +54,7 @@ func (t *tokenWriter) token(tok runtime.Token) error {
 	if tok.ID < 0 && tok.Text == "" {
 		return nil
 	}
-	return writeJSON(t.w, jsonToken{tok.ID, tok.Text})
+	return texts.WriteJSON(t.w, jsonToken{tok.ID, tok.Text})
 }
 
 func (t *tokenWriter) text(s string) error {
@@ -77,36 +73,4 @@ func (t *tokenWriter) finish() error {
 		return nil
 	}
 	return t.text("\n")
-}
-
-// writeJSON writes one value on one line. Bytes that are no UTF-8 become U+FFFD, and
-// what does not print is escaped: terminals take some of it as commands.
-func writeJSON(w io.Writer, v any) error {
-	var b strings.Builder
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return err
-	}
-	_, err := io.WriteString(w, escapeJSON(b.String()))
-	return err
-}
-
-// escapeJSON escapes what does not print; the encoder does so below U+0020 only.
-func escapeJSON(s string) string {
-	hidden := func(r rune) bool { return r >= 0x7f && !unicode.IsPrint(r) }
-	if strings.IndexFunc(s, hidden) < 0 {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if !hidden(r) {
-			b.WriteRune(r)
-			continue
-		}
-		for _, u := range utf16.Encode([]rune{r}) {
-			fmt.Fprintf(&b, `\u%04x`, u)
-		}
-	}
-	return b.String()
 }

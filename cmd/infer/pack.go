@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/terminal"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/models"
 	"github.com/seed7adf6694/infer/runtime"
@@ -63,12 +65,12 @@ func (c *packConfig) run(ctx context.Context, s *streams, args []string) error {
 	if err := checkOverwrite(c.output, c.force); err != nil {
 		return err
 	}
-	progress := newBar(s.err, !c.quiet && !c.noProgress)
-	defer progress.clear()
+	progress := terminal.NewBar(s.err, !c.quiet && !c.noProgress)
+	defer progress.Clear()
 	err = runtime.Pack(ctx, in, c.output, runtime.PackOptions{
-		Progress: func(done, total uint64) { progress.show("packing", done, total) },
+		Progress: func(done, total uint64) { progress.Show("packing", done, total) },
 	})
-	progress.clear()
+	progress.Clear()
 	if err != nil || c.quiet {
 		return err
 	}
@@ -79,7 +81,7 @@ func (c *packConfig) run(ctx context.Context, s *streams, args []string) error {
 	defer index.Close()
 	p := index.Packed()
 	fmt.Fprintf(s.err, "infer: wrote %s: weights of %s, %s packed for %s\n",
-		oneLine(c.output), loader.Size(index.Bytes()), count(len(p.Tensors), "tensor"), p.Instructions)
+		texts.OneLine(c.output), loader.Size(index.Bytes()), count(len(p.Tensors), "tensor"), p.Instructions)
 	return nil
 }
 

@@ -6,6 +6,8 @@ import (
 	"math"
 
 	"github.com/seed7adf6694/infer/benchmarks"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/terminal"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -61,17 +63,17 @@ func (c *perplexityConfig) run(ctx context.Context, s *streams, args []string) e
 	if c.PerplexityOptions.Load, err = runtime.ParseLoadMode(c.load); err != nil {
 		return err
 	}
-	bar := newBar(s.err, !c.quiet && !c.noProgress)
-	defer bar.clear()
-	bar.items = "chunks"
+	bar := terminal.NewBar(s.err, !c.quiet && !c.noProgress)
+	defer bar.Clear()
+	bar.Items = "chunks"
 	c.Progress = func(done, total int, p benchmarks.Perplexity) {
-		bar.show(fmt.Sprintf("perplexity %.4f", p.Value), uint64(done), uint64(total))
+		bar.Show(fmt.Sprintf("perplexity %.4f", p.Value), uint64(done), uint64(total))
 	}
 	if !c.quiet {
 		warnSlow(s.err)
 	}
 	p, err := benchmarks.MeasurePerplexity(ctx, c.PerplexityOptions)
-	bar.clear()
+	bar.Clear()
 	if err != nil {
 		if p.Chunks > 0 && !c.quiet { // what was done is not lost
 			fmt.Fprintf(s.err, "infer: after %d chunks of %d tokens: perplexity %.4f ± %.4f\n", p.Chunks, p.Context, p.Value, p.Error)
@@ -79,7 +81,7 @@ func (c *perplexityConfig) run(ctx context.Context, s *streams, args []string) e
 		return err
 	}
 	if c.json {
-		return writeJSON(s.out, p)
+		return texts.WriteJSON(s.out, p)
 	}
 	if !c.quiet {
 		warn(s.err, p.Warnings)

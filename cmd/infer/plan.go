@@ -6,7 +6,9 @@ import (
 	"io"
 	"os"
 
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/planview"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/terminal"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -71,16 +73,16 @@ func (c *planConfig) run(ctx context.Context, s *streams, args []string) error {
 		f.Modes = onlyMode(f.Modes, open.Load)
 	}
 	if c.svg != "" {
-		if err := runtime.WriteFile(c.svg, func(w io.Writer) error { return drawPlan(w, f) }); err != nil {
+		if err := runtime.WriteFile(c.svg, func(w io.Writer) error { return planview.Draw(w, f) }); err != nil {
 			return err
 		}
 	}
 	if c.json {
-		return writeJSON(s.out, planJSON(f))
+		return texts.WriteJSON(s.out, planJSON(f))
 	}
 	warn(s.err, f.Warnings)
 	w := bufio.NewWriter(s.out)
-	if err := printPlan(w, f, outputWidth(s.out)); err != nil {
+	if err := planview.Print(w, f, outputWidth(s.out), remedyTexts); err != nil {
 		return err
 	}
 	return w.Flush()
@@ -100,41 +102,10 @@ func outputWidth(out any) int {
 	if checked, ok := out.(*checkedWriter); ok {
 		out = checked.w
 	}
-	if f, ok := out.(*os.File); ok && isTerminal(f) {
-		if w := terminalWidth(f); w > 0 {
+	if f, ok := out.(*os.File); ok && terminal.Is(f) {
+		if w := terminal.Width(f); w > 0 {
 			return min(w-1, 100)
 		}
 	}
 	return helpWidth
 }
-
-// pieceGroups are the pieces of a plan by what they are for, in the order of pictures.
-func pieceGroups(p runtime.ModePlan) []pieceGroup {
-	groups := []pieceGroup{{purpose: loader.PurposeWeights}, {purpose: loader.PurposeKV}, {purpose: loader.PurposeCompute}, {purpose: loader.PurposeOutput}}
-	for _, x := range p.Pieces {
-		for i := range groups {
-			if groups[i].purpose == x.Purpose {
-				groups[i].pieces = append(groups[i].pieces, x)
-				groups[i].size += x.Size
-			}
-		}
-	}
-	return groups
-}
-
-type pieceGroup struct {
-	purpose loader.Purpose
-	pieces  []runtime.PlanPiece
-	size    uint64
-}
-
-// allocations are the sizes of all single mappings and commits of a group.
-func (g pieceGroup) allocations() []uint64 {
-	var sizes []uint64
-	for _, x := range g.pieces {
-		sizes = append(sizes, x.Allocations...)
-	}
-	return sizes
-}
-
-func (g pieceGroup) label() string { return g.purpose.String() + " " + loader.Size(g.size) }

@@ -9,9 +9,11 @@ import (
 	"io"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/terminal"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/values"
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
@@ -138,20 +140,20 @@ type probeView struct {
 // they are to be watched there, each in the place of the one before.
 func newProbeView(c *probeConfig, s *streams) *probeView {
 	v := &probeView{c: c, s: s, end: func() error { return nil }}
-	f, terminal := terminalOf(s.out)
+	f, watched := terminalOf(s.out)
 	size := func() (columns, rows int) { return helpWidth, 0 }
-	if terminal {
-		size = func() (columns, rows int) { return terminalSize(f) }
+	if watched {
+		size = func() (columns, rows int) { return terminal.Size(f) }
 	}
 	switch {
 	case c.json:
 		v.print = v.printJSON
-	case c.every > 0 && terminal && terminalCodes(f):
-		screen := &redrawer{w: s.out, size: size}
-		v.end = screen.end
+	case c.every > 0 && watched && terminal.Codes(f):
+		screen := &terminal.Redrawer{W: s.out, Size: size}
+		v.end = screen.End
 		v.print = func(p probed, unconfirmed error) error {
 			v.again = func() error {
-				return screen.draw(func(columns, rows int) string { return probeText(p, unconfirmed, columns, rows) })
+				return screen.Draw(func(columns, rows int) string { return probeText(p, unconfirmed, columns, rows) })
 			}
 			return v.again()
 		}
@@ -186,7 +188,7 @@ func (v *probeView) show() error {
 func (v *probeView) watch(ctx context.Context, every time.Duration) error {
 	t := time.NewTicker(every)
 	defer t.Stop()
-	resized, stop := resizes()
+	resized, stop := terminal.Resizes()
 	defer stop()
 	for next := v.show; ; {
 		if err := next(); err != nil {
@@ -216,9 +218,9 @@ func (v *probeView) watch(ctx context.Context, every time.Duration) error {
 func (v *probeView) printJSON(p probed, unconfirmed error) error {
 	if unconfirmed != nil && !v.complained {
 		v.complained = true
-		fmt.Fprintln(v.s.err, "infer: not confirmed: "+oneLine(unconfirmed.Error()))
+		fmt.Fprintln(v.s.err, "infer: not confirmed: "+texts.OneLine(unconfirmed.Error()))
 	}
-	return writeJSON(v.s.out, p)
+	return texts.WriteJSON(v.s.out, p)
 }
 
 // terminalOf returns the terminal that a command writes to, if it is one.
@@ -227,42 +229,7 @@ func terminalOf(out io.Writer) (*os.File, bool) {
 		out = c.w
 	}
 	f, ok := out.(*os.File)
-	return f, ok && isTerminal(f)
-}
-
-// redrawer shows texts on a terminal, each over the one before. A text is one Write
-// and nothing is cleared before something else stands there, so that nothing flickers.
-type redrawer struct {
-	w    io.Writer
-	size func() (columns, rows int)
-
-	drawn bool
-}
-
-func (r *redrawer) draw(text func(columns, rows int) string) error {
-	columns, rows := r.size()
-	var b strings.Builder
-	if !r.drawn {
-		// What is on the screen scrolls out of it rather than being lost.
-		b.WriteString(strings.Repeat("\n", max(rows-1, 0)))
-		r.drawn = true
-	}
-	b.WriteString("\x1b[H") // the top left corner
-	for line := range strings.Lines(text(columns, rows)) {
-		b.WriteString(strings.TrimSuffix(line, "\n") + "\x1b[K\n") // the rest of the line
-	}
-	b.WriteString("\x1b[J") // what a longer text has left below
-	_, err := io.WriteString(r.w, b.String())
-	return err
-}
-
-// end clears what the terminal shows of the key that ended it.
-func (r *redrawer) end() error {
-	if !r.drawn {
-		return nil
-	}
-	_, err := io.WriteString(r.w, clearLine)
-	return err
+	return f, ok && terminal.Is(f)
 }
 
 // intervalValue is a flag of the time between two things.
@@ -302,7 +269,7 @@ const (
 )
 
 func (v holeValue) Set(s string) error {
-	n, err := parseSize(s)
+	n, err := values.ParseSize(s)
 	if err != nil {
 		return err
 	}

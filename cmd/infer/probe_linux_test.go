@@ -9,6 +9,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/terminal"
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/loader"
 )
@@ -137,7 +138,7 @@ func TestProbeWatchOnATerminal(t *testing.T) {
 			}
 			seen += readUntil(user, "")
 			cmd.Wait()
-			if code := cmd.ProcessState.ExitCode(); code != 130 || !strings.HasSuffix(seen, clearLine) || strings.Contains(seen, "\x1b[2J") {
+			if code := cmd.ProcessState.ExitCode(); code != 130 || !strings.HasSuffix(seen, terminal.ClearLine) || strings.Contains(seen, "\x1b[2J") {
 				t.Errorf("exit code %d, the terminal shows %q", code, seen)
 			}
 			frames := strings.Split(seen, home)

@@ -343,26 +343,6 @@ func TestProbeWatchPrintsOneAfterTheOtherUntilInterrupted(t *testing.T) {
 	}
 }
 
-func TestRedrawerDrawsOverWhatWasThere(t *testing.T) {
-	out := &countedWriter{}
-	r := &redrawer{w: out, size: func() (columns, rows int) { return 20, 4 }}
-	if err := r.end(); err != nil || out.String() != "" {
-		t.Errorf("nothing drawn, and yet %q, %v", out.String(), err)
-	}
-	for i := range 2 {
-		if err := r.draw(func(columns, rows int) string { return fmt.Sprintf("%d of\n%d by %d\n", i, columns, rows) }); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := r.end(); err != nil {
-		t.Fatal(err)
-	}
-	want := "\n\n\n\x1b[H0 of\x1b[K\n20 by 4\x1b[K\n\x1b[J" + "\x1b[H1 of\x1b[K\n20 by 4\x1b[K\n\x1b[J" + clearLine
-	if out.String() != want || out.n != -3 {
-		t.Errorf("%q in %d writes, want %q in 3", out.String(), -out.n, want)
-	}
-}
-
 func TestIntervals(t *testing.T) {
 	for _, tt := range []struct {
 		text string

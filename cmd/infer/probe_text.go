@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/loader"
 )
 
@@ -81,7 +82,7 @@ func (t *probeLines) brief(label, format string, args ...any) {
 }
 
 func (t *probeLines) labelled(label, text string) string {
-	text = wrapTo(t.width, text, t.label)
+	text = texts.Wrap(t.width, text, t.label)
 	if n := t.label - utf8.RuneCountInString(label); n > 0 {
 		return label + strings.Repeat(" ", n) + strings.TrimLeft(text, " ")
 	}
@@ -193,7 +194,7 @@ func (t *probeLines) machine(p probed) {
 	switch {
 	case len(p.PageFiles) > 0:
 		for _, f := range p.PageFiles {
-			t.row(swap, detail, "%s, %s free, %s, in %s", loader.Size(f.Size), loader.Size(f.Size-min(f.Size, f.Used)), growsTo(f), oneLine(f.Path))
+			t.row(swap, detail, "%s, %s free, %s, in %s", loader.Size(f.Size), loader.Size(f.Size-min(f.Size, f.Used)), growsTo(f), texts.OneLine(f.Path))
 			t.brief(swap+" free", "%s of %s", loader.Size(f.Size-min(f.Size, f.Used)), loader.Size(f.Size))
 		}
 	case p.SwapTotal == 0:
@@ -247,7 +248,7 @@ func promisedTo(list []loader.Committed) string {
 			}
 			return strings.Join(names, ", ") + " and " + loader.Size(rest) + " others"
 		}
-		name := oneLine(c.Program) + " " + loader.Size(c.Bytes)
+		name := texts.OneLine(c.Program) + " " + loader.Size(c.Bytes)
 		if c.Processes > 1 {
 			name += fmt.Sprintf(" (%d processes)", c.Processes)
 		}
@@ -310,9 +311,9 @@ func (t *probeLines) limits(p loader.Probe) {
 		limit("locked memory", " (minimum working set)", p.LockedLimit, p.LockedLeft)
 	} else {
 		limit("control group", "", p.CgroupLimit, p.CgroupLeft)
-		limit("address space", " (ulimit"+noBreak+"-v)", p.AddressSpaceLimit, p.AddressSpaceLeft)
-		limit("data", " (ulimit"+noBreak+"-d)", p.DataLimit, p.DataLeft)
-		limit("locked memory", " (ulimit"+noBreak+"-l)", p.LockedLimit, p.LockedLeft)
+		limit("address space", " (ulimit"+texts.NoBreak+"-v)", p.AddressSpaceLimit, p.AddressSpaceLeft)
+		limit("data", " (ulimit"+texts.NoBreak+"-d)", p.DataLimit, p.DataLeft)
+		limit("locked memory", " (ulimit"+texts.NoBreak+"-l)", p.LockedLimit, p.LockedLeft)
 	}
 	if p.MappingsLimit != loader.Unlimited {
 		t.row("mappings", detail, "%d, %d left (vm.max_map_count)", p.MappingsLimit, p.MappingsLeft)
@@ -327,10 +328,10 @@ func (t *probeLines) packed(p packedProbe) {
 	case !p.Repack:
 		t.row(label, absence, "none: this build has no CPU layouts (see 'infer version')")
 	case p.err != nil:
-		t.row(label, detail, "none: %s", oneLine(p.err.Error()))
+		t.row(label, detail, "none: %s", texts.OneLine(p.err.Error()))
 	default:
 		c := p.Cache
-		t.row(label, detail, "%s of %s at most, in %s", loader.Size(c.Used), loader.Size(c.Limit), oneLine(c.Dir))
+		t.row(label, detail, "%s of %s at most, in %s", loader.Size(c.Used), loader.Size(c.Limit), texts.OneLine(c.Dir))
 		t.brief(label, "%s", loader.Size(c.Used))
 	}
 }
@@ -397,7 +398,7 @@ func (t *probeLines) addresses(p loader.Probe) {
 // stands last, next to where a terminal's user looks.
 func (t *probeLines) verdict(p loader.Probe, unconfirmed error) {
 	paragraph := func(indented bool, format string, args ...any) {
-		text := wrapTo(t.width, fmt.Sprintf(format, args...), 2)
+		text := texts.Wrap(t.width, fmt.Sprintf(format, args...), 2)
 		if !indented {
 			text = text[2:]
 		}
@@ -414,7 +415,7 @@ func (t *probeLines) verdict(p loader.Probe, unconfirmed error) {
 	paragraph(false, "largest free block: %s (%s)%s", loader.Size(p.LargestFreeBlock), how, limit)
 	switch {
 	case unconfirmed != nil:
-		paragraph(true, "not confirmed: %s", oneLine(unconfirmed.Error()))
+		paragraph(true, "not confirmed: %s", texts.OneLine(unconfirmed.Error()))
 	case max(p.LargestFreeBlock, p.Computed)-min(p.LargestFreeBlock, p.Computed) > p.Computed/100:
 		paragraph(true, "the other figures say %s, by the %s", loader.Size(p.Computed), p.ComputedBy)
 	case p.PossibleBlock > p.LargestFreeBlock && len(p.PageFiles) > 0:

@@ -3,10 +3,16 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/spellings"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/terminal"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
+	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/models"
 	"github.com/seed7adf6694/infer/runtime"
@@ -75,14 +81,14 @@ func (c *quantizeConfig) run(ctx context.Context, s *streams, args []string) err
 		return err
 	}
 
-	progress := newBar(s.err, !c.quiet && !c.noProgress)
-	progress.items = "tensors"
-	defer progress.clear()
+	progress := terminal.NewBar(s.err, !c.quiet && !c.noProgress)
+	progress.Items = "tensors"
+	defer progress.Clear()
 	err = runtime.Quantize(ctx, in, c.output, runtime.QuantizeOptions{
 		Type: c.kind, Threads: max(c.threads, 0), AllowRequantize: c.requantize, Pure: c.pure,
-		Progress: func(done, total int, _ string) { progress.show("quantizing", uint64(done), uint64(total)) },
+		Progress: func(done, total int, _ string) { progress.Show("quantizing", uint64(done), uint64(total)) },
 	})
-	progress.clear()
+	progress.Clear()
 	if err != nil || c.quiet {
 		return err
 	}
@@ -121,7 +127,7 @@ func (c *quantizeConfig) summary(s *streams, in string) error {
 		return err
 	}
 	fmt.Fprintf(s.err, "infer: wrote %s: weights of %s, before %s (%.0f%%)\n",
-		oneLine(c.output), loader.Size(after), loader.Size(before), 100*float64(after)/float64(max(before, 1)))
+		texts.OneLine(c.output), loader.Size(after), loader.Size(before), 100*float64(after)/float64(max(before, 1)))
 	return nil
 }
 
@@ -173,4 +179,26 @@ func checkOverwrite(path string, force bool) error {
 		return fmt.Errorf("%s is a folder: name a file", path)
 	}
 	return fmt.Errorf("%s exists: replace it with --force, or name another file", path)
+}
+
+func listTypes(w io.Writer, json bool) error {
+	if json {
+		return texts.WriteJSON(w, map[string][]string{"types": llama.FileTypes()})
+	}
+	_, err := fmt.Fprintln(w, strings.Join(llama.FileTypes(), "\n"))
+	return err
+}
+
+// checkType refuses the name of a type that is none. What the engine has a reason of
+// its own against is left to it.
+func checkType(name string) error {
+	low := strings.ToLower(name)
+	known := append(llama.FileTypes(), "q3_k", "q4_k", "q5_k") // short for the medium ones
+	if slices.Contains(known, low) || strings.HasPrefix(low, "iq") {
+		return nil
+	}
+	if s := spellings.Suggest(low, known); s != "" {
+		return usagef("unknown type %q (did you mean %s?)", name, s)
+	}
+	return usagef("unknown type %q; 'infer quantize --list' lists them", name)
 }

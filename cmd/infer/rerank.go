@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/runtime"
 )
@@ -87,11 +88,11 @@ func (c *rerankConfig) run(ctx context.Context, s *streams, args []string) error
 		for _, r := range ranks {
 			o.Results = append(o.Results, rankObject{r.Index, r.Score})
 		}
-		err = writeJSON(s.out, o)
+		err = texts.WriteJSON(s.out, o)
 	} else {
 		var b strings.Builder
 		for _, r := range ranks {
-			b.WriteString(strconv.FormatFloat(float64(r.Score), 'f', 4, 32) + "\t" + strconv.Itoa(r.Index) + "\t" + oneLine(documents[r.Index]) + "\n")
+			b.WriteString(strconv.FormatFloat(float64(r.Score), 'f', 4, 32) + "\t" + strconv.Itoa(r.Index) + "\t" + texts.OneLine(documents[r.Index]) + "\n")
 		}
 		_, err = s.out.Write([]byte(b.String()))
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/seed7adf6694/infer/benchmarks"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/spellings"
 	"github.com/seed7adf6694/infer/loader"
 )
 
@@ -32,9 +33,9 @@ type command struct {
 	about    string   // for its own help
 	examples []string // command, explanation, command, explanation, …
 	flags    *flags
-	aliases  shorthands // beside llama.cpp's
-	below    []*command // what may follow the name, in place of arguments
-	silent   bool       // writes files, and nothing to standard output
+	aliases  spellings.Shorthands // beside llama.cpp's
+	below    []*command           // what may follow the name, in place of arguments
+	silent   bool                 // writes files, and nothing to standard output
 	run      func(ctx context.Context, s *streams, args []string) error
 }
 
@@ -136,7 +137,7 @@ func commandNames() []string {
 
 // unknownCommand is the error of a first argument that is no command.
 func unknownCommand(name string) error {
-	if s := suggest(name, commandNames()); s != "" {
+	if s := spellings.Suggest(name, commandNames()); s != "" {
 		return usagef("unknown command %s (did you mean %s?)", loader.Quoted(name), s)
 	}
 	if info, err := os.Stat(name); err == nil {

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/terminal"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/models"
 	"github.com/seed7adf6694/infer/runtime"
@@ -74,13 +76,13 @@ func (c *synthesizeConfig) run(ctx context.Context, s *streams, args []string) e
 		return err
 	}
 
-	progress := newBar(s.err, !c.quiet && !c.noProgress)
-	defer progress.clear()
+	progress := terminal.NewBar(s.err, !c.quiet && !c.noProgress)
+	defer progress.Clear()
 	err = runtime.Synthesize(ctx, path, models.SynthesizeOptions{
 		Shape: shape, Type: c.kind, Seed: c.seed,
-		Progress: func(done, total uint64) { progress.show("writing", done, total) },
+		Progress: func(done, total uint64) { progress.Show("writing", done, total) },
 	})
-	progress.clear()
+	progress.Clear()
 	if err != nil || c.quiet {
 		return err
 	}
@@ -88,7 +90,7 @@ func (c *synthesizeConfig) run(ctx context.Context, s *streams, args []string) e
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.err, "infer: wrote %s: %s parameters as %s, %s\n", oneLine(path), formatCount(shape.Parameters()), c.kind, loader.Size(uint64(info.Size())))
+	fmt.Fprintf(s.err, "infer: wrote %s: %s parameters as %s, %s\n", texts.OneLine(path), texts.Number(shape.Parameters()), c.kind, loader.Size(uint64(info.Size())))
 	return nil
 }
 
@@ -109,11 +111,11 @@ func listShapes(w io.Writer, json bool) error {
 		shapes = append(shapes, namedShape{name, shape.Parameters(), shape.String()})
 	}
 	if json {
-		return writeJSON(w, map[string]any{"shapes": shapes})
+		return texts.WriteJSON(w, map[string]any{"shapes": shapes})
 	}
 	var b strings.Builder
 	for _, s := range shapes {
-		fmt.Fprintf(&b, "%-10s %8s parameters  %s\n", s.Name, formatCount(s.Parameters), s.Shape)
+		fmt.Fprintf(&b, "%-10s %8s parameters  %s\n", s.Name, texts.Number(s.Parameters), s.Shape)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -33,16 +33,6 @@ const endOfFileKey = "Ctrl-D"
 // setVariable is the shell's command that sets a variable of the environment.
 const setVariable = `export %s="%s"`
 
-// terminalCodes prepares a terminal for escape sequences.
-func terminalCodes(*os.File) bool { return os.Getenv("TERM") != "dumb" }
-
-// resizes returns a channel that tells of a terminal's new size, and what ends that.
-func resizes() (<-chan os.Signal, func()) {
-	c := make(chan os.Signal, 1)
-	signal.Notify(c, syscall.SIGWINCH)
-	return c, func() { signal.Stop(c) }
-}
-
 // limitOf names the limit that an error is about, "" where it is about none.
 func limitOf(err error) string {
 	switch {

@@ -13,9 +13,6 @@ import (
 // process to end after those ("HandlerRoutine callback function").
 func endingSignals() []os.Signal { return []os.Signal{os.Interrupt, syscall.SIGTERM} }
 
-// resizes never tells: Windows does so only to who reads the console's events.
-func resizes() (<-chan os.Signal, func()) { return nil, func() {} }
-
 func ignoreBrokenPipes() {}
 
 // isBrokenPipe tells whether nobody reads any more what a write was for: "the pipe has been
@@ -35,16 +32,6 @@ const endOfFileKey = "Ctrl-Z and Enter"
 
 // setVariable is PowerShell's command that sets a variable of the environment.
 const setVariable = `$env:%s = "%s"`
-
-// terminalCodes makes a console understand escape sequences.
-func terminalCodes(f *os.File) bool {
-	h := windows.Handle(f.Fd())
-	var mode uint32
-	if err := windows.GetConsoleMode(h, &mode); err != nil {
-		return false
-	}
-	return windows.SetConsoleMode(h, mode|windows.ENABLE_VIRTUAL_TERMINAL_PROCESSING) == nil
-}
 
 // limitOf names the limit that an error is about, "" where it is about none.
 func limitOf(err error) string {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/terminal"
 	"golang.org/x/sys/unix"
 )
 
@@ -98,10 +99,10 @@ func TestProgressOnATerminal(t *testing.T) {
 			}
 			seen += readUntil(user, "")
 			cmd.Wait()
-			if code := cmd.ProcessState.ExitCode(); code != 130 || !strings.HasSuffix(seen, clearLine+"infer: interrupted\r\n") {
+			if code := cmd.ProcessState.ExitCode(); code != 130 || !strings.HasSuffix(seen, terminal.ClearLine+"infer: interrupted\r\n") {
 				t.Errorf("exit code %d, the terminal shows %q", code, seen)
 			}
-			for _, line := range strings.Split(seen, clearLine) {
+			for _, line := range strings.Split(seen, terminal.ClearLine) {
 				if strings.HasPrefix(line, "writing") && len(strings.TrimSuffix(line, "^C")) > int(columns)-1 {
 					t.Errorf("%d columns: %q", len(line), line)
 				}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"unsafe"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/terminal"
 	"golang.org/x/sys/windows"
 )
 
@@ -21,7 +22,7 @@ func openConsole(t *testing.T) *os.File {
 	t.Helper()
 	for range 2 {
 		if out, err := os.OpenFile("CONOUT$", os.O_RDWR, 0); err == nil {
-			if isTerminal(out) {
+			if terminal.Is(out) {
 				return out
 			}
 			out.Close()
@@ -37,10 +38,10 @@ func openConsole(t *testing.T) *os.File {
 func TestAConsole(t *testing.T) {
 	out := openConsole(t)
 	defer out.Close()
-	if columns, rows := terminalSize(out); columns <= 0 || rows <= 0 {
+	if columns, rows := terminal.Size(out); columns <= 0 || rows <= 0 {
 		t.Errorf("%d by %d", columns, rows)
 	}
-	if !terminalCodes(out) {
+	if !terminal.Codes(out) {
 		t.Error("it takes no escape sequences")
 	}
 	var mode uint32

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/terminal"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -88,7 +90,7 @@ func (c *tokenizeConfig) input(ctx context.Context, s *streams, args []string) (
 		return strings.Join(args, " "), nil
 	case c.flags.Changed("file"):
 		return s.readInput(ctx, c.file)
-	case isTerminal(s.in):
+	case terminal.Is(s.in):
 		return "", usagef("no text: give it as an argument, with -f FILE or on standard input")
 	}
 	return s.readInput(ctx, "-")
@@ -118,7 +120,7 @@ func (c *tokenizeConfig) print(w io.Writer, v *runtime.Vocabulary, ids []int32, 
 		tokens[j] = tokenPiece{id, piece(p)}
 	}
 	if c.json {
-		return writeJSON(w, map[string]any{"tokens": tokens})
+		return texts.WriteJSON(w, map[string]any{"tokens": tokens})
 	}
 	var b strings.Builder
 	if i > 0 {
@@ -155,7 +157,7 @@ type piece string
 func (p piece) MarshalJSON() ([]byte, error) {
 	var b strings.Builder
 	if utf8.ValidString(string(p)) {
-		err := writeJSON(&b, string(p))
+		err := texts.WriteJSON(&b, string(p))
 		return []byte(b.String()), err
 	}
 	b.WriteByte('[')

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 )
 
 func TestWrongUsageSaysWhatIsMeant(t *testing.T) {
@@ -125,7 +127,7 @@ func TestHelp(t *testing.T) {
 			}
 			for line := range strings.Lines(r.out) {
 				line = strings.TrimSuffix(line, "\n")
-				if utf8.RuneCountInString(line) > helpWidth || strings.TrimRight(line, " ") != line || strings.Contains(line, noBreak) {
+				if utf8.RuneCountInString(line) > helpWidth || strings.TrimRight(line, " ") != line || strings.Contains(line, texts.NoBreak) {
 					t.Errorf("bad line %q", line)
 				}
 			}

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/runtime"
 )
@@ -29,7 +30,7 @@ func versionCommand() *command {
 			}
 			v := readVersion()
 			if asJSON {
-				return writeJSON(s.out, v)
+				return texts.WriteJSON(s.out, v)
 			}
 			_, err := io.WriteString(s.out, v.text())
 			return err
@@ -97,7 +98,7 @@ func (v versionInfo) text() string {
 	row("infer", strings.TrimSpace(v.Version+" "+v.Revision))
 	row("built with", v.Go+" for "+v.System)
 	if v.Problem != "" {
-		row("engine", "none: "+oneLine(v.Problem))
+		row("engine", "none: "+texts.OneLine(v.Problem))
 		return b.String()
 	}
 	row("engine", "llama.cpp "+v.Commit+" (github.com/ollama/ollama "+v.Engine+")")
@@ -111,7 +112,7 @@ func (v versionInfo) text() string {
 		if i > 0 {
 			name = ""
 		}
-		row(name, fmt.Sprintf("%s (%s), %s, %s free of %s", d.Name, d.Kind, oneLine(d.Description), loader.Size(d.Free), loader.Size(d.Total)))
+		row(name, fmt.Sprintf("%s (%s), %s, %s free of %s", d.Name, d.Kind, texts.OneLine(d.Description), loader.Size(d.Free), loader.Size(d.Total)))
 	}
 	if len(v.Missing) > 0 {
 		fmt.Fprintf(&b, "\nCompiled without %s, which this CPU has: many times slower than it could be.\nTo build for this machine, set before 'go build' or 'go install':\n%s", strings.Join(v.Missing, ", "), buildFlags())

@@ -28,7 +28,6 @@ var exceptions = []string{
 	"runtime/generate.go: begin",
 	"loader: files",
 	"runtime: files",
-	"cmd/infer: files",
 }
 
 // floors are the rooms of this module, with those that are below each. The private packages

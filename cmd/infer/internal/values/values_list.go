@@ -1,4 +1,4 @@
-package main
+package values
 
 import (
 	"errors"
@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// listOf reads values separated by commas, in place of those before.
-func listOf[V any](p *[]V, read func(string) ([]V, error)) func(string) error {
+// ListOf reads values separated by commas, in place of those before.
+func ListOf[V any](p *[]V, read func(string) ([]V, error)) func(string) error {
 	return func(s string) error {
 		var out []V
 		for _, part := range strings.Split(s, ",") {
@@ -26,8 +26,8 @@ func listOf[V any](p *[]V, read func(string) ([]V, error)) func(string) error {
 // maxRange bounds how many numbers a range may stand for.
 const maxRange = 1000
 
-// whole reads a whole number, or several as llama-bench has them: 1-4, 1-9+2, 16-128*2.
-func whole(least, most int) func(string) ([]int, error) {
+// Whole reads a whole number, or several as llama-bench has them: 1-4, 1-9+2, 16-128*2.
+func Whole(least, most int) func(string) ([]int, error) {
 	return func(s string) ([]int, error) {
 		first, rest, several := strings.Cut(s, "-")
 		last, step, times := rest, "1", false
@@ -64,11 +64,11 @@ func whole(least, most int) func(string) ([]int, error) {
 	}
 }
 
-// word reads one of some words.
-func word(words ...string) func(string) ([]string, error) {
+// Word reads one of some words.
+func Word(words ...string) func(string) ([]string, error) {
 	return func(s string) ([]string, error) {
 		var value string
-		err := choice{&value, words}.Set(s)
+		err := Choice{P: &value, Words: words}.Set(s)
 		return []string{value}, err
 	}
 }

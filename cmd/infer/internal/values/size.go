@@ -1,4 +1,4 @@
-package main
+package values
 
 import (
 	"fmt"
@@ -9,9 +9,9 @@ import (
 	"github.com/seed7adf6694/infer/loader"
 )
 
-// parseSize reads a number of bytes: 1048576, 64M, 256MiB, 1.5GiB. K, M, G and T
+// ParseSize reads a number of bytes: 1048576, 64M, 256MiB, 1.5GiB. K, M, G and T
 // alone are powers of 1024, as with most tools; KB, MB, GB and TB powers of 1000.
-func parseSize(text string) (uint64, error) {
+func ParseSize(text string) (uint64, error) {
 	bad := fmt.Errorf("want bytes, or a size such as 256MiB, 4G or 1.5GB")
 	s := strings.TrimSpace(text)
 	i := strings.LastIndexAny(s, "0123456789.") + 1
@@ -41,14 +41,14 @@ func parseSize(text string) (uint64, error) {
 	return uint64(math.Round(f)), nil
 }
 
-// sizeValue is a flag of bytes.
-type sizeValue struct{ p *uint64 }
+// Size is a flag of bytes.
+type Size struct{ P *uint64 }
 
-func (v sizeValue) Set(s string) (err error) { *v.p, err = parseSize(s); return err }
-func (v sizeValue) Type() string             { return "SIZE" }
-func (v sizeValue) String() string {
-	if v.p == nil || *v.p == 0 {
+func (v Size) Set(s string) (err error) { *v.P, err = ParseSize(s); return err }
+func (v Size) Type() string             { return "SIZE" }
+func (v Size) String() string {
+	if v.P == nil || *v.P == 0 {
 		return ""
 	}
-	return strings.ReplaceAll(loader.Size(*v.p), " ", "")
+	return strings.ReplaceAll(loader.Size(*v.P), " ", "")
 }

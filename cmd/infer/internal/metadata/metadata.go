@@ -1,4 +1,5 @@
-package main
+// Package metadata shows the keys and values of a model's file, as JSON and in lines.
+package metadata
 
 import (
 	"encoding/json"
@@ -6,48 +7,46 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/loader"
 )
 
-// How much of long values is shown unless all is asked for.
-const (
-	shownRunes    = 60 // of a string; enough for a line
-	shownElements = 6  // of an array
-)
+// shownElements is how much of an array is shown unless all is asked for.
+const shownElements = 6
 
-// metadata is the key-value part of a file, in its order.
-type metadata []entry
+// List is the key-value part of a file, in its order.
+type List []Entry
 
-type entry struct {
-	key   string
+// Entry is a key with its value.
+type Entry struct {
+	Key   string
 	value loader.Value
 	full  bool
 }
 
-func readMetadata(index *loader.Index, full bool) metadata {
-	m := metadata{}
+// Read reads the metadata of a file. With full nothing is cut.
+func Read(index *loader.Index, full bool) List {
+	m := List{}
 	for k, v := range index.Metadata() {
-		m = append(m, entry{k, v, full})
+		m = append(m, Entry{k, v, full})
 	}
 	return m
 }
 
 // MarshalJSON makes an object, in the order of the file.
-func (m metadata) MarshalJSON() ([]byte, error) {
+func (m List) MarshalJSON() ([]byte, error) {
 	var b strings.Builder
 	b.WriteByte('{')
 	for i, e := range m {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		if err := writeJSON(&b, e.key); err != nil {
+		if err := texts.WriteJSON(&b, e.Key); err != nil {
 			return nil, err
 		}
 		b.WriteByte(':')
-		if err := writeJSON(&b, e.json()); err != nil {
+		if err := texts.WriteJSON(&b, e.json()); err != nil {
 			return nil, err
 		}
 	}
@@ -65,7 +64,7 @@ type jsonEntry struct {
 	Cut     bool   `json:"truncated,omitempty"`
 }
 
-func (e entry) json() jsonEntry {
+func (e Entry) json() jsonEntry {
 	v := e.value
 	if v.Type() != loader.ValueArray {
 		return jsonEntry{Type: v.Type().String(), Value: plain(v)}
@@ -104,16 +103,16 @@ func plain(v loader.Value) any {
 	return f
 }
 
-// kind is the type as shown: string, uint32, string[32000].
-func (e entry) kind() string {
+// Kind is the type as shown: string, uint32, string[32000].
+func (e Entry) Kind() string {
 	if e.value.Type() == loader.ValueArray {
 		return fmt.Sprintf("%s[%d]", e.value.ElemType(), e.value.Len())
 	}
 	return e.value.Type().String()
 }
 
-// text is the value as shown on a line of a terminal.
-func (e entry) text() string {
+// Text is the value as shown on a line of a terminal.
+func (e Entry) Text() string {
 	v := e.value
 	if v.Type() != loader.ValueArray {
 		return scalarText(v, e.full)
@@ -135,7 +134,7 @@ func (e entry) text() string {
 
 func scalarText(v loader.Value, full bool) string {
 	if s, ok := v.Str(); ok {
-		return visible(s, full)
+		return texts.Visible(s, full)
 	}
 	switch p := plain(v).(type) {
 	case float64:
@@ -143,35 +142,4 @@ func scalarText(v loader.Value, full bool) string {
 	default:
 		return fmt.Sprint(p)
 	}
-}
-
-// visible makes a string from a file fit for a terminal: as it is where it consists
-// of what prints, quoted where not, cut where long.
-func visible(s string, full bool) string {
-	cut := ""
-	if !full && utf8.RuneCountInString(s) > shownRunes {
-		end := 0
-		for range shownRunes - 1 {
-			_, n := utf8.DecodeRuneInString(s[end:])
-			end += n
-		}
-		s, cut = s[:end], "…"
-	}
-	if prints(s) {
-		return s + cut
-	}
-	return loader.Quoted(s) + cut
-}
-
-// prints tells whether a string can be shown as it is, and would be seen.
-func prints(s string) bool {
-	if s == "" || s[0] == ' ' || s[len(s)-1] == ' ' || s[0] == '"' || !utf8.ValidString(s) {
-		return false
-	}
-	for _, r := range s {
-		if !unicode.IsPrint(r) {
-			return false
-		}
-	}
-	return true
 }

@@ -1,4 +1,4 @@
-package main
+package values
 
 import (
 	"slices"
@@ -14,7 +14,7 @@ func TestListsOfNumbers(t *testing.T) {
 		{"", nil}, {"1,", nil}, {"-1", nil}, {"x", nil}, {"4-1", nil}, {"1-4+0", nil}, {"0-4*2", nil}, {"1-4*1", nil}, {"1-100000", nil}, {"2000000", nil}, {"1-4/2", nil},
 	} {
 		var got []int
-		if err := listOf(&got, whole(0, 1000000))(tt.text); (err == nil) != (tt.want != nil) || !slices.Equal(got, tt.want) {
+		if err := ListOf(&got, Whole(0, 1000000))(tt.text); (err == nil) != (tt.want != nil) || !slices.Equal(got, tt.want) {
 			t.Errorf("%q: %v, %v", tt.text, got, err)
 		}
 	}

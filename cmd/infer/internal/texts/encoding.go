@@ -1,4 +1,4 @@
-package main
+package texts
 
 import (
 	"bytes"
@@ -25,11 +25,11 @@ var marks = []struct {
 
 const longestMark = 4
 
-// decodeText returns a text as UTF-8 without the byte order mark that says what it is: editors
+// Decode returns a text as UTF-8 without the byte order mark that says what it is: editors
 // of Windows write one, and PowerShell 5.1 writes UTF-16. Without a mark nothing is guessed
 // and nothing is changed, valid or not. What is no character of UTF-16 or UTF-32 becomes
 // U+FFFD.
-func decodeText(in io.Reader) (io.Reader, error) {
+func Decode(in io.Reader) (io.Reader, error) {
 	head := make([]byte, longestMark)
 	n, err := io.ReadFull(in, head)
 	head = head[:n]

@@ -1,31 +1,32 @@
-package main
-
-import "strings"
-
+// Package spellings knows what users type who mean something else.
+//
 // Users of llama.cpp type its options. Where infer has the same thing they work, in all
 // spellings; where it has not, they are refused with what to use in place of them.
 // What is spelled with one dash is looked up before pflag sees it: it would read -cnv as
 // -c nv, and show the help for -hf.
+package spellings
 
-// shorthands are short flags of several letters, and others that pflag can't have, with
+import "strings"
+
+// Shorthands are short flags of several letters, and others that pflag can't have, with
 // the flag that each stands for.
-type shorthands map[string]string
+type Shorthands map[string]string
 
-// llamaShorthands work in all commands that have the flag.
-var llamaShorthands = shorthands{
+// Common work in all commands that have the flag.
+var Common = Shorthands{
 	"ngl": "gpu-layers", "ctk": "cache-type-k", "ctv": "cache-type-v", "ub": "ubatch-size", "tb": "threads-batch",
 	"fa": "flash-attn", "nr": "no-repack", "l": "logit-bias", "r": "stop",
 }
 
-// llamaNames are llama.cpp's other names of flags.
-var llamaNames = map[string]string{
+// Names are llama.cpp's other names of flags.
+var Names = map[string]string{
 	"n-predict": "predict", "n-gpu-layers": "gpu-layers", "reverse-prompt": "stop", "temperature": "temp",
 	"typical-p": "typical", "top-n-sigma": "top-nsigma", "log-verbose": "verbose", "usage": "help",
 }
 
-// llamaSwitches are llama.cpp's switches for what is a value of a flag here, or is so
+// Switches are llama.cpp's switches for what is a value of a flag here, or is so
 // without any flag ("").
-var llamaSwitches = map[string]string{
+var Switches = map[string]string{
 	"display-prompt": "--echo", "no-display-prompt": "--echo=false",
 	"no-context-shift": "--context-shift=false",
 	"repack":           "--no-repack=false",
@@ -128,8 +129,8 @@ func byName(table map[string]string) map[string]string {
 	return all
 }
 
-// insteadOf is what to use in place of an option of llama.cpp, "" where it is none.
-func insteadOf(name string) string {
+// InsteadOf is what to use in place of an option of llama.cpp, "" where it is none.
+func InsteadOf(name string) string {
 	if say, ok := llamaOnly[name]; ok {
 		return say
 	}
@@ -143,8 +144,8 @@ func insteadOf(name string) string {
 	return ""
 }
 
-// flashValue is what llama.cpp's words for the value of -fa stand for, "" for others.
-func flashValue(word string) string {
+// FlashValue is what llama.cpp's words for the value of -fa stand for, "" for others.
+func FlashValue(word string) string {
 	switch word {
 	case "on", "enabled", "true", "1":
 		return "on"

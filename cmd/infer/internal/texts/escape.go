@@ -1,13 +1,13 @@
-package main
+package texts
 
 import (
 	"strconv"
 	"strings"
 )
 
-// unescape gives backslashes the meaning that llama.cpp gives them on its command
+// Unescape gives backslashes the meaning that llama.cpp gives them on its command
 // line: \n \r \t \' \" \\ and \xHH. Others stay as they are.
-func unescape(s string) string {
+func Unescape(s string) string {
 	if !strings.Contains(s, `\`) {
 		return s
 	}

@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"bytes"
@@ -15,12 +15,12 @@ type screen struct {
 
 // lines are the states that the line was in.
 func (s *screen) lines() []string {
-	return strings.Split(s.String(), clearLine)[1:]
+	return strings.Split(s.String(), ClearLine)[1:]
 }
 
-func newTestBar(columns int) (*bar, *screen) {
+func newTestBar(columns int) (*Bar, *screen) {
 	s := &screen{columns: columns}
-	return &bar{screen: s, width: func() int { return s.columns }}, s
+	return &Bar{screen: s, width: func() int { return s.columns }}, s
 }
 
 func TestBar(t *testing.T) {
@@ -39,10 +39,10 @@ func TestBar(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b, s := newTestBar(tt.columns)
-			b.show("loading (mmap)", 0, gib)
+			b.Show("loading (mmap)", 0, gib)
 			for start := time.Now(); !time.Now().After(start); { // clocks of Windows are coarse
 			}
-			b.show("loading (mmap)", gib/2, gib)
+			b.Show("loading (mmap)", gib/2, gib)
 			lines := s.lines()
 			last := lines[len(lines)-1]
 			for _, w := range tt.want {
@@ -53,7 +53,7 @@ func TestBar(t *testing.T) {
 			if tt.columns > 0 && len(last) > tt.columns-1 {
 				t.Errorf("%d columns in a window of %d: %q", len(last), tt.columns, last)
 			}
-			b.clear()
+			b.Clear()
 			if lines := s.lines(); lines[len(lines)-1] != "" {
 				t.Errorf("not cleared: %q", lines)
 			}
@@ -65,9 +65,9 @@ func TestBarOfWhatIsDoneAtOnceIsNeverSeen(t *testing.T) {
 	b, s := newTestBar(80)
 	b.delay = time.Hour
 	for i := range uint64(101) {
-		b.show("loading", i, 100)
+		b.Show("loading", i, 100)
 	}
-	b.clear()
+	b.Clear()
 	if s.Len() != 0 {
 		t.Errorf("%q", s.String())
 	}
@@ -75,9 +75,9 @@ func TestBarOfWhatIsDoneAtOnceIsNeverSeen(t *testing.T) {
 
 func TestBarStaysInAWindowThatShrinks(t *testing.T) {
 	b, s := newTestBar(100)
-	b.show("loading", 2, 100)
+	b.Show("loading", 2, 100)
 	s.columns = 30
-	b.show("loading", 3, 100)
+	b.Show("loading", 3, 100)
 	for _, line := range s.lines()[1:] {
 		if len(line) > 29 {
 			t.Errorf("%q", line)
@@ -87,13 +87,13 @@ func TestBarStaysInAWindowThatShrinks(t *testing.T) {
 
 func TestBarBeginsAnewForAnotherLabel(t *testing.T) {
 	b, s := newTestBar(80)
-	b.show("loading (copy)", 1, 100)
+	b.Show("loading (copy)", 1, 100)
 	first := b.bar
-	b.show("loading (mmap)", 1, 100)
+	b.Show("loading (mmap)", 1, 100)
 	if b.bar == first {
 		t.Error("the old bar goes on")
 	}
-	b.show("", 5, 0)                                                // nothing to show, and no harm
+	b.Show("", 5, 0)                                                // nothing to show, and no harm
 	if strings.Contains(s.String(), "NaN") || len(s.lines()) != 3 { // one, its end, the other
 		t.Errorf("%q", s.lines())
 	}
@@ -101,8 +101,8 @@ func TestBarBeginsAnewForAnotherLabel(t *testing.T) {
 
 func TestBarCountsItems(t *testing.T) {
 	b, s := newTestBar(80)
-	b.items = "tensors"
-	b.show("quantizing", 25, 50)
+	b.Items = "tensors"
+	b.Show("quantizing", 25, 50)
 	if !strings.Contains(s.String(), "(25/50") {
 		t.Errorf("%q", s.String())
 	}
@@ -110,9 +110,9 @@ func TestBarCountsItems(t *testing.T) {
 
 func TestNoBarWithoutATerminal(t *testing.T) {
 	var out bytes.Buffer
-	b := newBar(&out, true)
-	b.show("loading", 1, 2)
-	b.clear()
+	b := NewBar(&out, true)
+	b.Show("loading", 1, 2)
+	b.Clear()
 	if out.Len() != 0 {
 		t.Errorf("%q", out.String())
 	}

@@ -1,4 +1,5 @@
-package main
+// Package planview shows forecasts of what models take, as text and as a picture.
+package planview
 
 import (
 	"fmt"
@@ -7,15 +8,17 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// printPlan writes a forecast for people.
-func printPlan(w io.Writer, f *runtime.Forecast, width int) error {
+// Print writes a forecast for people, with pictures of so many columns. remedies are the words
+// for what helps where a mode does not fit.
+func Print(w io.Writer, f *runtime.Forecast, width int, remedies func([]loader.Remedy) []string) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n", visible(f.Path, true))
-	fmt.Fprintf(&b, "  %s, %s parameters, largest tensor %s\n", visible(f.Description, true), formatCount(f.Parameters), loader.Size(f.LargestTensor))
+	fmt.Fprintf(&b, "%s\n", texts.Visible(f.Path, true))
+	fmt.Fprintf(&b, "  %s, %s parameters, largest tensor %s\n", texts.Visible(f.Description, true), texts.Number(f.Parameters), loader.Size(f.LargestTensor))
 	available, limit := f.Probe.Available()
 	fmt.Fprintf(&b, "  %s of private memory left (%s); largest free block %s (%s)\n",
 		sizeOr(available), limit, sizeOr(f.Probe.LargestFreeBlock), f.Probe.LimitedBy)
@@ -28,7 +31,7 @@ func printPlan(w io.Writer, f *runtime.Forecast, width int) error {
 		return err
 	}
 	for _, p := range f.Modes {
-		printMode(&b, p, width)
+		printMode(&b, p, width, remedies)
 	}
 	fmt.Fprintf(&b, "\n--load auto would take %s: %s\n", f.Auto, f.Reason)
 	_, err := io.WriteString(w, b.String())
@@ -96,11 +99,11 @@ func printModes(w io.Writer, f *runtime.Forecast) error {
 }
 
 // printMode writes what a mode's plan is made of, and what would make it fit.
-func printMode(b *strings.Builder, p runtime.ModePlan, width int) {
-	fmt.Fprintf(b, "\n%s: context of %d tokens, %d at once, cache %s/%s, flash attention %s (%s)\n", p.Name(), p.Context, p.UBatch, p.CacheTypeK, p.CacheTypeV, p.FlashAttention, oneLine(p.FlashReason))
-	fmt.Fprintf(b, "  largest allocation: %s\n", oneLine(p.LargestAllocationOf))
+func printMode(b *strings.Builder, p runtime.ModePlan, width int, remedies func([]loader.Remedy) []string) {
+	fmt.Fprintf(b, "\n%s: context of %d tokens, %d at once, cache %s/%s, flash attention %s (%s)\n", p.Name(), p.Context, p.UBatch, p.CacheTypeK, p.CacheTypeV, p.FlashAttention, texts.OneLine(p.FlashReason))
+	fmt.Fprintf(b, "  largest allocation: %s\n", texts.OneLine(p.LargestAllocationOf))
 	if p.LargestRangeOf != p.LargestAllocationOf {
-		fmt.Fprintf(b, "  largest range: %s\n", oneLine(p.LargestRangeOf))
+		fmt.Fprintf(b, "  largest range: %s\n", texts.OneLine(p.LargestRangeOf))
 	}
 	printPieces(b, p, width)
 	if !p.Fits {
@@ -109,7 +112,7 @@ func printMode(b *strings.Builder, p runtime.ModePlan, width int) {
 			needed = fmt.Sprintf("%v are %s; ", p.Needed, loader.Size(p.Needed.Total()))
 		}
 		fmt.Fprintf(b, "  does not fit: %slimited by the %s; to be tried alone, least loss first:\n", needed, p.LimitedBy)
-		for _, r := range remedyTexts(p.Remedies) {
+		for _, r := range remedies(p.Remedies) {
 			fmt.Fprintf(b, "  - %s\n", r)
 		}
 	}

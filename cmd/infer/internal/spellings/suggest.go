@@ -1,4 +1,4 @@
-package main
+package spellings
 
 import (
 	"strings"
@@ -6,8 +6,8 @@ import (
 	"github.com/seed7adf6694/infer/internal/words"
 )
 
-// suggest returns the word that was probably meant, "" if none is close.
-func suggest(word string, known []string) string {
+// Suggest returns the word that was probably meant, "" if none is close.
+func Suggest(word string, known []string) string {
 	if len(word) < 2 || len(word) > 64 {
 		return ""
 	}

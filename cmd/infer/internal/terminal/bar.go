@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"io"
@@ -10,16 +10,18 @@ import (
 )
 
 const (
+	unknownWidth = 80 // columns, where a terminal does not say
+
 	barDelay  = 200 * time.Millisecond // keeps bars of what is done at once from flashing by
 	barPeriod = 100 * time.Millisecond // between two states on the screen
 )
 
-// bar shows how far something is, on a terminal, in one line that goes away when it
+// Bar shows how far something is, on a terminal, in one line that goes away when it
 // ends. Without a terminal it does nothing. It is for one goroutine at a time.
-type bar struct {
+type Bar struct {
 	screen io.Writer // nil: none
 	width  func() int
-	items  string // what is counted; empty: bytes
+	Items  string // what is counted; empty: bytes
 	delay  time.Duration
 	period time.Duration
 
@@ -29,22 +31,22 @@ type bar struct {
 	line  *barLine
 }
 
-// newBar returns a bar for standard error, if that is a terminal and bars are wanted.
-func newBar(stderr io.Writer, wanted bool) *bar {
+// NewBar returns a bar for standard error, if that is a terminal and bars are wanted.
+func NewBar(stderr io.Writer, wanted bool) *Bar {
 	f, ok := stderr.(*os.File)
-	if !wanted || !ok || !isTerminal(f) || !terminalCodes(f) {
-		return &bar{}
+	if !wanted || !ok || !Is(f) || !Codes(f) {
+		return &Bar{}
 	}
-	return &bar{screen: f, width: func() int { return terminalWidth(f) }, delay: barDelay, period: barPeriod}
+	return &Bar{screen: f, width: func() int { return Width(f) }, delay: barDelay, period: barPeriod}
 }
 
-// show brings the bar to done of total. A new label or total begins anew.
-func (b *bar) show(label string, done, total uint64) {
+// Show brings the bar to done of total. A new label or total begins anew.
+func (b *Bar) Show(label string, done, total uint64) {
 	if b.screen == nil || total == 0 {
 		return
 	}
 	if b.bar == nil || label != b.label || total != b.total {
-		b.clear()
+		b.Clear()
 		b.label, b.total = label, total
 		b.line = &barLine{screen: b.screen, width: b.width, from: time.Now().Add(b.delay)}
 		b.bar = b.make(label, total)
@@ -52,8 +54,8 @@ func (b *bar) show(label string, done, total uint64) {
 	b.bar.Set64(int64(min(done, total)))
 }
 
-// clear removes the bar from the screen.
-func (b *bar) clear() {
+// Clear removes the bar from the screen.
+func (b *Bar) Clear() {
 	if b.line != nil {
 		b.line.clear()
 	}
@@ -68,10 +70,10 @@ const (
 	barMost   = 32
 )
 
-func (b *bar) make(label string, total uint64) *progressbar.ProgressBar {
+func (b *Bar) make(label string, total uint64) *progressbar.ProgressBar {
 	columns := b.width()
 	if columns == 0 {
-		columns = helpWidth
+		columns = unknownWidth
 	}
 	o := []progressbar.Option{
 		progressbar.OptionSetWriter(b.line),
@@ -88,10 +90,10 @@ func (b *bar) make(label string, total uint64) *progressbar.ProgressBar {
 		return progressbar.NewOptions64(int64(total), o...)
 	}
 	o = append(o, progressbar.OptionSetWidth(min(width, barMost)), progressbar.OptionShowCount())
-	if b.items == "" {
+	if b.Items == "" {
 		o = append(o, progressbar.OptionShowBytes(true), progressbar.OptionUseIECUnits(true))
 	} else {
-		o = append(o, progressbar.OptionShowIts(), progressbar.OptionSetItsString(b.items))
+		o = append(o, progressbar.OptionShowIts(), progressbar.OptionSetItsString(b.Items))
 	}
 	return progressbar.NewOptions64(int64(total), o...)
 }
@@ -105,7 +107,8 @@ type barLine struct {
 	dirty  bool
 }
 
-const clearLine = "\r\x1b[K"
+// ClearLine goes to the beginning of the line and clears it.
+const ClearLine = "\r\x1b[K"
 
 func (l *barLine) Write(p []byte) (int, error) {
 	text := strings.NewReplacer("\r", "", "\x1b[0K", "", "\x1b[2K", "").Replace(string(p))
@@ -122,13 +125,13 @@ func (l *barLine) Write(p []byte) (int, error) {
 		text = text[:max(w-1, 0)]
 	}
 	l.dirty = true
-	_, err := io.WriteString(l.screen, clearLine+text)
+	_, err := io.WriteString(l.screen, ClearLine+text)
 	return len(p), err
 }
 
 func (l *barLine) clear() {
 	if l.dirty {
 		l.dirty = false
-		io.WriteString(l.screen, clearLine)
+		io.WriteString(l.screen, ClearLine)
 	}
 }

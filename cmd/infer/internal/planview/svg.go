@@ -1,4 +1,4 @@
-package main
+package planview
 
 import (
 	"bufio"
@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/runtime"
 )
@@ -25,9 +26,9 @@ var svgColours = map[loader.Purpose]string{
 	loader.PurposeWeights: "#4c78a8", loader.PurposeKV: "#f58518", loader.PurposeCompute: "#54a24b", loader.PurposeOutput: "#b279a2",
 }
 
-// drawPlan draws the allocations of each mode to one scale. What is mapped is light,
+// Draw draws the allocations of each mode to one scale. What is mapped is light,
 // what is private memory dark.
-func drawPlan(out io.Writer, f *runtime.Forecast) error {
+func Draw(out io.Writer, f *runtime.Forecast) error {
 	w := bufio.NewWriter(out)
 	widest, rows := uint64(1), 0
 	for _, p := range f.Modes {
@@ -45,7 +46,7 @@ func drawPlan(out io.Writer, f *runtime.Forecast) error {
 	text := func(x, y int, extra, s string) {
 		fmt.Fprintf(w, `<text x="%d" y="%d"%s>%s</text>`+"\n", x, y, extra, escapeXML(s))
 	}
-	text(10, y, ` font-weight="bold"`, fmt.Sprintf("%s, %s parameters: each box is one mapping or commit", f.Description, formatCount(f.Parameters)))
+	text(10, y, ` font-weight="bold"`, fmt.Sprintf("%s, %s parameters: each box is one mapping or commit", f.Description, texts.Number(f.Parameters)))
 	y += 16
 	scale := float64(svgWidth-svgLeft-svgRight) / float64(widest)
 	for _, p := range f.Modes {

@@ -1,0 +1,37 @@
+package planview
+
+import (
+	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// pieceGroups are the pieces of a plan by what they are for, in the order of pictures.
+func pieceGroups(p runtime.ModePlan) []pieceGroup {
+	groups := []pieceGroup{{purpose: loader.PurposeWeights}, {purpose: loader.PurposeKV}, {purpose: loader.PurposeCompute}, {purpose: loader.PurposeOutput}}
+	for _, x := range p.Pieces {
+		for i := range groups {
+			if groups[i].purpose == x.Purpose {
+				groups[i].pieces = append(groups[i].pieces, x)
+				groups[i].size += x.Size
+			}
+		}
+	}
+	return groups
+}
+
+type pieceGroup struct {
+	purpose loader.Purpose
+	pieces  []runtime.PlanPiece
+	size    uint64
+}
+
+// allocations are the sizes of all single mappings and commits of a group.
+func (g pieceGroup) allocations() []uint64 {
+	var sizes []uint64
+	for _, x := range g.pieces {
+		sizes = append(sizes, x.Allocations...)
+	}
+	return sizes
+}
+
+func (g pieceGroup) label() string { return g.purpose.String() + " " + loader.Size(g.size) }

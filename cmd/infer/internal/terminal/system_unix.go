@@ -1,0 +1,19 @@
+//go:build unix
+
+package terminal
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// Codes prepares a terminal for escape sequences.
+func Codes(*os.File) bool { return os.Getenv("TERM") != "dumb" }
+
+// Resizes returns a channel that tells of a terminal's new size, and what ends that.
+func Resizes() (<-chan os.Signal, func()) {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGWINCH)
+	return c, func() { signal.Stop(c) }
+}

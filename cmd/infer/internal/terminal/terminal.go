@@ -1,0 +1,30 @@
+// Package terminal shows things on the terminal that a person sits at: how far something is,
+// and texts each in the place of the one before.
+package terminal
+
+import (
+	"os"
+
+	"golang.org/x/term"
+)
+
+// Is tells whether a stream is one that a person sits at.
+func Is(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// Size returns the columns and rows of a terminal, 0 where unknown.
+func Size(f *os.File) (columns, rows int) {
+	w, h, err := term.GetSize(int(f.Fd()))
+	if err != nil || w < 0 || h < 0 {
+		return 0, 0
+	}
+	return w, h
+}
+
+// Width returns the columns of a terminal, 0 where unknown.
+func Width(f *os.File) int {
+	w, _ := Size(f)
+	return w
+}

@@ -1,0 +1,84 @@
+// Package texts makes texts fit for a terminal, a line or a program: what comes from files and
+// from the engine may hold anything.
+package texts
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/seed7adf6694/infer/loader"
+)
+
+// OneLine makes text that may hold anything, from files too, fit for one line of a
+// terminal: what does not print is escaped.
+func OneLine(s string) string {
+	var b strings.Builder
+	for i, r := range s {
+		switch {
+		case r == unicode.ReplacementChar && !strings.HasPrefix(s[i:], "\uFFFD"):
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case r == '\n':
+			b.WriteString("; ")
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		case r < 0x80:
+			fmt.Fprintf(&b, `\x%02x`, r)
+		case r < 0x10000:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		}
+	}
+	return b.String()
+}
+
+// shownRunes is how much of a long string is shown unless all is asked for: enough for a line.
+const shownRunes = 60
+
+// Visible makes a string from a file fit for a terminal: as it is where it consists
+// of what prints, quoted where not, cut where long.
+func Visible(s string, full bool) string {
+	cut := ""
+	if !full && utf8.RuneCountInString(s) > shownRunes {
+		end := 0
+		for range shownRunes - 1 {
+			_, n := utf8.DecodeRuneInString(s[end:])
+			end += n
+		}
+		s, cut = s[:end], "…"
+	}
+	if prints(s) {
+		return s + cut
+	}
+	return loader.Quoted(s) + cut
+}
+
+// prints tells whether a string can be shown as it is, and would be seen.
+func prints(s string) bool {
+	if s == "" || s[0] == ' ' || s[len(s)-1] == ' ' || s[0] == '"' || !utf8.ValidString(s) {
+		return false
+	}
+	for _, r := range s {
+		if !unicode.IsPrint(r) {
+			return false
+		}
+	}
+	return true
+}
+
+// Number prints large numbers for people: 3.9 M, 1.1 B (billion).
+func Number(n uint64) string {
+	f, unit := float64(n), ""
+	for _, u := range []string{"k", "M", "B", "T"} {
+		if f < 999.95 {
+			break
+		}
+		f, unit = f/1000, " "+u
+	}
+	if unit == "" {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%.3g%s", f, unit)
+}
