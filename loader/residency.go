@@ -2,6 +2,7 @@ package loader
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -58,19 +59,47 @@ type ResidencyOptions struct {
 
 // ResidencyStats are figures since the beginning. Sizes are bytes.
 type ResidencyStats struct {
-	Budget   uint64 // of weights
-	Resident uint64 // weights that stay, and the slots
-	Layers   int
-	Streamed int           // layers that are streamed
-	Slots    int           // layers of those in memory at once
-	Private  uint64        // bytes of the slots
-	Method   string        // of reading, as measured to be the fastest
-	Passes   uint64        // over the streamed layers
-	Read     uint64        // bytes streamed
-	Reading  time.Duration // spent reading them
-	Stalled  time.Duration // spent waiting for them
-	Hits     uint64        // layers that were there in time
-	Misses   uint64        // layers that were waited for
+	Budget   uint64        `json:"budget_bytes"`   // of weights
+	Resident uint64        `json:"resident_bytes"` // weights that stay, and the slots
+	Layers   int           `json:"layers"`
+	Streamed int           `json:"streamed_layers"` // layers that are streamed
+	Slots    int           `json:"slots"`           // layers of those in memory at once
+	Private  uint64        `json:"slots_bytes"`     // bytes of the slots
+	Method   string        `json:"method"`          // of reading, as measured to be the fastest
+	Passes   uint64        `json:"passes"`          // over the streamed layers
+	Read     uint64        `json:"read_bytes"`      // bytes streamed
+	Reading  time.Duration `json:"-"`               // spent reading them
+	Stalled  time.Duration `json:"-"`               // spent waiting for them
+	Hits     uint64        `json:"hits"`            // layers that were there in time
+	Misses   uint64        `json:"misses"`          // layers that were waited for
+}
+
+// Rate is bytes read per second, 0 where nothing was read.
+func (s ResidencyStats) Rate() float64 {
+	if s.Reading <= 0 {
+		return 0
+	}
+	return float64(s.Read) / s.Reading.Seconds()
+}
+
+// PerPass is the bytes read for a pass over the streamed layers, 0 before the first.
+func (s ResidencyStats) PerPass() uint64 {
+	if s.Passes == 0 {
+		return 0
+	}
+	return s.Read / s.Passes
+}
+
+// MarshalJSON writes an object with all fields, with times in seconds.
+func (s ResidencyStats) MarshalJSON() ([]byte, error) {
+	type plain ResidencyStats
+	return json.Marshal(struct {
+		plain
+		Reading float64 `json:"reading_seconds"`
+		Stalled float64 `json:"stalled_seconds"`
+		Rate    float64 `json:"read_bytes_per_second"`
+		PerPass uint64  `json:"read_bytes_per_pass"`
+	}{plain(s), s.Reading.Seconds(), s.Stalled.Seconds(), s.Rate(), s.PerPass()})
 }
 
 // slot is memory for one layer at a time.

@@ -1,19 +1,22 @@
 package runtime
 
 import (
+	"bytes"
+	"encoding/json"
 	"time"
 
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
 )
 
-// Report is what a model took, at the moment of asking. Sizes are bytes.
+// Report is what a model took, at the moment of asking. Sizes are bytes. In JSON it is an
+// object with all fields, sizes with names in _bytes and times in seconds.
 type Report struct {
-	Path         string   `json:"path"`
+	Path         string   `json:"model"`
 	Architecture string   `json:"architecture"`
 	Description  string   `json:"description"`
 	Parameters   uint64   `json:"parameters"`
-	LoadMode     LoadMode `json:"-"`
+	LoadMode     LoadMode `json:"load_mode"`
 	LoadReason   string   `json:"load_reason"` // why this mode
 	Repacked     uint64   `json:"repacked_bytes"`
 	Packed       uint64   `json:"packed_bytes"` // mapped from a packed file, in the layout of this CPU
@@ -56,31 +59,68 @@ type Report struct {
 	LoadDuration time.Duration `json:"-"`
 }
 
-// Stats are the figures of a session's last generation.
+// MarshalJSON writes an object with all fields.
+func (r Report) MarshalJSON() ([]byte, error) {
+	type plain Report
+	r.Adjusted, r.Warnings = noNil(r.Adjusted), noNil(r.Warnings)
+	return marshal(struct {
+		plain
+		LoadDuration float64 `json:"load_seconds"`
+	}{plain(r), r.LoadDuration.Seconds()})
+}
+
+// Stats are the figures of a session's last generation. In JSON they are an object with all
+// fields and both rates, times in seconds.
 type Stats struct {
-	PromptTokens     int
-	PromptDuration   time.Duration
-	GeneratedTokens  int
-	GenerateDuration time.Duration // of the tokens after the first
-	Context          int           // tokens that fit
-	Used             int           // tokens in the context
-	UBatch           int           // tokens computed at once
+	PromptTokens     int           `json:"prompt_tokens"`
+	PromptDuration   time.Duration `json:"-"`
+	GeneratedTokens  int           `json:"generated_tokens"`
+	GenerateDuration time.Duration `json:"-"`                   // of the tokens after the first
+	Context          int           `json:"context_tokens"`      // tokens that fit
+	Used             int           `json:"context_used_tokens"` // tokens in the context
+	UBatch           int           `json:"ubatch_tokens"`       // tokens computed at once
 	// FlashAttention is on or off as the session was made, or auto where the engine decides
 	// for layers on GPUs.
-	FlashAttention llama.FlashAttention
-	Seed           uint32
-	Threads        int // that the last evaluation of a token computed with
-	BatchThreads   int // and the last one of several
+	FlashAttention llama.FlashAttention `json:"flash_attention"`
+	Seed           uint32               `json:"seed"`
+	Threads        int                  `json:"threads"`       // that the last evaluation of a token computed with
+	BatchThreads   int                  `json:"batch_threads"` // and the last one of several
 	// Passes are the evaluations of the model that the generated tokens took: one for
 	// each token after the first, or fewer with [GenerateOptions].Lookup.
-	Passes int
+	Passes int `json:"passes"`
 	// Drafted are the tokens that were guessed and evaluated, Accepted those of them
 	// that were sampled.
-	Drafted, Accepted int
+	Drafted  int `json:"drafted_tokens"`
+	Accepted int `json:"accepted_tokens"`
 	// Notes are what a user should know of the prompt, a line each: that it begins with
 	// a token that the tokenizer adds as well.
-	Notes []string
+	Notes []string `json:"notes"`
 }
+
+// MarshalJSON writes an object with all fields, and the rates.
+func (s Stats) MarshalJSON() ([]byte, error) {
+	type plain Stats
+	s.Notes = noNil(s.Notes)
+	return marshal(struct {
+		plain
+		PromptDuration   float64 `json:"prompt_seconds"`
+		PromptRate       float64 `json:"prompt_tokens_per_second"`
+		GenerateDuration float64 `json:"generate_seconds"`
+		Rate             float64 `json:"tokens_per_second"`
+	}{plain(s), s.PromptDuration.Seconds(), s.PromptRate(), s.GenerateDuration.Seconds(), s.Rate()})
+}
+
+// marshal encodes v. Whether <, > and & are escaped is for the encoder to say that asks.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return b.Bytes(), err
+}
+
+// noNil is a list that is [] in JSON where it is empty.
+func noNil[T any](list []T) []T { return append([]T{}, list...) }
 
 // PromptRate is prompt tokens per second, 0 where unknown.
 func (s Stats) PromptRate() float64 { return rate(s.PromptTokens, s.PromptDuration) }

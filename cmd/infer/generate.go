@@ -80,20 +80,19 @@ func (c *generateConfig) generate(ctx context.Context, s *streams) error {
 	}
 
 	end, err := c.stream(ctx, s, sess, prompt, gen)
-	stats := newStats(m.Report(), sess.Stats(), end)
-	stats.residency(m.Report())
+	stats := stats{model: m.Report(), session: sess.Stats(), finish: end}
 	if open.Pool != nil {
 		pool := open.Pool.Stats()
-		stats.Pool = &pool
+		stats.pool = &pool
 	}
 	if c.predict == 0 {
-		stats.GeneratedTokens = 0
+		stats.session.GeneratedTokens = 0
 	}
 	if c.json && !errors.As(err, new(*outputError)) {
 		err = errors.Join(err, texts.WriteJSON(s.out, map[string]any{"stats": stats}))
 	}
 	cancelled := err != nil && ctx.Err() != nil
-	if !c.quiet && !errors.As(err, new(*outputError)) && (err == nil || cancelled || stats.GeneratedTokens > 0) {
+	if !c.quiet && !errors.As(err, new(*outputError)) && (err == nil || cancelled || stats.session.GeneratedTokens > 0) {
 		fmt.Fprintln(s.err, stats.figures())
 	}
 	if cancelled {

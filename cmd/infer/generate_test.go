@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -120,6 +122,17 @@ func TestGenerate(t *testing.T) {
 	})
 }
 
+// figureKeys are the keys of the figures of --json, which are stable.
+const figureKeys = `
+	accepted_tokens adjusted architecture batch_threads budget_bytes chunk_size_bytes chunks context_tokens
+	context_used_tokens description drafted_tokens finish_reason flash_attention generate_seconds
+	generated_tokens largest_allocation_bytes largest_range_bytes largest_tensor largest_tensor_bytes load_mode
+	load_reason load_seconds memory model packed_bytes parameters passes peak_anon_bytes peak_file_bytes
+	peak_rss_bytes pool prompt_seconds prompt_tokens prompt_tokens_per_second read_bytes_per_second
+	repacked_bytes residency_hits residency_misses resident_bytes seed stall_seconds streamed_bytes
+	streamed_bytes_per_token threads tokens_per_second ubatch_tokens warnings weights_bytes
+`
+
 func TestGenerateJSON(t *testing.T) {
 	needEngine(t)
 	text := call(t, greedy("-q", "-p", "Once upon a time")...)
@@ -149,6 +162,9 @@ func TestGenerateJSON(t *testing.T) {
 	}
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil {
 		t.Fatal(err)
+	}
+	if got, want := slices.Sorted(maps.Keys(last.Stats)), strings.Fields(figureKeys); !slices.Equal(got, want) {
+		t.Errorf("keys are %q, want %q", got, want)
 	}
 	for _, key := range []string{
 		"load_seconds", "load_mode", "chunks", "chunk_size_bytes", "largest_allocation_bytes", "largest_range_bytes", "largest_tensor_bytes",

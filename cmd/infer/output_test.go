@@ -5,7 +5,9 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -57,9 +59,15 @@ func TestTokensAsJSON(t *testing.T) {
 
 func TestFiguresAreOneLineOfAllThatIsAskedFor(t *testing.T) {
 	s := stats{
-		LoadSeconds: 0.123, LoadMode: "mmap", LoadReason: "as\nasked", Weights: 600 << 20, Chunks: 3, LargestAllocation: 256 << 20,
-		FlashAttention: "off",
-		PromptTokens:   1, PromptRate: 98.76, GeneratedTokens: 64, Rate: 36.04, Finish: "context", PeakAnon: 9 << 20, PeakFile: 601 << 20,
+		model: runtime.Report{
+			LoadDuration: 123 * time.Millisecond, LoadMode: runtime.LoadMMap, LoadReason: "as\nasked", WeightBytes: 600 << 20, Chunks: 3,
+			LargestAllocation: 256 << 20, PeakAnon: 9 << 20, PeakFile: 601 << 20,
+		},
+		session: runtime.Stats{
+			FlashAttention: llama.FlashOff, PromptTokens: 1, PromptDuration: 10125 * time.Microsecond,
+			GeneratedTokens: 64, GenerateDuration: 1748 * time.Millisecond,
+		},
+		finish: runtime.FinishContext,
 	}
 	want := "infer: loaded 600 MiB in 0.12 s (mmap: as; asked); 3 chunks, largest allocation 256 MiB; flash attention off; prompt 1 token at 98.8/s; " +
 		"generated 64 tokens at 36.0/s, context full; peak memory 9.0 MiB anonymous + 601 MiB file-backed"

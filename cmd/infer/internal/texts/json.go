@@ -1,6 +1,7 @@
 package texts
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,14 +13,21 @@ import (
 // WriteJSON writes one value on one line. Bytes that are no UTF-8 become U+FFFD, and
 // what does not print is escaped: terminals take some of it as commands.
 func WriteJSON(w io.Writer, v any) error {
-	var b strings.Builder
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
+	text, err := EncodeJSON(v)
+	if err != nil {
 		return err
 	}
-	_, err := io.WriteString(w, escapeJSON(b.String()))
+	_, err = io.WriteString(w, escapeJSON(string(text)))
 	return err
+}
+
+// EncodeJSON encodes one value on one line, without the escapes that HTML needs.
+func EncodeJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return b.Bytes(), err
 }
 
 // escapeJSON escapes what does not print; the encoder does so below U+0020 only.
