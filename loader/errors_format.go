@@ -1,9 +1,15 @@
 package loader
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
+
+// ErrFormat is wrapped by every error about what a file holds: it is no GGUF
+// file, is damaged, can't be read to the end, or describes a model that the
+// engine can't load. The detail is a [*FormatError].
+var ErrFormat = errors.New("invalid GGUF")
 
 // A FormatError says what is wrong with a model's file, and where. It wraps
 // [ErrFormat] and, where there is one, Err.

@@ -1,9 +1,14 @@
 package loader
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
+
+// ErrInsufficientMemory is wrapped by every error that says that memory or
+// address space was refused or would be. The detail is a [*MemoryError].
+var ErrInsufficientMemory = errors.New("not enough memory")
 
 // MemoryError is memory that was refused, or is known not to be there. It wraps
 // [ErrInsufficientMemory].

@@ -1,10 +1,15 @@
 package loader
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strings"
 )
+
+// ErrUnsupportedArchitecture is wrapped, beside [ErrFormat], when a file is
+// sound but its general.architecture is none that the engine knows.
+var ErrUnsupportedArchitecture = errors.New("unsupported architecture")
 
 // The engine compares each key with each other, and each tensor's name. No model
 // comes near these numbers, with which that takes it a second.

@@ -9,10 +9,6 @@ import (
 	"unsafe"
 )
 
-// Progress is told how many of how many bytes are done. It is called by one goroutine
-// at a time; done never falls, and is total once at the end.
-type Progress func(done, total uint64)
-
 // Weights are a model's tensors in memory, mapped or copied. It is safe for concurrent
 // use. The memory is not the garbage collector's: it stays until Close.
 type Weights struct {
@@ -106,22 +102,4 @@ func ready(ix *Index, plan *Plan, ranges int) error {
 		return err
 	}
 	return ix.Changed()
-}
-
-// tally adds up progress.
-type tally struct {
-	mu          sync.Mutex
-	done, total uint64
-	report      Progress
-}
-
-// add enters n bytes more.
-func (t *tally) add(n uint64) {
-	if n == 0 || t.report == nil {
-		return
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.done += n
-	t.report(t.done, t.total)
 }
