@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/internal/modeltest"
 )
 
 func TestMain(m *testing.M) {
@@ -60,7 +61,7 @@ func loadBy(mode string, ix *loader.Index, chunk uint64, l *loader.Ledger) (*loa
 // A file's large pages can be mapped as such only at addresses that agree with the file's
 // offsets. Without them, generating takes half as long again on some machines.
 func TestMappingsAgreeWithLargePages(t *testing.T) {
-	ix := open(t, weightsFile(t, 100_000, 9<<20, 8<<20, 7<<20))
+	ix := modeltest.Open(t, weightsFile(t, 100_000, 9<<20, 8<<20, 7<<20))
 	plan, err := loader.NewPlan(ix, loader.PlanOptions{ChunkSize: 16 << 20})
 	if err != nil {
 		t.Fatal(err)
@@ -90,7 +91,7 @@ func TestMappingsOfTheProcessKeepTheBound(t *testing.T) {
 	for _, chunk := range []uint64{64 << 10, 1 << 20} {
 		for _, mode := range []string{"mmap", "copy"} {
 			t.Run(fmt.Sprintf("%s in %s", mode, loader.Size(chunk)), func(t *testing.T) {
-				ix := open(t, path)
+				ix := modeltest.Open(t, path)
 				before, err := memtest.Maps(0)
 				memtest.Need(t, err)
 				var l loader.Ledger

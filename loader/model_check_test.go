@@ -9,22 +9,13 @@ import (
 
 	"github.com/seed7adf6694/infer/internal/ggufcases"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/internal/modeltest"
 )
-
-// writeModel writes a file and returns its path.
-func writeModel(t *testing.T, b []byte) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "model.gguf")
-	if err := os.WriteFile(path, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
 
 func TestSoundModelsOfEveryArchitectureAreAccepted(t *testing.T) {
 	for name, b := range ggufcases.Architectures() {
 		t.Run(name, func(t *testing.T) {
-			ix, err := loader.Open(writeModel(t, b))
+			ix, err := loader.Open(modeltest.Write(t, b))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -36,7 +27,7 @@ func TestSoundModelsOfEveryArchitectureAreAccepted(t *testing.T) {
 func TestVocabulariesAreAccepted(t *testing.T) {
 	for name, b := range ggufcases.Vocabularies() {
 		t.Run(name, func(t *testing.T) {
-			ix, err := loader.Open(writeModel(t, b))
+			ix, err := loader.Open(modeltest.Write(t, b))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -51,7 +42,7 @@ func TestVocabulariesAreAccepted(t *testing.T) {
 func TestSpecialTokensOutsideTheVocabularyAreWarnings(t *testing.T) {
 	for name, c := range ggufcases.SpecialTokens() {
 		t.Run(name, func(t *testing.T) {
-			ix, err := loader.Open(writeModel(t, c.Bytes))
+			ix, err := loader.Open(modeltest.Write(t, c.Bytes))
 			if err != nil {
 				t.Fatal(err)
 			}

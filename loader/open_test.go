@@ -14,35 +14,15 @@ import (
 
 	"github.com/seed7adf6694/infer/internal/ggufcases"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/internal/modeltest"
 )
 
 // structure reads files that are no models.
 var structure = loader.OpenOptions{SkipModel: true}
 
-// write writes a file into a folder of its own and returns its path.
-func write(t *testing.T, content []byte) string {
-	t.Helper()
-	path, err := ggufcases.Case{Bytes: content}.Write(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-// open opens a file whatever model it holds, until the test ends.
-func open(t *testing.T, path string) *loader.Index {
-	t.Helper()
-	ix, err := loader.OpenWith(path, structure)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ix.Close() })
-	return ix
-}
-
 func TestOpenReadsAFile(t *testing.T) {
-	path := write(t, ggufcases.Small())
-	ix := open(t, path)
+	path := modeltest.Write(t, ggufcases.Small())
+	ix := modeltest.Open(t, path)
 	if ix.Path() != path || ix.Version() != 3 || ix.Alignment() != 32 || ix.Architecture() != "llama" || !ix.HasTensors() {
 		t.Errorf("path %q, version %d, alignment %d, architecture %q, tensors %v", ix.Path(), ix.Version(), ix.Alignment(), ix.Architecture(), ix.HasTensors())
 	}
@@ -81,7 +61,7 @@ func TestOpenReadsAFile(t *testing.T) {
 }
 
 func TestTensorsSayWhereTheirBytesAre(t *testing.T) {
-	ix := open(t, write(t, ggufcases.Small()))
+	ix := modeltest.Open(t, modeltest.Write(t, ggufcases.Small()))
 	for _, tt := range []struct {
 		name  string
 		typ   loader.Type
@@ -139,7 +119,7 @@ func TestErrorIsOneLineWhateverTheNames(t *testing.T) {
 }
 
 func TestCloseTwiceAndUseAfterwards(t *testing.T) {
-	ix, err := loader.OpenWith(write(t, ggufcases.Small()), structure)
+	ix, err := loader.OpenWith(modeltest.Write(t, ggufcases.Small()), structure)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +140,7 @@ func TestCloseTwiceAndUseAfterwards(t *testing.T) {
 }
 
 func TestIndexIsUsedByManyAtOnce(t *testing.T) {
-	ix := open(t, write(t, ggufcases.Small()))
+	ix := modeltest.Open(t, modeltest.Write(t, ggufcases.Small()))
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
@@ -205,7 +185,7 @@ func TestChangedNoticesWhatHappensToTheFile(t *testing.T) {
 		{"it is removed", os.Remove, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			ix := open(t, write(t, ggufcases.Small()))
+			ix := modeltest.Open(t, modeltest.Write(t, ggufcases.Small()))
 			if err := tt.do(ix.Path()); err != nil {
 				t.Skipf("this system does not allow that: %v", err)
 			}
@@ -231,10 +211,10 @@ func TestNumbersThatTheEngineWouldChokeOn(t *testing.T) {
 		{"tensors", "tensor count", many.Bytes()},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			path := write(t, tt.content)
+			path := modeltest.Write(t, tt.content)
 			_, err := loader.Open(path)
 			wantFormatError(t, err, tt.want)
-			open(t, path) // to look at it is another matter
+			modeltest.Open(t, path) // to look at it is another matter
 		})
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed7adf6694/infer/internal/ggufcases"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/internal/modeltest"
 )
 
 func TestSpecialFilesAreRefusedWithoutBlocking(t *testing.T) {
@@ -50,12 +51,12 @@ func TestSpecialFilesAreRefusedWithoutBlocking(t *testing.T) {
 }
 
 func TestAFileBehindALinkIsOpened(t *testing.T) {
-	path := write(t, ggufcases.Small())
+	path := modeltest.Write(t, ggufcases.Small())
 	link := filepath.Join(t.TempDir(), "link")
 	if err := os.Symlink(path, link); err != nil {
 		t.Fatal(err)
 	}
-	if ix := open(t, link); ix.Path() != link {
+	if ix := modeltest.Open(t, link); ix.Path() != link {
 		t.Errorf("path %q, want that of the link", ix.Path())
 	}
 }
@@ -75,7 +76,7 @@ func TestShardsBehindLinksAreOpened(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	open(t, filepath.Join(folder, "names", ggufcases.ShardName("m", 2, 3)))
+	modeltest.Open(t, filepath.Join(folder, "names", ggufcases.ShardName("m", 2, 3)))
 }
 
 func TestALinkOfAnyNameLeadsToItsShards(t *testing.T) {
@@ -87,7 +88,7 @@ func TestALinkOfAnyNameLeadsToItsShards(t *testing.T) {
 	if err := os.Symlink(filepath.Join(folder, ggufcases.ShardName("m", 1, 3)), link); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(open(t, link).Files()); n != 3 {
+	if n := len(modeltest.Open(t, link).Files()); n != 3 {
 		t.Errorf("%d files", n)
 	}
 }

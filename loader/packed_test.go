@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/internal/modeltest"
 )
 
 // shard writes a file of a model in several: a matrix of rows that the test repacks, one
@@ -80,7 +81,7 @@ func pack(t *testing.T, source string, o loader.PackOptions) (string, error) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	return path, loader.WritePacked(t.Context(), open(t, source), f, o)
+	return path, loader.WritePacked(t.Context(), modeltest.Open(t, source), f, o)
 }
 
 func content(t *testing.T, ix *loader.Index, name string) []byte {
@@ -116,7 +117,7 @@ func TestAPackedFileHoldsTheModel(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			was, ix := open(t, sources[0]), open(t, path)
+			was, ix := modeltest.Open(t, sources[0]), modeltest.Open(t, path)
 			p := ix.Packed()
 			if p == nil || was.Packed() != nil {
 				t.Fatalf("packed: %v, source: %v", p, was.Packed())
@@ -208,7 +209,7 @@ func TestAPackedFileHoldsTheModel(t *testing.T) {
 					}
 				}
 				flip()
-				if err := check(t.Context(), open(t, path)); !errors.Is(err, loader.ErrFormat) || !strings.Contains(err.Error(), x.Name) {
+				if err := check(t.Context(), modeltest.Open(t, path)); !errors.Is(err, loader.ErrFormat) || !strings.Contains(err.Error(), x.Name) {
 					t.Errorf("a flipped bit in %s: %v", x.Name, err)
 				}
 				flip()
@@ -278,7 +279,7 @@ func TestKeysOfPackedFilesAreChecked(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.Write(make([]byte, w.DataBytes()))
-		ix, err := loader.OpenWith(write(t, b.Bytes()), structure)
+		ix, err := loader.OpenWith(modeltest.Write(t, b.Bytes()), structure)
 		if err == nil {
 			ix.Close()
 		}
@@ -342,7 +343,7 @@ func TestAPackedFileIsWrittenInWholePieces(t *testing.T) {
 	}
 	defer f.Close()
 	w := &writes{File: f}
-	if err := loader.WritePacked(t.Context(), open(t, shard(t, t.TempDir(), 0, 1)), w, turned); err != nil {
+	if err := loader.WritePacked(t.Context(), modeltest.Open(t, shard(t, t.TempDir(), 0, 1)), w, turned); err != nil {
 		t.Fatal(err)
 	}
 	for i, n := range w.sizes {

@@ -756,53 +756,6 @@ func TestPoolIsUsedByManyAtOnce(t *testing.T) {
 	ledgerEmpty(t, &l)
 }
 
-func TestWeightsAreCopiedIntoAPool(t *testing.T) {
-	ix := testModel(t, []uint64{100, 300 * kib, 70 * kib, 1*mib + 5, 33})
-	plan := mustPlan(t, ix, 256*kib)
-	var l Ledger
-	sys := newRefusing(nil)
-	advised := newUnlocked()
-	sys.system = advised
-	p := mustPool(t, sys, 4*mib, PoolOptions{SegmentSize: 256 * kib, Ledger: &l})
-	a, _ := arenaOf(sys, ArenaOptions{ChunkSize: plan.ChunkSize, Pool: p, Ledger: &l})
-	requests := sys.n
-	for range 3 { // the second time over what the first has left
-		w, err := CopyWeights(t.Context(), ix, plan, CopyOptions{Arena: a, Ledger: &l})
-		if err != nil {
-			t.Fatal(err)
-		}
-		checkContent(t, ix, w)
-		base := p.ranges[0].base
-		for _, tensor := range ix.Tensors() {
-			q, size, _ := w.TensorData(tensor.Name)
-			if size > 0 && (uintptr(q) < uintptr(base) || uintptr(q)+uintptr(size) > uintptr(base)+4*mib) {
-				t.Errorf("%s is not in the pool", tensor.Name)
-			}
-		}
-		s, u := p.Stats(), l.Snapshot()
-		if s.Used != u.Of(PurposeWeights).Current || s.Used < plan.Bytes || s.Blocks == 0 || u.Total.Current != 4*mib {
-			t.Errorf("%+v, the ledger says %+v", s, u)
-		}
-		if err := w.Close(); err != nil {
-			t.Error(err)
-		}
-		if s := p.Stats(); s.LargestFree != s.Size {
-			t.Errorf("closed: %+v", s)
-		}
-	}
-	if sys.n != requests || advised.advice != 0 {
-		t.Errorf("%d requests to the system, %d times advice", sys.n-requests, advised.advice)
-	}
-	tight := mustPool(t, sys, 1*mib, PoolOptions{SegmentSize: 256 * kib})
-	var e *MemoryError
-	if _, err := CopyWeights(t.Context(), ix, plan, CopyOptions{Arena: NewArena(ArenaOptions{Pool: tight})}); !errors.As(err, &e) || e.Limit != LimitPool {
-		t.Errorf("into a pool that is too small: %v", err)
-	}
-	if s := tight.Stats(); s.Used != 0 || s.Holes != 1 {
-		t.Errorf("left behind: %+v", s)
-	}
-}
-
 func TestPoolStatsInJSON(t *testing.T) {
 	b, err := json.Marshal(PoolStats{Size: 10, SegmentSize: 2, Segments: 5, Ranges: 1, Used: 3, Peak: 4, Blocks: 1, Free: 7, LargestFree: 5, Holes: 2, Fragmentation: 0.25, Refused: 9, RefusedFragmented: 8, Locked: true})
 	const want = `{"size_bytes":10,"segment_size_bytes":2,"segments":5,"ranges":1,"huge_pages":false,"locked":true,"used_bytes":3,"peak_bytes":4,"blocks":1,` +

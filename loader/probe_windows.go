@@ -15,7 +15,6 @@ func raiseCommit(by string) string {
 }
 
 var (
-	kernel32            = windows.NewLazySystemDLL("kernel32.dll")
 	procGlobalMemory    = kernel32.NewProc("GlobalMemoryStatusEx")
 	procPerformanceInfo = kernel32.NewProc("K32GetPerformanceInfo")
 	procMemoryInfo      = kernel32.NewProc("K32GetProcessMemoryInfo")

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-var getSystemTimes = windows.NewLazySystemDLL("kernel32.dll").NewProc("GetSystemTimes")
+var getSystemTimes = kernel32.NewProc("GetSystemTimes")
 
 // ProcessorLimit is how many processors' time the job object of this process allows it, such
 // as 1.5; false where it does not limit it. Of nested jobs the system shows the innermost.

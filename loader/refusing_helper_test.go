@@ -27,9 +27,10 @@ type refusing struct {
 	system
 	refuse func(what string, n int, size uint64) bool
 
-	mu   sync.Mutex
-	n    int
-	live map[unsafe.Pointer]uint64
+	mu     sync.Mutex
+	n      int
+	advice int // calls of huge
+	live   map[unsafe.Pointer]uint64
 }
 
 func newRefusing(refuse func(what string, n int, size uint64) bool) *refusing {
@@ -64,6 +65,25 @@ func (r *refusing) commit(p unsafe.Pointer, size uint64) error {
 		return err
 	}
 	return r.system.commit(p, size)
+}
+
+func (r *refusing) huge(p unsafe.Pointer, size uint64) {
+	r.mu.Lock()
+	r.advice++
+	r.mu.Unlock()
+	r.system.huge(p, size)
+}
+
+// reserved tells whether a piece of memory is within a reservation.
+func (r *refusing) reserved(p unsafe.Pointer, size uint64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for base, n := range r.live {
+		if uintptr(p) >= uintptr(base) && uintptr(p)+uintptr(size) <= uintptr(base)+uintptr(n) {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *refusing) mapFile(p unsafe.Pointer, size uint64, f *os.File, offset int64) error {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed7adf6694/infer/internal/ggufcases"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/internal/modeltest"
 )
 
 func TestAnyShardOpensTheWholeModel(t *testing.T) {
@@ -18,7 +19,7 @@ func TestAnyShardOpensTheWholeModel(t *testing.T) {
 	}
 	for no := 1; no <= 3; no++ {
 		t.Run(fmt.Sprintf("shard %d", no), func(t *testing.T) {
-			ix := open(t, filepath.Join(folder, ggufcases.ShardName("m", no, 3)))
+			ix := modeltest.Open(t, filepath.Join(folder, ggufcases.ShardName("m", no, 3)))
 			if want := filepath.Join(folder, ggufcases.ShardName("m", 1, 3)); ix.Path() != want {
 				t.Errorf("path %q, want %q", ix.Path(), want)
 			}
@@ -50,7 +51,7 @@ func TestRelativePathsOfShards(t *testing.T) {
 	}
 	t.Chdir(folder)
 	for _, path := range []string{ggufcases.ShardName("m", 2, 3), "./" + ggufcases.ShardName("m", 2, 3)} {
-		open(t, path)
+		modeltest.Open(t, path)
 	}
 }
 
@@ -80,7 +81,7 @@ func TestShardsMayCountInAnyIntegerType(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			open(t, path)
+			modeltest.Open(t, path)
 		})
 	}
 }
@@ -98,7 +99,7 @@ func TestAModelInOneFileMayHaveSplitKeysAndAnyName(t *testing.T) {
 			t.Logf("%q: %v", name, err)
 			continue
 		}
-		open(t, path)
+		modeltest.Open(t, path)
 	}
 }
 
@@ -125,7 +126,7 @@ func TestShardsMayDifferInAlignment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ix := open(t, path)
+	ix := modeltest.Open(t, path)
 	if ix.Alignment() != 64 {
 		t.Errorf("alignment %d, want that of the first file", ix.Alignment())
 	}
@@ -134,7 +135,7 @@ func TestShardsMayDifferInAlignment(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	merged := open(t, s.Path())
+	merged := modeltest.Open(t, s.Path())
 	first := merged.Tensors()[0].Offset
 	for i, tensor := range merged.Tensors() {
 		if want := first + int64(i)*64; tensor.Offset != want {
@@ -149,7 +150,7 @@ func TestSkeletonOfShardsIsOneFileWithoutTheirKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	if _, _, err := open(t, path).WriteSkeleton(&out); err != nil {
+	if _, _, err := modeltest.Open(t, path).WriteSkeleton(&out); err != nil {
 		t.Fatal(err)
 	}
 	want := ggufcases.File{

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed7adf6694/infer/internal/ggufcases"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/internal/modeltest"
 )
 
 // same fails unless both have the same metadata and tensors, wherever those lie.
@@ -39,13 +40,13 @@ func TestSkeletonLooksLikeTheModelAndHasNoWeights(t *testing.T) {
 		"alignment 4096": ggufcases.File{Keys: [][]byte{ggufcases.Key("general.alignment", ggufcases.Uint32, ggufcases.U32(4096))}, Tensors: []ggufcases.Tensor{{Name: "a", Dims: []uint64{8}}}, Data: 32, Alignment: 4096}.Bytes(),
 	} {
 		t.Run(name, func(t *testing.T) {
-			ix := open(t, write(t, content))
+			ix := modeltest.Open(t, modeltest.Write(t, content))
 			s, err := ix.Skeleton()
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			skeleton := open(t, s.Path())
+			skeleton := modeltest.Open(t, s.Path())
 			same(t, skeleton, ix)
 			if skeleton.Version() != 3 || skeleton.Alignment() != ix.Alignment() {
 				t.Errorf("version %d, alignment %d", skeleton.Version(), skeleton.Alignment())
@@ -71,7 +72,7 @@ func TestSkeletonLooksLikeTheModelAndHasNoWeights(t *testing.T) {
 }
 
 func TestSkeletonOutlivesTheModelsFile(t *testing.T) {
-	path := write(t, ggufcases.Small())
+	path := modeltest.Write(t, ggufcases.Small())
 	ix, err := loader.OpenWith(path, structure)
 	if err != nil {
 		t.Fatal(err)
@@ -85,11 +86,11 @@ func TestSkeletonOutlivesTheModelsFile(t *testing.T) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	open(t, s.Path())
+	modeltest.Open(t, s.Path())
 }
 
 func TestSkeletonIsGoneAfterClose(t *testing.T) {
-	s, err := open(t, write(t, ggufcases.Small())).Skeleton()
+	s, err := modeltest.Open(t, modeltest.Write(t, ggufcases.Small())).Skeleton()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +106,7 @@ func TestSkeletonIsGoneAfterClose(t *testing.T) {
 }
 
 func TestManySkeletonsLeaveNothingOpen(t *testing.T) {
-	ix := open(t, write(t, ggufcases.Small()))
+	ix := modeltest.Open(t, modeltest.Write(t, ggufcases.Small()))
 	before := openFiles(t)
 	for range 50 {
 		s, err := ix.Skeleton()
@@ -133,7 +134,7 @@ func (f *full) Write(b []byte) (int, error) {
 }
 
 func TestSkeletonReportsAFullDisk(t *testing.T) {
-	ix := open(t, write(t, ggufcases.Small()))
+	ix := modeltest.Open(t, modeltest.Write(t, ggufcases.Small()))
 	header, _, err := ix.WriteSkeleton(io.Discard)
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed7adf6694/infer/internal/ggufcases"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/internal/modeltest"
 )
 
 func TestUnfinishedShardsAreNamed(t *testing.T) {
@@ -43,7 +44,7 @@ func TestUnfinishedShardsAreNamed(t *testing.T) {
 }
 
 func TestAModelThatIsStillWrittenIsAWarning(t *testing.T) {
-	path := writeModel(t, computing(t, "llama"))
+	path := modeltest.Write(t, computing(t, "llama"))
 	if err := os.WriteFile(path+".aria2", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}

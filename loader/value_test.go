@@ -9,10 +9,11 @@ import (
 
 	"github.com/seed7adf6694/infer/internal/ggufcases"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/internal/modeltest"
 )
 
 func TestValuesOfEveryType(t *testing.T) {
-	ix := open(t, write(t, ggufcases.Small()))
+	ix := modeltest.Open(t, modeltest.Write(t, ggufcases.Small()))
 	for _, tt := range []struct {
 		key                         string
 		typ                         loader.ValueType

@@ -549,3 +549,56 @@ func mustPlan(t testing.TB, ix *Index, chunk uint64) *Plan {
 	}
 	return p
 }
+
+func TestWeightsAreCopiedIntoAPool(t *testing.T) {
+	ix := testModel(t, []uint64{100, 300 * kib, 70 * kib, 1*mib + 5, 33})
+	plan := mustPlan(t, ix, 256*kib)
+	var l Ledger
+	sys := newRefusing(nil)
+	defer use(sys)()
+	p, err := NewPool(4*mib, PoolOptions{SegmentSize: 256 * kib, Ledger: &l})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	a := NewArena(ArenaOptions{ChunkSize: plan.ChunkSize, Pool: p, Ledger: &l})
+	requests, advice := sys.n, sys.advice
+	for range 3 { // the second time over what the first has left
+		w, err := CopyWeights(t.Context(), ix, plan, CopyOptions{Arena: a, Ledger: &l})
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkContent(t, ix, w)
+		for _, tensor := range ix.Tensors() {
+			q, size, _ := w.TensorData(tensor.Name)
+			if size > 0 && !sys.reserved(q, size) {
+				t.Errorf("%s is not in the pool", tensor.Name)
+			}
+		}
+		s, u := p.Stats(), l.Snapshot()
+		if s.Used != u.Of(PurposeWeights).Current || s.Used < plan.Bytes || s.Blocks == 0 || u.Total.Current != 4*mib {
+			t.Errorf("%+v, the ledger says %+v", s, u)
+		}
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+		if s := p.Stats(); s.LargestFree != s.Size {
+			t.Errorf("closed: %+v", s)
+		}
+	}
+	if sys.n != requests || sys.advice != advice {
+		t.Errorf("%d requests to the system, %d times advice", sys.n-requests, sys.advice-advice)
+	}
+	tight, err := NewPool(1*mib, PoolOptions{SegmentSize: 256 * kib})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tight.Close()
+	var e *MemoryError
+	if _, err := CopyWeights(t.Context(), ix, plan, CopyOptions{Arena: NewArena(ArenaOptions{Pool: tight})}); !errors.As(err, &e) || e.Limit != LimitPool {
+		t.Errorf("into a pool that is too small: %v", err)
+	}
+	if s := tight.Stats(); s.Used != 0 || s.Holes != 1 {
+		t.Errorf("left behind: %+v", s)
+	}
+}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed7adf6694/infer/internal/ggufcases"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/internal/modeltest"
 )
 
 // small adds what [ggufcases.Small] has.
@@ -54,7 +55,7 @@ func TestWriterMakesTheBytesOfTheFormat(t *testing.T) {
 }
 
 func TestWriterTakesValuesOfAFile(t *testing.T) {
-	ix := open(t, write(t, ggufcases.Small()))
+	ix := modeltest.Open(t, modeltest.Write(t, ggufcases.Small()))
 	var w loader.Writer
 	for k, v := range ix.Metadata() {
 		w.Add(k, v)
@@ -89,7 +90,7 @@ func TestWriterAlignsAndPads(t *testing.T) {
 			t.Fatal(err)
 		}
 		out.Write(make([]byte, w.DataBytes()))
-		ix := open(t, write(t, out.Bytes()))
+		ix := modeltest.Open(t, modeltest.Write(t, out.Bytes()))
 		if ix.Alignment() != uint64(align) || ix.Tensors()[0].Offset != header {
 			t.Errorf("alignment %d: read as %d, data at %d and %d", align, ix.Alignment(), header, ix.Tensors()[0].Offset)
 		}

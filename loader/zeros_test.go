@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed7adf6694/infer/internal/ggufcases"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/internal/modeltest"
 	"github.com/seed7adf6694/infer/models"
 )
 
@@ -28,7 +29,7 @@ func computing(t *testing.T, name string) []byte {
 
 func TestZerosOfAStoppedDownloadAreSeen(t *testing.T) {
 	whole := computing(t, "llama")
-	ix, err := loader.Open(writeModel(t, whole))
+	ix, err := loader.Open(modeltest.Write(t, whole))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +64,7 @@ func TestZerosOfAStoppedDownloadAreSeen(t *testing.T) {
 				h := tensors[tt.hole]
 				clear(b[h.Offset : h.Offset+int64(h.Size)])
 			}
-			ix, err := loader.Open(writeModel(t, b))
+			ix, err := loader.Open(modeltest.Write(t, b))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -84,7 +85,7 @@ func TestZerosOfAStoppedDownloadAreSeen(t *testing.T) {
 	}
 	stopped, stop := context.WithCancel(t.Context())
 	stop()
-	ix, err = loader.Open(writeModel(t, whole))
+	ix, err = loader.Open(modeltest.Write(t, whole))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +115,7 @@ func TestZerosAtTheEndOfALargeTensorAreSeen(t *testing.T) {
 		b := bytes.Clone(whole)
 		from := len(b) - int(share*float64(last.Size))
 		clear(b[from:])
-		ix, err := loader.Open(writeModel(t, b))
+		ix, err := loader.Open(modeltest.Write(t, b))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,30 @@
+// Package modeltest makes files of models for tests and opens them.
+package modeltest
+
+import (
+	"testing"
+
+	"github.com/seed7adf6694/infer/internal/ggufcases"
+	"github.com/seed7adf6694/infer/loader"
+)
+
+// Write writes a file into a folder of its own and returns its path.
+func Write(t testing.TB, content []byte) string {
+	t.Helper()
+	path, err := ggufcases.Case{Bytes: content}.Write(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Open opens a file whatever model it holds, until the test ends.
+func Open(t testing.TB, path string) *loader.Index {
+	t.Helper()
+	ix, err := loader.OpenIndex(path, loader.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ix.Close() })
+	return ix
+}
