@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/loader"
 )
 
@@ -41,7 +42,7 @@ func TestPublishLeavesNothingBehindWhenItFails(t *testing.T) {
 			if err := loader.Publish(old, 0o644, c.fill); !errors.Is(err, broken) {
 				t.Fatalf("got %v", err)
 			}
-			if got := names(t, dir); !slices.Equal(got, []string{"name"}) {
+			if got := memtest.FileNames(t, dir); !slices.Equal(got, []string{"name"}) {
 				t.Errorf("%q", got)
 			}
 			if got, _ := os.ReadFile(old); string(got) != "old" {
@@ -59,7 +60,7 @@ func TestPublishLeavesNothingBehindWhenItFails(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "partial") {
 			t.Errorf("got %v", err)
 		}
-		if got := names(t, dir); !slices.Equal(got, []string{"name"}) {
+		if got := memtest.FileNames(t, dir); !slices.Equal(got, []string{"name"}) {
 			t.Errorf("%q", got)
 		}
 	})
@@ -103,7 +104,7 @@ func TestAbandonedFilesAreRemovedAndOthersStay(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{".a.gguf.123.tmp", ".d.infer-partial-00", "a.infer-partial-00", "first", "other", "second"}
-	if got := names(t, dir); !slices.Equal(got, want) {
+	if got := memtest.FileNames(t, dir); !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}
 	if n, size := loader.RemoveAbandoned(filepath.Join(dir, "none")); n != 0 || size != 0 {

@@ -141,3 +141,11 @@ func use(sys system) (restore func()) {
 	Current = sys
 	return func() { Current = before }
 }
+
+// must ends a test that can't go on.
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -107,3 +107,6 @@ func (mmapSystem) fixed(p unsafe.Pointer, size uint64, f *os.File, offset int64,
 func (mmapSystem) release(p unsafe.Pointer, size uint64, _ bool) error {
 	return os.NewSyscallError("munmap", unix.MunmapPtr(at(p, -int64(granularity())), uintptr(size+guards())))
 }
+
+// lacksMemory tells whether the system refused for want of memory or addresses.
+func lacksMemory(err error) bool { return errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.EAGAIN) }

@@ -298,3 +298,16 @@ func (s *virtualSystem) release(p unsafe.Pointer, _ uint64, views bool) error {
 // pointer makes a pointer of an address of the system's. The detour tells vet that no
 // pointer into Go's heap was ever an integer here.
 func pointer(addr uintptr) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&addr)) }
+
+// lacksMemory tells whether the system refused for want of memory or addresses.
+func lacksMemory(err error) bool {
+	for _, e := range []error{
+		windows.ERROR_NOT_ENOUGH_MEMORY, windows.ERROR_OUTOFMEMORY, windows.ERROR_COMMITMENT_LIMIT, windows.ERROR_NO_SYSTEM_RESOURCES,
+		windows.ERROR_WORKING_SET_QUOTA, windows.ERROR_PAGEFILE_QUOTA, windows.ERROR_NOT_ENOUGH_QUOTA, errLostAddresses,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}

@@ -50,9 +50,9 @@ func layeredModel(t *testing.T, layers int) (*Index, *Plan, *Weights) {
 	}
 	ix := namedModel(t, names, sizes)
 	plan, err := NewPlan(ix, PlanOptions{ChunkSize: scaled(128 * kib)})
-	check(t, err)
+	must(t, err)
 	w, err := MapWeights(t.Context(), ix, plan, MapOptions{})
-	check(t, err)
+	must(t, err)
 	t.Cleanup(func() { w.Close() })
 	return ix, plan, w
 }
@@ -95,13 +95,13 @@ func TestAsLittleIsStreamedAsFits(t *testing.T) {
 	const layers = 8
 	_, plan, w := layeredModel(t, layers)
 	r, err := residencyOf(t, t.Context(), w, plan, 1<<30)
-	check(t, err)
+	must(t, err)
 	defer r.Close()
 	r.stopCost = 0 // the layers are small
 	all := r.now.resident
 	for _, missing := range []uint64{1, scaled(30000), scaled(100000), scaled(500000), scaled(900000)} {
 		d, err := r.divide(all-missing, fewestSlots)
-		check(t, err)
+		must(t, err)
 		read := uint64(0)
 		for _, n := range d.streamed {
 			read += r.layers[n].portion(d.cut, r.room).read()
@@ -118,11 +118,11 @@ func TestAsLittleIsStreamedAsFits(t *testing.T) {
 	for _, budget := range []uint64{least, all - scaled(100000), all} {
 		f := PlanResidency(plan, budget, plan.ChunkSize)
 		s, err := residencyOf(t, t.Context(), w, plan, budget)
-		check(t, err)
+		must(t, err)
 		if st := s.Stats(); f.Resident != st.Resident || f.Streamed != st.Streamed || f.Private != st.Private || f.Resident > budget || (f.Read == 0) != (budget == all) {
 			t.Errorf("planned %+v, got %+v", f, st)
 		}
-		check(t, s.Close())
+		must(t, s.Close())
 	}
 	_, err = r.divide(r.head.most, fewestSlots)
 	var refused *MemoryError
@@ -148,7 +148,7 @@ func pass(t *testing.T, r *Residency, ix *Index, w *Weights, layers int) {
 	for n := range layers {
 		checkLayer(t, r, ix, w, n)
 	}
-	check(t, r.Err())
+	must(t, r.Err())
 	r.End()
 }
 
@@ -168,7 +168,7 @@ func checkLayer(t *testing.T, r *Residency, ix *Index, w *Weights, n int) {
 		}
 		x, _ := ix.Tensor(name)
 		want := make([]byte, size)
-		check(t, readFull(ix.files[x.File].f, want, x.Offset))
+		must(t, readFull(ix.files[x.File].f, want, x.Offset))
 		if !bytes.Equal(bytesAt(p, size), want) {
 			t.Fatalf("%s has other bytes than the file", name)
 		}
@@ -204,14 +204,14 @@ func TestResidencyStreamsWhatDoesNotFit(t *testing.T) {
 		} {
 			t.Run(tt.name+", "+way, func(t *testing.T) {
 				r, err := residencyOf(t, t.Context(), w, plan, tt.budget)
-				check(t, err)
+				must(t, err)
 				for range 9 { // a disk whose times differ much gets a third slot
 					if r.Stats().Slots < 3 {
 						break
 					}
-					check(t, r.Close())
+					must(t, r.Close())
 					r, err = residencyOf(t, t.Context(), w, plan, tt.budget)
-					check(t, err)
+					must(t, err)
 				}
 				defer r.Close()
 				if r.reader.direct == nil && way != "cached reads" {
@@ -250,7 +250,7 @@ func TestResidencyStreamsWhatDoesNotFit(t *testing.T) {
 				pass(t, r, ix, w, layers)
 				// Other budgets between passes.
 				for _, n := range []uint64{4, layers, 3, 2, 6, layers} {
-					check(t, r.SetBudget(t.Context(), head.most+n*layer))
+					must(t, r.SetBudget(t.Context(), head.most+n*layer))
 					pass(t, r, ix, w, layers)
 					if st := r.Stats(); st.Resident > head.most+n*layer || (st.Streamed == 0) != (n == layers) {
 						t.Errorf("%d layers: %+v", n, st)
@@ -280,7 +280,7 @@ func TestResidencyOfAnotherOrder(t *testing.T) {
 	ix, plan, w := layeredModel(t, layers)
 	all, head := layersOf(w.TensorData, plan)
 	r, err := residencyOf(t, t.Context(), w, plan, head.most+2*(all[0].most+8*granularity()))
-	check(t, err)
+	must(t, err)
 	defer r.Close()
 	for range 3 {
 		for _, n := range []int{5, 0, 3, 3, 1, 4, 2, 0} {
@@ -298,7 +298,7 @@ func TestAFileThatIsCutShortIsAnErrorOfThePass(t *testing.T) {
 	ix, plan, w := layeredModel(t, 6)
 	all, head := layersOf(w.TensorData, plan)
 	r, err := residencyOf(t, t.Context(), w, plan, head.most+2*(all[0].most+8*granularity()))
-	check(t, err)
+	must(t, err)
 	defer r.Close()
 	pass(t, r, ix, w, 6)
 	if refused := truncate(t, ix.files[0].path, all[3].parts[0].piece.offset+100); refused != nil {
@@ -319,7 +319,7 @@ func TestClosingAResidencyLetsAWaitingPassGo(t *testing.T) {
 	_, plan, w := layeredModel(t, 6)
 	all, head := layersOf(w.TensorData, plan)
 	r, err := residencyOf(t, t.Context(), w, plan, head.most+3*(all[0].most+8*granularity()))
-	check(t, err)
+	must(t, err)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -330,9 +330,9 @@ func TestClosingAResidencyLetsAWaitingPassGo(t *testing.T) {
 			}
 		}
 	}()
-	check(t, r.Close())
+	must(t, r.Close())
 	<-done
-	check(t, r.Close())
+	must(t, r.Close())
 }
 
 // namedModel is a file of tensors with names.
@@ -344,20 +344,20 @@ func namedModel(t *testing.T, names []string, sizes []uint64) *Index {
 	}
 	path := filepath.Join(t.TempDir(), "model.gguf")
 	f, err := os.Create(path)
-	check(t, err)
+	must(t, err)
 	defer f.Close()
 	_, err = w.WriteHeader(f)
-	check(t, err)
+	must(t, err)
 	for i, size := range sizes {
 		data := make([]byte, size+w.Padding(size))
 		for off := range size {
 			data[off] = content(i, off)
 		}
 		_, err = f.Write(data)
-		check(t, err)
+		must(t, err)
 	}
 	ix, err := OpenWith(path, OpenOptions{SkipModel: true})
-	check(t, err)
+	must(t, err)
 	t.Cleanup(func() { ix.Close() })
 	return ix
 }

@@ -120,19 +120,6 @@ func TestManySkeletonsLeaveNothingOpen(t *testing.T) {
 	}
 }
 
-// full is a disk with room for so many bytes.
-type full struct{ left int }
-
-var errFull = errors.New("no space left on device")
-
-func (f *full) Write(b []byte) (int, error) {
-	n := min(len(b), f.left)
-	if f.left -= n; n < len(b) {
-		return n, errFull
-	}
-	return n, nil
-}
-
 func TestSkeletonReportsAFullDisk(t *testing.T) {
 	ix := modeltest.Open(t, modeltest.Write(t, ggufcases.Small()))
 	header, _, err := ix.WriteSkeleton(io.Discard)
@@ -140,7 +127,7 @@ func TestSkeletonReportsAFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := range int(header) {
-		if _, _, err := ix.WriteSkeleton(&full{n}); !errors.Is(err, errFull) {
+		if _, _, err := ix.WriteSkeleton(&modeltest.Full{Left: n}); !errors.Is(err, modeltest.ErrFull) {
 			t.Fatalf("room for %d of %d bytes: %v", n, header, err)
 		}
 	}

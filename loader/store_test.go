@@ -8,23 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/loader"
 )
 
 // names are those of the files in a folder.
-func names(t *testing.T, dir string) []string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var list []string
-	for _, e := range entries {
-		list = append(list, e.Name())
-	}
-	return list
-}
-
 func TestAStoreKeepsWholeFiles(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "store")
 	s := loader.NewStore(dir)
@@ -58,7 +46,7 @@ func TestAStoreKeepsWholeFiles(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	want := []string{"lock", "one.packed.gguf", "three.packed.gguf"}
-	if got := names(t, dir); !slices.Equal(got, want) {
+	if got := memtest.FileNames(t, dir); !slices.Equal(got, want) {
 		t.Errorf("%v", got)
 	}
 	old := time.Now().Add(-time.Hour)
@@ -91,7 +79,7 @@ func TestAStoreKeepsWholeFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if got := names(t, dir); !slices.Equal(got, []string{"lock", "three.packed.gguf"}) {
+	if got := memtest.FileNames(t, dir); !slices.Equal(got, []string{"lock", "three.packed.gguf"}) {
 		t.Errorf("%v", got)
 	}
 }

@@ -147,7 +147,7 @@ func TestWriterReportsAFullDisk(t *testing.T) {
 	var w loader.Writer
 	small(&w)
 	for n := range int(w.HeaderBytes()) {
-		if _, err := w.WriteHeader(&full{n}); !errors.Is(err, errFull) {
+		if _, err := w.WriteHeader(&modeltest.Full{Left: n}); !errors.Is(err, modeltest.ErrFull) {
 			t.Fatalf("room for %d bytes: %v", n, err)
 		}
 	}

@@ -77,17 +77,17 @@ func TestABudgetChangesNothingInTheText(t *testing.T) {
 func TestABudgetThatIsTooSmallIsRefused(t *testing.T) {
 	path := model(t, "large", "q4_0")
 	_, err := runtime.Open(t.Context(), path, runtime.Options{Load: runtime.LoadMMap, MaxMemory: 8 << 20, Session: budgeted})
-	var memory *loader.MemoryError
-	if !errors.Is(err, runtime.ErrInsufficientMemory) || !errors.As(err, &memory) || memory.Limit != "memory budget" || len(memory.Remedies) == 0 || memory.Available != 8<<20 {
+	var refused *loader.MemoryError
+	if !errors.Is(err, runtime.ErrInsufficientMemory) || !errors.As(err, &refused) || refused.Limit != "memory budget" || len(refused.Remedies) == 0 || refused.Available != 8<<20 {
 		t.Errorf("%v", err)
 	}
 	for _, p := range []loader.Purpose{loader.PurposeWeights, loader.PurposeKV, loader.PurposeCompute, loader.PurposeOther} {
-		if memory.Parts.Of(p) == 0 || memory.Parts.Total() != memory.Requested {
-			t.Errorf("%v of %v", p, memory.Parts)
+		if refused.Parts.Of(p) == 0 || refused.Parts.Total() != refused.Requested {
+			t.Errorf("%v of %v", p, refused.Parts)
 		}
 	}
 	const heap = 16 << 20 // of the test's binary, which comes and goes
-	o := runtime.Options{Load: runtime.LoadMMap, MaxMemory: memory.Requested + heap, Session: budgeted}
+	o := runtime.Options{Load: runtime.LoadMMap, MaxMemory: refused.Requested + heap, Session: budgeted}
 	enough := open(t, path, o)
 	if x := enough.Report().Residency; x == nil || x.Streamed == 0 {
 		t.Errorf("with what was said to be needed: %+v", x)
@@ -98,7 +98,7 @@ func TestABudgetThatIsTooSmallIsRefused(t *testing.T) {
 	if e != nil {
 		t.Fatal(e)
 	}
-	if p := f.Modes[0]; p.Fits || p.LimitedBy != memory.Limit || len(p.Remedies) == 0 || !around(p.Budget.Least, memory.Requested, heap) || p.Needed.Total() != p.Budget.Least {
+	if p := f.Modes[0]; p.Fits || p.LimitedBy != refused.Limit || len(p.Remedies) == 0 || !around(p.Budget.Least, refused.Requested, heap) || p.Needed.Total() != p.Budget.Least {
 		t.Errorf("planned %+v, %+v, refused %v", p, p.Budget, err)
 	}
 	m := open(t, path, runtime.Options{Load: runtime.LoadMMap, MaxMemory: budgetOf(t, path, budgeted, 0.8), Session: budgeted})

@@ -121,9 +121,9 @@ func TestSeveralThatRequireAPackedFileMakeOne(t *testing.T) {
 	packings := 0
 	for range 4 {
 		wg.Go(func() {
-			packed := false
+			made := false
 			m, err := runtime.Open(t.Context(), path, runtime.Options{Packed: runtime.PackedRequire, CacheDir: cache, Progress: func(p runtime.Progress) {
-				packed = packed || p.Packing
+				made = made || p.Packing
 			}})
 			if err != nil {
 				t.Error(err)
@@ -135,7 +135,7 @@ func TestSeveralThatRequireAPackedFileMakeOne(t *testing.T) {
 			m.Close()
 			mu.Lock()
 			defer mu.Unlock()
-			if packed {
+			if made {
 				packings++
 			}
 		})

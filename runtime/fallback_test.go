@@ -157,20 +157,20 @@ func TestWhatIsLeftOpenIsLowered(t *testing.T) {
 	t.Run("nothing that is given", func(t *testing.T) {
 		given := runtime.SessionOptions{Context: 2048, UBatch: 256, CacheTypeK: "f16", CacheTypeV: "f16"}
 		_, err := load(needs(given)-1<<20, given)
-		var memory *loader.MemoryError
-		if !errors.As(err, &memory) {
+		var refused *loader.MemoryError
+		if !errors.As(err, &refused) {
 			t.Fatalf("%v", err)
 		}
-		if memory.Parts.Total() != memory.Requested || memory.Parts.Of(loader.PurposeKV) == 0 || memory.Parts.Of(loader.PurposeCompute) == 0 || !strings.Contains(err.Error(), memory.Parts.String()) {
-			t.Errorf("%v: of %v", err, memory.Parts)
+		if refused.Parts.Total() != refused.Requested || refused.Parts.Of(loader.PurposeKV) == 0 || refused.Parts.Of(loader.PurposeCompute) == 0 || !strings.Contains(err.Error(), refused.Parts.String()) {
+			t.Errorf("%v: of %v", err, refused.Parts)
 		}
 		for _, want := range []func(loader.Remedy) bool{
 			func(r loader.Remedy) bool { return r.Kind == loader.RemedyContext && r.Tokens == 1024 },
 			func(r loader.Remedy) bool { return r.Kind == loader.RemedyCache && r.Type == "q8_0" },
 			func(r loader.Remedy) bool { return r.Kind == loader.RemedyBatch && r.Tokens > 0 },
 		} {
-			if !slices.ContainsFunc(memory.Remedies, want) {
-				t.Errorf("remedies: %v", memory.Remedies)
+			if !slices.ContainsFunc(refused.Remedies, want) {
+				t.Errorf("remedies: %v", refused.Remedies)
 			}
 		}
 	})

@@ -24,13 +24,13 @@ type BudgetPlan struct {
 
 // planBudget adds what keeping a budget would do, and returns how much of the weights would
 // be in memory then, 0 for all of them.
-func (p *ModePlan) planBudget(m *Model, n need, o Options, probe loader.Probe) (resident uint64) {
+func (p *ModePlan) planBudget(m *Model, n need, o Options, measured loader.Probe) (resident uint64) {
 	base, _, err := baseMemory()
 	if p.Mode != LoadMMap || p.Device > 0 || err != nil {
 		return 0
 	}
 	m.planned = n.parts()
-	total, wanted := m.maxMemory(o, probe)
+	total, wanted := m.maxMemory(o, measured)
 	other := base + m.planned.Total()
 	weights := uint64(math.MaxUint64)
 	if wanted {

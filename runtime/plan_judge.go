@@ -7,7 +7,7 @@ import (
 )
 
 // judge compares the plan with what there is.
-func (p *ModePlan) judge(ctx context.Context, m *Model, n need, probe loader.Probe) {
+func (p *ModePlan) judge(ctx context.Context, m *Model, n need, measured loader.Probe) {
 	var private, ranges, mappings uint64
 	for _, x := range p.Pieces {
 		ranges += x.Size
@@ -19,7 +19,7 @@ func (p *ModePlan) judge(ctx context.Context, m *Model, n need, probe loader.Pro
 		}
 	}
 	weights := p.Commit - p.Engine - n.allBlocks()
-	available, _ := probe.Available()
+	available, _ := measured.Available()
 	short := func(need, have uint64, limit loader.Limit) bool {
 		if need <= have {
 			return false
@@ -31,19 +31,19 @@ func (p *ModePlan) judge(ctx context.Context, m *Model, n need, probe loader.Pro
 	}
 	sum := append(loader.MemoryParts{}.With(loader.PurposeWeights, weights), n.parts()...)
 	sum = sum.Plus(loader.MemoryParts{}.With(loader.PurposeOther, spare(available, weights, weights+n.allBlocks())))
-	refused := m.roomFor(sum, probe)
+	refused := m.roomFor(sum, measured)
 	if m.mode == LoadStock { // which takes nothing from a pool
-		refused = roomFor(sum, probe)
+		refused = roomFor(sum, measured)
 	}
 	tooMuch := refused != nil && short(refused.Requested, refused.Available, refused.Limit)
-	block, by := probe.LargestFreeBlock, probe.LimitedBy
-	if m.mode != LoadStock && probe.PossibleBlock > block { // in chunks, for which page files grow in time
-		block, by = probe.PossibleBlock, probe.PossibleBy
+	block, by := measured.LargestFreeBlock, measured.LimitedBy
+	if m.mode != LoadStock && measured.PossibleBlock > block { // in chunks, for which page files grow in time
+		block, by = measured.PossibleBlock, measured.PossibleBy
 	}
 	tooLarge := short(private, block, by)
-	short(ranges, probe.AddressSpaceLeft, loader.LimitAddresses)
-	tooLong := short(p.LargestRange, probe.LargestHole, loader.LimitHole)
-	if mappings > probe.MappingsLeft {
+	short(ranges, measured.AddressSpaceLeft, loader.LimitAddresses)
+	tooLong := short(p.LargestRange, measured.LargestHole, loader.LimitHole)
+	if mappings > measured.MappingsLeft {
 		p.LimitedBy = loader.LimitMappings
 	}
 	switch {
@@ -54,18 +54,18 @@ func (p *ModePlan) judge(ctx context.Context, m *Model, n need, probe loader.Pro
 	}
 	p.Fits = p.LimitedBy == ""
 	if p.Fits {
-		p.PageFileGrowth = growth(weights+n.allBlocks(), probe)
+		p.PageFileGrowth = growth(weights+n.allBlocks(), measured)
 		return
 	}
 	if (tooLarge || tooLong && p.LargestRange > m.plan.LargestTensor) && p.Mode != LoadStock {
-		size := loader.DefaultChunkSize(probe)
+		size := loader.DefaultChunkSize(measured)
 		p.Remedies = append(p.Remedies, loader.Remedy{Kind: loader.RemedyChunkSize, Bytes: size})
 	}
 	if p.Mode == LoadStock && (tooLarge || tooLong) {
 		p.Remedies = append(p.Remedies, loader.Remedy{Kind: loader.RemedyChunked})
 	}
 	if tooMuch {
-		p.Remedies = append(p.Remedies, m.whatWouldFit(ctx, n.params, weights, probe)...)
+		p.Remedies = append(p.Remedies, m.whatWouldFit(ctx, n.params, weights, measured)...)
 	}
 	if weights > 0 {
 		p.Remedies = append(p.Remedies, m.smallerTypes(available)...)

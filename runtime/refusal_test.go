@@ -54,8 +54,8 @@ func TestEveryRefusalIsAnErrorThatLeavesNothing(t *testing.T) {
 					}
 					return
 				}
-				var memory *loader.MemoryError
-				if !errors.Is(err, runtime.ErrInsufficientMemory) || !errors.Is(err, errNth) || !errors.As(err, &memory) {
+				var refused *loader.MemoryError
+				if !errors.Is(err, runtime.ErrInsufficientMemory) || !errors.Is(err, errNth) || !errors.As(err, &refused) {
 					t.Fatalf("request %d refused: %v", n, err)
 				}
 				if o.Pool != nil && o.Pool.Stats().Used != 0 {
@@ -223,18 +223,18 @@ func TestAnErrorCombinesWhatIsNotEnoughAlone(t *testing.T) {
 				t.Fatal(err)
 			}
 			size := f.Modes[0].Commit - f.Modes[0].Engine
-			var memory *loader.MemoryError
-			if err := open(size, tt.given); !errors.As(err, &memory) {
+			var refused *loader.MemoryError
+			if err := open(size, tt.given); !errors.As(err, &refused) {
 				t.Fatalf("%v", err)
 			}
-			if !slices.ContainsFunc(memory.Remedies, func(r loader.Remedy) bool {
+			if !slices.ContainsFunc(refused.Remedies, func(r loader.Remedy) bool {
 				needs := r.Needs
 				r.Needs = 0
 				want := tt.want[0]
 				want.With = tt.want[1:]
 				return needs > 0 && reflect.DeepEqual(r, want)
 			}) {
-				t.Errorf("%v is not among %v", tt.want, memory.Remedies)
+				t.Errorf("%v is not among %v", tt.want, refused.Remedies)
 			}
 			if err := open(size, tt.least); err != nil {
 				t.Errorf("as the error says: %v", err)

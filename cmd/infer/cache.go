@@ -133,14 +133,14 @@ func packedFrom(path string) string {
 }
 
 func (c *cacheConfig) clear(_ context.Context, s *streams, args []string) error {
-	store, files, err := c.stored(args)
+	store, list, err := c.stored(args)
 	if err != nil {
 		return err
 	}
 	abandoned, freed := loader.RemoveAbandoned(store.Dir())
 	inUse, kept := 0, uint64(0)
 	var failed []error
-	for _, f := range files {
+	for _, f := range list {
 		switch err := store.Remove(f.Path); {
 		case err == nil:
 			freed += f.Size
@@ -153,7 +153,7 @@ func (c *cacheConfig) clear(_ context.Context, s *streams, args []string) error 
 	if err := errors.Join(failed...); err != nil {
 		return err
 	}
-	removed := len(files) - inUse
+	removed := len(list) - inUse
 	if c.json {
 		return texts.WriteJSON(s.out, map[string]any{"folder": store.Dir(), "removed": removed, "unfinished": abandoned, "freed_bytes": freed, "in_use": inUse, "in_use_bytes": kept})
 	}

@@ -92,9 +92,9 @@ func TestErrorsAreObjectsWithJSON(t *testing.T) {
 }
 
 func TestFiguresOfErrorsWithJSON(t *testing.T) {
-	memory := &loader.MemoryError{Purpose: loader.PurposeKV, Requested: 5 << 20, Available: 3 << 20, Limit: "control group", Remedies: []loader.Remedy{{Kind: loader.RemedyContext, Tokens: 512}},
+	refused := &loader.MemoryError{Purpose: loader.PurposeKV, Requested: 5 << 20, Available: 3 << 20, Limit: "control group", Remedies: []loader.Remedy{{Kind: loader.RemedyContext, Tokens: 512}},
 		Parts: loader.MemoryParts{{Purpose: loader.PurposeWeights, Bytes: 2 << 20}, {Purpose: loader.PurposeKV, Bytes: 3 << 20}}}
-	object, err := json.Marshal(memoryJSON(memory))
+	object, err := json.Marshal(memoryJSON(refused))
 	if want := `"parts":[{"purpose":"weights","bytes":2097152},{"purpose":"kv","bytes":3145728}]`; err != nil || !strings.Contains(string(object), want) {
 		t.Errorf("%s, %v", object, err)
 	}
@@ -103,13 +103,13 @@ func TestFiguresOfErrorsWithJSON(t *testing.T) {
 		code := report(ctx, err, &b, true)
 		return readError(t, b.String()), code
 	}
-	e, code := write(context.Background(), &runtime.LoadError{Path: "x.gguf", Err: memory})
+	e, code := write(context.Background(), &runtime.LoadError{Path: "x.gguf", Err: refused})
 	if code != exitMemory || e.Kind != "memory" || e.Memory == nil || e.Memory.Requested != 5<<20 || e.Memory.Available != 3<<20 ||
 		e.Memory.Limit != "control group" || e.Memory.Purpose != loader.PurposeKV.String() || !slices.Equal(e.Memory.Remedies, []string{"use a context of 512 tokens (--ctx-size 512)"}) ||
 		!strings.HasSuffix(e.Message, "by the control group: use a context of 512 tokens (--ctx-size 512)") {
 		t.Errorf("memory: exit code %d, %+v, %+v", code, e, e.Memory)
 	}
-	e, code = write(context.Background(), &runtime.FallbackError{Rungs: []runtime.Rung{{Path: "a", Err: memory}, {Path: "b", Err: errors.New("no")}}})
+	e, code = write(context.Background(), &runtime.FallbackError{Rungs: []runtime.Rung{{Path: "a", Err: refused}, {Path: "b", Err: errors.New("no")}}})
 	if code != exitMemory || len(e.Tried) != 2 || e.Tried[0].Memory == nil || e.Tried[1].Memory != nil || e.Tried[1].Path != "b" {
 		t.Errorf("fallbacks: exit code %d, %+v", code, e)
 	}

@@ -39,11 +39,11 @@ func runHelp(s *streams, args []string) error {
 	}
 	if text == "" {
 		name := strings.Join(args, " ")
-		words := append(commandNames(), complete(generateCommand()).topics()...)
+		known := append(commandNames(), complete(generateCommand()).topics()...)
 		for _, c := range benchCommand().below {
-			words = append(words, c.name)
+			known = append(known, c.name)
 		}
-		if m := spellings.Suggest(name, words); m != "" {
+		if m := spellings.Suggest(name, known); m != "" {
 			return usagef("no help on %s (did you mean %s?)", loader.Quoted(name), m)
 		}
 		return usagef("no help on %s", loader.Quoted(name))
@@ -190,7 +190,7 @@ func wrapCommand(width int, text string, indent int) string {
 }
 
 // shellWords splits at spaces that are not within quotes.
-func shellWords(text string) (words []string) {
+func shellWords(text string) (known []string) {
 	word, quote := "", ""
 	for _, part := range strings.Split(text, " ") {
 		if quote != "" {
@@ -206,10 +206,10 @@ func shellWords(text string) (words []string) {
 			}
 		}
 		if quote == "" {
-			words, word = append(words, word), ""
+			known, word = append(known, word), ""
 		}
 	}
-	return words
+	return known
 }
 
 // flagHelp is the line or lines of one flag.

@@ -2,6 +2,7 @@
 package modeltest
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/seed7adf6694/infer/internal/ggufcases"
@@ -27,4 +28,19 @@ func Open(t testing.TB, path string) *loader.Index {
 	}
 	t.Cleanup(func() { ix.Close() })
 	return ix
+}
+
+// Full is a disk with room for so many bytes.
+type Full struct{ Left int }
+
+// ErrFull is what a full disk answers.
+var ErrFull = errors.New("no space left on device")
+
+// Write takes what there is room for.
+func (f *Full) Write(b []byte) (int, error) {
+	n := min(len(b), f.Left)
+	if f.Left -= n; n < len(b) {
+		return n, ErrFull
+	}
+	return n, nil
 }
