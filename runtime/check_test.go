@@ -70,7 +70,7 @@ func TestCheckComputesAPackedModelAndItsSource(t *testing.T) {
 	b, err := os.ReadFile(model(t, "tiny", "q4_0"))
 	memtest.Need(t, err)
 	memtest.Need(t, os.WriteFile(source, b, 0o600))
-	file := packed(t, source)
+	file := packedOf(t, source)
 	c, err := runtime.Check(t.Context(), file, runtime.CheckOptions{})
 	if want := []string{"mmap", "copy of the source"}; err != nil || !slices.Equal(c.Modes, want) {
 		t.Errorf("%+v, %v", c, err)

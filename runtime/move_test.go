@@ -47,7 +47,7 @@ func TestALoggerMayAskAModelThatMoves(t *testing.T) {
 	var m *runtime.Model
 	var log bytes.Buffer
 	m = open(t, path, runtime.Options{Load: runtime.LoadCopy, Packed: runtime.PackedOff, Logger: slog.New(asking{slog.NewTextHandler(&log, nil), &m})})
-	if err := m.MoveTo(t.Context(), packed(t, path)); err != nil || !strings.Contains(log.String(), "has moved") {
+	if err := m.MoveTo(t.Context(), packedOf(t, path)); err != nil || !strings.Contains(log.String(), "has moved") {
 		t.Errorf("%v, %s", err, log.String())
 	}
 }

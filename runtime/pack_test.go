@@ -19,7 +19,7 @@ import (
 )
 
 // packed packs a model into a folder of its own.
-func packed(t testing.TB, path string) string {
+func packedOf(t testing.TB, path string) string {
 	t.Helper()
 	if !llama.CanRepack() {
 		t.Skip("the engine was compiled without repacking (-DGGML_USE_CPU_REPACK)")
@@ -72,7 +72,7 @@ func TestAPackedModelComputesWhatTheEnginesCopyComputes(t *testing.T) {
 		{"synthetic q2_K", model(t, "synthetic", "q2_K")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			file := packed(t, tt.path)
+			file := packedOf(t, tt.path)
 			want, copied := logitsOf(t, tt.path, runtime.Options{Load: runtime.LoadCopy})
 			got, r := logitsOf(t, file, runtime.Options{})
 			if !slices.Equal(got, want) {
@@ -106,7 +106,7 @@ func TestWhatWouldGainNothingIsNotPacked(t *testing.T) {
 			t.Errorf("%s: %v", typ, err)
 		}
 	}
-	file := packed(t, model(t, "synthetic", "q4_0"))
+	file := packedOf(t, model(t, "synthetic", "q4_0"))
 	if err := runtime.Pack(t.Context(), file, out, runtime.PackOptions{}); !errors.Is(err, runtime.ErrOption) {
 		t.Errorf("packing a packed file: %v", err)
 	}
@@ -124,7 +124,7 @@ func TestWhatWouldGainNothingIsNotPacked(t *testing.T) {
 
 func TestAPackedModelStreamsWithinABudget(t *testing.T) {
 	path := model(t, "large", "q4_0")
-	file := packed(t, path)
+	file := packedOf(t, path)
 	want, _, err := greedy(t.Context(), file, runtime.Options{}, budgeted, 8)
 	if err != nil {
 		t.Fatal(err)
@@ -147,7 +147,7 @@ func TestAPackedModelStreamsWithinABudget(t *testing.T) {
 
 func TestAdaptersAndLookupWorkOnAPackedModel(t *testing.T) {
 	path := model(t, "tiny", "q4_0")
-	file := packed(t, path)
+	file := packedOf(t, path)
 	generate := func(path string, load runtime.LoadMode, lookup bool) (text string) {
 		m := open(t, path, runtime.Options{Load: load, Adapters: []runtime.Adapter{{Path: adapter(t), Scale: 0.5}}})
 		for range 2 { // two sessions
@@ -209,7 +209,7 @@ func TestPackedFilesThatDoNotFitAreRefused(t *testing.T) {
 	if err := os.WriteFile(source, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	file := packed(t, source)
+	file := packedOf(t, source)
 	good, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)

@@ -113,7 +113,7 @@ func packedPair(b *testing.B) (path, file string) {
 		shape += ",layers=2"
 	}
 	path = model(b, shape, "q4_0")
-	return path, packed(b, path)
+	return path, packedOf(b, path)
 }
 
 func evaluate(b *testing.B, s *runtime.Session, tokens []int32) {
