@@ -126,7 +126,7 @@ function Invoke-Test {
     $env:INFER_BIN = Join-Path $PSScriptRoot 'bin\infer.exe'
     Invoke-Program 'go' @('test', '-p', '1', './...')
     Invoke-Program 'go' @('build', '-race', './...')
-    Invoke-Program 'go' @('test', '-p', '1', '-race', './loader/...', './models/...', './runtime/...', './llama/...')
+    Invoke-Program 'go' @('test', '-p', '1', '-race', './internal/files', './loader/...', './models/...', './runtime/...', './llama/...')
 }
 
 if ($Command -eq 'help') {

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/seed7adf6694/infer/internal/memtest"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/internal/words"
 )
 
 // testCase is a case of an experiment, to be run in a process of its own.
@@ -109,7 +109,7 @@ func (r *Runner) judge(c testCase, rec *Record, heard *listener, group *memtest.
 	case heard.err != nil:
 		rec.fail(heard.err.Error())
 	case use.OOMKills > 0 && res.Signal != nil:
-		rec.fail(fmt.Sprintf("killed: it needed more than the control group's limit of %s", loader.Size(c.limit)))
+		rec.fail(fmt.Sprintf("killed: it needed more than the control group's limit of %s", words.Size(c.limit)))
 	case res.Signal != nil:
 		rec.fail("ended by a signal: " + res.Signal.String())
 	case !heard.ended:

@@ -11,7 +11,7 @@ import (
 
 	"github.com/seed7adf6694/infer/benchmarks/internal/system"
 	"github.com/seed7adf6694/infer/internal/memtest"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/probe"
 )
 
 // measureMemory generates, and says what that takes and how it grew.
@@ -55,7 +55,7 @@ func follow() func() map[string][]float64 {
 	var wg sync.WaitGroup
 	start := time.Now()
 	look := func() {
-		if p, err := loader.ProcessMemory(); err == nil {
+		if p, err := probe.ProcessMemory(); err == nil {
 			at, anon, file = append(at, time.Since(start).Seconds()), append(anon, float64(p.Anon)), append(file, float64(p.File))
 		}
 	}

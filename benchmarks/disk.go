@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed7adf6694/infer/benchmarks/internal/system"
+	"github.com/seed7adf6694/infer/internal/words"
 	"github.com/seed7adf6694/infer/loader"
 )
 
@@ -57,7 +58,7 @@ func measureDisk(ctx context.Context, j job, r *reporter) error {
 		return err
 	}
 	if file.Size < diskLeast {
-		r.note(fmt.Sprintf("the disk's rate is of a file of %s, which says little: use a larger model", loader.Size(uint64(file.Size))))
+		r.note(fmt.Sprintf("the disk's rate is of a file of %s, which says little: use a larger model", words.Size(uint64(file.Size))))
 	}
 	r.metrics(map[string]float64{diskRate: rate, diskBusyRate: busyRate})
 	return nil

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/internal/words"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -46,7 +46,7 @@ func (r *Runner) Fragmentation(ctx context.Context, o FragmentationOptions) (rs 
 		}
 	}
 	if slices.Min(o.Holes) < 1<<20 {
-		return nil, fmt.Errorf("%w: holes of %s: 1 MiB or more", runtime.ErrOption, loader.Size(slices.Min(o.Holes)))
+		return nil, fmt.Errorf("%w: holes of %s: 1 MiB or more", runtime.ErrOption, words.Size(slices.Min(o.Holes)))
 	}
 	m, err := r.prepare(ctx, o.Model)
 	if err != nil {
@@ -57,7 +57,7 @@ func (r *Runner) Fragmentation(ctx context.Context, o FragmentationOptions) (rs 
 	for _, hole := range o.Holes {
 		for _, load := range loadModes {
 			cases = append(cases, testCase{
-				name: fmt.Sprintf("%s %s", loader.Size(hole), load), labels: map[string]string{"hole": loader.Size(hole), "load": load},
+				name: fmt.Sprintf("%s %s", words.Size(hole), load), labels: map[string]string{"hole": words.Size(hole), "load": load},
 				metrics: map[string]float64{holeBytes: float64(hole)}, mayFail: true,
 				job: job{Do: "carved", Hole: hole, Model: m.path, Load: load, NoRepack: true, NoBudget: true, Context: o.Context, UBatch: 64, Threads: o.Threads, Prompt: storyPrompt, Tokens: o.Tokens},
 			})

@@ -5,14 +5,14 @@ import (
 	"runtime/debug"
 
 	"github.com/seed7adf6694/infer/benchmarks/internal/system"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/probe"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
 // thisMachine describes the machine, as far as it tells.
 func thisMachine() Machine {
 	m := Machine{OS: goruntime.GOOS, Arch: goruntime.GOARCH, CPUs: goruntime.NumCPU(), CPU: system.CPU(), Kernel: system.Kernel()}
-	if p, err := loader.Measure(); err == nil {
+	if p, err := probe.Measure(); err == nil {
 		m.Memory = p.RAMTotal
 	}
 	return m

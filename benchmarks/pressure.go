@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/seed7adf6694/infer/internal/words"
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -209,6 +209,6 @@ func firstDifference(a, b []int32) (int, bool) {
 // needText says what 100 % of the budget is.
 func needText(rs Results) string {
 	m := rs[0].Metrics
-	part := func(name string) string { return loader.Size(uint64(m[name])) }
+	part := func(name string) string { return words.Size(uint64(m[name])) }
 	return fmt.Sprintf("100 %% is %s: weights %s, KV cache %s, compute buffers %s", part("need_bytes"), part("need_weights_bytes"), part("need_kv_bytes"), part("need_compute_bytes"))
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/internal/words"
 )
 
 // writeReport writes one experiment: what it ran on, a row for each case with the medians
@@ -45,10 +45,10 @@ func writeReport(w *bufio.Writer, rs, earlier Results, markdown bool) {
 func aboutRun(rs Results) []string {
 	r := rs[0]
 	lines := distinct(rs, func(r Record) string {
-		return fmt.Sprintf("model: %s, %s, sha256 %.16s…", r.Model.Name, loader.Size(r.Model.Bytes), r.Model.SHA256)
+		return fmt.Sprintf("model: %s, %s, sha256 %.16s…", r.Model.Name, words.Size(r.Model.Bytes), r.Model.SHA256)
 	})
 	lines = append(lines,
-		"machine: "+join(", ", r.Machine.CPU, times(r.Machine.CPUs, "CPU"), loader.Size(r.Machine.Memory), r.Machine.OS+"/"+r.Machine.Arch, r.Machine.Kernel),
+		"machine: "+join(", ", r.Machine.CPU, times(r.Machine.CPUs, "CPU"), words.Size(r.Machine.Memory), r.Machine.OS+"/"+r.Machine.Arch, r.Machine.Kernel),
 		"engine: "+engineName(r),
 	)
 	if len(r.Flags) > 0 {

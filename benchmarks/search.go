@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/internal/words"
 )
 
 // search looks for the smallest limit under which a case still ends well, by bisection.
@@ -25,7 +25,7 @@ func (r *Runner) runSearch(ctx context.Context, m *preparedModel, c testCase, re
 	c.search = nil
 	try := func(limit uint64) (Record, error) {
 		probe := rec.clone()
-		p.Phase = "under " + loader.Size(limit)
+		p.Phase = "under " + words.Size(limit)
 		s.set(&c, limit)
 		err := r.runCase(ctx, m, c, &probe, p)
 		tries++
@@ -38,7 +38,7 @@ func (r *Runner) runSearch(ctx context.Context, m *preparedModel, c testCase, re
 		return err
 	}
 	if best.Status == Failed {
-		best.Reason = fmt.Sprintf("it does not run under %s either: %s", loader.Size(high), best.Reason)
+		best.Reason = fmt.Sprintf("it does not run under %s either: %s", words.Size(high), best.Reason)
 	}
 	for best.Status == OK && high-low > s.within {
 		middle := low + (high-low)/2

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/internal/words"
 )
 
 // Names of metrics that several places know. The end of a name is its unit.
@@ -68,7 +68,7 @@ func figure(metric string, v float64) string {
 	return digits(v)
 }
 
-func size(v float64) string { return loader.Size(uint64(max(math.Round(v), 0))) }
+func size(v float64) string { return words.Size(uint64(max(math.Round(v), 0))) }
 
 func duration(v float64) string {
 	d := time.Duration(v * float64(time.Second))

@@ -15,20 +15,20 @@ import (
 	"unsafe"
 
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
 // plainAdapter writes a LoRA adapter of rank 1 for the tiny model, of zeros: it changes
 // nothing, and is loaded, applied and freed like any other.
 func plainAdapter(t *testing.T) string {
 	t.Helper()
-	var w loader.Writer
+	var w gguf.Writer
 	for k, v := range map[string]string{"general.type": "adapter", "general.architecture": "llama", "adapter.type": "lora"} {
-		w.Add(k, loader.StringValue(v))
+		w.Add(k, gguf.StringValue(v))
 	}
-	w.Add("adapter.lora.alpha", loader.Float32Value(1))
-	w.AddTensor("blk.0.attn_q.weight.lora_a", loader.TypeF32, 256, 1)
-	w.AddTensor("blk.0.attn_q.weight.lora_b", loader.TypeF32, 1, 256)
+	w.Add("adapter.lora.alpha", gguf.Float32Value(1))
+	w.AddTensor("blk.0.attn_q.weight.lora_a", gguf.TypeF32, 256, 1)
+	w.AddTensor("blk.0.attn_q.weight.lora_b", gguf.TypeF32, 1, 256)
 	path := filepath.Join(t.TempDir(), "adapter.gguf")
 	f, err := os.Create(path)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
 // matrix is a tensor of an adapter, in 32 bits a number.
@@ -30,23 +30,23 @@ func zero(int) float32 { return 0 }
 
 // adapterFile writes an adapter. keys are those of a LoRA adapter for llama, but for
 // what change does.
-func adapterFile(t *testing.T, change func(keys map[string]loader.Value), tensors ...matrix) string {
+func adapterFile(t *testing.T, change func(keys map[string]gguf.Value), tensors ...matrix) string {
 	t.Helper()
-	keys := map[string]loader.Value{
-		"general.type": loader.StringValue("adapter"), "general.architecture": loader.StringValue("llama"), "general.name": loader.StringValue("a test"),
-		"adapter.type": loader.StringValue("lora"), "adapter.lora.alpha": loader.Float32Value(8),
+	keys := map[string]gguf.Value{
+		"general.type": gguf.StringValue("adapter"), "general.architecture": gguf.StringValue("llama"), "general.name": gguf.StringValue("a test"),
+		"adapter.type": gguf.StringValue("lora"), "adapter.lora.alpha": gguf.Float32Value(8),
 	}
 	if change != nil {
 		change(keys)
 	}
-	var w loader.Writer
+	var w gguf.Writer
 	for key, v := range keys {
 		w.Add(key, v)
 	}
 	var data []byte
 	for _, m := range tensors {
 		shape := []uint64{m.cols, m.rows}
-		_, size := w.AddTensor(m.name, loader.TypeF32, shape...)
+		_, size := w.AddTensor(m.name, gguf.TypeF32, shape...)
 		for i := range int(m.cols * m.rows) {
 			data = binary.LittleEndian.AppendUint32(data, math.Float32bits(m.fill(i)))
 		}
@@ -102,11 +102,11 @@ func TestAdapters(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		tensors []matrix
-		change  func(map[string]loader.Value)
+		change  func(map[string]gguf.Value)
 	}{
 		{"of one weight", query, nil},
 		{"of two", append(slices.Clone(query), down...), nil},
-		{"without an alpha", query, func(k map[string]loader.Value) { delete(k, "adapter.lora.alpha") }},
+		{"without an alpha", query, func(k map[string]gguf.Value) { delete(k, "adapter.lora.alpha") }},
 		{"with a norm, which is not used", append(slices.Clone(query), matrix{"blk.0.attn_norm.weight", 1, 256, wave}), nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -179,7 +179,7 @@ func TestTheScaleIsAlphaByRank(t *testing.T) {
 	m := load(t, tinyF16, llama.ModelParams{MMap: true})
 	c := newContext(t, m, llama.ContextParams{Ctx: 64, Threads: 1})
 	logits := func(alpha, scale float32) []float32 {
-		a := loadAdapter(t, m, adapterFile(t, func(k map[string]loader.Value) { k["adapter.lora.alpha"] = loader.Float32Value(alpha) },
+		a := loadAdapter(t, m, adapterFile(t, func(k map[string]gguf.Value) { k["adapter.lora.alpha"] = gguf.Float32Value(alpha) },
 			pair("blk.0.attn_q.weight", 256, 256, wave)...))
 		if err := c.ApplyAdapter(a, scale); err != nil {
 			t.Fatal(err)
@@ -198,9 +198,9 @@ func TestTheScaleIsAlphaByRank(t *testing.T) {
 
 func TestAdapterMetadata(t *testing.T) {
 	m := load(t, tinyF16, llama.ModelParams{MMap: true})
-	a := loadAdapter(t, m, adapterFile(t, func(k map[string]loader.Value) {
-		k["adapter.alora.invocation_tokens"] = loader.ArrayValue(loader.ValueUint32, loader.Uint32Value(5), loader.Uint32Value(700))
-		k["general.description"] = loader.StringValue(strings.Repeat("long ", 1000))
+	a := loadAdapter(t, m, adapterFile(t, func(k map[string]gguf.Value) {
+		k["adapter.alora.invocation_tokens"] = gguf.ArrayValue(gguf.ValueUint32, gguf.Uint32Value(5), gguf.Uint32Value(700))
+		k["general.description"] = gguf.StringValue(strings.Repeat("long ", 1000))
 	}, pair("blk.0.attn_q.weight", 256, 256, wave)...))
 	if v, ok, err := a.Metadata("general.name"); v != "a test" || !ok || err != nil {
 		t.Errorf("name %q, %v, %v", v, ok, err)
@@ -231,11 +231,11 @@ func TestAdapterMetadata(t *testing.T) {
 func TestFilesThatAreNoAdapterOfTheModel(t *testing.T) {
 	m := load(t, tinyF16, llama.ModelParams{MMap: true})
 	query := pair("blk.0.attn_q.weight", 256, 256, wave)
-	set := func(key string, v loader.Value) func(map[string]loader.Value) {
-		return func(k map[string]loader.Value) { k[key] = v }
+	set := func(key string, v gguf.Value) func(map[string]gguf.Value) {
+		return func(k map[string]gguf.Value) { k[key] = v }
 	}
-	without := func(key string) func(map[string]loader.Value) {
-		return func(k map[string]loader.Value) { delete(k, key) }
+	without := func(key string) func(map[string]gguf.Value) {
+		return func(k map[string]gguf.Value) { delete(k, key) }
 	}
 	for _, tt := range []struct {
 		name string
@@ -245,11 +245,11 @@ func TestFilesThatAreNoAdapterOfTheModel(t *testing.T) {
 		{"a folder", t.TempDir()},
 		{"the model", tinyF16},
 		{"a file without a type", adapterFile(t, without("general.type"), query...)},
-		{"a projector", adapterFile(t, set("general.type", loader.StringValue("mmproj")), query...)},
-		{"an adapter of another architecture", adapterFile(t, set("general.architecture", loader.StringValue("qwen2")), query...)},
-		{"one of an unknown architecture", adapterFile(t, set("general.architecture", loader.StringValue("nonsense")), query...)},
+		{"a projector", adapterFile(t, set("general.type", gguf.StringValue("mmproj")), query...)},
+		{"an adapter of another architecture", adapterFile(t, set("general.architecture", gguf.StringValue("qwen2")), query...)},
+		{"one of an unknown architecture", adapterFile(t, set("general.architecture", gguf.StringValue("nonsense")), query...)},
 		{"one without an architecture", adapterFile(t, without("general.architecture"), query...)},
-		{"another kind of adapter", adapterFile(t, set("adapter.type", loader.StringValue("ia3")), query...)},
+		{"another kind of adapter", adapterFile(t, set("adapter.type", gguf.StringValue("ia3")), query...)},
 		{"the second half of a pair is missing", adapterFile(t, nil, query[0])},
 		{"the first", adapterFile(t, nil, query[1])},
 		{"a weight that the model does not have", adapterFile(t, nil, pair("blk.6.attn_q.weight", 256, 256, wave)...)},
@@ -257,7 +257,7 @@ func TestFilesThatAreNoAdapterOfTheModel(t *testing.T) {
 		{"too many inputs", adapterFile(t, nil, pair("blk.0.attn_q.weight", 512, 256, wave)...)},
 		{"too few outputs", adapterFile(t, nil, pair("blk.0.attn_q.weight", 256, 128, wave)...)},
 		{"ranks that differ", adapterFile(t, nil, matrix{"blk.0.attn_q.weight.lora_a", 4, 256, wave}, matrix{"blk.0.attn_q.weight.lora_b", 256, 8, wave})},
-		{"invocation tokens that are none", adapterFile(t, set("adapter.alora.invocation_tokens", loader.StringValue("x")), query...)},
+		{"invocation tokens that are none", adapterFile(t, set("adapter.alora.invocation_tokens", gguf.StringValue("x")), query...)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a, err := m.LoadAdapter(tt.path)

@@ -16,6 +16,7 @@ import (
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
 // texts are those that a tokeniser must not lose a byte of, or fall over.
@@ -213,14 +214,14 @@ func TestAVocabularyAloneTokenisesAndDoesNotDecode(t *testing.T) {
 }
 
 // vocabularyFile writes a file with a vocabulary and nothing else.
-func vocabularyFile(t *testing.T, kind string, tokens []string, types []int32, more func(*loader.Writer)) string {
+func vocabularyFile(t *testing.T, kind string, tokens []string, types []int32, more func(*gguf.Writer)) string {
 	t.Helper()
-	var w loader.Writer
-	w.Add("general.architecture", loader.StringValue("llama"))
-	w.Add("tokenizer.ggml.model", loader.StringValue(kind))
-	w.Add("tokenizer.ggml.tokens", loader.StringsValue(tokens))
+	var w gguf.Writer
+	w.Add("general.architecture", gguf.StringValue("llama"))
+	w.Add("tokenizer.ggml.model", gguf.StringValue(kind))
+	w.Add("tokenizer.ggml.tokens", gguf.StringsValue(tokens))
 	if types != nil {
-		w.Add("tokenizer.ggml.token_type", loader.Int32sValue(types))
+		w.Add("tokenizer.ggml.token_type", gguf.Int32sValue(types))
 	}
 	if more != nil {
 		more(&w)
@@ -299,11 +300,11 @@ func TestBytePairs(t *testing.T) {
 	tokens, types = append(tokens, "<|end|>"), append(types, 3) // 261
 	for _, pre := range []string{"gpt-2", "llama-bpe", "qwen2"} {
 		t.Run(pre, func(t *testing.T) {
-			path := vocabularyFile(t, "gpt2", tokens, types, func(w *loader.Writer) {
-				w.Add("tokenizer.ggml.pre", loader.StringValue(pre))
-				w.Add("tokenizer.ggml.merges", loader.StringsValue([]string{"t h", "th e", "Ġ t", "Ġt h", "Ġ the", "1 2"}))
-				w.Add("tokenizer.ggml.bos_token_id", loader.Uint32Value(261))
-				w.Add("tokenizer.ggml.eos_token_id", loader.Uint32Value(261))
+			path := vocabularyFile(t, "gpt2", tokens, types, func(w *gguf.Writer) {
+				w.Add("tokenizer.ggml.pre", gguf.StringValue(pre))
+				w.Add("tokenizer.ggml.merges", gguf.StringsValue([]string{"t h", "th e", "Ġ t", "Ġt h", "Ġ the", "1 2"}))
+				w.Add("tokenizer.ggml.bos_token_id", gguf.Uint32Value(261))
+				w.Add("tokenizer.ggml.eos_token_id", gguf.Uint32Value(261))
 			})
 			m := loadVocabulary(t, path)
 			if kind, err := m.VocabType(); kind != "bpe" || err != nil {
@@ -350,9 +351,9 @@ func TestBytePairs(t *testing.T) {
 func TestWordPieces(t *testing.T) {
 	tokens := []string{"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "▁the", "▁un", "able", "▁a", "b", "▁.", "▁你"}
 	types := []int32{3, 3, 3, 3, 3, 1, 1, 1, 1, 1, 1, 1}
-	ids := func(w *loader.Writer) {
+	ids := func(w *gguf.Writer) {
 		for key, id := range map[string]uint32{"padding": 0, "unknown": 1, "bos": 2, "seperator": 3, "mask": 4} {
-			w.Add("tokenizer.ggml."+key+"_token_id", loader.Uint32Value(id))
+			w.Add("tokenizer.ggml."+key+"_token_id", gguf.Uint32Value(id))
 		}
 	}
 	m := loadVocabulary(t, vocabularyFile(t, "bert", tokens, types, ids))
@@ -386,20 +387,20 @@ func TestOtherVocabularies(t *testing.T) {
 		name, model, kind string
 		tokens            []string
 		types             []int32
-		more              func(*loader.Writer)
+		more              func(*gguf.Writer)
 		text              string
 		add               bool
 		want              []llama.Token
 	}{
-		{"unigrams", "t5", "ugm", pieces, []int32{3, 3, 2, 1, 1, 1, 1, 4}, func(w *loader.Writer) {
-			w.Add("tokenizer.ggml.scores", loader.Float32sValue([]float32{0, 0, 0, -2, -3, -3, -4, 0}))
-			w.Add("tokenizer.ggml.add_space_prefix", loader.BoolValue(true))
+		{"unigrams", "t5", "ugm", pieces, []int32{3, 3, 2, 1, 1, 1, 1, 4}, func(w *gguf.Writer) {
+			w.Add("tokenizer.ggml.scores", gguf.Float32sValue([]float32{0, 0, 0, -2, -3, -3, -4, 0}))
+			w.Add("tokenizer.ggml.add_space_prefix", gguf.BoolValue(true))
 		}, "ab a?<extra>", true, []llama.Token{6, 3, 4, 2, 7, 1}},
-		{"rwkv", "rwkv", "rwkv", []string{"<s>", "a", "b", "ab", `\n`, `\x00`, " ", `\xc3`, "<"}, []int32{3, 1, 1, 1, 1, 1, 1, 1, 1}, func(w *loader.Writer) {
-			w.Add("tokenizer.ggml.unknown_token_id", loader.Uint32Value(0))
+		{"rwkv", "rwkv", "rwkv", []string{"<s>", "a", "b", "ab", `\n`, `\x00`, " ", `\xc3`, "<"}, []int32{3, 1, 1, 1, 1, 1, 1, 1, 1}, func(w *gguf.Writer) {
+			w.Add("tokenizer.ggml.unknown_token_id", gguf.Uint32Value(0))
 		}, "aab\n?", false, []llama.Token{1, 3, 4, 0}},
-		{"pieces without bytes", "llama", "spm", []string{"<unk>", "<s>", "</s>", "▁", "a"}, []int32{2, 3, 3, 1, 1}, func(w *loader.Writer) {
-			w.Add("tokenizer.ggml.scores", loader.Float32sValue([]float32{0, 0, 0, -1, -2}))
+		{"pieces without bytes", "llama", "spm", []string{"<unk>", "<s>", "</s>", "▁", "a"}, []int32{2, 3, 3, 1, 1}, func(w *gguf.Writer) {
+			w.Add("tokenizer.ggml.scores", gguf.Float32sValue([]float32{0, 0, 0, -1, -2}))
 		}, "aa", true, []llama.Token{1, 3, 4, 4}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -423,10 +424,10 @@ func TestOtherVocabularies(t *testing.T) {
 		})
 	}
 	t.Run("no vocabulary at all", func(t *testing.T) {
-		var w loader.Writer
-		w.Add("general.architecture", loader.StringValue("llama"))
-		w.Add("tokenizer.ggml.model", loader.StringValue("no_vocab"))
-		w.Add("llama.vocab_size", loader.Uint32Value(10))
+		var w gguf.Writer
+		w.Add("general.architecture", gguf.StringValue("llama"))
+		w.Add("tokenizer.ggml.model", gguf.StringValue("no_vocab"))
+		w.Add("llama.vocab_size", gguf.Uint32Value(10))
 		path := filepath.Join(t.TempDir(), "none.gguf")
 		f, err := os.Create(path)
 		if err != nil {

@@ -10,8 +10,12 @@ import (
 	"testing"
 
 	"github.com/seed7adf6694/infer/internal/memtest"
+	"github.com/seed7adf6694/infer/internal/words"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
 	"github.com/seed7adf6694/infer/loader/internal/modeltest"
+	"github.com/seed7adf6694/infer/loader/memory"
+	"github.com/seed7adf6694/infer/loader/probe"
 )
 
 func TestMain(m *testing.M) {
@@ -21,9 +25,9 @@ func TestMain(m *testing.M) {
 // weightsFile writes a model of tensors of these sizes.
 func weightsFile(t *testing.T, sizes ...uint64) string {
 	t.Helper()
-	var w loader.Writer
+	var w gguf.Writer
 	for i, size := range sizes {
-		w.AddTensor(fmt.Sprintf("t%d", i), loader.TypeI8, size)
+		w.AddTensor(fmt.Sprintf("t%d", i), gguf.TypeI8, size)
 	}
 	path := filepath.Join(t.TempDir(), "model.gguf")
 	f, err := os.Create(path)
@@ -42,7 +46,7 @@ func weightsFile(t *testing.T, sizes ...uint64) string {
 }
 
 // loadBy loads weights in one of two ways.
-func loadBy(mode string, ix *loader.Index, chunk uint64, l *loader.Ledger) (*loader.Weights, *loader.Plan, error) {
+func loadBy(mode string, ix *gguf.Index, chunk uint64, l *memory.Ledger) (*loader.Weights, *loader.Plan, error) {
 	plan, err := loader.NewPlan(ix, loader.PlanOptions{ChunkSize: chunk})
 	if err != nil {
 		return nil, nil, err
@@ -50,7 +54,7 @@ func loadBy(mode string, ix *loader.Index, chunk uint64, l *loader.Ledger) (*loa
 	var w *loader.Weights
 	if mode == "copy" {
 		w, err = loader.CopyWeights(context.Background(), ix, plan, loader.CopyOptions{
-			Ledger: l, Arena: loader.NewArena(loader.ArenaOptions{ChunkSize: plan.ChunkSize, Ledger: l, Retry: -1}),
+			Ledger: l, Arena: memory.NewArena(memory.ArenaOptions{ChunkSize: plan.ChunkSize, Ledger: l, Retry: -1}),
 		})
 	} else {
 		w, err = loader.MapWeights(context.Background(), ix, plan, loader.MapOptions{Ledger: l, Prefetch: true})
@@ -90,11 +94,11 @@ func TestMappingsOfTheProcessKeepTheBound(t *testing.T) {
 	path := weightsFile(t, sizes...)
 	for _, chunk := range []uint64{64 << 10, 1 << 20} {
 		for _, mode := range []string{"mmap", "copy"} {
-			t.Run(fmt.Sprintf("%s in %s", mode, loader.Size(chunk)), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s in %s", mode, words.Size(chunk)), func(t *testing.T) {
 				ix := modeltest.Open(t, path)
 				before, err := memtest.Maps(0)
 				memtest.Need(t, err)
-				var l loader.Ledger
+				var l memory.Ledger
 				w, plan, err := loadBy(mode, ix, chunk, &l)
 				if err != nil {
 					t.Fatal(err)
@@ -137,7 +141,7 @@ func TestMappingsOfTheProcessKeepTheBound(t *testing.T) {
 				if len(begins) > 0 {
 					t.Errorf("%d ranges are not regions of their own", len(begins))
 				}
-				u := l.Snapshot().Of(loader.PurposeWeights)
+				u := l.Snapshot().Of(memory.PurposeWeights)
 				if u.Current != total || u.LargestAllocation != plan.LargestChunk || u.LargestRange != plan.LargestRange || u.Count != len(plan.Chunks) {
 					t.Errorf("ledger %+v, the kernel has %d bytes", u, total)
 				}
@@ -153,7 +157,7 @@ func TestMappingsOfTheProcessKeepTheBound(t *testing.T) {
 }
 
 // limitedArgs are a child's: the file, the mode and the chunk size.
-func limitedArgs(args []string) (ix *loader.Index, mode string, chunk uint64) {
+func limitedArgs(args []string) (ix *gguf.Index, mode string, chunk uint64) {
 	ix, err := loader.OpenWith(args[0], loader.OpenOptions{SkipModel: true})
 	if err != nil {
 		panic(err)
@@ -166,8 +170,8 @@ func limitedArgs(args []string) (ix *loader.Index, mode string, chunk uint64) {
 }
 
 // outcome prints what a load came to: "ok", or which limit refused.
-func outcome(w *loader.Weights, l *loader.Ledger, err error) int {
-	var e *loader.MemoryError
+func outcome(w *loader.Weights, l *memory.Ledger, err error) int {
+	var e *memory.Error
 	switch {
 	case err == nil:
 		w.Close()
@@ -198,7 +202,7 @@ func childLimited(args []string) int {
 		fmt.Println("unsupported:", err)
 		return 0
 	}
-	var ledger loader.Ledger
+	var ledger memory.Ledger
 	w, _, err := loadBy(mode, ix, chunk, &ledger)
 	return outcome(w, &ledger, err)
 }
@@ -211,7 +215,7 @@ func childCarved(args []string) int {
 		fmt.Println("unsupported:", err)
 		return 0
 	}
-	var ledger loader.Ledger
+	var ledger memory.Ledger
 	w, _, err := loadBy(mode, ix, chunk, &ledger)
 	return outcome(w, &ledger, err)
 }
@@ -220,19 +224,19 @@ func childCarved(args []string) int {
 // stay for the process itself.
 func childMappings(args []string) int {
 	ix, mode, chunk := limitedArgs(args)
-	p, err := loader.Measure()
+	p, err := probe.Measure()
 	if err != nil || p.MappingsLeft > 1<<20 {
 		fmt.Println("unsupported: mappings", p.MappingsLeft, err)
 		return 0
 	}
-	blocks := loader.NewArena(loader.ArenaOptions{ChunkSize: 1, Retry: -1})
+	blocks := memory.NewArena(memory.ArenaOptions{ChunkSize: 1, Retry: -1})
 	for range p.MappingsLeft/2 - 560 {
-		if _, err := blocks.AllocBlock(loader.PurposePool, 1); err != nil {
+		if _, err := blocks.AllocBlock(memory.PurposePool, 1); err != nil {
 			fmt.Println(err)
 			return 1
 		}
 	}
-	var ledger loader.Ledger
+	var ledger memory.Ledger
 	w, _, err := loadBy(mode, ix, chunk, &ledger)
 	return outcome(w, &ledger, err)
 }

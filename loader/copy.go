@@ -8,23 +8,29 @@ import (
 	"sync"
 	"sync/atomic"
 	"unsafe"
+
+	"github.com/seed7adf6694/infer/internal/files"
+	"github.com/seed7adf6694/infer/internal/words"
+	"github.com/seed7adf6694/infer/loader/gguf"
+	"github.com/seed7adf6694/infer/loader/internal/space"
+	"github.com/seed7adf6694/infer/loader/memory"
 )
 
 // CopyOptions are the options of [CopyWeights].
 type CopyOptions struct {
 	// Arena gives the memory, from its pool where it has one. nil: one of the weights'
 	// own, of the plan's chunk size.
-	Arena *Arena
+	Arena *memory.Arena
 	// Ledger takes the account of what is mapped while copying, and of the weights'
 	// own arena; a given arena has its own. nil: none.
-	Ledger *Ledger
+	Ledger *memory.Ledger
 	// Progress is told of bytes copied.
-	Progress Progress
+	Progress files.Progress
 	// Transforms names the tensors that are not copied byte by byte: for those,
 	// Transform is called, by one goroutine, with where the tensor shall be and with
 	// its bytes in the file, mapped for the time of the call. nil: none.
 	Transforms func(name string) bool
-	Transform  func(t Tensor, dst, src unsafe.Pointer) error
+	Transform  func(t gguf.Tensor, dst, src unsafe.Pointer) error
 }
 
 // CopyWeights copies the weights into blocks of private memory laid out as the plan's
@@ -33,8 +39,8 @@ type CopyOptions struct {
 // addresses for one range at a time whose tensors are transformed.
 //
 // Where it fails nothing is kept. A file that is no longer what the index read gives
-// [ErrFileChanged].
-func CopyWeights(ctx context.Context, ix *Index, plan *Plan, o CopyOptions) (*Weights, error) {
+// [files.ErrFileChanged].
+func CopyWeights(ctx context.Context, ix *gguf.Index, plan *Plan, o CopyOptions) (*Weights, error) {
 	ranges := len(plan.Ranges)
 	if o.Arena != nil && o.Arena.Pooled() {
 		ranges = 1 // what is mapped to be transformed
@@ -44,9 +50,9 @@ func CopyWeights(ctx context.Context, ix *Index, plan *Plan, o CopyOptions) (*We
 	}
 	w := &Weights{data: make(map[string]tensorData, len(ix.Tensors())), arena: o.Arena}
 	if w.arena == nil {
-		w.arena, w.own = NewArena(ArenaOptions{ChunkSize: plan.ChunkSize, Ledger: o.Ledger}), true
+		w.arena, w.own = memory.NewArena(memory.ArenaOptions{ChunkSize: plan.ChunkSize, Ledger: o.Ledger}), true
 	}
-	c := copier{ix: ix, o: o, progress: tally{total: plan.Bytes, report: o.Progress}}
+	c := copier{ix: ix, o: o, progress: files.Tally{Total: plan.Bytes, Report: o.Progress}}
 	if err := c.all(ctx, w, plan); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
@@ -55,9 +61,9 @@ func CopyWeights(ctx context.Context, ix *Index, plan *Plan, o CopyOptions) (*We
 
 // copier is one CopyWeights.
 type copier struct {
-	ix       *Index
+	ix       *gguf.Index
 	o        CopyOptions
-	progress tally
+	progress files.Tally
 }
 
 func (c *copier) all(ctx context.Context, w *Weights, plan *Plan) error {
@@ -75,7 +81,7 @@ func (c *copier) all(ctx context.Context, w *Weights, plan *Plan) error {
 			w.place(r, nil)
 			continue
 		}
-		base, err := w.arena.AllocFilled(PurposeWeights, r.Size)
+		base, err := w.arena.AllocFilled(memory.PurposeWeights, r.Size)
 		if err != nil {
 			return err
 		}
@@ -106,12 +112,12 @@ type rangeOf struct {
 	Range
 	chunks  []Chunk
 	base    unsafe.Pointer // of the block
-	special []Tensor
+	special []gguf.Tensor
 }
 
 // split divides a range's tensors into pieces to be read, neighbouring tensors
 // together, and tensors to be transformed.
-func (c *copier) split(r Range, base unsafe.Pointer) (plain []piece, special []Tensor) {
+func (c *copier) split(r Range, base unsafe.Pointer) (plain []piece, special []gguf.Tensor) {
 	end := int64(-1)
 	for _, t := range r.Tensors {
 		if c.o.Transforms != nil && c.o.Transforms(t.Name) {
@@ -123,7 +129,7 @@ func (c *copier) split(r Range, base unsafe.Pointer) (plain []piece, special []T
 		for off := uint64(0); off < t.Size; {
 			begin := t.Offset + int64(off)
 			if begin != end || plain[len(plain)-1].size == pieceSize {
-				plain = append(plain, piece{tensor: t.Name, file: r.File, offset: begin, dst: at(base, uint64(begin-r.Offset))})
+				plain = append(plain, piece{tensor: t.Name, file: r.File, offset: begin, dst: space.At(base, uint64(begin-r.Offset))})
 			}
 			last := &plain[len(plain)-1]
 			n := min(pieceSize-last.size, t.Size-off)
@@ -169,7 +175,7 @@ func (c *copier) read(ctx context.Context, pieces []piece) error {
 					cancel(err)
 					return
 				}
-				c.progress.add(pieces[i].size)
+				c.progress.Add(pieces[i].size)
 			}
 		})
 	}
@@ -178,21 +184,21 @@ func (c *copier) read(ctx context.Context, pieces []piece) error {
 }
 
 func (c *copier) readPiece(p piece) error {
-	err := c.ix.ReadAt(p.file, bytesAt(p.dst, p.size), p.offset)
+	err := c.ix.ReadAt(p.file, space.BytesAt(p.dst, p.size), p.offset)
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, ErrFileChanged):
-		return fmt.Errorf("tensor %s: %w", quote(p.tensor), err)
+	case errors.Is(err, files.ErrFileChanged):
+		return fmt.Errorf("tensor %s: %w", words.Quote(p.tensor), err)
 	default:
-		return fmt.Errorf("reading tensor %s at byte %d: %w", quote(p.tensor), p.offset, err)
+		return fmt.Errorf("reading tensor %s at byte %d: %w", words.Quote(p.tensor), p.offset, err)
 	}
 }
 
 // transform brings a range's other tensors to their places, from a mapping of the
 // range that lives no longer than this.
 func (c *copier) transform(ctx context.Context, r rangeOf) (err error) {
-	source, err := mapRange(c.o.Ledger, PurposeStaging, c.ix, r.chunks)
+	source, err := mapRange(c.o.Ledger, memory.PurposeStaging, c.ix, r.chunks)
 	if err != nil {
 		return err
 	}
@@ -201,17 +207,17 @@ func (c *copier) transform(ctx context.Context, r rangeOf) (err error) {
 		// Reading ahead here can be cancelled, and finds a file cut short without a
 		// fault; the transformation can do neither.
 		p, offset, size := pagesOf(r.Range, t, source.Base())
-		if err := Prefetch(ctx, c.ix.File(r.File), p, offset, size); err != nil {
+		if err := memory.Prefetch(ctx, c.ix.File(r.File), p, offset, size); err != nil {
 			return err
 		}
 		if err := c.ix.FileChanged(r.File); err != nil {
 			return err
 		}
 		off := uint64(t.Offset - r.Offset)
-		if err := c.o.Transform(t, at(r.base, off), at(source.Base(), off)); err != nil {
-			return fmt.Errorf("tensor %s: %w", quote(t.Name), err)
+		if err := c.o.Transform(t, space.At(r.base, off), space.At(source.Base(), off)); err != nil {
+			return fmt.Errorf("tensor %s: %w", words.Quote(t.Name), err)
 		}
-		c.progress.add(t.Size)
+		c.progress.Add(t.Size)
 	}
 	return ctx.Err()
 }

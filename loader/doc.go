@@ -5,20 +5,20 @@
 // A load passes through it in this order:
 //
 //   - [Open] reads and validates the header of a file, or of every file of a
-//     sharded model, and returns an [Index]: metadata, tensors, places in files.
+//     sharded model, and returns an [gguf.Index]: metadata, tensors, places in files.
 //     Nothing is allocated from a number that has not been compared with the
 //     size of the file, and whatever would make a parser written in C assert is
 //     an error here.
-//   - [Index.Skeleton] gives the engine a file of its own to read: the same
+//   - [gguf.Index.Skeleton] gives the engine a file of its own to read: the same
 //     header, and a hole where the weights would be.
-//   - [Index.Plan] groups the tensors into chunks, and [MapWeights] or
+//   - [gguf.Index.Plan] groups the tensors into chunks, and [MapWeights] or
 //     [CopyWeights] bring the chunks into memory.
-//   - [Measure] says what the system would grant ([Probe.Confirm] asks it), an [Arena] hands out bounded
-//     blocks, from the system or from a [Pool] reserved before, and a [Ledger]
+//   - [probe.Measure] says what the system would grant ([probe.Probe.Confirm] asks it), an [memory.Arena] hands out bounded
+//     blocks, from the system or from a [memory.Pool] reserved before, and a [memory.Ledger]
 //     keeps the account of all of it.
 //
 // On Windows addresses are reserved in units of 64 KiB; private memory is charged against the
-// commit limit, which page files that grow raise: a [Probe] has both, the limit as it is and
+// commit limit, which page files that grow raise: a [probe.Probe] has both, the limit as it is and
 // as it can become. Files are opened so that others may rename them.
 //
 // The package never maps a whole file, never writes to a model, never prints

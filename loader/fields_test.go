@@ -7,6 +7,7 @@ import (
 
 	"github.com/seed7adf6694/infer/internal/fieldtest"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/memory"
 )
 
 func TestNoFieldOfAnOptionBringsAnythingDown(t *testing.T) {
@@ -43,38 +44,38 @@ func TestNoFieldOfAnOptionBringsAnythingDown(t *testing.T) {
 		}
 		w.Close()
 	})
-	type block struct{ Purpose loader.Purpose }
-	arena := loader.NewArena(loader.ArenaOptions{})
+	type block struct{ Purpose memory.Purpose }
+	arena := memory.NewArena(memory.ArenaOptions{})
 	defer arena.Close()
 	fieldtest.Each(block{}, func(name string, b block) {
 		p, err := arena.AllocBlock(b.Purpose, 1)
-		if _, text := b.Purpose.MarshalText(); err == nil && text != nil || err != nil && !errors.Is(err, loader.ErrPurpose) {
+		if _, text := b.Purpose.MarshalText(); err == nil && text != nil || err != nil && !errors.Is(err, memory.ErrPurpose) {
 			t.Errorf("%s: %v, its name %v", name, err, text)
 		}
 		arena.FreeBlock(p)
 	})
-	fieldtest.Each(loader.ArenaOptions{}, func(name string, o loader.ArenaOptions) {
-		a := loader.NewArena(o)
+	fieldtest.Each(memory.ArenaOptions{}, func(name string, o memory.ArenaOptions) {
+		a := memory.NewArena(o)
 		defer a.Close()
 		for _, size := range []uintptr{0, 1, 1 << 16} {
-			if p, err := a.AllocBlock(loader.PurposeKV, size); err == nil {
+			if p, err := a.AllocBlock(memory.PurposeKV, size); err == nil {
 				a.FreeBlock(p)
 			}
 		}
 		if !strings.HasPrefix(name, "Retry") { // for how long a refusal is tried again
-			_, _ = a.AllocBlock(loader.PurposeKV, ^uintptr(0))
+			_, _ = a.AllocBlock(memory.PurposeKV, ^uintptr(0))
 		}
 	})
 	for _, size := range []uint64{0, 1, 1 << 20} {
-		fieldtest.Each(loader.PoolOptions{}, func(name string, o loader.PoolOptions) {
-			if p, err := loader.NewPool(size, o); err == nil {
+		fieldtest.Each(memory.PoolOptions{}, func(name string, o memory.PoolOptions) {
+			if p, err := memory.NewPool(size, o); err == nil {
 				p.Close()
 			}
 		})
 	}
-	fieldtest.Each(loader.PoolOptions{}, func(name string, o loader.PoolOptions) {
+	fieldtest.Each(memory.PoolOptions{}, func(name string, o memory.PoolOptions) {
 		if !strings.HasPrefix(name, "Retry") {
-			_, _ = loader.NewPool(1<<64-1, o)
+			_, _ = memory.NewPool(1<<64-1, o)
 		}
 	})
 }

@@ -9,17 +9,18 @@ import (
 	"github.com/seed7adf6694/infer/internal/ggufcases"
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
 // wantFormatError fails unless err is what the package promises for a file that is
 // wrong: typed, of one line, and mentioning what it must.
 func wantFormatError(t *testing.T, err error, mention string) {
 	t.Helper()
-	var format *loader.FormatError
+	var format *gguf.FormatError
 	switch {
 	case err == nil:
 		t.Fatal("accepted")
-	case !errors.Is(err, loader.ErrFormat) || !errors.As(err, &format):
+	case !errors.Is(err, gguf.ErrFormat) || !errors.As(err, &format):
 		t.Fatalf("error of type %T is no format error: %v", err, err)
 	case format.File == "" || format.Field == "" || format.Reason == "" && format.Err == nil:
 		t.Errorf("error does not say file, field and reason: %+v", format)

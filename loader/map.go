@@ -4,16 +4,21 @@ import (
 	"context"
 	"errors"
 	"unsafe"
+
+	"github.com/seed7adf6694/infer/internal/files"
+	"github.com/seed7adf6694/infer/loader/gguf"
+	"github.com/seed7adf6694/infer/loader/internal/space"
+	"github.com/seed7adf6694/infer/loader/memory"
 )
 
 // MapOptions are the options of [MapWeights].
 type MapOptions struct {
 	// Ledger takes the account; nil: none.
-	Ledger *Ledger
+	Ledger *memory.Ledger
 	// Prefetch reads every chunk now rather than at the first use.
 	Prefetch bool
 	// Progress is told of bytes mapped, and read where they are prefetched.
-	Progress Progress
+	Progress files.Progress
 }
 
 // MapWeights maps the model's files chunk by chunk, read-only and shared with whoever
@@ -23,10 +28,10 @@ type MapOptions struct {
 // the error is then the context's.
 //
 // Where it fails nothing stays mapped. A file that is no longer what the index read
-// gives [ErrFileChanged]. One that is cut short later, or whose disk goes away, gives a signal
+// gives [files.ErrFileChanged]. One that is cut short later, or whose disk goes away, gives a signal
 // (on Windows an exception) when the lost part is used, which ends the process unless somebody
 // takes care of it; that is how mapped files are.
-func MapWeights(ctx context.Context, ix *Index, plan *Plan, o MapOptions) (*Weights, error) {
+func MapWeights(ctx context.Context, ix *gguf.Index, plan *Plan, o MapOptions) (*Weights, error) {
 	if err := ready(ix, plan, len(plan.Ranges)); err != nil {
 		return nil, err
 	}
@@ -37,8 +42,8 @@ func MapWeights(ctx context.Context, ix *Index, plan *Plan, o MapOptions) (*Weig
 	return w, nil
 }
 
-func mapAll(ctx context.Context, w *Weights, ix *Index, plan *Plan, o MapOptions) error {
-	progress := tally{total: plan.Bytes, report: o.Progress}
+func mapAll(ctx context.Context, w *Weights, ix *gguf.Index, plan *Plan, o MapOptions) error {
+	progress := files.Tally{Total: plan.Bytes, Report: o.Progress}
 	chunks := plan.Chunks
 	for _, r := range plan.Ranges {
 		own := chunks[:r.Chunks]
@@ -50,7 +55,7 @@ func mapAll(ctx context.Context, w *Weights, ix *Index, plan *Plan, o MapOptions
 			w.place(r, nil)
 			continue
 		}
-		s, err := mapRange(o.Ledger, PurposeWeights, ix, own)
+		s, err := mapRange(o.Ledger, memory.PurposeWeights, ix, own)
 		if err != nil {
 			return err
 		}
@@ -64,15 +69,15 @@ func mapAll(ctx context.Context, w *Weights, ix *Index, plan *Plan, o MapOptions
 			if !o.Prefetch {
 				break
 			}
-			p := at(s.Base(), uint64(c.Offset-r.Offset))
-			if err := Prefetch(ctx, ix.File(c.File), p, c.Offset, c.Size); err != nil {
+			p := space.At(s.Base(), uint64(c.Offset-r.Offset))
+			if err := memory.Prefetch(ctx, ix.File(c.File), p, c.Offset, c.Size); err != nil {
 				return err
 			}
 			n := min(left, c.Size) // what lies between tensors does not count
 			left -= n
-			progress.add(n)
+			progress.Add(n)
 		}
-		progress.add(left)
+		progress.Add(left)
 	}
 	if err := ctx.Err(); err != nil {
 		return err
@@ -81,16 +86,16 @@ func mapAll(ctx context.Context, w *Weights, ix *Index, plan *Plan, o MapOptions
 }
 
 // mapRange maps the chunks of a range side by side.
-func mapRange(ledger *Ledger, purpose Purpose, ix *Index, chunks []Chunk) (*Views, error) {
-	pieces := make([]FilePiece, len(chunks))
+func mapRange(ledger *memory.Ledger, purpose memory.Purpose, ix *gguf.Index, chunks []Chunk) (*memory.Views, error) {
+	pieces := make([]memory.FilePiece, len(chunks))
 	for i, c := range chunks {
-		pieces[i] = FilePiece{ix.File(c.File), c.Offset, c.Size}
+		pieces[i] = memory.FilePiece{File: ix.File(c.File), Offset: c.Offset, Size: c.Size}
 	}
-	return MapFiles(ledger, purpose, pieces)
+	return memory.MapFiles(ledger, purpose, pieces)
 }
 
 // pagesOf is the part of a range, in whole pages, that holds a tensor.
-func pagesOf(r Range, t Tensor, base unsafe.Pointer) (p unsafe.Pointer, offset int64, size uint64) {
-	begin, size := Bounds(t, t, granularity())
-	return at(base, begin-uint64(r.Offset)), int64(begin), size
+func pagesOf(r Range, t gguf.Tensor, base unsafe.Pointer) (p unsafe.Pointer, offset int64, size uint64) {
+	begin, size := gguf.Bounds(t, t, space.Granularity())
+	return space.At(base, begin-uint64(r.Offset)), int64(begin), size
 }

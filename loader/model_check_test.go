@@ -9,6 +9,8 @@ import (
 
 	"github.com/seed7adf6694/infer/internal/ggufcases"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
+	"github.com/seed7adf6694/infer/loader/gguf/check"
 	"github.com/seed7adf6694/infer/loader/internal/modeltest"
 )
 
@@ -56,8 +58,8 @@ func TestSpecialTokensOutsideTheVocabularyAreWarnings(t *testing.T) {
 
 func TestAnUnsupportedArchitectureIsNamed(t *testing.T) {
 	for _, arch := range []string{"no-such-model", "clip", "gptj", "plm"} {
-		var w loader.Writer
-		w.Add("general.architecture", loader.StringValue(arch))
+		var w gguf.Writer
+		w.Add("general.architecture", gguf.StringValue(arch))
 		path := filepath.Join(t.TempDir(), "model.gguf")
 		f, err := os.Create(path)
 		if err != nil {
@@ -69,7 +71,7 @@ func TestAnUnsupportedArchitectureIsNamed(t *testing.T) {
 		f.Close()
 		_, err = loader.Open(path)
 		wantFormatError(t, err, arch)
-		if !errors.Is(err, loader.ErrUnsupportedArchitecture) {
+		if !errors.Is(err, check.ErrUnsupportedArchitecture) {
 			t.Errorf("%s: not ErrUnsupportedArchitecture: %v", arch, err)
 		}
 		ix, err := loader.OpenWith(path, loader.OpenOptions{SkipModel: true})

@@ -1,5 +1,10 @@
 package loader
 
+import (
+	"github.com/seed7adf6694/infer/loader/gguf"
+	"github.com/seed7adf6694/infer/loader/gguf/check"
+)
+
 // OpenOptions are the options of [OpenWith]. The zero value is what [Open] does.
 type OpenOptions struct {
 	// SkipModel checks the structure of the files alone, not whether the engine could
@@ -12,16 +17,16 @@ type OpenOptions struct {
 // Open opens a model and validates it: the structure of its files, and what of its
 // metadata and vocabulary the engine relies on. path is the model's file, or any of
 // its shards. Only the headers are read, and the last 4 KiB of the tensors, or more where
-// those are zero: see [Index.Warnings].
+// those are zero: see [gguf.Index.Warnings].
 //
-// The error is a [*FormatError] for what is wrong with a file, and the system's, such
+// The error is a [*gguf.FormatError] for what is wrong with a file, and the system's, such
 // as one that is [fs.ErrNotExist], for a file that can't be opened.
-func Open(path string) (*Index, error) { return OpenWith(path, OpenOptions{}) }
+func Open(path string) (*gguf.Index, error) { return OpenWith(path, OpenOptions{}) }
 
 // OpenWith is [Open] with options.
-func OpenWith(path string, o OpenOptions) (*Index, error) {
+func OpenWith(path string, o OpenOptions) (*gguf.Index, error) {
 	if o.SkipModel {
-		return OpenIndex(path, Options{})
+		return gguf.Open(path, gguf.Options{})
 	}
-	return OpenIndex(path, Options{Check: CheckModel})
+	return gguf.Open(path, gguf.Options{Check: check.Model})
 }

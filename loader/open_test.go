@@ -12,8 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed7adf6694/infer/internal/files"
 	"github.com/seed7adf6694/infer/internal/ggufcases"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
 	"github.com/seed7adf6694/infer/loader/internal/modeltest"
 )
 
@@ -64,14 +66,14 @@ func TestTensorsSayWhereTheirBytesAre(t *testing.T) {
 	ix := modeltest.Open(t, modeltest.Write(t, ggufcases.Small()))
 	for _, tt := range []struct {
 		name  string
-		typ   loader.Type
+		typ   gguf.Type
 		shape []uint64
 		size  int
 		first byte // the data are 1, 2, 3, …
 	}{
-		{"f32", loader.TypeF32, []uint64{5}, 20, 1},
-		{"q4_0", loader.TypeQ4_0, []uint64{32, 2}, 36, 33},
-		{"f16", loader.TypeF16, []uint64{2, 1, 3, 1}, 12, 97},
+		{"f32", gguf.TypeF32, []uint64{5}, 20, 1},
+		{"q4_0", gguf.TypeQ4_0, []uint64{32, 2}, 36, 33},
+		{"f16", gguf.TypeF16, []uint64{2, 1, 3, 1}, 12, 97},
 	} {
 		tensor, ok := ix.Tensor(tt.name)
 		if !ok || tensor.Name != tt.name || tensor.Type != tt.typ || !slices.Equal(tensor.Shape, tt.shape) || tensor.Size != uint64(tt.size) {
@@ -90,11 +92,11 @@ func TestPathsThatAreNoFiles(t *testing.T) {
 		name, path string
 		want       error
 	}{
-		{"a folder", folder, loader.ErrFormat},
+		{"a folder", folder, gguf.ErrFormat},
 		{"a missing file", filepath.Join(folder, "none.gguf"), fs.ErrNotExist},
 		{"a file in a missing folder", filepath.Join(folder, "none", "none.gguf"), fs.ErrNotExist},
 		{"an empty path", "", fs.ErrNotExist},
-		{"the null device", os.DevNull, loader.ErrFormat},
+		{"the null device", os.DevNull, gguf.ErrFormat},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if _, err := loader.Open(tt.path); !errors.Is(err, tt.want) {
@@ -128,7 +130,7 @@ func TestCloseTwiceAndUseAfterwards(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if err := ix.Changed(); !errors.Is(err, loader.ErrClosed) {
+	if err := ix.Changed(); !errors.Is(err, files.ErrClosed) {
 		t.Errorf("Changed after Close: %v", err)
 	}
 	if v, ok := ix.Lookup("small.string"); !ok || v.String() != "zwölf" {
@@ -171,11 +173,11 @@ func TestChangedNoticesWhatHappensToTheFile(t *testing.T) {
 	}{
 		{"nothing", func(string) error { return nil }, nil},
 		{"it is read", func(path string) error { _, err := os.ReadFile(path); return err }, nil},
-		{"it is cut short", func(path string) error { return os.Truncate(path, 100) }, loader.ErrFileChanged},
-		{"it grows", func(path string) error { return os.Truncate(path, 1<<20) }, loader.ErrFileChanged},
+		{"it is cut short", func(path string) error { return os.Truncate(path, 100) }, files.ErrFileChanged},
+		{"it grows", func(path string) error { return os.Truncate(path, 1<<20) }, files.ErrFileChanged},
 		{"it is written to", func(path string) error {
 			return os.Chtimes(path, time.Time{}, time.Now().Add(time.Second))
-		}, loader.ErrFileChanged},
+		}, files.ErrFileChanged},
 		{"another takes its name", func(path string) error {
 			if err := os.WriteFile(path+".new", []byte("other"), 0o600); err != nil {
 				return err

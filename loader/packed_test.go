@@ -12,25 +12,28 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed7adf6694/infer/internal/files"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
 	"github.com/seed7adf6694/infer/loader/internal/modeltest"
+	"github.com/seed7adf6694/infer/loader/packed"
 )
 
 // shard writes a file of a model in several: a matrix of rows that the test repacks, one
 // that it leaves, and bytes that are no tensor's.
 func shard(t *testing.T, dir string, no, count int) string {
 	t.Helper()
-	var w loader.Writer
-	w.Add("general.architecture", loader.StringValue("llama"))
+	var w gguf.Writer
+	w.Add("general.architecture", gguf.StringValue("llama"))
 	if count > 1 {
-		w.Add("split.no", loader.Uint16Value(uint16(no)))
-		w.Add("split.count", loader.Uint16Value(uint16(count)))
-		w.Add("split.tensors.count", loader.Int32Value(int32(3*count)))
+		w.Add("split.no", gguf.Uint16Value(uint16(no)))
+		w.Add("split.count", gguf.Uint16Value(uint16(count)))
+		w.Add("split.tensors.count", gguf.Int32Value(int32(3*count)))
 	}
 	name := func(s string) string { return fmt.Sprintf("blk.%d.%s.weight", no, s) }
-	w.AddTensor(name("attn_q"), loader.TypeQ4_0, 64, 24)
-	w.AddTensor(name("attn_norm"), loader.TypeF32, 7)
-	w.AddTensor(name("ffn_up"), loader.TypeQ4_0, 1<<16, 256) // more than is read at once
+	w.AddTensor(name("attn_q"), gguf.TypeQ4_0, 64, 24)
+	w.AddTensor(name("attn_norm"), gguf.TypeF32, 7)
+	w.AddTensor(name("ffn_up"), gguf.TypeQ4_0, 1<<16, 256) // more than is read at once
 	var b bytes.Buffer
 	if _, err := w.WriteHeader(&b); err != nil {
 		t.Fatal(err)
@@ -52,7 +55,7 @@ func shard(t *testing.T, dir string, no, count int) string {
 }
 
 // turn is a repacking of groups of four rows: each group backwards.
-func turn(_ loader.Tensor, dst, src []byte) error {
+func turn(_ gguf.Tensor, dst, src []byte) error {
 	for group := range slices.Chunk(src, 4*64/32*18) {
 		copy(dst, group)
 		slices.Reverse(dst[:len(group)])
@@ -63,17 +66,17 @@ func turn(_ loader.Tensor, dst, src []byte) error {
 
 // byName repacks the attention's matrices, and those of the first layer beside the
 // original.
-func byName(t loader.Tensor) loader.PackLayout {
+func byName(t gguf.Tensor) packed.Layout {
 	if !strings.Contains(t.Name, "attn_q") {
-		return loader.PackLayout{}
+		return packed.Layout{}
 	}
-	return loader.PackLayout{Name: "turned", Group: 4, Both: strings.HasPrefix(t.Name, "blk.0.")}
+	return packed.Layout{Name: "turned", Group: 4, Both: strings.HasPrefix(t.Name, "blk.0.")}
 }
 
-var turned = loader.PackOptions{Engine: "v1", Instructions: "abacus", Layout: byName, Repack: turn}
+var turned = packed.Options{Engine: "v1", Instructions: "abacus", Layout: byName, Repack: turn}
 
 // pack writes a packed file of a model.
-func pack(t *testing.T, source string, o loader.PackOptions) (string, error) {
+func pack(t *testing.T, source string, o packed.Options) (string, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "packed.gguf")
 	f, err := os.Create(path)
@@ -81,10 +84,10 @@ func pack(t *testing.T, source string, o loader.PackOptions) (string, error) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	return path, loader.WritePacked(t.Context(), modeltest.Open(t, source), f, o)
+	return path, packed.Write(t.Context(), modeltest.Open(t, source), f, o)
 }
 
-func content(t *testing.T, ix *loader.Index, name string) []byte {
+func content(t *testing.T, ix *gguf.Index, name string) []byte {
 	t.Helper()
 	x, ok := ix.Tensor(name)
 	if !ok {
@@ -146,7 +149,7 @@ func TestAPackedFileHoldsTheModel(t *testing.T) {
 				q, up := fmt.Sprintf("blk.%d.attn_q.weight", i), fmt.Sprintf("blk.%d.ffn_up.weight", i)
 				src := content(t, was, q)
 				want := make([]byte, len(src))
-				if err := turn(loader.Tensor{}, want, src); err != nil {
+				if err := turn(gguf.Tensor{}, want, src); err != nil {
 					t.Fatal(err)
 				}
 				name := q
@@ -171,18 +174,18 @@ func TestAPackedFileHoldsTheModel(t *testing.T) {
 			if bytes.Contains(b.Bytes(), []byte("infer.")) || !bytes.Contains(b.Bytes(), []byte("llama")) {
 				t.Error("the engine is shown the packing")
 			}
-			if err := loader.WritePacked(t.Context(), ix, nil, turned); err == nil {
+			if err := packed.Write(t.Context(), ix, nil, turned); err == nil {
 				t.Error("a packed file was packed")
 			}
 
-			source, err := loader.OpenSource(p)
+			source, err := packed.OpenSource(p)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer source.Close()
-			check := func(ctx context.Context, ix *loader.Index) error {
-				return loader.CheckPacked(ctx, ix, source, func(loader.PackedTensor) int { return 4 },
-					func(_ loader.PackedTensor, dst, src []byte) error { return turn(loader.Tensor{}, dst, src) }, nil)
+			check := func(ctx context.Context, ix *gguf.Index) error {
+				return packed.Check(ctx, ix, source, func(gguf.PackedTensor) int { return 4 },
+					func(_ gguf.PackedTensor, dst, src []byte) error { return turn(gguf.Tensor{}, dst, src) }, nil)
 			}
 			if err := check(t.Context(), ix); err != nil {
 				t.Error(err)
@@ -209,7 +212,7 @@ func TestAPackedFileHoldsTheModel(t *testing.T) {
 					}
 				}
 				flip()
-				if err := check(t.Context(), modeltest.Open(t, path)); !errors.Is(err, loader.ErrFormat) || !strings.Contains(err.Error(), x.Name) {
+				if err := check(t.Context(), modeltest.Open(t, path)); !errors.Is(err, gguf.ErrFormat) || !strings.Contains(err.Error(), x.Name) {
 					t.Errorf("a flipped bit in %s: %v", x.Name, err)
 				}
 				flip()
@@ -222,38 +225,38 @@ func TestAPackedFileHoldsTheModel(t *testing.T) {
 func TestPackingFailsForReasons(t *testing.T) {
 	source := shard(t, t.TempDir(), 0, 1)
 	o := turned
-	o.Layout = func(loader.Tensor) loader.PackLayout { return loader.PackLayout{Name: "odd", Group: 5} }
-	if _, err := pack(t, source, o); !errors.Is(err, loader.ErrFormat) || !strings.Contains(err.Error(), "groups of 5 rows") {
+	o.Layout = func(gguf.Tensor) packed.Layout { return packed.Layout{Name: "odd", Group: 5} }
+	if _, err := pack(t, source, o); !errors.Is(err, gguf.ErrFormat) || !strings.Contains(err.Error(), "groups of 5 rows") {
 		t.Errorf("rows that are no groups: %v", err)
 	}
 	o = turned
 	broken := errors.New("broken")
-	o.Repack = func(loader.Tensor, []byte, []byte) error { return broken }
+	o.Repack = func(gguf.Tensor, []byte, []byte) error { return broken }
 	if _, err := pack(t, source, o); !errors.Is(err, broken) || !strings.Contains(err.Error(), "attn_q") {
 		t.Errorf("a repacking that fails: %v", err)
 	}
 	o = turned
-	o.Repack = func(x loader.Tensor, dst, src []byte) error {
+	o.Repack = func(x gguf.Tensor, dst, src []byte) error {
 		return errors.Join(os.Truncate(source, x.Offset+int64(x.Size)), turn(x, dst, src))
 	}
-	if _, err := pack(t, source, o); !errors.Is(err, loader.ErrFileChanged) {
+	if _, err := pack(t, source, o); !errors.Is(err, files.ErrFileChanged) {
 		t.Errorf("a source that is cut short: %v", err)
 	}
 }
 
 func TestKeysOfPackedFilesAreChecked(t *testing.T) {
 	sum := strings.Repeat("ab", 32)
-	one := map[string]loader.Value{
-		"version": loader.Uint32Value(1), "architecture": loader.StringValue("llama"), "engine": loader.StringValue("v1"), "instructions": loader.StringValue("abacus"),
-		"tensors": loader.StringsValue([]string{"a"}), "layouts": loader.StringsValue([]string{"turned"}),
-		"files": loader.Int32sValue([]int32{0}), "offsets": loader.ArrayValue(loader.ValueUint64, loader.Uint64Value(64)),
-		"sha256":       loader.StringsValue([]string{sum, sum}),
-		"source.paths": loader.StringsValue([]string{"/a"}), "source.sha256": loader.StringsValue([]string{sum}),
-		"source.sizes": loader.ArrayValue(loader.ValueUint64, loader.Uint64Value(1000)), "source.times": loader.ArrayValue(loader.ValueInt64, loader.Int64Value(1)),
+	one := map[string]gguf.Value{
+		"version": gguf.Uint32Value(1), "architecture": gguf.StringValue("llama"), "engine": gguf.StringValue("v1"), "instructions": gguf.StringValue("abacus"),
+		"tensors": gguf.StringsValue([]string{"a"}), "layouts": gguf.StringsValue([]string{"turned"}),
+		"files": gguf.Int32sValue([]int32{0}), "offsets": gguf.ArrayValue(gguf.ValueUint64, gguf.Uint64Value(64)),
+		"sha256":       gguf.StringsValue([]string{sum, sum}),
+		"source.paths": gguf.StringsValue([]string{"/a"}), "source.sha256": gguf.StringsValue([]string{sum}),
+		"source.sizes": gguf.ArrayValue(gguf.ValueUint64, gguf.Uint64Value(1000)), "source.times": gguf.ArrayValue(gguf.ValueInt64, gguf.Int64Value(1)),
 	}
-	build := func(key string, v *loader.Value, tensors ...string) *loader.Writer {
-		var w loader.Writer
-		w.Add("general.architecture", loader.StringValue("a sentence"))
+	build := func(key string, v *gguf.Value, tensors ...string) *gguf.Writer {
+		var w gguf.Writer
+		w.Add("general.architecture", gguf.StringValue("a sentence"))
 		for _, k := range slices.Sorted(func(yield func(string) bool) {
 			for k := range one {
 				if !yield(k) {
@@ -269,11 +272,11 @@ func TestKeysOfPackedFilesAreChecked(t *testing.T) {
 			}
 		}
 		for i, name := range tensors {
-			w.AddTensor(name, loader.TypeF32, uint64(4+4*i))
+			w.AddTensor(name, gguf.TypeF32, uint64(4+4*i))
 		}
 		return &w
 	}
-	try := func(w *loader.Writer) error {
+	try := func(w *gguf.Writer) error {
 		var b bytes.Buffer
 		if _, err := w.WriteHeader(&b); err != nil {
 			t.Fatal(err)
@@ -290,36 +293,36 @@ func TestKeysOfPackedFilesAreChecked(t *testing.T) {
 	}
 	for k, v := range one {
 		if k != "version" { // without which it is no packed file
-			if err := try(build(k, nil, "a", "b")); !errors.Is(err, loader.ErrFormat) || !strings.Contains(err.Error(), "infer.packed."+k) {
+			if err := try(build(k, nil, "a", "b")); !errors.Is(err, gguf.ErrFormat) || !strings.Contains(err.Error(), "infer.packed."+k) {
 				t.Errorf("without %s: %v", k, err)
 			}
 		}
-		wrong := loader.BoolValue(true)
-		if err := try(build(k, &wrong, "a", "b")); !errors.Is(err, loader.ErrFormat) || !strings.Contains(err.Error(), "infer.packed."+k) {
+		wrong := gguf.BoolValue(true)
+		if err := try(build(k, &wrong, "a", "b")); !errors.Is(err, gguf.ErrFormat) || !strings.Contains(err.Error(), "infer.packed."+k) {
 			t.Errorf("%s is a bool: %v", k, err)
 		}
 		if v.IsArray() {
-			empty := loader.ArrayValue(v.ElemType())
-			if err := try(build(k, &empty, "a", "b")); !errors.Is(err, loader.ErrFormat) {
+			empty := gguf.ArrayValue(v.ElemType())
+			if err := try(build(k, &empty, "a", "b")); !errors.Is(err, gguf.ErrFormat) {
 				t.Errorf("%s is empty: %v", k, err)
 			}
 		}
 	}
-	value := func(v loader.Value) *loader.Value { return &v }
-	for name, w := range map[string]*loader.Writer{
-		"another version":                 build("version", value(loader.Uint32Value(2)), "a", "b"),
-		"a tensor that is not there":      build("tensors", value(loader.StringsValue([]string{"c"})), "a", "b"),
-		"a file that is not there":        build("files", value(loader.Int32sValue([]int32{1})), "a", "b"),
-		"a file of a negative number":     build("files", value(loader.Int32sValue([]int32{-1})), "a", "b"),
-		"an offset past the source":       build("offsets", value(loader.ArrayValue(loader.ValueUint64, loader.Uint64Value(990))), "a", "b"),
-		"an offset that wraps":            build("offsets", value(loader.ArrayValue(loader.ValueUint64, loader.Uint64Value(1<<63+5))), "a", "b"),
-		"a size of the source that wraps": build("source.sizes", value(loader.ArrayValue(loader.ValueUint64, loader.Uint64Value(1<<63+5))), "a", "b"),
-		"a sum that is none":              build("sha256", value(loader.StringsValue([]string{sum, "xyz"})), "a", "b"),
+	value := func(v gguf.Value) *gguf.Value { return &v }
+	for name, w := range map[string]*gguf.Writer{
+		"another version":                 build("version", value(gguf.Uint32Value(2)), "a", "b"),
+		"a tensor that is not there":      build("tensors", value(gguf.StringsValue([]string{"c"})), "a", "b"),
+		"a file that is not there":        build("files", value(gguf.Int32sValue([]int32{1})), "a", "b"),
+		"a file of a negative number":     build("files", value(gguf.Int32sValue([]int32{-1})), "a", "b"),
+		"an offset past the source":       build("offsets", value(gguf.ArrayValue(gguf.ValueUint64, gguf.Uint64Value(990))), "a", "b"),
+		"an offset that wraps":            build("offsets", value(gguf.ArrayValue(gguf.ValueUint64, gguf.Uint64Value(1<<63+5))), "a", "b"),
+		"a size of the source that wraps": build("source.sizes", value(gguf.ArrayValue(gguf.ValueUint64, gguf.Uint64Value(1<<63+5))), "a", "b"),
+		"a sum that is none":              build("sha256", value(gguf.StringsValue([]string{sum, "xyz"})), "a", "b"),
 		"a copy that is not named":        build("", nil, "a", "infer.packed.a"),
-		"a copy of nothing":               build("tensors", value(loader.StringsValue([]string{"infer.packed.c"})), "a", "infer.packed.c"),
-		"a copy unlike the original":      build("tensors", value(loader.StringsValue([]string{"infer.packed.a"})), "a", "infer.packed.a"),
+		"a copy of nothing":               build("tensors", value(gguf.StringsValue([]string{"infer.packed.c"})), "a", "infer.packed.c"),
+		"a copy unlike the original":      build("tensors", value(gguf.StringsValue([]string{"infer.packed.a"})), "a", "infer.packed.a"),
 	} {
-		if err := try(w); !errors.Is(err, loader.ErrFormat) {
+		if err := try(w); !errors.Is(err, gguf.ErrFormat) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -343,7 +346,7 @@ func TestAPackedFileIsWrittenInWholePieces(t *testing.T) {
 	}
 	defer f.Close()
 	w := &writes{File: f}
-	if err := loader.WritePacked(t.Context(), modeltest.Open(t, shard(t, t.TempDir(), 0, 1)), w, turned); err != nil {
+	if err := packed.Write(t.Context(), modeltest.Open(t, shard(t, t.TempDir(), 0, 1)), w, turned); err != nil {
 		t.Fatal(err)
 	}
 	for i, n := range w.sizes {

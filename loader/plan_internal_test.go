@@ -4,27 +4,34 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/seed7adf6694/infer/loader/gguf"
+	"github.com/seed7adf6694/infer/loader/internal/modeltest"
+	"github.com/seed7adf6694/infer/loader/internal/space"
+	"github.com/seed7adf6694/infer/loader/internal/spacetest"
+	"github.com/seed7adf6694/infer/loader/memory"
+	"github.com/seed7adf6694/infer/loader/probe"
 )
 
 // layout places tensors of these sizes one behind the other, each aligned to 32 bytes,
 // in the files of the given numbers.
-func layout(start int64, files []int, sizes ...uint64) (tensors []Tensor) {
+func layout(start int64, files []int, sizes ...uint64) (tensors []gguf.Tensor) {
 	off, file := start, 0
 	for i, size := range sizes {
 		if files != nil && files[i] != file {
 			off, file = start, files[i]
 		}
-		tensors = append(tensors, Tensor{Name: fmt.Sprintf("t%d", i), File: file, Offset: off, Size: size})
-		off += int64(pad(size, 32))
+		tensors = append(tensors, gguf.Tensor{Name: fmt.Sprintf("t%d", i), File: file, Offset: off, Size: size})
+		off += int64(space.Pad(size, 32))
 	}
 	return tensors
 }
 
 func TestPlans(t *testing.T) {
-	const unit, chunk = 4096, 64 * kib
+	const unit, chunk = 4096, 64 * spacetest.KiB
 	for _, tt := range []struct {
 		name    string
-		tensors []Tensor
+		tensors []gguf.Tensor
 		chunk   uint64
 		room    uint64
 		ranges  []int    // number of tensors of each
@@ -32,16 +39,16 @@ func TestPlans(t *testing.T) {
 	}{
 		{"no tensors, no chunks", nil, chunk, chunk, nil, nil},
 		{"neighbours share a chunk", layout(96, nil, 100, 200, 300), chunk, chunk, []int{3}, []uint64{4096}},
-		{"a chunk is as full as it can be", layout(0, nil, 32*kib, 32*kib, 32), chunk, chunk, []int{2, 1}, []uint64{chunk, 4096}},
-		{"what guards take is left free", layout(0, nil, 32*kib, 32*kib, 32), chunk, chunk - 8192, []int{1, 2}, []uint64{32 * kib, 36 * kib}},
-		{"a page that two chunks share is in both", layout(96, nil, 60*kib, 60*kib), chunk, chunk, []int{1, 1}, []uint64{chunk, chunk}},
-		{"a tensor that is larger has a range of its own", layout(96, nil, 10, 200*kib, 10), chunk, chunk, []int{1, 1, 1}, []uint64{4096, chunk, chunk, chunk, 12 * kib, 4096}},
+		{"a chunk is as full as it can be", layout(0, nil, 32*spacetest.KiB, 32*spacetest.KiB, 32), chunk, chunk, []int{2, 1}, []uint64{chunk, 4096}},
+		{"what guards take is left free", layout(0, nil, 32*spacetest.KiB, 32*spacetest.KiB, 32), chunk, chunk - 8192, []int{1, 2}, []uint64{32 * spacetest.KiB, 36 * spacetest.KiB}},
+		{"a page that two chunks share is in both", layout(96, nil, 60*spacetest.KiB, 60*spacetest.KiB), chunk, chunk, []int{1, 1}, []uint64{chunk, chunk}},
+		{"a tensor that is larger has a range of its own", layout(96, nil, 10, 200*spacetest.KiB, 10), chunk, chunk, []int{1, 1, 1}, []uint64{4096, chunk, chunk, chunk, 12 * spacetest.KiB, 4096}},
 		{"chunks of one page hold what fits and split the rest", layout(0, nil, 4096, 4096, 8192, 100), 4096, 4096, []int{1, 1, 1, 1}, []uint64{4096, 4096, 4096, 4096, 4096}},
 		{"a chunk never spans files", layout(96, []int{0, 0, 1, 1, 2}, 100, 100, 100, 100, 100), chunk, chunk, []int{2, 2, 1}, []uint64{4096, 4096, 4096}},
-		{"a small gap stays inside", []Tensor{{Name: "a", Offset: 0, Size: 10}, {Name: "b", Offset: 40000, Size: 10}}, chunk, chunk, []int{2}, []uint64{40 * kib}},
-		{"a gap larger than a chunk is not mapped", []Tensor{{Name: "a", Offset: 0, Size: 10}, {Name: "b", Offset: 1 << 30, Size: 10}}, chunk, chunk, []int{1, 1}, []uint64{4096, 4096}},
-		{"tensors without bytes take none", []Tensor{{Name: "a", Offset: 4096}, {Name: "b", Offset: 4096}}, chunk, chunk, []int{2}, nil},
-		{"nor do they beside others", []Tensor{{Name: "a", Offset: 4096, Size: 4096}, {Name: "b", Offset: 8192}}, chunk, chunk, []int{2}, []uint64{4096}},
+		{"a small gap stays inside", []gguf.Tensor{{Name: "a", Offset: 0, Size: 10}, {Name: "b", Offset: 40000, Size: 10}}, chunk, chunk, []int{2}, []uint64{40 * spacetest.KiB}},
+		{"a gap larger than a chunk is not mapped", []gguf.Tensor{{Name: "a", Offset: 0, Size: 10}, {Name: "b", Offset: 1 << 30, Size: 10}}, chunk, chunk, []int{1, 1}, []uint64{4096, 4096}},
+		{"tensors without bytes take none", []gguf.Tensor{{Name: "a", Offset: 4096}, {Name: "b", Offset: 4096}}, chunk, chunk, []int{2}, nil},
+		{"nor do they beside others", []gguf.Tensor{{Name: "a", Offset: 4096, Size: 4096}, {Name: "b", Offset: 8192}}, chunk, chunk, []int{2}, []uint64{4096}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := planTensors(tt.tensors, tt.chunk, tt.room, unit)
@@ -82,9 +89,9 @@ func TestAnyPlanKeepsTheBound(t *testing.T) {
 }
 
 // checkPlan checks what must hold for every plan.
-func checkPlan(t *testing.T, p *Plan, tensors []Tensor, unit uint64) {
+func checkPlan(t *testing.T, p *Plan, tensors []gguf.Tensor, unit uint64) {
 	t.Helper()
-	var seen []Tensor
+	var seen []gguf.Tensor
 	var bytes, largestTensor, largestChunk, largestRange uint64
 	chunks := p.Chunks
 	for i, r := range p.Ranges {
@@ -133,8 +140,8 @@ func checkPlan(t *testing.T, p *Plan, tensors []Tensor, unit uint64) {
 }
 
 func TestChunkSizes(t *testing.T) {
-	ix := testModel(t, []uint64{100})
-	unit := granularity()
+	ix := modeltest.Model(t, []uint64{100})
+	unit := space.Granularity()
 	for _, tt := range []struct {
 		name      string
 		ask, want uint64
@@ -157,14 +164,14 @@ func TestChunkSizes(t *testing.T) {
 		name       string
 		free, want uint64
 	}{
-		{"plenty", 1 << 40, 256 * mib},
-		{"no limit known", Unlimited, 256 * mib},
-		{"half of what there is", 300 * mib, 150 * mib},
-		{"rounded down", 200*mib + 2*unit + 10, 100*mib + unit},
+		{"plenty", 1 << 40, 256 * spacetest.MiB},
+		{"no limit known", probe.Unlimited, 256 * spacetest.MiB},
+		{"half of what there is", 300 * spacetest.MiB, 150 * spacetest.MiB},
+		{"rounded down", 200*spacetest.MiB + 2*unit + 10, 100*spacetest.MiB + unit},
 		{"nothing is a granule", 0, unit},
 	} {
 		t.Run("default: "+tt.name, func(t *testing.T) {
-			if got := DefaultChunkSize(Probe{LargestFreeBlock: tt.free}); got != tt.want {
+			if got := memory.DefaultChunkSize(probe.Probe{LargestFreeBlock: tt.free}); got != tt.want {
 				t.Errorf("chunks of %d, want %d", got, tt.want)
 			}
 		})

@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed7adf6694/infer/internal/memtest"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/internal/words"
+	"github.com/seed7adf6694/infer/loader/memory"
 )
 
 // growHeap has Go take now what its heap may want under a limit: it takes addresses 64 MiB at
@@ -24,8 +25,8 @@ func childPool(args []string) int {
 	if err != nil {
 		panic(err)
 	}
-	var l loader.Ledger
-	o := loader.PoolOptions{SegmentSize: 4 << 20, Ledger: &l, Retry: -1}
+	var l memory.Ledger
+	o := memory.PoolOptions{SegmentSize: 4 << 20, Ledger: &l, Retry: -1}
 	runtime.LockOSThread() // of which a capability is taken
 	growHeap()
 	switch args[0] {
@@ -44,13 +45,13 @@ func childPool(args []string) int {
 		return 0
 	}
 	for _, size := range []uint64{size << 20, 4 << 20} {
-		p, err := loader.NewPool(size, o)
-		var e *loader.MemoryError
+		p, err := memory.NewPool(size, o)
+		var e *memory.Error
 		switch {
 		case err == nil:
-			a := loader.NewArena(loader.ArenaOptions{Pool: p})
+			a := memory.NewArena(memory.ArenaOptions{Pool: p})
 			s := p.Stats()
-			if _, err := a.AllocBlock(loader.PurposeWeights, uintptr(s.LargestFree)); err != nil {
+			if _, err := a.AllocBlock(memory.PurposeWeights, uintptr(s.LargestFree)); err != nil {
 				fmt.Println(err)
 			}
 			fmt.Println("ok, in one range:", s.Ranges == 1)
@@ -58,7 +59,7 @@ func childPool(args []string) int {
 				fmt.Println(err)
 			}
 		case errors.As(err, &e):
-			fmt.Println(e.Limit, "for", loader.Size(e.Requested))
+			fmt.Println(e.Limit, "for", words.Size(e.Requested))
 		default:
 			fmt.Println(err)
 		}

@@ -10,15 +10,16 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed7adf6694/infer/internal/memtest"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/memory"
+	"github.com/seed7adf6694/infer/loader/probe"
 )
 
 // confirmed is what childConfirm prints.
 type confirmed struct {
-	Before, Probe loader.Probe // before and after confirming
-	Anon          uint64       // that the process had more afterwards
-	Granted       bool         // a mapping of that size, writable from the start
-	Refused       bool         // one of slack bytes more
+	Before, Probe probe.Probe // before and after confirming
+	Anon          uint64      // that the process had more afterwards
+	Granted       bool        // a mapping of that size, writable from the start
+	Refused       bool        // one of slack bytes more
 	Error         string
 }
 
@@ -47,10 +48,10 @@ func childConfirm(args []string) int {
 		return 0
 	}
 	var c confirmed
-	if c.Before, err = loader.Measure(); err != nil {
+	if c.Before, err = probe.Measure(); err != nil {
 		panic(err)
 	}
-	anon, err := loader.ProcessMemory()
+	anon, err := probe.ProcessMemory()
 	if err != nil {
 		panic(err)
 	}
@@ -58,7 +59,7 @@ func childConfirm(args []string) int {
 	if err != nil {
 		c.Error = err.Error()
 	}
-	after, err := loader.ProcessMemory()
+	after, err := probe.ProcessMemory()
 	if err != nil {
 		panic(err)
 	}
@@ -94,7 +95,7 @@ type probeFigures struct {
 	Hole      uint64  `json:"largest_hole_bytes"`
 	Holes     uint64  `json:"holes"`
 	FreeAll   uint64  `json:"free_addresses_bytes"`
-	HoleSizes []loader.HoleClass
+	HoleSizes []probe.HoleClass
 }
 
 type confirmedFigures struct {
@@ -172,7 +173,7 @@ func TestConfirmFillsNothingWhereMappingsAreLocked(t *testing.T) {
 }
 
 func TestConfirmOfThisProcess(t *testing.T) {
-	p, err := loader.Measure()
+	p, err := probe.Measure()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +181,7 @@ func TestConfirmOfThisProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !c.Confirmed || c.LargestFreeBlock == 0 || c.LimitedBy == "" || c.Computed != p.LargestFreeBlock || c.RAMTotal != p.RAMTotal || len(c.Remedies()) == 0 {
+	if !c.Confirmed || c.LargestFreeBlock == 0 || c.LimitedBy == "" || c.Computed != p.LargestFreeBlock || c.RAMTotal != p.RAMTotal || len(memory.RemediesOf(c)) == 0 {
 		t.Errorf("%+v", c)
 	}
 	if c.Holes == 0 || c.FreeAddresses < c.LargestHole || len(c.HoleSizes) > 64 {
@@ -189,7 +190,7 @@ func TestConfirmOfThisProcess(t *testing.T) {
 }
 
 func BenchmarkConfirm(b *testing.B) {
-	p, err := loader.Measure()
+	p, err := probe.Measure()
 	if err != nil {
 		b.Fatal(err)
 	}

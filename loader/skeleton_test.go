@@ -11,13 +11,14 @@ import (
 
 	"github.com/seed7adf6694/infer/internal/ggufcases"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
 	"github.com/seed7adf6694/infer/loader/internal/modeltest"
 )
 
 // same fails unless both have the same metadata and tensors, wherever those lie.
-func same(t *testing.T, got, want *loader.Index) {
+func same(t *testing.T, got, want *gguf.Index) {
 	t.Helper()
-	list := func(ix *loader.Index) (s []string) {
+	list := func(ix *gguf.Index) (s []string) {
 		for k, v := range ix.Metadata() {
 			s = append(s, fmt.Sprint(k, v.Type(), v.ElemType(), v.Len(), v))
 		}

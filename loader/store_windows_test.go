@@ -10,7 +10,9 @@ import (
 
 	"golang.org/x/sys/windows"
 
+	"github.com/seed7adf6694/infer/internal/files"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/packed"
 )
 
 // hold opens a file as most programs do: nobody else can rename or remove it meanwhile.
@@ -25,14 +27,14 @@ func hold(t *testing.T, path string) *os.File {
 }
 
 func TestWhatIsInUseStaysInAStore(t *testing.T) {
-	s := loader.NewStore(t.TempDir())
+	s := packed.NewStore(t.TempDir())
 	path := s.Path("held")
 	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	f := hold(t, path)
 	for name, remove := range map[string]func(string) error{"Remove": s.Remove, "RemoveUnused": s.RemoveUnused} {
-		if err := remove(path); !errors.Is(err, loader.ErrFileInUse) || !strings.Contains(err.Error(), path+": in use by another program") {
+		if err := remove(path); !errors.Is(err, files.ErrFileInUse) || !strings.Contains(err.Error(), path+": in use by another program") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -46,7 +48,7 @@ func TestWhatIsInUseStaysInAStore(t *testing.T) {
 }
 
 func TestAMappedFileLeavesTheStore(t *testing.T) {
-	s := loader.NewStore(t.TempDir())
+	s := packed.NewStore(t.TempDir())
 	path := s.Path("mapped")
 	if err := os.WriteFile(path, tinyFile(t), 0o600); err != nil {
 		t.Fatal(err)
@@ -67,7 +69,7 @@ func TestAMappedFileLeavesTheStore(t *testing.T) {
 		if err := errors.Join(w.Close(), index.Close()); err != nil {
 			t.Error(err)
 		}
-		loader.RemoveAbandoned(s.Dir())
+		files.RemoveAbandoned(s.Dir())
 	}()
 	err = s.Remove(path)
 	if _, there := os.Stat(path); !errors.Is(there, fs.ErrNotExist) {
@@ -76,10 +78,10 @@ func TestAMappedFileLeavesTheStore(t *testing.T) {
 	if err == nil {
 		t.Skip("this system removes what is mapped (wine)")
 	}
-	if !errors.Is(err, loader.ErrFileInUse) {
+	if !errors.Is(err, files.ErrFileInUse) {
 		t.Fatal(err)
 	}
-	if n, _ := loader.RemoveAbandoned(s.Dir()); n != 0 {
+	if n, _ := files.RemoveAbandoned(s.Dir()); n != 0 {
 		t.Error("removed while it is mapped")
 	}
 }
@@ -98,13 +100,13 @@ func TestAFileThatOthersKeepClosedIsInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = loader.Open(path)
-	if !errors.Is(err, loader.ErrFileInUse) || !errors.Is(err, windows.ERROR_SHARING_VIOLATION) || !strings.Contains(err.Error(), path+": in use by another program") {
+	if !errors.Is(err, files.ErrFileInUse) || !errors.Is(err, windows.ERROR_SHARING_VIOLATION) || !strings.Contains(err.Error(), path+": in use by another program") {
 		t.Errorf("%v", err)
 	}
 	windows.CloseHandle(h)
 	hold(t, path)
-	err = loader.WriteFile(path, func(f *os.File) error { return nil })
-	if !errors.Is(err, loader.ErrFileInUse) || !strings.Contains(err.Error(), "replace "+path) {
+	err = files.WriteFile(path, func(f *os.File) error { return nil })
+	if !errors.Is(err, files.ErrFileInUse) || !strings.Contains(err.Error(), "replace "+path) {
 		t.Errorf("%v", err)
 	}
 }
@@ -118,7 +120,7 @@ func TestDataStreamsAreRefused(t *testing.T) {
 		if _, err := loader.Open(name); err == nil || !strings.Contains(err.Error(), "data stream") {
 			t.Errorf("%s: %v", name, err)
 		}
-		if err := loader.WriteFile(name, func(*os.File) error { return nil }); err == nil || !strings.Contains(err.Error(), "data stream") {
+		if err := files.WriteFile(name, func(*os.File) error { return nil }); err == nil || !strings.Contains(err.Error(), "data stream") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -7,14 +7,19 @@ import (
 	"sync"
 	"sync/atomic"
 	"unsafe"
+
+	"github.com/seed7adf6694/infer/internal/files"
+	"github.com/seed7adf6694/infer/loader/gguf"
+	"github.com/seed7adf6694/infer/loader/internal/space"
+	"github.com/seed7adf6694/infer/loader/memory"
 )
 
 // Weights are a model's tensors in memory, mapped or copied. It is safe for concurrent
 // use. The memory is not the garbage collector's: it stays until Close.
 type Weights struct {
-	views  []*Views         // where mapped
+	views  []*memory.Views  // where mapped
 	blocks []unsafe.Pointer // where copied
-	arena  *Arena           // of the blocks
+	arena  *memory.Arena    // of the blocks
 	own    bool             // the arena is nobody else's
 	data   map[string]tensorData
 	chunks int
@@ -82,7 +87,7 @@ func (w *Weights) place(r Range, base unsafe.Pointer) {
 	for _, t := range r.Tensors {
 		d := tensorData{size: t.Size}
 		if base != nil {
-			d.p = at(base, uint64(t.Offset-r.Offset))
+			d.p = space.At(base, uint64(t.Offset-r.Offset))
 		}
 		w.data[t.Name] = d
 	}
@@ -90,15 +95,15 @@ func (w *Weights) place(r Range, base unsafe.Pointer) {
 
 // ready tells why a plan of the index can't be carried out, which takes that many
 // ranges at once.
-func ready(ix *Index, plan *Plan, ranges int) error {
+func ready(ix *gguf.Index, plan *Plan, ranges int) error {
 	if plan.index != ix {
 		return errors.New("the plan is another model's")
 	}
 	if ix.Closed() {
-		return fmt.Errorf("model files: %w", ErrClosed)
+		return fmt.Errorf("model files: %w", files.ErrClosed)
 	}
 	// A range is a mapping, or several that the system sees as one, and a guard.
-	if err := CheckMappings(PurposeWeights, plan.Bytes, 2*uint64(ranges)); err != nil {
+	if err := memory.CheckMappings(memory.PurposeWeights, plan.Bytes, 2*uint64(ranges)); err != nil {
 		return err
 	}
 	return ix.Changed()

@@ -12,7 +12,15 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/seed7adf6694/infer/internal/files"
 	"github.com/seed7adf6694/infer/internal/memtest"
+	"github.com/seed7adf6694/infer/internal/words"
+	"github.com/seed7adf6694/infer/loader/gguf"
+	"github.com/seed7adf6694/infer/loader/internal/modeltest"
+	"github.com/seed7adf6694/infer/loader/internal/space"
+	"github.com/seed7adf6694/infer/loader/internal/spacetest"
+	"github.com/seed7adf6694/infer/loader/memory"
+	"github.com/seed7adf6694/infer/loader/probe"
 )
 
 // models are what the tests of this file load: with tensors smaller and larger than
@@ -23,18 +31,18 @@ var shapes = []struct {
 }{
 	{"one small tensor", [][]uint64{{1}}},
 	{"tensors smaller than a chunk", [][]uint64{{100, 30000, 32, 5000, 40000, 20001, 7}}},
-	{"a tensor larger than a chunk between small ones", [][]uint64{{100, 3*mib + 5, 777, 1 * mib, 1}}},
-	{"three shards", [][]uint64{{100, 70000, 9}, {2 * mib, 5}, {12345}}},
+	{"a tensor larger than a chunk between small ones", [][]uint64{{100, 3*spacetest.MiB + 5, 777, 1 * spacetest.MiB, 1}}},
+	{"three shards", [][]uint64{{100, 70000, 9}, {2 * spacetest.MiB, 5}, {12345}}},
 }
 
-var chunkSizes = []uint64{1, 64 * kib, 1 * mib, 256 * mib}
+var chunkSizes = []uint64{1, 64 * spacetest.KiB, 1 * spacetest.MiB, 256 * spacetest.MiB}
 
 // eachShape runs a test for all shapes and chunk sizes.
-func eachShape(t *testing.T, test func(t *testing.T, ix *Index, plan *Plan)) {
+func eachShape(t *testing.T, test func(t *testing.T, ix *gguf.Index, plan *Plan)) {
 	for _, s := range shapes {
 		for _, chunk := range chunkSizes {
-			t.Run(fmt.Sprintf("%s in chunks of %s", s.name, Size(chunk)), func(t *testing.T) {
-				ix := testModel(t, s.shards...)
+			t.Run(fmt.Sprintf("%s in chunks of %s", s.name, words.Size(chunk)), func(t *testing.T) {
+				ix := modeltest.Model(t, s.shards...)
 				test(t, ix, mustPlan(t, ix, chunk))
 			})
 		}
@@ -74,13 +82,13 @@ func (p *progressOf) finished(total uint64) {
 }
 
 // checkUsage compares a ledger with a plan that was carried out.
-func checkUsage(t *testing.T, u PurposeUsage, plan *Plan, pieces int) {
+func checkUsage(t *testing.T, u memory.PurposeUsage, plan *Plan, pieces int) {
 	t.Helper()
 	var bytes uint64
 	for _, c := range plan.Chunks {
 		bytes += c.Size
 	}
-	want := PurposeUsage{bytes, bytes, pieces, plan.LargestChunk, plan.LargestRange}
+	want := memory.PurposeUsage{Current: bytes, Peak: bytes, Count: pieces, LargestAllocation: plan.LargestChunk, LargestRange: plan.LargestRange}
 	if u != want {
 		t.Errorf("the ledger says %+v, the plan %+v", u, want)
 	}
@@ -89,17 +97,17 @@ func checkUsage(t *testing.T, u PurposeUsage, plan *Plan, pieces int) {
 func TestMappedWeightsAreTheFiles(t *testing.T) {
 	for _, ahead := range []bool{false, true} {
 		t.Run(fmt.Sprintf("prefetch %v", ahead), func(t *testing.T) {
-			eachShape(t, func(t *testing.T, ix *Index, plan *Plan) {
-				var l Ledger
-				sys := newRefusing(nil)
-				defer use(sys)()
+			eachShape(t, func(t *testing.T, ix *gguf.Index, plan *Plan) {
+				var l memory.Ledger
+				sys := spacetest.NewRefusing(nil)
+				defer spacetest.Use(sys)()
 				progress := progressOf{t: t}
 				w, err := MapWeights(t.Context(), ix, plan, MapOptions{Ledger: &l, Prefetch: ahead, Progress: progress.report})
 				if err != nil {
 					t.Fatal(err)
 				}
 				checkContent(t, ix, w)
-				checkUsage(t, l.Snapshot().Of(PurposeWeights), plan, len(plan.Chunks))
+				checkUsage(t, l.Snapshot().Of(memory.PurposeWeights), plan, len(plan.Chunks))
 				progress.finished(plan.Bytes)
 				if w.Chunks() != len(plan.Chunks) {
 					t.Errorf("%d chunks, planned %d", w.Chunks(), len(plan.Chunks))
@@ -111,7 +119,7 @@ func TestMappedWeightsAreTheFiles(t *testing.T) {
 						t.Error(err)
 					}
 				}
-				sys.nothingLeft(t)
+				sys.NothingLeft(t)
 				nothingCounted(t, &l)
 				if _, _, ok := w.TensorData("t0"); ok {
 					t.Error("closed weights have data")
@@ -122,25 +130,25 @@ func TestMappedWeightsAreTheFiles(t *testing.T) {
 }
 
 func TestCopiedWeightsAreTheFiles(t *testing.T) {
-	eachShape(t, func(t *testing.T, ix *Index, plan *Plan) {
-		var l Ledger
-		sys := newRefusing(nil)
-		defer use(sys)()
-		a := NewArena(ArenaOptions{ChunkSize: plan.ChunkSize, Ledger: &l})
+	eachShape(t, func(t *testing.T, ix *gguf.Index, plan *Plan) {
+		var l memory.Ledger
+		sys := spacetest.NewRefusing(nil)
+		defer spacetest.Use(sys)()
+		a := memory.NewArena(memory.ArenaOptions{ChunkSize: plan.ChunkSize, Ledger: &l})
 		progress := progressOf{t: t}
 		w, err := CopyWeights(t.Context(), ix, plan, CopyOptions{Arena: a, Progress: progress.report})
 		if err != nil {
 			t.Fatal(err)
 		}
 		checkContent(t, ix, w)
-		checkUsage(t, l.Snapshot().Of(PurposeWeights), plan, len(plan.Chunks))
+		checkUsage(t, l.Snapshot().Of(memory.PurposeWeights), plan, len(plan.Chunks))
 		progress.finished(plan.Bytes)
 		for range 2 {
 			if err := w.Close(); err != nil {
 				t.Error(err)
 			}
 		}
-		sys.nothingLeft(t)
+		sys.NothingLeft(t)
 		nothingCounted(t, &l)
 		if err := a.Close(); err != nil {
 			t.Error(err)
@@ -149,14 +157,14 @@ func TestCopiedWeightsAreTheFiles(t *testing.T) {
 }
 
 func TestCopiedWeightsWithoutAnArenaHaveTheirOwn(t *testing.T) {
-	ix := testModel(t, []uint64{100, 100000})
-	var l Ledger
-	w, err := CopyWeights(t.Context(), ix, mustPlan(t, ix, 64*kib), CopyOptions{Ledger: &l})
+	ix := modeltest.Model(t, []uint64{100, 100000})
+	var l memory.Ledger
+	w, err := CopyWeights(t.Context(), ix, mustPlan(t, ix, 64*spacetest.KiB), CopyOptions{Ledger: &l})
 	if err != nil {
 		t.Fatal(err)
 	}
 	checkContent(t, ix, w)
-	if l.Snapshot().Of(PurposeWeights).Current == 0 {
+	if l.Snapshot().Of(memory.PurposeWeights).Current == 0 {
 		t.Error("the ledger has nothing")
 	}
 	if err := w.Close(); err != nil {
@@ -169,11 +177,11 @@ func TestCopiedWeightsWithoutAnArenaHaveTheirOwn(t *testing.T) {
 func TestTransformedTensors(t *testing.T) {
 	for _, every := range []int{1, 2, 3} {
 		t.Run(fmt.Sprintf("one of %d", every), func(t *testing.T) {
-			eachShape(t, func(t *testing.T, ix *Index, plan *Plan) {
-				var l Ledger
-				sys := newRefusing(nil)
-				defer use(sys)()
-				a := NewArena(ArenaOptions{ChunkSize: plan.ChunkSize, Ledger: &l})
+			eachShape(t, func(t *testing.T, ix *gguf.Index, plan *Plan) {
+				var l memory.Ledger
+				sys := spacetest.NewRefusing(nil)
+				defer spacetest.Use(sys)()
+				a := memory.NewArena(memory.ArenaOptions{ChunkSize: plan.ChunkSize, Ledger: &l})
 				defer a.Close()
 				special := map[string]bool{}
 				for i, tensor := range ix.Tensors() {
@@ -184,9 +192,9 @@ func TestTransformedTensors(t *testing.T) {
 				w, err := CopyWeights(t.Context(), ix, plan, CopyOptions{
 					Arena: a, Ledger: &l, Progress: progress.report,
 					Transforms: func(name string) bool { return special[name] },
-					Transform: func(tensor Tensor, dst, src unsafe.Pointer) error {
-						to := bytesAt(dst, tensor.Size)
-						for i, b := range bytesAt(src, tensor.Size) {
+					Transform: func(tensor gguf.Tensor, dst, src unsafe.Pointer) error {
+						to := space.BytesAt(dst, tensor.Size)
+						for i, b := range space.BytesAt(src, tensor.Size) {
 							to[i] = ^b
 						}
 						done = append(done, tensor.Name)
@@ -200,11 +208,11 @@ func TestTransformedTensors(t *testing.T) {
 				n := 0
 				for i, tensor := range ix.Tensors() {
 					p, size, _ := w.TensorData(tensor.Name)
-					for off, b := range bytesAt(p, size) {
+					for off, b := range space.BytesAt(p, size) {
 						if special[tensor.Name] {
 							b = ^b
 						}
-						if b != content(i, uint64(off)) {
+						if b != modeltest.Content(i, uint64(off)) {
 							t.Fatalf("%s differs at byte %d", tensor.Name, off)
 						}
 					}
@@ -217,8 +225,8 @@ func TestTransformedTensors(t *testing.T) {
 				}
 				progress.finished(plan.Bytes)
 				u := l.Snapshot()
-				checkUsage(t, u.Of(PurposeWeights), plan, len(plan.Chunks))
-				staging := u.Of(PurposeStaging)
+				checkUsage(t, u.Of(memory.PurposeWeights), plan, len(plan.Chunks))
+				staging := u.Of(memory.PurposeStaging)
 				if staging.Current != 0 || staging.Count != 0 || staging.Peak == 0 {
 					t.Errorf("staging %+v", staging)
 				}
@@ -233,28 +241,28 @@ func TestTransformedTensors(t *testing.T) {
 // load is one of the ways to load, for what holds for all.
 type load struct {
 	name string
-	load func(ctx context.Context, ix *Index, plan *Plan, sys system, l *Ledger, progress Progress) (*Weights, error)
+	load func(ctx context.Context, ix *gguf.Index, plan *Plan, sys space.System, l *memory.Ledger, progress files.Progress) (*Weights, error)
 }
 
-func noTransform(Tensor, unsafe.Pointer, unsafe.Pointer) error { return nil }
+func noTransform(gguf.Tensor, unsafe.Pointer, unsafe.Pointer) error { return nil }
 
 var loads = []load{
-	{"mapped", func(ctx context.Context, ix *Index, plan *Plan, sys system, l *Ledger, progress Progress) (*Weights, error) {
-		defer use(sys)()
+	{"mapped", func(ctx context.Context, ix *gguf.Index, plan *Plan, sys space.System, l *memory.Ledger, progress files.Progress) (*Weights, error) {
+		defer spacetest.Use(sys)()
 		return MapWeights(ctx, ix, plan, MapOptions{Ledger: l, Progress: progress})
 	}},
-	{"mapped and prefetched", func(ctx context.Context, ix *Index, plan *Plan, sys system, l *Ledger, progress Progress) (*Weights, error) {
-		defer use(sys)()
+	{"mapped and prefetched", func(ctx context.Context, ix *gguf.Index, plan *Plan, sys space.System, l *memory.Ledger, progress files.Progress) (*Weights, error) {
+		defer spacetest.Use(sys)()
 		return MapWeights(ctx, ix, plan, MapOptions{Ledger: l, Progress: progress, Prefetch: true})
 	}},
-	{"copied", func(ctx context.Context, ix *Index, plan *Plan, sys system, l *Ledger, progress Progress) (*Weights, error) {
-		defer use(sys)()
-		a := NewArena(ArenaOptions{ChunkSize: plan.ChunkSize, Ledger: l, Retry: -1})
+	{"copied", func(ctx context.Context, ix *gguf.Index, plan *Plan, sys space.System, l *memory.Ledger, progress files.Progress) (*Weights, error) {
+		defer spacetest.Use(sys)()
+		a := memory.NewArena(memory.ArenaOptions{ChunkSize: plan.ChunkSize, Ledger: l, Retry: -1})
 		return CopyWeights(ctx, ix, plan, CopyOptions{Arena: a, Ledger: l, Progress: progress})
 	}},
-	{"transformed", func(ctx context.Context, ix *Index, plan *Plan, sys system, l *Ledger, progress Progress) (*Weights, error) {
-		defer use(sys)()
-		a := NewArena(ArenaOptions{ChunkSize: plan.ChunkSize, Ledger: l, Retry: -1})
+	{"transformed", func(ctx context.Context, ix *gguf.Index, plan *Plan, sys space.System, l *memory.Ledger, progress files.Progress) (*Weights, error) {
+		defer spacetest.Use(sys)()
+		a := memory.NewArena(memory.ArenaOptions{ChunkSize: plan.ChunkSize, Ledger: l, Retry: -1})
 		return CopyWeights(ctx, ix, plan, CopyOptions{Arena: a, Ledger: l, Progress: progress,
 			Transforms: func(name string) bool { return name != "t0" }, Transform: noTransform})
 	}},
@@ -269,16 +277,16 @@ func eachLoad(t *testing.T, test func(t *testing.T, way load)) {
 
 func TestCancelledAtAnyProgressLeavesNothing(t *testing.T) {
 	eachLoad(t, func(t *testing.T, way load) {
-		ix := testModel(t, []uint64{100, 9 * mib, 200000, 70000}, []uint64{500000})
+		ix := modeltest.Model(t, []uint64{100, 9 * spacetest.MiB, 200000, 70000}, []uint64{500000})
 		for at := 0; ; at++ {
 			ctx, cancel := context.WithCancel(t.Context())
 			if at == 0 {
 				cancel()
 			}
 			calls := 0
-			var l Ledger
-			sys := newRefusing(nil)
-			w, err := way.load(ctx, ix, mustPlan(t, ix, 256*kib), sys, &l, func(uint64, uint64) {
+			var l memory.Ledger
+			sys := spacetest.NewRefusing(nil)
+			w, err := way.load(ctx, ix, mustPlan(t, ix, 256*spacetest.KiB), sys, &l, func(uint64, uint64) {
 				if calls++; calls == at {
 					cancel()
 				}
@@ -297,7 +305,7 @@ func TestCancelledAtAnyProgressLeavesNothing(t *testing.T) {
 			if !errors.Is(err, context.Canceled) || w != nil {
 				t.Fatalf("cancelled at call %d: %v, %v", at, w, err)
 			}
-			sys.nothingLeft(t)
+			sys.NothingLeft(t)
 			nothingCounted(t, &l)
 		}
 	})
@@ -305,24 +313,24 @@ func TestCancelledAtAnyProgressLeavesNothing(t *testing.T) {
 
 func TestRefusalOfEveryRequestOfALoad(t *testing.T) {
 	eachLoad(t, func(t *testing.T, way load) {
-		ix := testModel(t, []uint64{100, 400000, 70000})
-		plan := mustPlan(t, ix, 64*kib)
+		ix := modeltest.Model(t, []uint64{100, 400000, 70000})
+		plan := mustPlan(t, ix, 64*spacetest.KiB)
 		for k := 0; ; k++ {
-			var l Ledger
-			sys := newRefusing(func(_ string, n int, _ uint64) bool { return n == k })
+			var l memory.Ledger
+			sys := spacetest.NewRefusing(func(_ string, n int, _ uint64) bool { return n == k })
 			w, err := way.load(t.Context(), ix, plan, sys, &l, nil)
 			if err == nil {
-				checkUsage(t, l.Snapshot().Of(PurposeWeights), plan, len(plan.Chunks))
+				checkUsage(t, l.Snapshot().Of(memory.PurposeWeights), plan, len(plan.Chunks))
 				w.Close()
 				if k < len(plan.Chunks) {
 					t.Errorf("only %d requests", k)
 				}
 				return
 			}
-			if !errors.Is(err, errRefused) {
+			if !errors.Is(err, spacetest.ErrRefused) {
 				t.Fatalf("request %d: %v", k, err)
 			}
-			sys.nothingLeft(t)
+			sys.NothingLeft(t)
 			nothingCounted(t, &l)
 		}
 	})
@@ -333,16 +341,16 @@ func TestFilesThatChange(t *testing.T) {
 		name   string
 		change func(t *testing.T, path string) (refused error)
 	}{
-		{"cut short", func(t *testing.T, path string) error { return truncate(t, path, 100000) }},
-		{"emptied", func(t *testing.T, path string) error { return truncate(t, path, 0) }},
-		{"grown", func(t *testing.T, path string) error { return truncate(t, path, 10*mib) }},
+		{"cut short", func(t *testing.T, path string) error { return modeltest.Truncate(t, path, 100000) }},
+		{"emptied", func(t *testing.T, path string) error { return modeltest.Truncate(t, path, 0) }},
+		{"grown", func(t *testing.T, path string) error { return modeltest.Truncate(t, path, 10*spacetest.MiB) }},
 		{"written to", func(t *testing.T, path string) error {
 			f, err := os.OpenFile(path, os.O_WRONLY, 0)
-			must(t, err)
+			spacetest.Must(t, err)
 			_, err = f.WriteAt([]byte{1}, 100000)
-			must(t, errors.Join(err, f.Close()))
+			spacetest.Must(t, errors.Join(err, f.Close()))
 			later := time.Now().Add(time.Hour) // whatever the clock of the file system
-			must(t, os.Chtimes(path, later, later))
+			spacetest.Must(t, os.Chtimes(path, later, later))
 			return nil
 		}},
 	}
@@ -350,15 +358,15 @@ func TestFilesThatChange(t *testing.T) {
 		for _, tt := range changes {
 			for _, when := range []string{"before", "while"} {
 				t.Run(tt.name+" "+when+" loading", func(t *testing.T) {
-					ix := testModel(t, []uint64{100, 400000, 70000, 500000})
-					plan := mustPlan(t, ix, 64*kib)
+					ix := modeltest.Model(t, []uint64{100, 400000, 70000, 500000})
+					plan := mustPlan(t, ix, 64*spacetest.KiB)
 					if when == "before" {
-						must(t, tt.change(t, ix.Path()))
+						spacetest.Must(t, tt.change(t, ix.Path()))
 					}
 					changed := false
 					var refused error
-					var l Ledger
-					sys := newRefusing(nil)
+					var l memory.Ledger
+					sys := spacetest.NewRefusing(nil)
 					w, err := way.load(t.Context(), ix, plan, sys, &l, func(uint64, uint64) {
 						if when == "while" && !changed {
 							changed = true
@@ -367,14 +375,14 @@ func TestFilesThatChange(t *testing.T) {
 					})
 					if refused != nil {
 						if w != nil {
-							must(t, w.Close())
+							spacetest.Must(t, w.Close())
 						}
 						t.Skip(refused)
 					}
-					if !errors.Is(err, ErrFileChanged) || w != nil {
+					if !errors.Is(err, files.ErrFileChanged) || w != nil {
 						t.Errorf("%v, want ErrFileChanged", err)
 					}
-					sys.nothingLeft(t)
+					sys.NothingLeft(t)
 					nothingCounted(t, &l)
 				})
 			}
@@ -385,32 +393,32 @@ func TestFilesThatChange(t *testing.T) {
 // A file that is replaced is another file: the one that was validated is loaded.
 func TestReplacedFileDoesNotMatter(t *testing.T) {
 	eachLoad(t, func(t *testing.T, way load) {
-		ix := testModel(t, []uint64{100, 400000})
+		ix := modeltest.Model(t, []uint64{100, 400000})
 		other := ix.Path() + ".new"
-		must(t, os.WriteFile(other, []byte("something else"), 0o600))
+		spacetest.Must(t, os.WriteFile(other, []byte("something else"), 0o600))
 		if err := os.Rename(other, ix.Path()); err != nil {
 			t.Skip("files in use can't be replaced here:", err)
 		}
-		var l Ledger
-		w, err := way.load(t.Context(), ix, mustPlan(t, ix, 64*kib), realSystem, &l, nil)
-		must(t, err)
+		var l memory.Ledger
+		w, err := way.load(t.Context(), ix, mustPlan(t, ix, 64*spacetest.KiB), space.RealSystem, &l, nil)
+		spacetest.Must(t, err)
 		if way.name != "transformed" {
 			checkContent(t, ix, w)
 		}
-		must(t, w.Close())
+		spacetest.Must(t, w.Close())
 	})
 }
 
 func TestClosedIndexAndForeignPlansAreRefused(t *testing.T) {
 	eachLoad(t, func(t *testing.T, way load) {
-		one, two := testModel(t, []uint64{100}), testModel(t, []uint64{100}, []uint64{100})
-		var l Ledger
-		if _, err := way.load(t.Context(), one, mustPlan(t, two, 0), realSystem, &l, nil); err == nil {
+		one, two := modeltest.Model(t, []uint64{100}), modeltest.Model(t, []uint64{100}, []uint64{100})
+		var l memory.Ledger
+		if _, err := way.load(t.Context(), one, mustPlan(t, two, 0), space.RealSystem, &l, nil); err == nil {
 			t.Error("another model's plan is carried out")
 		}
 		plan := mustPlan(t, one, 0)
 		one.Close()
-		if _, err := way.load(t.Context(), one, plan, realSystem, &l, nil); !errors.Is(err, ErrClosed) {
+		if _, err := way.load(t.Context(), one, plan, space.RealSystem, &l, nil); !errors.Is(err, files.ErrClosed) {
 			t.Errorf("a closed index: %v", err)
 		}
 		nothingCounted(t, &l)
@@ -418,15 +426,15 @@ func TestClosedIndexAndForeignPlansAreRefused(t *testing.T) {
 }
 
 func TestFailedTransformationEndsTheLoad(t *testing.T) {
-	ix := testModel(t, []uint64{100, 400000, 100})
+	ix := modeltest.Model(t, []uint64{100, 400000, 100})
 	failure := errors.New("it would not fit")
-	var l Ledger
-	sys := newRefusing(nil)
-	defer use(sys)()
-	a := NewArena(ArenaOptions{ChunkSize: 64 * kib, Ledger: &l})
-	_, err := CopyWeights(t.Context(), ix, mustPlan(t, ix, 64*kib), CopyOptions{
+	var l memory.Ledger
+	sys := spacetest.NewRefusing(nil)
+	defer spacetest.Use(sys)()
+	a := memory.NewArena(memory.ArenaOptions{ChunkSize: 64 * spacetest.KiB, Ledger: &l})
+	_, err := CopyWeights(t.Context(), ix, mustPlan(t, ix, 64*spacetest.KiB), CopyOptions{
 		Arena: a, Ledger: &l, Transforms: func(string) bool { return true },
-		Transform: func(tensor Tensor, _, _ unsafe.Pointer) error {
+		Transform: func(tensor gguf.Tensor, _, _ unsafe.Pointer) error {
 			if tensor.Name == "t1" {
 				return failure
 			}
@@ -436,24 +444,24 @@ func TestFailedTransformationEndsTheLoad(t *testing.T) {
 	if !errors.Is(err, failure) {
 		t.Error(err)
 	}
-	sys.nothingLeft(t)
+	sys.NothingLeft(t)
 	nothingCounted(t, &l)
 }
 
 func TestPiecesCoverThePlainTensors(t *testing.T) {
 	tensors := layout(96, nil, 32, 64, 10, pieceSize+100, 32, pieceSize, 5)
 	c := copier{o: CopyOptions{Transforms: func(name string) bool { return name == "t4" }}}
-	a := NewArena(ArenaOptions{ChunkSize: 1})
+	a := memory.NewArena(memory.ArenaOptions{ChunkSize: 1})
 	defer a.Close()
-	base, err := a.AllocBlock(PurposeWeights, 1) // nobody looks behind the address
-	must(t, err)
+	base, err := a.AllocBlock(memory.PurposeWeights, 1) // nobody looks behind the address
+	spacetest.Must(t, err)
 	plain, special := c.split(Range{Tensors: tensors}, base)
 	if len(special) != 1 || special[0].Name != "t4" {
 		t.Errorf("to be transformed: %v", special)
 	}
 	var got, want []int64 // offsets of bytes
 	for _, p := range plain {
-		if p.dst != at(base, uint64(p.offset)) {
+		if p.dst != space.At(base, uint64(p.offset)) {
 			t.Errorf("the piece at %d goes to %p", p.offset, p.dst)
 		}
 		if p.size == 0 || p.size > pieceSize {
@@ -478,34 +486,34 @@ func TestPiecesCoverThePlainTensors(t *testing.T) {
 
 func TestLoadingOftenTakesNoMoreMemory(t *testing.T) {
 	memtest.WithoutRace(t)
-	ix := testModel(t, []uint64{100, 400000, 70000, 500000})
-	plan := mustPlan(t, ix, 64*kib)
+	ix := modeltest.Model(t, []uint64{100, 400000, 70000, 500000})
+	plan := mustPlan(t, ix, 64*spacetest.KiB)
 	for _, way := range loads {
 		t.Run(way.name, func(t *testing.T) {
 			n := 1000
 			if testing.Short() {
 				n = 100
 			}
-			var l Ledger
+			var l memory.Ledger
 			cycle := func() {
-				w, err := way.load(t.Context(), ix, plan, realSystem, &l, nil)
-				must(t, err)
-				must(t, w.Close())
+				w, err := way.load(t.Context(), ix, plan, space.RealSystem, &l, nil)
+				spacetest.Must(t, err)
+				spacetest.Must(t, w.Close())
 			}
 			for range 20 {
 				cycle()
 			}
 			debug.FreeOSMemory() // Go's garbage is not what is measured
-			before, err := ProcessMemory()
-			must(t, err)
+			before, err := probe.ProcessMemory()
+			spacetest.Must(t, err)
 			for range n {
 				cycle()
 			}
 			debug.FreeOSMemory()
-			after, err := ProcessMemory()
-			must(t, err)
+			after, err := probe.ProcessMemory()
+			spacetest.Must(t, err)
 			nothingCounted(t, &l)
-			if grown := int64(after.RSS) - int64(before.RSS); grown > 64*mib {
+			if grown := int64(after.RSS) - int64(before.RSS); grown > 64*spacetest.MiB {
 				t.Errorf("%d loads of 1 MB took %d bytes", n, grown)
 			}
 		})
@@ -513,7 +521,7 @@ func TestLoadingOftenTakesNoMoreMemory(t *testing.T) {
 }
 
 // checkContent compares all tensors with what testModel wrote.
-func checkContent(t *testing.T, ix *Index, w *Weights) {
+func checkContent(t *testing.T, ix *gguf.Index, w *Weights) {
 	t.Helper()
 	for i, tensor := range ix.Tensors() {
 		p, size, ok := w.TensorData(tensor.Name)
@@ -522,19 +530,19 @@ func checkContent(t *testing.T, ix *Index, w *Weights) {
 		}
 		want := make([]byte, size)
 		for off := range want {
-			want[off] = content(i, uint64(off))
+			want[off] = modeltest.Content(i, uint64(off))
 		}
-		if !slices.Equal(bytesAt(p, size), want) {
+		if !slices.Equal(space.BytesAt(p, size), want) {
 			t.Fatalf("%s: not what is in the file", tensor.Name)
 		}
-		if got, want := uint64(uintptr(p))%granularity(), uint64(tensor.Offset)%granularity(); got != want {
+		if got, want := uint64(uintptr(p))%space.Granularity(), uint64(tensor.Offset)%space.Granularity(); got != want {
 			t.Errorf("%s lies %d bytes into a page, in the file %d", tensor.Name, got, want)
 		}
 	}
 }
 
 // mustPlan plans in chunks of some size.
-func mustPlan(t testing.TB, ix *Index, chunk uint64) *Plan {
+func mustPlan(t testing.TB, ix *gguf.Index, chunk uint64) *Plan {
 	t.Helper()
 	p, err := NewPlan(ix, PlanOptions{ChunkSize: chunk})
 	if err != nil {
@@ -544,18 +552,18 @@ func mustPlan(t testing.TB, ix *Index, chunk uint64) *Plan {
 }
 
 func TestWeightsAreCopiedIntoAPool(t *testing.T) {
-	ix := testModel(t, []uint64{100, 300 * kib, 70 * kib, 1*mib + 5, 33})
-	plan := mustPlan(t, ix, 256*kib)
-	var l Ledger
-	sys := newRefusing(nil)
-	defer use(sys)()
-	p, err := NewPool(4*mib, PoolOptions{SegmentSize: 256 * kib, Ledger: &l})
+	ix := modeltest.Model(t, []uint64{100, 300 * spacetest.KiB, 70 * spacetest.KiB, 1*spacetest.MiB + 5, 33})
+	plan := mustPlan(t, ix, 256*spacetest.KiB)
+	var l memory.Ledger
+	sys := spacetest.NewRefusing(nil)
+	defer spacetest.Use(sys)()
+	p, err := memory.NewPool(4*spacetest.MiB, memory.PoolOptions{SegmentSize: 256 * spacetest.KiB, Ledger: &l})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	a := NewArena(ArenaOptions{ChunkSize: plan.ChunkSize, Pool: p, Ledger: &l})
-	requests, advice := sys.n, sys.advice
+	a := memory.NewArena(memory.ArenaOptions{ChunkSize: plan.ChunkSize, Pool: p, Ledger: &l})
+	requests, advice := sys.Requests, sys.Advice
 	for range 3 { // the second time over what the first has left
 		w, err := CopyWeights(t.Context(), ix, plan, CopyOptions{Arena: a, Ledger: &l})
 		if err != nil {
@@ -564,12 +572,12 @@ func TestWeightsAreCopiedIntoAPool(t *testing.T) {
 		checkContent(t, ix, w)
 		for _, tensor := range ix.Tensors() {
 			q, size, _ := w.TensorData(tensor.Name)
-			if size > 0 && !sys.reserved(q, size) {
+			if size > 0 && !sys.Reserved(q, size) {
 				t.Errorf("%s is not in the pool", tensor.Name)
 			}
 		}
 		s, u := p.Stats(), l.Snapshot()
-		if s.Used != u.Of(PurposeWeights).Current || s.Used < plan.Bytes || s.Blocks == 0 || u.Total.Current != 4*mib {
+		if s.Used != u.Of(memory.PurposeWeights).Current || s.Used < plan.Bytes || s.Blocks == 0 || u.Total.Current != 4*spacetest.MiB {
 			t.Errorf("%+v, the ledger says %+v", s, u)
 		}
 		if err := w.Close(); err != nil {
@@ -579,16 +587,16 @@ func TestWeightsAreCopiedIntoAPool(t *testing.T) {
 			t.Errorf("closed: %+v", s)
 		}
 	}
-	if sys.n != requests || sys.advice != advice {
-		t.Errorf("%d requests to the system, %d times advice", sys.n-requests, sys.advice-advice)
+	if sys.Requests != requests || sys.Advice != advice {
+		t.Errorf("%d requests to the system, %d times advice", sys.Requests-requests, sys.Advice-advice)
 	}
-	tight, err := NewPool(1*mib, PoolOptions{SegmentSize: 256 * kib})
+	tight, err := memory.NewPool(1*spacetest.MiB, memory.PoolOptions{SegmentSize: 256 * spacetest.KiB})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer tight.Close()
-	var e *MemoryError
-	if _, err := CopyWeights(t.Context(), ix, plan, CopyOptions{Arena: NewArena(ArenaOptions{Pool: tight})}); !errors.As(err, &e) || e.Limit != LimitPool {
+	var e *memory.Error
+	if _, err := CopyWeights(t.Context(), ix, plan, CopyOptions{Arena: memory.NewArena(memory.ArenaOptions{Pool: tight})}); !errors.As(err, &e) || e.Limit != probe.LimitPool {
 		t.Errorf("into a pool that is too small: %v", err)
 	}
 	if s := tight.Stats(); s.Used != 0 || s.Holes != 1 {
@@ -597,7 +605,7 @@ func TestWeightsAreCopiedIntoAPool(t *testing.T) {
 }
 
 // nothingCounted fails where a ledger still has something.
-func nothingCounted(t *testing.T, l *Ledger) {
+func nothingCounted(t *testing.T, l *memory.Ledger) {
 	t.Helper()
 	if u := l.Snapshot().Total; u.Current != 0 || u.Count != 0 {
 		t.Errorf("the ledger still has %d bytes in %d pieces", u.Current, u.Count)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed7adf6694/infer/internal/ggufcases"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
 	"github.com/seed7adf6694/infer/loader/internal/modeltest"
 	"github.com/seed7adf6694/infer/models"
 )
@@ -74,7 +75,7 @@ func TestZerosOfAStoppedDownloadAreSeen(t *testing.T) {
 				t.Errorf("warnings %q", warnings)
 			}
 			names, err := ix.CheckZeros(t.Context())
-			var format *loader.FormatError
+			var format *gguf.FormatError
 			switch {
 			case tt.err == "" && err != nil, tt.err != "" && (!errors.As(err, &format) || !strings.Contains(format.Field, tt.err)):
 				t.Errorf("error %v", err)

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
 // A blueprint is a tensor of a synthetic model.
@@ -15,7 +15,7 @@ type blueprint struct {
 	dims  []uint64 // ggml order, fastest first
 	// deviation of the random values; 0 stands for ones
 	deviation float64
-	kind      loader.Type // chosen by a recipe
+	kind      gguf.Type // chosen by a recipe
 }
 
 // The part that a tensor plays decides its type.

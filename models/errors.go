@@ -8,7 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/internal/words"
 )
 
 // ErrAmbiguous is what [errors.Is] finds in an error when a name or a folder
@@ -33,7 +33,7 @@ type NotFoundError struct {
 
 func (e *NotFoundError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "model %s not found", loader.Quoted(e.Name))
+	fmt.Fprintf(&b, "model %s not found", words.Quoted(e.Name))
 	for i, l := range e.Looked {
 		if i == 0 {
 			b.WriteString(": looked at ")
@@ -76,7 +76,7 @@ type AmbiguousError struct {
 }
 
 func (e *AmbiguousError) Error() string {
-	return fmt.Sprintf("%s stands for %d models, name one of them: %s", loader.Quoted(e.Name), len(e.Candidates), list(e.Candidates, ", "))
+	return fmt.Sprintf("%s stands for %d models, name one of them: %s", words.Quoted(e.Name), len(e.Candidates), list(e.Candidates, ", "))
 }
 
 // Unwrap returns ErrAmbiguous.
@@ -106,7 +106,7 @@ func show(path string) string {
 	}
 	for _, c := range path {
 		if !strconv.IsPrint(c) || c == utf8.RuneError {
-			return loader.Quoted(path)
+			return words.Quoted(path)
 		}
 	}
 	return path

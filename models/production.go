@@ -9,7 +9,7 @@ import (
 	"runtime"
 	"sync"
 
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
 // blockValues is the number of values that are made at a time, or one row if
@@ -153,7 +153,7 @@ func (m *maker) make(p *production, j *job) ([]byte, error) {
 	n := int(j.rows * t.rowLength())
 	m.halves = sized(m.halves, n)
 	m.fill(p.seed, j)
-	if t.kind == loader.TypeF16 {
+	if t.kind == gguf.TypeF16 {
 		out := newOutput(2 * n)
 		for i, h := range m.halves {
 			binary.LittleEndian.PutUint16(out[2*i:], h)
@@ -165,13 +165,13 @@ func (m *maker) make(p *production, j *job) ([]byte, error) {
 		m.floats[i] = fromHalf(h)
 	}
 	switch t.kind {
-	case loader.TypeF32:
+	case gguf.TypeF32:
 		out := newOutput(4 * n)
 		for i, f := range m.floats {
 			binary.LittleEndian.PutUint32(out[4*i:], math.Float32bits(f))
 		}
 		return out, nil
-	case loader.TypeBF16:
+	case gguf.TypeBF16:
 		out := newOutput(2 * n)
 		for i, f := range m.floats {
 			binary.LittleEndian.PutUint16(out[2*i:], toBrain(f))

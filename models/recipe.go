@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
 // A recipe is what llama.cpp calls a file type: a type for the bulk of the
@@ -16,36 +16,36 @@ import (
 type recipe struct {
 	name     string
 	fileType uint32 // LLAMA_FTYPE_…
-	bulk     loader.Type
+	bulk     gguf.Type
 }
 
 // recipes lists the file types that need no importance matrix.
 var recipes = []recipe{
-	{"f32", 0, loader.TypeF32},
-	{"f16", 1, loader.TypeF16},
-	{"bf16", 32, loader.TypeBF16},
-	{"q4_0", 2, loader.TypeQ4_0},
-	{"q4_1", 3, loader.TypeQ4_1},
-	{"q5_0", 8, loader.TypeQ5_0},
-	{"q5_1", 9, loader.TypeQ5_1},
-	{"q8_0", 7, loader.TypeQ8_0},
-	{"q2_k", 10, loader.TypeQ2_K},
-	{"q3_k_s", 11, loader.TypeQ3_K},
-	{"q3_k_m", 12, loader.TypeQ3_K},
-	{"q3_k_l", 13, loader.TypeQ3_K},
-	{"q4_k_s", 14, loader.TypeQ4_K},
-	{"q4_k_m", 15, loader.TypeQ4_K},
-	{"q5_k_s", 16, loader.TypeQ5_K},
-	{"q5_k_m", 17, loader.TypeQ5_K},
-	{"q6_k", 18, loader.TypeQ6_K},
-	{"iq4_nl", 25, loader.TypeIQ4_NL},
-	{"iq4_xs", 30, loader.TypeIQ4_XS},
-	{"iq3_xs", 22, loader.TypeIQ3_S},
-	{"iq3_s", 26, loader.TypeIQ3_S},
-	{"iq3_m", 27, loader.TypeIQ3_S},
-	{"tq1_0", 36, loader.TypeTQ1_0},
-	{"tq2_0", 37, loader.TypeTQ2_0},
-	{"mxfp4_moe", 38, loader.TypeMXFP4},
+	{"f32", 0, gguf.TypeF32},
+	{"f16", 1, gguf.TypeF16},
+	{"bf16", 32, gguf.TypeBF16},
+	{"q4_0", 2, gguf.TypeQ4_0},
+	{"q4_1", 3, gguf.TypeQ4_1},
+	{"q5_0", 8, gguf.TypeQ5_0},
+	{"q5_1", 9, gguf.TypeQ5_1},
+	{"q8_0", 7, gguf.TypeQ8_0},
+	{"q2_k", 10, gguf.TypeQ2_K},
+	{"q3_k_s", 11, gguf.TypeQ3_K},
+	{"q3_k_m", 12, gguf.TypeQ3_K},
+	{"q3_k_l", 13, gguf.TypeQ3_K},
+	{"q4_k_s", 14, gguf.TypeQ4_K},
+	{"q4_k_m", 15, gguf.TypeQ4_K},
+	{"q5_k_s", 16, gguf.TypeQ5_K},
+	{"q5_k_m", 17, gguf.TypeQ5_K},
+	{"q6_k", 18, gguf.TypeQ6_K},
+	{"iq4_nl", 25, gguf.TypeIQ4_NL},
+	{"iq4_xs", 30, gguf.TypeIQ4_XS},
+	{"iq3_xs", 22, gguf.TypeIQ3_S},
+	{"iq3_s", 26, gguf.TypeIQ3_S},
+	{"iq3_m", 27, gguf.TypeIQ3_S},
+	{"tq1_0", 36, gguf.TypeTQ1_0},
+	{"tq2_0", 37, gguf.TypeTQ2_0},
+	{"mxfp4_moe", 38, gguf.TypeMXFP4},
 }
 
 // aliases are the short names that llama.cpp's quantiser accepts as well.
@@ -75,15 +75,15 @@ func parseRecipe(name string) (recipe, error) {
 }
 
 // quantised tells whether a Quantizer is needed for a type.
-func quantised(t loader.Type) bool {
-	return t != loader.TypeF32 && t != loader.TypeF16 && t != loader.TypeBF16
+func quantised(t gguf.Type) bool {
+	return t != gguf.TypeF32 && t != gguf.TypeF16 && t != gguf.TypeBF16
 }
 
 // kind chooses the type of a tensor.
-func (r recipe) kind(s Shape, b *blueprint) (loader.Type, error) {
+func (r recipe) kind(s Shape, b *blueprint) (gguf.Type, error) {
 	switch {
 	case b.part == norm || b.part == router:
-		return loader.TypeF32, nil
+		return gguf.TypeF32, nil
 	case !quantised(r.bulk):
 		return r.bulk, nil
 	}
@@ -91,34 +91,34 @@ func (r recipe) kind(s Shape, b *blueprint) (loader.Type, error) {
 }
 
 // wish is the type that a matrix gets if the length of its rows allows.
-func (r recipe) wish(s Shape, b *blueprint) loader.Type {
-	if r.bulk == loader.TypeMXFP4 {
+func (r recipe) wish(s Shape, b *blueprint) gguf.Type {
+	if r.bulk == gguf.TypeMXFP4 {
 		if len(b.dims) == 3 {
 			return r.bulk
 		}
-		return loader.TypeQ8_0
+		return gguf.TypeQ8_0
 	}
 	// Of one type, or a mixture that depends on the depth.
 	switch b.part {
 	case output:
-		if b.rowLength()%r.bulk.BlockSize() != 0 || r.bulk == loader.TypeQ8_0 {
-			return loader.TypeQ8_0
+		if b.rowLength()%r.bulk.BlockSize() != 0 || r.bulk == gguf.TypeQ8_0 {
+			return gguf.TypeQ8_0
 		}
-		return loader.TypeQ6_K
+		return gguf.TypeQ6_K
 	case embedding:
-		if r.bulk == loader.TypeTQ1_0 || r.bulk == loader.TypeTQ2_0 {
-			return loader.TypeQ4_K
+		if r.bulk == gguf.TypeTQ1_0 || r.bulk == gguf.TypeTQ2_0 {
+			return gguf.TypeQ4_K
 		}
 	case attentionQ:
 		if r.name == "iq3_xs" {
-			return loader.TypeIQ3_XXS
+			return gguf.TypeIQ3_XXS
 		}
 	case attentionK:
 		if s.Experts == 8 {
-			return loader.TypeQ8_0
+			return gguf.TypeQ8_0
 		}
 		if r.name == "iq3_xs" {
-			return loader.TypeIQ3_XXS
+			return gguf.TypeIQ3_XXS
 		}
 	case attentionV:
 		return r.wishValue(s, b.layer)
@@ -126,7 +126,7 @@ func (r recipe) wish(s Shape, b *blueprint) loader.Type {
 		return r.wishAttentionOut(s)
 	case ffnGate, ffnUp:
 		if r.name == "iq3_xs" && b.layer >= s.Layers/8 && b.layer < 7*s.Layers/8 {
-			return loader.TypeIQ3_XXS
+			return gguf.TypeIQ3_XXS
 		}
 	case ffnDown:
 		return r.wishDown(s, b.layer)
@@ -136,92 +136,92 @@ func (r recipe) wish(s Shape, b *blueprint) loader.Type {
 
 // wishValue is the rule for attn_v, which is small where heads share values
 // and matters much.
-func (r recipe) wishValue(s Shape, layer int) loader.Type {
+func (r recipe) wishValue(s Shape, layer int) gguf.Type {
 	if s.Experts == 8 {
-		return loader.TypeQ8_0
+		return gguf.TypeQ8_0
 	}
 	t, shared := r.bulk, s.Heads/s.KVHeads >= 4
 	switch r.name {
 	case "q2_k":
-		t = loader.TypeQ3_K
+		t = gguf.TypeQ3_K
 		if shared {
-			t = loader.TypeQ4_K
+			t = gguf.TypeQ4_K
 		}
 	case "iq3_xs", "iq3_s":
 		if shared {
-			t = loader.TypeQ4_K
+			t = gguf.TypeQ4_K
 		}
 	case "iq3_m":
-		t = loader.TypeQ4_K
+		t = gguf.TypeQ4_K
 	case "q3_k_m":
-		t = loader.TypeQ4_K
+		t = gguf.TypeQ4_K
 		if layer < 2 {
-			t = loader.TypeQ5_K
+			t = gguf.TypeQ5_K
 		}
 	case "q3_k_l":
-		t = loader.TypeQ5_K
+		t = gguf.TypeQ5_K
 	case "iq4_nl", "iq4_xs":
 		if shared {
-			t = loader.TypeQ5_K
+			t = gguf.TypeQ5_K
 		}
 	case "q4_k_m", "q5_k_m":
 		if moreBits(layer, s.Layers) {
-			t = loader.TypeQ6_K
+			t = gguf.TypeQ6_K
 		}
 	case "q4_k_s":
 		if layer < 4 {
-			t = loader.TypeQ5_K
+			t = gguf.TypeQ5_K
 		}
 	}
 	// llama.cpp takes any model of 80 layers with shared values for the 70B.
-	if s.Layers == 80 && s.Heads != s.KVHeads && (t == loader.TypeQ3_K || t == loader.TypeQ4_K) {
-		t = loader.TypeQ5_K
+	if s.Layers == 80 && s.Heads != s.KVHeads && (t == gguf.TypeQ3_K || t == gguf.TypeQ4_K) {
+		t = gguf.TypeQ5_K
 	}
 	return t
 }
 
-func (r recipe) wishAttentionOut(s Shape) loader.Type {
+func (r recipe) wishAttentionOut(s Shape) gguf.Type {
 	if s.Experts == 8 {
 		switch r.name {
 		case "q2_k", "q3_k_s", "q3_k_m", "q4_k_s", "q4_k_m", "iq3_xs", "iq3_s", "iq3_m", "iq4_nl", "iq4_xs":
-			return loader.TypeQ5_K
+			return gguf.TypeQ5_K
 		}
 		return r.bulk
 	}
 	switch r.name {
 	case "q2_k":
-		return loader.TypeQ3_K
+		return gguf.TypeQ3_K
 	case "q3_k_m", "iq3_m":
-		return loader.TypeQ4_K
+		return gguf.TypeQ4_K
 	case "q3_k_l":
-		return loader.TypeQ5_K
+		return gguf.TypeQ5_K
 	}
 	return r.bulk
 }
 
-func (r recipe) wishDown(s Shape, layer int) loader.Type {
+func (r recipe) wishDown(s Shape, layer int) gguf.Type {
 	early := layer < s.Layers/8
 	switch r.name {
 	case "q2_k":
-		return loader.TypeQ3_K
+		return gguf.TypeQ3_K
 	case "q3_k_m":
 		if layer < s.Layers/16 {
-			return loader.TypeQ5_K
+			return gguf.TypeQ5_K
 		}
-		return loader.TypeQ4_K
+		return gguf.TypeQ4_K
 	case "q3_k_l":
-		return loader.TypeQ5_K
+		return gguf.TypeQ5_K
 	case "q4_k_s", "iq4_nl", "iq4_xs":
 		if early {
-			return loader.TypeQ5_K
+			return gguf.TypeQ5_K
 		}
 	case "q4_k_m", "q5_k_m":
 		if moreBits(layer, s.Layers) {
-			return loader.TypeQ6_K
+			return gguf.TypeQ6_K
 		}
 	case "iq3_m":
 		if early || s.Experts == 8 && moreBits(layer, s.Layers) {
-			return loader.TypeQ4_K
+			return gguf.TypeQ4_K
 		}
 	}
 	return r.bulk
@@ -234,27 +234,27 @@ func moreBits(layer, layers int) bool {
 }
 
 // fit replaces a type whose blocks do not fill the tensor's rows.
-func fit(t loader.Type, b *blueprint) (loader.Type, error) {
+func fit(t gguf.Type, b *blueprint) (gguf.Type, error) {
 	if b.rowLength()%t.BlockSize() == 0 {
 		return t, nil
 	}
 	instead := t
 	switch t {
-	case loader.TypeQ2_K, loader.TypeQ3_K, loader.TypeIQ3_XXS, loader.TypeIQ3_S, loader.TypeIQ4_XS:
-		instead = loader.TypeIQ4_NL
-	case loader.TypeQ4_K:
-		instead = loader.TypeQ5_0
-	case loader.TypeQ5_K:
-		instead = loader.TypeQ5_1
-	case loader.TypeQ6_K:
-		instead = loader.TypeQ8_0
-	case loader.TypeTQ1_0, loader.TypeTQ2_0:
-		instead = loader.TypeQ4_0
+	case gguf.TypeQ2_K, gguf.TypeQ3_K, gguf.TypeIQ3_XXS, gguf.TypeIQ3_S, gguf.TypeIQ4_XS:
+		instead = gguf.TypeIQ4_NL
+	case gguf.TypeQ4_K:
+		instead = gguf.TypeQ5_0
+	case gguf.TypeQ5_K:
+		instead = gguf.TypeQ5_1
+	case gguf.TypeQ6_K:
+		instead = gguf.TypeQ8_0
+	case gguf.TypeTQ1_0, gguf.TypeTQ2_0:
+		instead = gguf.TypeQ4_0
 	default:
 		return 0, fmt.Errorf("shape: the rows of %s have %d values, which is no multiple of %d, the block of %s", b.name, b.rowLength(), t.BlockSize(), t)
 	}
 	if b.rowLength()%instead.BlockSize() != 0 {
-		return loader.TypeF16, nil
+		return gguf.TypeF16, nil
 	}
 	return instead, nil
 }

@@ -10,7 +10,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/internal/files"
+	"github.com/seed7adf6694/infer/internal/words"
+	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
 // DirsVariable is the environment variable that lists the folders in which
@@ -63,7 +65,7 @@ func Resolve(name string, o ResolveOptions) (path string, err error) {
 		case err == nil:
 			return inFolder(name, name)
 		case !errors.Is(err, fs.ErrNotExist):
-			return "", fmt.Errorf("model %s: %w", loader.Quoted(name), err)
+			return "", fmt.Errorf("model %s: %w", words.Quoted(name), err)
 		}
 		missing := &NotFoundError{Name: name, Looked: []Looked{{Path: name}}, Hint: pathHint(name)}
 		if missing.Hint == "" {
@@ -86,8 +88,8 @@ func isPath(name string) bool {
 // checkFile returns the path of the regular file at path, or of the first
 // shard where path is another of a set.
 func checkFile(name, path string) (string, error) {
-	if err := loader.CheckPath(path); err != nil {
-		return "", fmt.Errorf("model %s: %w", loader.Quoted(name), errors.Unwrap(err))
+	if err := files.CheckPath(path); err != nil {
+		return "", fmt.Errorf("model %s: %w", words.Quoted(name), errors.Unwrap(err))
 	}
 	first, s, isShard := firstShard(path)
 	info, err := os.Stat(first)
@@ -96,17 +98,17 @@ func checkFile(name, path string) (string, error) {
 		return "", &NotFoundError{Name: name, Looked: []Looked{{first, missing}}, Hint: pathHint(first)}
 	}
 	if err != nil {
-		return "", fmt.Errorf("model %s: %w", loader.Quoted(name), err)
+		return "", fmt.Errorf("model %s: %w", words.Quoted(name), err)
 	}
 	if mode := info.Mode(); !mode.IsRegular() {
-		return "", fmt.Errorf("model %s: %s is %s, not a file", loader.Quoted(name), first, loader.FileKind(mode))
+		return "", fmt.Errorf("model %s: %s is %s, not a file", words.Quoted(name), first, files.FileKind(mode))
 	}
 	return first, nil
 }
 
 // pathHint says what may have been meant by a path that is not there.
 func pathHint(name string) string {
-	part := loader.Unfinished(name)
+	part := gguf.Unfinished(name)
 	switch {
 	case part != "":
 		return fmt.Sprintf("%s is what has been fetched of it: let the download finish", show(part))

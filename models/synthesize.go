@@ -7,7 +7,8 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/internal/files"
+	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
 // ErrNoQuantizer is returned when a synthetic model of a quantised type is
@@ -16,7 +17,7 @@ var ErrNoQuantizer = errors.New("no quantiser")
 
 // A Quantizer turns rows of rowLen values into the blocks of a type. It must be
 // safe for concurrent use and must not keep src.
-type Quantizer func(t loader.Type, src []float32, rowLen int) ([]byte, error)
+type Quantizer func(t gguf.Type, src []float32, rowLen int) ([]byte, error)
 
 // SynthesizeOptions are the options of [Synthesize]. Only Shape must be given.
 type SynthesizeOptions struct {
@@ -56,7 +57,7 @@ func Synthesize(ctx context.Context, path string, o SynthesizeOptions) error {
 	if err != nil {
 		return err
 	}
-	err = loader.WriteFile(path, func(f *os.File) error {
+	err = files.WriteFile(path, func(f *os.File) error {
 		// In pieces that begin at multiples of their size, the system's cache holds the
 		// file in pages as large as it has, as it does one that is read.
 		w := bufio.NewWriterSize(f, 4<<20)

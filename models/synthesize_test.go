@@ -13,10 +13,11 @@ import (
 	"testing"
 
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
 // zeroQuantizer makes blocks of the right size that hold nothing.
-func zeroQuantizer(t loader.Type, src []float32, rowLen int) ([]byte, error) {
+func zeroQuantizer(t gguf.Type, src []float32, rowLen int) ([]byte, error) {
 	return make([]byte, uint64(len(src)/rowLen)*t.RowSize(uint64(rowLen))), nil
 }
 
@@ -86,17 +87,17 @@ func TestSynthesizeIsTheSameOnOneProcessorAndOnMany(t *testing.T) {
 func TestSynthesizedFileIsWhatWasAskedFor(t *testing.T) {
 	for _, c := range []struct {
 		shape, kind string
-		kinds       map[string]loader.Type // of some tensors
+		kinds       map[string]gguf.Type // of some tensors
 	}{
-		{"test", "f16", map[string]loader.Type{"token_embd.weight": loader.TypeF16, "output_norm.weight": loader.TypeF32}},
-		{"test", "F32", map[string]loader.Type{"token_embd.weight": loader.TypeF32}},
-		{"test", "bf16", map[string]loader.Type{"blk.1.ffn_up.weight": loader.TypeBF16}},
-		{"test", "q4_0", map[string]loader.Type{"token_embd.weight": loader.TypeQ4_0, "output.weight": loader.TypeQ6_K, "blk.0.attn_norm.weight": loader.TypeF32}},
-		{"test", "q8_0", map[string]loader.Type{"output.weight": loader.TypeQ8_0}},
-		{"test", "q4_k", map[string]loader.Type{"blk.0.attn_q.weight": loader.TypeQ4_K, "blk.1.ffn_down.weight": loader.TypeQ6_K}},
-		{"15m", "q4_k", map[string]loader.Type{"blk.0.attn_q.weight": loader.TypeQ5_0, "output.weight": loader.TypeQ8_0, "blk.3.ffn_down.weight": loader.TypeQ4_K}},
-		{"test-moe", "q4_0", map[string]loader.Type{"blk.0.ffn_gate_exps.weight": loader.TypeQ4_0, "blk.0.ffn_gate_inp.weight": loader.TypeF32}},
-		{"test-moe", "mxfp4_moe", map[string]loader.Type{"blk.0.ffn_up_exps.weight": loader.TypeMXFP4, "blk.0.attn_q.weight": loader.TypeQ8_0}},
+		{"test", "f16", map[string]gguf.Type{"token_embd.weight": gguf.TypeF16, "output_norm.weight": gguf.TypeF32}},
+		{"test", "F32", map[string]gguf.Type{"token_embd.weight": gguf.TypeF32}},
+		{"test", "bf16", map[string]gguf.Type{"blk.1.ffn_up.weight": gguf.TypeBF16}},
+		{"test", "q4_0", map[string]gguf.Type{"token_embd.weight": gguf.TypeQ4_0, "output.weight": gguf.TypeQ6_K, "blk.0.attn_norm.weight": gguf.TypeF32}},
+		{"test", "q8_0", map[string]gguf.Type{"output.weight": gguf.TypeQ8_0}},
+		{"test", "q4_k", map[string]gguf.Type{"blk.0.attn_q.weight": gguf.TypeQ4_K, "blk.1.ffn_down.weight": gguf.TypeQ6_K}},
+		{"15m", "q4_k", map[string]gguf.Type{"blk.0.attn_q.weight": gguf.TypeQ5_0, "output.weight": gguf.TypeQ8_0, "blk.3.ffn_down.weight": gguf.TypeQ4_K}},
+		{"test-moe", "q4_0", map[string]gguf.Type{"blk.0.ffn_gate_exps.weight": gguf.TypeQ4_0, "blk.0.ffn_gate_inp.weight": gguf.TypeF32}},
+		{"test-moe", "mxfp4_moe", map[string]gguf.Type{"blk.0.ffn_up_exps.weight": gguf.TypeMXFP4, "blk.0.attn_q.weight": gguf.TypeQ8_0}},
 	} {
 		t.Run(c.shape+" "+c.kind, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "m.gguf")
@@ -208,8 +209,8 @@ func TestSynthesizeSaysWhatIsWrong(t *testing.T) {
 		{"a quantised type without a quantiser", file, SynthesizeOptions{Shape: test, Type: "q4_0"}, "q4_0|f16", ErrNoQuantizer},
 		{"rows that no block fits", file, SynthesizeOptions{Shape: Shape{Layers: 1, Width: 40, Heads: 4}, Type: "q4_0", Quantize: zeroQuantizer}, "token_embd.weight have 40 values|multiple of 32|q4_0", nil},
 		{"a feed-forward part that no block fits", file, SynthesizeOptions{Shape: Shape{Layers: 1, Width: 64, Heads: 4, FFN: 100}, Type: "q8_0", Quantize: zeroQuantizer}, "ffn_down.weight have 100 values|multiple of 32|q8_0", nil},
-		{"a quantiser that fails", file, SynthesizeOptions{Shape: test, Type: "q8_0", Quantize: func(loader.Type, []float32, int) ([]byte, error) { return nil, broken }}, "m.gguf|token_embd.weight|broken", broken},
-		{"a quantiser that makes too little", file, SynthesizeOptions{Shape: test, Type: "q8_0", Quantize: func(loader.Type, []float32, int) ([]byte, error) { return nil, nil }}, "0 bytes", nil},
+		{"a quantiser that fails", file, SynthesizeOptions{Shape: test, Type: "q8_0", Quantize: func(gguf.Type, []float32, int) ([]byte, error) { return nil, broken }}, "m.gguf|token_embd.weight|broken", broken},
+		{"a quantiser that makes too little", file, SynthesizeOptions{Shape: test, Type: "q8_0", Quantize: func(gguf.Type, []float32, int) ([]byte, error) { return nil, nil }}, "0 bytes", nil},
 		{"no name", "", SynthesizeOptions{Shape: test}, "name of the file is empty", nil},
 		{"a folder", dir, SynthesizeOptions{Shape: test}, "is a folder, not a file", nil},
 		{"a folder that is not there", filepath.Join(dir, "new") + string(filepath.Separator), SynthesizeOptions{Shape: test}, "is a folder, not a file", nil},

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/internal/files"
 )
 
 // TinyName is the name by which [Resolve] knows the embedded model.
@@ -61,7 +61,7 @@ func Tiny() (path string, err error) {
 
 // tinyInMemory makes the file once: it stays open as long as the process runs.
 var tinyInMemory = sync.OnceValues(func() (*os.File, error) {
-	return loader.MemoryFile(tinyFile, tinyContent)
+	return files.MemoryFile(tinyFile, tinyContent)
 })
 
 // A place is a folder in which the embedded model may be kept.
@@ -112,7 +112,7 @@ func (p place) extract() (string, error) {
 	if bad == nil {
 		return path, nil
 	}
-	err := loader.Publish(path, 0o644, func(f *os.File) error {
+	err := files.Publish(path, 0o644, func(f *os.File) error {
 		_, err := f.WriteString(tinyContent)
 		return err
 	})

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed7adf6694/infer/internal/files"
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/loader"
 )
@@ -264,7 +265,7 @@ func TestTinyWhileOthersReplaceIt(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, tinyFile)
 	replace := func() error {
-		return loader.Publish(path, 0o644, func(f *os.File) error {
+		return files.Publish(path, 0o644, func(f *os.File) error {
 			_, err := f.WriteString(tinyContent)
 			return err
 		})

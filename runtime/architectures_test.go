@@ -21,7 +21,7 @@ import (
 	"github.com/seed7adf6694/infer/internal/ggufcases"
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -181,7 +181,7 @@ func (c *computed) compute(path string, stream bool, o runtime.Options) error {
 	}
 	defer m.Close()
 	if stream {
-		var least *loader.MemoryError
+		var least *memory.Error
 		if err := m.SetMaxMemory(background, 1); !errors.As(err, &least) {
 			return fmt.Errorf("a budget of a byte: %w", err)
 		}

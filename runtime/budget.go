@@ -8,8 +8,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed7adf6694/infer/internal/words"
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/memory"
+	"github.com/seed7adf6694/infer/loader/probe"
+	"github.com/seed7adf6694/infer/loader/residency"
 )
 
 // MaxMemoryOff as [Options].MaxMemory leaves what stays in memory to the system.
@@ -25,28 +28,28 @@ type budget struct {
 
 	following sync.Mutex
 	checked   time.Time
-	pressure  *loader.Pressure // nil but for auto
+	pressure  *probe.Pressure // nil but for auto
 
 	mu       sync.Mutex
-	total    uint64             // weights, sessions and what the engine has beside them
-	base     uint64             // of the engine and the process
-	anon     uint64             // of that: what was in RAM at the beginning
-	planned  loader.MemoryParts // of the session that was planned for
-	sessions loader.MemoryParts // of those that there are
+	total    uint64       // weights, sessions and what the engine has beside them
+	base     uint64       // of the engine and the process
+	anon     uint64       // of that: what was in RAM at the beginning
+	planned  memory.Parts // of the session that was planned for
+	sessions memory.Parts // of those that there are
 }
 
 // budgetSlack is for what is not accounted for: page tables, small buffers, threads.
 const budgetSlack = 8 << 20
 
 // maxMemory is the budget in bytes, and whether one is needed.
-func (m *Model) maxMemory(o Options, p loader.Probe) (total uint64, wanted bool) {
+func (m *Model) maxMemory(o Options, p probe.Probe) (total uint64, wanted bool) {
 	switch {
 	case m.mode != LoadMMap || o.MaxMemory == MaxMemoryOff:
 		return 0, false
 	case o.MaxMemory > 0:
 		return o.MaxMemory, true
 	}
-	process, err := loader.ProcessMemory()
+	process, err := probe.ProcessMemory()
 	if err != nil {
 		return 0, false
 	}
@@ -56,14 +59,14 @@ func (m *Model) maxMemory(o Options, p loader.Probe) (total uint64, wanted bool)
 
 // automatic is a budget that leaves the system something. own is what is in RAM already of
 // what the budget is for; mapped weights are not counted there.
-func automatic(p loader.Probe, own uint64) uint64 {
+func automatic(p probe.Probe, own uint64) uint64 {
 	total := mayReside(p) + own
 	return total - min(total, max(16<<20, total/32))
 }
 
 // mayReside is how much more may be in RAM. Other limits do not count: what is mapped is
 // neither committed nor data.
-func mayReside(p loader.Probe) uint64 { return min(p.RAMAvailable, p.CgroupLeft) }
+func mayReside(p probe.Probe) uint64 { return min(p.RAMAvailable, p.CgroupLeft) }
 
 // startBudget begins to keep the budget. Where all fits, it costs nothing.
 func (m *Model) startBudget(ctx context.Context, ws []llama.Weight, total uint64, auto bool) error {
@@ -72,13 +75,13 @@ func (m *Model) startBudget(ctx context.Context, ws []llama.Weight, total uint64
 		return err
 	}
 	b := &budget{model: m, weights: ws, auto: auto, total: total, base: base, anon: anon, planned: m.planned}
-	r, err := loader.NewResidency(ctx, loader.ResidencyOptions{Weights: m.weights, Plan: m.plan, Budget: b.forWeights(), Arena: m.extra})
+	r, err := residency.New(ctx, residency.Options{Weights: m.weights, Plan: m.plan, Budget: b.forWeights(), Arena: m.extra})
 	if err != nil {
 		return b.tooSmall(err)
 	}
 	b.passes = newPasses(r)
 	if m.budget = b; auto {
-		b.pressure = loader.WatchPressure()
+		b.pressure = probe.WatchPressure()
 	}
 	st := b.residency.Stats()
 	m.log("keeping a memory budget", "total", total, "weights", b.forWeights(), "streamed_layers", st.Streamed, "of", st.Layers, "by", st.Method)
@@ -88,7 +91,7 @@ func (m *Model) startBudget(ctx context.Context, ws []llama.Weight, total uint64
 // baseMemory is what the process has in memory before the weights, with some slack, and how
 // much of it is its own.
 func baseMemory() (base, anon uint64, err error) {
-	process, err := loader.ProcessMemory()
+	process, err := probe.ProcessMemory()
 	return process.Anon + process.File + budgetSlack, process.Anon, err
 }
 
@@ -96,7 +99,7 @@ func baseMemory() (base, anon uint64, err error) {
 func (b *budget) others() uint64 { return b.base + b.ofSessions().Total() }
 
 // ofSessions is what is kept for sessions: the one that was planned for, at least.
-func (b *budget) ofSessions() loader.MemoryParts {
+func (b *budget) ofSessions() memory.Parts {
 	if b.planned.Total() > b.sessions.Total() {
 		return b.planned
 	}
@@ -117,26 +120,26 @@ func (b *budget) place() error {
 	return nil
 }
 
-func useBudget(least uint64) loader.Remedy {
+func useBudget(least uint64) memory.Remedy {
 	const unit = 1 << 20 // sizes are shown rounded
-	return loader.Remedy{Kind: loader.RemedyBudget, Bytes: (least + unit - 1) / unit * unit}
+	return memory.Remedy{Kind: memory.RemedyBudget, Bytes: (least + unit - 1) / unit * unit}
 }
 
 // leastBudget is what a budget has to be enough for: base is of the engine and the process.
-func leastBudget(weights uint64, sessions loader.MemoryParts, base uint64) loader.MemoryParts {
-	parts := loader.MemoryParts{}.With(loader.PurposeWeights, weights)
-	return append(parts, sessions...).With(loader.PurposeOther, base)
+func leastBudget(weights uint64, sessions memory.Parts, base uint64) memory.Parts {
+	parts := memory.Parts{}.With(memory.PurposeWeights, weights)
+	return append(parts, sessions...).With(memory.PurposeOther, base)
 }
 
 // tooSmall makes an error about what weights have of the budget one about the budget.
 func (b *budget) tooSmall(err error) error {
-	var e *loader.MemoryError
-	if !errors.As(err, &e) || e.Limit != loader.LimitBudget {
+	var e *memory.Error
+	if !errors.As(err, &e) || e.Limit != probe.LimitBudget {
 		return err
 	}
-	all := leastBudget(e.Requested, b.ofSessions(), b.base).Short(b.total, loader.LimitBudget)
+	all := leastBudget(e.Requested, b.ofSessions(), b.base).Short(b.total, probe.LimitBudget)
 	for _, r := range e.Remedies {
-		if r.Kind == loader.RemedyBudget {
+		if r.Kind == memory.RemedyBudget {
 			r = useBudget(all.Requested)
 		}
 		all.Remedies = append(all.Remedies, r)
@@ -202,7 +205,7 @@ func (b *budget) follow() {
 		return
 	}
 	b.checked = time.Now()
-	p, err := loader.Measure()
+	p, err := probe.Measure()
 	if err != nil {
 		return
 	}
@@ -220,7 +223,7 @@ func (b *budget) follow() {
 }
 
 // report is the budget in force, and the figures.
-func (b *budget) report() (uint64, *loader.ResidencyStats) {
+func (b *budget) report() (uint64, *residency.Stats) {
 	if b == nil {
 		return 0, nil
 	}
@@ -243,7 +246,7 @@ func (b *budget) close() {
 // buffers together, as [Options].MaxMemory, which has to have been set when the model was
 // opened. It takes effect between two passes over the layers, for which it waits until ctx ends.
 // Where the budget is too small for what no pass can do without, the error is a
-// *loader.MemoryError. After an error nothing has changed.
+// *memory.Error. After an error nothing has changed.
 func (m *Model) SetMaxMemory(ctx context.Context, bytes uint64) error {
 	if err := m.acquire(); err != nil {
 		return err
@@ -256,7 +259,7 @@ func (m *Model) SetMaxMemory(ctx context.Context, bytes uint64) error {
 		bytes = math.MaxUint64
 	}
 	if err := m.budget.change(ctx, func(b *budget) { b.total = bytes }); err != nil {
-		return fmt.Errorf("memory budget of %s: %w", loader.Size(bytes), err)
+		return fmt.Errorf("memory budget of %s: %w", words.Size(bytes), err)
 	}
 	return nil
 }

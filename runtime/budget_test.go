@@ -16,7 +16,7 @@ import (
 
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -77,11 +77,11 @@ func TestABudgetChangesNothingInTheText(t *testing.T) {
 func TestABudgetThatIsTooSmallIsRefused(t *testing.T) {
 	path := model(t, "large", "q4_0")
 	_, err := runtime.Open(t.Context(), path, runtime.Options{Load: runtime.LoadMMap, MaxMemory: 8 << 20, Session: budgeted})
-	var refused *loader.MemoryError
+	var refused *memory.Error
 	if !errors.Is(err, runtime.ErrInsufficientMemory) || !errors.As(err, &refused) || refused.Limit != "memory budget" || len(refused.Remedies) == 0 || refused.Available != 8<<20 {
 		t.Errorf("%v", err)
 	}
-	for _, p := range []loader.Purpose{loader.PurposeWeights, loader.PurposeKV, loader.PurposeCompute, loader.PurposeOther} {
+	for _, p := range []memory.Purpose{memory.PurposeWeights, memory.PurposeKV, memory.PurposeCompute, memory.PurposeOther} {
 		if refused.Parts.Of(p) == 0 || refused.Parts.Total() != refused.Requested {
 			t.Errorf("%v of %v", p, refused.Parts)
 		}
@@ -136,7 +136,7 @@ func TestThePlanSaysWhatIsStreamed(t *testing.T) {
 		const some = 8 << 20
 		weights := p.Resident - p.Engine
 		for _, piece := range p.Pieces {
-			if piece.Purpose != loader.PurposeWeights {
+			if piece.Purpose != memory.PurposeWeights {
 				weights -= piece.Resident
 			}
 		}

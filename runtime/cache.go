@@ -11,8 +11,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed7adf6694/infer/internal/words"
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
+	"github.com/seed7adf6694/infer/loader/packed"
 )
 
 // PackedMode is whether packed files are kept in a cache and used.
@@ -51,7 +54,7 @@ const PackedCacheVariable = "INFER_PACKED_CACHE"
 
 // PackedCache is the folder in which packed files are kept: dir, or where that is "",
 // what [PackedCacheVariable] says, or infer/packed in the user's cache folder ([os.UserCacheDir]).
-func PackedCache(dir string) (*loader.Store, error) {
+func PackedCache(dir string) (*packed.Store, error) {
 	if dir == "" {
 		dir = os.Getenv(PackedCacheVariable)
 	}
@@ -62,7 +65,7 @@ func PackedCache(dir string) (*loader.Store, error) {
 		}
 		dir = filepath.Join(user, "infer", "packed")
 	}
-	return loader.NewStore(dir), nil
+	return packed.NewStore(dir), nil
 }
 
 // CacheUsage is what a cache of packed files holds, and may hold. Sizes are bytes.
@@ -83,8 +86,8 @@ func PackedCacheUsage(dir string) (CacheUsage, error) {
 	return usage, err
 }
 
-// usageOf measures a cache, and lists its files as [loader.Store.Files] does.
-func usageOf(store *loader.Store) (usage CacheUsage, files []loader.StoredFile, err error) {
+// usageOf measures a cache, and lists its files as [packed.Store.Files] does.
+func usageOf(store *packed.Store) (usage CacheUsage, files []packed.StoredFile, err error) {
 	usage.Dir = store.Dir()
 	if files, err = store.Files(); err != nil {
 		return usage, nil, err
@@ -182,12 +185,12 @@ func openCached(ctx context.Context, path string, o Options) (*Model, error) {
 
 // isAbout tells whether an error says that a file is damaged, rather than an adapter's, say.
 func isAbout(err error, file string) bool {
-	var e *loader.FormatError
+	var e *gguf.FormatError
 	return errors.As(err, &e) && e.File == file
 }
 
 // ofCache checks that a packed file is of the model at a path as it is now.
-func ofCache(index *loader.Index, path string) error {
+func ofCache(index *gguf.Index, path string) error {
 	p := index.Packed()
 	if p == nil {
 		return errStale
@@ -197,7 +200,7 @@ func ofCache(index *loader.Index, path string) error {
 			return errStale
 		}
 	}
-	source, err := loader.OpenSource(p)
+	source, err := packed.OpenSource(p)
 	if err != nil {
 		return errors.Join(errStale, err)
 	}
@@ -213,12 +216,12 @@ type fill struct {
 
 // fillCache makes the packed file of a model, unless somebody else has meanwhile. It waits
 // for others that pack.
-func fillCache(ctx context.Context, store *loader.Store, path string, index *loader.Index, how fill) error {
+func fillCache(ctx context.Context, store *packed.Store, path string, index *gguf.Index, how fill) error {
 	if isCached(store, path) {
 		return nil
 	}
 	lock, err := store.Lock()
-	for errors.Is(err, loader.ErrStoreBusy) {
+	for errors.Is(err, packed.ErrStoreBusy) {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -245,7 +248,7 @@ func fillCache(ctx context.Context, store *loader.Store, path string, index *loa
 }
 
 // isCached tells whether the cache has the packed file of a model as it is now.
-func isCached(store *loader.Store, path string) bool {
+func isCached(store *packed.Store, path string) bool {
 	there, err := loader.OpenWith(store.Path(packedFileName(path)), loader.OpenOptions{SkipModel: true})
 	if err != nil {
 		return false
@@ -261,14 +264,14 @@ const lockPeriod = 100 * time.Millisecond
 var errNoRoom = errors.New("no room for a packed file")
 
 // makeRoom removes the least recently used files until one of that size fits.
-func makeRoom(store *loader.Store, size uint64) error {
+func makeRoom(store *packed.Store, size uint64) error {
 	usage, files, err := usageOf(store)
 	if err != nil {
 		return err
 	}
 	if size > usage.Limit {
 		return fmt.Errorf("%w in %s: %s, and the cache takes %s at most, a tenth of what the disk has for it: write the file elsewhere",
-			errNoRoom, usage.Dir, loader.Size(size), loader.Size(usage.Limit))
+			errNoRoom, usage.Dir, words.Size(size), words.Size(usage.Limit))
 	}
 	var failed []error // of files that stay: others may do
 	for _, f := range files {
@@ -283,7 +286,7 @@ func makeRoom(store *loader.Store, size uint64) error {
 	}
 	if usage.Used+size > usage.Limit {
 		return fmt.Errorf("%w in %s: %s, and the cache has %s of %s at most: %w",
-			errNoRoom, usage.Dir, loader.Size(size), loader.Size(usage.Used), loader.Size(usage.Limit), errors.Join(failed...))
+			errNoRoom, usage.Dir, words.Size(size), words.Size(usage.Used), words.Size(usage.Limit), errors.Join(failed...))
 	}
 	return nil
 }

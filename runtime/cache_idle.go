@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/packed"
 )
 
 // idleBefore is for how long no session must have computed before a packed file is made,
@@ -116,7 +117,7 @@ func (m *Model) packLater(o Options) {
 	}()
 }
 
-func (m *Model) pack(ctx context.Context, store *loader.Store, path string, act *activity) error {
+func (m *Model) pack(ctx context.Context, store *packed.Store, path string, act *activity) error {
 	index, err := loader.Open(path)
 	if err != nil {
 		return err

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/packed"
 	"github.com/seed7adf6694/infer/models"
 )
 
@@ -57,7 +57,7 @@ func TestABusyModelIsNotPacked(t *testing.T) {
 	default:
 		t.Error("it goes on when the model has been closed")
 	}
-	if files, err := loader.NewStore(dir).Files(); err != nil || len(files) > 0 {
+	if files, err := packed.NewStore(dir).Files(); err != nil || len(files) > 0 {
 		t.Errorf("%v, %v", files, err)
 	}
 	var a activity
@@ -75,7 +75,7 @@ func TestABusyModelIsNotPacked(t *testing.T) {
 
 func TestTheCacheMakesRoom(t *testing.T) {
 	dir := t.TempDir()
-	store := loader.NewStore(dir)
+	store := packed.NewStore(dir)
 	free, err := store.Free()
 	if err != nil {
 		t.Fatal(err)

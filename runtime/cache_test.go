@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/packed"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -34,9 +34,9 @@ func ownCopy(t *testing.T) (path, cache string) {
 	return path, filepath.Join(dir, "cache")
 }
 
-func cachedFiles(t *testing.T, dir string) []loader.StoredFile {
+func cachedFiles(t *testing.T, dir string) []packed.StoredFile {
 	t.Helper()
-	files, err := loader.NewStore(dir).Files()
+	files, err := packed.NewStore(dir).Files()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/packed"
 )
 
 // A file that somebody uses stays, and those that nobody uses make room all the same.
 func TestMakingRoomGoesPastFilesInUse(t *testing.T) {
-	store := loader.NewStore(t.TempDir())
+	store := packed.NewStore(t.TempDir())
 	free, err := store.Free()
 	if err != nil {
 		t.Fatal(err)

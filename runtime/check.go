@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
+	"github.com/seed7adf6694/infer/loader/packed"
 	"github.com/seed7adf6694/infer/models"
 )
 
@@ -157,13 +159,13 @@ func (m *Model) checkAllPacked(ctx context.Context, o CheckOptions) (string, err
 			numbers[t.Name], groups[t.Name] = i, layout.Group
 		}
 	}
-	source, missing := loader.OpenSource(m.index.Packed())
+	source, missing := packed.OpenSource(m.index.Packed())
 	if missing == nil {
 		defer source.Close()
 	}
-	err = loader.CheckPacked(ctx, m.index, source,
-		func(t loader.PackedTensor) int { return groups[t.Name] },
-		func(t loader.PackedTensor, dst, src []byte) error {
+	err = packed.Check(ctx, m.index, source,
+		func(t gguf.PackedTensor) int { return groups[t.Name] },
+		func(t gguf.PackedTensor, dst, src []byte) error {
 			return m.native.RepackRows(numbers[t.Name], dst, src)
 		}, o.Progress)
 	switch {

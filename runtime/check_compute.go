@@ -7,8 +7,9 @@ import (
 	"math"
 	"slices"
 
+	"github.com/seed7adf6694/infer/internal/words"
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/probe"
 )
 
 // checkTokens is how many tokens [Check] computes in each mode.
@@ -93,12 +94,12 @@ func (c *Checked) compute(ctx context.Context, ways []checkedWay) error {
 
 // tooLarge says why so many bytes of weights are not read for a check, or "".
 func tooLarge(weights uint64) (string, error) {
-	p, err := loader.Measure()
+	p, err := probe.Measure()
 	if err != nil {
 		return "", err
 	}
 	if left := min(p.RAMAvailable, p.CgroupLeft); weights > left {
-		return fmt.Sprintf("weights of %s, and %s of memory are available", loader.Size(weights), loader.Size(left)), nil
+		return fmt.Sprintf("weights of %s, and %s of memory are available", words.Size(weights), words.Size(left)), nil
 	}
 	return "", nil
 }

@@ -14,8 +14,10 @@ import (
 
 	"github.com/seed7adf6694/infer/internal/ggufcases"
 	"github.com/seed7adf6694/infer/internal/memtest"
+	"github.com/seed7adf6694/infer/internal/words"
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -104,10 +106,10 @@ func TestCheckSaysThatAModelIsTooLargeToCompute(t *testing.T) {
 	memtest.Need(t, err)
 	defer ix.Close()
 	const wide = 1 << 28
-	var w loader.Writer
+	var w gguf.Writer
 	for key, v := range ix.Metadata() {
 		if key == "llama.feed_forward_length" {
-			v = loader.Uint32Value(wide)
+			v = gguf.Uint32Value(wide)
 		}
 		w.Add(key, v)
 	}
@@ -131,7 +133,7 @@ func TestCheckSaysThatAModelIsTooLargeToCompute(t *testing.T) {
 		t.Skipf("no file of so many bytes that are not there: %v", err)
 	}
 	c, err := runtime.Check(t.Context(), path, runtime.CheckOptions{})
-	if err != nil || c.Modes != nil || !strings.Contains(c.NotComputed, loader.Size(c.Bytes)) {
+	if err != nil || c.Modes != nil || !strings.Contains(c.NotComputed, words.Size(c.Bytes)) {
 		t.Errorf("%+v, %v", c, err)
 	}
 }

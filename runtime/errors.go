@@ -6,19 +6,21 @@ import (
 	"strings"
 
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
+	"github.com/seed7adf6694/infer/loader/gguf/check"
+	"github.com/seed7adf6694/infer/loader/memory"
 )
 
 var (
 	// ErrInsufficientMemory is returned when a model or session needs more memory
-	// than there is; errors.As to *loader.MemoryError tells which limit refused.
-	ErrInsufficientMemory = loader.ErrInsufficientMemory
+	// than there is; errors.As to *memory.Error tells which limit refused.
+	ErrInsufficientMemory = memory.ErrInsufficientMemory
 	// ErrBadModel is returned for files that are no valid model; errors.As to
-	// *loader.FormatError tells what is wrong where.
-	ErrBadModel = loader.ErrFormat
+	// *gguf.FormatError tells what is wrong where.
+	ErrBadModel = gguf.ErrFormat
 	// ErrUnsupportedArchitecture is returned for valid files of an architecture that
 	// the engine does not know.
-	ErrUnsupportedArchitecture = loader.ErrUnsupportedArchitecture
+	ErrUnsupportedArchitecture = check.ErrUnsupportedArchitecture
 	// ErrContextFull is returned when a text does not fit into the session's
 	// context; errors.As to *ContextError has the numbers.
 	ErrContextFull = errors.New("context full")

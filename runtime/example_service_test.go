@@ -12,7 +12,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -120,7 +120,7 @@ func ExampleOpen_service() {
 	}
 
 	// Memory is a pool here, so that the example decides how much there is.
-	small, err := loader.NewPool(256<<10, loader.PoolOptions{})
+	small, err := memory.NewPool(256<<10, memory.PoolOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func ExampleOpen_service() {
 	fmt.Println(answer, err)
 
 	// Memory returns: the next question finds it.
-	large, err := loader.NewPool(64<<20, loader.PoolOptions{})
+	large, err := memory.NewPool(64<<20, memory.PoolOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -10,8 +10,9 @@ import (
 	"log/slog"
 	"os"
 
+	"github.com/seed7adf6694/infer/internal/words"
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -40,10 +41,10 @@ func Example() {
 // Memory that is not there is an error of the program's, not its end.
 func ExampleOpen_notEnoughMemory() {
 	m, err := runtime.Open(context.Background(), "large.gguf", runtime.Options{Load: runtime.LoadCopy})
-	var refused *loader.MemoryError
+	var refused *memory.Error
 	switch {
 	case errors.As(err, &refused):
-		fmt.Printf("%s needed, %s left by the %s\n", loader.Size(refused.Requested), loader.Size(refused.Available), refused.Limit)
+		fmt.Printf("%s needed, %s left by the %s\n", words.Size(refused.Requested), words.Size(refused.Available), refused.Limit)
 		for _, r := range refused.Remedies {
 			fmt.Println("try:", r)
 		}

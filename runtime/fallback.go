@@ -6,18 +6,19 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/memory"
+	"github.com/seed7adf6694/infer/loader/probe"
 )
 
 // Rung is one of the models that [Open] tried.
 type Rung struct {
 	Path      string
-	Mode      LoadMode           // LoadAuto where none was chosen yet
-	Needed    uint64             // bytes; 0 where that is not why
-	Parts     loader.MemoryParts // as in [loader.MemoryError]
-	Available uint64             // bytes
-	Limit     loader.Limit       // which limit left no more
-	Remedies  []loader.Remedy
+	Mode      LoadMode     // LoadAuto where none was chosen yet
+	Needed    uint64       // bytes; 0 where that is not why
+	Parts     memory.Parts // as in [memory.Error]
+	Available uint64       // bytes
+	Limit     probe.Limit  // which limit left no more
+	Remedies  []memory.Remedy
 	Err       error
 }
 
@@ -50,7 +51,7 @@ func rung(path string, err error) Rung {
 	if errors.As(err, &load) {
 		r.Path, r.Mode = load.Path, load.Mode
 	}
-	var memory *loader.MemoryError
+	var memory *memory.Error
 	if errors.As(err, &memory) {
 		r.Needed, r.Parts, r.Available, r.Limit, r.Remedies = memory.Requested, memory.Parts, memory.Available, memory.Limit, memory.Remedies
 	}

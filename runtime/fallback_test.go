@@ -14,15 +14,16 @@ import (
 
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/memory"
+	"github.com/seed7adf6694/infer/loader/probe"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
 // newPool is memory of a size that the test decides on: what does not fit is refused,
 // whatever the machine has.
-func newPool(t testing.TB, size uint64) *loader.Pool {
+func newPool(t testing.TB, size uint64) *memory.Pool {
 	t.Helper()
-	p, err := loader.NewPool(size, loader.PoolOptions{SegmentSize: 4 << 20})
+	p, err := memory.NewPool(size, memory.PoolOptions{SegmentSize: 4 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,17 +158,17 @@ func TestWhatIsLeftOpenIsLowered(t *testing.T) {
 	t.Run("nothing that is given", func(t *testing.T) {
 		given := runtime.SessionOptions{Context: 2048, UBatch: 256, CacheTypeK: "f16", CacheTypeV: "f16"}
 		_, err := load(needs(given)-1<<20, given)
-		var refused *loader.MemoryError
+		var refused *memory.Error
 		if !errors.As(err, &refused) {
 			t.Fatalf("%v", err)
 		}
-		if refused.Parts.Total() != refused.Requested || refused.Parts.Of(loader.PurposeKV) == 0 || refused.Parts.Of(loader.PurposeCompute) == 0 || !strings.Contains(err.Error(), refused.Parts.String()) {
+		if refused.Parts.Total() != refused.Requested || refused.Parts.Of(memory.PurposeKV) == 0 || refused.Parts.Of(memory.PurposeCompute) == 0 || !strings.Contains(err.Error(), refused.Parts.String()) {
 			t.Errorf("%v: of %v", err, refused.Parts)
 		}
-		for _, want := range []func(loader.Remedy) bool{
-			func(r loader.Remedy) bool { return r.Kind == loader.RemedyContext && r.Tokens == 1024 },
-			func(r loader.Remedy) bool { return r.Kind == loader.RemedyCache && r.Type == "q8_0" },
-			func(r loader.Remedy) bool { return r.Kind == loader.RemedyBatch && r.Tokens > 0 },
+		for _, want := range []func(memory.Remedy) bool{
+			func(r memory.Remedy) bool { return r.Kind == memory.RemedyContext && r.Tokens == 1024 },
+			func(r memory.Remedy) bool { return r.Kind == memory.RemedyCache && r.Type == "q8_0" },
+			func(r memory.Remedy) bool { return r.Kind == memory.RemedyBatch && r.Tokens > 0 },
 		} {
 			if !slices.ContainsFunc(refused.Remedies, want) {
 				t.Errorf("remedies: %v", refused.Remedies)
@@ -236,7 +237,7 @@ func TestModelsTakeTurnsInAPool(t *testing.T) {
 // childTurns opens two models in turn, 500 times each, in one pool.
 func childTurns(args []string) int {
 	fail := func(err error) int { fmt.Fprintln(os.Stderr, err); return 1 }
-	pool, err := loader.NewPool(24<<20, loader.PoolOptions{SegmentSize: 4 << 20})
+	pool, err := memory.NewPool(24<<20, memory.PoolOptions{SegmentSize: 4 << 20})
 	if err != nil {
 		return fail(err)
 	}
@@ -245,7 +246,7 @@ func childTurns(args []string) int {
 	o := runtime.Options{Load: runtime.LoadCopy, ChunkSize: 4 << 20, Pool: pool}
 	grown, err := memtest.Growth(470, func() (int64, error) { // and 30 that do not count
 		debug.FreeOSMemory()
-		p, err := loader.ProcessMemory()
+		p, err := probe.ProcessMemory()
 		return int64(p.Anon), err
 	}, func() error {
 		for _, path := range args {

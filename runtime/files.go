@@ -6,8 +6,10 @@ import (
 	"io"
 	"os"
 
+	"github.com/seed7adf6694/infer/internal/files"
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
 	"github.com/seed7adf6694/infer/models"
 )
 
@@ -39,22 +41,22 @@ func Quantize(ctx context.Context, in, out string, o QuantizeOptions) error {
 	if index.Packed() != nil {
 		return optionError("%s is a packed file: quantise the file that it was made of", in)
 	}
-	return loader.WriteFile(out, func(f *os.File) error {
+	return files.WriteFile(out, func(f *os.File) error {
 		return llama.Quantize(ctx, in, f.Name(), llama.QuantizeParams{
 			Type: o.Type, Threads: o.Threads, AllowRequantize: o.AllowRequantize, Pure: o.Pure, Progress: o.Progress,
 		})
 	})
 }
 
-// WriteFile writes a file that appears whole or not at all: see [loader.WriteFile].
+// WriteFile writes a file that appears whole or not at all: see [files.WriteFile].
 func WriteFile(path string, write func(io.Writer) error) error {
-	return loader.WriteFile(path, func(f *os.File) error { return write(f) })
+	return files.WriteFile(path, func(f *os.File) error { return write(f) })
 }
 
 // Synthesize is models.Synthesize with the engine's quantiser.
 func Synthesize(ctx context.Context, path string, o models.SynthesizeOptions) error {
 	if o.Quantize == nil {
-		o.Quantize = func(t loader.Type, src []float32, rowLen int) ([]byte, error) {
+		o.Quantize = func(t gguf.Type, src []float32, rowLen int) ([]byte, error) {
 			return llama.QuantizeRows(llama.TensorType(t), src, rowLen)
 		}
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/seed7adf6694/infer/internal/words"
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/memory"
+	"github.com/seed7adf6694/infer/loader/probe"
 )
 
 // Least values to which what was left open is lowered.
@@ -16,7 +18,7 @@ const (
 
 // fit makes room for a session: where weights and session need more private memory than
 // there is, what the caller left open is lowered, and remembered for sessions to come. It
-// touches no memory. Where nothing helps, the error is a *loader.MemoryError.
+// touches no memory. Where nothing helps, the error is a *memory.Error.
 //
 // A copy that was not asked for is refused instead, as mapped weights leave more room.
 func (m *Model) fit(ctx context.Context, o SessionOptions, load LoadMode) error {
@@ -35,9 +37,9 @@ func (m *Model) fit(ctx context.Context, o SessionOptions, load LoadMode) error 
 		return err
 	}
 	m.planned = n.parts()
-	if p, err := loader.Measure(); err == nil && m.pool == nil {
+	if p, err := probe.Measure(); err == nil && m.pool == nil {
 		if more := growth(weights+n.allBlocks(), p); more > 0 {
-			line := fmt.Sprintf("page files have to grow by %s: %s needed, %s left (commit limit)", loader.Size(more), loader.Size(weights+n.allBlocks()), loader.Size(p.CommitLeft))
+			line := fmt.Sprintf("page files have to grow by %s: %s needed, %s left (commit limit)", words.Size(more), words.Size(weights+n.allBlocks()), words.Size(p.CommitLeft))
 			m.adjusted = append(m.adjusted, line)
 			m.log("page files have to grow", "bytes", more)
 		}
@@ -58,7 +60,7 @@ func (m *Model) fitSession(ctx context.Context, o SessionOptions, free leftOpen,
 		return need{}, nil, err
 	}
 	// Now, since the engine has read the header since the last look.
-	p, err := loader.Measure()
+	p, err := probe.Measure()
 	if err != nil { // nothing is known: the attempt decides
 		n, err := m.measure(params, !free.ubatch)
 		return n, nil, err
@@ -67,13 +69,13 @@ func (m *Model) fitSession(ctx context.Context, o SessionOptions, free leftOpen,
 		p = p.Fixed()
 	}
 	if m.pool == nil { // which has its memory already
-		granted := loader.Unused() // and counts as available until then
+		granted := memory.Unused() // and counts as available until then
 		p.RAMAvailable -= min(p.RAMAvailable, granted)
-		if p.CgroupLeft != loader.Unlimited {
+		if p.CgroupLeft != probe.Unlimited {
 			p.CgroupLeft -= min(p.CgroupLeft, granted)
 		}
 	}
-	if p.AddressSpaceLeft != loader.Unlimited {
+	if p.AddressSpaceLeft != probe.Unlimited {
 		p.AddressSpaceLeft -= min(p.AddressSpaceLeft, mapped)
 	}
 	first, err := m.firstNeed(ctx, params, !free.ubatch, weights, p)
@@ -81,7 +83,7 @@ func (m *Model) fitSession(ctx context.Context, o SessionOptions, free leftOpen,
 		return need{}, nil, err
 	}
 	if m.mode == LoadStock { // the attempt decides, but for the cache, which is cleared when it is made
-		refused := roomFor(loader.MemoryParts{}.With(loader.PurposeKV, first.bytes(llama.PurposeKV)), p)
+		refused := roomFor(memory.Parts{}.With(memory.PurposeKV, first.bytes(llama.PurposeKV)), p)
 		if refused == nil {
 			return first, nil, nil
 		}
@@ -110,15 +112,15 @@ func (m *Model) fitSession(ctx context.Context, o SessionOptions, free leftOpen,
 }
 
 // roomForBoth is the error of weights and a session that do not fit together.
-func (m *Model) roomForBoth(weights uint64, n need, p loader.Probe) *loader.MemoryError {
-	parts := append(loader.MemoryParts{}.With(loader.PurposeWeights, weights), n.parts()...)
+func (m *Model) roomForBoth(weights uint64, n need, p probe.Probe) *memory.Error {
+	parts := append(memory.Parts{}.With(memory.PurposeWeights, weights), n.parts()...)
 	if m.pool == nil {
 		available, _ := p.Available()
 		least := spare(available, weights, weights+n.allBlocks())
 		if m.inUse() { // those that are there must go on as fast
 			least = max(least, engineReserve)
 		}
-		parts = parts.Plus(loader.MemoryParts{}.With(loader.PurposeOther, least))
+		parts = parts.Plus(memory.Parts{}.With(memory.PurposeOther, least))
 	}
 	return m.roomFor(parts, p)
 }
@@ -135,17 +137,17 @@ func spare(available, weights, total uint64) uint64 {
 
 // roomFor tells whether private memory is there: in the model's pool, which has no room for
 // what is other, or in the system.
-func (m *Model) roomFor(parts loader.MemoryParts, p loader.Probe) *loader.MemoryError {
+func (m *Model) roomFor(parts memory.Parts, p probe.Probe) *memory.Error {
 	refused := roomFor(parts, p)
 	if m.pool == nil {
 		return refused
 	}
 	st := m.pool.Stats()
-	inPool := parts.Minus(loader.MemoryParts{}.With(loader.PurposeOther, parts.Of(loader.PurposeOther)))
+	inPool := parts.Minus(memory.Parts{}.With(memory.PurposeOther, parts.Of(memory.PurposeOther)))
 	if inPool.Total() <= st.Free {
 		return refused // what is committed need not be there
 	}
-	return inPool.Short(st.Free, loader.LimitPool)
+	return inPool.Short(st.Free, probe.LimitPool)
 }
 
 // leftOpen tells which parameters may be lowered: those that the caller did not set.
@@ -201,8 +203,8 @@ func lowered(p llama.ContextParams, free leftOpen) []llama.ContextParams {
 }
 
 // lowerings says what of first is lower in n, and why.
-func (m *Model) lowerings(first, n need, why *loader.MemoryError) (lines []string) {
-	reason := fmt.Sprintf("%s needed, %s left (%s)", loader.Size(why.Requested), loader.Size(why.Available), why.Limit)
+func (m *Model) lowerings(first, n need, why *memory.Error) (lines []string) {
+	reason := fmt.Sprintf("%s needed, %s left (%s)", words.Size(why.Requested), words.Size(why.Available), why.Limit)
 	note := func(format string, args ...any) {
 		line := fmt.Sprintf(format, args...) + ": " + reason
 		lines = append(lines, line)

@@ -4,8 +4,9 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/seed7adf6694/infer/internal/words"
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/probe"
 )
 
 // Flash attention on CPUs saves memory, not time: the engine's kernel for it takes each
@@ -17,7 +18,7 @@ import (
 // firstNeed is what a session takes with the values that were asked for, and whether with
 // flash attention, where that was left open. A session computes the same way until it is
 // closed. weights are still to be copied.
-func (m *Model) firstNeed(ctx context.Context, params llama.ContextParams, ubatchGiven bool, weights uint64, p loader.Probe) (n need, err error) {
+func (m *Model) firstNeed(ctx context.Context, params llama.ContextParams, ubatchGiven bool, weights uint64, p probe.Probe) (n need, err error) {
 	why, short := "", false
 	switch {
 	case params.FlashAttn != llama.FlashAuto:
@@ -62,22 +63,22 @@ var errSmallerBatch = optionError("the micro-batch would be smaller")
 
 // notAmple tells why there is not ample memory for a session beside the weights: all has to
 // stay in memory, and to leave a quarter of what there is to others. "": there is.
-func (m *Model) notAmple(weights uint64, n need, p loader.Probe) string {
+func (m *Model) notAmple(weights uint64, n need, p probe.Probe) string {
 	if refused := m.roomForBoth(weights, n, p); refused != nil {
-		return fmt.Sprintf("%s needed without it, %s left (%s)", loader.Size(refused.Requested), loader.Size(refused.Available), refused.Limit)
+		return fmt.Sprintf("%s needed without it, %s left (%s)", words.Size(refused.Requested), words.Size(refused.Available), refused.Limit)
 	}
 	total := weights + n.total()
 	if available, limit := p.Available(); m.pool == nil && total > available/4*3 {
-		return fmt.Sprintf("without it a session and copied weights take %s of the %s left (%s)", loader.Size(total), loader.Size(available), limit)
+		return fmt.Sprintf("without it a session and copied weights take %s of the %s left (%s)", words.Size(total), words.Size(available), limit)
 	}
 	if m.mode != LoadMMap && m.mode != LoadStock {
 		return ""
 	}
 	if all, left := m.plan.Bytes+total+engineReserve, mayReside(p); all > left/8*7 {
-		return fmt.Sprintf("without it not all of the weights would stay in memory: %s of the %s left", loader.Size(all), loader.Size(left))
+		return fmt.Sprintf("without it not all of the weights would stay in memory: %s of the %s left", words.Size(all), words.Size(left))
 	}
 	if all, budget := m.budget.with(n.total(), m.plan.Bytes, m.most); m.mode == LoadMMap && all > budget {
-		return fmt.Sprintf("without it not all of the weights would stay in the memory budget: %s of %s", loader.Size(all), loader.Size(budget))
+		return fmt.Sprintf("without it not all of the weights would stay in the memory budget: %s of %s", words.Size(all), words.Size(budget))
 	}
 	return ""
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -38,7 +38,7 @@ func TestFlashAttentionIsForWhereMemoryIsShort(t *testing.T) {
 		t.Fatalf("%d bytes with flash attention and %d without tell nothing", least.Commit, most.Commit)
 	}
 	budgeted := planOf(t, runtime.Options{MaxMemory: 1 << 30, Session: with}, runtime.LoadMMap)
-	small, err := loader.NewPool(least.Commit-least.Engine+2<<20, loader.PoolOptions{})
+	small, err := memory.NewPool(least.Commit-least.Engine+2<<20, memory.PoolOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestFlashAttentionIsForWhereMemoryIsShort(t *testing.T) {
 func TestWhatAskedForNoFlashAttentionIsToldOfIt(t *testing.T) {
 	with := runtime.SessionOptions{Context: 2048, UBatch: 512, Threads: 1, FlashAttention: llama.FlashOn}
 	least := planOf(t, runtime.Options{Session: with}, runtime.LoadMMap)
-	small, err := loader.NewPool(least.Commit-least.Engine+2<<20, loader.PoolOptions{})
+	small, err := memory.NewPool(least.Commit-least.Engine+2<<20, memory.PoolOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

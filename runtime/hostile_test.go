@@ -9,7 +9,7 @@ import (
 
 	"github.com/seed7adf6694/infer/internal/ggufcases"
 	"github.com/seed7adf6694/infer/internal/memtest"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -23,7 +23,7 @@ func TestHostileFilesAreRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			check := func(what string, err error) {
-				var format *loader.FormatError
+				var format *gguf.FormatError
 				if !errors.Is(err, runtime.ErrBadModel) || !errors.As(err, &format) {
 					t.Errorf("%s: error of type %T is no ErrBadModel: %v", what, err, err)
 				} else if strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), path+": "+path) {

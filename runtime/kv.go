@@ -2,7 +2,7 @@ package runtime
 
 import (
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
 // kvShape bounds the tensors that a context keeps of its tokens: the engine wants the
@@ -13,7 +13,7 @@ type kvShape struct {
 	state uint64 // bytes of the recurrent state of a layer and sequence, at most
 }
 
-func readKVShape(index *loader.Index) kvShape {
+func readKVShape(index *gguf.Index) kvShape {
 	arch := index.Architecture()
 	get := func(key string) uint64 { // the largest element of what may be a list
 		v, ok := index.Lookup(arch + "." + key)
@@ -59,7 +59,7 @@ func (s kvShape) largest(p llama.ContextParams) uint64 {
 	cells := (uint64(p.Ctx) + padding - 1) / padding * padding
 	row := uint64(0)
 	for _, name := range []string{cacheName(p.CacheTypeK), cacheName(p.CacheTypeV)} {
-		if t, err := loader.ParseType(name); err == nil {
+		if t, err := gguf.ParseType(name); err == nil {
 			row = max(row, (s.width+t.BlockSize()-1)/t.BlockSize()*t.BlockBytes())
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/seed7adf6694/infer/internal/memtest"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/probe"
 )
 
 // childCycles loads, generates and closes 200 times, and prints by how much the private
@@ -19,7 +19,7 @@ func childCycles(args []string) int {
 	path, o, so := parseChild(args)
 	grown, err := memtest.Growth(200, func() (int64, error) {
 		debug.FreeOSMemory()
-		p, err := loader.ProcessMemory()
+		p, err := probe.ProcessMemory()
 		return int64(p.Anon), err
 	}, func() error {
 		_, _, err := greedy(context.Background(), path, o, so, 4)

@@ -18,6 +18,8 @@ import (
 
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
+	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -313,7 +315,7 @@ func TestLookupWithoutRoomForTheLogitsOfADraft(t *testing.T) {
 		t.Skip("the 64 KiB that Windows gives at least have room for the logits of a small model's draft")
 	}
 	var most uint64 // bytes that are granted at once; 0: all
-	m := open(t, model(t, "synthetic", "q4_0"), runtime.Options{Admit: func(_ loader.Purpose, size uint64) error {
+	m := open(t, model(t, "synthetic", "q4_0"), runtime.Options{Admit: func(_ memory.Purpose, size uint64) error {
 		if most > 0 && size > most {
 			return errors.New("no more than a quota")
 		}
@@ -321,7 +323,7 @@ func TestLookupWithoutRoomForTheLogitsOfADraft(t *testing.T) {
 	}})
 	want := generate(t, session(t, m, runtime.SessionOptions{FlashAttention: llama.FlashOn, Threads: 1, Context: 512}), again, greedyOptions(60), 0)
 	s := session(t, m, runtime.SessionOptions{FlashAttention: llama.FlashOn, Threads: 1, Context: 512})
-	most = m.Report().Memory.Purposes[loader.PurposeOutput].LargestAllocation
+	most = m.Report().Memory.Purposes[memory.PurposeOutput].LargestAllocation
 	o := greedyOptions(60)
 	o.Lookup = true
 	for range 2 {
@@ -347,15 +349,15 @@ func recurrentModel(t *testing.T) string {
 	}
 	defer index.Close()
 	const embd, inner, state, conv, rank = 64, 128, 16, 4, 4
-	var w loader.Writer
-	w.Add("general.architecture", loader.StringValue("mamba"))
+	var w gguf.Writer
+	w.Add("general.architecture", gguf.StringValue("mamba"))
 	for key, n := range map[string]uint32{
 		"context_length": 512, "embedding_length": embd, "block_count": 1, "feed_forward_length": 0, "attention.head_count": 0,
 		"ssm.conv_kernel": conv, "ssm.inner_size": inner, "ssm.state_size": state, "ssm.time_step_rank": rank,
 	} {
-		w.Add("mamba."+key, loader.Uint32Value(n))
+		w.Add("mamba."+key, gguf.Uint32Value(n))
 	}
-	w.Add("mamba.attention.layer_norm_rms_epsilon", loader.Float32Value(1e-5))
+	w.Add("mamba.attention.layer_norm_rms_epsilon", gguf.Float32Value(1e-5))
 	vocab := 0
 	for key, v := range index.Metadata() {
 		if strings.HasPrefix(key, "tokenizer.") {
@@ -368,7 +370,7 @@ func recurrentModel(t *testing.T) string {
 	r := rand.New(rand.NewPCG(3, 4))
 	var data []byte
 	add := func(name string, base, spread float64, shape ...uint64) {
-		w.AddTensor(name, loader.TypeF32, shape...)
+		w.AddTensor(name, gguf.TypeF32, shape...)
 		n := uint64(1)
 		for _, s := range shape {
 			n *= s

@@ -3,7 +3,8 @@ package runtime
 import (
 	"time"
 
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/memory"
+	"github.com/seed7adf6694/infer/loader/probe"
 )
 
 // samplePeriod bounds how often the process's memory is read while generating: it
@@ -12,7 +13,7 @@ const samplePeriod = 20 * time.Millisecond
 
 // memoryPeak is the process's memory, as seen so far.
 type memoryPeak struct {
-	now             loader.Process
+	now             probe.Process
 	rss, anon, file uint64
 	last            time.Time
 }
@@ -28,7 +29,7 @@ func (m *Model) sampleMemory() {
 }
 
 func (m *Model) sampleMemoryNow() {
-	p, err := loader.ProcessMemory()
+	p, err := probe.ProcessMemory()
 	if err != nil {
 		return // a figure less in the report, nothing else
 	}
@@ -52,7 +53,7 @@ func reserve(available uint64) uint64 {
 
 // roomFor tells whether private memory is there, also if page files have to grow for it,
 // and the error that names the limit if not.
-func roomFor(parts loader.MemoryParts, p loader.Probe) *loader.MemoryError {
+func roomFor(parts memory.Parts, p probe.Probe) *memory.Error {
 	available, limit := p.Possible()
 	if parts.Total() <= available {
 		return nil
@@ -61,7 +62,7 @@ func roomFor(parts loader.MemoryParts, p loader.Probe) *loader.MemoryError {
 }
 
 // growth is by how much page files have to grow for private memory that is granted then.
-func growth(bytes uint64, p loader.Probe) uint64 {
+func growth(bytes uint64, p probe.Probe) uint64 {
 	if p.CommitPossibleLeft <= p.CommitLeft {
 		return 0
 	}
@@ -69,7 +70,7 @@ func growth(bytes uint64, p loader.Probe) uint64 {
 }
 
 // beforeGrowth says of a limit that it is not the last word.
-func beforeGrowth(limit loader.Limit, p loader.Probe) string {
+func beforeGrowth(limit probe.Limit, p probe.Probe) string {
 	now, _ := p.Available()
 	if possible, _ := p.Possible(); possible > now {
 		return string(limit) + ", before page files grow"

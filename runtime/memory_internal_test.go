@@ -8,15 +8,17 @@ import (
 
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/memory"
+	"github.com/seed7adf6694/infer/loader/probe"
 	"github.com/seed7adf6694/infer/models"
 )
 
 // growing is a system that promises so much more now, and 8 GiB once its page files have
 // grown.
-func growing(left uint64) loader.Probe {
+func growing(left uint64) probe.Probe {
 	const gib = 1 << 30
-	return loader.Probe{
-		RAMTotal: 16 * gib, RAMAvailable: 10 * gib, CgroupLeft: loader.Unlimited, AddressSpaceLeft: loader.Unlimited, DataLeft: loader.Unlimited,
+	return probe.Probe{
+		RAMTotal: 16 * gib, RAMAvailable: 10 * gib, CgroupLeft: probe.Unlimited, AddressSpaceLeft: probe.Unlimited, DataLeft: probe.Unlimited,
 		CommitLimit: 16 * gib, CommitLeft: left, CommitPossible: 24*gib - left, CommitPossibleLeft: 8 * gib,
 	}
 }
@@ -24,7 +26,7 @@ func growing(left uint64) loader.Probe {
 func TestPageFilesGrowForWhatHasNoOtherWay(t *testing.T) {
 	const gib = 1 << 30
 	p := growing(gib)
-	parts := func(n uint64) loader.MemoryParts { return loader.MemoryParts{}.With(loader.PurposeKV, n) }
+	parts := func(n uint64) memory.Parts { return memory.Parts{}.With(memory.PurposeKV, n) }
 	if refused := roomFor(parts(4*gib), p); refused != nil {
 		t.Error(refused)
 	}
@@ -34,7 +36,7 @@ func TestPageFilesGrowForWhatHasNoOtherWay(t *testing.T) {
 	if n := growth(gib, p) + growth(4*gib, p.Fixed()); n != 0 {
 		t.Errorf("page files grow by %d", n)
 	}
-	if refused := roomFor(parts(9*gib), p); refused == nil || refused.Available != 8*gib || refused.Limit != loader.LimitGrown {
+	if refused := roomFor(parts(9*gib), p); refused == nil || refused.Available != 8*gib || refused.Limit != probe.LimitGrown {
 		t.Error(refused)
 	}
 	if refused := roomFor(parts(4*gib), p.Fixed()); refused == nil || refused.Available != gib || refused.Limit != "commit limit" {

@@ -7,37 +7,40 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/seed7adf6694/infer/internal/words"
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
+	"github.com/seed7adf6694/infer/loader/memory"
 )
 
 // Model is an open model: its weights and vocabulary. It is safe for concurrent use.
 type Model struct {
 	path      string
-	index     *loader.Index
+	index     *gguf.Index
 	plan      *loader.Plan
-	files     []loader.FileInfo
+	files     []gguf.FileInfo
 	native    *llama.Model
 	info      llama.ModelInfo
 	weights   *loader.Weights // nil for a stock load
 	watches   []*llama.Mapped // of those
-	extra     *loader.Arena   // repacked duplicates, adapters
-	ledger    *loader.Ledger
+	extra     *memory.Arena   // repacked duplicates, adapters
+	ledger    *memory.Ledger
 	logger    *slog.Logger
 	warnings  []string // of the index
 	mode      LoadMode
 	reason    string
 	repacked  uint64
-	packed    map[string]loader.PackedTensor // nil but for packed files
+	packed    map[string]gguf.PackedTensor // nil but for packed files
 	chunkSize uint64
 	bos       llama.Token
 	addsBOS   bool // the tokenizer, before a text
 	eog       map[llama.Token]bool
 	kv        kvShape
 	adapters  []appliedAdapter
-	pool      *loader.Pool
+	pool      *memory.Pool
 	budget    *budget              // nil where all weights may stay
-	planned   loader.MemoryParts   // bytes of the session that Open made room for
+	planned   memory.Parts         // bytes of the session that Open made room for
 	defaults  SessionOptions       // of sessions that leave values open, where lowered
 	flash     llama.FlashAttention // of the session that Open made room for
 	flashWhy  string
@@ -183,7 +186,7 @@ func (m *Model) lost() error {
 	if err := m.index.Changed(); err != nil {
 		return err
 	}
-	return fmt.Errorf("%s: %s of the weights could not be read from the disk: load it again", m.path, loader.Size(lost))
+	return fmt.Errorf("%s: %s of the weights could not be read from the disk: load it again", m.path, words.Size(lost))
 }
 
 func (m *Model) log(msg string, args ...any) {

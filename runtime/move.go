@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/probe"
 )
 
 // errBudgeted is why a model stays where it is.
@@ -72,7 +73,7 @@ func (m *Model) openBeside(ctx context.Context, file string, o Options) (*Model,
 	if err != nil {
 		return nil, err
 	}
-	probe, err := loader.Measure()
+	probe, err := probe.Measure()
 	plan, planErr := loader.NewPlan(index, loader.PlanOptions{ChunkSize: m.chunkSize})
 	if err := errors.Join(err, planErr); err != nil {
 		return nil, errors.Join(err, index.Close())

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/memory"
 )
 
 // need is the private memory that a session takes, as the engine measured it.
@@ -63,7 +63,7 @@ func (m *Model) measure(p llama.ContextParams, ubatchGiven bool) (need, error) {
 		// A piece of the compute graph is larger than any block may be. It is in
 		// proportion to the tokens computed at once.
 		if ubatchGiven || p.Embeddings || p.UBatch == 1 {
-			tooLarge := &loader.RangeError{Purpose: loader.PurposeCompute, Requested: largest.Size, Limit: bound}
+			tooLarge := &memory.RangeError{Purpose: memory.PurposeCompute, Requested: largest.Size, Limit: bound}
 			return n, fmt.Errorf("session with a micro-batch of %d: %w: use a larger chunk size, a smaller micro-batch or a smaller context", p.UBatch, tooLarge)
 		}
 		p.UBatch = max(p.UBatch/2, 1)
@@ -92,12 +92,12 @@ func (n need) allBlocks() (sum uint64) {
 // total is all memory of the session in bytes.
 func (n need) total() uint64 { return n.allBlocks() + n.work }
 
-// parts are the memory by purpose. The work buffer is the engine's own: [loader.PurposeOther].
-func (n need) parts() loader.MemoryParts {
+// parts are the memory by purpose. The work buffer is the engine's own: [memory.PurposeOther].
+func (n need) parts() memory.Parts {
 	kv, output := n.bytes(llama.PurposeKV), n.bytes(llama.PurposeOutput)
-	return loader.MemoryParts{}.With(loader.PurposeKV, kv).
-		With(loader.PurposeCompute, n.allBlocks()-kv-output).With(loader.PurposeOutput, output).
-		With(loader.PurposeOther, n.work)
+	return memory.Parts{}.With(memory.PurposeKV, kv).
+		With(memory.PurposeCompute, n.allBlocks()-kv-output).With(memory.PurposeOutput, output).
+		With(memory.PurposeOther, n.work)
 }
 
 // used is what of a block is in RAM at the end of a full context.
@@ -143,7 +143,7 @@ func (n need) largest() llama.MeasuredBlock {
 
 // wholeUnits is what n bytes take.
 func wholeUnits(n uint64) uint64 {
-	unit := loader.Granularity()
+	unit := memory.Granularity()
 	return (n + unit - 1) / unit * unit
 }
 

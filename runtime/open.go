@@ -7,8 +7,12 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/seed7adf6694/infer/internal/words"
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
+	"github.com/seed7adf6694/infer/loader/memory"
+	"github.com/seed7adf6694/infer/loader/probe"
 	"github.com/seed7adf6694/infer/models"
 )
 
@@ -55,7 +59,7 @@ func openOne(ctx context.Context, path string, o Options) (*Model, error) {
 
 // openIndex reads the header of a model's file, which is refused where no model can be made
 // of it with these options; one of the cache stands in for another.
-func openIndex(path, cacheOf string, o Options) (*loader.Index, error) {
+func openIndex(path, cacheOf string, o Options) (*gguf.Index, error) {
 	index, err := loader.Open(path)
 	if err != nil {
 		return nil, err
@@ -92,7 +96,7 @@ func openFile(ctx context.Context, path, cacheOf string, o Options) (*Model, err
 			index.Close()
 		}
 	}()
-	probe, err := loader.Measure()
+	probe, err := probe.Measure()
 	if err != nil {
 		return nil, err
 	}
@@ -138,17 +142,17 @@ func openFile(ctx context.Context, path, cacheOf string, o Options) (*Model, err
 
 // shortReason is an error of memory without its remedies.
 func shortReason(err error) string {
-	var e *loader.MemoryError
+	var e *memory.Error
 	if !errors.As(err, &e) {
 		return err.Error()
 	}
-	return fmt.Sprintf("%s needed, %s left (%s)", loader.Size(e.Requested), loader.Size(e.Available), e.Limit)
+	return fmt.Sprintf("%s needed, %s left (%s)", words.Size(e.Requested), words.Size(e.Available), e.Limit)
 }
 
-func newModel(path string, index *loader.Index, plan *loader.Plan, mode LoadMode, reason string, o Options) *Model {
+func newModel(path string, index *gguf.Index, plan *loader.Plan, mode LoadMode, reason string, o Options) *Model {
 	computing().load.figures() // the first evaluation looks at what the processors did meanwhile
 	return &Model{
-		path: path, index: index, plan: plan, files: index.Files(), mode: mode, reason: reason, logger: o.Logger, ledger: &loader.Ledger{Admit: o.Admit}, pool: o.Pool,
+		path: path, index: index, plan: plan, files: index.Files(), mode: mode, reason: reason, logger: o.Logger, ledger: &memory.Ledger{Admit: o.Admit}, pool: o.Pool,
 		chunkSize: plan.ChunkSize, largestTensor: plan.LargestTensor, sessions: map[*Session]struct{}{},
 		kv: readKVShape(index), packed: packedTensors(index), warnings: index.Warnings(), tuners: newThreadTuners(),
 		offloads: o.GPULayers > 0, most: o.MaxMemory, lookup: o.Generate != nil && o.Generate.Lookup,
@@ -156,15 +160,15 @@ func newModel(path string, index *loader.Index, plan *loader.Plan, mode LoadMode
 }
 
 // chooseMode decides where the weights go, and why.
-func chooseMode(index *loader.Index, plan *loader.Plan, p loader.Probe, o Options) (LoadMode, string, error) {
+func chooseMode(index *gguf.Index, plan *loader.Plan, p probe.Probe, o Options) (LoadMode, string, error) {
 	available, limit := p.Available() // page files are not to grow for a copy
 	of := beforeGrowth(limit, p)
 	if o.MaxMemory > 0 && o.MaxMemory < available {
-		available, of = o.MaxMemory, string(loader.LimitBudget)
+		available, of = o.MaxMemory, string(probe.LimitBudget)
 	}
 	share := available / 2
 	if o.Pool != nil { // which is there for this
-		available, of = o.Pool.Stats().Free, string(loader.LimitPool)
+		available, of = o.Pool.Stats().Free, string(probe.LimitPool)
 		share = available
 	}
 	switch o.Load {
@@ -173,7 +177,7 @@ func chooseMode(index *loader.Index, plan *loader.Plan, p loader.Probe, o Option
 	case LoadCopy:
 		// Before the header is given to the engine: the session comes on top later.
 		if e := roomFor(besideCopy(plan.Bytes, p), p); e != nil && o.Pool == nil {
-			e.Remedies = append([]loader.Remedy{{Kind: loader.RemedyMap}, {Kind: loader.RemedyQuantise}}, loader.RaiseLimit(e.Limit, e.Requested-e.Available)...)
+			e.Remedies = append([]memory.Remedy{{Kind: memory.RemedyMap}, {Kind: memory.RemedyQuantise}}, memory.RaiseLimit(e.Limit, e.Requested-e.Available)...)
 			return o.Load, "", e
 		}
 		return o.Load, "as asked", nil
@@ -185,14 +189,14 @@ func chooseMode(index *loader.Index, plan *loader.Plan, p loader.Probe, o Option
 	case o.NoRepack || !gains:
 		return LoadMMap, "a copy of these weights would not be faster", nil
 	case plan.Bytes > share:
-		return LoadMMap, fmt.Sprintf("a copy of %s would take more than %s of the %s left (%s)", loader.Size(plan.Bytes), loader.Size(share), loader.Size(available), of), nil
+		return LoadMMap, fmt.Sprintf("a copy of %s would take more than %s of the %s left (%s)", words.Size(plan.Bytes), words.Size(share), words.Size(available), of), nil
 	}
-	return LoadCopy, fmt.Sprintf("the weights can be repacked for this CPU, and %s fit well into the %s left (%s)", loader.Size(plan.Bytes), loader.Size(available), of), nil
+	return LoadCopy, fmt.Sprintf("the weights can be repacked for this CPU, and %s fit well into the %s left (%s)", words.Size(plan.Bytes), words.Size(available), of), nil
 }
 
 // repackGains tells whether a good part of the weights is of a type that the engine
 // repacks on this CPU.
-func repackGains(index *loader.Index) bool {
+func repackGains(index *gguf.Index) bool {
 	if !llama.CanRepack() {
 		return false
 	}
@@ -200,10 +204,10 @@ func repackGains(index *loader.Index) bool {
 }
 
 // repackable is the size of all tensors of such types; the engine may leave out some.
-func repackable(index *loader.Index) (bytes uint64) {
+func repackable(index *gguf.Index) (bytes uint64) {
 	for _, t := range index.Tensors() {
 		switch t.Type {
-		case loader.TypeQ4_0, loader.TypeQ4_K, loader.TypeIQ4_NL, loader.TypeQ2_K:
+		case gguf.TypeQ4_0, gguf.TypeQ4_K, gguf.TypeIQ4_NL, gguf.TypeQ2_K:
 			if len(t.Shape) >= 2 {
 				bytes += t.Size
 			}
@@ -213,7 +217,7 @@ func repackable(index *loader.Index) (bytes uint64) {
 }
 
 // load loads the model in the chosen mode; what it has taken is in m.
-func (m *Model) load(ctx context.Context, o Options, probe loader.Probe) error {
+func (m *Model) load(ctx context.Context, o Options, probe probe.Probe) error {
 	if m.mode == LoadStock {
 		if err := m.checkStock(ctx, o); err != nil {
 			return err
@@ -277,11 +281,11 @@ func (m *Model) loadStock(ctx context.Context, o Options) error {
 // roomForRepacked refuses a stock load whose repacked weights, which are private beside the
 // mapped file, do not fit: the system would end the process while they are made.
 func (m *Model) roomForRepacked(ctx context.Context, o Options) error {
-	p, err := loader.Measure()
+	p, err := probe.Measure()
 	if err != nil || !m.repacks(o) || !llama.CanRepack() {
 		return nil // where nothing is known the attempt decides
 	}
-	fits := func(repacked uint64) *loader.MemoryError { return roomFor(besideCopy(repacked, p), p) }
+	fits := func(repacked uint64) *memory.Error { return roomFor(besideCopy(repacked, p), p) }
 	if fits(repackable(m.index)) == nil {
 		return nil // whatever the engine chooses
 	}
@@ -301,18 +305,18 @@ func (m *Model) roomForRepacked(ctx context.Context, o Options) error {
 	if e == nil {
 		return nil
 	}
-	e.Remedies = append([]loader.Remedy{{Kind: loader.RemedyNoRepack}, {Kind: loader.RemedyMap}}, loader.RaiseLimit(e.Limit, e.Requested-e.Available)...)
+	e.Remedies = append([]memory.Remedy{{Kind: memory.RemedyNoRepack}, {Kind: memory.RemedyMap}}, memory.RaiseLimit(e.Limit, e.Requested-e.Available)...)
 	return e
 }
 
 // besideCopy are weights that are copied, and what has to be left beside them.
-func besideCopy(weights uint64, p loader.Probe) loader.MemoryParts {
+func besideCopy(weights uint64, p probe.Probe) memory.Parts {
 	available, _ := p.Available()
-	return loader.MemoryParts{}.With(loader.PurposeWeights, weights).With(loader.PurposeOther, min(reserve(available), weights/8))
+	return memory.Parts{}.With(memory.PurposeWeights, weights).With(memory.PurposeOther, min(reserve(available), weights/8))
 }
 
 // loadUnbound lets the engine read the validated header. It never opens the file
-// itself; see loader.Skeleton.
+// itself; see gguf.Skeleton.
 func (m *Model) loadUnbound(ctx context.Context, o Options) error {
 	m.extra = m.newArena(max(m.chunkSize, m.plan.LargestRange))
 	skeleton, err := m.index.Skeleton()
@@ -320,7 +324,7 @@ func (m *Model) loadUnbound(ctx context.Context, o Options) error {
 		return err
 	}
 	defer skeleton.Close()
-	scratch, err := loader.NewScratch(m.largestTensor, m.chunkSize, m.ledger)
+	scratch, err := memory.NewScratch(m.largestTensor, m.chunkSize, m.ledger)
 	if err != nil {
 		return err
 	}
@@ -338,7 +342,7 @@ func (m *Model) repacks(o Options) bool {
 }
 
 // loadMapped maps the weights, all of them to stay or within a budget.
-func (m *Model) loadMapped(ctx context.Context, ws []llama.Weight, o Options, probe loader.Probe, progress loader.Progress) error {
+func (m *Model) loadMapped(ctx context.Context, ws []llama.Weight, o Options, probe probe.Probe, progress loader.Progress) error {
 	total, wanted := m.maxMemory(o, probe)
 	if !wanted {
 		return m.bindMapped(ctx, ws, o, probe, progress)
@@ -358,7 +362,7 @@ func (m *Model) loadMapped(ctx context.Context, ws []llama.Weight, o Options, pr
 }
 
 // bindMapped maps the files' chunks and points the engine's tensors into them.
-func (m *Model) bindMapped(ctx context.Context, ws []llama.Weight, o Options, probe loader.Probe, progress loader.Progress) error {
+func (m *Model) bindMapped(ctx context.Context, ws []llama.Weight, o Options, probe probe.Probe, progress loader.Progress) error {
 	available, _ := probe.Available()
 	var err error
 	m.weights, err = loader.MapWeights(ctx, m.index, m.plan, loader.MapOptions{
@@ -418,7 +422,7 @@ func (m *Model) bindCopied(ctx context.Context, ws []llama.Weight, progress load
 			_, ok := special[name]
 			return ok && !plain[name]
 		},
-		Transform: func(t loader.Tensor, dst, src unsafe.Pointer) error { return convert(special[t.Name], dst, src) },
+		Transform: func(t gguf.Tensor, dst, src unsafe.Pointer) error { return convert(special[t.Name], dst, src) },
 	})
 	if err != nil {
 		return err
@@ -442,7 +446,7 @@ func (m *Model) bindCopied(ctx context.Context, ws []llama.Weight, progress load
 		}
 		var dst unsafe.Pointer
 		if ws[i].Kind == llama.WeightRepack {
-			if dst, err = m.extra.AllocBlock(loader.PurposeWeights, uintptr(ws[i].Size)); err != nil {
+			if dst, err = m.extra.AllocBlock(memory.PurposeWeights, uintptr(ws[i].Size)); err != nil {
 				return err
 			}
 			m.second = append(m.second, dst)

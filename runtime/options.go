@@ -5,7 +5,7 @@ import (
 	"math"
 
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/memory"
 )
 
 // LoadMode is where the weights live.
@@ -76,11 +76,11 @@ type Options struct {
 	Fallbacks []string
 	// Pool gives the private memory: copied weights, KV caches, buffers. nil: the
 	// system. It has to stay open until the model has been closed.
-	Pool *loader.Pool
+	Pool *memory.Pool
 	// Admit, where set, is asked before each piece of native memory is taken, and an
 	// error refuses it as the system would: a quota of the program's own. See
-	// loader.Ledger.
-	Admit func(p loader.Purpose, size uint64) error
+	// memory.Ledger.
+	Admit func(p memory.Purpose, size uint64) error
 	// Progress is called while loading, from one goroutine at a time.
 	Progress func(Progress)
 	// Logger takes decisions and warnings; nil: none.

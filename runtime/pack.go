@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/seed7adf6694/infer/internal/files"
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
+	"github.com/seed7adf6694/infer/loader/packed"
 	"github.com/seed7adf6694/infer/models"
 )
 
@@ -44,7 +47,7 @@ func Pack(ctx context.Context, path, out string, o PackOptions) error {
 		return err
 	}
 	defer p.close()
-	return loader.WriteFile(out, func(f *os.File) error { return p.write(ctx, f, fill{progress: o.Progress}) })
+	return files.WriteFile(out, func(f *os.File) error { return p.write(ctx, f, fill{progress: o.Progress}) })
 }
 
 // same tells whether two paths lead to one file.
@@ -60,7 +63,7 @@ func same(a, b string) bool {
 // packing is what the engine says of how a model is packed.
 type packing struct {
 	model   *Model // without weights
-	index   *loader.Index
+	index   *gguf.Index
 	tensors map[string]packedAs
 }
 
@@ -71,7 +74,7 @@ type packedAs struct {
 	plain  bool // it is wanted as it is too
 }
 
-func newPacking(ctx context.Context, path string, index *loader.Index) (_ *packing, err error) {
+func newPacking(ctx context.Context, path string, index *gguf.Index) (_ *packing, err error) {
 	switch {
 	case index.Packed() != nil:
 		return nil, optionError("%s is a packed file: pack the file that it was made of", path)
@@ -118,12 +121,12 @@ func newPacking(ctx context.Context, path string, index *loader.Index) (_ *packi
 }
 
 // whyNothing says why nothing of a model is repacked.
-func whyNothing(index *loader.Index) string {
+func whyNothing(index *gguf.Index) string {
 	if !llama.CanRepack() {
 		return "this program was compiled without -DGGML_USE_CPU_REPACK"
 	}
-	sizes := map[loader.Type]uint64{}
-	var most loader.Type
+	sizes := map[gguf.Type]uint64{}
+	var most gguf.Type
 	for _, t := range index.Tensors() {
 		if sizes[t.Type] += t.Size; sizes[t.Type] > sizes[most] {
 			most = t.Type
@@ -134,16 +137,16 @@ func whyNothing(index *loader.Index) string {
 
 // write writes the packed file.
 func (p *packing) write(ctx context.Context, f *os.File, how fill) error {
-	return loader.WritePacked(ctx, p.index, f, loader.PackOptions{
+	return packed.Write(ctx, p.index, f, packed.Options{
 		Engine: llama.EngineVersion, Instructions: instructions(), Progress: how.progress, Quiet: how.quiet,
-		Layout: func(t loader.Tensor) loader.PackLayout {
+		Layout: func(t gguf.Tensor) packed.Layout {
 			as, ok := p.tensors[t.Name]
 			if !ok {
-				return loader.PackLayout{}
+				return packed.Layout{}
 			}
-			return loader.PackLayout{Name: as.layout.Name, Group: as.layout.Group, Both: as.plain}
+			return packed.Layout{Name: as.layout.Name, Group: as.layout.Group, Both: as.plain}
 		},
-		Repack: func(t loader.Tensor, dst, src []byte) error {
+		Repack: func(t gguf.Tensor, dst, src []byte) error {
 			if how.pause != nil {
 				if err := how.pause(ctx); err != nil {
 					return err

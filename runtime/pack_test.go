@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -179,13 +180,13 @@ func adapter(t *testing.T) string {
 // adapterOf writes one that changes a weight, with two matrices of these shapes.
 func adapterOf(t *testing.T, weight string, a, b [2]uint64) string {
 	t.Helper()
-	var w loader.Writer
+	var w gguf.Writer
 	for k, v := range map[string]string{"general.type": "adapter", "general.architecture": "llama", "adapter.type": "lora"} {
-		w.Add(k, loader.StringValue(v))
+		w.Add(k, gguf.StringValue(v))
 	}
-	w.Add("adapter.lora.alpha", loader.Float32Value(1))
-	w.AddTensor(weight+".lora_a", loader.TypeF32, a[:]...)
-	w.AddTensor(weight+".lora_b", loader.TypeF32, b[:]...)
+	w.Add("adapter.lora.alpha", gguf.Float32Value(1))
+	w.AddTensor(weight+".lora_a", gguf.TypeF32, a[:]...)
+	w.AddTensor(weight+".lora_b", gguf.TypeF32, b[:]...)
 	var data bytes.Buffer
 	if _, err := w.WriteHeader(&data); err != nil {
 		t.Fatal(err)
@@ -260,10 +261,10 @@ func TestPackedFilesThatDoNotFitAreRefused(t *testing.T) {
 		{"another engine", after("infer.packed.engine", llama.EngineVersion, "v9.99.9"), runtime.ErrPackedElsewhere, []string{"v9.99.9", llama.EngineVersion, "pack "}},
 		{"other instructions", after("infer.packed.instructions", instructions, strings.Repeat("z", len(instructions))), runtime.ErrPackedElsewhere, []string{"zz", instructions, "pack "}},
 		{"another layout", swap(layout, layout[:len(layout)-4]+"beef"), runtime.ErrPackedElsewhere, []string{"beef", layout, "pack "}},
-		{"a later version of the format", after("infer.packed.version", "\x01\x00\x00\x00", "\x02\x00\x00\x00"), loader.ErrFormat, []string{"version 1"}},
-		{"a wrong architecture", after("infer.packed.architecture", "llama", "lllll"), loader.ErrFormat, []string{"lllll"}},
-		{"cut short", func(b []byte) []byte { return b[:len(b)-5000] }, loader.ErrFormat, nil},
-		{"a bit flipped at the beginning of a packed tensor", flip(first.Offset), loader.ErrFormat, []string{name, "pack it again"}},
+		{"a later version of the format", after("infer.packed.version", "\x01\x00\x00\x00", "\x02\x00\x00\x00"), gguf.ErrFormat, []string{"version 1"}},
+		{"a wrong architecture", after("infer.packed.architecture", "llama", "lllll"), gguf.ErrFormat, []string{"lllll"}},
+		{"cut short", func(b []byte) []byte { return b[:len(b)-5000] }, gguf.ErrFormat, nil},
+		{"a bit flipped at the beginning of a packed tensor", flip(first.Offset), gguf.ErrFormat, []string{name, "pack it again"}},
 		{"a bit flipped in the middle of a packed tensor", flip(first.Offset + int64(first.Size)/2), nil, []string{name, "pack the model again"}},
 		{"a bit flipped in the last tensor", flip(int64(len(good)) - 40), nil, []string{"pack the model again"}},
 	} {
@@ -323,7 +324,7 @@ func TestPackedFilesThatDoNotFitAreRefused(t *testing.T) {
 	if err := errors.Join(os.WriteFile(source, other, 0o600), os.Chtimes(source, info.ModTime(), info.ModTime())); err != nil {
 		t.Fatal(err)
 	}
-	check("a source with other bytes", loader.ErrFormat, "")
+	check("a source with other bytes", gguf.ErrFormat, "")
 	if err := os.Chtimes(source, info.ModTime(), info.ModTime().Add(1e9)); err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
+	"github.com/seed7adf6694/infer/loader/packed"
 )
 
 // instructions names what the engine was compiled for, as far as that decides how it lays
@@ -24,7 +26,7 @@ func instructions() string {
 }
 
 // checkPacked tells why a packed file can't be opened, before anything of it is read.
-func checkPacked(index *loader.Index, o Options) error {
+func checkPacked(index *gguf.Index, o Options) error {
 	p := index.Packed()
 	if p == nil {
 		return nil
@@ -50,12 +52,12 @@ func checkPacked(index *loader.Index, o Options) error {
 
 // packedTensors are the tensors of a packed file that have a layout of their own, by the
 // model's names.
-func packedTensors(index *loader.Index) map[string]loader.PackedTensor {
+func packedTensors(index *gguf.Index) map[string]gguf.PackedTensor {
 	p := index.Packed()
 	if p == nil {
 		return nil
 	}
-	tensors := make(map[string]loader.PackedTensor, len(p.Tensors))
+	tensors := make(map[string]gguf.PackedTensor, len(p.Tensors))
 	for _, t := range p.Tensors {
 		tensors[t.Of] = t
 	}
@@ -109,7 +111,7 @@ func where(k llama.WeightKind) string {
 // where that is still there.
 func (m *Model) samplePacked(ws []llama.Weight) error {
 	p := m.index.Packed()
-	source, err := loader.OpenSource(p)
+	source, err := packed.OpenSource(p)
 	if err != nil {
 		// The file is complete without it; `infer check` knows more.
 		reason := "the source can't be read"
@@ -141,7 +143,7 @@ func (m *Model) samplePacked(ws []llama.Weight) error {
 const sampledTensors = 2
 
 // compareRows compares the first and the last group of rows of a tensor with its source.
-func (m *Model) compareRows(source *loader.PackedOrigin, i int, p loader.PackedTensor) error {
+func (m *Model) compareRows(source *packed.Origin, i int, p gguf.PackedTensor) error {
 	t, _ := m.index.Tensor(p.Name)
 	layout, err := m.native.Layout(i)
 	if err != nil {
@@ -160,7 +162,7 @@ func (m *Model) compareRows(source *loader.PackedOrigin, i int, p loader.PackedT
 			return err
 		}
 		if !bytes.Equal(is, want) {
-			return &loader.FormatError{File: m.path, Offset: t.Offset + at, Field: fmt.Sprintf("tensor %q", p.Name),
+			return &gguf.FormatError{File: m.path, Offset: t.Offset + at, Field: fmt.Sprintf("tensor %q", p.Name),
 				Reason: "differs from what the engine makes of " + m.index.Packed().Source[p.File].Path + ": pack it again"}
 		}
 	}

@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/residency"
 )
 
 // passes lets the sessions of a model share the reading of streamed weights: a layer that
@@ -16,7 +16,7 @@ import (
 // streamed layer when they come round again. One computes at a time, because two would
 // take the processors from each other.
 type passes struct {
-	residency *loader.Residency
+	residency *residency.Residency
 	gate      *semaphore.Weighted // each pass holds one; to change what is streamed, all
 
 	mu   sync.Mutex
@@ -39,7 +39,7 @@ type pass struct {
 // mostPasses is more passes than there are at a time.
 const mostPasses = 1 << 20
 
-func newPasses(r *loader.Residency) passes {
+func newPasses(r *residency.Residency) passes {
 	return passes{residency: r, gate: semaphore.NewWeighted(mostPasses)}
 }
 

@@ -11,6 +11,9 @@ import (
 	"testing"
 
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
+	"github.com/seed7adf6694/infer/loader/memory"
+	"github.com/seed7adf6694/infer/loader/residency"
 )
 
 const (
@@ -21,10 +24,10 @@ const (
 // streaming is passes over a file of layers, of which two are in memory at once.
 func streaming(t *testing.T) *passes {
 	t.Helper()
-	var w loader.Writer
-	w.AddTensor("output.weight", loader.TypeI8, 32)
+	var w gguf.Writer
+	w.AddTensor("output.weight", gguf.TypeI8, 32)
 	for n := range streamedLayers {
-		w.AddTensor(fmt.Sprintf("blk.%d.w", n), loader.TypeI8, layerSize)
+		w.AddTensor(fmt.Sprintf("blk.%d.w", n), gguf.TypeI8, layerSize)
 	}
 	path := filepath.Join(t.TempDir(), "layers.gguf")
 	f, err := os.Create(path)
@@ -53,9 +56,9 @@ func streaming(t *testing.T) *passes {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { weights.Close() })
-	arena := loader.NewArena(loader.ArenaOptions{})
+	arena := memory.NewArena(memory.ArenaOptions{})
 	t.Cleanup(func() { arena.Close() })
-	r, err := loader.NewResidency(t.Context(), loader.ResidencyOptions{Weights: weights, Plan: plan, Budget: 3 * layerSize, Arena: arena})
+	r, err := residency.New(t.Context(), residency.Options{Weights: weights, Plan: plan, Budget: 3 * layerSize, Arena: arena})
 	if err != nil {
 		t.Fatal(err)
 	}

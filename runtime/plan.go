@@ -9,18 +9,21 @@ import (
 
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
+	"github.com/seed7adf6694/infer/loader/memory"
+	"github.com/seed7adf6694/infer/loader/probe"
 	"github.com/seed7adf6694/infer/models"
 )
 
 // Forecast is what a model and one session would take, by load mode. Sizes are bytes.
 type Forecast struct {
-	Path          string       `json:"path"`
-	Architecture  string       `json:"architecture"`
-	Description   string       `json:"description"`
-	Parameters    uint64       `json:"parameters"`
-	LargestTensor uint64       `json:"largest_tensor_bytes"`
-	Probe         loader.Probe `json:"probe"`
-	Modes         []ModePlan   `json:"modes"`
+	Path          string      `json:"path"`
+	Architecture  string      `json:"architecture"`
+	Description   string      `json:"description"`
+	Parameters    uint64      `json:"parameters"`
+	LargestTensor uint64      `json:"largest_tensor_bytes"`
+	Probe         probe.Probe `json:"probe"`
+	Modes         []ModePlan  `json:"modes"`
 	// Auto is the mode that LoadAuto would take, and Reason why.
 	Auto   LoadMode `json:"auto"`
 	Reason string   `json:"reason"`
@@ -58,7 +61,7 @@ type ModePlan struct {
 	// of a full context, after a prompt and generation: all weights, of which mapped ones can
 	// be evicted again, KV, Output, Engine, and of Compute what is used. Both are of one
 	// session, beyond what the process has before, and without the stacks of threads. A
-	// [loader.Pool] has to have room for Commit less Engine.
+	// [memory.Pool] has to have room for Commit less Engine.
 	Commit   uint64 `json:"commit_bytes"`
 	Resident uint64 `json:"resident_bytes"`
 
@@ -76,18 +79,18 @@ type ModePlan struct {
 	Missing uint64 `json:"missing_bytes"`
 	// PageFileGrowth is by how much Windows has to make page files larger for it, where it
 	// fits: they stay as large until the next start.
-	PageFileGrowth uint64       `json:"page_file_growth_bytes"`
-	LimitedBy      loader.Limit `json:"limited_by"` // the limit that does not suffice
+	PageFileGrowth uint64      `json:"page_file_growth_bytes"`
+	LimitedBy      probe.Limit `json:"limited_by"` // the limit that does not suffice
 	// Needed is the sum that is too much, by purpose, where that is why it does not fit.
-	Needed   loader.MemoryParts `json:"needed,omitempty"`
-	Remedies []loader.Remedy    `json:"remedies"` // in order of what is lost
+	Needed   memory.Parts    `json:"needed,omitempty"`
+	Remedies []memory.Remedy `json:"remedies"` // in order of what is lost
 
 	Pieces []PlanPiece `json:"pieces"` // in the order in which they are taken
 }
 
 // PlanPiece is a range of addresses that a plan takes, and the allocations in it.
 type PlanPiece struct {
-	Purpose     loader.Purpose `json:"purpose"` // weights, kv, compute or output
+	Purpose     memory.Purpose `json:"purpose"` // weights, kv, compute or output
 	Of          string         `json:"of"`
 	Size        uint64         `json:"size_bytes"`
 	Allocations []uint64       `json:"allocations_bytes"`
@@ -136,7 +139,7 @@ func planFile(ctx context.Context, path string, o Options) (*Forecast, error) {
 	if !index.HasTensors() {
 		return nil, errNoWeights()
 	}
-	probe, err := loader.Measure()
+	probe, err := probe.Measure()
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +172,7 @@ func planFile(ctx context.Context, path string, o Options) (*Forecast, error) {
 		}
 		m := newModel(path, index, plan, way.mode, "", o)
 		if way.packed && m.packed == nil {
-			m.packed = map[string]loader.PackedTensor{} // as if it were
+			m.packed = map[string]gguf.PackedTensor{} // as if it were
 		}
 		if dry != nil && dry.repacks(o) == m.repacks(o) {
 			m.native, m.extra = dry.native, dry.extra
@@ -202,7 +205,7 @@ func planMode(ctx context.Context, f *Forecast, m *Model, packed bool, o Options
 		return ModePlan{}, false, err
 	}
 	f.Architecture, f.Description, f.Parameters = m.info.Architecture, m.info.Description, m.info.Params
-	p := ModePlan{Mode: m.mode, Packed: packed, ChunkSize: m.chunkSize, Scratch: min(wholeUnits(m.plan.LargestTensor), loader.MostScratch, m.chunkSize)}
+	p := ModePlan{Mode: m.mode, Packed: packed, ChunkSize: m.chunkSize, Scratch: min(wholeUnits(m.plan.LargestTensor), memory.MostScratch, m.chunkSize)}
 	ws, err := m.native.Weights()
 	if err != nil {
 		return p, false, err
@@ -216,7 +219,7 @@ func planMode(ctx context.Context, f *Forecast, m *Model, packed bool, o Options
 		return p, false, err
 	}
 	n, err := m.firstNeed(ctx, params, o.Session.UBatch != 0, weights, f.Probe)
-	var tooLong *loader.RangeError
+	var tooLong *memory.RangeError
 	if err != nil && !errors.As(err, &tooLong) {
 		return p, false, err
 	}
@@ -230,7 +233,7 @@ func planMode(ctx context.Context, f *Forecast, m *Model, packed bool, o Options
 	}
 	p.addWeights(m, ws)
 	p.addSession(m, n)
-	p.Remedies = []loader.Remedy{}
+	p.Remedies = []memory.Remedy{}
 	p.Engine = m.engineMemory(n)
 	resident := p.planBudget(m, n, o, f.Probe)
 	p.sum()
@@ -241,15 +244,15 @@ func planMode(ctx context.Context, f *Forecast, m *Model, packed bool, o Options
 	if m.mode == LoadStock {
 		var stock *StockError
 		if err := m.stockBegin(); errors.As(err, &stock) {
-			p.Fits, p.LimitedBy = false, loader.Limit(fmt.Sprintf("alignment of the file's tensors (%d, where %d is needed)", stock.Alignment, stockAlignment))
-			p.Remedies = []loader.Remedy{{Kind: loader.RemedyChunked}}
+			p.Fits, p.LimitedBy = false, probe.Limit(fmt.Sprintf("alignment of the file's tensors (%d, where %d is needed)", stock.Alignment, stockAlignment))
+			p.Remedies = []memory.Remedy{{Kind: memory.RemedyChunked}}
 		} else if err != nil {
 			return p, false, err
 		}
 	}
 	if tooLong != nil {
-		p.Fits, p.Missing, p.LimitedBy = false, tooLong.Requested-tooLong.Limit, loader.LimitChunk
-		p.Remedies = append([]loader.Remedy{{Kind: loader.RemedyChunkSize, Bytes: tooLong.Requested}, {Kind: loader.RemedyBatch}}, p.Remedies...)
+		p.Fits, p.Missing, p.LimitedBy = false, tooLong.Requested-tooLong.Limit, probe.LimitChunk
+		p.Remedies = append([]memory.Remedy{{Kind: memory.RemedyChunkSize, Bytes: tooLong.Requested}, {Kind: memory.RemedyBatch}}, p.Remedies...)
 	}
 	repacked = slices.ContainsFunc(ws, func(w llama.Weight) bool { return w.Kind == llama.WeightRepack })
 	return p, repacked, nil
@@ -267,11 +270,11 @@ func (p *ModePlan) addWeights(m *Model, ws []llama.Weight) {
 		// The engine maps each file whole, and converts into one buffer beside it.
 		for i, f := range m.files {
 			size := wholeUnits(uint64(f.Size))
-			p.add(PlanPiece{Purpose: loader.PurposeWeights, Of: "the whole file", Size: size, Allocations: []uint64{size}, Resident: m.stockResident(i, ws)})
+			p.add(PlanPiece{Purpose: memory.PurposeWeights, Of: "the whole file", Size: size, Allocations: []uint64{size}, Resident: m.stockResident(i, ws)})
 		}
 		if repacked := m.stockRepacked(ws); repacked > 0 {
 			size := wholeUnits(repacked)
-			p.add(PlanPiece{Purpose: loader.PurposeWeights, Of: "repacked weights", Size: size, Allocations: []uint64{size}, Private: true})
+			p.add(PlanPiece{Purpose: memory.PurposeWeights, Of: "repacked weights", Size: size, Allocations: []uint64{size}, Private: true})
 		}
 		return
 	}
@@ -286,7 +289,7 @@ func (p *ModePlan) addWeights(m *Model, ws []llama.Weight) {
 		if len(r.Tensors) > 1 {
 			of = fmt.Sprintf("%s to %s", of, r.Tensors[len(r.Tensors)-1].Name)
 		}
-		piece := PlanPiece{Purpose: loader.PurposeWeights, Of: of, Size: r.Size, Private: p.Mode == LoadCopy}
+		piece := PlanPiece{Purpose: memory.PurposeWeights, Of: of, Size: r.Size, Private: p.Mode == LoadCopy}
 		for _, c := range own {
 			piece.Allocations = append(piece.Allocations, c.Size)
 		}
@@ -297,7 +300,7 @@ func (p *ModePlan) addWeights(m *Model, ws []llama.Weight) {
 	}
 	for _, i := range second {
 		if ws[i].Kind == llama.WeightRepack {
-			piece := m.privatePiece(loader.PurposeWeights, ws[i].Name+" (repacked beside the original)", ws[i].Size)
+			piece := m.privatePiece(memory.PurposeWeights, ws[i].Name+" (repacked beside the original)", ws[i].Size)
 			piece.Private = !p.Packed
 			p.add(piece)
 		}
@@ -341,7 +344,7 @@ func (p *ModePlan) addSession(m *Model, n need) {
 }
 
 // privatePiece is a block of the arena: committed chunk by chunk.
-func (m *Model) privatePiece(purpose loader.Purpose, of string, size uint64) PlanPiece {
+func (m *Model) privatePiece(purpose memory.Purpose, of string, size uint64) PlanPiece {
 	size = wholeUnits(size)
 	piece := PlanPiece{Purpose: purpose, Of: of, Size: size, Private: true}
 	for left := size; left > 0; {
@@ -354,7 +357,7 @@ func (m *Model) privatePiece(purpose loader.Purpose, of string, size uint64) Pla
 
 // add adds a piece. All of weights is resident, where nothing else is said.
 func (p *ModePlan) add(piece PlanPiece) {
-	if piece.Purpose == loader.PurposeWeights && piece.Resident == 0 {
+	if piece.Purpose == memory.PurposeWeights && piece.Resident == 0 {
 		piece.Resident = piece.Size
 	}
 	p.Pieces = append(p.Pieces, piece)
@@ -364,7 +367,7 @@ func (p *ModePlan) add(piece PlanPiece) {
 func (p *ModePlan) sum() {
 	p.Commit, p.Resident = p.Engine, p.Engine
 	for _, x := range p.Pieces {
-		if x.Purpose == loader.PurposeWeights {
+		if x.Purpose == memory.PurposeWeights {
 			p.Weights += x.Size
 			p.Chunks += len(x.Allocations)
 		}

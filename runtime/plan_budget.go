@@ -3,7 +3,10 @@ package runtime
 import (
 	"math"
 
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/memory"
+
+	"github.com/seed7adf6694/infer/loader/probe"
+	"github.com/seed7adf6694/infer/loader/residency"
 )
 
 // BudgetPlan is how mapped weights would be kept within a memory budget ([Options].MaxMemory).
@@ -24,7 +27,7 @@ type BudgetPlan struct {
 
 // planBudget adds what keeping a budget would do, and returns how much of the weights would
 // be in memory then, 0 for all of them.
-func (p *ModePlan) planBudget(m *Model, n need, o Options, measured loader.Probe) (resident uint64) {
+func (p *ModePlan) planBudget(m *Model, n need, o Options, measured probe.Probe) (resident uint64) {
 	base, _, err := baseMemory()
 	if p.Mode != LoadMMap || p.Device > 0 || err != nil {
 		return 0
@@ -36,14 +39,14 @@ func (p *ModePlan) planBudget(m *Model, n need, o Options, measured loader.Probe
 	if wanted {
 		weights = total - min(total, other)
 	}
-	r := loader.PlanResidency(m.plan, weights, m.chunkSize)
+	r := residency.NewPlan(m.plan, weights, m.chunkSize)
 	p.Budget = &BudgetPlan{Budget: total, Least: other + r.Least, Streamed: r.Read, Layers: r.Streamed, Private: r.Private}
 	if r.Streamed == 0 {
 		return 0
 	}
-	p.add(m.privatePiece(loader.PurposeWeights, "layers that are streamed, two at a time", r.Private))
+	p.add(m.privatePiece(memory.PurposeWeights, "layers that are streamed, two at a time", r.Private))
 	if wanted && o.MaxMemory > 0 && p.Budget.Least > total { // nobody asked for an automatic one
-		p.Missing, p.LimitedBy = p.Budget.Least-total, loader.LimitBudget
+		p.Missing, p.LimitedBy = p.Budget.Least-total, probe.LimitBudget
 		p.Needed = leastBudget(r.Least, m.planned, base)
 		p.Remedies = append(p.Remedies, useBudget(p.Budget.Least))
 	}

@@ -3,11 +3,13 @@ package runtime
 import (
 	"context"
 
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
+	"github.com/seed7adf6694/infer/loader/memory"
+	"github.com/seed7adf6694/infer/loader/probe"
 )
 
 // judge compares the plan with what there is.
-func (p *ModePlan) judge(ctx context.Context, m *Model, n need, measured loader.Probe) {
+func (p *ModePlan) judge(ctx context.Context, m *Model, n need, measured probe.Probe) {
 	var private, ranges, mappings uint64
 	for _, x := range p.Pieces {
 		ranges += x.Size
@@ -20,7 +22,7 @@ func (p *ModePlan) judge(ctx context.Context, m *Model, n need, measured loader.
 	}
 	weights := p.Commit - p.Engine - n.allBlocks()
 	available, _ := measured.Available()
-	short := func(need, have uint64, limit loader.Limit) bool {
+	short := func(need, have uint64, limit probe.Limit) bool {
 		if need <= have {
 			return false
 		}
@@ -29,8 +31,8 @@ func (p *ModePlan) judge(ctx context.Context, m *Model, n need, measured loader.
 		}
 		return true
 	}
-	sum := append(loader.MemoryParts{}.With(loader.PurposeWeights, weights), n.parts()...)
-	sum = sum.Plus(loader.MemoryParts{}.With(loader.PurposeOther, spare(available, weights, weights+n.allBlocks())))
+	sum := append(memory.Parts{}.With(memory.PurposeWeights, weights), n.parts()...)
+	sum = sum.Plus(memory.Parts{}.With(memory.PurposeOther, spare(available, weights, weights+n.allBlocks())))
 	refused := m.roomFor(sum, measured)
 	if m.mode == LoadStock { // which takes nothing from a pool
 		refused = roomFor(sum, measured)
@@ -41,15 +43,15 @@ func (p *ModePlan) judge(ctx context.Context, m *Model, n need, measured loader.
 		block, by = measured.PossibleBlock, measured.PossibleBy
 	}
 	tooLarge := short(private, block, by)
-	short(ranges, measured.AddressSpaceLeft, loader.LimitAddresses)
-	tooLong := short(p.LargestRange, measured.LargestHole, loader.LimitHole)
+	short(ranges, measured.AddressSpaceLeft, probe.LimitAddresses)
+	tooLong := short(p.LargestRange, measured.LargestHole, probe.LimitHole)
 	if mappings > measured.MappingsLeft {
-		p.LimitedBy = loader.LimitMappings
+		p.LimitedBy = probe.LimitMappings
 	}
 	switch {
 	case tooMuch && p.LimitedBy == refused.Limit:
 		p.Needed = refused.Parts
-	case p.LimitedBy != loader.LimitBudget:
+	case p.LimitedBy != probe.LimitBudget:
 		p.Needed = nil
 	}
 	p.Fits = p.LimitedBy == ""
@@ -58,11 +60,11 @@ func (p *ModePlan) judge(ctx context.Context, m *Model, n need, measured loader.
 		return
 	}
 	if (tooLarge || tooLong && p.LargestRange > m.plan.LargestTensor) && p.Mode != LoadStock {
-		size := loader.DefaultChunkSize(measured)
-		p.Remedies = append(p.Remedies, loader.Remedy{Kind: loader.RemedyChunkSize, Bytes: size})
+		size := memory.DefaultChunkSize(measured)
+		p.Remedies = append(p.Remedies, memory.Remedy{Kind: memory.RemedyChunkSize, Bytes: size})
 	}
 	if p.Mode == LoadStock && (tooLarge || tooLong) {
-		p.Remedies = append(p.Remedies, loader.Remedy{Kind: loader.RemedyChunked})
+		p.Remedies = append(p.Remedies, memory.Remedy{Kind: memory.RemedyChunked})
 	}
 	if tooMuch {
 		p.Remedies = append(p.Remedies, m.whatWouldFit(ctx, n.params, weights, measured)...)
@@ -70,21 +72,21 @@ func (p *ModePlan) judge(ctx context.Context, m *Model, n need, measured loader.
 	if weights > 0 {
 		p.Remedies = append(p.Remedies, m.smallerTypes(available)...)
 	}
-	if p.LimitedBy != loader.LimitBudget {
-		p.Remedies = append(p.Remedies, loader.RaiseLimit(p.LimitedBy, p.Missing)...)
+	if p.LimitedBy != probe.LimitBudget {
+		p.Remedies = append(p.Remedies, memory.RaiseLimit(p.LimitedBy, p.Missing)...)
 	}
 }
 
 // smallerTypes are quantisations with which copied weights would be smaller, the best
 // first, until one fits.
-func (m *Model) smallerTypes(available uint64) []loader.Remedy {
-	var remedies []loader.Remedy
-	for _, t := range []loader.Type{loader.TypeQ8_0, loader.TypeQ4_0} {
+func (m *Model) smallerTypes(available uint64) []memory.Remedy {
+	var remedies []memory.Remedy
+	for _, t := range []gguf.Type{gguf.TypeQ8_0, gguf.TypeQ4_0} {
 		size := quantisedSize(m.index, t)
 		if size >= m.plan.Bytes*9/10 {
 			continue
 		}
-		remedies = append(remedies, loader.Remedy{Kind: loader.RemedyQuantise, Type: t.String(), Bytes: size})
+		remedies = append(remedies, memory.Remedy{Kind: memory.RemedyQuantise, Type: t.String(), Bytes: size})
 		if size < available {
 			break
 		}
@@ -94,7 +96,7 @@ func (m *Model) smallerTypes(available uint64) []loader.Remedy {
 
 // quantisedSize is the size of all weights if matrices were of a type; what it cannot
 // hold, such as norms, stays as it is.
-func quantisedSize(index *loader.Index, t loader.Type) uint64 {
+func quantisedSize(index *gguf.Index, t gguf.Type) uint64 {
 	sum := uint64(0)
 	for _, x := range index.Tensors() {
 		size := x.Size

@@ -12,7 +12,7 @@ import (
 
 	"github.com/seed7adf6694/infer/internal/ggufcases"
 	"github.com/seed7adf6694/infer/internal/memtest"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -56,7 +56,7 @@ func TestThePlanIsWhatIsTaken(t *testing.T) {
 						}
 						if p.LimitedBy == "chunk size" { // all tokens of an embedding are computed at once
 							_, err := runtime.Open(t.Context(), path, o)
-							if !errors.As(err, new(*loader.RangeError)) {
+							if !errors.As(err, new(*memory.RangeError)) {
 								t.Errorf("the plan says that a block is larger than a chunk, opening it: %v", err)
 							}
 							return
@@ -66,7 +66,7 @@ func TestThePlanIsWhatIsTaken(t *testing.T) {
 						s := session(t, m, so)
 						defer s.Close()
 						r := m.Report()
-						weights, kv, compute, output := r.Memory.Of(loader.PurposeWeights), r.Memory.Of(loader.PurposeKV), r.Memory.Of(loader.PurposeCompute), r.Memory.Of(loader.PurposeOutput)
+						weights, kv, compute, output := r.Memory.Of(memory.PurposeWeights), r.Memory.Of(memory.PurposeKV), r.Memory.Of(memory.PurposeCompute), r.Memory.Of(memory.PurposeOutput)
 						for _, f := range []struct {
 							name              string
 							planned, measured uint64
@@ -117,7 +117,7 @@ func TestThePlanSaysWhatIsLargest(t *testing.T) {
 	}
 	kv := 0
 	for _, x := range mmap.Pieces {
-		if x.Purpose == loader.PurposeKV && strings.HasPrefix(x.Of, "KV layer") {
+		if x.Purpose == memory.PurposeKV && strings.HasPrefix(x.Of, "KV layer") {
 			kv++
 		}
 	}

@@ -14,8 +14,10 @@ import (
 	"testing"
 
 	"github.com/seed7adf6694/infer/internal/memtest"
+	"github.com/seed7adf6694/infer/internal/words"
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/memory"
+	"github.com/seed7adf6694/infer/loader/probe"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -38,7 +40,7 @@ func TestEveryRefusalIsAnErrorThatLeavesNothing(t *testing.T) {
 			o.Session = so
 			for n := int64(1); ; n++ {
 				var requests atomic.Int64
-				o.Admit = func(loader.Purpose, uint64) error {
+				o.Admit = func(memory.Purpose, uint64) error {
 					if requests.Add(1) == n {
 						return errNth
 					}
@@ -54,7 +56,7 @@ func TestEveryRefusalIsAnErrorThatLeavesNothing(t *testing.T) {
 					}
 					return
 				}
-				var refused *loader.MemoryError
+				var refused *memory.Error
 				if !errors.Is(err, runtime.ErrInsufficientMemory) || !errors.Is(err, errNth) || !errors.As(err, &refused) {
 					t.Fatalf("request %d refused: %v", n, err)
 				}
@@ -97,7 +99,7 @@ func childAddressSpace(args []string) int {
 		return 1
 	}
 	for room := uint64(512); room >= 64; room -= 32 { // below, Go itself may not get a thread
-		p, err := loader.Measure()
+		p, err := probe.Measure()
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
@@ -157,15 +159,15 @@ func TestARefusedSumNamesItsParts(t *testing.T) {
 	}
 	check := func(what string, err error, weights uint64) {
 		t.Helper()
-		var e *loader.MemoryError
+		var e *memory.Error
 		if !errors.As(err, &e) {
 			t.Fatalf("%s: %v", what, err)
 		}
-		got := [4]uint64{e.Parts.Of(loader.PurposeWeights), e.Parts.Of(loader.PurposeKV), e.Parts.Of(loader.PurposeCompute), e.Parts.Of(loader.PurposeOutput)}
+		got := [4]uint64{e.Parts.Of(memory.PurposeWeights), e.Parts.Of(memory.PurposeKV), e.Parts.Of(memory.PurposeCompute), e.Parts.Of(memory.PurposeOutput)}
 		if want := [4]uint64{weights, p.KV, p.Compute, p.Output}; got != want || e.Parts.Total() != e.Requested {
 			t.Errorf("%s: %v, want %v", what, e.Parts, want)
 		}
-		if !strings.Contains(err.Error(), "not enough memory for "+e.Parts.String()+": "+loader.Size(e.Requested)+" needed") {
+		if !strings.Contains(err.Error(), "not enough memory for "+e.Parts.String()+": "+words.Size(e.Requested)+" needed") {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
@@ -198,24 +200,24 @@ func TestAnErrorCombinesWhatIsNotEnoughAlone(t *testing.T) {
 		}
 		return err
 	}
-	context512 := loader.Remedy{Kind: loader.RemedyContext, Tokens: 512}
-	batch32 := loader.Remedy{Kind: loader.RemedyBatch, Tokens: 32}
-	cache4 := loader.Remedy{Kind: loader.RemedyCache, Type: "q4_0"}
+	context512 := memory.Remedy{Kind: memory.RemedyContext, Tokens: 512}
+	batch32 := memory.Remedy{Kind: memory.RemedyBatch, Tokens: 32}
+	cache4 := memory.Remedy{Kind: memory.RemedyCache, Type: "q4_0"}
 	for _, tt := range []struct {
 		name  string
 		given runtime.SessionOptions
 		least runtime.SessionOptions
-		want  []loader.Remedy
+		want  []memory.Remedy
 	}{
 		{"two", given, change(func(o *runtime.SessionOptions) { o.Context, o.UBatch = 512, 32 }),
-			[]loader.Remedy{context512, batch32}},
+			[]memory.Remedy{context512, batch32}},
 		{"three", given, change(func(o *runtime.SessionOptions) {
 			o.Context, o.UBatch, o.CacheTypeK, o.CacheTypeV = 512, 32, "q4_0", "q4_0"
-		}), []loader.Remedy{context512, cache4, batch32}},
+		}), []memory.Remedy{context512, cache4, batch32}},
 		{"flash attention among them", change(func(o *runtime.SessionOptions) { o.Context, o.UBatch, o.FlashAttention = 512, 32, llama.FlashOff }),
 			change(func(o *runtime.SessionOptions) {
 				o.Context, o.UBatch, o.CacheTypeK, o.CacheTypeV = 512, 32, "q4_0", "q4_0"
-			}), []loader.Remedy{{Kind: loader.RemedyFlashAttention}, cache4}},
+			}), []memory.Remedy{{Kind: memory.RemedyFlashAttention}, cache4}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f, err := runtime.Plan(t.Context(), path, runtime.Options{ChunkSize: 16 << 20, Session: tt.least})
@@ -223,11 +225,11 @@ func TestAnErrorCombinesWhatIsNotEnoughAlone(t *testing.T) {
 				t.Fatal(err)
 			}
 			size := f.Modes[0].Commit - f.Modes[0].Engine
-			var refused *loader.MemoryError
+			var refused *memory.Error
 			if err := open(size, tt.given); !errors.As(err, &refused) {
 				t.Fatalf("%v", err)
 			}
-			if !slices.ContainsFunc(refused.Remedies, func(r loader.Remedy) bool {
+			if !slices.ContainsFunc(refused.Remedies, func(r memory.Remedy) bool {
 				needs := r.Needs
 				r.Needs = 0
 				want := tt.want[0]

@@ -5,13 +5,15 @@ import (
 	"slices"
 
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
+	"github.com/seed7adf6694/infer/loader/memory"
+	"github.com/seed7adf6694/infer/loader/probe"
 )
 
 // remedies are what would help against what was refused: what would fit, then what
 // raises the limit.
-func (m *Model) remedies(ctx context.Context, refused *loader.MemoryError, params llama.ContextParams, weights uint64, p loader.Probe) []loader.Remedy {
-	return append(m.whatWouldFit(ctx, params, weights, p), loader.RaiseLimit(refused.Limit, refused.Requested-refused.Available)...)
+func (m *Model) remedies(ctx context.Context, refused *memory.Error, params llama.ContextParams, weights uint64, p probe.Probe) []memory.Remedy {
+	return append(m.whatWouldFit(ctx, params, weights, p), memory.RaiseLimit(refused.Limit, refused.Requested-refused.Available)...)
 }
 
 // attempt is a session that might fit beside weights that are copied.
@@ -22,7 +24,7 @@ type attempt struct {
 
 // change is one thing that takes less memory.
 type change struct {
-	remedy loader.Remedy
+	remedy memory.Remedy
 	make   func(*attempt)
 }
 
@@ -35,11 +37,11 @@ func changes(p llama.ContextParams, weights uint64) (kinds [][]change) {
 		}
 	}
 	if p.FlashAttn == llama.FlashOff {
-		add([]change{{loader.Remedy{Kind: loader.RemedyFlashAttention}, func(a *attempt) { a.params.FlashAttn = llama.FlashAuto }}})
+		add([]change{{memory.Remedy{Kind: memory.RemedyFlashAttention}, func(a *attempt) { a.params.FlashAttn = llama.FlashAuto }}})
 	}
 	var contexts, caches, batches []change
 	for c := p.Ctx / 2; c >= leastContext; c /= 2 {
-		contexts = append(contexts, change{loader.Remedy{Kind: loader.RemedyContext, Tokens: c}, func(a *attempt) {
+		contexts = append(contexts, change{memory.Remedy{Kind: memory.RemedyContext, Tokens: c}, func(a *attempt) {
 			a.params.Ctx, a.params.Batch = c, min(a.params.Batch, c)
 			a.params.UBatch = min(a.params.UBatch, a.params.Batch)
 		}})
@@ -49,26 +51,26 @@ func changes(p llama.ContextParams, weights uint64) (kinds [][]change) {
 		if cacheSize(t)*2 >= cacheSize(p.CacheTypeK)+cacheSize(p.CacheTypeV) {
 			continue
 		}
-		caches = append(caches, change{loader.Remedy{Kind: loader.RemedyCache, Type: t}, func(a *attempt) {
+		caches = append(caches, change{memory.Remedy{Kind: memory.RemedyCache, Type: t}, func(a *attempt) {
 			a.params.CacheTypeK, a.params.CacheTypeV = t, t
 		}})
 	}
 	add(caches)
 	for u := p.UBatch / 2; u >= leastUBatch && !p.Embeddings; u /= 2 {
-		batches = append(batches, change{loader.Remedy{Kind: loader.RemedyBatch, Tokens: u}, func(a *attempt) {
+		batches = append(batches, change{memory.Remedy{Kind: memory.RemedyBatch, Tokens: u}, func(a *attempt) {
 			a.params.UBatch = min(a.params.UBatch, u)
 		}})
 	}
 	add(batches)
 	if weights > 0 {
-		add([]change{{loader.Remedy{Kind: loader.RemedyMap}, func(a *attempt) { a.weights = 0 }}})
+		add([]change{{memory.Remedy{Kind: memory.RemedyMap}, func(a *attempt) { a.weights = 0 }}})
 	}
 	return kinds
 }
 
 // cacheSize tells how large caches of a type are, compared with each other.
 func cacheSize(name string) uint64 {
-	t, err := loader.ParseType(cacheName(name))
+	t, err := gguf.ParseType(cacheName(name))
 	if err != nil {
 		return 0
 	}
@@ -80,19 +82,19 @@ const mostCombinations = 3
 
 // whatWouldFit lists changes with which a session would fit: single ones, or where none
 // is enough, the smallest combinations that are.
-func (m *Model) whatWouldFit(ctx context.Context, p llama.ContextParams, weights uint64, probe loader.Probe) (remedies []loader.Remedy) {
+func (m *Model) whatWouldFit(ctx context.Context, p llama.ContextParams, weights uint64, probe probe.Probe) (remedies []memory.Remedy) {
 	kinds := changes(p, weights)
-	fits := func(list []change) loader.Remedy {
+	fits := func(list []change) memory.Remedy {
 		a := attempt{p, weights}
 		for _, c := range list {
 			c.make(&a)
 		}
 		if ctx.Err() != nil || llama.QuantisedCache(a.params.CacheTypeV) && a.params.FlashAttn == llama.FlashOff {
-			return loader.Remedy{}
+			return memory.Remedy{}
 		}
 		n, err := m.measure(a.params, true)
 		if err != nil || m.roomForBoth(a.weights, n, probe) != nil {
-			return loader.Remedy{}
+			return memory.Remedy{}
 		}
 		r := together(list)
 		r.Needs = a.weights + n.total()
@@ -113,7 +115,7 @@ func (m *Model) whatWouldFit(ctx context.Context, p llama.ContextParams, weights
 
 // mildest takes one change of each kind such that they fit together, and says so; none
 // where none do. As little as possible is lost of the first kind, then of the next.
-func mildest(kinds [][]change, fits func([]change) loader.Remedy) loader.Remedy {
+func mildest(kinds [][]change, fits func([]change) memory.Remedy) memory.Remedy {
 	list := make([]change, len(kinds))
 	for i, kind := range kinds {
 		list[i] = kind[len(kind)-1]
@@ -156,7 +158,7 @@ func combinations(kinds [][]change, size int) func(yield func([][]change) bool) 
 }
 
 // together makes one remedy of changes that are to be made together.
-func together(list []change) loader.Remedy {
+func together(list []change) memory.Remedy {
 	r := list[0].remedy
 	for _, c := range list[1:] {
 		r.With = append(r.With, c.remedy)

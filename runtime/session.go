@@ -9,7 +9,8 @@ import (
 	"sync/atomic"
 
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
+	"github.com/seed7adf6694/infer/loader/memory"
 )
 
 // Defaults of [SessionOptions], llama.cpp's but for the context.
@@ -26,7 +27,7 @@ const (
 // and a call during another returns [ErrBusy]. Close may be called at any time.
 type Session struct {
 	model    *Model
-	arena    *loader.Arena
+	arena    *memory.Arena
 	ctx      *llama.Context
 	batch    *llama.Batch
 	context  int // tokens that it takes: what was asked for, the engine rounds it up
@@ -35,9 +36,9 @@ type Session struct {
 	embeds   bool
 	ranks    bool // by a classifier
 	flash    llama.FlashAttention
-	pass     *pass              // nil without a memory budget
-	counts   loader.MemoryParts // that the model's budget counts for it
-	adjusted []string           // what was lowered for it
+	pass     *pass        // nil without a memory budget
+	counts   memory.Parts // that the model's budget counts for it
+	adjusted []string     // what was lowered for it
 
 	threads, batchThreads int // as asked for; 0: chosen for each evaluation
 
@@ -137,7 +138,7 @@ func (m *Model) contextParams(o SessionOptions) (llama.ContextParams, error) {
 		which, name string
 		head        int
 	}{{"K", o.CacheTypeK, m.info.KeyLength}, {"V", o.CacheTypeV, m.info.ValueLength}} {
-		if t, err := loader.ParseType(cacheName(c.name)); err == nil && uint64(c.head)%t.BlockSize() != 0 {
+		if t, err := gguf.ParseType(cacheName(c.name)); err == nil && uint64(c.head)%t.BlockSize() != 0 {
 			return p, optionError("%s cache of type %s: the heads of this model are of %d, which blocks of %d do not divide: use f16", c.which, c.name, c.head, t.BlockSize())
 		}
 	}
@@ -204,8 +205,8 @@ func (m *Model) makeSession(p llama.ContextParams, o SessionOptions) (*Session, 
 }
 
 // newArena makes an arena of the model's chunk size, whose blocks are at most range long.
-func (m *Model) newArena(longest uint64) *loader.Arena {
-	return loader.NewArena(loader.ArenaOptions{ChunkSize: m.chunkSize, MaxRange: longest, Ledger: m.ledger, Pool: m.pool})
+func (m *Model) newArena(longest uint64) *memory.Arena {
+	return memory.NewArena(memory.ArenaOptions{ChunkSize: m.chunkSize, MaxRange: longest, Ledger: m.ledger, Pool: m.pool})
 }
 
 // maxRange is the longest range of addresses that a block may take: the chunk size,

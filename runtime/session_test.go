@@ -13,7 +13,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -292,7 +292,7 @@ func TestASessionIsNotMadeForACancelledCall(t *testing.T) {
 	if _, err := m.NewSession(ctx, runtime.SessionOptions{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
-	if kv := m.Report().Memory.Of(loader.PurposeKV); kv.Current != 0 {
+	if kv := m.Report().Memory.Of(memory.PurposeKV); kv.Current != 0 {
 		t.Errorf("%+v", kv)
 	}
 }

@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/memory"
+	"github.com/seed7adf6694/infer/loader/probe"
+	"github.com/seed7adf6694/infer/loader/residency"
 )
 
 // Report is what a model took, at the moment of asking. Sizes are bytes. In JSON it is an
@@ -37,8 +39,8 @@ type Report struct {
 	LargestAllocation uint64 `json:"largest_allocation_bytes"`
 	LargestRange      uint64 `json:"largest_range_bytes"`
 
-	Memory  loader.Usage   `json:"memory"`  // by purpose
-	Process loader.Process `json:"process"` // of the whole process, now
+	Memory  memory.Usage  `json:"memory"`  // by purpose
+	Process probe.Process `json:"process"` // of the whole process, now
 	// PeakRSS is the kernel's figure; PeakAnon and PeakFile are the largest values
 	// seen while loading and generating.
 	PeakRSS  uint64 `json:"peak_rss_bytes"`
@@ -53,8 +55,8 @@ type Report struct {
 
 	// Budget is the memory budget in force, and Residency what it does with the weights;
 	// 0 and nil without one.
-	Budget    uint64                 `json:"budget_bytes"`
-	Residency *loader.ResidencyStats `json:"residency"`
+	Budget    uint64           `json:"budget_bytes"`
+	Residency *residency.Stats `json:"residency"`
 
 	LoadDuration time.Duration `json:"-"`
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/seed7adf6694/infer/internal/fieldtest"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/residency"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -51,12 +51,12 @@ func changes[T any](t *testing.T, base T) {
 func TestReportsEncodeAllOfTheirFields(t *testing.T) {
 	changes(t, runtime.Report{})
 	changes(t, runtime.Stats{})
-	changes(t, loader.ResidencyStats{})
+	changes(t, residency.Stats{})
 }
 
 // Names are stable.
 func TestNamesOfReportsInJSON(t *testing.T) {
-	report := runtime.Report{Residency: &loader.ResidencyStats{Reading: time.Second, Read: 6, Passes: 3}, LoadDuration: 1500 * time.Millisecond, Path: "a&b"}
+	report := runtime.Report{Residency: &residency.Stats{Reading: time.Second, Read: 6, Passes: 3}, LoadDuration: 1500 * time.Millisecond, Path: "a&b"}
 	for _, c := range []struct {
 		name string
 		v    any

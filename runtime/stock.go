@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
 // stockAlignment is what the engine demands of the address of a buffer (TENSOR_ALIGNMENT),
@@ -34,7 +34,7 @@ func (e *StockError) Is(target error) bool { return target == ErrStock }
 
 // checkStock returns a [*StockError] where the engine could not load the file by itself.
 func (m *Model) checkStock(ctx context.Context, o Options) error {
-	if !slices.ContainsFunc(m.index.Tensors(), func(t loader.Tensor) bool { return t.Offset%stockAlignment != 0 }) {
+	if !slices.ContainsFunc(m.index.Tensors(), func(t gguf.Tensor) bool { return t.Offset%stockAlignment != 0 }) {
 		return nil
 	}
 	// Which weights stay where they are, the engine decides.
@@ -56,7 +56,7 @@ func (m *Model) stockBegin() error {
 	if err != nil {
 		return err
 	}
-	first := make([]*loader.Tensor, len(m.files))
+	first := make([]*gguf.Tensor, len(m.files))
 	for _, w := range ws {
 		t, ok := m.index.Tensor(w.Name)
 		if ok && w.Kind == llama.WeightHost && (first[t.File] == nil || t.Offset < first[t.File].Offset) {

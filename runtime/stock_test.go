@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -28,9 +29,9 @@ func aligned(t *testing.T, source string, alignment uint32, beyond int64) (path 
 	memtest.Need(t, err)
 	defer f.Close()
 	for filler := range 32 {
-		var w loader.Writer
+		var w gguf.Writer
 		w.SetAlignment(alignment)
-		w.Add("test.filler", loader.StringValue(strings.Repeat("x", filler)))
+		w.Add("test.filler", gguf.StringValue(strings.Repeat("x", filler)))
 		for key, v := range ix.Metadata() {
 			if key != "general.alignment" {
 				w.Add(key, v)

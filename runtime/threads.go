@@ -5,7 +5,7 @@ import (
 	"runtime"
 	"sync"
 
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/probe"
 )
 
 // mostThreads is the engine's limit.
@@ -35,7 +35,7 @@ func DefaultThreads() int {
 var cores = sync.OnceValue(countCores)
 
 // quota is the processors' time that control groups allow, in processors.
-var quota = sync.OnceValues(loader.ProcessorLimit)
+var quota = sync.OnceValues(probe.ProcessorLimit)
 
 // checkThreads refuses more threads than the process has processors for: each would wait
 // for others that have no processor, and a token would take seconds.

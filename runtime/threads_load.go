@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/probe"
 )
 
 // loadPeriod is how often the load of the processors is measured: the system counts idle
@@ -26,7 +26,7 @@ type processorLoad struct {
 
 type loadReading struct {
 	at     time.Time
-	time   loader.ProcessorTime
+	time   probe.ProcessorTime
 	wanted time.Duration
 }
 
@@ -77,7 +77,7 @@ func (l *processorLoad) figures() loadFigures {
 	if now.Sub(l.last.at) < loadPeriod {
 		return l.now
 	}
-	t, ok := loader.ReadProcessorTime()
+	t, ok := probe.ReadProcessorTime()
 	if !ok {
 		l.last.at, l.now = now, noLoad
 		return l.now
@@ -102,7 +102,7 @@ func (l *processorLoad) figures() loadFigures {
 // freeProcessors is how many processors no other process wants at this moment; negative where
 // that is not known.
 func freeProcessors() int {
-	r, ok := loader.ReadRunnable()
+	r, ok := probe.ReadRunnable()
 	if !ok {
 		return -1
 	}

@@ -6,7 +6,7 @@ import (
 
 	"github.com/seed7adf6694/infer/benchmarks"
 	"github.com/seed7adf6694/infer/cmd/infer/internal/spellings"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/internal/words"
 )
 
 const benchName = "bench"
@@ -35,9 +35,9 @@ func benchCommand() *command {
 			return usagef("no experiment: one of %s", strings.Join(c.belowNames(), ", "))
 		}
 		if s := spellings.Suggest(args[0], c.belowNames()); s != "" {
-			return usagef("unknown experiment %s (did you mean %s?)", loader.Quoted(args[0]), s)
+			return usagef("unknown experiment %s (did you mean %s?)", words.Quoted(args[0]), s)
 		}
-		return usagef("unknown experiment %s: one of %s", loader.Quoted(args[0]), strings.Join(c.belowNames(), ", "))
+		return usagef("unknown experiment %s: one of %s", words.Quoted(args[0]), strings.Join(c.belowNames(), ", "))
 	}
 	return c
 }

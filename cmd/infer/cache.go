@@ -10,7 +10,10 @@ import (
 	"time"
 
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
+	"github.com/seed7adf6694/infer/internal/files"
+	"github.com/seed7adf6694/infer/internal/words"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/packed"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -38,7 +41,7 @@ func cacheCommand() *command {
 		below: []*command{cacheListCommand(), cacheClearCommand()},
 		run: func(_ context.Context, _ *streams, args []string) error {
 			if len(args) > 0 {
-				return usagef("unknown command %s: want list or clear", loader.Quoted(args[0]))
+				return usagef("unknown command %s: want list or clear", words.Quoted(args[0]))
 			}
 			return usagef("want list or clear")
 		},
@@ -83,7 +86,7 @@ type cachedFile struct {
 }
 
 // stored are the cache and its files.
-func (c *cacheConfig) stored(args []string) (*loader.Store, []loader.StoredFile, error) {
+func (c *cacheConfig) stored(args []string) (*packed.Store, []packed.StoredFile, error) {
 	if len(args) > 0 {
 		return nil, nil, unexpected(args)
 	}
@@ -111,10 +114,10 @@ func (c *cacheConfig) list(_ context.Context, s *streams, args []string) error {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
 	for _, f := range files {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", texts.Visible(filepath.Base(f.Path), true), loader.Size(f.Size), f.Used.Format(time.DateTime), texts.Visible(f.Model, true))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", texts.Visible(filepath.Base(f.Path), true), words.Size(f.Size), f.Used.Format(time.DateTime), texts.Visible(f.Model, true))
 	}
 	t.Flush()
-	fmt.Fprintf(&b, "%s: %s, %s\n", texts.OneLine(store.Dir()), count(len(files), "packed file"), loader.Size(total))
+	fmt.Fprintf(&b, "%s: %s, %s\n", texts.OneLine(store.Dir()), count(len(files), "packed file"), words.Size(total))
 	_, err = s.out.Write([]byte(b.String()))
 	return err
 }
@@ -137,7 +140,7 @@ func (c *cacheConfig) clear(_ context.Context, s *streams, args []string) error 
 	if err != nil {
 		return err
 	}
-	abandoned, freed := loader.RemoveAbandoned(store.Dir())
+	abandoned, freed := files.RemoveAbandoned(store.Dir())
 	inUse, kept := 0, uint64(0)
 	var failed []error
 	for _, f := range list {
@@ -159,12 +162,12 @@ func (c *cacheConfig) clear(_ context.Context, s *streams, args []string) error 
 	}
 	if inUse > 0 {
 		fmt.Fprintf(s.err, "infer: %s in use by other programs, %s: the next 'infer cache clear' or packing after they have ended removes what is left\n",
-			count(inUse, "packed file"), loader.Size(kept))
+			count(inUse, "packed file"), words.Size(kept))
 	}
 	unfinished := ""
 	if abandoned > 0 {
 		unfinished = " and " + count(abandoned, "unfinished file")
 	}
-	_, err = fmt.Fprintf(s.out, "%s: removed %s%s, %s\n", texts.OneLine(store.Dir()), count(removed, "packed file"), unfinished, loader.Size(freed))
+	_, err = fmt.Fprintf(s.out, "%s: removed %s%s, %s\n", texts.OneLine(store.Dir()), count(removed, "packed file"), unfinished, words.Size(freed))
 	return err
 }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/seed7adf6694/infer/cmd/infer/internal/terminal"
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/internal/words"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -96,6 +96,6 @@ func (c *checkConfig) run(ctx context.Context, s *streams, args []string) error 
 	if r.NotStock != "" {
 		how += "; " + r.NotStock
 	}
-	_, err = fmt.Fprintf(s.out, "%s: ok: %s, %s of %s%s\n", texts.OneLine(r.Path), texts.OneLine(r.Description), count(r.Tensors, "tensor"), loader.Size(r.Bytes), texts.OneLine(how))
+	_, err = fmt.Fprintf(s.out, "%s: ok: %s, %s of %s%s\n", texts.OneLine(r.Path), texts.OneLine(r.Description), count(r.Tensors, "tensor"), words.Size(r.Bytes), texts.OneLine(how))
 	return err
 }

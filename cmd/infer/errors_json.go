@@ -8,6 +8,8 @@ import (
 
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
+	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/models"
 	"github.com/seed7adf6694/infer/runtime"
 )
@@ -29,12 +31,12 @@ type jsonError struct {
 
 // jsonMemory are the figures of memory that was refused.
 type jsonMemory struct {
-	Purpose   string             `json:"purpose"`
-	Parts     loader.MemoryParts `json:"parts,omitempty"` // of what is the sum of several
-	Requested uint64             `json:"requested_bytes"`
-	Available uint64             `json:"available_bytes"`
-	Limit     string             `json:"limit"` // "" where it is not known
-	Remedies  []string           `json:"remedies"`
+	Purpose   string       `json:"purpose"`
+	Parts     memory.Parts `json:"parts,omitempty"` // of what is the sum of several
+	Requested uint64       `json:"requested_bytes"`
+	Available uint64       `json:"available_bytes"`
+	Limit     string       `json:"limit"` // "" where it is not known
+	Remedies  []string     `json:"remedies"`
 }
 
 // jsonFile is what is wrong with a model's file.
@@ -108,8 +110,8 @@ func kindOf(err error) string {
 // reportJSON writes an error as an object.
 func reportJSON(w io.Writer, err error, e jsonError) {
 	var (
-		memory    *loader.MemoryError
-		format    *loader.FormatError
+		memory    *memory.Error
+		format    *gguf.FormatError
 		missing   *models.NotFoundError
 		ambiguous *models.AmbiguousError
 		context   *runtime.ContextError
@@ -142,6 +144,6 @@ func reportJSON(w io.Writer, err error, e jsonError) {
 	texts.WriteJSON(w, map[string]jsonError{"error": e})
 }
 
-func memoryJSON(e *loader.MemoryError) *jsonMemory {
+func memoryJSON(e *memory.Error) *jsonMemory {
 	return &jsonMemory{e.Purpose.String(), e.Parts, e.Requested, e.Available, string(e.Limit), remedyTexts(e.Remedies)}
 }

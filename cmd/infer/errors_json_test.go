@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -92,8 +92,8 @@ func TestErrorsAreObjectsWithJSON(t *testing.T) {
 }
 
 func TestFiguresOfErrorsWithJSON(t *testing.T) {
-	refused := &loader.MemoryError{Purpose: loader.PurposeKV, Requested: 5 << 20, Available: 3 << 20, Limit: "control group", Remedies: []loader.Remedy{{Kind: loader.RemedyContext, Tokens: 512}},
-		Parts: loader.MemoryParts{{Purpose: loader.PurposeWeights, Bytes: 2 << 20}, {Purpose: loader.PurposeKV, Bytes: 3 << 20}}}
+	refused := &memory.Error{Purpose: memory.PurposeKV, Requested: 5 << 20, Available: 3 << 20, Limit: "control group", Remedies: []memory.Remedy{{Kind: memory.RemedyContext, Tokens: 512}},
+		Parts: memory.Parts{{Purpose: memory.PurposeWeights, Bytes: 2 << 20}, {Purpose: memory.PurposeKV, Bytes: 3 << 20}}}
 	object, err := json.Marshal(memoryJSON(refused))
 	if want := `"parts":[{"purpose":"weights","bytes":2097152},{"purpose":"kv","bytes":3145728}]`; err != nil || !strings.Contains(string(object), want) {
 		t.Errorf("%s, %v", object, err)
@@ -105,7 +105,7 @@ func TestFiguresOfErrorsWithJSON(t *testing.T) {
 	}
 	e, code := write(context.Background(), &runtime.LoadError{Path: "x.gguf", Err: refused})
 	if code != exitMemory || e.Kind != "memory" || e.Memory == nil || e.Memory.Requested != 5<<20 || e.Memory.Available != 3<<20 ||
-		e.Memory.Limit != "control group" || e.Memory.Purpose != loader.PurposeKV.String() || !slices.Equal(e.Memory.Remedies, []string{"use a context of 512 tokens (--ctx-size 512)"}) ||
+		e.Memory.Limit != "control group" || e.Memory.Purpose != memory.PurposeKV.String() || !slices.Equal(e.Memory.Remedies, []string{"use a context of 512 tokens (--ctx-size 512)"}) ||
 		!strings.HasSuffix(e.Message, "by the control group: use a context of 512 tokens (--ctx-size 512)") {
 		t.Errorf("memory: exit code %d, %+v, %+v", code, e, e.Memory)
 	}

@@ -6,7 +6,8 @@ import (
 	"strings"
 
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/internal/words"
+	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -15,7 +16,7 @@ type stats struct {
 	model   runtime.Report
 	session runtime.Stats
 	finish  runtime.FinishReason
-	pool    *loader.PoolStats // nil without --pool
+	pool    *memory.PoolStats // nil without --pool
 }
 
 // residencyFigures are what a memory budget did, 0 without one.
@@ -43,7 +44,7 @@ func (s stats) MarshalJSON() ([]byte, error) {
 	for _, part := range []any{s.model, s.session, s.residency(), struct {
 		Adjusted []string             `json:"adjusted"`
 		Finish   runtime.FinishReason `json:"finish_reason"`
-		Pool     *loader.PoolStats    `json:"pool"`
+		Pool     *memory.PoolStats    `json:"pool"`
 	}{list(s.model.Adjusted), s.finish, s.pool}} {
 		text, err := texts.EncodeJSON(part)
 		if err != nil {
@@ -67,8 +68,8 @@ func (s stats) figures() string {
 	if m.Packed > 0 {
 		mode += ", packed"
 	}
-	fmt.Fprintf(&b, "infer: loaded %s in %.2f s (%s: %s)", loader.Size(m.WeightBytes), m.LoadDuration.Seconds(), mode, m.LoadReason)
-	fmt.Fprintf(&b, "; %s, largest allocation %s", count(m.Chunks, "chunk"), loader.Size(m.LargestAllocation))
+	fmt.Fprintf(&b, "infer: loaded %s in %.2f s (%s: %s)", words.Size(m.WeightBytes), m.LoadDuration.Seconds(), mode, m.LoadReason)
+	fmt.Fprintf(&b, "; %s, largest allocation %s", count(m.Chunks, "chunk"), words.Size(m.LargestAllocation))
 	fmt.Fprintf(&b, "; flash attention %s; prompt %s%s", g.FlashAttention, count(g.PromptTokens, "token"), perSecond(g.PromptRate()))
 	fmt.Fprintf(&b, "; generated %s%s", count(g.GeneratedTokens, "token"), perSecond(g.Rate()))
 	if g.Drafted > 0 {
@@ -78,9 +79,9 @@ func (s stats) figures() string {
 		b.WriteString(", " + reason)
 	}
 	if x.Streamed > 0 {
-		fmt.Fprintf(&b, "; kept %s of a budget of %s, streamed %s a pass at %s/s, waited %.1f s", loader.Size(x.Resident), loader.Size(m.Budget), loader.Size(x.StreamedToken), loader.Size(uint64(x.ReadRate)), x.Stall)
+		fmt.Fprintf(&b, "; kept %s of a budget of %s, streamed %s a pass at %s/s, waited %.1f s", words.Size(x.Resident), words.Size(m.Budget), words.Size(x.StreamedToken), words.Size(uint64(x.ReadRate)), x.Stall)
 	}
-	fmt.Fprintf(&b, "; peak memory %s anonymous + %s file-backed", loader.Size(m.PeakAnon), loader.Size(m.PeakFile))
+	fmt.Fprintf(&b, "; peak memory %s anonymous + %s file-backed", words.Size(m.PeakAnon), words.Size(m.PeakFile))
 	return texts.OneLine(b.String())
 }
 

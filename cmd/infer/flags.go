@@ -10,7 +10,7 @@ import (
 
 	"github.com/seed7adf6694/infer/cmd/infer/internal/spellings"
 	"github.com/seed7adf6694/infer/cmd/infer/internal/values"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/internal/words"
 )
 
 // flags is a flag set in groups, for the help.
@@ -247,7 +247,7 @@ func (c *command) explain(err error) error {
 		if errors.As(invalid, new(*strconv.NumError)) { // of a switch
 			reason = "want true or false"
 		}
-		return usagef("%s %s: %s", flagName(invalid.GetFlag()), loader.Quoted(invalid.GetValue()), reason)
+		return usagef("%s %s: %s", flagName(invalid.GetFlag()), words.Quoted(invalid.GetValue()), reason)
 	}
 	return usagef("%s", err)
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/seed7adf6694/infer/cmd/infer/internal/terminal"
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/memory"
+	"github.com/seed7adf6694/infer/loader/probe"
 	"github.com/seed7adf6694/infer/models"
 	"github.com/seed7adf6694/infer/runtime"
 )
@@ -122,7 +123,7 @@ func (c *generateConfig) open(ctx context.Context, s *streams, open *runtime.Opt
 		if err := poolFits(c.pool); err != nil {
 			return nil, nil, err
 		}
-		if open.Pool, err = loader.NewPool(c.pool, loader.PoolOptions{SegmentSize: c.chunk}); err != nil {
+		if open.Pool, err = memory.NewPool(c.pool, memory.PoolOptions{SegmentSize: c.chunk}); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -152,7 +153,7 @@ func (c *generateConfig) open(ctx context.Context, s *streams, open *runtime.Opt
 
 // poolFits refuses a pool that the system promises and does not have.
 func poolFits(size uint64) error {
-	p, err := loader.Measure()
+	p, err := probe.Measure()
 	if err != nil {
 		return nil // nothing is known: the attempt decides
 	}
@@ -160,7 +161,7 @@ func poolFits(size uint64) error {
 	if size <= available {
 		return nil
 	}
-	return &loader.MemoryError{Purpose: loader.PurposePool, Requested: size, Available: available, Limit: limit, Remedies: append([]loader.Remedy{{Kind: loader.RemedySmallerPool}}, loader.RaiseLimit(limit, size-available)...)}
+	return &memory.Error{Purpose: memory.PurposePool, Requested: size, Available: available, Limit: limit, Remedies: append([]memory.Remedy{{Kind: memory.RemedySmallerPool}}, memory.RaiseLimit(limit, size-available)...)}
 }
 
 // Reasons of this command's own why a generation ended.

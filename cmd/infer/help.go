@@ -10,7 +10,7 @@ import (
 
 	"github.com/seed7adf6694/infer/cmd/infer/internal/spellings"
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/internal/words"
 )
 
 const (
@@ -44,9 +44,9 @@ func runHelp(s *streams, args []string) error {
 			known = append(known, c.name)
 		}
 		if m := spellings.Suggest(name, known); m != "" {
-			return usagef("no help on %s (did you mean %s?)", loader.Quoted(name), m)
+			return usagef("no help on %s (did you mean %s?)", words.Quoted(name), m)
 		}
-		return usagef("no help on %s", loader.Quoted(name))
+		return usagef("no help on %s", words.Quoted(name))
 	}
 	_, err := io.WriteString(s.out, text)
 	return err

@@ -10,7 +10,7 @@ import (
 
 	"github.com/seed7adf6694/infer/cmd/infer/internal/terminal"
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/internal/words"
 )
 
 // maxInput bounds what is read from a file or standard input: more is no text for a
@@ -66,7 +66,7 @@ func (s *streams) read(name string) (string, error) {
 		}
 		return "", fmt.Errorf("reading %s: %w", label, err)
 	case limited.N == 0:
-		return "", fmt.Errorf("reading %s: more than %s", label, loader.Size(maxInput))
+		return "", fmt.Errorf("reading %s: more than %s", label, words.Size(maxInput))
 	}
 	return b.String(), nil
 }

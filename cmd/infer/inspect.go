@@ -9,6 +9,7 @@ import (
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/cmd/infer/internal/values"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
 	"github.com/seed7adf6694/infer/models"
 )
 
@@ -101,7 +102,7 @@ type packedInfo struct {
 	Source       []string `json:"source"`
 }
 
-func describePacked(p *loader.Packed) *packedInfo {
+func describePacked(p *gguf.Packed) *packedInfo {
 	if p == nil {
 		return nil
 	}
@@ -158,7 +159,7 @@ type inspectVerdict struct {
 	Warnings []string `json:"warnings"` // what does not keep it from loading
 }
 
-func (c *inspectConfig) inspect(path string, index *loader.Index) (*inspection, error) {
+func (c *inspectConfig) inspect(path string, index *gguf.Index) (*inspection, error) {
 	r := &inspection{
 		Path: path, Version: index.Version(), Alignment: index.Alignment(), Architecture: architecture(index), Packed: describePacked(index.Packed()),
 		Bytes: index.Bytes(), Metadata: metadata.Read(index, c.full), Tensors: []tensorInfo{}, Types: []typeTotal{},
@@ -166,7 +167,7 @@ func (c *inspectConfig) inspect(path string, index *loader.Index) (*inspection, 
 	for _, f := range index.Files() {
 		r.Files = append(r.Files, fileInfo{f.Path, f.Size})
 	}
-	at := map[loader.Type]int{}
+	at := map[gguf.Type]int{}
 	for _, t := range index.Tensors() {
 		n := t.Elements()
 		r.Parameters += n
@@ -193,7 +194,7 @@ func (c *inspectConfig) inspect(path string, index *loader.Index) (*inspection, 
 }
 
 // architecture reads what an index that was not validated as a model may lack.
-func architecture(index *loader.Index) string {
+func architecture(index *gguf.Index) string {
 	if v, ok := index.Lookup("general.architecture"); ok {
 		s, _ := v.Str()
 		return s

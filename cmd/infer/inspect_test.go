@@ -9,11 +9,11 @@ import (
 	"testing"
 	"unicode"
 
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
 // writeGGUF writes a file with the given header and zeros for data.
-func writeGGUF(t *testing.T, name string, w *loader.Writer) string {
+func writeGGUF(t *testing.T, name string, w *gguf.Writer) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
 	f, err := os.Create(path)
@@ -102,17 +102,17 @@ func TestInspectJSON(t *testing.T) {
 
 func TestInspectShowsFilesThatWouldBeRefused(t *testing.T) {
 	const evil = "\x1b]0;pwned\x07\x1b[2J\u202e\u009b31m"
-	var w loader.Writer
-	w.Add("general.architecture", loader.StringValue("martian"+evil))
-	w.Add("general.name", loader.StringValue(evil+strings.Repeat(evil, 50)))
-	w.Add("general.infinite", loader.Float64Value(math.Inf(1)))
-	w.Add("general.nan", loader.Float32Value(float32(math.NaN())))
-	w.Add("general.large", loader.Uint64Value(math.MaxUint64))
-	w.Add("general.negative", loader.Int64Value(math.MinInt64))
-	w.Add("general.flag", loader.BoolValue(true))
-	w.Add("general.list", loader.StringsValue([]string{evil, "a, b", "", "\xff"}))
-	w.Add("general.none", loader.StringsValue(nil))
-	w.AddTensor("blk.0."+evil, loader.TypeF32, 4, 2)
+	var w gguf.Writer
+	w.Add("general.architecture", gguf.StringValue("martian"+evil))
+	w.Add("general.name", gguf.StringValue(evil+strings.Repeat(evil, 50)))
+	w.Add("general.infinite", gguf.Float64Value(math.Inf(1)))
+	w.Add("general.nan", gguf.Float32Value(float32(math.NaN())))
+	w.Add("general.large", gguf.Uint64Value(math.MaxUint64))
+	w.Add("general.negative", gguf.Int64Value(math.MinInt64))
+	w.Add("general.flag", gguf.BoolValue(true))
+	w.Add("general.list", gguf.StringsValue([]string{evil, "a, b", "", "\xff"}))
+	w.Add("general.none", gguf.StringsValue(nil))
+	w.AddTensor("blk.0."+evil, gguf.TypeF32, 4, 2)
 	path := writeGGUF(t, "evil.gguf", &w)
 
 	r := call(t, "inspect", path)
@@ -140,8 +140,8 @@ func TestInspectShowsFilesThatWouldBeRefused(t *testing.T) {
 }
 
 func TestInspectShowsAVocabularyAlone(t *testing.T) {
-	var w loader.Writer
-	w.Add("general.architecture", loader.StringValue("llama"))
+	var w gguf.Writer
+	w.Add("general.architecture", gguf.StringValue("llama"))
 	r := call(t, "inspect", writeGGUF(t, "vocab.gguf", &w))
 	if r.code != 0 || !strings.Contains(r.out, "Tensors (0)") || strings.Contains(r.out, "Chunk plan") {
 		t.Errorf("exit code %d, stdout %q, stderr %q", r.code, r.out, r.stderr)

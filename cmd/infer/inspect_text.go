@@ -8,7 +8,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/internal/words"
 )
 
 // shownChunks is the number of chunks that are listed unless all are asked for.
@@ -36,7 +36,7 @@ func (r *inspection) print(w io.Writer, full bool) error {
 	table(fmt.Sprintf("Tensors (%d)", len(r.Tensors)), r.printTensors)
 	table("Types", func(t *tabwriter.Writer) {
 		for _, y := range r.Types {
-			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", y.Type, count(y.Tensors, "tensor"), texts.Number(y.Parameters)+" parameters", loader.Size(y.Size))
+			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", y.Type, count(y.Tensors, "tensor"), texts.Number(y.Parameters)+" parameters", words.Size(y.Size))
 		}
 	})
 	if r.Plan != nil {
@@ -53,10 +53,10 @@ func (r *inspection) printSummary(t *tabwriter.Writer) {
 	row("format", "GGUF version %d, alignment %d", r.Version, r.Alignment)
 	if len(r.Files) > 1 {
 		for i, f := range r.Files {
-			row(fmt.Sprintf("file %d", i), "%s, %s", texts.Visible(filepath.Base(f.Path), true), loader.Size(uint64(f.Size)))
+			row(fmt.Sprintf("file %d", i), "%s, %s", texts.Visible(filepath.Base(f.Path), true), words.Size(uint64(f.Size)))
 		}
 	} else if len(r.Files) == 1 {
-		row("file", "%s", loader.Size(uint64(r.Files[0].Size)))
+		row("file", "%s", words.Size(uint64(r.Files[0].Size)))
 	}
 	if r.Architecture != "" {
 		row("architecture", "%s", texts.Visible(r.Architecture, true))
@@ -67,7 +67,7 @@ func (r *inspection) printSummary(t *tabwriter.Writer) {
 			row("packed from", "%s", texts.Visible(s, true))
 		}
 	}
-	row("parameters", "%s in %s", texts.Number(r.Parameters), loader.Size(r.Bytes))
+	row("parameters", "%s in %s", texts.Number(r.Parameters), words.Size(r.Bytes))
 	if r.Verdict.Loads {
 		row("verdict", "can be loaded")
 	} else {
@@ -88,16 +88,16 @@ func (r *inspection) printTensors(t *tabwriter.Writer) {
 		if len(r.Files) > 1 {
 			file = fmt.Sprintf("\t%d", x.File)
 		}
-		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%d%s\n", texts.Visible(x.Name, true), x.Type, formatShape(x.Shape), loader.Size(x.Size), x.Offset, file)
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%d%s\n", texts.Visible(x.Name, true), x.Type, formatShape(x.Shape), words.Size(x.Size), x.Offset, file)
 	}
 }
 
 func (r *inspection) printPlan(t *tabwriter.Writer, full bool) {
 	p := r.Plan
-	fmt.Fprintf(t, "  chunk size\t%s\n", loader.Size(p.ChunkSize))
-	fmt.Fprintf(t, "  chunks\t%d in %s of addresses, the largest %s\n", p.Chunks, count(p.Ranges, "range"), loader.Size(p.LargestChunk))
-	fmt.Fprintf(t, "  largest tensor\t%s, %s\n", texts.Visible(p.LargestTensorName, true), loader.Size(p.LargestTensor))
-	fmt.Fprintf(t, "  largest range\t%s\n", loader.Size(p.LargestRange))
+	fmt.Fprintf(t, "  chunk size\t%s\n", words.Size(p.ChunkSize))
+	fmt.Fprintf(t, "  chunks\t%d in %s of addresses, the largest %s\n", p.Chunks, count(p.Ranges, "range"), words.Size(p.LargestChunk))
+	fmt.Fprintf(t, "  largest tensor\t%s, %s\n", texts.Visible(p.LargestTensorName, true), words.Size(p.LargestTensor))
+	fmt.Fprintf(t, "  largest range\t%s\n", words.Size(p.LargestRange))
 	t.Flush()
 	fmt.Fprintln(t, "  CHUNK\tFILE\tOFFSET\tSIZE\tRANGE")
 	for i, c := range p.List {
@@ -105,7 +105,7 @@ func (r *inspection) printPlan(t *tabwriter.Writer, full bool) {
 			fmt.Fprintf(t, "  … and %d more (--full)\n", len(p.List)-i)
 			break
 		}
-		fmt.Fprintf(t, "  %d\t%d\t%d\t%s\t%d\n", i, c.File, c.Offset, loader.Size(c.Size), c.Range)
+		fmt.Fprintf(t, "  %d\t%d\t%d\t%s\t%d\n", i, c.File, c.Offset, words.Size(c.Size), c.Range)
 	}
 }
 

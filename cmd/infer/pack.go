@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed7adf6694/infer/cmd/infer/internal/terminal"
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
+	"github.com/seed7adf6694/infer/internal/words"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/models"
 	"github.com/seed7adf6694/infer/runtime"
@@ -81,7 +82,7 @@ func (c *packConfig) run(ctx context.Context, s *streams, args []string) error {
 	defer index.Close()
 	p := index.Packed()
 	fmt.Fprintf(s.err, "infer: wrote %s: weights of %s, %s packed for %s\n",
-		texts.OneLine(c.output), loader.Size(index.Bytes()), count(len(p.Tensors), "tensor"), p.Instructions)
+		texts.OneLine(c.output), words.Size(index.Bytes()), count(len(p.Tensors), "tensor"), p.Instructions)
 	return nil
 }
 

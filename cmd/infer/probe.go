@@ -15,8 +15,9 @@ import (
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/cmd/infer/internal/values"
 	"github.com/seed7adf6694/infer/internal/memtest"
+	"github.com/seed7adf6694/infer/internal/words"
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/probe"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -26,17 +27,17 @@ type probeConfig struct {
 	json     bool
 	every    time.Duration // 0: once
 	fragment uint64        // 0: not
-	measure  func() (loader.Probe, error)
+	measure  func() (probe.Probe, error)
 	packed   func() packedProbe
-	programs func() ([]loader.Committed, error)
+	programs func() ([]probe.Committed, error)
 }
 
 // probed is what is shown: memory, what packed files may take of the disk, and which
 // programs have committed memory, where that is why others get none.
 type probed struct {
-	loader.Probe
+	probe.Probe
 	packed   packedProbe
-	programs []loader.Committed
+	programs []probe.Committed
 }
 
 // packedProbe is the state of the cache of packed files.
@@ -73,7 +74,7 @@ func (p probed) MarshalJSON() ([]byte, error) {
 
 func probeCommand() *command {
 	f := newFlags()
-	c := &probeConfig{flags: f, measure: loader.Measure, packed: probePacked, programs: loader.CommittedByPrograms}
+	c := &probeConfig{flags: f, measure: probe.Measure, packed: probePacked, programs: probe.CommittedByPrograms}
 	f.group("Flags")
 	f.BoolVar(&c.json, "json", false, "print one JSON object; sizes in bytes, null where there is no limit")
 	f.Var(intervalValue{&c.every}, "watch", "show it again each second until interrupted; --watch=TIME for another interval, as in --watch=500ms. With --json one object a line")
@@ -99,7 +100,7 @@ func probeCommand() *command {
 func (c *probeConfig) run(ctx context.Context, s *streams, args []string) error {
 	if len(args) > 0 {
 		if c.flags.Changed("watch") && (intervalValue{new(time.Duration)}).Set(args[0]) == nil {
-			return usagef("unexpected argument %s (did you mean --watch=%s?)", loader.Quoted(args[0]), args[0])
+			return usagef("unexpected argument %s (did you mean --watch=%s?)", words.Quoted(args[0]), args[0])
 		}
 		return unexpected(args)
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/seed7adf6694/infer/cmd/infer/internal/terminal"
 	"github.com/seed7adf6694/infer/internal/memtest"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/probe"
 )
 
 // figuresUnder is what `infer probe --json` says under limits.
@@ -69,7 +69,7 @@ func TestProbeUnderLimits(t *testing.T) {
 		defer cg.Close()
 		got := figuresUnder(t, memtest.Limits{Cgroup: cg})
 		block := got["largest_free_block_bytes"].(float64)
-		if got["limited_by"] != string(loader.LimitGroup) || block > 300*mib || block < 100*mib || got["cgroup_limit_bytes"] != 300.0*mib {
+		if got["limited_by"] != string(probe.LimitGroup) || block > 300*mib || block < 100*mib || got["cgroup_limit_bytes"] != 300.0*mib {
 			t.Errorf("%v", got)
 		}
 	})

@@ -14,21 +14,21 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/probe"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
 // anyProbe is that of a machine with 8 GiB of RAM, of which one block may be 10 GiB,
 // with RAM and swap.
-func anyProbe(set func(p *loader.Probe)) loader.Probe {
-	const none, gib = loader.Unlimited, 1 << 30
-	p := loader.Probe{
+func anyProbe(set func(p *probe.Probe)) probe.Probe {
+	const none, gib = probe.Unlimited, 1 << 30
+	p := probe.Probe{
 		RAMTotal: 8 * gib, RAMAvailable: 6 * gib, SwapTotal: 2 * gib, SwapFree: gib,
 		Overcommit: 0, CommitLimit: none, CommitLeft: 10 * gib, CgroupLimit: none, CgroupLeft: none,
 		AddressSpaceLimit: none, AddressSpaceLeft: none, DataLimit: none, DataLeft: none, LockedLimit: none, LockedLeft: none,
 		MappingsLimit: 65530, MappingsLeft: 65500, PageSize: 4096,
 		LargestHole: 100 << 40, Holes: 3, FreeAddresses: 100<<40 + 2*160<<20,
-		HoleSizes:        []loader.HoleClass{{AtLeast: 128 << 20, Count: 2, Bytes: 2 * 160 << 20}, {AtLeast: 64 << 40, Count: 1, Bytes: 100 << 40}},
+		HoleSizes:        []probe.HoleClass{{AtLeast: 128 << 20, Count: 2, Bytes: 2 * 160 << 20}, {AtLeast: 64 << 40, Count: 1, Bytes: 100 << 40}},
 		LargestFreeBlock: 10 * gib, LimitedBy: "commit limit", Computed: 10 * gib, ComputedBy: "commit limit", Confirmed: true,
 	}
 	if set != nil {
@@ -72,16 +72,16 @@ func TestProbeShowsPackedFiles(t *testing.T) {
 // 3.5 GiB is refused, as nearly all that RAM and page file can hold is promised.
 func foundingReport(most uint64) probed {
 	const gib = 1 << 30
-	p := anyProbe(func(p *loader.Probe) {
+	p := anyProbe(func(p *probe.Probe) {
 		p.Overcommit, p.RAMTotal, p.RAMAvailable = -1, 32*gib, 10*gib
 		p.SwapTotal, p.SwapFree = 4*gib, 3*gib
-		p.PageFiles = []loader.PageFile{{Path: `C:\pagefile.sys`, Size: 4 * gib, Used: gib, Most: most, Managed: most > 4*gib}}
+		p.PageFiles = []probe.PageFile{{Path: `C:\pagefile.sys`, Size: 4 * gib, Used: gib, Most: most, Managed: most > 4*gib}}
 		p.CommitLimit, p.CommitLeft = 36*gib, 3*gib
 		p.CommitPossible, p.CommitPossibleLeft = 32*gib+most, most-gib
 		p.LargestFreeBlock, p.Computed, p.PossibleBlock, p.PossibleBy = 3*gib, 3*gib, p.CommitPossibleLeft, "commit limit"
-		p.MappingsLimit, p.MappingsLeft = loader.Unlimited, loader.Unlimited
+		p.MappingsLimit, p.MappingsLeft = probe.Unlimited, probe.Unlimited
 	})
-	return probed{p, anyPacked, []loader.Committed{{Program: "chrome.exe", Processes: 34, Bytes: 12 * gib}, {Program: "Teams.exe", Processes: 7, Bytes: 5 * gib}, {Program: "vmmem", Processes: 1, Bytes: 4 * gib}, {Program: "kernel", Bytes: 2 * gib}, {Program: "Code.exe", Processes: 2, Bytes: gib}, {Program: "a.exe", Processes: 1, Bytes: gib}, {Program: "b.exe", Processes: 1, Bytes: gib / 2}}}
+	return probed{p, anyPacked, []probe.Committed{{Program: "chrome.exe", Processes: 34, Bytes: 12 * gib}, {Program: "Teams.exe", Processes: 7, Bytes: 5 * gib}, {Program: "vmmem", Processes: 1, Bytes: 4 * gib}, {Program: "kernel", Bytes: 2 * gib}, {Program: "Code.exe", Processes: 2, Bytes: gib}, {Program: "a.exe", Processes: 1, Bytes: gib}, {Program: "b.exe", Processes: 1, Bytes: gib / 2}}}
 }
 
 func TestProbeAnswersTheFoundingReport(t *testing.T) {
@@ -126,7 +126,7 @@ func TestProbeText(t *testing.T) {
 	const gib = 1 << 30
 	for _, tt := range []struct {
 		name        string
-		set         func(p *loader.Probe)
+		set         func(p *probe.Probe)
 		unconfirmed error
 		want        []string
 		not         []string
@@ -137,28 +137,28 @@ func TestProbeText(t *testing.T) {
 			"free addresses 100.0 TiB in 3 holes, the largest 100.0 TiB\n", "  16 to 256 MiB         2  # ", "  4 to 64 GiB           0\n",
 			"\nlargest free block: 10.0 GiB (confirmed), limited by the commit limit\n  what helps: use a smaller chunk size",
 		}, []string{"figures say"}},
-		{"overcommit of everything", func(p *loader.Probe) {
-			p.Overcommit, p.CommitLeft = 1, loader.Unlimited
+		{"overcommit of everything", func(p *probe.Probe) {
+			p.Overcommit, p.CommitLeft = 1, probe.Unlimited
 			p.LimitedBy, p.LargestFreeBlock, p.Computed = "address space (largest hole)", 100<<40, 100<<40
 		}, nil, []string{"none is refused (overcommit mode 1)", "100.0 TiB (confirmed), limited by the address space\n  (largest hole)\n", "what helps: use a smaller chunk size"}, nil},
-		{"strict overcommit", func(p *loader.Probe) {
+		{"strict overcommit", func(p *probe.Probe) {
 			p.Overcommit, p.CommitLimit, p.CommitLeft, p.LargestFreeBlock, p.Computed = 2, 6*gib, 2*gib, 2*gib, 2*gib
 		}, nil, []string{"promises       6.00 GiB, 2.00 GiB left (overcommit mode 2)\n", "what helps: close other programs"}, nil},
-		{"a control group", func(p *loader.Probe) {
-			p.CgroupLimit, p.CgroupLeft, p.LargestFreeBlock, p.Computed, p.LimitedBy = 2*gib, gib, gib, gib, loader.LimitGroup
-		}, nil, []string{"2.00 GiB, 1.00 GiB left\n", "1.00 GiB (confirmed), limited by the " + string(loader.LimitGroup) + "\n", "what helps: raise the memory limit of the control group"}, nil},
-		{"all limits of a process", func(p *loader.Probe) {
+		{"a control group", func(p *probe.Probe) {
+			p.CgroupLimit, p.CgroupLeft, p.LargestFreeBlock, p.Computed, p.LimitedBy = 2*gib, gib, gib, gib, probe.LimitGroup
+		}, nil, []string{"2.00 GiB, 1.00 GiB left\n", "1.00 GiB (confirmed), limited by the " + string(probe.LimitGroup) + "\n", "what helps: raise the memory limit of the control group"}, nil},
+		{"all limits of a process", func(p *probe.Probe) {
 			p.AddressSpaceLimit, p.AddressSpaceLeft, p.DataLimit, p.DataLeft, p.LockedLimit, p.LockedLeft = 4*gib, 3*gib, 2*gib, gib, 8<<20, 4<<20
 			p.LargestFreeBlock, p.Computed, p.LimitedBy = gib, gib, "data limit (RLIMIT_DATA)"
 		}, nil, []string{"4.00 GiB, 3.00 GiB left (ulimit -v)", "2.00 GiB, 1.00 GiB left (ulimit -d)", "8.0 MiB, 4.0 MiB left (ulimit -l)", "raise the data limit (ulimit -d)"}, nil},
-		{"a locked limit that does not bind", func(p *loader.Probe) { p.LockedLimit = 8 << 20 }, nil, []string{"8.0 MiB, which does not bind this process"}, nil},
-		{"less is granted than the figures say", func(p *loader.Probe) { p.LargestFreeBlock = 3 * gib }, nil, []string{"3.00 GiB (confirmed)", "the other figures say 10.0 GiB, by the commit limit\n"}, nil},
-		{"a page less is granted", func(p *loader.Probe) { p.LargestFreeBlock -= 4096 }, nil, []string{"(confirmed), limited by the commit limit\n"}, []string{"figures say"}},
-		{"not confirmed, and why", func(p *loader.Probe) { p.Confirmed = false }, errors.New("only 3 mappings are left\x1b"), []string{"10.0 GiB (computed), limited by", `not confirmed: only 3 mappings are left\x1b`}, nil},
-		{"no swap", func(p *loader.Probe) { p.SwapTotal, p.SwapFree = 0, 0 }, nil, []string{"none\n"}, nil},
-		{"an unknown address space", func(p *loader.Probe) { p.Holes, p.HoleSizes = loader.Unlimited, nil }, nil, []string{"unknown on this system"}, []string{"16 to 256 MiB"}},
-		{"an address space without holes", func(p *loader.Probe) { p.Holes, p.HoleSizes, p.FreeAddresses, p.LargestHole = 0, nil, 0, 0 }, nil, []string{"0 bytes in 0 holes"}, []string{"#"}},
-		{"no mappings left", func(p *loader.Probe) {
+		{"a locked limit that does not bind", func(p *probe.Probe) { p.LockedLimit = 8 << 20 }, nil, []string{"8.0 MiB, which does not bind this process"}, nil},
+		{"less is granted than the figures say", func(p *probe.Probe) { p.LargestFreeBlock = 3 * gib }, nil, []string{"3.00 GiB (confirmed)", "the other figures say 10.0 GiB, by the commit limit\n"}, nil},
+		{"a page less is granted", func(p *probe.Probe) { p.LargestFreeBlock -= 4096 }, nil, []string{"(confirmed), limited by the commit limit\n"}, []string{"figures say"}},
+		{"not confirmed, and why", func(p *probe.Probe) { p.Confirmed = false }, errors.New("only 3 mappings are left\x1b"), []string{"10.0 GiB (computed), limited by", `not confirmed: only 3 mappings are left\x1b`}, nil},
+		{"no swap", func(p *probe.Probe) { p.SwapTotal, p.SwapFree = 0, 0 }, nil, []string{"none\n"}, nil},
+		{"an unknown address space", func(p *probe.Probe) { p.Holes, p.HoleSizes = probe.Unlimited, nil }, nil, []string{"unknown on this system"}, []string{"16 to 256 MiB"}},
+		{"an address space without holes", func(p *probe.Probe) { p.Holes, p.HoleSizes, p.FreeAddresses, p.LargestHole = 0, nil, 0, 0 }, nil, []string{"0 bytes in 0 holes"}, []string{"#"}},
+		{"no mappings left", func(p *probe.Probe) {
 			p.MappingsLeft, p.LargestFreeBlock, p.Computed, p.LimitedBy, p.Confirmed = 0, 0, 0, "mappings (vm.max_map_count)", false
 		}, nil, []string{"65530, 0 left", "0 bytes (computed), limited by the mappings", "raise vm.max_map_count"}, nil},
 	} {
@@ -215,7 +215,7 @@ func TestProbeText(t *testing.T) {
 
 func TestProbeTextInFewRows(t *testing.T) {
 	const gib = 1 << 30
-	p := anyProbe(func(p *loader.Probe) {
+	p := anyProbe(func(p *probe.Probe) {
 		p.AddressSpaceLimit, p.AddressSpaceLeft, p.LargestFreeBlock, p.Computed, p.LimitedBy = 4*gib, 3*gib, 3*gib, 3*gib, "address space limit (RLIMIT_AS)"
 	})
 	// What counts comes whole, in an order that lets the first lines tell.
@@ -252,8 +252,8 @@ func TestProbeTextInFewRows(t *testing.T) {
 }
 
 // runProbe runs the command with figures of a test.
-func runProbe(ctx context.Context, s *streams, p loader.Probe, err error, every time.Duration, json bool) error {
-	c := &probeConfig{flags: newFlags(), json: json, every: every, measure: func() (loader.Probe, error) { return p, err }, packed: func() packedProbe { return anyPacked }, programs: func() ([]loader.Committed, error) { return nil, nil }}
+func runProbe(ctx context.Context, s *streams, p probe.Probe, err error, every time.Duration, json bool) error {
+	c := &probeConfig{flags: newFlags(), json: json, every: every, measure: func() (probe.Probe, error) { return p, err }, packed: func() packedProbe { return anyPacked }, programs: func() ([]probe.Committed, error) { return nil, nil }}
 	return c.run(ctx, s, nil)
 }
 
@@ -280,7 +280,7 @@ func TestProbeJSON(t *testing.T) {
 
 	// Limits that there are not are null. With so few mappings nothing is asked for.
 	var out, stderr bytes.Buffer
-	p := anyProbe(func(p *loader.Probe) { p.Confirmed, p.MappingsLeft, p.DataLeft = false, 5, 1000 })
+	p := anyProbe(func(p *probe.Probe) { p.Confirmed, p.MappingsLeft, p.DataLeft = false, 5, 1000 })
 	if err := runProbe(t.Context(), &streams{out: &out, err: &stderr}, p, nil, 0, true); err != nil {
 		t.Fatal(err)
 	}
@@ -298,7 +298,7 @@ func TestProbeReportsWhatCannotBeMeasured(t *testing.T) {
 	broken := errors.New("no proc")
 	for _, every := range []time.Duration{0, time.Hour} {
 		var out bytes.Buffer
-		if err := runProbe(t.Context(), &streams{out: &out}, loader.Probe{}, broken, every, false); !errors.Is(err, broken) || out.Len() > 0 {
+		if err := runProbe(t.Context(), &streams{out: &out}, probe.Probe{}, broken, every, false); !errors.Is(err, broken) || out.Len() > 0 {
 			t.Errorf("%v, %q", err, out.String())
 		}
 	}
@@ -326,7 +326,7 @@ func TestProbeWatchPrintsOneAfterTheOtherUntilInterrupted(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			out := &countedWriter{n: 3, then: func() { cancel(&interrupted{}) }}
 			var stderr bytes.Buffer
-			err := runProbe(ctx, &streams{out: out, err: &stderr}, anyProbe(func(p *loader.Probe) { p.Confirmed, p.MappingsLeft = false, 5 }), nil, time.Millisecond, json)
+			err := runProbe(ctx, &streams{out: out, err: &stderr}, anyProbe(func(p *probe.Probe) { p.Confirmed, p.MappingsLeft = false, 5 }), nil, time.Millisecond, json)
 			if code := report(ctx, err, &stderr, false); code != exitInterrupted {
 				t.Errorf("exit code %d: %v", code, err)
 			}

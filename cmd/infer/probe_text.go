@@ -8,7 +8,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/internal/words"
+	"github.com/seed7adf6694/infer/loader/memory"
+	"github.com/seed7adf6694/infer/loader/probe"
 )
 
 // probeLabel is the width of what stands before the figures.
@@ -185,8 +187,8 @@ func joinParts(parts []probePart) string { return strings.Join(joinLines(parts),
 
 // machine is what there is, and how it is promised.
 func (t *probeLines) machine(p probed) {
-	t.row("RAM", essential, "%s, %s available", loader.Size(p.RAMTotal), loader.Size(p.RAMAvailable))
-	t.brief("RAM available", "%s of %s", loader.Size(p.RAMAvailable), loader.Size(p.RAMTotal))
+	t.row("RAM", essential, "%s, %s available", words.Size(p.RAMTotal), words.Size(p.RAMAvailable))
+	t.brief("RAM available", "%s of %s", words.Size(p.RAMAvailable), words.Size(p.RAMTotal))
 	swap := "swap"
 	if runtime.GOOS == "windows" {
 		swap = "page file"
@@ -194,24 +196,24 @@ func (t *probeLines) machine(p probed) {
 	switch {
 	case len(p.PageFiles) > 0:
 		for _, f := range p.PageFiles {
-			t.row(swap, detail, "%s, %s free, %s, in %s", loader.Size(f.Size), loader.Size(f.Size-min(f.Size, f.Used)), growsTo(f), texts.OneLine(f.Path))
-			t.brief(swap+" free", "%s of %s", loader.Size(f.Size-min(f.Size, f.Used)), loader.Size(f.Size))
+			t.row(swap, detail, "%s, %s free, %s, in %s", words.Size(f.Size), words.Size(f.Size-min(f.Size, f.Used)), growsTo(f), texts.OneLine(f.Path))
+			t.brief(swap+" free", "%s of %s", words.Size(f.Size-min(f.Size, f.Used)), words.Size(f.Size))
 		}
 	case p.SwapTotal == 0:
 		t.row(swap, detail, "none")
 	default:
-		t.row(swap, detail, "%s, %s free", loader.Size(p.SwapTotal), loader.Size(p.SwapFree))
-		t.brief(swap+" free", "%s of %s", loader.Size(p.SwapFree), loader.Size(p.SwapTotal))
+		t.row(swap, detail, "%s, %s free", words.Size(p.SwapTotal), words.Size(p.SwapFree))
+		t.brief(swap+" free", "%s of %s", words.Size(p.SwapFree), words.Size(p.SwapTotal))
 	}
 	n, by := p.Available()
-	t.row("usable now", essential, "%s without swapping, limited by the %s", loader.Size(n), by)
-	t.brief("usable now", "%s (%s)", loader.Size(n), by)
+	t.row("usable now", essential, "%s without swapping, limited by the %s", words.Size(n), by)
+	t.brief("usable now", "%s (%s)", words.Size(n), by)
 	if more, by := p.Possible(); more > n {
-		t.row("usable later", useful, "%s once page files have grown, limited by the %s", loader.Size(more), by)
+		t.row("usable later", useful, "%s once page files have grown, limited by the %s", words.Size(more), by)
 	}
 	t.row("promises", useful, "%s", promises(p.Probe))
-	if p.CommitLimit != loader.Unlimited {
-		t.brief("promises left", "%s", loader.Size(p.CommitLeft))
+	if p.CommitLimit != probe.Unlimited {
+		t.brief("promises left", "%s", words.Size(p.CommitLeft))
 	} else if p.Overcommit >= 0 {
 		t.brief("promises", "overcommit mode %d", p.Overcommit)
 	}
@@ -222,23 +224,23 @@ func (t *probeLines) machine(p probed) {
 }
 
 // growsTo says how large a page file can become.
-func growsTo(f loader.PageFile) string {
+func growsTo(f probe.PageFile) string {
 	switch {
 	case f.Most <= f.Size && f.Managed:
 		return "can't grow: its disk has no room"
 	case f.Most <= f.Size:
 		return "can't grow"
 	case f.Managed:
-		return "managed by Windows, can grow to " + loader.Size(f.Most)
+		return "managed by Windows, can grow to " + words.Size(f.Most)
 	}
-	return "can grow to " + loader.Size(f.Most)
+	return "can grow to " + words.Size(f.Most)
 }
 
 // mostPrograms is how many of those that have committed most are named.
 const mostPrograms = 5
 
 // promisedTo names the programs that have been promised most, and sums up the others.
-func promisedTo(list []loader.Committed) string {
+func promisedTo(list []probe.Committed) string {
 	var names []string
 	for i, c := range list {
 		if i == mostPrograms {
@@ -246,9 +248,9 @@ func promisedTo(list []loader.Committed) string {
 			for _, c := range list[i:] {
 				rest += c.Bytes
 			}
-			return strings.Join(names, ", ") + " and " + loader.Size(rest) + " others"
+			return strings.Join(names, ", ") + " and " + words.Size(rest) + " others"
 		}
-		name := texts.OneLine(c.Program) + " " + loader.Size(c.Bytes)
+		name := texts.OneLine(c.Program) + " " + words.Size(c.Bytes)
 		if c.Processes > 1 {
 			name += fmt.Sprintf(" (%d processes)", c.Processes)
 		}
@@ -258,20 +260,20 @@ func promisedTo(list []loader.Committed) string {
 }
 
 // promises says what the system promises beyond what it has.
-func promises(p loader.Probe) string {
+func promises(p probe.Probe) string {
 	switch {
 	case p.Overcommit == 0:
 		return "only a block over RAM + swap is refused (overcommit mode 0)"
 	case p.Overcommit == 1:
 		return "none is refused (overcommit mode 1)"
-	case p.CommitLimit == loader.Unlimited:
+	case p.CommitLimit == probe.Unlimited:
 		return "no limit known"
 	case p.Overcommit == 2:
 		return left(p.CommitLimit, p.CommitLeft) + " (overcommit mode 2)"
 	}
 	text := left(p.CommitLimit, p.CommitLeft) + " (commit limit: RAM and page files)"
 	if p.CommitPossibleLeft > p.CommitLeft {
-		text += fmt.Sprintf("; page files can grow: then %s, %s left", loader.Size(p.CommitPossible), loader.Size(p.CommitPossibleLeft))
+		text += fmt.Sprintf("; page files can grow: then %s, %s left", words.Size(p.CommitPossible), words.Size(p.CommitPossibleLeft))
 	}
 	return text
 }
@@ -279,27 +281,27 @@ func promises(p loader.Probe) string {
 // left says what is left of a limit.
 func left(limit, left uint64) string {
 	switch {
-	case limit == loader.Unlimited:
+	case limit == probe.Unlimited:
 		return "no limit"
-	case left == loader.Unlimited:
-		return loader.Size(limit) + ", which does not bind this process"
+	case left == probe.Unlimited:
+		return words.Size(limit) + ", which does not bind this process"
 	}
-	return fmt.Sprintf("%s, %s left", loader.Size(limit), loader.Size(left))
+	return fmt.Sprintf("%s, %s left", words.Size(limit), words.Size(left))
 }
 
 // limits are those of the process.
-func (t *probeLines) limits(p loader.Probe) {
+func (t *probeLines) limits(p probe.Probe) {
 	limit := func(label, how string, limit, l uint64) {
 		r := detail
 		switch {
-		case l == loader.Unlimited:
+		case l == probe.Unlimited:
 			r = absence
 		case strings.HasPrefix(string(p.LimitedBy), label):
 			r = essential
 		}
 		t.row(label, r, "%s%s", left(limit, l), how)
-		if l != loader.Unlimited {
-			t.brief(label, "%s left%s", loader.Size(l), how)
+		if l != probe.Unlimited {
+			t.brief(label, "%s left%s", words.Size(l), how)
 		}
 	}
 	if runtime.GOOS == "windows" {
@@ -315,7 +317,7 @@ func (t *probeLines) limits(p loader.Probe) {
 		limit("data", " (ulimit"+texts.NoBreak+"-d)", p.DataLimit, p.DataLeft)
 		limit("locked memory", " (ulimit"+texts.NoBreak+"-l)", p.LockedLimit, p.LockedLeft)
 	}
-	if p.MappingsLimit != loader.Unlimited {
+	if p.MappingsLimit != probe.Unlimited {
 		t.row("mappings", detail, "%d, %d left (vm.max_map_count)", p.MappingsLimit, p.MappingsLeft)
 		t.brief("mappings", "%d left", p.MappingsLeft)
 	}
@@ -331,8 +333,8 @@ func (t *probeLines) packed(p packedProbe) {
 		t.row(label, detail, "none: %s", texts.OneLine(p.err.Error()))
 	default:
 		c := p.Cache
-		t.row(label, detail, "%s of %s at most, in %s", loader.Size(c.Used), loader.Size(c.Limit), texts.OneLine(c.Dir))
-		t.brief(label, "%s", loader.Size(c.Used))
+		t.row(label, detail, "%s of %s at most, in %s", words.Size(c.Used), words.Size(c.Limit), texts.OneLine(c.Dir))
+		t.brief(label, "%s", words.Size(c.Used))
 	}
 }
 
@@ -352,14 +354,14 @@ var holeGroups = []struct {
 // addresses is the picture of the address space: how much of what is free lies in
 // holes of which size. Drawn to scale, an address space would be one blank: what is
 // used of its 128 TiB is less than a cell.
-func (t *probeLines) addresses(p loader.Probe) {
-	if p.Holes == loader.Unlimited {
+func (t *probeLines) addresses(p probe.Probe) {
+	if p.Holes == probe.Unlimited {
 		t.row("free addresses", useful, "unknown on this system")
 		return
 	}
-	t.row("free addresses", useful, "%s in %s, the largest %s", loader.Size(p.FreeAddresses), count(int(p.Holes), "hole"), loader.Size(p.LargestHole))
-	t.brief("largest hole", "%s of %s", loader.Size(p.LargestHole), loader.Size(p.FreeAddresses))
-	groups := make([]loader.HoleClass, len(holeGroups))
+	t.row("free addresses", useful, "%s in %s, the largest %s", words.Size(p.FreeAddresses), count(int(p.Holes), "hole"), words.Size(p.LargestHole))
+	t.brief("largest hole", "%s of %s", words.Size(p.LargestHole), words.Size(p.FreeAddresses))
+	groups := make([]probe.HoleClass, len(holeGroups))
 	for _, h := range p.HoleSizes {
 		i := len(holeGroups) - 1
 		for h.AtLeast < holeGroups[i].from {
@@ -384,7 +386,7 @@ func (t *probeLines) addresses(p loader.Probe) {
 		}
 		line := fmt.Sprintf("  %-*s %*d  %-*s", names, holeGroups[i].name, numbers, g.Count, bar, strings.Repeat("#", min(filled, bar)))
 		if withSize && g.Count > 0 {
-			line += fmt.Sprintf("%*s", sizes, loader.Size(g.Bytes))
+			line += fmt.Sprintf("%*s", sizes, words.Size(g.Bytes))
 		}
 		r := detail
 		if g.Count == 0 {
@@ -396,7 +398,7 @@ func (t *probeLines) addresses(p loader.Probe) {
 
 // verdict is the largest free block, what sets it, and what to do about that. It
 // stands last, next to where a terminal's user looks.
-func (t *probeLines) verdict(p loader.Probe, unconfirmed error) {
+func (t *probeLines) verdict(p probe.Probe, unconfirmed error) {
 	paragraph := func(indented bool, format string, args ...any) {
 		text := texts.Wrap(t.width, fmt.Sprintf(format, args...), 2)
 		if !indented {
@@ -412,20 +414,20 @@ func (t *probeLines) verdict(p loader.Probe, unconfirmed error) {
 	if p.LimitedBy != "" {
 		limit = ", limited by the " + string(p.LimitedBy)
 	}
-	paragraph(false, "largest free block: %s (%s)%s", loader.Size(p.LargestFreeBlock), how, limit)
+	paragraph(false, "largest free block: %s (%s)%s", words.Size(p.LargestFreeBlock), how, limit)
 	switch {
 	case unconfirmed != nil:
 		paragraph(true, "not confirmed: %s", texts.OneLine(unconfirmed.Error()))
 	case max(p.LargestFreeBlock, p.Computed)-min(p.LargestFreeBlock, p.Computed) > p.Computed/100:
-		paragraph(true, "the other figures say %s, by the %s", loader.Size(p.Computed), p.ComputedBy)
+		paragraph(true, "the other figures say %s, by the %s", words.Size(p.Computed), p.ComputedBy)
 	case p.PossibleBlock > p.LargestFreeBlock && len(p.PageFiles) > 0:
-		paragraph(true, "more, up to %s, may be granted once page files have grown, which takes Windows a while: in many small blocks sooner than in one", loader.Size(p.PossibleBlock))
-	case p.LimitedBy == loader.LimitGroup && runtime.GOOS == "linux":
+		paragraph(true, "more, up to %s, may be granted once page files have grown, which takes Windows a while: in many small blocks sooner than in one", words.Size(p.PossibleBlock))
+	case p.LimitedBy == probe.LimitGroup && runtime.GOOS == "linux":
 		paragraph(true, "more would be granted, and end the process when it is used")
 	}
 	// As many ways out as one line has room for.
 	text := "what helps: "
-	for i, r := range remedyTexts(p.Remedies()) {
+	for i, r := range remedyTexts(memory.RemediesOf(p)) {
 		if i > 0 {
 			r = ", or " + r
 		}

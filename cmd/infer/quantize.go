@@ -12,8 +12,10 @@ import (
 	"github.com/seed7adf6694/infer/cmd/infer/internal/spellings"
 	"github.com/seed7adf6694/infer/cmd/infer/internal/terminal"
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
+	"github.com/seed7adf6694/infer/internal/words"
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
 	"github.com/seed7adf6694/infer/models"
 	"github.com/seed7adf6694/infer/runtime"
 )
@@ -127,7 +129,7 @@ func (c *quantizeConfig) summary(s *streams, in string) error {
 		return err
 	}
 	fmt.Fprintf(s.err, "infer: wrote %s: weights of %s, before %s (%.0f%%)\n",
-		texts.OneLine(c.output), loader.Size(after), loader.Size(before), 100*float64(after)/float64(max(before, 1)))
+		texts.OneLine(c.output), words.Size(after), words.Size(before), 100*float64(after)/float64(max(before, 1)))
 	return nil
 }
 
@@ -155,7 +157,7 @@ func quantizedName(in, kind string) string {
 }
 
 func isTypeName(s string) bool {
-	_, err := loader.ParseType(strings.ToLower(s))
+	_, err := gguf.ParseType(strings.ToLower(s))
 	return err == nil
 }
 

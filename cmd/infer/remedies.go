@@ -5,47 +5,47 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
 // flagOf is what makes a change of those that help where memory is short; "" where it is no
 // flag or command of this program.
-func flagOf(r loader.Remedy) string {
+func flagOf(r memory.Remedy) string {
 	switch r.Kind {
-	case loader.RemedyMap:
+	case memory.RemedyMap:
 		return "--load mmap"
-	case loader.RemedyChunked:
+	case memory.RemedyChunked:
 		return "--load mmap or --load copy"
-	case loader.RemedyNoRepack:
+	case memory.RemedyNoRepack:
 		return "--no-repack"
-	case loader.RemedyQuantise:
+	case memory.RemedyQuantise:
 		if r.Type != "" {
 			return "infer quantize --type " + r.Type
 		}
-	case loader.RemedyChunkSize, loader.RemedyLargerChunk:
+	case memory.RemedyChunkSize, memory.RemedyLargerChunk:
 		return "--chunk-size"
-	case loader.RemedyBudget:
+	case memory.RemedyBudget:
 		return "--max-memory"
-	case loader.RemedyPool, loader.RemedySmallerPool, loader.RemedyNoPool:
+	case memory.RemedyPool, memory.RemedySmallerPool, memory.RemedyNoPool:
 		return "--pool"
-	case loader.RemedyContext:
+	case memory.RemedyContext:
 		return fmt.Sprintf("--ctx-size %d", r.Tokens)
-	case loader.RemedyCache:
+	case memory.RemedyCache:
 		return fmt.Sprintf("--cache-type-k %s --cache-type-v %s", r.Type, r.Type)
-	case loader.RemedyBatch:
+	case memory.RemedyBatch:
 		if r.Tokens > 0 {
 			return fmt.Sprintf("--ubatch-size %d", r.Tokens)
 		}
 		return "--ubatch-size"
-	case loader.RemedyFlashAttention:
+	case memory.RemedyFlashAttention:
 		return "--flash-attn on"
 	}
 	return ""
 }
 
 // remedyTexts are remedies with their flags.
-func remedyTexts(remedies []loader.Remedy) []string {
+func remedyTexts(remedies []memory.Remedy) []string {
 	texts := make([]string, len(remedies))
 	for i, r := range remedies {
 		texts[i] = r.Text(flagOf)
@@ -63,9 +63,9 @@ func withFlags(err error) string {
 }
 
 // memoryErrors are those in an error, in the order of its text: of each fallback that was tried.
-func memoryErrors(err error) (list []*loader.MemoryError) {
+func memoryErrors(err error) (list []*memory.Error) {
 	var fallback *runtime.FallbackError
-	var memory *loader.MemoryError
+	var memory *memory.Error
 	switch {
 	case errors.As(err, &fallback):
 		for _, r := range fallback.Rungs {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/seed7adf6694/infer/benchmarks"
 	"github.com/seed7adf6694/infer/cmd/infer/internal/spellings"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/internal/words"
 )
 
 // streams are where a command reads and writes. Writing to out fails with an
@@ -138,15 +138,15 @@ func commandNames() []string {
 // unknownCommand is the error of a first argument that is no command.
 func unknownCommand(name string) error {
 	if s := spellings.Suggest(name, commandNames()); s != "" {
-		return usagef("unknown command %s (did you mean %s?)", loader.Quoted(name), s)
+		return usagef("unknown command %s (did you mean %s?)", words.Quoted(name), s)
 	}
 	if info, err := os.Stat(name); err == nil {
 		if info.IsDir() || strings.HasSuffix(name, ".gguf") {
-			return usagef("unknown command %s: a model is given with -m %s", loader.Quoted(name), name)
+			return usagef("unknown command %s: a model is given with -m %s", words.Quoted(name), name)
 		}
-		return usagef("unknown command %s: a prompt in a file is given with -f %s", loader.Quoted(name), name)
+		return usagef("unknown command %s: a prompt in a file is given with -f %s", words.Quoted(name), name)
 	}
-	return usagef("unknown command %s: a prompt is given with -p, in quotes", loader.Quoted(name))
+	return usagef("unknown command %s: a prompt is given with -p, in quotes", words.Quoted(name))
 }
 
 // modelArgument takes the one argument that a command about a model may have in place of
@@ -168,7 +168,7 @@ func modelArgument(f *flags, model *string, args []string) error {
 // unexpected is the error of arguments where a command takes none.
 func unexpected(args []string) error {
 	if slices.Contains(commandNames(), args[0]) {
-		return usagef("unexpected argument %s: a command comes first, as in 'infer %s …'", loader.Quoted(args[0]), args[0])
+		return usagef("unexpected argument %s: a command comes first, as in 'infer %s …'", words.Quoted(args[0]), args[0])
 	}
-	return usagef("unexpected argument %s", loader.Quoted(args[0]))
+	return usagef("unexpected argument %s", words.Quoted(args[0]))
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/seed7adf6694/infer/cmd/infer/internal/terminal"
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/internal/words"
 	"github.com/seed7adf6694/infer/models"
 	"github.com/seed7adf6694/infer/runtime"
 )
@@ -90,7 +90,7 @@ func (c *synthesizeConfig) run(ctx context.Context, s *streams, args []string) e
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.err, "infer: wrote %s: %s parameters as %s, %s\n", texts.OneLine(path), texts.Number(shape.Parameters()), c.kind, loader.Size(uint64(info.Size())))
+	fmt.Fprintf(s.err, "infer: wrote %s: %s parameters as %s, %s\n", texts.OneLine(path), texts.Number(shape.Parameters()), c.kind, words.Size(uint64(info.Size())))
 	return nil
 }
 

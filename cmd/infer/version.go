@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/internal/words"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -112,7 +112,7 @@ func (v versionInfo) text() string {
 		if i > 0 {
 			name = ""
 		}
-		row(name, fmt.Sprintf("%s (%s), %s, %s free of %s", d.Name, d.Kind, texts.OneLine(d.Description), loader.Size(d.Free), loader.Size(d.Total)))
+		row(name, fmt.Sprintf("%s (%s), %s, %s free of %s", d.Name, d.Kind, texts.OneLine(d.Description), words.Size(d.Free), words.Size(d.Total)))
 	}
 	if len(v.Missing) > 0 {
 		fmt.Fprintf(&b, "\nCompiled without %s, which this CPU has: many times slower than it could be.\nTo build for this machine, set before 'go build' or 'go install':\n%s", strings.Join(v.Missing, ", "), buildFlags())

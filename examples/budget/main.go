@@ -12,7 +12,7 @@ import (
 	"log"
 	"os"
 
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -34,7 +34,7 @@ func run(ctx context.Context, model string, budget uint64, prompt string) error 
 	}
 	mapped := plan.Modes[0]
 	if b := mapped.Budget; b != nil {
-		fmt.Printf("weights of %s; the least budget is %s, for this program and a session too\n", loader.Size(mapped.Weights), loader.Size(b.Least))
+		fmt.Printf("weights of %s; the least budget is %s, for this program and a session too\n", memory.Size(mapped.Weights), memory.Size(b.Least))
 	}
 	m, err := runtime.Open(ctx, model, o)
 	if err != nil {
@@ -54,9 +54,9 @@ func run(ctx context.Context, model string, budget uint64, prompt string) error 
 	}
 	fmt.Println()
 	r := m.Report()
-	fmt.Printf("at most %s were resident\n", loader.Size(r.PeakRSS))
+	fmt.Printf("at most %s were resident\n", memory.Size(r.PeakRSS))
 	if st := r.Residency; st != nil {
-		fmt.Printf("%d of %d layers were streamed, %s read\n", st.Streamed, st.Layers, loader.Size(st.Read))
+		fmt.Printf("%d of %d layers were streamed, %s read\n", st.Streamed, st.Layers, memory.Size(st.Read))
 	}
 	return nil
 }

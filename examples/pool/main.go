@@ -12,7 +12,7 @@ import (
 	"fmt"
 	"log"
 
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -30,30 +30,30 @@ func main() {
 }
 
 func run(ctx context.Context, size uint64, prompt string, paths []string) error {
-	pool, err := loader.NewPool(size, loader.PoolOptions{})
+	pool, err := memory.NewPool(size, memory.PoolOptions{})
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
 	for _, path := range paths {
 		text, err := complete(ctx, pool, path, prompt)
-		var refused *loader.MemoryError
+		var refused *memory.Error
 		switch {
 		case errors.As(err, &refused):
-			fmt.Printf("%s: refused: %s needed, %s left by the %s\n", path, loader.Size(refused.Requested), loader.Size(refused.Available), refused.Limit)
+			fmt.Printf("%s: refused: %s needed, %s left by the %s\n", path, memory.Size(refused.Requested), memory.Size(refused.Available), refused.Limit)
 		case err != nil:
 			return err
 		default:
 			fmt.Printf("%s: %s%s\n", path, prompt, text)
 		}
 		st := pool.Stats()
-		fmt.Printf("pool: %s of %s in use, %s at most so far\n", loader.Size(st.Used), loader.Size(st.Size), loader.Size(st.Peak))
+		fmt.Printf("pool: %s of %s in use, %s at most so far\n", memory.Size(st.Used), memory.Size(st.Size), memory.Size(st.Peak))
 	}
 	return nil
 }
 
 // complete opens a model in the pool, lets it go on with the prompt, and closes it.
-func complete(ctx context.Context, pool *loader.Pool, path, prompt string) (string, error) {
+func complete(ctx context.Context, pool *memory.Pool, path, prompt string) (string, error) {
 	m, err := runtime.Open(ctx, path, runtime.Options{Load: runtime.LoadCopy, Pool: pool})
 	if err != nil {
 		return "", err

@@ -8,7 +8,7 @@
 //			path, err := c.Write(t.TempDir())
 //			…
 //			_, err = loader.Open(path)
-//			// err is a *loader.FormatError and mentions c.Want.
+//			// err is a *gguf.FormatError and mentions c.Want.
 //		})
 //	}
 package ggufcases

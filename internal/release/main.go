@@ -17,7 +17,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/internal/files"
 	"github.com/spf13/pflag"
 )
 
@@ -65,7 +65,7 @@ func (r *release) run(w io.Writer) error {
 		}
 		sum := sha256.New()
 		top := strings.TrimSuffix(strings.TrimSuffix(t.archive, ".zip"), ".tar.gz")
-		err = loader.WriteFile(filepath.Join(r.out, t.archive), func(f *os.File) error {
+		err = files.WriteFile(filepath.Join(r.out, t.archive), func(f *os.File) error {
 			return t.write(io.MultiWriter(f, sum), top, entries, r.at)
 		})
 		if err != nil {
@@ -74,7 +74,7 @@ func (r *release) run(w io.Writer) error {
 		fmt.Fprintf(&sums, "%x  %s\n", sum.Sum(nil), t.archive)
 	}
 	fmt.Fprint(w, sums.String())
-	return loader.WriteFile(filepath.Join(r.out, "SHA256SUMS"), func(f *os.File) error {
+	return files.WriteFile(filepath.Join(r.out, "SHA256SUMS"), func(f *os.File) error {
 		_, err := f.WriteString(sums.String())
 		return err
 	})

@@ -26,7 +26,6 @@ const (
 // smaller: the list is to be empty.
 var exceptions = []string{
 	"runtime/generate.go: begin",
-	"loader: files",
 	"runtime: files",
 }
 

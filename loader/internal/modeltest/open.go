@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/seed7adf6694/infer/internal/ggufcases"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
 // Write writes a file into a folder of its own and returns its path.
@@ -20,9 +20,9 @@ func Write(t testing.TB, content []byte) string {
 }
 
 // Open opens a file whatever model it holds, until the test ends.
-func Open(t testing.TB, path string) *loader.Index {
+func Open(t testing.TB, path string) *gguf.Index {
 	t.Helper()
-	ix, err := loader.OpenIndex(path, loader.Options{})
+	ix, err := gguf.Open(path, gguf.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

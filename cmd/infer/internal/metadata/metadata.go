@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
 // shownElements is how much of an array is shown unless all is asked for.
@@ -21,12 +21,12 @@ type List []Entry
 // Entry is a key with its value.
 type Entry struct {
 	Key   string
-	value loader.Value
+	value gguf.Value
 	full  bool
 }
 
 // Read reads the metadata of a file. With full nothing is cut.
-func Read(index *loader.Index, full bool) List {
+func Read(index *gguf.Index, full bool) List {
 	m := List{}
 	for k, v := range index.Metadata() {
 		m = append(m, Entry{k, v, full})
@@ -66,7 +66,7 @@ type jsonEntry struct {
 
 func (e Entry) json() jsonEntry {
 	v := e.value
-	if v.Type() != loader.ValueArray {
+	if v.Type() != gguf.ValueArray {
 		return jsonEntry{Type: v.Type().String(), Value: plain(v)}
 	}
 	length, list := v.Len(), []any{}
@@ -80,7 +80,7 @@ func (e Entry) json() jsonEntry {
 }
 
 // plain is a scalar as JSON takes it, which has no word for infinities.
-func plain(v loader.Value) any {
+func plain(v gguf.Value) any {
 	if s, ok := v.Str(); ok {
 		return s
 	}
@@ -97,7 +97,7 @@ func plain(v loader.Value) any {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return strconv.FormatFloat(f, 'g', -1, 64)
 	}
-	if v.Type() == loader.ValueFloat32 {
+	if v.Type() == gguf.ValueFloat32 {
 		return json.Number(strconv.FormatFloat(f, 'g', -1, 32)) // not 9.999999747378752e-06
 	}
 	return f
@@ -105,7 +105,7 @@ func plain(v loader.Value) any {
 
 // Kind is the type as shown: string, uint32, string[32000].
 func (e Entry) Kind() string {
-	if e.value.Type() == loader.ValueArray {
+	if e.value.Type() == gguf.ValueArray {
 		return fmt.Sprintf("%s[%d]", e.value.ElemType(), e.value.Len())
 	}
 	return e.value.Type().String()
@@ -114,7 +114,7 @@ func (e Entry) Kind() string {
 // Text is the value as shown on a line of a terminal.
 func (e Entry) Text() string {
 	v := e.value
-	if v.Type() != loader.ValueArray {
+	if v.Type() != gguf.ValueArray {
 		return scalarText(v, e.full)
 	}
 	var parts []string
@@ -132,7 +132,7 @@ func (e Entry) Text() string {
 	return "[" + strings.Join(parts, ", ") + "]"
 }
 
-func scalarText(v loader.Value, full bool) string {
+func scalarText(v gguf.Value, full bool) string {
 	if s, ok := v.Str(); ok {
 		return texts.Visible(s, full)
 	}

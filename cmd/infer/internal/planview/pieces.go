@@ -1,13 +1,14 @@
 package planview
 
 import (
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/internal/words"
+	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
 // pieceGroups are the pieces of a plan by what they are for, in the order of pictures.
 func pieceGroups(p runtime.ModePlan) []pieceGroup {
-	groups := []pieceGroup{{purpose: loader.PurposeWeights}, {purpose: loader.PurposeKV}, {purpose: loader.PurposeCompute}, {purpose: loader.PurposeOutput}}
+	groups := []pieceGroup{{purpose: memory.PurposeWeights}, {purpose: memory.PurposeKV}, {purpose: memory.PurposeCompute}, {purpose: memory.PurposeOutput}}
 	for _, x := range p.Pieces {
 		for i := range groups {
 			if groups[i].purpose == x.Purpose {
@@ -20,7 +21,7 @@ func pieceGroups(p runtime.ModePlan) []pieceGroup {
 }
 
 type pieceGroup struct {
-	purpose loader.Purpose
+	purpose memory.Purpose
 	pieces  []runtime.PlanPiece
 	size    uint64
 }
@@ -34,4 +35,4 @@ func (g pieceGroup) allocations() []uint64 {
 	return sizes
 }
 
-func (g pieceGroup) label() string { return g.purpose.String() + " " + loader.Size(g.size) }
+func (g pieceGroup) label() string { return g.purpose.String() + " " + words.Size(g.size) }

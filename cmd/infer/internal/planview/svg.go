@@ -8,7 +8,8 @@ import (
 	"strings"
 
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/internal/words"
+	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -22,8 +23,8 @@ const (
 	svgHeader = 34
 )
 
-var svgColours = map[loader.Purpose]string{
-	loader.PurposeWeights: "#4c78a8", loader.PurposeKV: "#f58518", loader.PurposeCompute: "#54a24b", loader.PurposeOutput: "#b279a2",
+var svgColours = map[memory.Purpose]string{
+	memory.PurposeWeights: "#4c78a8", memory.PurposeKV: "#f58518", memory.PurposeCompute: "#54a24b", memory.PurposeOutput: "#b279a2",
 }
 
 // Draw draws the allocations of each mode to one scale. What is mapped is light,
@@ -52,10 +53,10 @@ func Draw(out io.Writer, f *runtime.Forecast) error {
 	for _, p := range f.Modes {
 		verdict := "fits"
 		if !p.Fits {
-			verdict = loader.Size(p.Missing) + " short"
+			verdict = words.Size(p.Missing) + " short"
 		}
 		y += svgHeader
-		text(10, y, ` font-weight="bold"`, fmt.Sprintf("%s: %s committed, %s resident at a full context, largest allocation %s (%s)", p.Name(), loader.Size(p.Commit), loader.Size(p.Resident), loader.Size(p.LargestAllocation), verdict))
+		text(10, y, ` font-weight="bold"`, fmt.Sprintf("%s: %s committed, %s resident at a full context, largest allocation %s (%s)", p.Name(), words.Size(p.Commit), words.Size(p.Resident), words.Size(p.LargestAllocation), verdict))
 		y += 10
 		for _, g := range pieceGroups(p) {
 			if g.size == 0 {
@@ -71,7 +72,7 @@ func Draw(out io.Writer, f *runtime.Forecast) error {
 				for _, n := range piece.Allocations {
 					width := float64(n) * scale
 					fmt.Fprintf(w, `<rect x="%.2f" y="%d" width="%.2f" height="%d" fill="%s" fill-opacity="%g" stroke="white" stroke-width="%g"><title>%s</title></rect>`+"\n",
-						x, y, width, svgBar, svgColours[g.purpose], opacity, min(1, width/4), escapeXML(piece.Of+", "+loader.Size(n)))
+						x, y, width, svgBar, svgColours[g.purpose], opacity, min(1, width/4), escapeXML(piece.Of+", "+words.Size(n)))
 					x += width
 				}
 			}

@@ -9,16 +9,18 @@ import (
 	"text/tabwriter"
 
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/internal/words"
+	"github.com/seed7adf6694/infer/loader/memory"
+	"github.com/seed7adf6694/infer/loader/probe"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
 // Print writes a forecast for people, with pictures of so many columns. remedies are the words
 // for what helps where a mode does not fit.
-func Print(w io.Writer, f *runtime.Forecast, width int, remedies func([]loader.Remedy) []string) error {
+func Print(w io.Writer, f *runtime.Forecast, width int, remedies func([]memory.Remedy) []string) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n", texts.Visible(f.Path, true))
-	fmt.Fprintf(&b, "  %s, %s parameters, largest tensor %s\n", texts.Visible(f.Description, true), texts.Number(f.Parameters), loader.Size(f.LargestTensor))
+	fmt.Fprintf(&b, "  %s, %s parameters, largest tensor %s\n", texts.Visible(f.Description, true), texts.Number(f.Parameters), words.Size(f.LargestTensor))
 	available, limit := f.Probe.Available()
 	fmt.Fprintf(&b, "  %s of private memory left (%s); largest free block %s (%s)\n",
 		sizeOr(available), limit, sizeOr(f.Probe.LargestFreeBlock), f.Probe.LimitedBy)
@@ -49,7 +51,7 @@ func printModes(w io.Writer, f *runtime.Forecast) error {
 		fmt.Fprintln(t)
 	}
 	size := func(n func(p runtime.ModePlan) uint64) func(runtime.ModePlan) string {
-		return func(p runtime.ModePlan) string { return loader.Size(n(p)) }
+		return func(p runtime.ModePlan) string { return words.Size(n(p)) }
 	}
 	row("", runtime.ModePlan.Name)
 	row("weights", func(p runtime.ModePlan) string {
@@ -61,7 +63,7 @@ func printModes(w io.Writer, f *runtime.Forecast) error {
 		if p.Budget != nil {
 			n -= p.Budget.Private
 		}
-		return loader.Size(n) + " " + kind
+		return words.Size(n) + " " + kind
 	})
 	row("KV cache", size(func(p runtime.ModePlan) uint64 { return p.KV }))
 	row("compute", size(func(p runtime.ModePlan) uint64 { return p.Compute }))
@@ -81,25 +83,25 @@ func printModes(w io.Writer, f *runtime.Forecast) error {
 			return value(p.Budget)
 		}
 	}
-	row("least memory, streamed", budget(func(b *runtime.BudgetPlan) string { return loader.Size(b.Least) }))
+	row("least memory, streamed", budget(func(b *runtime.BudgetPlan) string { return words.Size(b.Least) }))
 	if slices.ContainsFunc(f.Modes, func(p runtime.ModePlan) bool { return p.Budget != nil && p.Budget.Layers > 0 }) {
-		row("memory budget", budget(func(b *runtime.BudgetPlan) string { return loader.Size(b.Budget) }))
-		row("streamed for a token", budget(func(b *runtime.BudgetPlan) string { return loader.Size(b.Streamed) }))
+		row("memory budget", budget(func(b *runtime.BudgetPlan) string { return words.Size(b.Budget) }))
+		row("streamed for a token", budget(func(b *runtime.BudgetPlan) string { return words.Size(b.Streamed) }))
 	}
 	row("fits now", func(p runtime.ModePlan) string {
 		switch {
 		case p.Fits && p.PageFileGrowth > 0:
-			return "with page files larger by " + loader.Size(p.PageFileGrowth)
+			return "with page files larger by " + words.Size(p.PageFileGrowth)
 		case p.Fits:
 			return "yes"
 		}
-		return "no, " + loader.Size(p.Missing) + " short"
+		return "no, " + words.Size(p.Missing) + " short"
 	})
 	return t.Flush()
 }
 
 // printMode writes what a mode's plan is made of, and what would make it fit.
-func printMode(b *strings.Builder, p runtime.ModePlan, width int, remedies func([]loader.Remedy) []string) {
+func printMode(b *strings.Builder, p runtime.ModePlan, width int, remedies func([]memory.Remedy) []string) {
 	fmt.Fprintf(b, "\n%s: context of %d tokens, %d at once, cache %s/%s, flash attention %s (%s)\n", p.Name(), p.Context, p.UBatch, p.CacheTypeK, p.CacheTypeV, p.FlashAttention, texts.OneLine(p.FlashReason))
 	fmt.Fprintf(b, "  largest allocation: %s\n", texts.OneLine(p.LargestAllocationOf))
 	if p.LargestRangeOf != p.LargestAllocationOf {
@@ -109,7 +111,7 @@ func printMode(b *strings.Builder, p runtime.ModePlan, width int, remedies func(
 	if !p.Fits {
 		needed := ""
 		if len(p.Needed) > 1 {
-			needed = fmt.Sprintf("%v are %s; ", p.Needed, loader.Size(p.Needed.Total()))
+			needed = fmt.Sprintf("%v are %s; ", p.Needed, words.Size(p.Needed.Total()))
 		}
 		fmt.Fprintf(b, "  does not fit: %slimited by the %s; to be tried alone, least loss first:\n", needed, p.LimitedBy)
 		for _, r := range remedies(p.Remedies) {
@@ -164,8 +166,8 @@ func sum(sizes []uint64) (total uint64) {
 
 // sizeOr prints bytes, or that there is no limit.
 func sizeOr(n uint64) string {
-	if n == loader.Unlimited {
+	if n == probe.Unlimited {
 		return "unlimited"
 	}
-	return loader.Size(n)
+	return words.Size(n)
 }

@@ -8,7 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/internal/words"
 )
 
 // OneLine makes text that may hold anything, from files too, fit for one line of a
@@ -52,7 +52,7 @@ func Visible(s string, full bool) string {
 	if prints(s) {
 		return s + cut
 	}
-	return loader.Quoted(s) + cut
+	return words.Quoted(s) + cut
 }
 
 // prints tells whether a string can be shown as it is, and would be seen.

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/internal/words"
 )
 
 // ParseSize reads a number of bytes: 1048576, 64M, 256MiB, 1.5GiB. K, M, G and T
@@ -50,5 +50,5 @@ func (v Size) String() string {
 	if v.P == nil || *v.P == 0 {
 		return ""
 	}
-	return strings.ReplaceAll(loader.Size(*v.P), " ", "")
+	return strings.ReplaceAll(words.Size(*v.P), " ", "")
 }

@@ -1,0 +1,94 @@
+package files
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/seed7adf6694/infer/internal/words"
+)
+
+// File is a regular file that is open for reading, with what it was when it was
+// opened. It is safe for concurrent use.
+type File struct {
+	OS      *os.File
+	Path    string
+	Size    int64
+	ModTime time.Time
+
+	handles handles
+}
+
+// Open opens a file. irregular makes the error of a path where there is no regular
+// file.
+func Open(path string, irregular func(string, fs.FileMode) error) (*File, error) {
+	if err := CheckPath(path); err != nil {
+		return nil, err
+	}
+	// To open a device may do anything: look first. What is opened is looked at again.
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, irregular(path, info.Mode())
+	}
+	f, err := OpenRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	of, err := NewFile(f, path, irregular)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return of, nil
+}
+
+func NewFile(f *os.File, path string, irregular func(string, fs.FileMode) error) (*File, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, irregular(path, info.Mode())
+	}
+	return &File{OS: f, Path: path, Size: info.Size(), ModTime: info.ModTime()}, nil
+}
+
+// ReadAt reads from the file, several reads at once.
+func (f *File) ReadAt(b []byte, offset int64) (int, error) {
+	return f.handles.readAt(f.OS, b, offset)
+}
+
+// Read reads all of b. A file that ends before gives [ErrFileChanged].
+func (f *File) Read(b []byte, offset int64) error {
+	err := ReadFull(f, b, offset)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("%s: %w: it ends before byte %d: load it again", words.QuotePath(f.Path), ErrFileChanged, offset+int64(len(b)))
+	}
+	return err
+}
+
+// Unchanged returns an error wrapping [ErrFileChanged] when the file has another size or time
+// of modification than when it was opened.
+func (f *File) Unchanged() error {
+	size, modified, err := sizeAndTime(f.OS)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: can't be looked at: %w", words.QuotePath(f.Path), err)
+	case size != f.Size:
+		return fmt.Errorf("%s: %w: it has %d bytes and had %d: load it again", words.QuotePath(f.Path), ErrFileChanged, size, f.Size)
+	case !modified.Equal(f.ModTime):
+		return fmt.Errorf("%s: %w: it was written to at %s: load it again", words.QuotePath(f.Path), ErrFileChanged, modified.Format(time.RFC3339Nano))
+	}
+	return nil
+}
+
+func (f *File) Close() error {
+	f.handles.close()
+	return f.OS.Close()
+}

@@ -1,0 +1,203 @@
+package check
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/seed7adf6694/infer/loader/gguf"
+)
+
+// ErrUnsupportedArchitecture is wrapped, beside [gguf.ErrFormat], when a file is
+// sound but its general.architecture is none that the engine knows.
+var ErrUnsupportedArchitecture = errors.New("unsupported architecture")
+
+// The engine compares each key with each other, and each tensor's name. No model
+// comes near these numbers, with which that takes it a second.
+const (
+	maxModelKeys    = 1 << 14
+	maxModelTensors = 1 << 15
+)
+
+// Model refuses what the engine would not survive: metadata that it
+// asserts on, divides by or allocates from, tensors that its graphs take for
+// granted, vocabularies that break its tokenisers. What the engine reports as an
+// error by itself is left to it, except where a better reason costs little.
+//
+// The rules were found by reading the engine and by running it, in a process of
+// its own, on models of every architecture with one thing changed at a time.
+//
+// warn gets what is wrong and does not keep the engine from loading the model.
+func Model(ix *gguf.Index, warn func(format string, args ...any)) error {
+	if err := few(ix, "key count", ix.KeyCount(), maxModelKeys); err != nil {
+		return err
+	}
+	if err := few(ix, "tensor count", len(ix.Tensors()), maxModelTensors); err != nil {
+		return err
+	}
+	rule, err := checkKind(ix)
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{"general.name", "general.architecture"} {
+		if err := checkKeyType(ix, name, gguf.ValueString); err != nil {
+			return err
+		}
+	}
+	if err := checkKeyType(ix, "general.file_type", gguf.ValueUint32); err != nil {
+		return err
+	}
+	tokens, err := checkVocabulary(ix, warn)
+	if err != nil {
+		return err
+	}
+	if !ix.HasTensors() {
+		return nil // the engine reads nothing else of a vocabulary
+	}
+	h, err := readHyperparameters(ix, rule)
+	if err != nil {
+		return err
+	}
+	h.tokens = tokens
+	for _, check := range []func() error{h.checkExperts, h.checkAttention, h.checkWindow, h.checkPooling, h.checkTensors} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	if rule.check != nil {
+		return rule.check(h)
+	}
+	return nil
+}
+
+// few refuses more than the limit of something.
+func few(ix *gguf.Index, what string, n, limit int) error {
+	if n <= limit {
+		return nil
+	}
+	return &gguf.FormatError{File: ix.Path(), Offset: -1, Field: what, Value: fmt.Sprint(n),
+		Reason: fmt.Sprintf("the engine would take minutes over more than %d", limit)}
+}
+
+// otherKinds are files of other kinds than models, by general.type.
+var otherKinds = map[string]string{
+	"adapter":    "this is a LoRA adapter, to be applied to a model: open the model it was made for",
+	"mmproj":     "this is the projector of a multimodal model: open the language model it belongs to",
+	"imatrix":    "this is an importance matrix, used when quantising",
+	"controlvec": "this is a control vector, to be applied to a model",
+}
+
+// checkKind finds the rule of the file's architecture, and says of files that are
+// not models what they are.
+func checkKind(ix *gguf.Index) (*archRule, error) {
+	if v, ok := ix.Lookup("general.type"); ok {
+		s, isString := v.Str()
+		if !isString {
+			return nil, checkKeyType(ix, "general.type", gguf.ValueString)
+		}
+		if reason, ok := otherKinds[s]; ok {
+			return nil, ix.KeyError("general.type", reason)
+		}
+	}
+	const key = "general.architecture"
+	v, ok := ix.Lookup(key)
+	if !ok {
+		return nil, ix.KeyError(key, "missing: every model names its architecture")
+	}
+	name, ok := v.Str()
+	if !ok {
+		return nil, checkKeyType(ix, key, gguf.ValueString)
+	}
+	rule, known := architectures[name]
+	if known && rule.refused == "" {
+		return &rule, nil
+	}
+	e := ix.KeyError(key, "the engine does not know this architecture; a newer one may")
+	if known {
+		e.Reason = rule.refused
+	}
+	e.Err = ErrUnsupportedArchitecture
+	return nil, e
+}
+
+// valueError is an error about a key with a value of one's own choice, such as an
+// element of an array or the value that the engine assumes.
+func valueError(ix *gguf.Index, key, value, reason string) error {
+	e := ix.KeyError(key, reason)
+	e.Value = value
+	return e
+}
+
+func missingKey(ix *gguf.Index, key string) error {
+	return ix.KeyError(key, "missing, and the engine needs it")
+}
+
+// checkKeyType refuses a key of another type than the engine demands. It passes
+// one that is not there.
+func checkKeyType(ix *gguf.Index, key string, want gguf.ValueType) error {
+	v, ok := ix.Lookup(key)
+	if !ok || v.Type() == want {
+		return nil
+	}
+	return ix.KeyError(key, fmt.Sprintf("of type %s, must be %s", v.Type(), want))
+}
+
+// checkArray refuses an array of other elements than the engine takes for granted.
+func checkArray(ix *gguf.Index, key string, v gguf.Value, elem ...gguf.ValueType) error {
+	names := make([]string, len(elem))
+	for i, t := range elem {
+		if v.Type() == gguf.ValueArray && v.ElemType() == t {
+			return nil
+		}
+		names[i] = t.String()
+	}
+	found := v.Type().String()
+	if v.Type() == gguf.ValueArray {
+		found = "array of " + v.ElemType().String()
+	}
+	return ix.KeyError(key, fmt.Sprintf("of type %s, must be an array of %s", found, strings.Join(names, " or ")))
+}
+
+// lookupUint32 returns the value of a key that must be uint32 where it is present.
+func lookupUint32(ix *gguf.Index, key string) (n uint32, ok bool, err error) {
+	v, ok := ix.Lookup(key)
+	if !ok {
+		return 0, false, nil
+	}
+	if err := checkKeyType(ix, key, gguf.ValueUint32); err != nil {
+		return 0, false, err
+	}
+	u, _ := v.Uint()
+	return uint32(u), true, nil
+}
+
+// perLayer returns a value that is one number for all layers or an array with one
+// for each. Negative elements become large ones, as in the engine.
+func perLayer(ix *gguf.Index, key string, layers int) ([]uint32, bool, error) {
+	v, ok := ix.Lookup(key)
+	if !ok {
+		return nil, false, nil
+	}
+	out := make([]uint32, layers)
+	if v.Type() != gguf.ValueArray {
+		n, _, err := lookupUint32(ix, key)
+		for i := range out {
+			out[i] = n
+		}
+		return out, true, err
+	}
+	if err := checkArray(ix, key, v, gguf.ValueUint32, gguf.ValueInt32); err != nil {
+		return nil, false, err
+	}
+	if v.Len() != layers {
+		return nil, false, ix.KeyError(key, fmt.Sprintf("has %d elements for %d layers", v.Len(), layers))
+	}
+	for i, n := range intsOf(v) {
+		out[i] = uint32(n)
+		if n < 0 {
+			out[i] = math.MaxUint32
+		}
+	}
+	return out, true, nil
+}

@@ -1,0 +1,282 @@
+package check
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/seed7adf6694/infer/loader/gguf"
+)
+
+const (
+	// maxLayers is the size of the engine's arrays by layer.
+	maxLayers = 512
+	// maxExperts is the engine's bound on experts.
+	maxExperts = 512
+	// maxHeads bounds what is multiplied in 32 bits.
+	maxHeads = 1 << 16
+)
+
+// commonKeys are the keys that the engine reads of every architecture.
+const commonKeys = "context_length embedding_length block_count vocab_size? " +
+	"expert_count? expert_used_count? expert_group_count? expert_group_used_count? " +
+	"feed_forward_length? attention.head_count? attention.head_count_kv? " +
+	"attention.key_length? attention.value_length? rope.dimension_count? rope.freq_base? rope.scale_linear? " +
+	"rope.scaling.type? rope.scaling.factor? rope.scaling.attn_factor? rope.scaling.original_context_length? " +
+	"rope.scaling.finetuned? classifier.output_labels?"
+
+// keyTypes are the types of the keys that are not uint32.
+var keyTypes = map[string]gguf.ValueType{
+	"rope.scaling.type":      gguf.ValueString,
+	"rope.scaling.finetuned": gguf.ValueBool, "use_parallel_residual": gguf.ValueBool, "attention.causal": gguf.ValueBool,
+	"swin_norm": gguf.ValueBool, "expert_weights_norm": gguf.ValueBool, "ssm.dt_b_c_rms": gguf.ValueBool,
+	"attention.layer_norm_epsilon": gguf.ValueFloat32, "attention.layer_norm_rms_epsilon": gguf.ValueFloat32,
+	"attention.group_norm_epsilon": gguf.ValueFloat32, "attention.max_alibi_bias": gguf.ValueFloat32,
+	"attention.clamp_kqv": gguf.ValueFloat32, "attention.scale": gguf.ValueFloat32, "attention.output_scale": gguf.ValueFloat32,
+	"attention.temperature_scale": gguf.ValueFloat32, "attn_logit_softcapping": gguf.ValueFloat32,
+	"router_logit_softcapping": gguf.ValueFloat32, "final_logit_softcapping": gguf.ValueFloat32,
+	"logit_scale": gguf.ValueFloat32, "residual_scale": gguf.ValueFloat32, "embedding_scale": gguf.ValueFloat32,
+	"expert_weights_scale": gguf.ValueFloat32, "expert_group_scale": gguf.ValueFloat32,
+	"rope.freq_base": gguf.ValueFloat32, "rope.scale_linear": gguf.ValueFloat32, "rope.scaling.factor": gguf.ValueFloat32,
+	"rope.scaling.attn_factor": gguf.ValueFloat32, "rope.scaling.yarn_log_multiplier": gguf.ValueFloat32,
+	"rope.scaling.yarn_ext_factor": gguf.ValueFloat32, "rope.scaling.yarn_attn_factor": gguf.ValueFloat32,
+	"rope.scaling.yarn_beta_fast": gguf.ValueFloat32, "rope.scaling.yarn_beta_slow": gguf.ValueFloat32,
+	"/xielu.alpha_n": gguf.ValueFloat32, "/xielu.alpha_p": gguf.ValueFloat32, "/xielu.beta": gguf.ValueFloat32, "/xielu.eps": gguf.ValueFloat32,
+}
+
+// listKeys may be an array with one element for each layer.
+var listKeys = map[string]bool{
+	"feed_forward_length": true, "attention.head_count": true, "attention.head_count_kv": true,
+	"/xielu.alpha_n": true, "/xielu.alpha_p": true, "/xielu.beta": true, "/xielu.eps": true,
+}
+
+// hyperparameters are a model's numbers as the engine reads them.
+type hyperparameters struct {
+	ix     *gguf.Index
+	arch   string
+	rule   *archRule
+	tokens int
+
+	layers, embd           int
+	heads, kvHeads, ff     []uint32 // by layer
+	experts, expertsUsed   uint32
+	keyLength, valueLength uint32
+	rot                    uint32
+}
+
+// readHyperparameters reads what the engine reads and checks types, presence and
+// what holds for every architecture.
+func readHyperparameters(ix *gguf.Index, rule *archRule) (*hyperparameters, error) {
+	h := &hyperparameters{ix: ix, arch: ix.Architecture(), rule: rule}
+	for _, read := range []func() error{h.readSizes, h.checkKeys, h.readLists, h.readHeadSizes, h.checkRope, h.checkLabels} {
+		if err := read(); err != nil {
+			return nil, err
+		}
+	}
+	return h, nil
+}
+
+// key is the full name of a key of the architecture.
+func (h *hyperparameters) key(name string) string {
+	if strings.HasPrefix(name, "/") {
+		return name[1:]
+	}
+	return h.arch + "." + name
+}
+
+// fail reports a key as it stands in the file.
+func (h *hyperparameters) fail(name, format string, args ...any) error {
+	e := h.ix.KeyError(h.key(name), fmt.Sprintf(format, args...))
+	if e.Value == "" {
+		e.Value = "missing"
+	}
+	return e
+}
+
+// uint returns a key that is a number, 0 where it is missing.
+func (h *hyperparameters) uint(name string) uint32 {
+	v, ok := h.ix.Lookup(h.key(name))
+	if !ok {
+		return 0
+	}
+	n, _ := v.Uint()
+	return uint32(min(n, math.MaxUint32))
+}
+
+func (h *hyperparameters) readSizes() error {
+	for _, size := range []struct {
+		name     string
+		min, max uint32
+		set      *int
+	}{
+		{"block_count", uint32(max(1, h.rule.minLayers)), maxLayers, &h.layers},
+		{"embedding_length", 1, math.MaxInt32, &h.embd},
+		{"context_length", 1, math.MaxInt32, nil},
+	} {
+		n, ok, err := lookupUint32(h.ix, h.key(size.name))
+		switch {
+		case err != nil:
+			return err
+		case !ok:
+			return missingKey(h.ix, h.key(size.name))
+		case n < size.min || n > size.max:
+			return h.fail(size.name, "must be from %d to %d", size.min, size.max)
+		}
+		if size.set != nil {
+			*size.set = int(n)
+		}
+	}
+	return nil
+}
+
+// checkKeys checks that the keys the engine reads are there and of their type.
+func (h *hyperparameters) checkKeys() error {
+	for _, name := range strings.Fields(commonKeys + " " + h.rule.keys) {
+		name, optional := strings.CutSuffix(name, "?")
+		key := h.key(name)
+		v, ok := h.ix.Lookup(key)
+		if !ok {
+			if !optional {
+				return missingKey(h.ix, key)
+			}
+			continue
+		}
+		want, special := keyTypes[name]
+		if !special {
+			want = gguf.ValueUint32
+		}
+		switch {
+		case name == "classifier.output_labels" || name == "rope.dimension_sections":
+			continue // checked where they are used
+		case listKeys[name] && v.Type() == gguf.ValueArray:
+			if want == gguf.ValueFloat32 {
+				if err := checkArray(h.ix, key, v, want); err != nil {
+					return err
+				}
+				if v.Len() != h.layers {
+					return h.fail(name, "has %d elements for %d layers", v.Len(), h.layers)
+				}
+			}
+			continue // the others: readLists
+		}
+		if err := checkKeyType(h.ix, key, want); err != nil {
+			return err
+		}
+		if strings.HasSuffix(name, "_epsilon") {
+			if f, _ := v.Float(); !(f >= 0) {
+				return h.fail(name, "must not be negative")
+			}
+		}
+	}
+	return nil
+}
+
+func (h *hyperparameters) readLists() error {
+	var err error
+	var ok bool
+	if h.ff, _, err = perLayer(h.ix, h.key("feed_forward_length"), h.layers); err != nil {
+		return err
+	}
+	if h.ff == nil {
+		h.ff = make([]uint32, h.layers)
+	}
+	if h.heads, _, err = perLayer(h.ix, h.key("attention.head_count"), h.layers); err != nil {
+		return err
+	}
+	if h.heads == nil {
+		h.heads = make([]uint32, h.layers)
+	}
+	if h.kvHeads, ok, err = perLayer(h.ix, h.key("attention.head_count_kv"), h.layers); !ok {
+		h.kvHeads = h.heads
+	}
+	return err
+}
+
+// readHeadSizes computes the sizes of heads as the engine does: from the first layer.
+func (h *hyperparameters) readHeadSizes() error {
+	first := h.heads[0]
+	if first > 0 {
+		h.keyLength = uint32(h.embd) / first
+		h.valueLength = h.keyLength
+	}
+	for _, size := range []struct {
+		name string
+		set  *uint32
+	}{{"attention.key_length", &h.keyLength}, {"attention.value_length", &h.valueLength}} {
+		if n, ok, _ := lookupUint32(h.ix, h.key(size.name)); ok && (first > 0 || h.rule.attention&hybrid != 0) {
+			*size.set = n
+		}
+	}
+	h.rot = h.keyLength
+	if n, ok, _ := lookupUint32(h.ix, h.key("rope.dimension_count")); ok && first > 0 {
+		h.rot = n
+	}
+	return nil
+}
+
+// ropeScalings are the values of rope.scaling.type; the engine asserts on others.
+var ropeScalings = map[string]bool{"none": true, "linear": true, "yarn": true, "longrope": true}
+
+func (h *hyperparameters) checkRope() error {
+	if v, ok := h.ix.Lookup(h.key("rope.scaling.type")); ok {
+		if s, _ := v.Str(); !ropeScalings[cString(s)] {
+			return h.fail("rope.scaling.type", "unknown rope scaling; known are none, linear, yarn and longrope")
+		}
+	}
+	return h.checkSections()
+}
+
+// checkSections checks how a multimodal rope splits the head: the engine divides
+// by the sum of the sections.
+func (h *hyperparameters) checkSections() error {
+	const name = "rope.dimension_sections"
+	if !strings.Contains(h.rule.keys, name) {
+		return nil
+	}
+	v, ok := h.ix.Lookup(h.key(name))
+	if !ok {
+		return nil
+	}
+	if err := checkArray(h.ix, h.key(name), v, gguf.ValueInt32, gguf.ValueUint32); err != nil {
+		return err
+	}
+	if v.Len() != 4 {
+		return h.fail(name, "has %d elements, must have 4", v.Len())
+	}
+	sum := int64(0)
+	for _, n := range intsOf(v) {
+		if n < 0 || n > int64(h.keyLength) {
+			return h.fail(name, "the sections must fit a head of %d", h.keyLength)
+		}
+		sum += n
+	}
+	if sum > int64(h.keyLength) || sum == 0 && !strings.Contains(h.rule.keys, name+"?") {
+		return h.fail(name, "the sum is %d, must be from 1 to the %d of a head", sum, h.keyLength)
+	}
+	return nil
+}
+
+// checkLabels checks the labels of a classifier: as many scores are read from its
+// output as there are labels.
+func (h *hyperparameters) checkLabels() error {
+	const name = "classifier.output_labels"
+	v, ok := h.ix.Lookup(h.key(name))
+	if !ok {
+		return nil
+	}
+	if err := checkArray(h.ix, h.key(name), v, gguf.ValueString); err != nil {
+		return err
+	}
+	if _, head := h.ix.Tensor("cls.output.weight"); !head && v.Len() > h.embd {
+		return h.fail(name, "%d labels for %d outputs", v.Len(), h.embd)
+	}
+	return nil
+}
+
+func (h *hyperparameters) checkPooling() error {
+	const name = "pooling_type"
+	if n, ok, _ := lookupUint32(h.ix, h.key(name)); ok && strings.Contains(h.rule.keys, name) && n > 4 {
+		return h.fail(name, "must be from 0 to 4 (none, mean, cls, last, rank)")
+	}
+	return nil
+}

@@ -1,0 +1,346 @@
+package check
+
+import (
+	"fmt"
+	"iter"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/seed7adf6694/infer/internal/words"
+	"github.com/seed7adf6694/infer/loader/gguf"
+)
+
+// noToken is how the engine says that a vocabulary has no token of a kind.
+const noToken = -1
+
+// Limits that keep the engine's tokenisers from running out of stack or time.
+const (
+	// maxTokenBytes is what a token of any vocabulary may hold.
+	maxTokenBytes = 1<<16 - 1
+	// maxTrieTokenBytes: the tries of t5 and rwkv are built and freed by recursion,
+	// one level a byte.
+	maxTrieTokenBytes = 4096
+	// maxPLaMoTokenBytes: every suffix of a token is a string of its own, and every
+	// prefix of every suffix is looked up.
+	maxPLaMoTokenBytes = 512
+	// maxDummyTokens bounds a vocabulary that is only a number.
+	maxDummyTokens = 1 << 22
+)
+
+// tokenByte is the type of tokens that stand for a byte.
+const tokenByte = 6
+
+// tokenizer is what the engine assumes of a vocabulary before it reads the
+// special tokens of the file.
+type tokenizer struct {
+	defaults       map[string]int64 // special tokens by key, where the engine has a default
+	addBOS, addEOS bool
+	trie           bool
+	check          func(*vocabulary) error // what only this kind must satisfy
+}
+
+// tokenizers lists the values of tokenizer.ggml.model that the engine knows; it
+// refuses any other. "no_vocab" and "none" are models without a vocabulary.
+var tokenizers = map[string]*tokenizer{
+	"no_vocab": nil,
+	"none":     nil,
+	"llama":    {defaults: map[string]int64{"bos": 1, "eos": 2, "unknown": 0}, addBOS: true},
+	"gpt2":     {defaults: map[string]int64{"bos": 11, "eos": 11}, check: checkMerges},
+	"bert": {
+		defaults: map[string]int64{"bos": 101, "unknown": 100, "seperator": 102, "padding": 0, "mask": 103},
+		addBOS:   true,
+		check:    checkWordPieces,
+	},
+	"t5":   {defaults: map[string]int64{"eos": 1, "unknown": 2, "padding": 0}, addEOS: true, trie: true, check: checkCharsmap},
+	"rwkv": {trie: true, check: checkRWKV},
+	"plamo2": {
+		defaults: map[string]int64{"bos": 1, "eos": 2, "unknown": 0, "padding": 3},
+		check:    checkPLaMo,
+	},
+}
+
+// specialTokens are the special token keys, less "tokenizer.ggml." and "_token_id".
+// "seperator" is spelled so in the format; cls is not read by the engine.
+var specialTokens = []string{
+	"bos", "eos", "eot", "eom", "unknown", "seperator", "padding", "mask", "cls",
+	"fim_pre", "fim_suf", "fim_mid", "fim_pad", "fim_rep", "fim_sep",
+	"prefix", "suffix", "middle",
+}
+
+// vocabulary is one vocabulary while it is checked.
+type vocabulary struct {
+	ix     *gguf.Index
+	warn   func(format string, args ...any)
+	model  string
+	kind   *tokenizer
+	size   int
+	tokens gguf.Value
+	types  []int32 // nil when the file has none
+}
+
+// checkVocabulary refuses a vocabulary that the engine would assert on while
+// loading it or while tokenising, and returns its number of tokens.
+func checkVocabulary(ix *gguf.Index, warn func(format string, args ...any)) (size int, err error) {
+	v := &vocabulary{ix: ix, warn: warn}
+	model, err := v.str("model")
+	if err != nil {
+		return 0, err
+	}
+	kind, known := tokenizers[model]
+	if !known {
+		return 0, v.fail("model", words.Quote(model), "unknown tokenizer; known are llama, gpt2, bert, t5, rwkv, plamo2 and none")
+	}
+	v.model, v.kind = model, kind
+	if err := v.checkTypes(); err != nil {
+		return 0, err
+	}
+	if kind == nil {
+		return v.dummySize()
+	}
+	for _, check := range []func() error{v.checkTokens, v.checkColumns, v.checkSpecial} {
+		if err := check(); err != nil {
+			return 0, err
+		}
+	}
+	if kind.check != nil {
+		if err := kind.check(v); err != nil {
+			return 0, err
+		}
+	}
+	return v.size, nil
+}
+
+// vocabularyKeys gives the type the engine demands of each tokenizer key that it
+// reads whatever the tokenizer.
+var vocabularyKeys = map[string]gguf.ValueType{
+	"pre": gguf.ValueString, "token_type_count": gguf.ValueUint32,
+	"add_bos_token": gguf.ValueBool, "add_eos_token": gguf.ValueBool, "add_sep_token": gguf.ValueBool,
+	"add_space_prefix": gguf.ValueBool, "remove_extra_whitespaces": gguf.ValueBool,
+}
+
+func (v *vocabulary) checkTypes() error {
+	for name, want := range vocabularyKeys {
+		if err := checkKeyType(v.ix, "tokenizer.ggml."+name, want); err != nil {
+			return err
+		}
+	}
+	for _, name := range specialTokens {
+		if err := checkKeyType(v.ix, "tokenizer.ggml."+name+"_token_id", gguf.ValueUint32); err != nil {
+			return err
+		}
+	}
+	return checkKeyType(v.ix, "tokenizer.chat_template", gguf.ValueString)
+}
+
+// dummySize is the size of a vocabulary without tokens: the engine makes that
+// many empty ones.
+func (v *vocabulary) dummySize() (int, error) {
+	key := v.ix.Architecture() + ".vocab_size"
+	n, ok, err := lookupUint32(v.ix, key)
+	if err != nil || !ok {
+		return 0, err
+	}
+	if n > maxDummyTokens {
+		return 0, valueError(v.ix, key, fmt.Sprint(n), fmt.Sprintf("more than %d tokens without a vocabulary", maxDummyTokens))
+	}
+	return int(n), nil
+}
+
+func (v *vocabulary) checkTokens() error {
+	tokens, err := v.array("tokens", gguf.ValueString)
+	if err != nil {
+		return err
+	}
+	if tokens.Len() == 0 {
+		return v.fail("tokens", "0", "the vocabulary is empty")
+	}
+	if int64(tokens.Len()) > math.MaxInt32 {
+		return v.fail("tokens", fmt.Sprint(tokens.Len()), "more tokens than the engine can number")
+	}
+	v.tokens, v.size = tokens, tokens.Len()
+	limit := maxTokenBytes
+	switch {
+	case v.model == "plamo2":
+		limit = maxPLaMoTokenBytes
+	case v.kind.trie:
+		limit = maxTrieTokenBytes
+	}
+	// The engine maps texts to tokens and asserts that no two are the same.
+	seen := make(map[string]int, v.size)
+	for i, text := range v.texts() {
+		if len(text) > limit {
+			return v.failAt("tokens", i, fmt.Sprintf("%d bytes", len(text)), fmt.Sprintf("a token of a %s vocabulary may have at most %d", v.model, limit))
+		}
+		if first, dup := seen[text]; dup {
+			return v.failAt("tokens", i, words.Quote(text), fmt.Sprintf("the same text as token %d", first))
+		}
+		seen[text] = i
+	}
+	return nil
+}
+
+// checkColumns checks the arrays beside the tokens: the engine reads as many
+// numbers from them as there are tokens, whatever their length and type.
+func (v *vocabulary) checkColumns() error {
+	for _, c := range []struct {
+		name string
+		elem []gguf.ValueType
+	}{
+		{"scores", []gguf.ValueType{gguf.ValueFloat32}},
+		{"token_type", []gguf.ValueType{gguf.ValueInt32, gguf.ValueUint32}},
+	} {
+		if _, ok := v.ix.Lookup("tokenizer.ggml." + c.name); !ok {
+			continue
+		}
+		column, err := v.array(c.name, c.elem...)
+		if err != nil {
+			return err
+		}
+		if column.Len() != v.size {
+			return v.fail(c.name, fmt.Sprintf("%d elements", column.Len()), fmt.Sprintf("the vocabulary has %d tokens", v.size))
+		}
+		if c.name == "token_type" {
+			v.types = make([]int32, v.size)
+			for i, t := range intsOf(column) {
+				v.types[i] = int32(t)
+			}
+		}
+	}
+	return nil
+}
+
+// fimSlots are keys whose ids the engine keeps in one place: the older one, read last,
+// counts.
+var fimSlots = map[string]string{"prefix": "fim_pre", "suffix": "fim_suf", "middle": "fim_mid"}
+
+// checkSpecial checks the ids of special tokens, read or assumed. Of one outside the
+// vocabulary the engine takes no notice and keeps its own default, as published models
+// need; it is a warning here. A default outside is an error: the engine looks it up.
+func (v *vocabulary) checkSpecial() error {
+	ids := map[string]int64{}
+	for _, name := range specialTokens {
+		if name == "cls" {
+			continue
+		}
+		id, has := v.kind.defaults[name]
+		switch {
+		case v.model == "gpt2" && name == "bos" && v.chatGLM(), !has:
+			id = noToken
+		}
+		if slot, ok := fimSlots[name]; ok {
+			id = ids[slot]
+		}
+		key := "tokenizer.ggml." + name + "_token_id"
+		n, ok, err := lookupUint32(v.ix, key)
+		value, outside := "missing", false
+		switch {
+		case err != nil:
+			return err
+		case ok && int64(n) < int64(v.size):
+			id = int64(n)
+		case ok:
+			value, outside = fmt.Sprint(n), true
+		}
+		if id >= int64(v.size) {
+			return valueError(v.ix, key, value, fmt.Sprintf("the engine would assume %d, and the vocabulary has %d tokens", id, v.size))
+		}
+		if outside {
+			v.warnOutside(key, n, id)
+		}
+		ids[name] = id
+		if slot, ok := fimSlots[name]; ok {
+			ids[slot] = id
+		}
+	}
+	for _, add := range []struct {
+		name   string
+		always bool
+	}{{"bos", v.kind.addBOS}, {"eos", v.kind.addEOS}} {
+		key := "tokenizer.ggml.add_" + add.name + "_token"
+		on := add.always
+		if val, ok := v.ix.Lookup(key); ok {
+			on, _ = val.Bool()
+		}
+		if on && ids[add.name] == noToken {
+			return valueError(v.ix, key, "true", fmt.Sprintf("the vocabulary has no %s token; set tokenizer.ggml.%s_token_id", strings.ToUpper(add.name), add.name))
+		}
+	}
+	return nil
+}
+
+// warnOutside warns of an id that no token has.
+func (v *vocabulary) warnOutside(key string, id uint32, used int64) {
+	instead := "the model has none of the kind, or the one of that name"
+	if used != noToken {
+		instead = fmt.Sprintf("token %d is taken instead", used)
+	}
+	value := fmt.Sprint(id)
+	if id == math.MaxUint32 {
+		value = "-1"
+	}
+	v.warn("key %s is %s, and the vocabulary has %d tokens: %s", words.Quote(key), value, v.size, instead)
+}
+
+// chatGLM tells whether the pre-tokenizer is one of the two for which the engine
+// assumes no BOS token.
+func (v *vocabulary) chatGLM() bool {
+	pre, _ := v.ix.Lookup("tokenizer.ggml.pre")
+	s, _ := pre.Str()
+	return s == "glm4" || s == "chatglm-bpe"
+}
+
+// texts ranges over the tokens as the engine sees them: cut at the first NUL, and
+// with a name where nothing is left.
+func (v *vocabulary) texts() iter.Seq2[int, string] {
+	return func(yield func(int, string) bool) {
+		for i, text := range stringsOf(v.tokens) {
+			if text == "" {
+				text = "[EMPTY_" + strconv.Itoa(i) + "]"
+			}
+			if !yield(i, text) {
+				return
+			}
+		}
+	}
+}
+
+// cString is s as C sees it.
+func cString(s string) string {
+	if i := strings.IndexByte(s, 0); i >= 0 {
+		return s[:i]
+	}
+	return s
+}
+
+func (v *vocabulary) str(name string) (string, error) {
+	key := "tokenizer.ggml." + name
+	val, ok := v.ix.Lookup(key)
+	if !ok {
+		return "", missingKey(v.ix, key)
+	}
+	s, ok := val.Str()
+	if !ok {
+		return "", checkKeyType(v.ix, key, gguf.ValueString)
+	}
+	return cString(s), nil
+}
+
+// array returns a tokenizer array that must be there, with one of the element types.
+func (v *vocabulary) array(name string, elem ...gguf.ValueType) (gguf.Value, error) {
+	key := "tokenizer.ggml." + name
+	val, ok := v.ix.Lookup(key)
+	if !ok {
+		return gguf.Value{}, missingKey(v.ix, key)
+	}
+	return val, checkArray(v.ix, key, val, elem...)
+}
+
+func (v *vocabulary) fail(name, value, reason string) error {
+	return valueError(v.ix, "tokenizer.ggml."+name, value, reason)
+}
+
+// failAt reports one element of an array.
+func (v *vocabulary) failAt(name string, i int, value, reason string) error {
+	return valueError(v.ix, "tokenizer.ggml."+name, fmt.Sprintf("%s in element %d", value, i), reason)
+}

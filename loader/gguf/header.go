@@ -1,0 +1,207 @@
+package gguf
+
+import (
+	"fmt"
+	"io"
+	"math/bits"
+	"strconv"
+
+	"github.com/seed7adf6694/infer/internal/words"
+)
+
+const (
+	magic            = "GGUF"
+	swappedMagic     = "FUGG"
+	writtenVersion   = 3
+	fixedBytes       = 4 + 4 + 8 + 8 // magic, version, counts
+	defaultAlignment = 32
+
+	KeyArchitecture = "general.architecture"
+	KeyAlignment    = "general.alignment"
+)
+
+// header is what one file says of itself.
+type header struct {
+	version   uint32
+	alignment uint64
+	keys      []keyValue
+	byKey     map[string]int32
+	tensors   []Tensor // offsets relative to data
+	byName    map[string]int32
+	data      int64 // offset of the data section
+}
+
+type keyValue struct {
+	key    string
+	value  Value
+	offset int64 // of the value, for errors
+}
+
+func (h *header) lookup(key string) (kv keyValue, ok bool) {
+	i, ok := h.byKey[key]
+	if !ok {
+		return keyValue{offset: -1}, false
+	}
+	return h.keys[i], true
+}
+
+// parser reads and checks a header. Nothing is allocated from a count that the size
+// of the file does not bear out.
+type parser struct {
+	source
+	file  string
+	limit int64 // of the bytes of keys and values, maxHeader
+	place place // what is being read, for errors
+}
+
+// place is the part of the header that is being read. It is only spelt out when
+// there is an error: a file may have a million keys.
+type place struct {
+	kind string // "version", "key", "tensor", …
+	i    int    // which key or tensor
+	name string // its name, once known
+	many bool
+}
+
+func (p place) String() string {
+	switch {
+	case p.name != "":
+		return p.kind + " " + words.Quote(p.name)
+	case p.many:
+		return p.kind + " " + strconv.Itoa(p.i)
+	}
+	return p.kind
+}
+
+// parseHeader reads and checks the header of a file of the given size. All errors are
+// of type *FormatError.
+func parseHeader(file string, src io.ReaderAt, size int64) (*header, error) {
+	p := &parser{source: source{src: src, size: size}, file: file, limit: maxHeader}
+	return p.header()
+}
+
+func (p *parser) header() (*header, error) {
+	h := &header{alignment: defaultAlignment}
+	if err := p.readMagic(h); err != nil {
+		return nil, err
+	}
+	tensors, err := p.readCount("tensor count", minTensorBytes)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := p.readCount("key count", minKeyBytes)
+	if err != nil {
+		return nil, err
+	}
+	if need := uint64(tensors)*minTensorBytes + uint64(keys)*minKeyBytes; need > p.left() {
+		p.place = place{kind: "counts"}
+		return nil, p.fail(8, fmt.Sprintf("%d tensors and %d keys", tensors, keys),
+			"these take %d bytes or more, and the file has %d left", need, p.left())
+	}
+	if err := p.readKeys(h, keys); err != nil {
+		return nil, err
+	}
+	if err := p.readTensors(h, tensors); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// fail returns the error about the current place.
+func (p *parser) fail(offset int64, value, reason string, args ...any) error {
+	return &FormatError{File: p.file, Offset: offset, Field: p.place.String(), Value: value, Reason: fmt.Sprintf(reason, args...)}
+}
+
+// get returns the next n bytes, for good: they are never overwritten.
+func (p *parser) get(n uint64) ([]byte, error) {
+	if n > p.left() {
+		return nil, p.fail(p.at(), "", "needs %d bytes, and the file has %d left", n, p.left())
+	}
+	b, err := p.take(int(n))
+	if err != nil {
+		return nil, p.unreadable(err)
+	}
+	return b, nil
+}
+
+// unreadable returns the error about a read that failed.
+func (p *parser) unreadable(err error) error {
+	return &FormatError{File: p.file, Offset: p.at(), Field: p.place.String(), Reason: "can't be read", Err: err}
+}
+
+func (p *parser) uint32() (uint32, error) {
+	b, err := p.get(4)
+	if err != nil {
+		return 0, err
+	}
+	return order.Uint32(b), nil
+}
+
+func (p *parser) uint64() (uint64, error) {
+	b, err := p.get(8)
+	if err != nil {
+		return 0, err
+	}
+	return order.Uint64(b), nil
+}
+
+func (p *parser) readMagic(h *header) error {
+	p.place = place{kind: "file"}
+	if p.size < fixedBytes {
+		return p.fail(-1, strconv.FormatInt(p.size, 10)+" bytes long", "a GGUF file has %d or more", fixedBytes)
+	}
+	p.place = place{kind: "magic"}
+	b, err := p.get(4)
+	if err != nil {
+		return err
+	}
+	switch m := string(b); m {
+	case magic:
+	case swappedMagic:
+		return p.fail(0, words.Quote(m), "a byte-swapped file: only little-endian ones can be read")
+	default:
+		return p.fail(0, words.Quote(m), "not a GGUF file, which begins with %q", magic)
+	}
+	p.place = place{kind: "version"}
+	if h.version, err = p.uint32(); err != nil {
+		return err
+	}
+	value := strconv.FormatUint(uint64(h.version), 10)
+	swapped := bits.ReverseBytes32(h.version)
+	switch {
+	case h.version == 2 || h.version == 3:
+		return nil
+	case h.version == 1:
+		return p.fail(4, value, "versions 2 and 3 can be read: convert the model again")
+	case swapped >= 1 && swapped <= 3:
+		return p.fail(4, value, "a big-endian file of version %d: only little-endian ones can be read", swapped)
+	}
+	return p.fail(4, value, "versions 2 and 3 can be read")
+}
+
+// readCount reads a count of things of at least so many bytes each.
+func (p *parser) readCount(kind string, each uint64) (int, error) {
+	p.place = place{kind: kind}
+	at := p.at()
+	n, err := p.uint64()
+	if err != nil {
+		return 0, err
+	}
+	if n > p.left()/each || n > maxCount {
+		return 0, p.fail(at, countText(n), "one takes %d bytes or more, and the file has %d left", each, p.left())
+	}
+	return int(n), nil
+}
+
+// maxCount keeps counts within the indices that are kept of them. A file of that many
+// keys or tensors would have a header beyond maxHeader.
+const maxCount = 1<<31 - 1
+
+// countText shows a count or length as it is, and as the negative number that it may
+// have been meant as.
+func countText(n uint64) string {
+	if n >= 1<<63 {
+		return fmt.Sprintf("%d (%d)", n, int64(n))
+	}
+	return strconv.FormatUint(n, 10)
+}

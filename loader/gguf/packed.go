@@ -1,0 +1,272 @@
+package gguf
+
+import (
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed7adf6694/infer/internal/words"
+)
+
+// Keys of a packed file, beside those of the model that it was made of. The architecture
+// of the model stands in keyPackedArchitecture, and general.architecture holds a sentence:
+// programs that would take the file for a plain model show it and stop.
+const (
+	packedPrefix          = "infer.packed."
+	keyPackedVersion      = packedPrefix + "version"      // uint32
+	keyPackedArchitecture = packedPrefix + "architecture" // string
+	keyPackedEngine       = packedPrefix + "engine"       // string: the engine's version
+	keyPackedInstructions = packedPrefix + "instructions" // string: what the engine was compiled for
+	keyPackedTensors      = packedPrefix + "tensors"      // strings: the tensors in a layout of their own, and for each:
+	keyPackedLayouts      = packedPrefix + "layouts"      // strings: which layout
+	keyPackedFiles        = packedPrefix + "files"        // int32: which file of the source its bytes were in
+	keyPackedOffsets      = packedPrefix + "offsets"      // uint64: and where
+	keyPackedSums         = packedPrefix + "sha256"       // strings: of each tensor of this file, in its order
+	keyPackedSourcePaths  = packedPrefix + "source.paths"
+	keyPackedSourceSizes  = packedPrefix + "source.sizes"  // uint64, bytes
+	keyPackedSourceTimes  = packedPrefix + "source.times"  // int64, nanoseconds since 1970
+	keyPackedSourceSums   = packedPrefix + "source.sha256" // strings
+	packedVersion         = 1
+)
+
+// Packed is what a packed file says of itself: a model's file in which some tensors have
+// the layout that an engine computes with on a kind of CPU. An [Index] of such a file
+// shows the model as it was, so that the same checks apply and the engine sees nothing of
+// it; the tensors' bytes are what Tensors says. It is not to be changed.
+type Packed struct {
+	Engine       string // the version of the engine that made the layouts
+	Instructions string // what that was compiled for, such as "avx512"
+	Source       []PackedSource
+	Tensors      []PackedTensor
+
+	Sums []string // SHA-256 by tensor of the packed file, in its order, in hexadecimal digits
+}
+
+// PackedSource is one of the files that a packed file was made of.
+type PackedSource struct {
+	FileInfo
+	SHA256 string // of all its bytes, in hexadecimal digits
+}
+
+// PackedTensor is a tensor in a layout of its own.
+type PackedTensor struct {
+	Name   string // in the packed file
+	Of     string // in the model: another name where the model's tensor is there as it was too
+	Layout string
+	File   int   // index into Packed.Source
+	Offset int64 // there, of the bytes that it was made of
+}
+
+// Packed returns what a packed file says of itself, nil for other models. The slices are
+// the index's own.
+func (ix *Index) Packed() *Packed { return ix.packed }
+
+// PackedCopy is the name under which a packed file has a tensor that stays beside it as it
+// was: that of a table which is looked up and multiplied with too.
+func PackedCopy(name string) string { return packedPrefix + name }
+
+// IsPackedKey tells whether a key or a tensor is named as those that only packed files have.
+func IsPackedKey(name string) bool { return strings.HasPrefix(name, packedPrefix) }
+
+// AddPacked adds the keys of a packed file of a model of that architecture.
+func (w *Writer) AddPacked(p *Packed, architecture string) {
+	w.Add(keyPackedVersion, Uint32Value(packedVersion))
+	w.Add(keyPackedArchitecture, StringValue(architecture))
+	w.Add(keyPackedEngine, StringValue(p.Engine))
+	w.Add(keyPackedInstructions, StringValue(p.Instructions))
+	var names, layouts, paths, sums []string
+	var files []int32
+	var offsets, sizes, times []Value
+	for _, t := range p.Tensors {
+		names, layouts = append(names, t.Name), append(layouts, t.Layout)
+		files, offsets = append(files, int32(t.File)), append(offsets, Uint64Value(uint64(t.Offset)))
+	}
+	for _, s := range p.Source {
+		paths, sums = append(paths, s.Path), append(sums, s.SHA256)
+		sizes, times = append(sizes, Uint64Value(uint64(s.Size))), append(times, Int64Value(s.ModTime.UnixNano()))
+	}
+	w.Add(keyPackedTensors, StringsValue(names))
+	w.Add(keyPackedLayouts, StringsValue(layouts))
+	w.Add(keyPackedFiles, Int32sValue(files))
+	w.Add(keyPackedOffsets, ArrayValue(ValueUint64, offsets...))
+	w.Add(keyPackedSums, StringsValue(p.Sums))
+	w.Add(keyPackedSourcePaths, StringsValue(paths))
+	w.Add(keyPackedSourceSizes, ArrayValue(ValueUint64, sizes...))
+	w.Add(keyPackedSourceTimes, ArrayValue(ValueInt64, times...))
+	w.Add(keyPackedSourceSums, StringsValue(sums))
+}
+
+// readPacked takes the keys of a packed file out of the metadata. What is no packed file
+// stays as it is.
+func (ix *Index) readPacked() error {
+	if _, ok := ix.Lookup(keyPackedVersion); !ok {
+		return nil
+	}
+	r := packedReader{ix: ix}
+	if v := r.uint(keyPackedVersion); r.err == nil && v != packedVersion {
+		return ix.KeyError(keyPackedVersion, fmt.Sprintf("this program reads version %d: pack the model again", packedVersion))
+	}
+	p := &Packed{Engine: r.text(keyPackedEngine), Instructions: r.text(keyPackedInstructions)}
+	architecture := r.text(keyPackedArchitecture)
+	r.sources(p)
+	r.tensors(p)
+	p.Sums = r.texts(keyPackedSums)
+	r.count(keyPackedSums, len(p.Sums), len(ix.tensors))
+	for _, s := range p.Sums {
+		r.sum(keyPackedSums, s)
+	}
+	if len(ix.files) > 1 {
+		r.fail(keyPackedVersion, "a packed model is one file")
+	}
+	if r.err != nil {
+		return r.err
+	}
+	ix.packed = p
+	keys := make([]keyValue, 0, len(ix.keys))
+	ix.byKey = make(map[string]int32, len(ix.keys))
+	for _, kv := range ix.keys {
+		if strings.HasPrefix(kv.key, packedPrefix) {
+			continue
+		}
+		if kv.key == KeyArchitecture {
+			kv.value = StringValue(architecture)
+		}
+		ix.byKey[kv.key] = int32(len(keys))
+		keys = append(keys, kv)
+	}
+	ix.keys = keys
+	return nil
+}
+
+// packedReader reads the keys of a packed file and keeps the first error.
+type packedReader struct {
+	ix  *Index
+	err error
+}
+
+func (r *packedReader) fail(key, reason string, args ...any) {
+	if r.err == nil {
+		r.err = r.ix.KeyError(key, fmt.Sprintf(reason, args...))
+	}
+}
+
+func (r *packedReader) value(key string, ok func(Value) bool, want string) Value {
+	v, there := r.ix.Lookup(key)
+	switch {
+	case !there:
+		r.fail(key, "missing: this packed file is damaged, pack the model again")
+	case !ok(v):
+		r.fail(key, "must be %s: pack the model again", want)
+	default:
+		return v
+	}
+	return Value{}
+}
+
+func (r *packedReader) uint(key string) uint64 {
+	v := r.value(key, func(v Value) bool { return v.Type() == ValueUint32 }, "of type uint32")
+	n, _ := v.Uint()
+	return n
+}
+
+func (r *packedReader) text(key string) string {
+	v := r.value(key, func(v Value) bool { return v.Type() == ValueString }, "a string")
+	s, _ := v.Str()
+	return strings.Clone(s)
+}
+
+func (r *packedReader) array(key string, elem ValueType) Value {
+	return r.value(key, func(v Value) bool { return v.IsArray() && v.ElemType() == elem }, "an array of "+elem.String())
+}
+
+func (r *packedReader) texts(key string) []string {
+	var list []string
+	for _, s := range r.array(key, ValueString).Strings() {
+		list = append(list, strings.Clone(s))
+	}
+	return list
+}
+
+func (r *packedReader) numbers(key string, elem ValueType) []int64 {
+	var list []int64
+	for _, v := range r.array(key, elem).Elems() {
+		n, ok := v.Int()
+		if !ok {
+			r.fail(key, "a number is larger than a file can be")
+		}
+		list = append(list, n)
+	}
+	return list
+}
+
+func (r *packedReader) count(key string, n, want int) {
+	if r.err == nil && n != want {
+		r.fail(key, "has %d elements for %d: pack the model again", n, want)
+	}
+}
+
+func (r *packedReader) sum(key, s string) {
+	if b, err := hex.DecodeString(s); err != nil || len(b) != 32 {
+		r.fail(key, "%s is no SHA-256 in hexadecimal digits", words.Quote(s))
+	}
+}
+
+func (r *packedReader) sources(p *Packed) {
+	paths, sums := r.texts(keyPackedSourcePaths), r.texts(keyPackedSourceSums)
+	sizes, times := r.numbers(keyPackedSourceSizes, ValueUint64), r.numbers(keyPackedSourceTimes, ValueInt64)
+	if len(paths) == 0 {
+		r.fail(keyPackedSourcePaths, "names no file: pack the model again")
+	}
+	r.count(keyPackedSourceSums, len(sums), len(paths))
+	r.count(keyPackedSourceSizes, len(sizes), len(paths))
+	r.count(keyPackedSourceTimes, len(times), len(paths))
+	if r.err != nil {
+		return
+	}
+	for i, path := range paths {
+		r.sum(keyPackedSourceSums, sums[i])
+		p.Source = append(p.Source, PackedSource{FileInfo{path, sizes[i], time.Unix(0, times[i])}, sums[i]})
+	}
+}
+
+func (r *packedReader) tensors(p *Packed) {
+	names, layouts := r.texts(keyPackedTensors), r.texts(keyPackedLayouts)
+	files, offsets := r.numbers(keyPackedFiles, ValueInt32), r.numbers(keyPackedOffsets, ValueUint64)
+	r.count(keyPackedLayouts, len(layouts), len(names))
+	r.count(keyPackedFiles, len(files), len(names))
+	r.count(keyPackedOffsets, len(offsets), len(names))
+	if r.err != nil {
+		return
+	}
+	seen := map[string]bool{}
+	for i, name := range names {
+		t := PackedTensor{Name: name, Of: strings.TrimPrefix(name, packedPrefix), Layout: layouts[i], File: int(files[i]), Offset: offsets[i]}
+		x, ok := r.ix.Tensor(name)
+		of, there := r.ix.Tensor(t.Of)
+		switch {
+		case !ok || !there:
+			r.fail(keyPackedTensors, "there is no tensor %s", words.Quote(name))
+		case seen[t.Of]:
+			r.fail(keyPackedTensors, "tensor %s is there twice", words.Quote(t.Of))
+		case x.Type != of.Type || !slices.Equal(x.Shape, of.Shape):
+			r.fail(keyPackedTensors, "tensor %s is not like the one that it is a copy of", words.Quote(name))
+		case t.File < 0 || t.File >= len(p.Source):
+			r.fail(keyPackedFiles, "file %d of %d", t.File, len(p.Source))
+		case t.Offset < 0 || x.Size > uint64(p.Source[t.File].Size) || uint64(t.Offset) > uint64(p.Source[t.File].Size)-x.Size:
+			r.fail(keyPackedOffsets, "tensor %s lies outside of its source", words.Quote(name))
+		}
+		if r.err != nil {
+			return
+		}
+		seen[t.Of] = true
+		p.Tensors = append(p.Tensors, t)
+	}
+	for _, t := range r.ix.tensors {
+		if strings.HasPrefix(t.Name, packedPrefix) && !slices.Contains(names, t.Name) {
+			r.fail(keyPackedTensors, "tensor %s is missing in it", words.Quote(t.Name))
+			return
+		}
+	}
+}

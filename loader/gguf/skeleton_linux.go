@@ -1,0 +1,24 @@
+package gguf
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/seed7adf6694/infer/internal/files"
+)
+
+// createSkeleton makes a file in memory, which needs no disk, leaves nothing behind
+// and is not even charged for its hole. Where there is none, or where it has no path
+// because /proc is missing or hidden, a temporary file serves.
+func createSkeleton() (*skeletonFile, error) {
+	f, err := files.NewMemoryFile("infer-skeleton")
+	if err != nil {
+		return tempSkeleton()
+	}
+	path := fmt.Sprintf("/proc/self/fd/%d", f.Fd())
+	if again, err := os.Open(path); err != nil || again.Close() != nil {
+		f.Close()
+		return tempSkeleton()
+	}
+	return &skeletonFile{File: f, path: path, finish: func() error { return files.Seal(f) }}, nil
+}

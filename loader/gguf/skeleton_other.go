@@ -1,0 +1,6 @@
+//go:build !linux
+
+package gguf
+
+// createSkeleton makes a temporary file.
+func createSkeleton() (*skeletonFile, error) { return tempSkeleton() }

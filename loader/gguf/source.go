@@ -1,0 +1,66 @@
+package gguf
+
+import (
+	"io"
+
+	"github.com/seed7adf6694/infer/internal/files"
+)
+
+const (
+	firstSegment = 64 << 10 // bytes of the header kept in the first segment
+	maxSegment   = 1 << 20  // and of later ones, which grow to this
+)
+
+// source reads the header of a file front to back. What it has read stays in memory,
+// once, in segments that never move and are never written to again, so that keys and
+// values can be views of it. A piece that is asked for is whole in one segment.
+type source struct {
+	src     io.ReaderAt
+	size    int64 // of the file
+	base    int64 // offset of the current segment
+	segment []byte
+	filled  int // bytes of it that have been read
+	next    int // place in it of the next byte
+}
+
+// at returns the offset of the next byte.
+func (s *source) at() int64 { return s.base + int64(s.next) }
+
+// left returns how many bytes the file has from there on.
+func (s *source) left() uint64 { return uint64(s.size - s.at()) }
+
+// peek returns the next n bytes, of which the file must have as many left, and does
+// not move.
+func (s *source) peek(n int) ([]byte, error) {
+	if s.filled-s.next < n {
+		if err := s.fill(n); err != nil {
+			return nil, err
+		}
+	}
+	return s.segment[s.next : s.next+n : s.next+n], nil
+}
+
+// take returns the next n bytes and moves behind them.
+func (s *source) take(n int) ([]byte, error) {
+	b, err := s.peek(n)
+	if err == nil {
+		s.next += n
+	}
+	return b, err
+}
+
+// fill reads on until the current segment, or a new one, has the next n bytes.
+func (s *source) fill(n int) error {
+	if len(s.segment)-s.next < n {
+		size := min(max(firstSegment, 2*len(s.segment)), maxSegment)
+		segment := make([]byte, min(uint64(max(n, size)), s.left()))
+		s.filled = copy(segment, s.segment[s.next:s.filled])
+		s.segment, s.base, s.next = segment, s.at(), 0
+	}
+	err := files.ReadFull(s.src, s.segment[s.filled:], s.base+int64(s.filled))
+	if err != nil {
+		return err
+	}
+	s.filled = len(s.segment)
+	return nil
+}

@@ -1,0 +1,133 @@
+package gguf
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/seed7adf6694/infer/internal/words"
+	"github.com/seed7adf6694/infer/loader/internal/space"
+)
+
+const (
+	minTensorBytes = 8 + 1 + 4 + 8 + 4 + 8 // length, name, dimensions, one dimension, type, offset
+	maxTensorName  = 63                    // the engine's 64 with the NUL at the end
+	maxDims        = 4
+)
+
+// readTensors reads what the header says of the tensors. The engine takes them in one
+// layout only: one behind the other in the order of the header, each beginning at the
+// next multiple of the alignment. Padding behind the last may be missing.
+func (p *parser) readTensors(h *header, n int) error {
+	h.tensors = make([]Tensor, 0, min(n, 256))
+	h.byName = make(map[string]int32, min(n, 256))
+	next := uint64(0)
+	for i := range n {
+		p.place = place{kind: "tensor", i: i, many: true}
+		t, err := p.readTensor(h, next)
+		if err != nil {
+			return err
+		}
+		next += space.Pad(t.Size, h.alignment)
+		h.byName[t.Name] = int32(i)
+		h.tensors = append(h.tensors, t)
+	}
+	data := space.Pad(uint64(p.at()), h.alignment)
+	h.data = int64(data)
+	for i := range h.tensors {
+		t := &h.tensors[i]
+		// Each of the three is less than 2^63, so that two of them can be added.
+		if end := uint64(t.Offset) + t.Size; data > uint64(p.size) || end > uint64(p.size)-data {
+			p.place = place{kind: "tensor", name: t.Name}
+			return p.fail(int64(data)+t.Offset, fmt.Sprintf("%d bytes long", t.Size),
+				"the file ends at %d: it has been cut short", p.size)
+		}
+	}
+	return nil
+}
+
+// readTensor reads what the header says of one tensor, which must be at offset next
+// of the data section.
+func (p *parser) readTensor(h *header, next uint64) (t Tensor, err error) {
+	at := p.at()
+	name, err := p.text(maxTensorName)
+	if err != nil {
+		return t, err
+	}
+	t.Name = string(name) // a copy: the rest of this part of the header need not stay
+	other, again := h.byName[t.Name]
+	switch {
+	case t.Name == "":
+		return t, p.fail(at, "without a name", "a tensor has one")
+	case strings.IndexByte(t.Name, 0) >= 0:
+		return t, p.fail(at, words.Quote(t.Name), "a name has no NUL in it")
+	case again:
+		return t, p.fail(at, words.Quote(t.Name), "tensor %d has the same name", other)
+	}
+	p.place.name = t.Name
+	if err := p.readShape(&t); err != nil {
+		return t, err
+	}
+	at = p.at()
+	typ, err := p.uint32()
+	if err != nil {
+		return t, err
+	}
+	t.Type = Type(typ)
+	size, reason := tensorBytes(t.Type, t.Shape)
+	if reason == "" && size > uint64(p.size) {
+		reason = fmt.Sprintf("that is %d bytes, and the file has %d", size, p.size)
+	}
+	if reason != "" {
+		return t, p.fail(at, fmt.Sprintf("of %v and shape %v", t.Type, t.Shape), "%s", reason)
+	}
+	t.Size = size
+	return t, p.readOffset(&t, h.alignment, next)
+}
+
+func (p *parser) readShape(t *Tensor) error {
+	at := p.at()
+	n, err := p.uint32()
+	if err != nil {
+		return err
+	}
+	if n == 0 || n > maxDims {
+		return p.fail(at, fmt.Sprintf("of %d dimensions", n), "a tensor has 1 to %d", maxDims)
+	}
+	t.Shape = make([]uint64, n)
+	for i := range t.Shape {
+		at = p.at()
+		d, err := p.uint64()
+		if err != nil {
+			return err
+		}
+		if d == 0 || d >= 1<<63 {
+			return p.fail(at, fmt.Sprintf("%d in dimension %d", int64(d), i), "a dimension is at least 1")
+		}
+		t.Shape[i] = d
+	}
+	if _, ok := elements(t.Shape); !ok {
+		return p.fail(at, fmt.Sprintf("of shape %v", t.Shape), "more elements than can be counted")
+	}
+	return nil
+}
+
+func (p *parser) readOffset(t *Tensor, alignment, next uint64) error {
+	at := p.at()
+	offset, err := p.uint64()
+	if err != nil {
+		return err
+	}
+	value := "at offset " + countText(offset)
+	switch {
+	case offset > uint64(p.size):
+		return p.fail(at, value, "the file ends at %d", p.size)
+	case offset%alignment != 0:
+		return p.fail(at, value, "it must be a multiple of %d", alignment)
+	case offset < next:
+		return p.fail(at, value, "it overlaps the tensor before it: it must be %d", next)
+	case offset > next:
+		return p.fail(at, value, "it leaves a gap, which the engine has none of: it must be %d", next)
+	}
+	t.Offset = int64(offset)
+	return nil
+}

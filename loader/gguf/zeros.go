@@ -1,0 +1,186 @@
+package gguf
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"github.com/seed7adf6694/infer/internal/words"
+)
+
+// A download that reserves its space first and is stopped leaves zeros: mostly to the end
+// of the file, in pieces where several connections fetched it. Nothing in the header
+// tells, and the engine computes with zeros.
+
+const (
+	zeroWindow = 4 << 10 // bytes that are looked at in one place
+	// minZeroMatrix is the least size of a matrix that means something by its zeros;
+	// biases and other lists may well be zero.
+	minZeroMatrix = 1 << 10
+	// minZeroTail is how much of the last tensor alone must be zero at its end: rows for
+	// tokens that are not used may well be zero.
+	minZeroTail = 64 << 10
+
+	stoppedDownload = "a download that was stopped leaves such a file: fetch it again"
+)
+
+// warnZeros warns of files that end in zeros. It looks at a few KiB of the last tensors:
+// of files that do not end so, at the last 4 KiB.
+func (ix *Index) warnZeros() {
+	for i, f := range ix.files {
+		if ts := ix.tensorsOf(i); len(ts) > 0 {
+			f.warnZeros(ix, ts)
+		}
+	}
+}
+
+func (f *file) warnZeros(ix *Index, ts []Tensor) {
+	whole, matrices, from := 0, 0, int64(0)
+	for i := len(ts) - 1; i >= 0; i-- {
+		t := ts[i]
+		if start := f.zeroFrom(t); start != t.Offset {
+			if size := t.Offset + int64(t.Size) - start; whole == 0 && size >= minZeroTail && size >= int64(t.Size/8) {
+				ix.warn("tensor %s holds nothing but zeros from about byte %d of the file on, %s to its end: %s", words.Quote(t.Name), start, words.Size(uint64(size)), stoppedDownload)
+			}
+			break
+		}
+		whole++
+		from = t.Offset
+		if t.isMatrix() {
+			matrices++
+		}
+	}
+	switch {
+	case matrices == 0:
+	case whole == len(ts):
+		ix.warn("all %d tensors of %s hold nothing but zeros where they were looked at: %s", whole, words.QuotePath(f.Path), stoppedDownload)
+	default:
+		ix.warn("the last %d of %d tensors of %s, from %s at byte %d on, hold nothing but zeros where they were looked at: %s",
+			whole, len(ts), words.QuotePath(f.Path), words.Quote(ts[len(ts)-whole].Name), from, stoppedDownload)
+	}
+}
+
+// isMatrix tells whether a tensor's zeros would mean something.
+func (t Tensor) isMatrix() bool {
+	return t.Size >= minZeroMatrix && len(t.Shape) > 1 && t.Shape[1] > 1
+}
+
+// zeroFrom returns where the zeros at the end of a tensor begin, about: its beginning
+// where all places looked at are zero, its end where the last bytes are not.
+func (f *file) zeroFrom(t Tensor) int64 {
+	end := t.Offset + int64(t.Size)
+	low, high := t.Offset, end // zero from high on; not yet looked at below
+	at := max(low, end-zeroWindow)
+	if !f.isZero(at, end-at) {
+		return end
+	}
+	// The last place that is not zero, of some at equal distances, and then between it
+	// and the next by halves.
+	for high = at; high > low; high = at {
+		at = max(low, high-max(zeroWindow, int64(t.Size/8)))
+		if !f.isZero(at, min(zeroWindow, high-at)) {
+			low = at
+			break
+		}
+	}
+	for high-low > zeroWindow {
+		middle := low + (high-low)/2
+		if f.isZero(middle, min(zeroWindow, high-middle)) {
+			high = middle
+		} else {
+			low = middle
+		}
+	}
+	return high
+}
+
+// isZero tells whether a range of the file is all zero. One that can't be read is not.
+func (f *file) isZero(at, size int64) bool {
+	b := make([]byte, size)
+	if _, err := f.OS.ReadAt(b, at); err != nil {
+		return false
+	}
+	return allZero(b)
+}
+
+var zeroBytes [zeroWindow]byte
+
+// allZero is of a window at most.
+func allZero(b []byte) bool { return bytes.Equal(b, zeroBytes[:len(b)]) }
+
+// tensorsOf returns the tensors of a file, in the order of their offsets.
+func (ix *Index) tensorsOf(file int) []Tensor {
+	first, last := 0, 0
+	for i, t := range ix.tensors {
+		if t.File < file {
+			first = i + 1
+		}
+		if t.File <= file {
+			last = i + 1
+		}
+	}
+	return ix.tensors[first:last]
+}
+
+// CheckZeros looks at each tensor in several places, and returns the names of the matrices
+// that are zero in all of them, in the order of the files. The error is a [*FormatError]
+// where all tensors of a file from one such matrix on are zero: it is the rest of a
+// download that was stopped. Of a file without any weight [Index.Warnings] tells.
+func (ix *Index) CheckZeros(ctx context.Context) (names []string, err error) {
+	for i, f := range ix.files {
+		ts := ix.tensorsOf(i)
+		begin, matrices := len(ts), 0 // of the zeros at the end
+		for j, t := range ts {
+			zero, err := f.sampledZero(ctx, t)
+			switch {
+			case err != nil:
+				return nil, err
+			case !zero:
+				begin, matrices = len(ts), 0
+				continue
+			}
+			begin = min(begin, j)
+			if t.isMatrix() {
+				matrices++
+				names = append(names, t.Name)
+			}
+		}
+		switch {
+		case matrices == 0:
+		case begin == 0:
+			names = names[:len(names)-matrices]
+		default:
+			t := ts[begin]
+			e := &FormatError{File: f.Path, Offset: t.Offset, Field: "tensor " + words.Quote(t.Name), Value: "all zero", Reason: stoppedDownload}
+			if n := len(ts) - begin - 1; n > 0 {
+				e.Reason = fmt.Sprintf("and so are the %d tensors behind it, to the end of the file: %s", n, stoppedDownload)
+			}
+			return names, e
+		}
+	}
+	return names, nil
+}
+
+// sampledZero tells whether a tensor is zero in all of some places at equal distances, its
+// beginning and end among them.
+func (f *file) sampledZero(ctx context.Context, t Tensor) (bool, error) {
+	const places = 64
+	step := max(zeroWindow, t.Size/places)
+	b := make([]byte, zeroWindow)
+	for at := uint64(0); at < t.Size; at += step {
+		if err := context.Cause(ctx); err != nil {
+			return false, err
+		}
+		if left := t.Size - at; left < 2*step && left > zeroWindow && step > zeroWindow {
+			at = t.Size - zeroWindow // the last one
+		}
+		b = b[:min(zeroWindow, t.Size-at)]
+		if _, err := f.OS.ReadAt(b, t.Offset+int64(at)); err != nil {
+			return false, &FormatError{File: f.Path, Offset: t.Offset, Field: "tensor " + words.Quote(t.Name), Reason: "can't be read", Err: err}
+		}
+		if !allZero(b) {
+			return false, nil
+		}
+	}
+	return true, nil
+}

@@ -1,0 +1,21 @@
+package space
+
+// Pad rounds n up to a multiple of align, a power of two. It wraps around only above
+// 2^63, which no validated size is.
+func Pad(n, align uint64) uint64 { return (n + align - 1) &^ (align - 1) }
+
+// RoundUp rounds n up to the system's granularity.
+func RoundUp(n uint64) uint64 { return Pad(n, Granularity()) }
+
+// Room is how much of a chunk is for content, so that a reservation with its guards
+// takes no more addresses than the chunk size. Where a chunk is but a few pages that
+// would cost too much, and the guards come on top.
+func Room(chunk uint64) uint64 {
+	if chunk < 16*Granularity() {
+		return chunk
+	}
+	return (chunk - Guards()) &^ (Granularity() - 1)
+}
+
+// MostAddresses is more than any system gives, and far from where sums wrap around.
+const MostAddresses = 1 << 62

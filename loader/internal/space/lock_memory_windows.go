@@ -1,0 +1,46 @@
+package space
+
+import (
+	"errors"
+	"os"
+	"sync"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+)
+
+// workingSet is held while the size of the working set is changed, which is read first.
+var workingSet sync.Mutex
+
+// lock raises the least working set by as much before, as a process starts with room
+// for some dozens of pages.
+func (s *virtualSystem) Lock(p unsafe.Pointer, size uint64) error {
+	if err := growWorkingSet(int64(size)); err != nil {
+		return err
+	}
+	if err := windows.VirtualLock(uintptr(p), uintptr(size)); err != nil {
+		return errors.Join(os.NewSyscallError("VirtualLock", err), growWorkingSet(-int64(size)))
+	}
+	return nil
+}
+
+func (s *virtualSystem) Unlock(p unsafe.Pointer, size uint64) error {
+	if err := windows.VirtualUnlock(uintptr(p), uintptr(size)); err != nil {
+		return os.NewSyscallError("VirtualUnlock", err)
+	}
+	return growWorkingSet(-int64(size))
+}
+
+// growWorkingSet changes the least and the most that the working set may have.
+func growWorkingSet(n int64) error {
+	workingSet.Lock()
+	defer workingSet.Unlock()
+	var least, most uintptr
+	var flags uint32
+	windows.GetProcessWorkingSetSizeEx(windows.CurrentProcess(), &least, &most, &flags)
+	if least == 0 {
+		return errors.New("the size of the working set is not known")
+	}
+	err := windows.SetProcessWorkingSetSizeEx(windows.CurrentProcess(), least+uintptr(n), most+uintptr(n), flags)
+	return os.NewSyscallError("SetProcessWorkingSetSizeEx", err)
+}

@@ -1,0 +1,20 @@
+//go:build unix
+
+package space
+
+import (
+	"errors"
+	"os"
+)
+
+// tempMemory is a temporary file without a name, for want of files in memory.
+func tempMemory() (*os.File, error) {
+	f, err := os.CreateTemp("", "infer-scratch-*")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}

@@ -1,0 +1,54 @@
+package memory
+
+import (
+	"context"
+	"os"
+	"unsafe"
+
+	"github.com/seed7adf6694/infer/internal/kernel32"
+	"github.com/seed7adf6694/infer/loader/internal/space"
+	"golang.org/x/sys/windows"
+)
+
+var procPrefetch = kernel32.DLL.NewProc("PrefetchVirtualMemory")
+
+// memoryRangeEntry is WIN32_MEMORY_RANGE_ENTRY.
+type memoryRangeEntry struct {
+	address unsafe.Pointer
+	bytes   uintptr
+}
+
+// prefetchPiece is how much is read ahead between two looks at the context.
+const prefetchPiece = 16 << 20
+
+// Prefetch reads a mapped piece of a file into memory: by PrefetchVirtualMemory (Windows 8),
+// which takes large requests at once and leaves the pages on the standby list, where their
+// first use finds them without the disk. Where it is refused, the piece is read.
+func Prefetch(ctx context.Context, f *os.File, p unsafe.Pointer, offset int64, size uint64) error {
+	for off := uint64(0); off < size; off += prefetchPiece {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n := min(prefetchPiece, size-off)
+		if !prefetchVirtual(space.At(p, off), n) {
+			return readAhead(ctx, f, offset+int64(off), size-off)
+		}
+	}
+	return nil
+}
+
+func prefetchVirtual(p unsafe.Pointer, size uint64) bool {
+	if procPrefetch.Find() != nil {
+		return false
+	}
+	e := memoryRangeEntry{p, uintptr(size)}
+	r, _, _ := procPrefetch.Call(uintptr(windows.CurrentProcess()), 1, uintptr(unsafe.Pointer(&e)), 0)
+	return r != 0
+}
+
+// UsedByPages leaves reading ahead to the system.
+func UsedByPages(unsafe.Pointer, uint64) {}
+
+func PrefetchExactly(ctx context.Context, f *os.File, p unsafe.Pointer, offset int64, size uint64) error {
+	return Prefetch(ctx, f, p, offset, size)
+}

@@ -1,0 +1,316 @@
+package packed
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/seed7adf6694/infer/internal/files"
+	"github.com/seed7adf6694/infer/internal/words"
+	"github.com/seed7adf6694/infer/loader/gguf"
+)
+
+// Options are the options of [Write].
+type Options struct {
+	Engine       string // the engine's version, see [gguf.Packed]
+	Instructions string // what it was compiled for
+	// Layout tells how a tensor is to be laid out.
+	Layout func(t gguf.Tensor) Layout
+	// Repack converts src, whole groups of rows of a tensor, into dst, which is as long.
+	// One goroutine calls it.
+	Repack func(t gguf.Tensor, dst, src []byte) error
+	// Progress is told of bytes of tensors written.
+	Progress files.Progress
+	// Quiet keeps what is read and written out of the page cache, so that what others have
+	// there stays.
+	Quiet bool
+}
+
+// Layout is how a tensor is laid out in a packed file.
+type Layout struct {
+	Name  string // "": as it is
+	Group int    // rows that are repacked together
+	Both  bool   // it is to be there as it is, too
+}
+
+// File is what [Write] writes: one behind the other, and the header once more
+// at the end.
+type File interface {
+	io.Writer
+	io.WriterAt
+}
+
+// packPiece is how much is read, converted and written at once, or one group of rows.
+const packPiece = 4 << 20
+
+// mostPackedPadding is the share of a file that may go into beginning tensors on pages.
+const mostPackedPadding = 100
+
+// Write writes a packed file of a model to an empty file: the same metadata and
+// tensors, in the order of the model's files, with some tensors converted. It reads the
+// model's files once, from the first byte to the last, takes a few MiB, and stops between
+// two pieces when ctx is cancelled. Where it fails, out holds no valid model.
+//
+// Files that change meanwhile give [files.ErrFileChanged].
+func Write(ctx context.Context, ix *gguf.Index, out File, o Options) error {
+	if ix.Packed() != nil {
+		return fmt.Errorf("%s is packed already", words.QuotePath(ix.Path()))
+	}
+	p := &packer{ix: ix, out: out, w: wholePieces{w: out}, o: o, progress: files.Tally{Total: ix.Bytes(), Report: o.Progress}}
+	if f, ok := out.(*os.File); ok && o.Quiet {
+		p.w.quiet = f
+	}
+	if err := p.plan(); err != nil {
+		return err
+	}
+	return p.write(ctx)
+}
+
+// packer is one WritePacked.
+type packer struct {
+	ix       *gguf.Index
+	out      File
+	o        Options
+	progress files.Tally
+	align    uint32
+	tensors  []packedPart // in the order of the packed file
+	paths    []string     // of the source's files
+	source   []string     // SHA-256 of those
+	src, dst []byte
+	w        wholePieces
+}
+
+// packedPart is a tensor of a packed file.
+type packedPart struct {
+	gguf.Tensor        // of the source
+	name        string // in the packed file
+	layout      Layout
+	sum         string
+}
+
+// unknownSum stands in the header until a sum is known.
+var unknownSum = strings.Repeat("0", 2*sha256.Size)
+
+func (p *packer) plan() error {
+	var copies []packedPart
+	for _, t := range p.ix.Tensors() {
+		if gguf.IsPackedKey(t.Name) {
+			return p.ix.TensorError(t.Name, "", "a name of packed files, in one that is none")
+		}
+		part := packedPart{Tensor: t, name: t.Name, sum: unknownSum}
+		if l := p.o.Layout(t); l.Name != "" && l.Both {
+			copies = append(copies, packedPart{Tensor: t, name: gguf.PackedCopy(t.Name), layout: l, sum: unknownSum})
+			p.progress.Total += t.Size
+		} else {
+			part.layout = l
+		}
+		p.tensors = append(p.tensors, part)
+	}
+	p.tensors = append(p.tensors, copies...)
+	p.align = uint32(p.ix.Alignment())
+	if p.align < files.DirectUnit && uint64(len(p.tensors))*files.DirectUnit <= p.ix.Bytes()/mostPackedPadding {
+		p.align = files.DirectUnit
+	}
+	for _, f := range p.ix.Files() {
+		path, err := filepath.Abs(f.Path)
+		if err != nil {
+			return err
+		}
+		p.paths, p.source = append(p.paths, path), append(p.source, unknownSum)
+	}
+	return nil
+}
+
+// header is the file's, with the sums that are known.
+func (p *packer) header() *gguf.Writer {
+	w := &gguf.Writer{}
+	w.SetAlignment(p.align)
+	for key, value := range p.ix.Metadata() {
+		switch {
+		case strings.HasPrefix(key, "split.") || gguf.IsPackedKey(key) || key == gguf.KeyAlignment:
+		case key == gguf.KeyArchitecture:
+			w.Add(key, gguf.StringValue(fmt.Sprintf("%s, packed by infer for %s: open it with infer, or use the plain file", p.ix.Architecture(), p.o.Instructions)))
+		default:
+			w.Add(key, value)
+		}
+	}
+	packed := &gguf.Packed{Engine: p.o.Engine, Instructions: p.o.Instructions}
+	for _, t := range p.tensors {
+		packed.Sums = append(packed.Sums, t.sum)
+		if t.layout.Name != "" {
+			packed.Tensors = append(packed.Tensors, gguf.PackedTensor{Name: t.name, Layout: t.layout.Name, File: t.File, Offset: t.Offset})
+		}
+	}
+	for i, f := range p.ix.Files() {
+		f.Path = p.paths[i]
+		packed.Source = append(packed.Source, gguf.PackedSource{FileInfo: f, SHA256: p.source[i]})
+	}
+	w.AddPacked(packed, p.ix.Architecture())
+	for _, t := range p.tensors {
+		w.AddTensor(t.name, t.Type, t.Shape...)
+	}
+	return w
+}
+
+func (p *packer) write(ctx context.Context) error {
+	w := p.header()
+	if _, err := w.WriteHeader(&p.w); err != nil {
+		return err
+	}
+	next := 0
+	for i, f := range p.ix.Files() {
+		sum, at := sha256.New(), int64(0)
+		for ; next < len(p.ix.Tensors()) && p.tensors[next].File == i; next++ {
+			t := &p.tensors[next]
+			if err := p.skip(ctx, i, sum, at, t.Offset); err != nil {
+				return err
+			}
+			if err := p.tensor(ctx, t, sum, w); err != nil {
+				return err
+			}
+			at = t.Offset + int64(t.Size)
+		}
+		if err := p.skip(ctx, i, sum, at, f.Size); err != nil {
+			return err
+		}
+		p.source[i] = hex.EncodeToString(sum.Sum(nil))
+	}
+	for ; next < len(p.tensors); next++ {
+		if err := p.tensor(ctx, &p.tensors[next], nil, w); err != nil {
+			return err
+		}
+	}
+	if err := p.w.flush(); err != nil {
+		return err
+	}
+	if err := p.ix.Changed(); err != nil {
+		return err
+	}
+	if _, err := p.header().WriteHeader(io.NewOffsetWriter(p.out, 0)); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// skip hashes what is no tensor's.
+func (p *packer) skip(ctx context.Context, file int, sum hash.Hash, from, to int64) error {
+	for from < to {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b := sized(&p.src, min(packPiece, uint64(to-from)))
+		if err := p.read(file, b, from); err != nil {
+			return err
+		}
+		sum.Write(b)
+		from += int64(len(b))
+	}
+	return nil
+}
+
+// tensor writes a tensor, converted where it is to be, and hashes its bytes before and
+// after.
+func (p *packer) tensor(ctx context.Context, t *packedPart, source hash.Hash, w *gguf.Writer) error {
+	piece := uint64(packPiece)
+	if t.layout.Name != "" {
+		group := t.Type.RowSize(t.Shape[0]) * uint64(t.layout.Group)
+		if group == 0 || t.Size%group != 0 {
+			return p.ix.TensorError(t.Name, t.ShapeText(), fmt.Sprintf("is not of whole groups of %d rows", t.layout.Group))
+		}
+		piece = max(piece/group, 1) * group
+	}
+	sum := sha256.New()
+	for from := uint64(0); from < t.Size; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b := sized(&p.src, min(piece, t.Size-from))
+		if err := p.read(t.File, b, t.Offset+int64(from)); err != nil {
+			return err
+		}
+		if source != nil {
+			source.Write(b)
+		}
+		from += uint64(len(b))
+		if t.layout.Name != "" {
+			d := sized(&p.dst, uint64(len(b)))
+			if err := p.o.Repack(t.Tensor, d, b); err != nil {
+				return fmt.Errorf("tensor %s: %w", words.Quote(t.Name), err)
+			}
+			b = d
+		}
+		sum.Write(b)
+		if _, err := p.w.Write(b); err != nil {
+			return err
+		}
+		p.progress.Add(uint64(len(b)))
+	}
+	t.sum = hex.EncodeToString(sum.Sum(nil))
+	_, err := p.w.Write(make([]byte, w.Padding(t.Size)))
+	return err
+}
+
+func (p *packer) read(file int, b []byte, offset int64) error {
+	err := p.ix.ReadAt(file, b, offset)
+	if p.o.Quiet {
+		files.Forget(p.ix.File(file), offset, uint64(len(b)))
+	}
+	return err
+}
+
+// wholePieces writes pieces of packPiece that begin at multiples of it: then the system's
+// cache holds the file in pages as large as it has, which computing with it shows.
+type wholePieces struct {
+	w     io.Writer
+	buf   []byte
+	quiet *os.File // what is written is to leave the cache; nil: not
+	at    int64    // written
+	kept  uint64   // of that, what may be in the cache
+}
+
+// mostKept is how much of what has been written waits for the disk.
+const mostKept = 8 * packPiece
+
+func (w *wholePieces) Write(b []byte) (int, error) {
+	n := len(b)
+	if w.buf == nil {
+		w.buf = make([]byte, 0, packPiece)
+	}
+	for len(b) > 0 {
+		k := min(cap(w.buf)-len(w.buf), len(b))
+		w.buf, b = append(w.buf, b[:k]...), b[k:]
+		if len(w.buf) == cap(w.buf) {
+			if err := w.flush(); err != nil {
+				return n - len(b), err
+			}
+		}
+	}
+	return n, nil
+}
+
+func (w *wholePieces) flush() error {
+	n, err := w.w.Write(w.buf)
+	w.buf = w.buf[:0]
+	w.at, w.kept = w.at+int64(n), w.kept+uint64(n)
+	if w.quiet != nil && w.kept >= mostKept && err == nil {
+		if err = w.quiet.Sync(); err == nil {
+			files.Forget(w.quiet, w.at-int64(w.kept), w.kept)
+			w.kept = 0
+		}
+	}
+	return err
+}
+
+// sized is a buffer of n bytes that is used again.
+func sized(b *[]byte, n uint64) []byte {
+	if uint64(cap(*b)) < n {
+		*b = make([]byte, n)
+	}
+	return (*b)[:n]
+}

@@ -1,0 +1,106 @@
+package probe
+
+import (
+	"errors"
+	"unsafe"
+
+	"github.com/seed7adf6694/infer/internal/kernel32"
+	"golang.org/x/sys/windows"
+)
+
+var procQueryJobObject = kernel32.DLL.NewProc("QueryInformationJobObject")
+
+// job is what the job object of this process allows. Of nested jobs the system shows the
+// innermost ("Nested Jobs": the immediate job is used); what the others allow is as
+// binding.
+type job struct {
+	in      bool
+	process uint64 // limit of what one process commits
+	all     uint64 // limit of what all of them commit
+	used    uint64 // what all of them have committed, this process included
+}
+
+// limit is the limit that leaves least, and what that is, to a process that has committed
+// own bytes.
+func (j job) limit(own uint64) (limit, left uint64, outer bool) {
+	limit, left = Unlimited, Unlimited
+	for _, l := range []struct{ most, used uint64 }{{j.process, own}, {j.all, max(j.used, own)}} {
+		if l.most == Unlimited {
+			continue
+		}
+		if n := l.most - min(l.most, l.used); n < left {
+			limit, left = l.most, n
+		}
+	}
+	return limit, left, j.in
+}
+
+// queryJob asks about the job of this process.
+func queryJob(class uintptr, p unsafe.Pointer, size uintptr) error {
+	if r, _, err := procQueryJobObject.Call(0, class, uintptr(p), size, 0); r == 0 {
+		return err
+	}
+	return nil
+}
+
+// readJob reads the limits of the job object that the process is in.
+func readJob(own uint64) job {
+	j := job{process: Unlimited, all: Unlimited}
+	if !inJob() {
+		return j
+	}
+	j.in = true
+	var info windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION
+	if queryJob(windows.JobObjectExtendedLimitInformation, unsafe.Pointer(&info), unsafe.Sizeof(info)) != nil {
+		return j
+	}
+	flags := info.BasicLimitInformation.LimitFlags
+	if flags&windows.JOB_OBJECT_LIMIT_PROCESS_MEMORY != 0 {
+		j.process = uint64(info.ProcessMemoryLimit)
+	}
+	if flags&windows.JOB_OBJECT_LIMIT_JOB_MEMORY != 0 {
+		j.all, j.used = uint64(info.JobMemoryLimit), jobCommit(own)
+	}
+	return j
+}
+
+var procIsProcessInJob = kernel32.DLL.NewProc("IsProcessInJob")
+
+func inJob() bool {
+	var in uint32
+	r, _, _ := procIsProcessInJob.Call(uintptr(windows.CurrentProcess()), 0, uintptr(unsafe.Pointer(&in)))
+	return r != 0 && in != 0
+}
+
+// jobCommit is what the processes of the job have committed; own where that can't be read.
+func jobCommit(own uint64) uint64 {
+	ids := map[uintptr]bool{}
+	for _, id := range jobProcesses() {
+		ids[id] = true
+	}
+	sum := uint64(0)
+	_ = eachProcess(func(p *windows.SYSTEM_PROCESS_INFORMATION) {
+		if ids[p.UniqueProcessID] {
+			sum += committedBy(p)
+		}
+	})
+	return max(sum, own)
+}
+
+// jobProcesses lists the processes of the job, by JOBOBJECT_BASIC_PROCESS_ID_LIST: how many
+// there are, how many of them are listed, and these.
+func jobProcesses() []uintptr {
+	for n := 64; n <= 1<<16; n *= 4 {
+		b := make([]uintptr, 1+n)
+		err := queryJob(windows.JobObjectBasicProcessIdList, unsafe.Pointer(&b[0]), uintptr(len(b))*unsafe.Sizeof(b[0]))
+		if errors.Is(err, windows.ERROR_MORE_DATA) {
+			continue
+		}
+		if err != nil {
+			return nil
+		}
+		listed := (*[2]uint32)(unsafe.Pointer(&b[0]))[1]
+		return b[1 : 1+min(n, int(listed))]
+	}
+	return nil
+}

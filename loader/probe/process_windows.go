@@ -1,0 +1,140 @@
+package probe
+
+import (
+	"os"
+	"sync"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"github.com/seed7adf6694/infer/loader/internal/space"
+	"golang.org/x/sys/windows"
+)
+
+// memoryCounters is PROCESS_MEMORY_COUNTERS_EX2: what follows privateUsage came with an
+// update of Windows 10 22H2.
+type memoryCounters struct {
+	cb, pageFaultCount                             uint32
+	peakWorkingSet, workingSet                     uintptr
+	quotaPeakPaged, quotaPaged                     uintptr
+	quotaPeakNonPaged, quotaNonPaged               uintptr
+	pagefileUsage, peakPagefileUsage, privateUsage uintptr
+	privateWorkingSet                              uintptr
+	sharedCommit                                   uint64
+}
+
+// committed is the private memory that the process has been promised. Both fields are
+// documented as that; wine fills one of them.
+func (c *memoryCounters) committed() uint64 { return uint64(max(c.privateUsage, c.pagefileUsage)) }
+
+// readCounters reads as much of the counters as the system has. It does not allocate.
+func readCounters() (c memoryCounters, err error) {
+	var failed syscall.Errno
+	for _, size := range [...]uintptr{unsafe.Sizeof(c), unsafe.Offsetof(c.privateWorkingSet)} {
+		c = memoryCounters{cb: uint32(size)}
+		var ok uintptr
+		ok, _, failed = syscall.SyscallN(procMemoryInfo.Addr(), uintptr(windows.CurrentProcess()), uintptr(unsafe.Pointer(&c)), size)
+		if ok != 0 {
+			return c, nil
+		}
+	}
+	return c, os.NewSyscallError("GetProcessMemoryInfo", failed)
+}
+
+// ProcessMemory reads the memory of this process: of its working set, Anon is what is
+// private and File what it shares, or could share, with others. Before Windows 10 22H2 the
+// system is asked for each page that may be private, which takes some milliseconds for a
+// GiB of them; Anon may then be some MiB, and some dozens of milliseconds, late. It is safe
+// for concurrent use.
+func ProcessMemory() (Process, error) {
+	c, err := readCounters()
+	if err != nil {
+		return Process{}, err
+	}
+	p := Process{RSS: uint64(c.workingSet), Anon: uint64(c.privateWorkingSet), PeakRSS: uint64(max(c.peakWorkingSet, c.workingSet))}
+	if p.Anon == 0 {
+		if p.Anon, err = privatePages(p.RSS); err != nil {
+			return Process{}, err
+		}
+	}
+	p.Anon = min(p.Anon, p.RSS) // of another moment
+	p.File = p.RSS - p.Anon
+	return p, nil
+}
+
+// pageQuery is what privatePages asks with, kept: PSAPI_WORKING_SET_EX_INFORMATION, an
+// address and the attributes of its page.
+var pageQuery struct {
+	sync.Mutex
+	// What was found last, when the working set had rss bytes.
+	bytes, rss uint64
+	when       time.Time
+	took       time.Duration
+
+	pages [1 << 15]struct{ addr, attributes uintptr }
+}
+
+// Attributes of a page, as in PSAPI_WORKING_SET_EX_BLOCK.
+const (
+	pageValid  = 1 << 0 // in the working set
+	pageShared = 1 << 15
+)
+
+// Kinds of memory, which x/sys does not have: MEM_PRIVATE and MEM_IMAGE.
+const (
+	memPrivate = 0x20000
+	memImage   = 0x1000000
+)
+
+// privatePages adds up the pages of the working set that are the process's alone: those of
+// private memory, and those of mappings that were written to and copied for that. Views of
+// files that can't be written to have none, and are not looked at.
+//
+// It takes a small part of the process's time: where it was called a moment ago, and the
+// working set is about as large, it is what was found then.
+func privatePages(rss uint64) (bytes uint64, err error) {
+	q := &pageQuery
+	q.Lock()
+	defer q.Unlock()
+	const part, same = 16, 4 << 20
+	start := time.Now()
+	if start.Sub(q.when) < part*q.took && max(rss, q.rss)-min(rss, q.rss) < same {
+		return q.bytes, nil
+	}
+	n := 0
+	ask := func() {
+		if n == 0 || err != nil {
+			return
+		}
+		size := unsafe.Sizeof(q.pages[0]) * uintptr(n)
+		if e := windows.QueryWorkingSetEx(windows.CurrentProcess(), uintptr(unsafe.Pointer(&q.pages[0])), uint32(size)); e != nil {
+			err = os.NewSyscallError("QueryWorkingSetEx", e)
+			return
+		}
+		for _, x := range q.pages[:n] {
+			if x.attributes&(pageValid|pageShared) == pageValid {
+				bytes += space.WindowsPage
+			}
+		}
+		n = 0
+	}
+	const copied = windows.PAGE_WRITECOPY | windows.PAGE_EXECUTE_WRITECOPY | windows.PAGE_READWRITE | windows.PAGE_EXECUTE_READWRITE
+	for m := range regionsOfProcess {
+		mayBePrivate := m.Type == memPrivate || m.Type == memImage && m.Protect&copied != 0
+		if m.State != windows.MEM_COMMIT || !mayBePrivate || m.Protect&(windows.PAGE_NOACCESS|windows.PAGE_GUARD) != 0 {
+			continue
+		}
+		for p := m.BaseAddress; p < m.BaseAddress+m.RegionSize; p += space.WindowsPage {
+			q.pages[n] = struct{ addr, attributes uintptr }{addr: p}
+			if n++; n == len(q.pages) {
+				ask()
+			}
+		}
+	}
+	ask()
+	if err == nil {
+		q.bytes, q.rss, q.when = bytes, rss, time.Now()
+		q.took = q.when.Sub(start)
+	}
+	return bytes, err
+}

@@ -1,0 +1,18 @@
+package probe
+
+import (
+	"errors"
+
+	"golang.org/x/sys/windows"
+)
+
+// LimitOf is the limit that an error names by itself.
+func LimitOf(err error) Limit {
+	switch {
+	case errors.Is(err, windows.ERROR_COMMITMENT_LIMIT):
+		return LimitCommit
+	case errors.Is(err, windows.ERROR_NOT_ENOUGH_QUOTA), errors.Is(err, windows.ERROR_PAGEFILE_QUOTA):
+		return LimitGroup
+	}
+	return ""
+}

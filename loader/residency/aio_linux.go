@@ -1,0 +1,165 @@
+package residency
+
+import (
+	"context"
+	"errors"
+	"os"
+	"runtime"
+	"unsafe"
+
+	"github.com/seed7adf6694/infer/internal/files"
+	"golang.org/x/sys/unix"
+)
+
+// batch reads several pieces of files with one call to the kernel and one waiting thread,
+// by Linux's native asynchronous I/O. A thread for each piece does the same, but that many
+// threads, each waking others, take processors from the threads that compute: those wait
+// for one another after every operation. io_uring would do as well and is forbidden in
+// many containers.
+//
+// It is not for use by several goroutines at once.
+type batch struct {
+	context uintptr
+	done    *os.File // an eventfd: the last request of each call has come
+	doneFd  uint32
+	blocks  []iocb
+	events  []ioEvent
+	list    []*iocb
+}
+
+// iocb is the kernel's struct iocb.
+type iocb struct {
+	data   uint64
+	_      [2]uint32 // key, flags of the read
+	_      uint16    // what to do: 0 is to read
+	_      int16     // priority
+	fd     uint32
+	buf    uint64
+	bytes  uint64
+	offset int64
+	_      uint64
+	flags  uint32
+	resFd  uint32
+}
+
+// ioEvent is the kernel's struct io_event.
+type ioEvent struct {
+	data, obj uint64
+	res, res2 int64
+}
+
+// flagResFd is the kernel's IOCB_FLAG_RESFD: resFd is an eventfd to be told.
+const flagResFd = 1
+
+// batchDepth is how many requests are in flight at most: more than any disk needs, and
+// fewer than the kernel's queue of one holds, beyond which submitting waits.
+const batchDepth = 64
+
+func newBatch() (*batch, error) {
+	b := &batch{blocks: make([]iocb, batchDepth), events: make([]ioEvent, batchDepth)}
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return nil, os.NewSyscallError("eventfd", err)
+	}
+	b.done = os.NewFile(uintptr(fd), "eventfd")
+	b.doneFd = uint32(fd)
+	if _, _, e := unix.Syscall(unix.SYS_IO_SETUP, batchDepth, uintptr(unsafe.Pointer(&b.context)), 0); e != 0 {
+		b.done.Close()
+		return nil, os.NewSyscallError("io_setup", e)
+	}
+	return b, nil
+}
+
+// read reads all requests from files that are open for direct reading, and calls finish
+// for each with how many bytes have come; why there are no more, another attempt tells. The
+// error is why requests were not begun. When it returns, nothing is in flight.
+func (b *batch) read(ctx context.Context, files []*files.DirectFile, list []request, finish func(x request, n uint64)) error {
+	defer runtime.KeepAlive(files)
+	free := make([]int, 0, batchDepth)
+	for i := range b.blocks {
+		free = append(free, i)
+	}
+	requests := make([]request, batchDepth)
+	var failed error
+	for flying := 0; flying > 0 || len(list) > 0 && failed == nil; {
+		b.list = b.list[:0]
+		if failed == nil {
+			failed = ctx.Err()
+		}
+		for failed == nil && len(list) > 0 && len(free) > 0 {
+			i := free[len(free)-1]
+			free, requests[i], list = free[:len(free)-1], list[0], list[1:]
+			x := &requests[i]
+			b.blocks[i] = iocb{data: uint64(i), fd: uint32(files[x.file].OS.Fd()), buf: uint64(uintptr(x.p)), bytes: x.size, offset: x.offset}
+			b.list = append(b.list, &b.blocks[i])
+		}
+		if n := len(b.list); n > 0 {
+			b.list[n-1].flags, b.list[n-1].resFd = flagResFd, b.doneFd
+		}
+		n, err := b.submit()
+		flying += n
+		if failed == nil {
+			failed = err
+		}
+		if flying == 0 {
+			continue
+		}
+		least := flying // one waking where nothing waits to be begun
+		if len(list) > 0 {
+			least = max(1, flying/2)
+		}
+		events, err := b.wait(least, n > 0 && n == len(b.list))
+		if err != nil {
+			return errors.Join(failed, err) // of arguments of ours it does not fail
+		}
+		for _, ev := range events {
+			i := int(ev.data)
+			free, flying = append(free, i), flying-1
+			finish(requests[i], uint64(max(ev.res, 0)))
+		}
+	}
+	return failed
+}
+
+// submit hands over the list, and says how much of it.
+func (b *batch) submit() (n int, err error) {
+	for n < len(b.list) {
+		k, _, e := unix.Syscall(unix.SYS_IO_SUBMIT, b.context, uintptr(len(b.list)-n), uintptr(unsafe.Pointer(&b.list[n])))
+		if e == unix.EINTR {
+			continue
+		}
+		if e != 0 {
+			return n, os.NewSyscallError("io_submit", e)
+		}
+		n += int(k)
+	}
+	return n, nil
+}
+
+// wait waits for requests that are in flight, the least that are worth it; marked says
+// that the last one tells the eventfd, for which a goroutine can wait without a thread.
+func (b *batch) wait(least int, marked bool) ([]ioEvent, error) {
+	var timeout *unix.Timespec
+	if marked {
+		var count [8]byte
+		if _, err := b.done.Read(count[:]); err == nil {
+			timeout = &unix.Timespec{}
+		}
+	}
+	for {
+		n, _, e := unix.Syscall6(unix.SYS_IO_GETEVENTS, b.context, uintptr(least), uintptr(len(b.events)), uintptr(unsafe.Pointer(&b.events[0])), uintptr(unsafe.Pointer(timeout)), 0)
+		if e == unix.EINTR {
+			continue
+		}
+		if e != 0 {
+			return nil, os.NewSyscallError("io_getevents", e)
+		}
+		return b.events[:n], nil
+	}
+}
+
+// close gives the kernel's part back. Nothing is in flight.
+func (b *batch) close() {
+	_, _, _ = unix.Syscall(unix.SYS_IO_DESTROY, b.context, 0, 0)
+	b.done.Close()
+}

@@ -1,0 +1,256 @@
+package residency
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"sync"
+	"time"
+	"unsafe"
+
+	"github.com/seed7adf6694/infer/internal/files"
+	"github.com/seed7adf6694/infer/internal/words"
+	"github.com/seed7adf6694/infer/loader/gguf"
+	"github.com/seed7adf6694/infer/loader/internal/space"
+)
+
+// reader reads pieces of a model's files into native memory, several at once: a disk
+// that is asked for one thing at a time waits for the next question.
+//
+// Direct reads pass the page cache by. That saves a copy and the page cache's memory,
+// which counts as this process's in a control group; and a large request is one for the
+// disk too. Where the file system has none, the cache is used and told to forget.
+//
+// It is not for use by several goroutines at once.
+type reader struct {
+	ix     *gguf.Index
+	files  []gguf.FileInfo
+	direct []*files.DirectFile // nil where there is no direct reading
+	batch  *batch              // nil where the system has no such thing
+	method method
+
+	queue  chan func()
+	depth  int // goroutines that read
+	quit   sync.WaitGroup
+	closed bool
+}
+
+// request is a piece of a file and where it goes. Both and its size are multiples of
+// directUnit; it may reach past the end of the file.
+type request struct {
+	file   int
+	offset int64
+	size   uint64
+	p      unsafe.Pointer
+}
+
+func newReader(ix *gguf.Index) *reader {
+	r := &reader{ix: ix, files: ix.Files(), queue: make(chan func())}
+	for i := range r.files {
+		d, err := files.OpenDirectFile(ix.File(i))
+		if err != nil { // not on this file system
+			r.closeDirect()
+			r.direct = nil
+			break
+		}
+		r.direct = append(r.direct, d)
+	}
+	if r.direct != nil {
+		r.batch, _ = newBatch() // forbidden in some containers
+	}
+	r.use(r.methods()[0])
+	return r
+}
+
+// method is how to read: in requests of what size, and how many goroutines do it; none is
+// in batches.
+type method struct {
+	size  uint64
+	depth int
+}
+
+// methods are what may be the fastest: the first where there is no time to find out.
+func (r *reader) methods() (list []method) {
+	if r.batch != nil {
+		list = append(list, method{4 << 20, 0}, method{1 << 20, 0}, method{2 << 20, 0})
+	}
+	return append(list, method{4 << 20, 4}, method{1 << 20, 8}, method{2 << 20, 4}, method{8 << 20, 2}, method{1 << 20, 2}, method{256 << 10, 16})
+}
+
+func (r *reader) use(m method) {
+	r.method = m
+	for ; r.depth < m.depth; r.depth++ {
+		r.quit.Add(1)
+		go func() {
+			defer r.quit.Done()
+			for f := range r.queue {
+				if f == nil {
+					return
+				}
+				f()
+			}
+		}()
+	}
+	for ; r.depth > m.depth; r.depth-- {
+		r.queue <- nil
+	}
+}
+
+// String names what is in use.
+func (r *reader) String() string {
+	switch {
+	case r.direct == nil:
+		return fmt.Sprintf("cached reads, %d of %s at once", r.depth, words.Size(r.method.size))
+	case r.depth == 0:
+		return fmt.Sprintf("direct reads, batches of %s", words.Size(r.method.size))
+	}
+	return fmt.Sprintf("direct reads, %d of %s at once", r.depth, words.Size(r.method.size))
+}
+
+// read reads pieces. When it returns, nothing is being read.
+func (r *reader) read(ctx context.Context, list []request) error {
+	list = r.split(list)
+	if r.depth == 0 {
+		return r.readBatch(ctx, list)
+	}
+	var begun sync.WaitGroup
+	var mu sync.Mutex
+	var first error
+	for _, x := range list {
+		if ctx.Err() != nil {
+			break
+		}
+		begun.Add(1)
+		r.queue <- func() {
+			defer begun.Done()
+			if err := r.now(x); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				first = cmp.Or(first, err)
+			}
+		}
+	}
+	begun.Wait()
+	return cmp.Or(ctx.Err(), first)
+}
+
+// readBatch reads pieces in one batch, and by itself once more those that came short.
+func (r *reader) readBatch(ctx context.Context, list []request) error {
+	var short []request
+	err := r.batch.read(ctx, r.direct, list, func(x request, n uint64) {
+		if n < min(x.size, r.left(x)) {
+			short = append(short, x)
+		}
+	})
+	for _, x := range short {
+		if err == nil {
+			err = r.now(x)
+		}
+	}
+	return err
+}
+
+// left is how much the file of a request has from there on.
+func (r *reader) left(x request) uint64 { return uint64(max(r.files[x.file].Size-x.offset, 0)) }
+
+func (r *reader) now(x request) error {
+	need := min(x.size, r.left(x))
+	if r.direct == nil {
+		err := r.ix.ReadAt(x.file, space.BytesAt(x.p, need), x.offset)
+		files.Forget(r.ix.File(x.file), x.offset, x.size)
+		if err != nil {
+			return r.readError(x.file, err)
+		}
+		return nil
+	}
+	b, offset := space.BytesAt(x.p, x.size), x.offset
+	for need > 0 {
+		n, err := r.direct[x.file].ReadAt(b, offset)
+		if uint64(n) >= need {
+			break
+		}
+		if err != nil && !files.Temporary(err) {
+			return r.readError(x.file, err)
+		}
+		n &^= files.DirectUnit - 1
+		b, offset, need = b[n:], offset+int64(n), need-uint64(n)
+	}
+	return nil
+}
+
+// readError says why a read failed: most often the file is another one now, whatever the
+// system minded first (a direct read of a file that was cut short, that it ends at no
+// multiple of the unit).
+func (r *reader) readError(file int, err error) error {
+	if changed := r.ix.FileChanged(file); changed != nil {
+		return changed
+	}
+	return fmt.Errorf("%s: %w", words.QuotePath(r.files[file].Path), err)
+}
+
+// calibration bounds how long the ways of reading are compared for.
+const calibration = 300 * time.Millisecond
+
+// split makes requests of the size in use.
+func (r *reader) split(list []request) []request {
+	var small []request
+	for _, x := range list {
+		for off := uint64(0); off < x.size; off += r.method.size {
+			small = append(small, request{x.file, x.offset + int64(off), min(r.method.size, x.size-off), space.At(x.p, off)})
+		}
+	}
+	return small
+}
+
+// calibrate reads some requests in each way that may be the fastest, as long as there is
+// time, and uses the one that was. uneven says that the times of one and the same way
+// differ much.
+func (r *reader) calibrate(ctx context.Context, list []request) (uneven bool, err error) {
+	var all uint64
+	for _, x := range list {
+		all += x.size
+	}
+	begun := time.Now()
+	best, least := r.method, time.Duration(0)
+	for i, m := range r.methods() {
+		if i > 0 && (time.Since(begun)+2*least > calibration || all < m.size) {
+			break
+		}
+		var took [2]time.Duration
+		r.use(m)
+		for k := range took {
+			start := time.Now()
+			if err := r.read(ctx, list); err != nil {
+				return false, err
+			}
+			took[k] = time.Since(start)
+		}
+		// The first of all may have woken the disk.
+		if t := min(took[0], took[1]); i == 0 || t < least-least/20 {
+			best, least = m, t
+			uneven = i > 0 && max(took[0], took[1]) > 2*t
+		}
+	}
+	r.use(best)
+	return uneven, nil
+}
+
+func (r *reader) close() error {
+	if r.closed {
+		return nil
+	}
+	r.closed = true
+	close(r.queue)
+	r.quit.Wait()
+	if r.batch != nil {
+		r.batch.close()
+	}
+	r.closeDirect()
+	return nil
+}
+
+func (r *reader) closeDirect() {
+	for _, d := range r.direct {
+		d.Close()
+	}
+}

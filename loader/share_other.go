@@ -1,8 +1,0 @@
-//go:build unix && !linux
-
-package loader
-
-import "os"
-
-// sharedFile is a file for memory, empty.
-func sharedFile() (*os.File, error) { return tempMemory() }

@@ -1,6 +1,0 @@
-//go:build !linux
-
-package loader
-
-// createSkeleton makes a temporary file.
-func createSkeleton() (*skeletonFile, error) { return tempSkeleton() }
