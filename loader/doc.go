@@ -1,28 +1,23 @@
-// Package loader reads GGUF model files and places their weights in memory in
-// bounded pieces. It is pure Go and knows nothing of the engine that will
-// compute with those weights.
+// Package loader opens GGUF models and places their weights in memory in bounded pieces. It
+// is pure Go and knows nothing of the engine that will compute with those weights.
 //
-// A load passes through it in this order:
+// A load passes through it and the packages below it in this order:
 //
-//   - [Open] reads and validates the header of a file, or of every file of a
-//     sharded model, and returns an [gguf.Index]: metadata, tensors, places in files.
-//     Nothing is allocated from a number that has not been compared with the
-//     size of the file, and whatever would make a parser written in C assert is
-//     an error here.
-//   - [gguf.Index.Skeleton] gives the engine a file of its own to read: the same
-//     header, and a hole where the weights would be.
-//   - [gguf.Index.Plan] groups the tensors into chunks, and [MapWeights] or
-//     [CopyWeights] bring the chunks into memory.
-//   - [probe.Measure] says what the system would grant ([probe.Probe.Confirm] asks it), an [memory.Arena] hands out bounded
-//     blocks, from the system or from a [memory.Pool] reserved before, and a [memory.Ledger]
-//     keeps the account of all of it.
+//   - [Open] reads and validates the header of a file, or of every file of a sharded
+//     model, and returns a [gguf.Index]: metadata, tensors, places in files. Nothing is
+//     allocated from a number that has not been compared with the size of the file, and
+//     whatever would make a parser written in C assert is an error here (package check).
+//   - [gguf.Index.Skeleton] gives the engine a file of its own to read: the same header,
+//     and a hole where the weights would be.
+//   - [NewPlan] groups the tensors into chunks, and [MapWeights] or [CopyWeights] bring the
+//     chunks into memory.
 //
-// On Windows addresses are reserved in units of 64 KiB; private memory is charged against the
-// commit limit, which page files that grow raise: a [probe.Probe] has both, the limit as it is and
-// as it can become. Files are opened so that others may rename them.
+// Package probe says what the system would grant. Package memory hands out bounded blocks
+// and keeps the account of them. Package residency keeps weights within a budget. Package
+// packed writes files in the layout that a CPU computes with, and keeps them.
 //
-// The package never maps a whole file, never writes to a model, never prints
-// and never ends the process.
+// No package of these maps a whole file, writes to a model, prints or ends the process. On
+// Windows files are opened so that others may rename them.
 //
 //	ix, err := loader.Open("model.gguf")
 //	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// Lock locks a file until it is closed, [errLocked] where somebody has it.
+// Lock locks a file until it is closed, [ErrLocked] where somebody has it.
 func Lock(f *os.File) error {
 	o := windows.Overlapped{OffsetHigh: 1 << 30} // far behind what anybody writes
 	err := windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &o)

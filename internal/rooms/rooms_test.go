@@ -44,6 +44,18 @@ var floors = []struct {
 	{"loader", []string{"internal"}},
 }
 
+// loaderRooms are the packages of loader, with those of them that are below each.
+var loaderRooms = map[string][]string{
+	"loader/residency":      {"loader", "loader/gguf", "loader/memory", "loader/probe", "loader/internal/space"},
+	"loader":                {"loader/gguf", "loader/gguf/check", "loader/memory", "loader/probe", "loader/internal/space"},
+	"loader/packed":         {"loader/gguf"},
+	"loader/memory":         {"loader/probe", "loader/internal/space"},
+	"loader/probe":          {"loader/internal/space"},
+	"loader/internal/space": nil,
+	"loader/gguf/check":     {"loader/gguf"},
+	"loader/gguf":           nil,
+}
+
 // sources calls f with each file that is no test, by its path from the module's folder.
 func sources(t *testing.T, f func(path, text string)) {
 	t.Helper()
@@ -210,6 +222,9 @@ func TestImportsGoDown(t *testing.T) {
 			imports++
 			if to := firstElement(rel); to != room && !allowed(room, to) {
 				t.Errorf("%s imports %s: %s is not below %s", path, p, to, room)
+			}
+			if below, listed := loaderRooms[filepath.ToSlash(filepath.Dir(path))]; listed && firstElement(rel) == "loader" && !slices.Contains(below, rel) {
+				t.Errorf("%s imports %s, which is not below it", path, p)
 			}
 		}
 	})

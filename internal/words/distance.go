@@ -1,4 +1,5 @@
-// Package words compares words that people typed with those that they may have meant.
+// Package words makes texts for people: sizes, lists, names and paths that print on one line, and
+// the word that was meant by one that was mistyped.
 package words
 
 // Distance counts the edits (insert, delete, replace, swap neighbours) that

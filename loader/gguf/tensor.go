@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math/bits"
 	"strings"
-
-	"github.com/seed7adf6694/infer/loader/internal/space"
 )
 
 // A Tensor says what one of a model's arrays is and where its bytes are.
@@ -73,7 +71,7 @@ func tensorBytes(t Type, shape []uint64) (size uint64, reason string) {
 func Bounds(first, last Tensor, unit uint64) (offset, size uint64) {
 	offset = uint64(first.Offset) &^ (unit - 1)
 	if end := uint64(last.Offset) + last.Size; end > uint64(first.Offset) {
-		size = space.Pad(end, unit) - offset
+		size = pad(end, unit) - offset
 	}
 	return offset, size
 }
@@ -82,3 +80,7 @@ func Bounds(first, last Tensor, unit uint64) (offset, size uint64) {
 func (t Tensor) ShapeText() string {
 	return "of shape " + strings.Trim(strings.ReplaceAll(fmt.Sprint(t.Shape), " ", "×"), "[]")
 }
+
+// pad rounds n up to a multiple of align, a power of two. It wraps around only above
+// 2^63, which no validated size is.
+func pad(n, align uint64) uint64 { return (n + align - 1) &^ (align - 1) }

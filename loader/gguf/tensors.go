@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/seed7adf6694/infer/internal/words"
-	"github.com/seed7adf6694/infer/loader/internal/space"
 )
 
 const (
@@ -27,11 +26,11 @@ func (p *parser) readTensors(h *header, n int) error {
 		if err != nil {
 			return err
 		}
-		next += space.Pad(t.Size, h.alignment)
+		next += pad(t.Size, h.alignment)
 		h.byName[t.Name] = int32(i)
 		h.tensors = append(h.tensors, t)
 	}
-	data := space.Pad(uint64(p.at()), h.alignment)
+	data := pad(uint64(p.at()), h.alignment)
 	h.data = int64(data)
 	for i := range h.tensors {
 		t := &h.tensors[i]

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/seed7adf6694/infer/internal/words"
-	"github.com/seed7adf6694/infer/loader/internal/space"
 )
 
 // A Writer lays out a GGUF file of version 3: keys and tensors are added in the order
@@ -74,7 +73,7 @@ func (w *Writer) AddTensor(name string, t Type, shape ...uint64) (offset, size u
 	}
 	w.name("tensor "+name, "tensor")
 	offset = w.next
-	end, carry := bits.Add64(offset, space.Pad(size, w.Alignment()), 0)
+	end, carry := bits.Add64(offset, pad(size, w.Alignment()), 0)
 	if carry != 0 || end > 1<<62 {
 		w.fail("tensor %s: the file would be larger than a file can be", words.Quote(name))
 		return offset, size
@@ -104,11 +103,11 @@ func (w *Writer) fail(format string, args ...any) {
 }
 
 // Padding returns the number of zeros that follow data of this size.
-func (w *Writer) Padding(size uint64) uint64 { return space.Pad(size, w.Alignment()) - size }
+func (w *Writer) Padding(size uint64) uint64 { return pad(size, w.Alignment()) - size }
 
 // HeaderBytes returns the size of the header with its padding: the offset in the file
 // of the data section.
-func (w *Writer) HeaderBytes() uint64 { return space.Pad(fixedBytes+w.header, w.Alignment()) }
+func (w *Writer) HeaderBytes() uint64 { return pad(fixedBytes+w.header, w.Alignment()) }
 
 // DataBytes returns the size of the data section, padding included.
 func (w *Writer) DataBytes() uint64 { return w.next }

@@ -367,7 +367,7 @@ func ExampleArena() {
 	defer arena.Close()
 	block, err := arena.AllocBlock(PurposeKV, 3<<20)
 	if err != nil {
-		fmt.Println(err) // a *MemoryError says which limit refused, and what would help
+		fmt.Println(err) // an *Error says which limit refused, and what would help
 		return
 	}
 	defer arena.FreeBlock(block)

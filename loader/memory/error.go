@@ -84,7 +84,7 @@ func (e *RangeError) Error() string {
 	return fmt.Sprintf("block of %s for %v: larger than the bound of %s on contiguous addresses", words.Size(e.Requested), e.Purpose, words.Size(e.Limit))
 }
 
-// refused makes the error of what the system did not give: a MemoryError with the
+// refused makes the error of what the system did not give: an Error with the
 // limit that most likely refused, or, where a file can't be mapped for other reasons
 // than memory, those.
 func refused(op probe.Operation, p Purpose, size uint64, err error) error {

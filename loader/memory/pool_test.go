@@ -11,7 +11,7 @@ func ExampleNewPool() {
 	var ledger memory.Ledger
 	pool, err := memory.NewPool(64<<20, memory.PoolOptions{SegmentSize: 16 << 20, Ledger: &ledger})
 	if err != nil {
-		fmt.Println(err) // a *MemoryError says which limit refused, and what would help
+		fmt.Println(err) // an *Error says which limit refused, and what would help
 		return
 	}
 	defer pool.Close()

@@ -72,7 +72,7 @@ func Write(ctx context.Context, ix *gguf.Index, out File, o Options) error {
 	return p.write(ctx)
 }
 
-// packer is one WritePacked.
+// packer is one Write.
 type packer struct {
 	ix       *gguf.Index
 	out      File

@@ -12,7 +12,7 @@ import (
 // workingSet is held while the size of the working set is changed, which is read first.
 var workingSet sync.Mutex
 
-// lock raises the least working set by as much before, as a process starts with room
+// Lock raises the least working set by as much before, as a process starts with room
 // for some dozens of pages.
 func (s *virtualSystem) Lock(p unsafe.Pointer, size uint64) error {
 	if err := growWorkingSet(int64(size)); err != nil {

@@ -4,5 +4,5 @@ package space
 
 import "unsafe"
 
-// huge has nothing to ask for.
+// Huge has nothing to ask for.
 func (mmapSystem) Huge(unsafe.Pointer, uint64) {}

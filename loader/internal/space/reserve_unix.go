@@ -29,7 +29,7 @@ type mmapSystem struct{}
 // RealSystem is the memory that programs get.
 var RealSystem System = mmapSystem{}
 
-// reserve maps pages without access. Such are never charged as commit, so
+// Reserve maps pages without access. Such are never charged as commit, so
 // MAP_NORESERVE is not needed, and would be harmful: pages of a mapping with it are
 // not charged when they become writable either, and refusals would come as a signal
 // when they are touched.
@@ -60,7 +60,7 @@ func (mmapSystem) Reserve(size uint64, _ bool, phase uint64) (unsafe.Pointer, er
 	return At(p, Granularity()), nil
 }
 
-// commit makes pages accessible. Unlike mapping them anew with MAP_FIXED, which may
+// Commit makes pages accessible. Unlike mapping them anew with MAP_FIXED, which may
 // leave a hole where it fails, mprotect leaves the reservation whole: others' mappings
 // can't get into it before the next try.
 func (mmapSystem) Commit(p unsafe.Pointer, size uint64) error {

@@ -43,7 +43,7 @@ const (
 // virtualSystem is the system's memory through VirtualAlloc and views of files.
 //
 // Without placeholders, a reservation is given back for the moment in which a view is put in
-// its place. Another thread may be faster, which is [errLostAddresses], to be tried elsewhere.
+// its place. Another thread may be faster, which is [ErrLostAddresses], to be tried elsewhere.
 type virtualSystem struct {
 	mu      sync.Mutex
 	regions map[uintptr]*region // reservations for views
@@ -98,7 +98,7 @@ func (s *virtualSystem) Commit(p unsafe.Pointer, size uint64) error {
 	return os.NewSyscallError("VirtualAlloc", err)
 }
 
-// huge does nothing: large pages need a privilege here.
+// Huge does nothing: large pages need a privilege here.
 func (s *virtualSystem) Huge(unsafe.Pointer, uint64) {}
 
 func (s *virtualSystem) MapFile(p unsafe.Pointer, size uint64, f *os.File, offset int64) error {

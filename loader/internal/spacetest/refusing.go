@@ -1,3 +1,4 @@
+// Package spacetest has a system of memory that refuses, for tests.
 package spacetest
 
 import (
