@@ -147,8 +147,8 @@ func (e *TaskError) Is(target error) bool { return target == ErrTask }
 // LoadError is the error of [Open]: what was tried on which model, and why it failed.
 type LoadError struct {
 	Path  string
-	Tried []string // the load modes tried before the one that failed, with their errors
-	Mode  LoadMode // the mode that failed; LoadAuto where none was chosen yet
+	Tried []*LoadError // of the load modes tried before the one that failed, without paths
+	Mode  LoadMode     // the mode that failed; LoadAuto where none was chosen yet
 	Err   error
 }
 
@@ -163,7 +163,7 @@ func (e *LoadError) Error() string {
 	}
 	s += reason
 	for _, t := range e.Tried {
-		s += "; before that " + t
+		s += "; before that " + t.Error()
 	}
 	return s
 }

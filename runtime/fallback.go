@@ -66,9 +66,7 @@ func openFallbacks(ctx context.Context, path string, o Options, first error) (*M
 	for _, fallback := range o.Fallbacks {
 		m, err := openOne(ctx, fallback, o)
 		if err == nil {
-			for _, r := range e.Rungs {
-				m.adjusted = append(m.adjusted, "passed over "+r.Err.Error())
-			}
+			m.adjusted = append(m.adjusted, passedOver(e.Rungs)...)
 			return m, nil
 		}
 		if ctx.Err() != nil {

@@ -54,9 +54,14 @@ func TestTheFirstModelThatFitsIsOpened(t *testing.T) {
 		if r.Path != tt.want || len(r.Adjusted) != tt.over {
 			t.Errorf("pool of %d MiB: %s was opened, adjusted %q", tt.pool>>20, r.Path, r.Adjusted)
 		}
-		for _, line := range r.Adjusted {
+		for _, a := range r.Adjusted {
+			line := a.String()
 			if !strings.HasPrefix(line, "passed over ") || !strings.Contains(line, "pool") || strings.Contains(line, "\n") {
 				t.Errorf("%q", line)
+			}
+			var refused *memory.Error
+			if a.Kind != runtime.AdjustedModel || !errors.As(a.Err, &refused) || refused.Limit != probe.LimitPool || len(refused.Remedies) == 0 {
+				t.Errorf("%s: %v, %+v", a.Kind, a.Err, refused)
 			}
 		}
 		if _, err := session(t, m, o.Session).Complete(t.Context(), prompt, greedyOptions(4)); err != nil {
@@ -136,8 +141,12 @@ func TestWhatIsLeftOpenIsLowered(t *testing.T) {
 				t.Errorf("adjusted %q, want %q", got, tt.want)
 			}
 			for i := range min(len(got), len(tt.want)) {
-				if !strings.HasPrefix(got[i], tt.want[i]) || !strings.Contains(got[i], "(pool)") {
-					t.Errorf("%q, want %q", got[i], tt.want[i])
+				if line := got[i].String(); !strings.HasPrefix(line, tt.want[i]) || !strings.Contains(line, "(pool)") {
+					t.Errorf("%q, want %q", line, tt.want[i])
+				}
+				var refused *memory.Error
+				if !errors.As(got[i].Err, &refused) || refused.Limit != probe.LimitPool || refused.Requested <= refused.Available {
+					t.Errorf("%s: %+v", got[i].What, got[i].Err)
 				}
 			}
 			tt.so.FlashAttention = llama.FlashOn

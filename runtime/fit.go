@@ -39,8 +39,8 @@ func (m *Model) fit(ctx context.Context, o SessionOptions, load LoadMode) error 
 	m.planned = n.parts()
 	if p, err := probe.Measure(); err == nil && m.pool == nil {
 		if more := growth(weights+n.allBlocks(), p); more > 0 {
-			line := fmt.Sprintf("page files have to grow by %s: %s needed, %s left (commit limit)", words.Size(more), words.Size(weights+n.allBlocks()), words.Size(p.CommitLeft))
-			m.adjusted = append(m.adjusted, line)
+			parts := memory.Parts{}.With(memory.PurposeWeights, weights).Plus(n.blockParts())
+			m.adjusted = append(m.adjusted, Adjustment{AdjustedPageFile, "page files have to grow by " + words.Size(more), parts.Short(p.CommitLeft, probe.LimitCommit)})
 			m.log("page files have to grow", "bytes", more)
 		}
 	}
@@ -54,7 +54,7 @@ func (m *Model) fit(ctx context.Context, o SessionOptions, load LoadMode) error 
 
 // fitSession finds what a session takes beside weights that are still to be copied or
 // mapped, lowering what was left open as far as it must. It says so, a line each.
-func (m *Model) fitSession(ctx context.Context, o SessionOptions, free leftOpen, weights, mapped uint64) (need, []string, error) {
+func (m *Model) fitSession(ctx context.Context, o SessionOptions, free leftOpen, weights, mapped uint64) (need, []Adjustment, error) {
 	params, err := m.contextParams(o)
 	if err != nil {
 		return need{}, nil, err
@@ -203,21 +203,20 @@ func lowered(p llama.ContextParams, free leftOpen) []llama.ContextParams {
 }
 
 // lowerings says what of first is lower in n, and why.
-func (m *Model) lowerings(first, n need, why *memory.Error) (lines []string) {
-	reason := fmt.Sprintf("%s needed, %s left (%s)", words.Size(why.Requested), words.Size(why.Available), why.Limit)
-	note := func(format string, args ...any) {
-		line := fmt.Sprintf(format, args...) + ": " + reason
-		lines = append(lines, line)
-		m.log("lowered", "what", line)
+func (m *Model) lowerings(first, n need, why *memory.Error) (list []Adjustment) {
+	note := func(kind AdjustmentKind, format string, args ...any) {
+		a := Adjustment{kind, fmt.Sprintf(format, args...), why}
+		list = append(list, a)
+		m.log("lowered", "what", a.String())
 	}
 	if n.params.Ctx != first.params.Ctx {
-		note("context lowered from %d to %d tokens", first.params.Ctx, n.params.Ctx)
+		note(AdjustedContext, "context lowered from %d to %d tokens", first.params.Ctx, n.params.Ctx)
 	}
 	if n.params.CacheTypeK != first.params.CacheTypeK {
-		note("KV cache lowered from %s to %s", cacheName(first.params.CacheTypeK), n.params.CacheTypeK)
+		note(AdjustedCache, "KV cache lowered from %s to %s", cacheName(first.params.CacheTypeK), n.params.CacheTypeK)
 	}
 	if n.params.UBatch < min(first.params.UBatch, n.params.Ctx) {
-		note("micro-batch lowered from %d to %d tokens", first.params.UBatch, n.params.UBatch)
+		note(AdjustedUBatch, "micro-batch lowered from %d to %d tokens", first.params.UBatch, n.params.UBatch)
 	}
-	return lines
+	return list
 }

@@ -44,11 +44,11 @@ type Model struct {
 	defaults  SessionOptions       // of sessions that leave values open, where lowered
 	flash     llama.FlashAttention // of the session that Open made room for
 	flashWhy  string
-	flashOn   bool     // memory was short for others
-	offloads  bool     // layers go to GPUs
-	lookup    bool     // generations will guess tokens
-	most      uint64   // Options.MaxMemory
-	adjusted  []string // what was lowered, and why
+	flashOn   bool         // memory was short for others
+	offloads  bool         // layers go to GPUs
+	lookup    bool         // generations will guess tokens
+	most      uint64       // Options.MaxMemory
+	adjusted  []Adjustment // what was lowered, and why
 
 	largestTensor uint64
 	packedBytes   uint64 // mapped in the layout of this CPU

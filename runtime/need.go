@@ -94,10 +94,14 @@ func (n need) total() uint64 { return n.allBlocks() + n.work }
 
 // parts are the memory by purpose. The work buffer is the engine's own: [memory.PurposeOther].
 func (n need) parts() memory.Parts {
+	return n.blockParts().With(memory.PurposeOther, n.work)
+}
+
+// blockParts are the blocks by purpose.
+func (n need) blockParts() memory.Parts {
 	kv, output := n.bytes(llama.PurposeKV), n.bytes(llama.PurposeOutput)
 	return memory.Parts{}.With(memory.PurposeKV, kv).
-		With(memory.PurposeCompute, n.allBlocks()-kv-output).With(memory.PurposeOutput, output).
-		With(memory.PurposeOther, n.work)
+		With(memory.PurposeCompute, n.allBlocks()-kv-output).With(memory.PurposeOutput, output)
 }
 
 // used is what of a block is in RAM at the end of a full context.

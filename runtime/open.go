@@ -109,7 +109,7 @@ func openFile(ctx context.Context, path, cacheOf string, o Options) (*Model, err
 	if err != nil {
 		return nil, &LoadError{Path: path, Mode: o.Load, Err: err}
 	}
-	var tried []string
+	var tried []*LoadError
 	for {
 		m := newModel(path, index, plan, mode, reason, o)
 		m.log("opening", "path", path, "mode", mode.String(), "reason", reason, "chunks", len(plan.Chunks), "chunk_size", plan.ChunkSize)
@@ -132,21 +132,12 @@ func openFile(ctx context.Context, path, cacheOf string, o Options) (*Model, err
 		m.index = nil // the next attempt's, or closed above
 		m.free()
 		if o.Load == LoadAuto && mode == LoadCopy && errors.Is(err, ErrInsufficientMemory) {
-			tried = append(tried, "copy: "+err.Error())
+			tried = append(tried, &LoadError{Mode: LoadCopy, Err: err})
 			mode, reason = LoadMMap, "a copy was refused: "+shortReason(err)
 			continue
 		}
 		return nil, &LoadError{Path: path, Mode: mode, Tried: tried, Err: err}
 	}
-}
-
-// shortReason is an error of memory without its remedies.
-func shortReason(err error) string {
-	var e *memory.Error
-	if !errors.As(err, &e) {
-		return err.Error()
-	}
-	return fmt.Sprintf("%s needed, %s left (%s)", words.Size(e.Requested), words.Size(e.Available), e.Limit)
 }
 
 func newModel(path string, index *gguf.Index, plan *loader.Plan, mode LoadMode, reason string, o Options) *Model {

@@ -38,7 +38,7 @@ type Session struct {
 	flash    llama.FlashAttention
 	pass     *pass        // nil without a memory budget
 	counts   memory.Parts // that the model's budget counts for it
-	adjusted []string     // what was lowered for it
+	adjusted []Adjustment // what was lowered for it
 
 	threads, batchThreads int // as asked for; 0: chosen for each evaluation
 
@@ -312,9 +312,9 @@ func (s *Session) Stats() Stats {
 	return s.stats
 }
 
-// Adjusted says, a line each, what of the session's defaults was lowered because there
-// was not enough memory when it was made; see [Report].Adjusted for what Open lowered.
-func (s *Session) Adjusted() []string { return s.adjusted }
+// Adjusted is what of the session's defaults was lowered because there was not enough
+// memory when it was made; see [Report].Adjusted for what Open lowered.
+func (s *Session) Adjusted() []Adjustment { return s.adjusted }
 
 func (s *Session) updateStats(f func(*Stats)) {
 	s.model.statsMu.Lock()

@@ -22,9 +22,9 @@ type Report struct {
 	LoadReason   string   `json:"load_reason"` // why this mode
 	Repacked     uint64   `json:"repacked_bytes"`
 	Packed       uint64   `json:"packed_bytes"` // mapped from a packed file, in the layout of this CPU
-	// Adjusted says, a line each, what was lowered because there was not enough memory
-	// for the default, and which models were passed over.
-	Adjusted []string `json:"adjusted"`
+	// Adjusted is what was lowered because there was not enough memory for the default, and
+	// which models were passed over.
+	Adjusted []Adjustment `json:"adjusted"`
 	// Warnings says, a line each, what is wrong with the model's file and does not keep it
 	// from being loaded; see loader's Index.Warnings.
 	Warnings []string `json:"warnings"`

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/seed7adf6694/infer/loader/memory"
+	"github.com/seed7adf6694/infer/loader/probe"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -112,6 +113,22 @@ func TestFiguresOfErrorsWithJSON(t *testing.T) {
 	e, code = write(context.Background(), &runtime.FallbackError{Rungs: []runtime.Rung{{Path: "a", Err: refused}, {Path: "b", Err: errors.New("no")}}})
 	if code != exitMemory || len(e.Tried) != 2 || e.Tried[0].Memory == nil || e.Tried[1].Memory != nil || e.Tried[1].Path != "b" {
 		t.Errorf("fallbacks: exit code %d, %+v", code, e)
+	}
+	budget := &memory.Error{Purpose: memory.PurposeWeights, Requested: 2, Available: 1, Limit: probe.LimitBudget, Remedies: []memory.Remedy{{Kind: memory.RemedyBudget}}}
+	e, _ = write(context.Background(), &runtime.LoadError{Path: "x.gguf", Mode: runtime.LoadMMap, Err: budget, Tried: []*runtime.LoadError{{Mode: runtime.LoadCopy, Err: refused}}})
+	if _, tried, _ := strings.Cut(e.Message, "use a larger budget (--max-memory); before that copy: "); !strings.HasSuffix(tried, "(--ctx-size 512)") {
+		t.Errorf("two modes: %s", e.Message)
+	}
+	for _, a := range []struct {
+		runtime.Adjustment
+		want string
+	}{
+		{runtime.Adjustment{Kind: runtime.AdjustedModel, What: "passed over", Err: &runtime.LoadError{Path: "x.gguf", Err: refused}}, "passed over x.gguf: " + refused.Text(flagOf)},
+		{runtime.Adjustment{Kind: runtime.AdjustedContext, What: "context lowered", Err: refused}, "context lowered: 5.0 MiB needed, 3.0 MiB left (control group)"},
+	} {
+		if got := adjustments([]runtime.Adjustment{a.Adjustment}); !slices.Equal(got, []string{a.want}) {
+			t.Errorf("%q, want %q", got, a.want)
+		}
 	}
 	e, _ = write(context.Background(), fmt.Errorf("x: %w", &runtime.ContextError{Tokens: 9, Context: 8}))
 	if e.Kind != "context_full" || e.Context == nil || e.Context.Tokens != 9 || e.Context.Context != 8 {

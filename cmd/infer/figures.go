@@ -45,7 +45,7 @@ func (s stats) MarshalJSON() ([]byte, error) {
 		Adjusted []string             `json:"adjusted"`
 		Finish   runtime.FinishReason `json:"finish_reason"`
 		Pool     *memory.PoolStats    `json:"pool"`
-	}{list(s.model.Adjusted), s.finish, s.pool}} {
+	}{adjustments(s.model.Adjusted), s.finish, s.pool}} {
 		text, err := texts.EncodeJSON(part)
 		if err != nil {
 			return nil, err

@@ -75,7 +75,7 @@ func (c *generateConfig) generate(ctx context.Context, s *streams) error {
 	}
 	defer sess.Close()
 	if !c.quiet {
-		for _, line := range sess.Adjusted() {
+		for _, line := range adjustments(sess.Adjusted()) {
 			fmt.Fprintln(s.err, "infer: "+texts.OneLine(line))
 		}
 	}
@@ -141,7 +141,7 @@ func (c *generateConfig) open(ctx context.Context, s *streams, open *runtime.Opt
 	}
 	progress.Clear()
 	if !c.quiet {
-		for _, line := range m.Report().Adjusted {
+		for _, line := range adjustments(m.Report().Adjusted) {
 			fmt.Fprintln(s.err, "infer: "+texts.OneLine(line))
 		}
 		if c.verbose == 0 { // the logger has said them

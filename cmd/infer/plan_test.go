@@ -142,7 +142,7 @@ func TestFallbacksAndPoolOnTheCommandLine(t *testing.T) {
 	needEngine(t)
 	// A pool decides here how much memory there is.
 	r := call(t, greedy("-p", "Once", "--load", "copy", "--pool", "6MiB", "-c", "256", "--ubatch-size", "32", "--fallback", "tiny")...)
-	if r.code != 0 || !strings.Contains(r.stderr, "infer: passed over ") || !strings.Contains(r.stderr, "left by the pool") {
+	if r.code != 0 || !strings.Contains(r.stderr, "infer: passed over ") || !strings.Contains(r.stderr, "left by the pool") || !strings.Contains(r.stderr, "use a larger pool (--pool)") {
 		t.Errorf("%+v", r)
 	}
 	r = call(t, greedy("-p", "Once", "--load", "copy", "--pool", "1MiB", "-c", "256", "--ubatch-size", "32", "--fallback", "tiny")...)

@@ -54,25 +54,45 @@ func remedyTexts(remedies []memory.Remedy) []string {
 }
 
 // withFlags is an error's text, in which what helps where memory is short comes with its flags.
-func withFlags(err error) string {
-	text := err.Error()
+func withFlags(err error) string { return addFlags(err.Error(), err) }
+
+// adjustments are the lines about what was done otherwise for lack of memory, with the flags
+// of what helps.
+func adjustments(list []runtime.Adjustment) []string {
+	lines := make([]string, len(list))
+	for i, a := range list {
+		lines[i] = addFlags(a.String(), a.Err)
+	}
+	return lines
+}
+
+// addFlags adds to a text that has an error's the flags of what helps.
+func addFlags(text string, err error) string {
 	for _, e := range memoryErrors(err) {
 		text = strings.Replace(text, e.Error(), e.Text(flagOf), 1)
 	}
 	return text
 }
 
-// memoryErrors are those in an error, in the order of its text: of each fallback that was tried.
+// memoryErrors are those in an error, in the order of its text: of each fallback and each load
+// mode that was tried.
 func memoryErrors(err error) (list []*memory.Error) {
 	var fallback *runtime.FallbackError
-	var memory *memory.Error
-	switch {
-	case errors.As(err, &fallback):
+	if errors.As(err, &fallback) {
 		for _, r := range fallback.Rungs {
 			list = append(list, memoryErrors(r.Err)...)
 		}
-	case errors.As(err, &memory):
-		list = append(list, memory)
+		return list
+	}
+	var refused *memory.Error
+	if errors.As(err, &refused) {
+		list = append(list, refused)
+	}
+	var load *runtime.LoadError
+	if errors.As(err, &load) {
+		for _, tried := range load.Tried {
+			list = append(list, memoryErrors(tried)...)
+		}
 	}
 	return list
 }
