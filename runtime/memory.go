@@ -7,21 +7,36 @@ import (
 	"github.com/seed7adf6694/infer/loader/probe"
 )
 
-// samplePeriod bounds how often the process's memory is read while generating: it
-// costs tens of microseconds.
-const samplePeriod = 20 * time.Millisecond
+// The process's memory is read while loading and generating at most once in samplePeriod, as
+// that costs tens of microseconds. Where the system has to be asked for each page it may cost
+// a hundred milliseconds: the pause is sampleShare times what the last reading took.
+const (
+	samplePeriod = 20 * time.Millisecond
+	sampleShare  = 32
+)
 
 // memoryPeak is the process's memory, as seen so far.
 type memoryPeak struct {
 	now             probe.Process
 	rss, anon, file uint64
 	last            time.Time
+	took            time.Duration // for the last reading
+}
+
+// newMemoryPeak has seen nothing yet: a reading is due at once, unless the first may cost much.
+func newMemoryPeak() memoryPeak {
+	return memoryPeak{last: time.Now().Add(-samplePeriod), took: firstSample}
+}
+
+// due tells whether it is time to look again.
+func (p *memoryPeak) due(now time.Time) bool {
+	return now.Sub(p.last) >= max(samplePeriod, sampleShare*p.took)
 }
 
 // sampleMemory looks at the process's memory now and then.
 func (m *Model) sampleMemory() {
 	m.statsMu.Lock()
-	due := time.Since(m.peak.last) >= samplePeriod
+	due := m.peak.due(time.Now())
 	m.statsMu.Unlock()
 	if due {
 		m.sampleMemoryNow()
@@ -29,6 +44,7 @@ func (m *Model) sampleMemory() {
 }
 
 func (m *Model) sampleMemoryNow() {
+	start := time.Now()
 	p, err := probe.ProcessMemory()
 	if err != nil {
 		return // a figure less in the report, nothing else
@@ -36,6 +52,7 @@ func (m *Model) sampleMemoryNow() {
 	m.statsMu.Lock()
 	defer m.statsMu.Unlock()
 	m.peak.now, m.peak.last = p, time.Now()
+	m.peak.took = m.peak.last.Sub(start)
 	m.peak.rss = max(m.peak.rss, p.PeakRSS, p.RSS)
 	m.peak.anon = max(m.peak.anon, p.Anon)
 	m.peak.file = max(m.peak.file, p.File)

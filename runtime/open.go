@@ -147,6 +147,7 @@ func newModel(path string, index *gguf.Index, plan *loader.Plan, mode LoadMode, 
 		chunkSize: plan.ChunkSize, largestTensor: plan.LargestTensor, sessions: map[*Session]struct{}{},
 		kv: readKVShape(index), packed: packedTensors(index), warnings: index.Warnings(), tuners: newThreadTuners(),
 		offloads: o.GPULayers > 0, most: o.MaxMemory, lookup: o.Generate != nil && o.Generate.Lookup,
+		peak: newMemoryPeak(),
 	}
 }
 
