@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
@@ -37,8 +38,19 @@ func (s stats) residency() (f residencyFigures) {
 	return f
 }
 
-// MarshalJSON writes one object of all figures, in which all keys are always there: those of
-// the model and of the session, and this command's.
+// figureKeys are the keys of the figures in JSON: of what the model, the session and this
+// command say, those that are stable, in this order.
+var figureKeys = strings.Fields(`
+	model architecture description parameters load_seconds load_mode load_reason adjusted warnings chunks
+	chunk_size_bytes weights_bytes repacked_bytes packed_bytes largest_allocation_bytes largest_range_bytes
+	largest_tensor_bytes largest_tensor context_tokens context_used_tokens ubatch_tokens threads
+	batch_threads flash_attention prompt_tokens prompt_seconds prompt_tokens_per_second generated_tokens
+	generate_seconds tokens_per_second passes drafted_tokens accepted_tokens finish_reason seed
+	budget_bytes resident_bytes streamed_bytes streamed_bytes_per_token read_bytes_per_second stall_seconds
+	residency_hits residency_misses peak_rss_bytes peak_anon_bytes peak_file_bytes memory pool
+`)
+
+// MarshalJSON writes one object, in which all keys are always there.
 func (s stats) MarshalJSON() ([]byte, error) {
 	all := map[string]json.RawMessage{}
 	for _, part := range []any{s.model, s.session, s.residency(), struct {
@@ -54,10 +66,14 @@ func (s stats) MarshalJSON() ([]byte, error) {
 			return nil, err
 		}
 	}
-	for _, key := range []string{"residency", "process", "flash_attention_reason", "notes"} {
-		delete(all, key)
+	b := []byte("{")
+	for i, key := range figureKeys {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(append(strconv.AppendQuote(b, key), ':'), all[key]...)
 	}
-	return texts.EncodeJSON(all)
+	return append(b, '}'), nil
 }
 
 // figures is the closing line.

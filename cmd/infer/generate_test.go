@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -122,16 +121,36 @@ func TestGenerate(t *testing.T) {
 	})
 }
 
-// figureKeys are the keys of the figures of --json, which are stable.
-const figureKeys = `
-	accepted_tokens adjusted architecture batch_threads budget_bytes chunk_size_bytes chunks context_tokens
-	context_used_tokens description drafted_tokens finish_reason flash_attention generate_seconds
-	generated_tokens largest_allocation_bytes largest_range_bytes largest_tensor largest_tensor_bytes load_mode
-	load_reason load_seconds memory model packed_bytes parameters passes peak_anon_bytes peak_file_bytes
-	peak_rss_bytes pool prompt_seconds prompt_tokens prompt_tokens_per_second read_bytes_per_second
-	repacked_bytes residency_hits residency_misses resident_bytes seed stall_seconds streamed_bytes
-	streamed_bytes_per_token threads tokens_per_second ubatch_tokens warnings weights_bytes
+// stableKeys are the keys of the figures of --json, in their order.
+const stableKeys = `
+	model architecture description parameters load_seconds load_mode load_reason adjusted warnings chunks
+	chunk_size_bytes weights_bytes repacked_bytes packed_bytes largest_allocation_bytes largest_range_bytes
+	largest_tensor_bytes largest_tensor context_tokens context_used_tokens ubatch_tokens threads
+	batch_threads flash_attention prompt_tokens prompt_seconds prompt_tokens_per_second generated_tokens
+	generate_seconds tokens_per_second passes drafted_tokens accepted_tokens finish_reason seed
+	budget_bytes resident_bytes streamed_bytes streamed_bytes_per_token read_bytes_per_second stall_seconds
+	residency_hits residency_misses peak_rss_bytes peak_anon_bytes peak_file_bytes memory pool
 `
+
+// keysOf reads the keys of an object in their order.
+func keysOf(t *testing.T, object []byte) (keys []string) {
+	t.Helper()
+	d := json.NewDecoder(bytes.NewReader(object))
+	if _, err := d.Token(); err != nil {
+		t.Fatal(err)
+	}
+	for d.More() {
+		key, err := d.Token()
+		if err == nil {
+			err = d.Decode(new(json.RawMessage))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, key.(string))
+	}
+	return keys
+}
 
 func TestGenerateJSON(t *testing.T) {
 	needEngine(t)
@@ -163,7 +182,13 @@ func TestGenerateJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := slices.Sorted(maps.Keys(last.Stats)), strings.Fields(figureKeys); !slices.Equal(got, want) {
+	var raw struct {
+		Stats json.RawMessage `json:"stats"`
+	}
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &raw); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := keysOf(t, raw.Stats), strings.Fields(stableKeys); !slices.Equal(got, want) {
 		t.Errorf("keys are %q, want %q", got, want)
 	}
 	for _, key := range []string{
