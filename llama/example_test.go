@@ -65,3 +65,16 @@ func Example() {
 	}
 	// Output: , there lived a little boy called Remy.
 }
+
+func ExampleQuantizeRows() {
+	t, err := llama.ParseTensorType("q8_0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	rows, err := llama.QuantizeRows(t, make([]float32, 2*64), 64)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("2 rows of 64 numbers as %s: %d bytes\n", t, len(rows))
+	// Output: 2 rows of 64 numbers as q8_0: 136 bytes
+}

@@ -4,13 +4,13 @@ package runtime_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log"
 	"log/slog"
 	"os"
 
-	"github.com/seed7adf6694/infer/internal/words"
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/runtime"
@@ -44,7 +44,7 @@ func ExampleOpen_notEnoughMemory() {
 	var refused *memory.Error
 	switch {
 	case errors.As(err, &refused):
-		fmt.Printf("%s needed, %s left by the %s\n", words.Size(refused.Requested), words.Size(refused.Available), refused.Limit)
+		fmt.Printf("%s needed, %s left by the %s\n", memory.Size(refused.Requested), memory.Size(refused.Available), refused.Limit)
 		for _, r := range refused.Remedies {
 			fmt.Println("try:", r)
 		}
@@ -72,6 +72,72 @@ func ExampleModel_Report() {
 	// Output:
 	// mmap 3 chunks
 	// no allocation larger than the chunk size: true
+}
+
+// A report is an object in JSON, for a log or a page of status.
+func ExampleReport() {
+	ctx := context.Background()
+	m, err := runtime.Open(ctx, "../models/tiny/tiny-stories-f16.gguf", runtime.Options{Load: runtime.LoadMMap})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	text, err := json.Marshal(m.Report())
+	if err != nil {
+		log.Fatal(err)
+	}
+	var report struct {
+		Mode    string   `json:"load_mode"`
+		Weights uint64   `json:"weights_bytes"`
+		Lowered []string `json:"adjusted"`
+	}
+	if err := json.Unmarshal(text, &report); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s, %d bytes, %d values lowered\n", report.Mode, report.Weights, len(report.Lowered))
+	// Output: mmap, 7877632 bytes, 0 values lowered
+}
+
+// What was done otherwise for lack of memory comes with the error that says why.
+func ExampleAdjustment() {
+	ctx := context.Background()
+	pool, err := memory.NewPool(6<<20, memory.PoolOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer pool.Close()
+	m, err := runtime.Open(ctx, "../models/tiny/tiny-stories-f16.gguf", runtime.Options{
+		Load: runtime.LoadCopy, Pool: pool, Fallbacks: []string{"tiny"}, // of 4 bits
+		Session: runtime.SessionOptions{Context: 256, UBatch: 32},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	for _, a := range m.Report().Adjusted {
+		var refused *memory.Error
+		if errors.As(a.Err, &refused) {
+			fmt.Printf("%s: the %s leaves %d MiB\n", a.Kind, refused.Limit, refused.Available>>20)
+		}
+	}
+	// Output: model: the pool leaves 6 MiB
+}
+
+// A zero field is a good default, and Off leaves out its step.
+func ExampleSampling() {
+	seed := uint32(1)
+	for _, s := range []runtime.Sampling{
+		{},                         // llama.cpp's defaults, and another text each time
+		{Seed: &seed, TopK: 5},     // the same text each time
+		{TopP: runtime.Off},        // nothing is cut off by its share of the probability
+		{Temperature: runtime.Off}, // no chance: the same as Greedy
+	} {
+		if err := s.Check(); err != nil {
+			log.Fatal(err)
+		}
+	}
+	fmt.Println(runtime.Sampling{TopK: -5}.Check())
+	// Output: invalid option: top-k of -5: 1 to 1073741824 are possible, or Off
 }
 
 func ExampleSession_Complete() {

@@ -54,9 +54,12 @@ func run(ctx context.Context, model string, budget uint64, prompt string) error 
 	}
 	fmt.Println()
 	r := m.Report()
+	for _, a := range r.Adjusted {
+		fmt.Println(a)
+	}
 	fmt.Printf("at most %s were resident\n", memory.Size(r.PeakRSS))
 	if st := r.Residency; st != nil {
-		fmt.Printf("%d of %d layers were streamed, %s read\n", st.Streamed, st.Layers, memory.Size(st.Read))
+		fmt.Printf("%d of %d layers were streamed, %s a pass\n", st.Streamed, st.Layers, memory.Size(st.PerPass()))
 	}
 	return nil
 }
