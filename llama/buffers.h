@@ -10,6 +10,7 @@
 #define INFER_BUFFERS_H
 
 #include "guard.h"
+#include "shim_weights.h"
 
 #include <string>
 #include <vector>

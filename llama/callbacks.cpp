@@ -1,6 +1,6 @@
 // Functions that the engine calls while it loads or computes. See callbacks.go.
 
-#include "shim.h"
+#include "shim_callbacks.h"
 
 extern "C" void goInferProgress(uintptr_t report, float progress);
 

@@ -1,6 +1,7 @@
 // Contexts: making them, and what they compute. Their memory comes from the scope of a call.
 
 #include "buffers.h"
+#include "shim_context.h"
 
 // The one method used of the engine's class: what every decode begins with.
 struct llama_context {

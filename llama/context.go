@@ -2,7 +2,8 @@
 
 package llama
 
-// #include "shim_lora.h"
+// #include "shim_callbacks.h"
+// #include "shim_context.h"
 import "C"
 
 import (

@@ -2,6 +2,7 @@
 
 package llama
 
+// #include "shim_context.h"
 // #include "shim_lora.h"
 import "C"
 

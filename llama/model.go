@@ -2,6 +2,7 @@
 
 package llama
 
+// #include "shim_callbacks.h"
 // #include "shim_layers.h"
 // #include "shim_sampler.h"
 import "C"

@@ -3,7 +3,7 @@
 #ifndef INFER_SHIM_LAYERS_H
 #define INFER_SHIM_LAYERS_H
 
-#include "shim.h"
+#include "shim_weights.h"
 
 #ifdef __cplusplus
 extern "C" {

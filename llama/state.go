@@ -2,7 +2,7 @@
 
 package llama
 
-// #include "shim.h"
+// #include "shim_context.h"
 import "C"
 
 import "unsafe"
