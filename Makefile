@@ -32,6 +32,7 @@ build: tools ## compile bin/infer for this machine's CPU
 # are many times slower where they have to share CPUs.
 .PHONY: test
 test: lint build ## everything that must hold: lint, tests, tests under the race detector
+	@command -v qemu-x86_64 >/dev/null || echo "make test: skipped: the test on CPUs of earlier levels, missing qemu-user: apt-get install qemu-user"
 	INFER_BIN="$(CURDIR)/bin/infer" $(GO) test -p 1 -timeout 30m ./...
 	@lacking="$$($(WINE) missing)"; if [ -n "$$lacking" ]; then echo "make test: skipped: the tests for Windows, missing $$lacking"; else $(MAKE) test-windows; fi
 	$(GO) build -race ./...
@@ -53,11 +54,13 @@ windows: ## cross-compile bin/windows/infer.exe, for x86-64-v3, with mingw
 	@lacking="$$($(WINE) missing)"; case "$$lacking" in *mingw*) echo "make windows: missing $$lacking"; exit 1;; esac
 	$(WINDOWS) $(GO) build -o bin/windows/infer.exe ./cmd/infer
 
-# What is to hold on Windows, under wine: the same tests, cross-compiled.
+# What is to hold on Windows, under wine: the same tests, cross-compiled. Those of llama/start
+# compile programs: they run here, and the programs under wine.
 .PHONY: test-windows
 test-windows: windows ## cross-compiled tests under wine, where mingw and wine are installed
 	@lacking="$$($(WINE) missing)"; if [ -n "$$lacking" ]; then echo "make test-windows: missing $$lacking"; exit 1; fi
 	$(WINE) fresh
+	INFER_WINE="$(WINE) run" $(GO) test -run /wine ./llama/start
 	INFER_BIN=bin/windows/infer.exe $(WINDOWS) $(GO) test -p 1 -exec "$(WINE) run" $(WINDOWS_TESTS)
 	$(WINE) end
 
