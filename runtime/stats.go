@@ -42,7 +42,8 @@ type Report struct {
 	Memory  memory.Usage  `json:"memory"`  // by purpose
 	Process probe.Process `json:"process"` // of the whole process, now
 	// PeakRSS is the kernel's figure; PeakAnon and PeakFile are the largest values
-	// seen while loading and generating.
+	// seen while loading and generating: looked at every 20 ms, and less often where that
+	// takes long (Windows before 10 22H2).
 	PeakRSS  uint64 `json:"peak_rss_bytes"`
 	PeakAnon uint64 `json:"peak_anon_bytes"`
 	PeakFile uint64 `json:"peak_file_bytes"`
