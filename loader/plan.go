@@ -58,7 +58,7 @@ func NewPlan(ix *gguf.Index, o PlanOptions) (*Plan, error) {
 		return nil, fmt.Errorf("chunk size of %d bytes: more than there are addresses; 0 chooses one", o.ChunkSize)
 	}
 	chunk := memory.ChunkSize(o.ChunkSize)
-	p := planTensors(ix.Tensors(), chunk, space.Room(chunk), space.Granularity())
+	p := planTensors(ix.Tensors(), chunk, space.Payload(chunk), space.Granularity())
 	p.index = ix
 	return p, nil
 }

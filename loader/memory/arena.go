@@ -77,7 +77,7 @@ func retryTime(d time.Duration) time.Duration {
 
 // BlockSize is what blocks should stay below where there is a choice, in bytes: the
 // chunk size, less what the guards take. Larger blocks can be had.
-func (a *Arena) BlockSize() uintptr { return uintptr(space.Room(a.chunk)) }
+func (a *Arena) BlockSize() uintptr { return uintptr(space.Payload(a.chunk)) }
 
 // Bytes is the memory in blocks now.
 func (a *Arena) Bytes() uint64 {

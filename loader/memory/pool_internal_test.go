@@ -478,7 +478,7 @@ func TestArenaOfAPoolKeepsItsBounds(t *testing.T) {
 	p := mustPool(t, space.RealSystem, 4*spacetest.MiB, PoolOptions{SegmentSize: 256 * spacetest.KiB})
 	a := NewArena(ArenaOptions{Pool: p, MaxRange: 1 * spacetest.MiB})
 	defer a.Close()
-	if got := uint64(a.BlockSize()); got != space.Room(256*spacetest.KiB) {
+	if got := uint64(a.BlockSize()); got != space.Payload(256*spacetest.KiB) {
 		t.Errorf("blocks of %d, without a chunk size", got)
 	}
 	if _, err := a.AllocBlock(PurposeKV, 1*spacetest.MiB); err != nil {

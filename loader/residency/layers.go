@@ -11,8 +11,8 @@ import (
 	"github.com/seed7adf6694/infer/loader/internal/space"
 )
 
-// mostLayers is more than the engine has room for.
-const mostLayers = 512
+// maxLayers is more than the engine has room for.
+const maxLayers = 512
 
 // layerOf is the number of the layer that a tensor belongs to, -1 for none. Models with
 // an encoder and a decoder have none here: their layers are not used in one order.
@@ -26,7 +26,7 @@ func layerOf(name string) int {
 		return -1
 	}
 	n, err := strconv.Atoi(number)
-	if err != nil || n < 0 || n > mostLayers {
+	if err != nil || n < 0 || n > maxLayers {
 		return -1
 	}
 	return n
@@ -38,8 +38,8 @@ func isSparse(name string, tied bool) bool {
 	return name == "token_embd.weight" && !tied || name == "per_layer_token_embd.weight" || strings.Contains(name, "_exps.")
 }
 
-// filePiece is a piece of a file and where it is mapped, in whole pages.
-type filePiece struct {
+// fileRange is a piece of a file and where it is mapped, in whole pages.
+type fileRange struct {
 	p       unsafe.Pointer
 	mapping int // a range of the plan: two of one follow each other in memory as in the file
 	file    int
@@ -47,18 +47,18 @@ type filePiece struct {
 	size    uint64
 }
 
-// weightLayer is what one layer has in memory.
-type weightLayer struct {
-	parts  []layerPart // used by every pass, in the order of the files
-	sparse []filePiece // of which a pass uses some rows
-	most   uint64      // that it can have in memory
+// layerWeights is what one layer has in memory.
+type layerWeights struct {
+	tensors     []layerTensor // used by every pass, in the order of the files
+	sparse      []fileRange   // of which a pass uses some rows
+	maxResident uint64        // that it can have in memory
 }
 
-// layerPart is one tensor of a layer.
-type layerPart struct {
+// layerTensor is one tensor of a layer.
+type layerTensor struct {
 	tensor gguf.Tensor
 	kind   string // its name without the layer
-	piece  filePiece
+	mapped fileRange
 }
 
 // layerBlock is a piece of a file with whole tensors: what is read into one block of
@@ -73,9 +73,9 @@ type layerBlock struct {
 // tensorAddr tells where a tensor is, as [loader.Weights.TensorData] does.
 type tensorAddr func(name string) (p unsafe.Pointer, size uint64, ok bool)
 
-// layersOf divides weights by layer; head is what belongs to none. data is where they are
+// layersOf divides weights by layer; nonLayer is what belongs to none. data is where they are
 // mapped, nil if they are not.
-func layersOf(data tensorAddr, plan *loader.Plan) (layers []weightLayer, head weightLayer) {
+func layersOf(data tensorAddr, plan *loader.Plan) (layers []layerWeights, nonLayer layerWeights) {
 	tied := true
 	for _, r := range plan.Ranges {
 		for _, t := range r.Tensors {
@@ -85,7 +85,7 @@ func layersOf(data tensorAddr, plan *loader.Plan) (layers []weightLayer, head we
 	for i, r := range plan.Ranges {
 		for _, t := range r.Tensors {
 			begin, size := gguf.Bounds(t, t, space.Granularity())
-			x := filePiece{mapping: i, file: r.File, offset: int64(begin), size: size}
+			x := fileRange{mapping: i, file: r.File, offset: int64(begin), size: size}
 			if data != nil {
 				p, _, _ := data(t.Name)
 				if p == nil {
@@ -95,25 +95,25 @@ func layersOf(data tensorAddr, plan *loader.Plan) (layers []weightLayer, head we
 			}
 			n := layerOf(t.Name)
 			for n >= len(layers) {
-				layers = append(layers, weightLayer{})
+				layers = append(layers, layerWeights{})
 			}
-			l := &head
+			l := &nonLayer
 			if n >= 0 {
 				l = &layers[n]
 			}
 			if isSparse(t.Name, tied) {
 				l.sparse = join(l.sparse, x)
 			} else {
-				l.parts = append(l.parts, layerPart{t, kindOf(t.Name), x})
+				l.tensors = append(l.tensors, layerTensor{t, kindOf(t.Name), x})
 			}
 		}
 	}
 	for i := range layers {
 		l := &layers[i]
-		l.most = l.portion(cut{}, 0).kept
+		l.maxResident = l.split(selection{}, 0).residentSize
 	}
-	head.most = head.portion(cut{sparse: true}, 0).kept // few rows of embeddings are used
-	return layers, head
+	nonLayer.maxResident = nonLayer.split(selection{sparse: true}, 0).residentSize // few rows of embeddings are used
+	return layers, nonLayer
 }
 
 // kindOf is a tensor's name without its layer.
@@ -123,50 +123,50 @@ func kindOf(name string) string {
 }
 
 // cut is which tensors are streamed of a layer that is, by kind.
-type cut struct {
+type selection struct {
 	kinds  map[string]bool
 	sparse bool // what a pass uses some rows of goes too
 }
 
 // portion is how a cut divides a layer.
-type portion struct {
-	stays []filePiece
-	goes  []filePiece
-	rows  []filePiece  // sparse ones, which go when the layer has been used
-	block []layerBlock // what goes, as it is read
-	kept  uint64       // bytes that stay, with sparse ones
+type layerSplit struct {
+	resident     []fileRange
+	streamed     []fileRange
+	sparse       []fileRange  // sparse ones, which go when the layer has been used
+	blocks       []layerBlock // what goes, as it is read
+	residentSize uint64       // bytes that stay, with sparse ones
 }
 
 // portion divides the layer, with blocks of at most room bytes where a tensor is not
 // larger.
-func (l weightLayer) portion(c cut, room uint64) (p portion) {
-	for _, x := range l.parts {
-		if c.kinds[x.kind] {
-			p.goes = join(p.goes, x.piece)
-			p.block = joinBlock(p.block, x.tensor, room)
+func (l layerWeights) split(sel selection, maxBlock uint64) (p layerSplit) {
+	for _, x := range l.tensors {
+		if sel.kinds[x.kind] {
+			p.streamed = join(p.streamed, x.mapped)
+			p.blocks = joinBlock(p.blocks, x.tensor, maxBlock)
 		} else {
-			p.stays = join(p.stays, x.piece)
+			p.resident = join(p.resident, x.mapped)
 		}
 	}
-	p.kept = sizeOf(p.stays)
-	if c.sparse {
-		p.rows = l.sparse
+	p.residentSize = sizeOf(p.resident)
+	if sel.sparse {
+		p.sparse = l.sparse
 	} else {
-		p.kept += sizeOf(l.sparse)
+		p.residentSize += sizeOf(l.sparse)
 	}
 	return p
 }
 
 // read is how many bytes of the layer are read for a pass.
-func (p portion) read() (sum uint64) {
-	for _, b := range p.block {
+func (p layerSplit) readSize() (sum uint64) {
+	for _, b := range p.blocks {
 		sum += b.size
 	}
 	return sum
 }
 
-// join adds a filePiece to a list in file order, to the last one if they touch or overlap.
-func join(list []filePiece, x filePiece) []filePiece {
+// join adds a fileRange to a list in file order, to the last one if they touch or overlap.
+func join(list []fileRange, x fileRange) []fileRange {
 	if n := len(list); n > 0 {
 		last := &list[n-1]
 		end := last.offset + int64(last.size)
@@ -179,11 +179,11 @@ func join(list []filePiece, x filePiece) []filePiece {
 }
 
 // joinBlock adds a tensor to the last block if it follows there, or begins another.
-func joinBlock(list []layerBlock, t gguf.Tensor, room uint64) []layerBlock {
+func joinBlock(list []layerBlock, t gguf.Tensor, maxBlock uint64) []layerBlock {
 	offset, size := gguf.Bounds(t, t, files.DirectUnit)
 	if n := len(list); n > 0 {
 		last := &list[n-1]
-		if _, all := gguf.Bounds(last.tensors[0], t, files.DirectUnit); last.file == t.File && int64(offset) <= last.offset+int64(last.size) && all <= room {
+		if _, all := gguf.Bounds(last.tensors[0], t, files.DirectUnit); last.file == t.File && int64(offset) <= last.offset+int64(last.size) && all <= maxBlock {
 			last.size = all
 			last.tensors = append(last.tensors, t)
 			return list
@@ -192,7 +192,7 @@ func joinBlock(list []layerBlock, t gguf.Tensor, room uint64) []layerBlock {
 	return append(list, layerBlock{t.File, int64(offset), size, []gguf.Tensor{t}})
 }
 
-func sizeOf(list []filePiece) (sum uint64) {
+func sizeOf(list []fileRange) (sum uint64) {
 	for _, x := range list {
 		sum += x.size
 	}

@@ -19,18 +19,18 @@ type Plan struct {
 // NewPlan tells what [New] would do with a budget and an arena of such chunks,
 // without touching anything. Where the budget is too small the plan is that of the least.
 func NewPlan(p *loader.Plan, budget, chunk uint64) Plan {
-	d := newDivider(nil, p, memory.ChunkSize(chunk))
+	d := newSplitter(nil, p, memory.ChunkSize(chunk))
 	f := Plan{Budget: budget, Layers: len(d.layers)}
 	if len(d.layers) == 0 {
-		f.Least, f.Resident = d.head.most, d.head.most
+		f.Least, f.Resident = d.nonLayer.maxResident, d.nonLayer.maxResident
 		return f
 	}
-	f.Least = d.least(fewestSlots).resident
-	now, _ := d.divide(budget, fewestSlots) // the least, where that is too small
+	f.Least = d.smallest(minSlots).resident
+	now, _ := d.choose(budget, minSlots) // the least, where that is too small
 	f.Resident, f.Streamed = now.resident, len(now.streamed)
-	f.Private = uint64(min(fewestSlots, f.Streamed)) * sumOf(now.shape)
+	f.Private = uint64(min(minSlots, f.Streamed)) * sumOf(now.shape)
 	for _, n := range now.streamed {
-		f.Read += d.layers[n].portion(now.cut, d.room).read()
+		f.Read += d.layers[n].split(now.selection, d.maxBlock).readSize()
 	}
 	return f
 }

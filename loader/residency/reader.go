@@ -123,7 +123,7 @@ func (r *reader) read(ctx context.Context, list []request) error {
 		begun.Add(1)
 		r.queue <- func() {
 			defer begun.Done()
-			if err := r.now(x); err != nil {
+			if err := r.readOne(x); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				first = cmp.Or(first, err)
@@ -138,23 +138,23 @@ func (r *reader) read(ctx context.Context, list []request) error {
 func (r *reader) readBatch(ctx context.Context, list []request) error {
 	var short []request
 	err := r.batch.read(ctx, r.direct, list, func(x request, n uint64) {
-		if n < min(x.size, r.left(x)) {
+		if n < min(x.size, r.remaining(x)) {
 			short = append(short, x)
 		}
 	})
 	for _, x := range short {
 		if err == nil {
-			err = r.now(x)
+			err = r.readOne(x)
 		}
 	}
 	return err
 }
 
 // left is how much the file of a request has from there on.
-func (r *reader) left(x request) uint64 { return uint64(max(r.files[x.file].Size-x.offset, 0)) }
+func (r *reader) remaining(x request) uint64 { return uint64(max(r.files[x.file].Size-x.offset, 0)) }
 
-func (r *reader) now(x request) error {
-	need := min(x.size, r.left(x))
+func (r *reader) readOne(x request) error {
+	need := min(x.size, r.remaining(x))
 	if r.direct == nil {
 		err := r.ix.ReadAt(x.file, space.BytesAt(x.p, need), x.offset)
 		files.Forget(r.ix.File(x.file), x.offset, x.size)

@@ -35,23 +35,23 @@ import (
 // SetBudget is for between passes. Other methods may be called from any goroutine.
 type Residency struct {
 	o Options
-	divider
-	reader *reader
-	now    division
-	parts  []portion // of the layers, as the division has them
+	splitter
+	reader  *reader
+	current modelSplit
+	splits  []layerSplit // of the layers, as the modelSplit has them
 
-	mu      sync.Mutex
-	changed *sync.Cond
-	slots   []slot
-	place   map[int]int          // of a layer among those that are streamed
-	where   map[string]slotPlace // of a streamed tensor
-	next    int                  // among those: what is wanted first
-	ahead   int                  // slots that there are to be
-	halted  bool                 // nothing more is to be read
-	err     error
-	stats   Stats
-	stop    context.CancelFunc
-	idle    chan struct{} // closed when the goroutine has ended
+	mu          sync.Mutex
+	changed     *sync.Cond
+	slots       []slot
+	position    map[int]int            // of a layer among those that are streamed
+	tensorSlots map[string]slotAddress // of a streamed tensor
+	next        int                    // among those: what is wanted first
+	slotCount   int                    // slots that there are to be
+	halted      bool                   // nothing more is to be read
+	err         error
+	stats       Stats
+	stop        context.CancelFunc
+	idle        chan struct{} // closed when the goroutine has ended
 }
 
 // Options are the options of [New].
@@ -116,8 +116,8 @@ type slot struct {
 	inUse   bool
 }
 
-// slotPlace is where in a slot a tensor lies.
-type slotPlace struct {
+// slotAddress is where in a slot a tensor lies.
+type slotAddress struct {
 	layer, block int
 	offset       uint64
 }
@@ -128,17 +128,17 @@ type slotPlace struct {
 // The error is a [*memory.Error] where the budget is too small for what no pass can do
 // without: the output head, and two layers.
 func New(ctx context.Context, o Options) (*Residency, error) {
-	r := &Residency{o: o, ahead: fewestSlots, divider: newDivider(o.Weights.TensorData, o.Plan, o.Arena.ChunkSize())}
+	r := &Residency{o: o, slotCount: minSlots, splitter: newSplitter(o.Weights.TensorData, o.Plan, o.Arena.ChunkSize())}
 	r.changed = sync.NewCond(&r.mu)
 	if len(r.layers) == 0 {
 		return nil, fmt.Errorf("residency: the model has no layers that are used one after the other")
 	}
-	d, err := r.divide(o.Budget, r.ahead)
+	d, err := r.choose(o.Budget, r.slotCount)
 	if err != nil {
 		return nil, err
 	}
 	r.reader = newReader(o.Plan.Index())
-	if err := r.begin(ctx, d); err != nil {
+	if err := r.applyFirst(ctx, d); err != nil {
 		r.reader.close()
 		r.freeSlots()
 		return nil, err
@@ -147,8 +147,8 @@ func New(ctx context.Context, o Options) (*Residency, error) {
 	return r, nil
 }
 
-// begin puts a first division in force.
-func (r *Residency) begin(ctx context.Context, d division) error {
+// begin puts a first modelSplit in force.
+func (r *Residency) applyFirst(ctx context.Context, d modelSplit) error {
 	// Headers have been read, and more behind them than was needed.
 	seen := map[int]bool{}
 	for _, x := range r.o.Plan.Ranges { // in the order of the files
@@ -157,83 +157,83 @@ func (r *Residency) begin(ctx context.Context, d division) error {
 			files.Forget(r.file(x.File), 0, uint64(x.Offset))
 		}
 	}
-	for _, x := range r.head.sparse { // rows of embeddings
+	for _, x := range r.nonLayer.sparse { // rows of embeddings
 		files.Forget(r.file(x.file), x.offset, x.size)
 		memory.UsedByPages(x.p, x.size)
 	}
 	if len(d.streamed) > 0 {
-		if err := r.makeSlots(d.shape, min(r.ahead, len(d.streamed))); err != nil {
+		if err := r.makeSlots(d.shape, min(r.slotCount, len(d.streamed))); err != nil {
 			return err
 		}
 		// What will be streamed is read best to see how fast that goes.
-		list := r.requests(0, r.layers[d.streamed[0]].portion(d.cut, r.room))
+		list := r.requests(0, r.layers[d.streamed[0]].split(d.selection, r.maxBlock))
 		uneven, err := r.reader.calibrate(ctx, list)
 		if err != nil {
 			return err
 		}
 		if uneven {
 			// A late layer then has another one's time to come.
-			if more, err := r.divide(r.o.Budget, fewestSlots+1); err == nil {
-				d, r.ahead = more, fewestSlots+1
+			if more, err := r.choose(r.o.Budget, minSlots+1); err == nil {
+				d, r.slotCount = more, minSlots+1
 			}
 		}
 	}
 	return r.apply(ctx, d)
 }
 
-// apply puts a division in force: nothing is being read, and there is no pass.
+// apply puts a modelSplit in force: nothing is being read, and there is no pass.
 // Where that fails, nothing is streamed, whatever that takes.
-func (r *Residency) apply(ctx context.Context, d division) (err error) {
+func (r *Residency) apply(ctx context.Context, d modelSplit) (err error) {
 	defer func() {
 		if err != nil {
 			r.freeSlots()
-			r.enter(division{}, nil)
+			r.setSplit(modelSplit{}, nil)
 		}
 	}()
-	if err := r.makeSlots(d.shape, min(r.ahead, len(d.streamed))); err != nil {
+	if err := r.makeSlots(d.shape, min(r.slotCount, len(d.streamed))); err != nil {
 		return err
 	}
-	first := r.parts == nil
-	parts := make([]portion, len(r.layers))
+	first := r.splits == nil
+	splits := make([]layerSplit, len(r.layers))
 	var changed []int
 	for n, l := range r.layers {
-		parts[n] = l.portion(d.of(n), r.room)
-		if first || !slices.Equal(parts[n].stays, r.parts[n].stays) || !slices.Equal(parts[n].rows, r.parts[n].rows) {
+		splits[n] = l.split(d.selectionOf(n), r.maxBlock)
+		if first || !slices.Equal(splits[n].resident, r.splits[n].resident) || !slices.Equal(splits[n].sparse, r.splits[n].sparse) {
 			changed = append(changed, n)
 		}
 	}
 	for _, n := range changed {
-		r.drop(parts[n].goes)
-		r.drop(parts[n].rows)
+		r.evict(splits[n].streamed)
+		r.evict(splits[n].sparse)
 	}
 	if first {
-		if err := r.keep(ctx, r.head.portion(cut{}, 0).stays); err != nil {
+		if err := r.prefetch(ctx, r.nonLayer.split(selection{}, 0).resident); err != nil {
 			return err
 		}
 	}
 	for _, n := range changed {
-		if err := r.keep(ctx, parts[n].stays); err != nil {
+		if err := r.prefetch(ctx, splits[n].resident); err != nil {
 			return err
 		}
 	}
 	for _, n := range changed { // what was read ahead beyond what stays
-		r.drop(parts[n].goes)
+		r.evict(splits[n].streamed)
 	}
-	r.enter(d, parts)
+	r.setSplit(d, splits)
 	return nil
 }
 
-// enter notes a division that is in force.
-func (r *Residency) enter(d division, parts []portion) {
+// enter notes a modelSplit that is in force.
+func (r *Residency) setSplit(d modelSplit, splits []layerSplit) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.now, r.parts = d, parts
-	r.place, r.where = map[int]int{}, map[string]slotPlace{}
+	r.current, r.splits = d, splits
+	r.position, r.tensorSlots = map[int]int{}, map[string]slotAddress{}
 	for i, n := range d.streamed {
-		r.place[n] = i
-		for b, block := range parts[n].block {
+		r.position[n] = i
+		for b, block := range splits[n].blocks {
 			for _, t := range block.tensors {
-				r.where[t.Name] = slotPlace{n, b, uint64(t.Offset - block.offset)}
+				r.tensorSlots[t.Name] = slotAddress{n, b, uint64(t.Offset - block.offset)}
 			}
 		}
 	}
@@ -249,7 +249,7 @@ func (r *Residency) enter(d division, parts []portion) {
 func (r *Residency) file(i int) *os.File { return r.o.Plan.Index().File(i) }
 
 // keep brings what stays into memory.
-func (r *Residency) keep(ctx context.Context, list []filePiece) error {
+func (r *Residency) prefetch(ctx context.Context, list []fileRange) error {
 	for _, x := range list {
 		if err := memory.PrefetchExactly(ctx, r.file(x.file), x.p, x.offset, x.size); err != nil {
 			return err
@@ -260,7 +260,7 @@ func (r *Residency) keep(ctx context.Context, list []filePiece) error {
 
 // drop takes pieces out of memory: from the mapping, and from the page cache unless
 // somebody else maps them.
-func (r *Residency) drop(list []filePiece) {
+func (r *Residency) evict(list []fileRange) {
 	for _, x := range list {
 		memory.Evict(r.file(x.file), x.p, x.offset, x.size)
 	}
@@ -310,11 +310,11 @@ func (r *Residency) freeSlot(s slot) {
 func (r *Residency) Slot(name string) (layer int, p unsafe.Pointer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	w, ok := r.where[name]
+	w, ok := r.tensorSlots[name]
 	if !ok || len(r.slots) == 0 {
 		return -1, nil
 	}
-	s := r.slots[r.place[w.layer]%len(r.slots)]
+	s := r.slots[r.position[w.layer]%len(r.slots)]
 	return w.layer, space.At(s.blocks[w.block], w.offset)
 }
 
@@ -322,21 +322,21 @@ func (r *Residency) Slot(name string) (layer int, p unsafe.Pointer) {
 func (r *Residency) First() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.now.streamed) == 0 {
+	if len(r.current.streamed) == 0 {
 		return -1
 	}
-	return r.now.streamed[0]
+	return r.current.streamed[0]
 }
 
 // Following is the streamed layer that is used after a streamed one.
 func (r *Residency) Following(layer int) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n, ok := r.place[layer]
+	n, ok := r.position[layer]
 	if !ok {
 		return layer
 	}
-	return r.now.streamed[(n+1)%len(r.now.streamed)]
+	return r.current.streamed[(n+1)%len(r.current.streamed)]
 }
 
 // Before waits until a streamed layer is in its slot, and keeps it there until After or
@@ -345,7 +345,7 @@ func (r *Residency) Following(layer int) int {
 func (r *Residency) Before(layer int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n, ok := r.place[layer]
+	n, ok := r.position[layer]
 	if !ok || r.halted {
 		return false
 	}
@@ -373,18 +373,18 @@ func (r *Residency) Before(layer int) bool {
 func (r *Residency) After(layer int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n, ok := r.place[layer]
+	n, ok := r.position[layer]
 	if !ok || r.halted {
 		return
 	}
-	r.next = (n + 1) % len(r.now.streamed)
+	r.next = (n + 1) % len(r.current.streamed)
 	if r.next == 0 {
 		r.stats.Passes++
 	}
 	if s := &r.slots[n%len(r.slots)]; s.holds == n {
 		s.inUse = false
 	}
-	r.drop(r.parts[layer].rows)
+	r.evict(r.splits[layer].sparse)
 	r.changed.Broadcast()
 }
 
@@ -413,12 +413,12 @@ func (r *Residency) due() (slot, holds int) {
 	if r.halted || r.err != nil {
 		return -1, -1
 	}
-	for d := range min(len(r.now.streamed), 2*len(r.slots)) {
-		n := (r.next + d) % len(r.now.streamed)
+	for d := range min(len(r.current.streamed), 2*len(r.slots)) {
+		n := (r.next + d) % len(r.current.streamed)
 		i := n % len(r.slots)
 		taken := false
 		for e := range d { // the slot's next layer is a nearer one
-			taken = taken || (r.next+e)%len(r.now.streamed)%len(r.slots) == i
+			taken = taken || (r.next+e)%len(r.current.streamed)%len(r.slots) == i
 		}
 		if s := r.slots[i]; !taken && !s.inUse && !s.filling && s.holds != n {
 			return i, n
@@ -438,7 +438,7 @@ func (r *Residency) stream(ctx context.Context, idle chan<- struct{}) {
 			r.changed.Wait()
 			continue
 		}
-		s, p := &r.slots[i], r.parts[r.now.streamed[n]]
+		s, p := &r.slots[i], r.splits[r.current.streamed[n]]
 		s.holds, s.filling = n, true
 		r.mu.Unlock()
 		begun := time.Now()
@@ -449,7 +449,7 @@ func (r *Residency) stream(ctx context.Context, idle chan<- struct{}) {
 		r.stats.Reading += took
 		switch {
 		case err == nil:
-			r.stats.Read += p.read()
+			r.stats.Read += p.readSize()
 		case ctx.Err() == nil:
 			r.err = err
 			fallthrough
@@ -480,9 +480,9 @@ func (r *Residency) halt() {
 }
 
 // requests are what brings a portion into a slot, in the order of its use.
-func (r *Residency) requests(slot int, p portion) []request {
+func (r *Residency) requests(slot int, p layerSplit) []request {
 	var list []request
-	for i, b := range p.block {
+	for i, b := range p.blocks {
 		list = append(list, request{b.file, b.offset, b.size, r.slots[slot].blocks[i]})
 	}
 	return list
@@ -493,8 +493,8 @@ func (r *Residency) requests(slot int, p portion) []request {
 // Errors are those of [New]; where the budget is too small, nothing has changed.
 func (r *Residency) SetBudget(ctx context.Context, budget uint64) error {
 	r.mu.Lock()
-	d, err := r.divide(budget, r.ahead)
-	same := err == nil && r.parts != nil && d.same(r.now)
+	d, err := r.choose(budget, r.slotCount)
+	same := err == nil && r.splits != nil && d.same(r.current)
 	if same {
 		r.stats.Budget, r.stats.Resident = d.budget, d.resident
 	}

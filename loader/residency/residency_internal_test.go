@@ -67,20 +67,20 @@ func layeredModel(t *testing.T, layers int) (*gguf.Index, *loader.Plan, *loader.
 
 func TestBlocksFollowLayers(t *testing.T) {
 	_, plan, w := layeredModel(t, 4)
-	layers, head := layersOf(w.TensorData, plan)
-	if len(layers) != 4 || head.most < scaled(200000) || len(head.sparse) != 1 {
-		t.Fatalf("%d layers, head %+v", len(layers), head)
+	layers, nonLayer := layersOf(w.TensorData, plan)
+	if len(layers) != 4 || nonLayer.maxResident < scaled(200000) || len(nonLayer.sparse) != 1 {
+		t.Fatalf("%d layers, outside layers %+v", len(layers), nonLayer)
 	}
 	for i, l := range layers {
-		if l.most < scaled(300000) || l.most > scaled(300000)+8*space.Granularity() {
+		if l.maxResident < scaled(300000) || l.maxResident > scaled(300000)+8*space.Granularity() {
 			t.Errorf("layer %d: %+v", i, l)
 		}
-		p := l.portion(cutsOf(layers)[0], space.Room(plan.ChunkSize))
-		if len(p.stays) > 0 || sizeOf(p.goes) != l.most {
+		p := l.split(selectionsOf(layers)[0], space.Payload(plan.ChunkSize))
+		if len(p.resident) > 0 || sizeOf(p.streamed) != l.maxResident {
 			t.Errorf("layer %d, all of it: %+v", i, p)
 		}
 		tensors := 0
-		for _, b := range p.block {
+		for _, b := range p.blocks {
 			for _, x := range b.tensors {
 				if layerOf(x.Name) != i || x.Offset < b.offset || uint64(x.Offset)+x.Size > uint64(b.offset)+b.size {
 					t.Errorf("layer %d: %s at %d in a block of %d at %d", i, x.Name, x.Offset, b.size, b.offset)
@@ -106,20 +106,20 @@ func TestAsLittleIsStreamedAsFits(t *testing.T) {
 	spacetest.Must(t, err)
 	defer r.Close()
 	r.stopCost = 0 // the layers are small
-	all := r.now.resident
+	all := r.current.resident
 	for _, missing := range []uint64{1, scaled(30000), scaled(100000), scaled(500000), scaled(900000)} {
-		d, err := r.divide(all-missing, fewestSlots)
+		d, err := r.choose(all-missing, minSlots)
 		spacetest.Must(t, err)
 		read := uint64(0)
 		for _, n := range d.streamed {
-			read += r.layers[n].portion(d.cut, r.room).read()
+			read += r.layers[n].split(d.selection, r.maxBlock).readSize()
 		}
 		if d.resident > all-missing || read < missing {
 			t.Errorf("%d bytes missing: %d streamed, %d in memory of %d", missing, read, d.resident, all-missing)
 		}
 		// With all of a layer streamed or nothing it would be two layers more.
 		if whole := ((missing+scaled(300000)-1)/scaled(300000) + 2) * scaled(300000); read >= whole-scaled(100000) {
-			t.Errorf("%d bytes missing: %d streamed of layers %v, cut %v", missing, read, d.streamed, d.cut.kinds)
+			t.Errorf("%d bytes missing: %d streamed of layers %v, selection %v", missing, read, d.streamed, d.selection.kinds)
 		}
 	}
 	least := NewPlan(plan, 0, plan.ChunkSize).Least
@@ -132,12 +132,12 @@ func TestAsLittleIsStreamedAsFits(t *testing.T) {
 		}
 		spacetest.Must(t, s.Close())
 	}
-	_, err = r.divide(r.head.most, fewestSlots)
+	_, err = r.choose(r.nonLayer.maxResident, minSlots)
 	var refused *memory.Error
 	if !errors.As(err, &refused) {
 		t.Fatal(err)
 	}
-	if _, err := r.divide(refused.Requested, fewestSlots); err != nil {
+	if _, err := r.choose(refused.Requested, minSlots); err != nil {
 		t.Errorf("what was said to be needed is not enough: %v", err)
 	}
 }
@@ -198,17 +198,17 @@ func residencyOf(t *testing.T, ctx context.Context, w *loader.Weights, plan *loa
 func TestResidencyStreamsWhatDoesNotFit(t *testing.T) {
 	const layers = 8
 	ix, plan, w := layeredModel(t, layers)
-	all, head := layersOf(w.TensorData, plan)
-	layer := all[0].most + 8*space.Granularity() // sizes differ by some pages
+	all, nonLayer := layersOf(w.TensorData, plan)
+	layer := all[0].maxResident + 8*space.Granularity() // sizes differ by some pages
 	for _, way := range []string{"batches", "direct reads", "cached reads"} {
 		for _, tt := range []struct {
 			name     string
 			budget   uint64
 			streamed int
 		}{
-			{"nothing where all fits", head.most + layers*layer, 0},
-			{"one layer too many, which takes two for the slots", head.most + 7*layer, 3},
-			{"everything under the least budget", head.most + 2*layer, 8},
+			{"nothing where all fits", nonLayer.maxResident + layers*layer, 0},
+			{"one layer too many, which takes two for the slots", nonLayer.maxResident + 7*layer, 3},
+			{"everything under the least budget", nonLayer.maxResident + 2*layer, 8},
 		} {
 			t.Run(tt.name+", "+way, func(t *testing.T) {
 				r, err := residencyOf(t, t.Context(), w, plan, tt.budget)
@@ -258,25 +258,25 @@ func TestResidencyStreamsWhatDoesNotFit(t *testing.T) {
 				pass(t, r, ix, w, layers)
 				// Other budgets between passes.
 				for _, n := range []uint64{4, layers, 3, 2, 6, layers} {
-					spacetest.Must(t, r.SetBudget(t.Context(), head.most+n*layer))
+					spacetest.Must(t, r.SetBudget(t.Context(), nonLayer.maxResident+n*layer))
 					pass(t, r, ix, w, layers)
-					if st := r.Stats(); st.Resident > head.most+n*layer || (st.Streamed == 0) != (n == layers) {
+					if st := r.Stats(); st.Resident > nonLayer.maxResident+n*layer || (st.Streamed == 0) != (n == layers) {
 						t.Errorf("%d layers: %+v", n, st)
 					}
 				}
-				if err := r.SetBudget(t.Context(), head.most); !errors.Is(err, memory.ErrInsufficientMemory) {
-					t.Errorf("a budget of the head alone: %v", err)
+				if err := r.SetBudget(t.Context(), nonLayer.maxResident); !errors.Is(err, memory.ErrInsufficientMemory) {
+					t.Errorf("a budget of the weights outside layers alone: %v", err)
 				}
 				pass(t, r, ix, w, layers)
 			})
 		}
 	}
-	if _, err := residencyOf(t, t.Context(), w, plan, head.most+layer); !errors.Is(err, memory.ErrInsufficientMemory) {
+	if _, err := residencyOf(t, t.Context(), w, plan, nonLayer.maxResident+layer); !errors.Is(err, memory.ErrInsufficientMemory) {
 		t.Errorf("a budget of less than two layers: %v", err)
 	}
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := residencyOf(t, cancelled, w, plan, head.most+5*layer); !errors.Is(err, context.Canceled) {
+	if _, err := residencyOf(t, cancelled, w, plan, nonLayer.maxResident+5*layer); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
@@ -286,8 +286,8 @@ func TestResidencyStreamsWhatDoesNotFit(t *testing.T) {
 func TestResidencyOfAnotherOrder(t *testing.T) {
 	const layers = 6
 	ix, plan, w := layeredModel(t, layers)
-	all, head := layersOf(w.TensorData, plan)
-	r, err := residencyOf(t, t.Context(), w, plan, head.most+2*(all[0].most+8*space.Granularity()))
+	all, nonLayer := layersOf(w.TensorData, plan)
+	r, err := residencyOf(t, t.Context(), w, plan, nonLayer.maxResident+2*(all[0].maxResident+8*space.Granularity()))
 	spacetest.Must(t, err)
 	defer r.Close()
 	for range 3 {
@@ -304,12 +304,12 @@ func TestResidencyOfAnotherOrder(t *testing.T) {
 
 func TestAFileThatIsCutShortIsAnErrorOfThePass(t *testing.T) {
 	ix, plan, w := layeredModel(t, 6)
-	all, head := layersOf(w.TensorData, plan)
-	r, err := residencyOf(t, t.Context(), w, plan, head.most+2*(all[0].most+8*space.Granularity()))
+	all, nonLayer := layersOf(w.TensorData, plan)
+	r, err := residencyOf(t, t.Context(), w, plan, nonLayer.maxResident+2*(all[0].maxResident+8*space.Granularity()))
 	spacetest.Must(t, err)
 	defer r.Close()
 	pass(t, r, ix, w, 6)
-	if refused := modeltest.Truncate(t, ix.Path(), all[3].parts[0].piece.offset+100); refused != nil {
+	if refused := modeltest.Truncate(t, ix.Path(), all[3].tensors[0].mapped.offset+100); refused != nil {
 		t.Skip(refused)
 	}
 	for n := range 6 {
@@ -325,8 +325,8 @@ func TestAFileThatIsCutShortIsAnErrorOfThePass(t *testing.T) {
 
 func TestClosingAResidencyLetsAWaitingPassGo(t *testing.T) {
 	_, plan, w := layeredModel(t, 6)
-	all, head := layersOf(w.TensorData, plan)
-	r, err := residencyOf(t, t.Context(), w, plan, head.most+3*(all[0].most+8*space.Granularity()))
+	all, nonLayer := layersOf(w.TensorData, plan)
+	r, err := residencyOf(t, t.Context(), w, plan, nonLayer.maxResident+3*(all[0].maxResident+8*space.Granularity()))
 	spacetest.Must(t, err)
 	done := make(chan struct{})
 	go func() {

@@ -7,10 +7,10 @@ func Pad(n, align uint64) uint64 { return (n + align - 1) &^ (align - 1) }
 // RoundUp rounds n up to the system's granularity.
 func RoundUp(n uint64) uint64 { return Pad(n, Granularity()) }
 
-// Room is how much of a chunk is for content, so that a reservation with its guards
+// Payload is how much of a chunk is for content, so that a reservation with its guards
 // takes no more addresses than the chunk size. Where a chunk is but a few pages that
 // would cost too much, and the guards come on top.
-func Room(chunk uint64) uint64 {
+func Payload(chunk uint64) uint64 {
 	if chunk < 16*Granularity() {
 		return chunk
 	}
