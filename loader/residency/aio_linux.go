@@ -11,16 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// batch reads several pieces of files with one call to the kernel and one waiting thread,
-// by Linux's native asynchronous I/O. A thread for each piece does the same, but that many
-// threads, each waking others, take processors from the threads that compute: those wait
-// for one another after every operation. io_uring would do as well and is forbidden in
-// many containers.
+// batch executes several reads with one system call and one waiting thread, by Linux's native
+// asynchronous I/O. One thread per read would work too, but these threads would preempt the
+// engine's, which wait for each other after every operation. io_uring would do as well
+// but is forbidden in many containers.
 //
-// It is not for use by several goroutines at once.
+// It is not safe for concurrent use.
 type batch struct {
 	context uintptr
-	done    *os.File // an eventfd: the last request of each call has come
+	done    *os.File // an eventfd, signalled when the last request of a submission is complete
 	doneFd  uint32
 	blocks  []iocb
 	events  []ioEvent
@@ -30,8 +29,8 @@ type batch struct {
 // iocb is the kernel's struct iocb.
 type iocb struct {
 	data   uint64
-	_      [2]uint32 // key, flags of the read
-	_      uint16    // what to do: 0 is to read
+	_      [2]uint32 // key, rw_flags
+	_      uint16    // opcode; 0: IOCB_CMD_PREAD
 	_      int16     // priority
 	fd     uint32
 	buf    uint64
@@ -48,11 +47,11 @@ type ioEvent struct {
 	res, res2 int64
 }
 
-// flagResFd is the kernel's IOCB_FLAG_RESFD: resFd is an eventfd to be told.
+// flagResFd is the kernel's IOCB_FLAG_RESFD: signal the eventfd resFd on completion.
 const flagResFd = 1
 
-// batchDepth is how many requests are in flight at most: more than any disk needs, and
-// fewer than the kernel's queue of one holds, beyond which submitting waits.
+// batchDepth is the largest queue depth: more than a disk needs, and less than the kernel's
+// queue of a disk, beyond which io_submit blocks.
 const batchDepth = 64
 
 func newBatch() (*batch, error) {
@@ -70,9 +69,9 @@ func newBatch() (*batch, error) {
 	return b, nil
 }
 
-// read reads all requests from files that are open for direct reading, and calls finish
-// for each with how many bytes have come; why there are no more, another attempt tells. The
-// error is why requests were not begun. When it returns, nothing is in flight.
+// read executes requests on files that are open for direct reads, and calls finish for each with
+// the number of bytes read, 0 after an error; repeat a short read to get its error. The returned
+// error is why requests were not submitted. No request is in flight when it returns.
 func (b *batch) read(ctx context.Context, files []*files.DirectFile, list []request, finish func(x request, n uint64)) error {
 	defer runtime.KeepAlive(files)
 	free := make([]int, 0, batchDepth)
@@ -104,13 +103,13 @@ func (b *batch) read(ctx context.Context, files []*files.DirectFile, list []requ
 		if flying == 0 {
 			continue
 		}
-		least := flying // one waking where nothing waits to be begun
+		least := flying // all submitted: wake up once
 		if len(list) > 0 {
 			least = max(1, flying/2)
 		}
 		events, err := b.wait(least, n > 0 && n == len(b.list))
 		if err != nil {
-			return errors.Join(failed, err) // of arguments of ours it does not fail
+			return errors.Join(failed, err) // io_getevents fails only with bad arguments
 		}
 		for _, ev := range events {
 			i := int(ev.data)
@@ -121,7 +120,7 @@ func (b *batch) read(ctx context.Context, files []*files.DirectFile, list []requ
 	return failed
 }
 
-// submit hands over the list, and says how much of it.
+// submit submits the list and returns how many of its requests were accepted.
 func (b *batch) submit() (n int, err error) {
 	for n < len(b.list) {
 		k, _, e := unix.Syscall(unix.SYS_IO_SUBMIT, b.context, uintptr(len(b.list)-n), uintptr(unsafe.Pointer(&b.list[n])))
@@ -136,8 +135,8 @@ func (b *batch) submit() (n int, err error) {
 	return n, nil
 }
 
-// wait waits for requests that are in flight, the least that are worth it; marked says
-// that the last one tells the eventfd, for which a goroutine can wait without a thread.
+// wait returns at least least completed requests. marked: the last one signals the eventfd, on which
+// a goroutine can wait without blocking a thread.
 func (b *batch) wait(least int, marked bool) ([]ioEvent, error) {
 	var timeout *unix.Timespec
 	if marked {
@@ -158,7 +157,7 @@ func (b *batch) wait(least int, marked bool) ([]ioEvent, error) {
 	}
 }
 
-// close gives the kernel's part back. Nothing is in flight.
+// close destroys the kernel's context. No request may be in flight.
 func (b *batch) close() {
 	_, _, _ = unix.Syscall(unix.SYS_IO_DESTROY, b.context, 0, 0)
 	b.done.Close()

@@ -9,8 +9,7 @@ import (
 	"github.com/seed7adf6694/infer/internal/files"
 )
 
-// batch is reading several pieces with one call, which this system has no way for that
-// would gain anything.
+// batch is not available on this system.
 type batch struct{}
 
 func newBatch() (*batch, error) { return nil, errors.ErrUnsupported }

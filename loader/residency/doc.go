@@ -1,3 +1,4 @@
-// Package residency keeps the weights of a model within a budget of memory that is smaller than
-// they are: [NewPlan] tells what a budget would do, [New] does it.
+// Package residency runs a model whose weights are larger than a memory budget: some tensors stay
+// resident, the others are streamed from the file for each evaluation. [NewPlan] computes what a
+// budget would do, [New] does it.
 package residency

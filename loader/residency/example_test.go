@@ -8,7 +8,7 @@ import (
 	"github.com/seed7adf6694/infer/loader/residency"
 )
 
-// What is within a budget stays in memory, the rest is streamed.
+// Half of the weights as budget: some tensors stay resident, the others are streamed.
 func ExampleNewPlan() {
 	ix, err := loader.Open("../../models/tiny/tiny-stories-f16.gguf")
 	if err != nil {

@@ -11,11 +11,11 @@ import (
 	"github.com/seed7adf6694/infer/loader/internal/space"
 )
 
-// maxLayers is more than the engine has room for.
+// maxLayers is the engine's LLAMA_MAX_LAYERS.
 const maxLayers = 512
 
-// layerOf is the number of the layer that a tensor belongs to, -1 for none. Models with
-// an encoder and a decoder have none here: their layers are not used in one order.
+// layerOf returns the layer of a tensor, -1 for a tensor outside layers. Layers of models with
+// an encoder and a decoder do not count: they have no single order of evaluation.
 func layerOf(name string) int {
 	rest, ok := strings.CutPrefix(name, "blk.")
 	if !ok {
@@ -32,37 +32,37 @@ func layerOf(name string) int {
 	return n
 }
 
-// isSparse tells whether a pass uses some rows of a tensor only: to be read when they
-// are touched, not whole. tied says that the embeddings are the output head too.
+// isSparse reports whether a pass uses only some rows of a tensor, so that these are read on page
+// faults instead of the whole tensor. tied: the embeddings are the output head too.
 func isSparse(name string, tied bool) bool {
 	return name == "token_embd.weight" && !tied || name == "per_layer_token_embd.weight" || strings.Contains(name, "_exps.")
 }
 
-// fileRange is a piece of a file and where it is mapped, in whole pages.
+// fileRange is a range of a file and its address in the mapping, in whole pages.
 type fileRange struct {
 	p       unsafe.Pointer
-	mapping int // a range of the plan: two of one follow each other in memory as in the file
+	mapping int // index in Plan.Ranges: within one, memory is as contiguous as the file
 	file    int
 	offset  int64
 	size    uint64
 }
 
-// layerWeights is what one layer has in memory.
+// layerWeights are the tensors of one layer.
 type layerWeights struct {
-	tensors     []layerTensor // used by every pass, in the order of the files
-	sparse      []fileRange   // of which a pass uses some rows
-	maxResident uint64        // that it can have in memory
+	tensors     []layerTensor // whole in each pass, in file order
+	sparse      []fileRange   // tensors of which a pass uses some rows
+	maxResident uint64        // bytes in memory if nothing is streamed
 }
 
 // layerTensor is one tensor of a layer.
 type layerTensor struct {
 	tensor gguf.Tensor
-	kind   string // its name without the layer
+	kind   string // name without the layer
 	mapped fileRange
 }
 
-// layerBlock is a piece of a file with whole tensors: what is read into one block of
-// memory, with nothing of others but on its edges.
+// layerBlock is a range of a file that is read into one block of memory. It holds whole tensors
+// of one layer; only alignment at its ends adds bytes of others.
 type layerBlock struct {
 	file    int
 	offset  int64
@@ -70,11 +70,11 @@ type layerBlock struct {
 	tensors []gguf.Tensor
 }
 
-// tensorAddr tells where a tensor is, as [loader.Weights.TensorData] does.
+// tensorAddr returns the address and size of a tensor, as [loader.Weights.TensorData] does.
 type tensorAddr func(name string) (p unsafe.Pointer, size uint64, ok bool)
 
-// layersOf divides weights by layer; nonLayer is what belongs to none. data is where they are
-// mapped, nil if they are not.
+// layersOf groups tensors by layer; nonLayer are those outside layers. data returns their
+// addresses, and is nil if they are not mapped.
 func layersOf(data tensorAddr, plan *loader.Plan) (layers []layerWeights, nonLayer layerWeights) {
 	tied := true
 	for _, r := range plan.Ranges {
@@ -112,33 +112,32 @@ func layersOf(data tensorAddr, plan *loader.Plan) (layers []layerWeights, nonLay
 		l := &layers[i]
 		l.maxResident = l.split(selection{}, 0).residentSize
 	}
-	nonLayer.maxResident = nonLayer.split(selection{sparse: true}, 0).residentSize // few rows of embeddings are used
+	nonLayer.maxResident = nonLayer.split(selection{sparse: true}, 0).residentSize // of embeddings a pass uses few rows
 	return layers, nonLayer
 }
 
-// kindOf is a tensor's name without its layer.
+// kindOf returns a tensor's name without its layer.
 func kindOf(name string) string {
 	_, rest, _ := strings.Cut(strings.TrimPrefix(name, "blk."), ".")
 	return rest
 }
 
-// cut is which tensors are streamed of a layer that is, by kind.
+// selection is the set of tensors that are streamed of a streamed layer, by kind.
 type selection struct {
 	kinds  map[string]bool
-	sparse bool // what a pass uses some rows of goes too
+	sparse bool // sparse tensors are not resident either
 }
 
-// portion is how a cut divides a layer.
+// layerSplit is a layer divided by a selection.
 type layerSplit struct {
 	resident     []fileRange
 	streamed     []fileRange
-	sparse       []fileRange  // sparse ones, which go when the layer has been used
-	blocks       []layerBlock // what goes, as it is read
-	residentSize uint64       // bytes that stay, with sparse ones
+	sparse       []fileRange  // evicted after each evaluation of the layer
+	blocks       []layerBlock // streamed, as they are read
+	residentSize uint64       // bytes, with sparse tensors that are not evicted
 }
 
-// portion divides the layer, with blocks of at most room bytes where a tensor is not
-// larger.
+// split divides the layer. Blocks have at most maxBlock bytes unless one tensor is larger.
 func (l layerWeights) split(sel selection, maxBlock uint64) (p layerSplit) {
 	for _, x := range l.tensors {
 		if sel.kinds[x.kind] {
@@ -157,7 +156,7 @@ func (l layerWeights) split(sel selection, maxBlock uint64) (p layerSplit) {
 	return p
 }
 
-// read is how many bytes of the layer are read for a pass.
+// readSize returns how many bytes of the layer are read for each pass.
 func (p layerSplit) readSize() (sum uint64) {
 	for _, b := range p.blocks {
 		sum += b.size
@@ -165,7 +164,7 @@ func (p layerSplit) readSize() (sum uint64) {
 	return sum
 }
 
-// join adds a fileRange to a list in file order, to the last one if they touch or overlap.
+// join appends a range to a list in file order; it extends the last one if they touch or overlap.
 func join(list []fileRange, x fileRange) []fileRange {
 	if n := len(list); n > 0 {
 		last := &list[n-1]
@@ -178,7 +177,8 @@ func join(list []fileRange, x fileRange) []fileRange {
 	return append(list, x)
 }
 
-// joinBlock adds a tensor to the last block if it follows there, or begins another.
+// joinBlock adds a tensor to the last block if it follows in the file and fits, else it appends a
+// block.
 func joinBlock(list []layerBlock, t gguf.Tensor, maxBlock uint64) []layerBlock {
 	offset, size := gguf.Bounds(t, t, files.DirectUnit)
 	if n := len(list); n > 0 {

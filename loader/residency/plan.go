@@ -5,19 +5,20 @@ import (
 	"github.com/seed7adf6694/infer/loader/memory"
 )
 
-// Plan is what keeping weights within a budget would do. Sizes are bytes.
+// Plan is the effect of a budget. Sizes are in bytes.
 type Plan struct {
-	Budget   uint64 // of weights
-	Least    uint64 // the smallest budget that can be kept, the largest where nothing can be streamed
-	Resident uint64 // weights that would stay, and memory for those that would not
-	Private  uint64 // of that: what the weights are read into
-	Read     uint64 // from the files for each pass over the layers
+	Budget   uint64 // for weights
+	Least    uint64 // smallest possible budget; the size of all weights if none can be streamed
+	Resident uint64 // resident weights plus slots for streamed ones
+	Private  uint64 // size of the slots, included in Resident
+	Read     uint64 // read from the files for each pass
 	Layers   int
-	Streamed int // layers that would be streamed, in part or whole
+	Streamed int // layers of which at least one tensor is streamed
 }
 
-// NewPlan tells what [New] would do with a budget and an arena of such chunks,
-// without touching anything. Where the budget is too small the plan is that of the least.
+// NewPlan computes what [New] would do with a budget in bytes and an arena with this chunk
+// size (0: the default). It allocates and reads nothing. If the budget is smaller than Least, the
+// plan is the one for Least.
 func NewPlan(p *loader.Plan, budget, chunk uint64) Plan {
 	d := newSplitter(nil, p, memory.ChunkSize(chunk))
 	f := Plan{Budget: budget, Layers: len(d.layers)}
@@ -26,7 +27,7 @@ func NewPlan(p *loader.Plan, budget, chunk uint64) Plan {
 		return f
 	}
 	f.Least = d.smallest(minSlots).resident
-	now, _ := d.choose(budget, minSlots) // the least, where that is too small
+	now, _ := d.choose(budget, minSlots) // on error: the smallest possible
 	f.Resident, f.Streamed = now.resident, len(now.streamed)
 	f.Private = uint64(min(minSlots, f.Streamed)) * sumOf(now.shape)
 	for _, n := range now.streamed {

@@ -14,29 +14,29 @@ import (
 	"github.com/seed7adf6694/infer/loader/internal/space"
 )
 
-// reader reads pieces of a model's files into native memory, several at once: a disk
-// that is asked for one thing at a time waits for the next question.
+// reader reads ranges of a model's files into native memory. It keeps several requests in flight,
+// as a disk is slow at queue depth 1.
 //
-// Direct reads pass the page cache by. That saves a copy and the page cache's memory,
-// which counts as this process's in a control group; and a large request is one for the
-// disk too. Where the file system has none, the cache is used and told to forget.
+// Direct reads bypass the page cache. That saves a copy, saves page cache that a control group
+// charges to this process, and passes large requests to the disk undivided. If the
+// file system has no direct reads, reads go through the page cache and are evicted from it.
 //
-// It is not for use by several goroutines at once.
+// It is not safe for concurrent use.
 type reader struct {
 	ix     *gguf.Index
 	files  []gguf.FileInfo
-	direct []*files.DirectFile // nil where there is no direct reading
-	batch  *batch              // nil where the system has no such thing
+	direct []*files.DirectFile // nil if the file system has no direct reads
+	batch  *batch              // nil if the system has no asynchronous reads
 	method method
 
 	queue  chan func()
-	depth  int // goroutines that read
+	depth  int // number of reading goroutines; 0: batches
 	quit   sync.WaitGroup
 	closed bool
 }
 
-// request is a piece of a file and where it goes. Both and its size are multiples of
-// directUnit; it may reach past the end of the file.
+// request is a read of a range of a file to an address. Offset, size and address are multiples of
+// [files.DirectUnit]; the range may extend past the end of the file.
 type request struct {
 	file   int
 	offset int64
@@ -48,7 +48,7 @@ func newReader(ix *gguf.Index) *reader {
 	r := &reader{ix: ix, files: ix.Files(), queue: make(chan func())}
 	for i := range r.files {
 		d, err := files.OpenDirectFile(ix.File(i))
-		if err != nil { // not on this file system
+		if err != nil { // the file system does not support it
 			r.closeDirect()
 			r.direct = nil
 			break
@@ -62,14 +62,14 @@ func newReader(ix *gguf.Index) *reader {
 	return r
 }
 
-// method is how to read: in requests of what size, and how many goroutines do it; none is
-// in batches.
+// method is a way to read: the size of requests and the number of goroutines; 0 goroutines reads in
+// batches.
 type method struct {
 	size  uint64
 	depth int
 }
 
-// methods are what may be the fastest: the first where there is no time to find out.
+// methods lists the methods to measure, the most likely fastest first.
 func (r *reader) methods() (list []method) {
 	if r.batch != nil {
 		list = append(list, method{4 << 20, 0}, method{1 << 20, 0}, method{2 << 20, 0})
@@ -96,7 +96,7 @@ func (r *reader) use(m method) {
 	}
 }
 
-// String names what is in use.
+// String describes the method in use.
 func (r *reader) String() string {
 	switch {
 	case r.direct == nil:
@@ -107,7 +107,7 @@ func (r *reader) String() string {
 	return fmt.Sprintf("direct reads, %d of %s at once", r.depth, words.Size(r.method.size))
 }
 
-// read reads pieces. When it returns, nothing is being read.
+// read executes requests. No read is in flight when it returns.
 func (r *reader) read(ctx context.Context, list []request) error {
 	list = r.split(list)
 	if r.depth == 0 {
@@ -134,7 +134,7 @@ func (r *reader) read(ctx context.Context, list []request) error {
 	return cmp.Or(ctx.Err(), first)
 }
 
-// readBatch reads pieces in one batch, and by itself once more those that came short.
+// readBatch executes requests in one batch, and repeats short reads one by one.
 func (r *reader) readBatch(ctx context.Context, list []request) error {
 	var short []request
 	err := r.batch.read(ctx, r.direct, list, func(x request, n uint64) {
@@ -150,7 +150,7 @@ func (r *reader) readBatch(ctx context.Context, list []request) error {
 	return err
 }
 
-// left is how much the file of a request has from there on.
+// remaining returns how many bytes the file has from the offset of a request on.
 func (r *reader) remaining(x request) uint64 { return uint64(max(r.files[x.file].Size-x.offset, 0)) }
 
 func (r *reader) readOne(x request) error {
@@ -178,9 +178,8 @@ func (r *reader) readOne(x request) error {
 	return nil
 }
 
-// readError says why a read failed: most often the file is another one now, whatever the
-// system minded first (a direct read of a file that was cut short, that it ends at no
-// multiple of the unit).
+// readError returns why a read failed. If the file has changed, that is the cause, whatever
+// error the system returned (a direct read of a truncated file may fail with EINVAL).
 func (r *reader) readError(file int, err error) error {
 	if changed := r.ix.FileChanged(file); changed != nil {
 		return changed
@@ -188,10 +187,10 @@ func (r *reader) readError(file int, err error) error {
 	return fmt.Errorf("%s: %w", words.QuotePath(r.files[file].Path), err)
 }
 
-// calibration bounds how long the ways of reading are compared for.
+// calibration limits how long methods are compared.
 const calibration = 300 * time.Millisecond
 
-// split makes requests of the size in use.
+// split divides requests into those of the method's size.
 func (r *reader) split(list []request) []request {
 	var small []request
 	for _, x := range list {
@@ -202,9 +201,8 @@ func (r *reader) split(list []request) []request {
 	return small
 }
 
-// calibrate reads some requests in each way that may be the fastest, as long as there is
-// time, and uses the one that was. uneven says that the times of one and the same way
-// differ much.
+// calibrate measures the methods with some requests, within the time limit, and selects the
+// fastest. uneven: two runs with that method differed by more than a factor of 2.
 func (r *reader) calibrate(ctx context.Context, list []request) (uneven bool, err error) {
 	var all uint64
 	for _, x := range list {
@@ -225,7 +223,7 @@ func (r *reader) calibrate(ctx context.Context, list []request) (uneven bool, er
 			}
 			took[k] = time.Since(start)
 		}
-		// The first of all may have woken the disk.
+		// The first run of the first method does not count as uneven: it may have woken the disk.
 		if t := min(took[0], took[1]); i == 0 || t < least-least/20 {
 			best, least = m, t
 			uneven = i > 0 && max(took[0], took[1]) > 2*t

@@ -16,38 +16,41 @@ import (
 	"github.com/seed7adf6694/infer/loader/memory"
 )
 
-// Residency keeps the weights of a model within a budget while passes over its layers go
-// on. Access to them is cyclic, which is what a system's own replacement is worst at: it
-// evicts each page just before its next use. So most stays, mapped, with what belongs to no
-// layer; some tensors of some layers, or all, are streamed: read from the file past the page
-// cache into slots of private memory, ahead of their use. Slots keep their pages, so that
-// nothing is mapped and unmapped while tokens wait, which costs more than the reading
-// where a hypervisor follows page tables; and what is in memory is the same figure for
-// this process, its control group and the kernel. The streamed layers are spread evenly
-// among those that stay: while those are computed, the disk goes on.
+// Residency keeps the weights of a model within a budget while layers are evaluated.
 //
-// [Residency.Slot] says where a streamed layer's tensors are while it is in its slot;
-// [loader.Weights.TensorData] goes on to be true of them, at the price of page faults. Of a
-// layer of which a pass uses some rows only (experts), nothing is read ahead.
+// Layers are read in cyclic order, the worst case for LRU page replacement: each page is evicted
+// shortly before its next use. So most weights stay resident in their mapping, among them all
+// tensors outside layers. The other tensors are streamed: before their layer is evaluated they are
+// read with direct I/O into slots, which are private memory. Streamed layers are spaced
+// evenly among resident ones, so that the disk reads while resident layers are evaluated.
 //
-// Whoever computes calls Before and After each streamed layer and End after each pass;
-// the layers of a pass come in ascending order, or the reading ahead is of the wrong ones.
-// SetBudget is for between passes. Other methods may be called from any goroutine.
+// Slots are allocated once. Mapping and unmapping memory for each token can cost more
+// than reading it under a hypervisor with nested page tables. The process, its control group and
+// the kernel also account for slots alike.
+//
+// [Residency.Slot] returns the address of a streamed tensor in its slot. The address from
+// [loader.Weights.TensorData] stays valid; reading there causes page faults. Tensors of which a
+// pass uses only some rows (embeddings, experts) are never read ahead.
+//
+// The caller calls Before and After around the evaluation of each streamed layer, and End after
+// each pass. Layers have to be evaluated in ascending order; any other order is correct but slow,
+// as the wrong layers are read ahead. SetBudget must not be called during a pass. The other
+// methods are safe for concurrent use.
 type Residency struct {
 	o Options
 	splitter
 	reader  *reader
 	current modelSplit
-	splits  []layerSplit // of the layers, as the modelSplit has them
+	splits  []layerSplit // by layer; nil before the first split
 
 	mu          sync.Mutex
 	changed     *sync.Cond
 	slots       []slot
-	position    map[int]int            // of a layer among those that are streamed
-	tensorSlots map[string]slotAddress // of a streamed tensor
-	next        int                    // among those: what is wanted first
-	slotCount   int                    // slots that there are to be
-	halted      bool                   // nothing more is to be read
+	position    map[int]int            // layer → index in current.streamed
+	tensorSlots map[string]slotAddress // by name of a streamed tensor
+	next        int                    // index in current.streamed of the layer to be used next
+	slotCount   int                    // wanted: minSlots, or one more
+	halted      bool                   // the reading goroutine has to end
 	err         error
 	stats       Stats
 	stop        context.CancelFunc
@@ -56,30 +59,30 @@ type Residency struct {
 
 // Options are the options of [New].
 type Options struct {
-	Weights *loader.Weights // mapped
-	Plan    *loader.Plan    // that they were mapped by
-	Budget  uint64          // bytes of weights in memory
-	Arena   *memory.Arena   // gives the slots
+	Weights *loader.Weights // mapped weights; required
+	Plan    *loader.Plan    // plan of the mapping; required
+	Budget  uint64          // bytes of resident weights and slots
+	Arena   *memory.Arena   // allocates the slots; required
 }
 
-// Stats are figures since the beginning. Sizes are bytes.
+// Stats are counters since [New] and the current sizes, in bytes.
 type Stats struct {
-	Budget   uint64        `json:"budget_bytes"`   // of weights
-	Resident uint64        `json:"resident_bytes"` // weights that stay, and the slots
+	Budget   uint64        `json:"budget_bytes"`   // for weights
+	Resident uint64        `json:"resident_bytes"` // resident weights plus slots
 	Layers   int           `json:"layers"`
-	Streamed int           `json:"streamed_layers"` // layers that are streamed
-	Slots    int           `json:"slots"`           // layers of those in memory at once
-	Private  uint64        `json:"slots_bytes"`     // bytes of the slots
-	Method   string        `json:"method"`          // of reading, as measured to be the fastest
-	Passes   uint64        `json:"passes"`          // over the streamed layers
-	Read     uint64        `json:"read_bytes"`      // bytes streamed
-	Reading  time.Duration `json:"-"`               // spent reading them
-	Stalled  time.Duration `json:"-"`               // spent waiting for them
-	Hits     uint64        `json:"hits"`            // layers that were there in time
-	Misses   uint64        `json:"misses"`          // layers that were waited for
+	Streamed int           `json:"streamed_layers"` // layers of which at least one tensor is streamed
+	Slots    int           `json:"slots"`           // streamed layers in memory at once
+	Private  uint64        `json:"slots_bytes"`     // size of the slots
+	Method   string        `json:"method"`          // how files are read: the method measured as fastest
+	Passes   uint64        `json:"passes"`          // evaluations of all streamed layers
+	Read     uint64        `json:"read_bytes"`      // bytes read into slots
+	Reading  time.Duration `json:"-"`               // time spent reading
+	Stalled  time.Duration `json:"-"`               // time an evaluation waited for a slot
+	Hits     uint64        `json:"hits"`            // layers that were in their slot in time
+	Misses   uint64        `json:"misses"`          // layers that had to be waited for
 }
 
-// Rate is bytes read per second, 0 where nothing was read.
+// Rate returns bytes read per second of reading, 0 before the first read.
 func (s Stats) Rate() float64 {
 	if s.Reading <= 0 {
 		return 0
@@ -87,7 +90,7 @@ func (s Stats) Rate() float64 {
 	return float64(s.Read) / s.Reading.Seconds()
 }
 
-// PerPass is the bytes read for a pass over the streamed layers, 0 before the first.
+// PerPass returns the mean of bytes read per pass, 0 before the end of the first pass.
 func (s Stats) PerPass() uint64 {
 	if s.Passes == 0 {
 		return 0
@@ -95,7 +98,7 @@ func (s Stats) PerPass() uint64 {
 	return s.Read / s.Passes
 }
 
-// MarshalJSON writes an object with all fields, with times in seconds.
+// MarshalJSON writes an object with all fields; times are in seconds.
 func (s Stats) MarshalJSON() ([]byte, error) {
 	type plain Stats
 	return json.Marshal(struct {
@@ -107,26 +110,26 @@ func (s Stats) MarshalJSON() ([]byte, error) {
 	}{plain(s), s.Reading.Seconds(), s.Stalled.Seconds(), s.Rate(), s.PerPass()})
 }
 
-// slot is memory for one layer at a time.
+// slot is memory for the streamed tensors of one layer at a time.
 type slot struct {
-	shape   []uint64 // its blocks' sizes
+	shape   []uint64 // sizes of the blocks
 	blocks  []unsafe.Pointer
-	holds   int // of the streamed layers: which it holds or is to hold, -1 for nothing
+	holds   int // index in current.streamed of its layer, also while filling; -1: none
 	filling bool
 	inUse   bool
 }
 
-// slotAddress is where in a slot a tensor lies.
+// slotAddress is the place of a tensor in the slot of its layer.
 type slotAddress struct {
 	layer, block int
 	offset       uint64
 }
 
-// New begins to keep mapped weights within a budget. What stays is read now; a
-// cancelled ctx ends that.
+// New applies a budget to mapped weights and starts the goroutine that streams. It reads the
+// resident weights before it returns, unless ctx is cancelled.
 //
-// The error is a [*memory.Error] where the budget is too small for what no pass can do
-// without: the output head, and two layers.
+// If the budget is too small (the minimum is the tensors outside layers and slots for two layers),
+// the error is a [*memory.Error]. A model without layers that are evaluated in order is an error.
 func New(ctx context.Context, o Options) (*Residency, error) {
 	r := &Residency{o: o, slotCount: minSlots, splitter: newSplitter(o.Weights.TensorData, o.Plan, o.Arena.ChunkSize())}
 	r.changed = sync.NewCond(&r.mu)
@@ -147,9 +150,10 @@ func New(ctx context.Context, o Options) (*Residency, error) {
 	return r, nil
 }
 
-// begin puts a first modelSplit in force.
+// applyFirst evicts what the loader read ahead, selects the fastest reading method, and applies
+// the first split.
 func (r *Residency) applyFirst(ctx context.Context, d modelSplit) error {
-	// Headers have been read, and more behind them than was needed.
+	// Reading the headers has filled the page cache, with read-ahead beyond them.
 	seen := map[int]bool{}
 	for _, x := range r.o.Plan.Ranges { // in the order of the files
 		if !seen[x.File] {
@@ -165,14 +169,14 @@ func (r *Residency) applyFirst(ctx context.Context, d modelSplit) error {
 		if err := r.makeSlots(d.shape, min(r.slotCount, len(d.streamed))); err != nil {
 			return err
 		}
-		// What will be streamed is read best to see how fast that goes.
+		// Measured with the reads of a layer that will be streamed.
 		list := r.requests(0, r.layers[d.streamed[0]].split(d.selection, r.maxBlock))
 		uneven, err := r.reader.calibrate(ctx, list)
 		if err != nil {
 			return err
 		}
 		if uneven {
-			// A late layer then has another one's time to come.
+			// One slot more, so that a slow read has the time of two evaluations.
 			if more, err := r.choose(r.o.Budget, minSlots+1); err == nil {
 				d, r.slotCount = more, minSlots+1
 			}
@@ -181,8 +185,9 @@ func (r *Residency) applyFirst(ctx context.Context, d modelSplit) error {
 	return r.apply(ctx, d)
 }
 
-// apply puts a modelSplit in force: nothing is being read, and there is no pass.
-// Where that fails, nothing is streamed, whatever that takes.
+// apply changes to a split: it makes the slots, evicts streamed tensors from the mapping and reads
+// resident ones. The caller makes sure that nothing is being read and no pass is running. After
+// an error all tensors are used from the mapping and nothing is streamed.
 func (r *Residency) apply(ctx context.Context, d modelSplit) (err error) {
 	defer func() {
 		if err != nil {
@@ -216,14 +221,14 @@ func (r *Residency) apply(ctx context.Context, d modelSplit) (err error) {
 			return err
 		}
 	}
-	for _, n := range changed { // what was read ahead beyond what stays
+	for _, n := range changed { // pages that read-ahead brought back
 		r.evict(splits[n].streamed)
 	}
 	r.setSplit(d, splits)
 	return nil
 }
 
-// enter notes a modelSplit that is in force.
+// setSplit records the split that is in use.
 func (r *Residency) setSplit(d modelSplit, splits []layerSplit) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -248,7 +253,7 @@ func (r *Residency) setSplit(d modelSplit, splits []layerSplit) {
 
 func (r *Residency) file(i int) *os.File { return r.o.Plan.Index().File(i) }
 
-// keep brings what stays into memory.
+// prefetch reads ranges into the page cache and maps their pages.
 func (r *Residency) prefetch(ctx context.Context, list []fileRange) error {
 	for _, x := range list {
 		if err := memory.PrefetchExactly(ctx, r.file(x.file), x.p, x.offset, x.size); err != nil {
@@ -258,15 +263,15 @@ func (r *Residency) prefetch(ctx context.Context, list []fileRange) error {
 	return nil
 }
 
-// drop takes pieces out of memory: from the mapping, and from the page cache unless
-// somebody else maps them.
+// evict removes ranges from the mapping, and from the page cache unless another process maps
+// them.
 func (r *Residency) evict(list []fileRange) {
 	for _, x := range list {
 		memory.Evict(r.file(x.file), x.p, x.offset, x.size)
 	}
 }
 
-// makeSlots makes n slots of a shape, and no others.
+// makeSlots allocates or frees slots until there are n of a shape.
 func (r *Residency) makeSlots(shape []uint64, n int) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -305,8 +310,8 @@ func (r *Residency) freeSlot(s slot) {
 	}
 }
 
-// Slot is the layer that a tensor is streamed with, and where it is while the layer is in
-// memory; nil for one that is not streamed. It holds until the budget changes.
+// Slot returns the layer of a streamed tensor and its address while that layer is in its slot,
+// (-1, nil) for a tensor that is not streamed. The result is valid until the budget changes.
 func (r *Residency) Slot(name string) (layer int, p unsafe.Pointer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -318,7 +323,7 @@ func (r *Residency) Slot(name string) (layer int, p unsafe.Pointer) {
 	return w.layer, space.At(s.blocks[w.block], w.offset)
 }
 
-// First is the first layer that is streamed, -1 for none.
+// First returns the first streamed layer, -1 if there is none.
 func (r *Residency) First() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -328,7 +333,7 @@ func (r *Residency) First() int {
 	return r.current.streamed[0]
 }
 
-// Following is the streamed layer that is used after a streamed one.
+// Following returns the next streamed layer, cyclically; the same layer if that is not streamed.
 func (r *Residency) Following(layer int) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -339,9 +344,9 @@ func (r *Residency) Following(layer int) int {
 	return r.current.streamed[(n+1)%len(r.current.streamed)]
 }
 
-// Before waits until a streamed layer is in its slot, and keeps it there until After or
-// End. False says that it is not: it does not stream, what is in its slot is in use, or it
-// can't be read, which Err tells then.
+// Before waits until a layer is in its slot, and keeps it there until After or End. It returns
+// false if the layer is not in a slot: it is not streamed, its slot is in use for another layer, or
+// reading failed (see Err).
 func (r *Residency) Before(layer int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -369,7 +374,7 @@ func (r *Residency) Before(layer int) bool {
 	return s.inUse
 }
 
-// After gives a layer's slot to one that is read ahead.
+// After releases the slot of a layer, so that the next layer can be read into it.
 func (r *Residency) After(layer int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -388,8 +393,8 @@ func (r *Residency) After(layer int) {
 	r.changed.Broadcast()
 }
 
-// End is for when nobody computes: layers that a pass which was given up has left in use
-// are free, and what could not be read is tried again.
+// End releases the slots that an aborted pass still holds, and clears Err so that failed reads are
+// repeated. Call it when no layer is being evaluated.
 func (r *Residency) End() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -400,15 +405,16 @@ func (r *Residency) End() {
 	r.changed.Broadcast()
 }
 
-// Err is what has kept layers from being read since the last End.
+// Err returns the error of a failed read since the last End, nil if there was none.
 func (r *Residency) Err() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.err
 }
 
-// due is the slot to be filled next and with what, -1 for none: of those that are neither
-// in use nor being filled, the one whose next layer is wanted first.
+// due returns the slot to fill next and the index in current.streamed of the layer to read, -1 if
+// there is none. Among the slots that are neither in use nor being filled, it is the one
+// whose next layer is used first.
 func (r *Residency) due() (slot, holds int) {
 	if r.halted || r.err != nil {
 		return -1, -1
@@ -417,7 +423,7 @@ func (r *Residency) due() (slot, holds int) {
 		n := (r.next + d) % len(r.current.streamed)
 		i := n % len(r.slots)
 		taken := false
-		for e := range d { // the slot's next layer is a nearer one
+		for e := range d { // the slot is for a layer that is used earlier
 			taken = taken || (r.next+e)%len(r.current.streamed)%len(r.slots) == i
 		}
 		if s := r.slots[i]; !taken && !s.inUse && !s.filling && s.holds != n {
@@ -427,7 +433,7 @@ func (r *Residency) due() (slot, holds int) {
 	return -1, -1
 }
 
-// stream fills slots as long as there are any to be filled.
+// stream fills slots until halt. It runs in its own goroutine.
 func (r *Residency) stream(ctx context.Context, idle chan<- struct{}) {
 	defer close(idle)
 	r.mu.Lock()
@@ -460,7 +466,7 @@ func (r *Residency) stream(ctx context.Context, idle chan<- struct{}) {
 	}
 }
 
-// start lets layers be streamed.
+// start starts the goroutine that fills slots.
 func (r *Residency) start() {
 	var ctx context.Context
 	ctx, r.stop = context.WithCancel(context.Background())
@@ -468,7 +474,7 @@ func (r *Residency) start() {
 	go r.stream(ctx, r.idle)
 }
 
-// halt ends the reading.
+// halt cancels the current read and waits until the goroutine has ended.
 func (r *Residency) halt() {
 	r.mu.Lock()
 	r.halted = true
@@ -479,7 +485,7 @@ func (r *Residency) halt() {
 	<-idle
 }
 
-// requests are what brings a portion into a slot, in the order of its use.
+// requests returns the reads that fill a slot, in file order.
 func (r *Residency) requests(slot int, p layerSplit) []request {
 	var list []request
 	for i, b := range p.blocks {
@@ -488,9 +494,10 @@ func (r *Residency) requests(slot int, p layerSplit) []request {
 	return list
 }
 
-// SetBudget changes the budget, in bytes, when there is no pass. What no longer stays is
-// dropped, what may stay now is read; the slots of tensors are others, after an error too.
-// Errors are those of [New]; where the budget is too small, nothing has changed.
+// SetBudget changes the budget, in bytes. It must not be called during a pass. Tensors that are no
+// longer resident are evicted, those that become resident are read. Addresses from Slot are
+// invalid afterwards, also after an error. Errors are those of [New]; if the budget is too
+// small, nothing changes.
 func (r *Residency) SetBudget(ctx context.Context, budget uint64) error {
 	r.mu.Lock()
 	d, err := r.choose(budget, r.slotCount)
@@ -510,15 +517,15 @@ func (r *Residency) SetBudget(ctx context.Context, budget uint64) error {
 	return err
 }
 
-// Stats returns the figures.
+// Stats returns counters and sizes.
 func (r *Residency) Stats() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.stats
 }
 
-// Close ends the reading ahead and gives the slots back; nobody may compute any more. The
-// weights stay mapped. Closing twice is safe.
+// Close stops reading and frees the slots; no layer may be evaluated any more. The weights stay
+// mapped. Closing twice is safe.
 func (r *Residency) Close() error {
 	r.halt()
 	r.freeSlots()

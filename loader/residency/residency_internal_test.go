@@ -37,8 +37,8 @@ func TestLayersByName(t *testing.T) {
 	}
 }
 
-// scaled is a number of bytes for a system of pages of 4 KiB, on this one: where it maps in
-// larger units, the tensors have to be as much larger for the same to happen.
+// scaled converts a size for mapping granularity 4 KiB to this system's granularity, so that
+// tensors span the same number of pages.
 func scaled(n uint64) uint64 { return n * (space.Granularity() / 4096) }
 
 // layeredModel is a model of layers of three tensors each, of 300 KB together, with
@@ -97,8 +97,8 @@ func TestBlocksFollowLayers(t *testing.T) {
 	}
 }
 
-// A slot takes as much memory as what it holds: what is read for a pass is little more
-// than what is missing, not whole layers.
+// Slots hold only the streamed tensors: a pass reads little more than what does not fit, not
+// whole layers.
 func TestAsLittleIsStreamedAsFits(t *testing.T) {
 	const layers = 8
 	_, plan, w := layeredModel(t, layers)
@@ -150,7 +150,7 @@ func TestStreamedLayersAreSpread(t *testing.T) {
 	}
 }
 
-// pass goes over the layers as the engine does, checking their bytes.
+// pass visits the layers as the engine does and compares their bytes with the file.
 func pass(t *testing.T, r *Residency, ix *gguf.Index, w *loader.Weights, layers int) {
 	t.Helper()
 	for n := range layers {
@@ -187,7 +187,7 @@ func checkLayer(t *testing.T, r *Residency, ix *gguf.Index, w *loader.Weights, n
 	r.After(n)
 }
 
-// residencyOf begins to keep a budget, with an arena of the plan's chunks.
+// residencyOf applies a budget, with an arena of the plan's chunk size.
 func residencyOf(t *testing.T, ctx context.Context, w *loader.Weights, plan *loader.Plan, budget uint64) (*Residency, error) {
 	t.Helper()
 	a := memory.NewArena(memory.ArenaOptions{ChunkSize: plan.ChunkSize})
@@ -281,8 +281,7 @@ func TestResidencyStreamsWhatDoesNotFit(t *testing.T) {
 	}
 }
 
-// A model whose layers come in another order than they are numbered, or twice, is slow and
-// never wrong.
+// Layers that are evaluated in another order, or twice, are slow but have the right bytes.
 func TestResidencyOfAnotherOrder(t *testing.T) {
 	const layers = 6
 	ix, plan, w := layeredModel(t, layers)
@@ -343,7 +342,7 @@ func TestClosingAResidencyLetsAWaitingPassGo(t *testing.T) {
 	spacetest.Must(t, r.Close())
 }
 
-// namedModel is a file of tensors with names.
+// namedModel writes a file of tensors with these names and sizes, and opens it.
 func namedModel(t *testing.T, names []string, sizes []uint64) *gguf.Index {
 	t.Helper()
 	var w gguf.Writer

@@ -11,25 +11,24 @@ import (
 	"github.com/seed7adf6694/infer/loader/probe"
 )
 
-// minSlots is how many layers there is memory for at once while streaming: one is
-// computed with while another is read.
+// minSlots is the least number of slots: one layer is evaluated while another is read.
 const minSlots = 2
 
-// modelSplit is which layers are streamed, and which of their tensors.
+// modelSplit is the choice of layers that are streamed, and of their tensors.
 type modelSplit struct {
 	budget    uint64
 	resident  uint64
 	selection selection
 	streamed  []int
-	shape     []uint64 // of a slot: its blocks' sizes
+	shape     []uint64 // sizes of a slot's blocks
 }
 
-// same tells whether both stream the same.
+// same reports whether both stream the same tensors with the same slots.
 func (d modelSplit) same(e modelSplit) bool {
 	return slices.Equal(d.streamed, e.streamed) && maps.Equal(d.selection.kinds, e.selection.kinds) && d.selection.sparse == e.selection.sparse && slices.Equal(d.shape, e.shape)
 }
 
-// of is the cut of a layer.
+// of returns which tensors of a layer are streamed.
 func (d modelSplit) selectionOf(layer int) selection {
 	if slices.Contains(d.streamed, layer) {
 		return d.selection
@@ -37,11 +36,11 @@ func (d modelSplit) selectionOf(layer int) selection {
 	return selection{}
 }
 
-// splitter is what divisions are made of.
+// splitter computes splits.
 type splitter struct {
 	layers   []layerWeights
-	nonLayer layerWeights // what belongs to none
-	maxBlock uint64       // of a block of several tensors
+	nonLayer layerWeights // tensors outside layers
+	maxBlock uint64       // largest block that holds several tensors
 	stopCost uint64
 }
 
@@ -51,9 +50,10 @@ func newSplitter(data tensorAddr, plan *loader.Plan, chunk uint64) splitter {
 	return d
 }
 
-// choose streams as few bytes as the budget allows. Slots cost as much as the layers they
-// hold, so that it is cheaper to stream a little of many layers than all of a few: those
-// tensors of a layer are streamed, side by side in the file, with which the sum is least.
+// choose returns the split that reads the fewest bytes per pass within the budget. A slot is as
+// large as the tensors that it holds, so streaming few tensors of many layers needs
+// less memory than streaming a few whole layers. The error is a [*memory.Error] with
+// the smallest possible split.
 func (r *splitter) choose(budget uint64, slots int) (modelSplit, error) {
 	best := r.allResident()
 	if best.resident > budget {
@@ -82,7 +82,7 @@ func (r *splitter) choose(budget uint64, slots int) (modelSplit, error) {
 	return best, nil
 }
 
-// allResident is all in memory.
+// allResident streams nothing.
 func (r *splitter) allResident() modelSplit {
 	d := modelSplit{resident: r.nonLayer.maxResident}
 	for _, l := range r.layers {
@@ -91,7 +91,7 @@ func (r *splitter) allResident() modelSplit {
 	return d
 }
 
-// smallest is what has the least in memory.
+// smallest needs the least memory.
 func (r *splitter) smallest(slots int) modelSplit {
 	least := r.allResident()
 	for d := range r.candidates(selectionsOf(r.layers)[0], slots) {
@@ -102,8 +102,8 @@ func (r *splitter) smallest(slots int) modelSplit {
 	return least
 }
 
-// streaming is one layer streamed by a cut, two and so on, and what a pass costs then, in
-// bytes to be read.
+// candidates yields splits with one streamed layer, two, and so on, each with its cost: bytes
+// read per pass plus stopCost for each streamed layer.
 func (r *splitter) candidates(sel selection, slots int) iter.Seq2[modelSplit, uint64] {
 	return func(yield func(modelSplit, uint64) bool) {
 		whole := r.allResident().resident
@@ -131,17 +131,17 @@ func (r *splitter) candidates(sel selection, slots int) iter.Seq2[modelSplit, ui
 	}
 }
 
-// stopCost is how many bytes more are worth reading to stream one layer less: at each the
-// engine stops and the disk is asked anew, which takes as long as reading that much (about
-// 0.4 ms of two cores at 4 GiB/s).
+// stopCost is the fixed cost of streaming a layer, in bytes read in the same time: at each
+// streamed layer the engine interrupts the evaluation and new reads start (about 0.4 ms on
+// two cores with a disk of 4 GiB/s).
 const stopCost = 2 << 20
 
 // rowsRead is how much of layers' sparse weights has to be read again for a token where
 // they do not stay.
 func sparseReadSize(sparse uint64) uint64 { return sparse / 2 } // a mixture uses fewer, in small reads
 
-// selectionsOf lists what may be streamed of a layer: all, then each run of neighbouring kinds
-// that begins and ends with a large one, with and without the sparse ones.
+// selectionsOf lists the selections to try: all tensors, then each run of neighbouring kinds
+// that begins and ends with a large tensor, with and without the sparse ones.
 func selectionsOf(layers []layerWeights) []selection {
 	most := slices.MaxFunc(layers, func(a, b layerWeights) int { return len(a.tensors) - len(b.tensors) })
 	kinds, sparse, sum := map[string]bool{}, false, uint64(0)
@@ -170,11 +170,11 @@ func selectionsOf(layers []layerWeights) []selection {
 	return list
 }
 
-// largeShare is the share of a layer that a tensor has to have to be streamed alone.
+// largeShare is the divisor of a layer's size: a tensor of at least that share is large.
 const largeShare = 64
 
-// spread chooses n of all layers at even distances. The last is one of them, so that the
-// first has the time of the output head and of the layers before it to come.
+// spread returns n of all layers, evenly spaced. The last layer is one of them, so that the first
+// is read while the output head and the layers before it are evaluated.
 func spread(n, all int) []int {
 	var list []int
 	for i := range all {
@@ -192,7 +192,7 @@ func sumOf(sizes []uint64) (sum uint64) {
 	return sum
 }
 
-// stretched is the shape of a slot for other blocks too.
+// growShape enlarges the shape of a slot so that it can hold these blocks too.
 func growShape(shape []uint64, blocks []layerBlock) []uint64 {
 	for i, b := range blocks {
 		if i == len(shape) {

@@ -7,9 +7,9 @@ func Pad(n, align uint64) uint64 { return (n + align - 1) &^ (align - 1) }
 // RoundUp rounds n up to the system's granularity.
 func RoundUp(n uint64) uint64 { return Pad(n, Granularity()) }
 
-// Payload is how much of a chunk is for content, so that a reservation with its guards
-// takes no more addresses than the chunk size. Where a chunk is but a few pages that
-// would cost too much, and the guards come on top.
+// Payload returns how many bytes of a chunk a block can use, so that a reservation with its guard
+// pages takes no more addresses than the chunk size. If a chunk has fewer than 16 pages, the
+// guard pages are added outside instead, as they would take too much of it.
 func Payload(chunk uint64) uint64 {
 	if chunk < 16*Granularity() {
 		return chunk
