@@ -22,8 +22,8 @@ const MaxMemoryOff = math.MaxUint64
 // come and go.
 type budget struct {
 	passes
-	model   *Model
-	weights []llama.Weight
+	of      *weights
+	tensors []llama.Weight
 	auto    bool // follows what the system leaves
 
 	following sync.Mutex
@@ -41,20 +41,21 @@ type budget struct {
 // budgetSlack is for what is not accounted for: page tables, small buffers, threads.
 const budgetSlack = 8 << 20
 
-// maxMemory is the budget in bytes, and whether one is needed.
-func (m *Model) maxMemory(o Options, p probe.Probe) (total uint64, wanted bool) {
+// maxMemory is the budget in bytes, and whether one is needed beside a session of so much.
+func (w *weights) maxMemory(planned memory.Parts, p probe.Probe) (total uint64, wanted bool) {
+	asked := w.config.maxMemory
 	switch {
-	case m.mode != LoadMMap || o.MaxMemory == MaxMemoryOff:
+	case w.mode != LoadMMap || asked == MaxMemoryOff:
 		return 0, false
-	case o.MaxMemory > 0:
-		return o.MaxMemory, true
+	case asked > 0:
+		return asked, true
 	}
 	process, err := probe.ProcessMemory()
 	if err != nil {
 		return 0, false
 	}
 	total = automatic(p, process.Anon)
-	return total, m.plan.Bytes+m.planned.Total()+process.Anon+process.File+budgetSlack > total
+	return total, w.plan.Bytes+planned.Total()+process.Anon+process.File+budgetSlack > total
 }
 
 // automatic is a budget that leaves the system something. own is what is in RAM already of
@@ -69,22 +70,22 @@ func automatic(p probe.Probe, own uint64) uint64 {
 func mayReside(p probe.Probe) uint64 { return min(p.RAMAvailable, p.CgroupLeft) }
 
 // startBudget begins to keep the budget. Where all fits, it costs nothing.
-func (m *Model) startBudget(ctx context.Context, ws []llama.Weight, total uint64, auto bool) error {
+func (w *weights) startBudget(ctx context.Context, ws []llama.Weight, planned memory.Parts, total uint64, auto bool) error {
 	base, anon, err := baseMemory()
 	if err != nil {
 		return err
 	}
-	b := &budget{model: m, weights: ws, auto: auto, total: total, base: base, anon: anon, planned: m.planned}
-	r, err := residency.New(ctx, residency.Options{Weights: m.weights, Plan: m.plan, Budget: b.forWeights(), Arena: m.extra})
+	b := &budget{of: w, tensors: ws, auto: auto, total: total, base: base, anon: anon, planned: planned}
+	r, err := residency.New(ctx, residency.Options{Weights: w.memory, Plan: w.plan, Budget: b.forWeights(), Arena: w.arena})
 	if err != nil {
 		return b.tooSmall(err)
 	}
 	b.passes = newPasses(r)
-	if m.budget = b; auto {
+	if w.budget = b; auto {
 		b.pressure = probe.WatchPressure()
 	}
 	st := b.residency.Stats()
-	m.log("keeping a memory budget", "total", total, "weights", b.forWeights(), "streamed_layers", st.Streamed, "of", st.Layers, "by", st.Method)
+	w.config.log("keeping a memory budget", "total", total, "weights", b.forWeights(), "streamed_layers", st.Streamed, "of", st.Layers, "by", st.Method)
 	return b.place()
 }
 
@@ -108,12 +109,12 @@ func (b *budget) ofSessions() memory.Parts {
 
 // place tells the engine where streamed tensors are. There is no pass.
 func (b *budget) place() error {
-	for i, w := range b.weights {
+	for i, w := range b.tensors {
 		if w.Kind == llama.WeightDevice {
 			continue
 		}
-		layer, slot := b.residency.Slot(b.model.placeOf(w))
-		if err := b.model.native.Stream(i, max(layer, 0), slot); err != nil {
+		layer, slot := b.residency.Slot(b.of.placeOf(w))
+		if err := b.of.native.Stream(i, max(layer, 0), slot); err != nil {
 			return err
 		}
 	}
@@ -252,13 +253,13 @@ func (m *Model) SetMaxMemory(ctx context.Context, bytes uint64) error {
 		return err
 	}
 	defer m.release(nil)
-	if m.budget == nil {
+	if m.weights.budget == nil {
 		return optionError("a model opened without a memory budget (Options.MaxMemory) can't be given one")
 	}
 	if bytes == 0 || bytes == MaxMemoryOff {
 		bytes = math.MaxUint64
 	}
-	if err := m.budget.change(ctx, func(b *budget) { b.total = bytes }); err != nil {
+	if err := m.weights.budget.change(ctx, func(b *budget) { b.total = bytes }); err != nil {
 		return fmt.Errorf("memory budget of %s: %w", words.Size(bytes), err)
 	}
 	return nil

@@ -111,8 +111,8 @@ const reasonCached = "packed for this CPU, from the cache: as fast as a copy"
 var errStale = errors.New("the packed file is of another version of the model")
 
 // wantsPacked tells whether a packed file of the cache may stand in for the model's own.
-func wantsPacked(o Options) bool {
-	return o.Packed == PackedRequire || o.Packed == PackedAuto && o.Load == LoadAuto && !o.NoRepack && o.GPULayers == 0 && o.Pool == nil && llama.CanRepack()
+func (c *config) wantsPacked() bool {
+	return c.packed == PackedRequire || c.packed == PackedAuto && c.load == LoadAuto && c.repack && c.gpuLayers == 0 && c.pool == nil && llama.CanRepack()
 }
 
 // lasts tells whether a path means the same file to the next process.
@@ -131,36 +131,36 @@ func packedFileName(path string) string {
 
 // openCached opens the packed file that the cache has of a model. Where there is none that
 // is good, the model is nil, and so is the error unless one is required.
-func openCached(ctx context.Context, path string, o Options) (*Model, error) {
-	if !wantsPacked(o) || o.Packed == PackedAuto && !lasts(path) {
+func openCached(ctx context.Context, path string, c *config) (*Model, error) {
+	if !c.wantsPacked() || c.packed == PackedAuto && !lasts(path) {
 		return nil, nil
 	}
-	store, err := PackedCache(o.CacheDir)
+	store, err := PackedCache(c.cacheDir)
 	if err != nil {
-		if o.Packed != PackedRequire {
-			note(o, "no packed file is used", "reason", err)
+		if c.packed != PackedRequire {
+			c.log("no packed file is used", "reason", err)
 			return nil, nil
 		}
 		return nil, err
 	}
 	file := store.Path(packedFileName(path))
-	m, err := openFile(ctx, file, path, o)
+	m, err := openFile(ctx, file, path, c)
 	switch {
 	case err == nil:
 		store.MarkUsed(file)
 		return m, nil
 	case errors.Is(err, fs.ErrNotExist):
 	case errors.Is(err, errStale) || errors.Is(err, ErrPackedElsewhere) || isAbout(err, file):
-		note(o, "a packed file is not used any more", "file", file, "reason", err)
+		c.log("a packed file is not used any more", "file", file, "reason", err)
 		if err := store.Remove(file); err != nil && !errors.Is(err, loader.ErrFileInUse) {
-			note(o, "a packed file can't be removed", "file", file, "error", err)
+			c.log("a packed file can't be removed", "file", file, "error", err)
 		}
-	case o.Packed == PackedRequire || ctx.Err() != nil:
+	case c.packed == PackedRequire || ctx.Err() != nil:
 		return nil, err
 	default: // the model's own file may do
-		note(o, "a packed file is not used", "file", file, "reason", err)
+		c.log("a packed file is not used", "file", file, "reason", err)
 	}
-	if o.Packed != PackedRequire {
+	if c.packed != PackedRequire {
 		return nil, nil
 	}
 	index, err := loader.Open(path)
@@ -172,14 +172,12 @@ func openCached(ctx context.Context, path string, o Options) (*Model, error) {
 		return nil, nil
 	}
 	progress := func(done, total uint64) {
-		if o.Progress != nil {
-			o.Progress(Progress{Mode: LoadMMap, Packing: true, Done: done, Total: total})
-		}
+		c.progress(Progress{Mode: LoadMMap, Packing: true, Done: done, Total: total})
 	}
 	if err := fillCache(ctx, store, path, index, fill{progress: progress}); err != nil {
 		return nil, fmt.Errorf("a packed file is required: %w", err)
 	}
-	m, err = openFile(ctx, file, path, o)
+	m, err = openFile(ctx, file, path, c)
 	return m, err
 }
 
@@ -289,10 +287,4 @@ func makeRoom(store *packed.Store, size uint64) error {
 			errNoRoom, usage.Dir, words.Size(size), words.Size(usage.Used), words.Size(usage.Limit), errors.Join(failed...))
 	}
 	return nil
-}
-
-func note(o Options, msg string, args ...any) {
-	if o.Logger != nil {
-		o.Logger.Info(msg, args...)
-	}
 }

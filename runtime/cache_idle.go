@@ -79,13 +79,13 @@ func (b *background) stop() {
 
 // packLater begins to wait for a time in which a packed file of the model can be made, and
 // for one in which the model can be moved to it.
-func (m *Model) packLater(o Options) {
-	if o.Packed != PackedAuto || !wantsPacked(o) || m.packed != nil || !lasts(m.path) || !repackGains(m.index) {
+func (m *Model) packLater() {
+	if c := m.config; c.packed != PackedAuto || !c.wantsPacked() || m.weights.packed != nil || !lasts(m.path) || !repackGains(m.weights.index) {
 		return
 	}
-	store, err := PackedCache(o.CacheDir)
+	store, err := PackedCache(m.config.cacheDir)
 	if err != nil {
-		m.log("no packed file is made", "reason", err)
+		m.config.log("no packed file is made", "reason", err)
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -105,14 +105,14 @@ func (m *Model) packLater(o Options) {
 		case err == nil:
 			file := store.Path(packedFileName(path))
 			moved := make(chan error)
-			go func() { moved <- m.moveTo(ctx, file, o) }() // on a thread that calls may wait for
+			go func() { moved <- m.moveTo(ctx, file) }() // on a thread that calls may wait for
 			if err := <-moved; err == nil {
 				store.MarkUsed(file)
 			} else if ctx.Err() == nil {
-				m.log("a packed file will be used when the model is opened again", "file", file, "reason", err)
+				m.config.log("a packed file will be used when the model is opened again", "file", file, "reason", err)
 			}
 		case ctx.Err() == nil && !errors.Is(err, ErrNothingToPack):
-			m.log("no packed file is made", "reason", err)
+			m.config.log("no packed file is made", "reason", err)
 		}
 	}()
 }

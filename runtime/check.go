@@ -74,54 +74,42 @@ func Check(ctx context.Context, path string, o CheckOptions) (Checked, error) {
 // checkFile looks at all but what is computed, and returns in which ways that is to be.
 func checkFile(ctx context.Context, path string, o CheckOptions) (c Checked, ways []checkedWay, err error) {
 	c.Path = path
-	index, err := loader.Open(path)
+	src, err := openSource(path, "", Options{}.config(), 0)
 	if err != nil {
 		return c, nil, err
 	}
-	defer index.Close()
-	if !index.HasTensors() {
-		return c, nil, errNoWeights()
-	}
-	if err := checkPacked(index, Options{}); err != nil {
-		return c, nil, err
-	}
-	zero, err := index.CheckZeros(ctx)
+	defer src.close()
+	zero, err := src.index.CheckZeros(ctx)
 	if err != nil {
 		return c, nil, err
 	}
-	plan, err := loader.NewPlan(index, loader.PlanOptions{})
+	w, err := loadHeader(ctx, Options{}.config(), src, LoadMMap)
 	if err != nil {
 		return c, nil, err
 	}
-	m := newModel(path, index, plan, LoadMMap, "", Options{})
-	defer func() {
-		m.index = nil // closed above
-		m.free()
-	}()
-	if err := m.loadUnbound(ctx, Options{}); err != nil {
+	defer w.unload()
+	info, err := w.native.Info()
+	if err != nil {
 		return c, nil, err
 	}
-	if err := m.describe(); err != nil {
-		return c, nil, err
-	}
-	c.Architecture, c.Description = m.info.Architecture, m.info.Description
-	c.Tensors, c.Bytes, c.Warnings = len(index.Tensors()), index.Bytes(), append(index.Warnings(), zeroWarning(zero)...)
-	if m.packed == nil {
+	c.Architecture, c.Description = info.Architecture, info.Description
+	c.Tensors, c.Bytes, c.Warnings = len(src.index.Tensors()), src.index.Bytes(), append(src.index.Warnings(), zeroWarning(zero)...)
+	if src.packed == nil {
 		var stock *StockError
-		if err := m.stockBegin(); errors.As(err, &stock) {
+		if err := w.stockBegin(); errors.As(err, &stock) {
 			c.NotStock = stock.Error()
 		} else if err != nil {
 			return c, nil, err
 		}
 		return c, checkedWays(path, "", false, c.NotStock == ""), nil
 	}
-	c.Packed = len(m.packed)
-	if c.Source, err = m.checkAllPacked(ctx, o); err != nil {
+	c.Packed = len(src.packed)
+	if c.Source, err = w.checkAllPacked(ctx, o); err != nil {
 		return c, nil, err
 	}
 	source := ""
 	if c.Source == "" {
-		source = index.Packed().Source[0].Path
+		source = src.index.Packed().Source[0].Path
 	}
 	return c, checkedWays(path, source, true, false), nil
 }
@@ -141,38 +129,38 @@ func zeroWarning(names []string) []string {
 }
 
 // checkAllPacked compares all of a packed file. It returns why not with the source.
-func (m *Model) checkAllPacked(ctx context.Context, o CheckOptions) (string, error) {
-	ws, err := m.native.Weights()
+func (w *weights) checkAllPacked(ctx context.Context, o CheckOptions) (string, error) {
+	ws, err := w.native.Weights()
 	if err != nil {
 		return "", err
 	}
-	if err := m.matchPacked(ws); err != nil {
+	if err := w.matchPacked(ws); err != nil {
 		return "", err
 	}
 	numbers, groups := map[string]int{}, map[string]int{}
-	for i, w := range ws {
-		if t, ok := m.packed[w.Name]; ok && m.placeOf(w) == t.Name {
-			layout, err := m.native.Layout(i)
+	for i, x := range ws {
+		if t, ok := w.packed[x.Name]; ok && w.placeOf(x) == t.Name {
+			layout, err := w.native.Layout(i)
 			if err != nil {
 				return "", err
 			}
 			numbers[t.Name], groups[t.Name] = i, layout.Group
 		}
 	}
-	source, missing := packed.OpenSource(m.index.Packed())
+	source, missing := packed.OpenSource(w.index.Packed())
 	if missing == nil {
 		defer source.Close()
 	}
-	err = packed.Check(ctx, m.index, source,
+	err = packed.Check(ctx, w.index, source,
 		func(t gguf.PackedTensor) int { return groups[t.Name] },
 		func(t gguf.PackedTensor, dst, src []byte) error {
-			return m.native.RepackRows(numbers[t.Name], dst, src)
+			return w.native.RepackRows(numbers[t.Name], dst, src)
 		}, o.Progress)
 	switch {
 	case err != nil:
 		return "", err
 	case errors.Is(missing, fs.ErrNotExist):
-		return fmt.Sprintf("%s is not there any more", m.index.Packed().Source[0].Path), nil
+		return fmt.Sprintf("%s is not there any more", w.index.Packed().Source[0].Path), nil
 	case errors.Is(missing, loader.ErrFileChanged):
 		return "", missing
 	case missing != nil:

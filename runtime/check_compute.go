@@ -111,7 +111,7 @@ func (w checkedWay) compute(ctx context.Context) (rows [][]float32, err error) {
 	o.MaxMemory = MaxMemoryOff
 	// What is chosen by memory need not be the same in two ways.
 	o.Session = SessionOptions{Context: checkContext, FlashAttention: llama.FlashOff}
-	m, err := openFile(ctx, w.path, "", o)
+	m, err := openFile(ctx, w.path, "", o.config())
 	if err != nil {
 		return nil, err
 	}

@@ -100,7 +100,7 @@ func (s *Session) embedAll(ctx context.Context, inputs [][]llama.Token, read fun
 	s.updateStats(func(st *Stats) { *st = Stats{Context: s.context, UBatch: s.ubatch} })
 	start := time.Now()
 	for from := 0; from < len(inputs); {
-		if err := s.model.changed(); err != nil {
+		if err := s.model.weights.changed(); err != nil {
 			return err
 		}
 		if err := s.reset(); err != nil {
@@ -213,22 +213,4 @@ func (m *Model) embedContext(longest, total int) int {
 		n = min(n, m.info.CtxTrain)
 	}
 	return n
-}
-
-// embeddingParams completes the parameters of a session for embeddings: several texts are
-// evaluated together where the model's memory keeps them apart at no cost.
-func (m *Model) embeddingParams(p *llama.ContextParams) error {
-	if err := m.embedsTexts(); err != nil {
-		return err
-	}
-	ranks := p.Pooling == llama.PoolingRank || p.Pooling == llama.PoolingDefault && m.ranks()
-	_, outputs := m.index.Tensor("cls.output.weight")
-	switch {
-	case ranks && !m.classifies():
-		return m.cannotRank()
-	case m.info.Recurrent || m.info.Hybrid, ranks && !outputs:
-		return nil
-	}
-	p.SeqMax, p.KVUnified = min(embedSequences, p.Ctx), true
-	return nil
 }

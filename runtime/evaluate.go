@@ -62,7 +62,7 @@ func (s *Session) Evaluate(ctx context.Context, tokens []int32, o EvaluateOption
 func (s *Session) evalLogits(ctx context.Context, ids []llama.Token, skip, from int, visit func(int, []float32) error) error {
 	var row []float32
 	for most := s.ubatch; from < len(ids); {
-		if err := s.model.changed(); err != nil {
+		if err := s.model.weights.changed(); err != nil {
 			return err
 		}
 		n := min(len(ids)-from, most)

@@ -16,4 +16,4 @@ func SetIdle(d time.Duration) time.Duration {
 func (m *Model) AwaitPacking() { <-m.packing.done }
 
 // MoveTo is moveTo.
-func (m *Model) MoveTo(ctx context.Context, file string) error { return m.moveTo(ctx, file, Options{}) }
+func (m *Model) MoveTo(ctx context.Context, file string) error { return m.moveTo(ctx, file) }

@@ -61,10 +61,10 @@ func rung(path string, err error) Rung {
 // openFallbacks goes on where there was not enough memory for the model at path. What
 // each attempt needs is measured before anything large is taken, so that those which do
 // not fit cost a look at their header.
-func openFallbacks(ctx context.Context, path string, o Options, first error) (*Model, error) {
+func openFallbacks(ctx context.Context, path string, c *config, first error) (*Model, error) {
 	e := &FallbackError{Rungs: []Rung{rung(path, first)}}
-	for _, fallback := range o.Fallbacks {
-		m, err := openOne(ctx, fallback, o)
+	for _, fallback := range c.fallbacks {
+		m, err := openOne(ctx, fallback, c)
 		if err == nil {
 			m.adjusted = append(m.adjusted, passedOver(e.Rungs)...)
 			return m, nil

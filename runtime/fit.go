@@ -16,59 +16,69 @@ const (
 	leastUBatch  = 32
 )
 
-// fit makes room for a session: where weights and session need more private memory than
-// there is, what the caller left open is lowered, and remembered for sessions to come. It
-// touches no memory. Where nothing helps, the error is a *memory.Error.
+// fitted is what a load has made room for, and what it had to lower.
+type fitted struct {
+	planned  memory.Parts         // bytes of a session
+	defaults SessionOptions       // of sessions that leave values open, where lowered
+	flash    llama.FlashAttention // of the session
+	flashWhy string
+	adjusted []Adjustment // what was lowered, and why
+}
+
+// fit makes room for the configuration's session: where weights and session need more
+// private memory than there is, what the caller left open is lowered, and remembered for
+// sessions to come. It touches no memory. Where nothing helps, the error is a
+// *memory.Error.
 //
 // A copy that was not asked for is refused instead, as mapped weights leave more room.
-func (m *Model) fit(ctx context.Context, o SessionOptions, load LoadMode) error {
-	weights, err := m.privateWeights()
+func (s *sizer) fit(ctx context.Context) (f fitted, err error) {
+	weights, err := s.weights.privateBytes()
 	if err != nil {
-		return err
+		return f, err
 	}
 	mapped := uint64(0) // which take addresses
-	if m.mode == LoadMMap {
-		mapped = m.plan.Bytes
+	if s.weights.mode == LoadMMap {
+		mapped = s.weights.plan.Bytes
 	}
-	free := openValues(o)
-	free.nothing = load == LoadAuto && m.mode == LoadCopy
-	n, notes, err := m.fitSession(ctx, o, free, weights, mapped)
+	free := openValues(s.config.session)
+	free.nothing = s.config.load == LoadAuto && s.weights.mode == LoadCopy
+	n, notes, err := s.fitSession(ctx, s.config.session, free, weights, mapped)
 	if err != nil {
-		return err
+		return f, err
 	}
-	m.planned = n.parts()
-	if p, err := probe.Measure(); err == nil && m.pool == nil {
+	f.planned = n.parts()
+	if p, err := probe.Measure(); err == nil && s.config.pool == nil {
 		if more := growth(weights+n.allBlocks(), p); more > 0 {
 			parts := memory.Parts{}.With(memory.PurposeWeights, weights).Plus(n.blockParts())
-			m.adjusted = append(m.adjusted, Adjustment{AdjustedPageFile, "page files have to grow by " + words.Size(more), parts.Short(p.CommitLeft, probe.LimitCommit)})
-			m.log("page files have to grow", "bytes", more)
+			f.adjusted = append(f.adjusted, Adjustment{AdjustedPageFile, "page files have to grow by " + words.Size(more), parts.Short(p.CommitLeft, probe.LimitCommit)})
+			s.config.log("page files have to grow", "bytes", more)
 		}
 	}
-	m.flash, m.flashWhy, m.flashOn = m.flashAttention(n.params), n.why, n.short
-	m.adjusted = append(m.adjusted, notes...)
+	f.flash, f.flashWhy, s.flashOn = s.flashAttention(n.params), n.why, n.short
+	f.adjusted = append(f.adjusted, notes...)
 	if len(notes) > 0 {
-		m.defaults = SessionOptions{Context: n.params.Ctx, UBatch: n.params.UBatch, CacheTypeK: n.params.CacheTypeK, CacheTypeV: n.params.CacheTypeV}
+		f.defaults = SessionOptions{Context: n.params.Ctx, UBatch: n.params.UBatch, CacheTypeK: n.params.CacheTypeK, CacheTypeV: n.params.CacheTypeV}
 	}
-	return nil
+	return f, nil
 }
 
 // fitSession finds what a session takes beside weights that are still to be copied or
 // mapped, lowering what was left open as far as it must. It says so, a line each.
-func (m *Model) fitSession(ctx context.Context, o SessionOptions, free leftOpen, weights, mapped uint64) (need, []Adjustment, error) {
-	params, err := m.contextParams(o)
+func (s *sizer) fitSession(ctx context.Context, o SessionOptions, free leftOpen, weights, mapped uint64) (need, []Adjustment, error) {
+	params, err := s.contextParams(o)
 	if err != nil {
 		return need{}, nil, err
 	}
 	// Now, since the engine has read the header since the last look.
 	p, err := probe.Measure()
 	if err != nil { // nothing is known: the attempt decides
-		n, err := m.measure(params, !free.ubatch)
+		n, err := s.measure(params, !free.ubatch)
 		return n, nil, err
 	}
 	if free.nothing {
 		p = p.Fixed()
 	}
-	if m.pool == nil { // which has its memory already
+	if s.config.pool == nil { // which has its memory already
 		granted := memory.Unused() // and counts as available until then
 		p.RAMAvailable -= min(p.RAMAvailable, granted)
 		if p.CgroupLeft != probe.Unlimited {
@@ -78,19 +88,19 @@ func (m *Model) fitSession(ctx context.Context, o SessionOptions, free leftOpen,
 	if p.AddressSpaceLeft != probe.Unlimited {
 		p.AddressSpaceLeft -= min(p.AddressSpaceLeft, mapped)
 	}
-	first, err := m.firstNeed(ctx, params, !free.ubatch, weights, p)
+	first, err := s.firstNeed(ctx, params, !free.ubatch, weights, p)
 	if err != nil {
 		return need{}, nil, err
 	}
-	if m.mode == LoadStock { // the attempt decides, but for the cache, which is cleared when it is made
+	if s.weights.mode == LoadStock { // the attempt decides, but for the cache, which is cleared when it is made
 		refused := roomFor(memory.Parts{}.With(memory.PurposeKV, first.bytes(llama.PurposeKV)), p)
 		if refused == nil {
 			return first, nil, nil
 		}
-		refused.Remedies = m.remedies(ctx, refused, first.params, 0, p)
+		refused.Remedies = s.remedies(ctx, refused, first.params, 0, p)
 		return need{}, nil, sessionError(refused, params)
 	}
-	refused := m.roomForBoth(weights, first, p)
+	refused := s.roomForBoth(weights, first, p)
 	if refused == nil {
 		return first, nil, nil
 	}
@@ -101,28 +111,28 @@ func (m *Model) fitSession(ctx context.Context, o SessionOptions, free leftOpen,
 		if err := ctx.Err(); err != nil {
 			return need{}, nil, err
 		}
-		n, err := m.measure(c, !free.ubatch)
-		if err == nil && m.roomForBoth(weights, n, p) == nil {
+		n, err := s.measure(c, !free.ubatch)
+		if err == nil && s.roomForBoth(weights, n, p) == nil {
 			n.why, n.short = first.why, first.short
-			return n, m.lowerings(first, n, refused), nil
+			return n, s.lowerings(first, n, refused), nil
 		}
 	}
-	refused.Remedies = m.remedies(ctx, refused, first.params, weights, p)
+	refused.Remedies = s.remedies(ctx, refused, first.params, weights, p)
 	return need{}, nil, sessionError(refused, params)
 }
 
 // roomForBoth is the error of weights and a session that do not fit together.
-func (m *Model) roomForBoth(weights uint64, n need, p probe.Probe) *memory.Error {
+func (s *sizer) roomForBoth(weights uint64, n need, p probe.Probe) *memory.Error {
 	parts := append(memory.Parts{}.With(memory.PurposeWeights, weights), n.parts()...)
-	if m.pool == nil {
+	if s.config.pool == nil {
 		available, _ := p.Available()
 		least := spare(available, weights, weights+n.allBlocks())
-		if m.inUse() { // those that are there must go on as fast
+		if s.busy() { // those that are there must go on as fast
 			least = max(least, engineReserve)
 		}
 		parts = parts.Plus(memory.Parts{}.With(memory.PurposeOther, least))
 	}
-	return m.roomFor(parts, p)
+	return s.roomFor(parts, p)
 }
 
 // spare is what is to be left where total bytes are taken, weights of them for copied
@@ -137,12 +147,12 @@ func spare(available, weights, total uint64) uint64 {
 
 // roomFor tells whether private memory is there: in the model's pool, which has no room for
 // what is other, or in the system.
-func (m *Model) roomFor(parts memory.Parts, p probe.Probe) *memory.Error {
+func (s *sizer) roomFor(parts memory.Parts, p probe.Probe) *memory.Error {
 	refused := roomFor(parts, p)
-	if m.pool == nil {
+	if s.config.pool == nil {
 		return refused
 	}
-	st := m.pool.Stats()
+	st := s.config.pool.Stats()
 	inPool := parts.Minus(memory.Parts{}.With(memory.PurposeOther, parts.Of(memory.PurposeOther)))
 	if inPool.Total() <= st.Free {
 		return refused // what is committed need not be there
@@ -203,11 +213,11 @@ func lowered(p llama.ContextParams, free leftOpen) []llama.ContextParams {
 }
 
 // lowerings says what of first is lower in n, and why.
-func (m *Model) lowerings(first, n need, why *memory.Error) (list []Adjustment) {
+func (s *sizer) lowerings(first, n need, why *memory.Error) (list []Adjustment) {
 	note := func(kind AdjustmentKind, format string, args ...any) {
 		a := Adjustment{kind, fmt.Sprintf(format, args...), why}
 		list = append(list, a)
-		m.log("lowered", "what", a.String())
+		s.config.log("lowered", "what", a.String())
 	}
 	if n.params.Ctx != first.params.Ctx {
 		note(AdjustedContext, "context lowered from %d to %d tokens", first.params.Ctx, n.params.Ctx)

@@ -18,30 +18,30 @@ import (
 // firstNeed is what a session takes with the values that were asked for, and whether with
 // flash attention, where that was left open. A session computes the same way until it is
 // closed. weights are still to be copied.
-func (m *Model) firstNeed(ctx context.Context, params llama.ContextParams, ubatchGiven bool, weights uint64, p probe.Probe) (n need, err error) {
+func (s *sizer) firstNeed(ctx context.Context, params llama.ContextParams, ubatchGiven bool, weights uint64, p probe.Probe) (n need, err error) {
 	why, short := "", false
 	switch {
 	case params.FlashAttn != llama.FlashAuto:
 		why = "as asked"
-	case m.offloads:
+	case s.config.offloads():
 		why = "left to the engine with layers on GPUs"
 	case llama.QuantisedCache(params.CacheTypeV):
 		why = fmt.Sprintf("a V cache of type %s needs it", params.CacheTypeV)
 	case llama.QuantisedCache(params.CacheTypeK):
 		why = fmt.Sprintf("a K cache of type %s", params.CacheTypeK)
-	case m.lookup:
+	case s.config.guesses():
 		why = "guessed tokens are computed as they would be alone"
-	case m.flashOn:
+	case s.flashOn:
 		why = "memory was short when the model was opened"
 	default:
 		without := params
 		without.FlashAttn = llama.FlashOff
-		n, err = m.measure(without, ubatchGiven)
+		n, err = s.measure(without, ubatchGiven)
 		if err == nil && n.params.UBatch < min(params.UBatch, n.params.Ctx) {
 			err = errSmallerBatch
 		}
 		if err == nil {
-			if why = m.notAmple(weights, n, p); why == "" {
+			if why = s.notAmple(weights, n, p); why == "" {
 				n.why = "memory is ample"
 				return n, nil
 			}
@@ -53,7 +53,7 @@ func (m *Model) firstNeed(ctx context.Context, params llama.ContextParams, ubatc
 		}
 		short = true
 	}
-	n, err = m.measure(params, ubatchGiven)
+	n, err = s.measure(params, ubatchGiven)
 	n.why, n.short = why, short
 	return n, err
 }
@@ -63,21 +63,21 @@ var errSmallerBatch = optionError("the micro-batch would be smaller")
 
 // notAmple tells why there is not ample memory for a session beside the weights: all has to
 // stay in memory, and to leave a quarter of what there is to others. "": there is.
-func (m *Model) notAmple(weights uint64, n need, p probe.Probe) string {
-	if refused := m.roomForBoth(weights, n, p); refused != nil {
+func (s *sizer) notAmple(weights uint64, n need, p probe.Probe) string {
+	if refused := s.roomForBoth(weights, n, p); refused != nil {
 		return fmt.Sprintf("%s needed without it, %s left (%s)", words.Size(refused.Requested), words.Size(refused.Available), refused.Limit)
 	}
 	total := weights + n.total()
-	if available, limit := p.Available(); m.pool == nil && total > available/4*3 {
+	if available, limit := p.Available(); s.config.pool == nil && total > available/4*3 {
 		return fmt.Sprintf("without it a session and copied weights take %s of the %s left (%s)", words.Size(total), words.Size(available), limit)
 	}
-	if m.mode != LoadMMap && m.mode != LoadStock {
+	if s.weights.mode != LoadMMap && s.weights.mode != LoadStock {
 		return ""
 	}
-	if all, left := m.plan.Bytes+total+engineReserve, mayReside(p); all > left/8*7 {
+	if all, left := s.weights.plan.Bytes+total+engineReserve, mayReside(p); all > left/8*7 {
 		return fmt.Sprintf("without it not all of the weights would stay in memory: %s of the %s left", words.Size(all), words.Size(left))
 	}
-	if all, budget := m.budget.with(n.total(), m.plan.Bytes, m.most); m.mode == LoadMMap && all > budget {
+	if all, budget := s.weights.budget.with(n.total(), s.weights.plan.Bytes, s.config.maxMemory); s.weights.mode == LoadMMap && all > budget {
 		return fmt.Sprintf("without it not all of the weights would stay in the memory budget: %s of %s", words.Size(all), words.Size(budget))
 	}
 	return ""
@@ -100,8 +100,8 @@ func (b *budget) with(session, weights, most uint64) (all, budget uint64) {
 
 // flashAttention is what a session's parameters come to: without layers on GPUs the engine's
 // own choice is with it.
-func (m *Model) flashAttention(p llama.ContextParams) llama.FlashAttention {
-	if p.FlashAttn == llama.FlashAuto && !m.offloads {
+func (s *sizer) flashAttention(p llama.ContextParams) llama.FlashAttention {
+	if p.FlashAttn == llama.FlashAuto && !s.config.offloads() {
 		return llama.FlashOn
 	}
 	return p.FlashAttn

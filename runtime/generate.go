@@ -212,7 +212,7 @@ func (g *generation) next(ctx context.Context) (Token, error) {
 		t.Text, t.Finish = g.text.flush(), FinishEOG
 		return t, nil
 	}
-	if g.piece, err = s.model.native.AppendPiece(g.piece[:0], id, false); err != nil {
+	if g.piece, err = s.model.weights.native.AppendPiece(g.piece[:0], id, false); err != nil {
 		return Token{}, err
 	}
 	var stopped bool
@@ -253,7 +253,7 @@ func (g *generation) advance(ctx context.Context) error {
 		if !errors.Is(err, llama.ErrNoMemory) {
 			return err
 		}
-		s.model.log("no lookup from here on", "error", err) // no room for the logits of a draft
+		s.model.config.log("no lookup from here on", "error", err) // no room for the logits of a draft
 		g.look.most = 0
 	}
 	if err := s.eval(ctx, s.tail); err != nil {
@@ -339,6 +339,6 @@ func (s *Session) shiftError() error {
 
 // twiceBOS says that a prompt begins with what the tokenizer adds.
 func (m *Model) twiceBOS() string {
-	text, _ := piece(m.native, int32(m.bos))
+	text, _ := piece(m.weights.native, int32(m.bos))
 	return fmt.Sprintf("the prompt begins with %s, which the model's tokenizer adds too: the text begins with two of them, leave it out of the prompt", text)
 }

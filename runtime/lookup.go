@@ -121,7 +121,7 @@ type drafts struct {
 // its memory could not take a wrong one back.
 func (s *Session) newDrafts(o GenerateOptions) *drafts {
 	if s.model.info.Recurrent || s.model.info.Hybrid {
-		s.model.log("no lookup: the memory of this model cannot forget a part of a text")
+		s.model.config.log("no lookup: the memory of this model cannot forget a part of a text")
 		return nil
 	}
 	most := o.LookupTokens
@@ -186,7 +186,7 @@ func (p pace) after(drafted, accepted, most int) pace {
 // evalDraft evaluates the tail and a draft in one batch, with logits for all.
 func (g *generation) evalDraft(ctx context.Context, draft []llama.Token) error {
 	s, d := g.s, g.look
-	if err := s.model.changed(); err != nil {
+	if err := s.model.weights.changed(); err != nil {
 		return err
 	}
 	s.batch.Clear()

@@ -27,7 +27,7 @@ func TestAFileThatGoesAwayIsAnErrorAndNotTheEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	raise := windows.NewLazySystemDLL("kernel32.dll").NewProc("RaiseException")
-	for p := range m.weights.Mapped() {
+	for p := range m.weights.memory.Mapped() {
 		// What the system raises where it can't read a page.
 		arguments := [3]uintptr{0, uintptr(p), 0xC000009D} // to be read; device not connected
 		_, _, _ = raise.Call(0xC0000006, 0, uintptr(len(arguments)), uintptr(unsafe.Pointer(&arguments[0])))

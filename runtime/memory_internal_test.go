@@ -58,18 +58,18 @@ func TestPageFilesDoNotGrowForACopy(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer index.Close()
-	plan, err := loader.NewPlan(index, loader.PlanOptions{ChunkSize: 1 << 20})
+	src, err := newSource(path, index, 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
-	mode, why, err := chooseMode(index, plan, growing(plan.Bytes), Options{})
+	mode, why, err := chooseMode(src, growing(src.plan.Bytes), Options{}.config())
 	if err != nil || mode != LoadMMap || !strings.Contains(why, "commit limit, before page files grow") {
 		t.Errorf("%v: %s, %v", mode, why, err)
 	}
-	if mode, why, err = chooseMode(index, plan, growing(4*plan.Bytes), Options{}); err != nil || mode != LoadCopy {
+	if mode, why, err = chooseMode(src, growing(4*src.plan.Bytes), Options{}.config()); err != nil || mode != LoadCopy {
 		t.Errorf("%v: %s, %v", mode, why, err)
 	}
-	if _, _, err = chooseMode(index, plan, growing(plan.Bytes/2), Options{Load: LoadCopy}); err != nil {
+	if _, _, err = chooseMode(src, growing(src.plan.Bytes/2), Options{Load: LoadCopy}.config()); err != nil {
 		t.Error("a copy that was asked for:", err)
 	}
 }

@@ -2,62 +2,24 @@ package runtime
 
 import (
 	"fmt"
-	"log/slog"
 	"sync"
 	"time"
-	"unsafe"
 
-	"github.com/seed7adf6694/infer/internal/words"
-	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
-	"github.com/seed7adf6694/infer/loader/gguf"
-	"github.com/seed7adf6694/infer/loader/memory"
+	"github.com/seed7adf6694/infer/runtime/internal/threads"
 )
 
 // Model is an open model: its weights and vocabulary. It is safe for concurrent use.
 type Model struct {
-	path      string
-	index     *gguf.Index
-	plan      *loader.Plan
-	files     []gguf.FileInfo
-	native    *llama.Model
-	info      llama.ModelInfo
-	weights   *loader.Weights // nil for a stock load
-	watches   []*llama.Mapped // of those
-	extra     *memory.Arena   // repacked duplicates, adapters
-	ledger    *memory.Ledger
-	logger    *slog.Logger
-	warnings  []string // of the index
-	mode      LoadMode
-	reason    string
-	repacked  uint64
-	packed    map[string]gguf.PackedTensor // nil but for packed files
-	chunkSize uint64
-	bos       llama.Token
-	addsBOS   bool // the tokenizer, before a text
-	eog       map[llama.Token]bool
-	kv        kvShape
-	adapters  []appliedAdapter
-	pool      *memory.Pool
-	budget    *budget              // nil where all weights may stay
-	planned   memory.Parts         // bytes of the session that Open made room for
-	defaults  SessionOptions       // of sessions that leave values open, where lowered
-	flash     llama.FlashAttention // of the session that Open made room for
-	flashWhy  string
-	flashOn   bool         // memory was short for others
-	offloads  bool         // layers go to GPUs
-	lookup    bool         // generations will guess tokens
-	most      uint64       // Options.MaxMemory
-	adjusted  []Adjustment // what was lowered, and why
+	path string
+	sizer
+	fitted
+	warnings []string // of the file
 
-	largestTensor uint64
-	packedBytes   uint64 // mapped in the layout of this CPU
-	loadDuration  time.Duration
+	loadDuration time.Duration
 
 	tuners   threadTuners
 	activity activity
-	packing  *background      // nil where no packed file is made
-	second   []unsafe.Pointer // blocks of m.extra with a second layout of copied tensors
+	packing  *background // nil where no packed file is made
 
 	mu       sync.Mutex
 	users    int
@@ -68,9 +30,16 @@ type Model struct {
 	peak    memoryPeak
 }
 
-type appliedAdapter struct {
-	native *llama.Adapter
-	scale  float32
+// newModel makes a model of weights, which it owns then. Where it fails they stay the caller's.
+func newModel(w *weights) (*Model, error) {
+	threads.Computing().Load() // the first evaluation looks at what the processors did meanwhile
+	z, err := newSizer(w)
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{path: w.path, sizer: z, warnings: w.index.Warnings(), tuners: newThreadTuners(), sessions: map[*Session]struct{}{}, peak: newMemoryPeak()}
+	m.busy = m.inUse
+	return m, nil
 }
 
 // Close closes the model's sessions and gives all memory back, at the latest when
@@ -130,74 +99,7 @@ func (m *Model) release(s *Session) {
 	free := m.closed && m.users == 0
 	m.mu.Unlock()
 	if free {
-		m.free()
-	}
-}
-
-// free gives everything back; the engine first, since its tensors point into the
-// weights.
-func (m *Model) free() {
-	for _, a := range m.adapters {
-		a.native.Close()
-	}
-	m.adapters = nil
-	if m.native != nil {
-		m.native.Close()
-		m.native = nil
-	}
-	m.budget.close()
-	for _, w := range m.watches {
-		w.Close()
-	}
-	m.watches = nil
-	if m.weights != nil {
-		m.weights.Close()
-		m.weights = nil
-	}
-	if m.extra != nil {
-		m.extra.Close()
-		m.extra = nil
-	}
-	if m.index != nil {
-		m.index.Close()
-		m.index = nil
-	}
-}
-
-// changed returns an error when the model's files are not what was opened: the
-// weights are mapped, so the engine would compute with other bytes, or fault.
-func (m *Model) changed() error {
-	if m.mode == LoadCopy {
-		return nil
-	}
-	return m.index.Changed()
-}
-
-// lost returns an error when weights could not be read from the files: what was computed
-// with them is nonsense.
-func (m *Model) lost() error {
-	lost := uint64(0)
-	for _, w := range m.watches {
-		lost += w.Lost()
-	}
-	if lost == 0 {
-		return nil
-	}
-	if err := m.index.Changed(); err != nil {
-		return err
-	}
-	return fmt.Errorf("%s: %s of the weights could not be read from the disk: load it again", m.path, words.Size(lost))
-}
-
-func (m *Model) log(msg string, args ...any) {
-	if m.logger != nil {
-		m.logger.Info(msg, args...)
-	}
-}
-
-func (m *Model) warn(msg string) {
-	if m.logger != nil {
-		m.logger.Warn(msg)
+		m.weights.close()
 	}
 }
 
@@ -207,20 +109,21 @@ func (m *Model) Report() Report {
 	m.sampleMemoryNow()
 	m.activity.weights.RLock()
 	defer m.activity.weights.RUnlock()
+	w := m.weights
 	r := Report{
 		Path: m.path, Architecture: m.info.Architecture, Description: m.info.Description, Parameters: m.info.Params,
-		LoadMode: m.mode, LoadReason: m.reason, Repacked: m.repacked, Packed: m.packedBytes,
-		Chunks: len(m.plan.Chunks), ChunkSize: m.chunkSize, WeightBytes: m.plan.Bytes,
-		LargestTensor: m.plan.LargestTensor, LargestTensorName: m.plan.LargestTensorName, Adjusted: m.adjusted, Warnings: m.warnings,
+		LoadMode: w.mode, LoadReason: w.reason, Repacked: w.repacked, Packed: w.packedBytes,
+		Chunks: len(w.plan.Chunks), ChunkSize: w.chunkSize, WeightBytes: w.plan.Bytes,
+		LargestTensor: w.plan.LargestTensor, LargestTensorName: w.plan.LargestTensorName, Adjusted: m.adjusted, Warnings: m.warnings,
 		FlashAttention: m.flash, FlashReason: m.flashWhy,
-		Memory: m.ledger.Snapshot(), LoadDuration: m.loadDuration,
+		Memory: w.ledger.Snapshot(), LoadDuration: m.loadDuration,
 	}
-	r.Budget, r.Residency = m.budget.report()
+	r.Budget, r.Residency = w.budget.report()
 	r.LargestAllocation = r.Memory.Total.LargestAllocation
 	r.LargestRange = r.Memory.Total.LargestRange
-	if m.mode == LoadStock { // the engine's own: a mapping a file, of all of it
-		r.Chunks = len(m.files)
-		for _, f := range m.files {
+	if w.mode == LoadStock { // the engine's own: a mapping a file, of all of it
+		r.Chunks = len(w.files)
+		for _, f := range w.files {
 			r.LargestAllocation = max(r.LargestAllocation, wholeUnits(uint64(f.Size)))
 		}
 		r.LargestRange = r.LargestAllocation

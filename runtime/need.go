@@ -24,10 +24,10 @@ type need struct {
 const mostMeasured = 1 << 20
 
 // measureContext is the engine's dry run. What a larger context takes is in proportion.
-func (m *Model) measureContext(p llama.ContextParams, blockSize uintptr) (llama.ContextMemory, error) {
+func (s *sizer) measureContext(p llama.ContextParams, blockSize uintptr) (llama.ContextMemory, error) {
 	asked := p.Ctx
 	p.Ctx = min(p.Ctx, mostMeasured)
-	got, err := m.native.MeasureContext(p, blockSize)
+	got, err := s.weights.native.MeasureContext(p, blockSize)
 	if err != nil || asked == p.Ctx {
 		return got, err
 	}
@@ -44,20 +44,20 @@ func (m *Model) measureContext(p llama.ContextParams, blockSize uintptr) (llama.
 
 // measure asks the engine what a session would take. The micro-batch is lowered, where
 // the caller left it open, until no block needs a longer range of addresses than it may.
-func (m *Model) measure(p llama.ContextParams, ubatchGiven bool) (need, error) {
+func (s *sizer) measure(p llama.ContextParams, ubatchGiven bool) (need, error) {
 	for {
 		size := uintptr(0)
-		if m.mode != LoadStock {
-			size = m.extra.BlockSize()
+		if s.weights.mode != LoadStock {
+			size = s.weights.arena.BlockSize()
 		}
-		got, err := m.measureContext(p, size)
+		got, err := s.measureContext(p, size)
 		if err != nil {
 			return need{}, sessionError(engineError(err), p)
 		}
 		n := need{params: p, blocks: got.Blocks, work: got.Work, ubatch: got.UBatch, ctx: got.Ctx}
-		bound := m.maxRange(p)
+		bound := s.maxRange(p)
 		largest := n.largest()
-		if m.mode == LoadStock || largest.Size <= bound {
+		if s.weights.mode == LoadStock || largest.Size <= bound {
 			return n, nil
 		}
 		// A piece of the compute graph is larger than any block may be. It is in
@@ -67,7 +67,7 @@ func (m *Model) measure(p llama.ContextParams, ubatchGiven bool) (need, error) {
 			return n, fmt.Errorf("session with a micro-batch of %d: %w: use a larger chunk size, a smaller micro-batch or a smaller context", p.UBatch, tooLarge)
 		}
 		p.UBatch = max(p.UBatch/2, 1)
-		m.log("lowering the micro-batch", "ubatch", p.UBatch, "largest_block", largest.Size, "bound", bound)
+		s.config.log("lowering the micro-batch", "ubatch", p.UBatch, "largest_block", largest.Size, "bound", bound)
 	}
 }
 
@@ -125,12 +125,12 @@ const (
 )
 
 // engineMemory is what the engine and this package take beside blocks and weights.
-func (m *Model) engineMemory(n need) uint64 {
-	vocabulary, err := m.native.VocabSize()
+func (s *sizer) engineMemory(n need) uint64 {
+	vocabulary, err := s.weights.native.VocabSize()
 	if err != nil {
 		vocabulary = 0 // a model without one
 	}
-	tensors := uint64(len(m.index.Tensors()))
+	tensors := uint64(len(s.weights.index.Tensors()))
 	spareNodes := max(8*tensors, leastNodes) - leastNodes
 	return n.work + engineItself + perToken*uint64(vocabulary) + perTensor*tensors + perNode*spareNodes + perCell*uint64(n.ctx)
 }
@@ -149,64 +149,6 @@ func (n need) largest() llama.MeasuredBlock {
 func wholeUnits(n uint64) uint64 {
 	unit := memory.Granularity()
 	return (n + unit - 1) / unit * unit
-}
-
-// privateWeights are the bytes of weights that are copied: the plan's ranges, and what
-// lies there twice because the engine wants it in two layouts. Others are mapped, or on
-// devices.
-func (m *Model) privateWeights() (uint64, error) {
-	if m.mode != LoadCopy {
-		return 0, nil
-	}
-	ws, err := m.native.Weights()
-	if err != nil {
-		return 0, err
-	}
-	sum := uint64(0)
-	for _, r := range m.plan.Ranges {
-		sum += r.Size
-	}
-	for _, i := range secondCopies(ws) {
-		if ws[i].Kind == llama.WeightRepack {
-			sum += wholeUnits(ws[i].Size)
-		}
-	}
-	return sum, nil
-}
-
-// stockRepacked are the bytes of weights that the engine converts by itself, into one buffer.
-func (m *Model) stockRepacked(ws []llama.Weight) (bytes uint64) {
-	converted := map[string]bool{}
-	for _, w := range ws {
-		if t, ok := m.index.Tensor(w.Name); ok && w.Kind == llama.WeightRepack && !converted[w.Name] {
-			converted[w.Name] = true
-			bytes += t.Size
-		}
-	}
-	return bytes
-}
-
-// secondCopies are the indices of tensors that are converted although their name has a
-// place already: it occurs as it is for looking up rows, and repacked or on a device for
-// the product at the end.
-func secondCopies(ws []llama.Weight) []int {
-	plain, special := map[string]bool{}, map[string]bool{}
-	for _, w := range ws {
-		if w.Kind == llama.WeightHost {
-			plain[w.Name] = true
-		}
-	}
-	var second []int
-	for i, w := range ws {
-		if w.Kind == llama.WeightHost {
-			continue
-		}
-		if plain[w.Name] || special[w.Name] {
-			second = append(second, i)
-		}
-		special[w.Name] = true
-	}
-	return second
 }
 
 // blockName says what a measured block is, for people: "KV layer 3", "compute".

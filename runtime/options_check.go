@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/runtime/internal/threads"
 )
 
 // enumName is the name of an enumeration's value, or what says that it has none.
@@ -74,7 +75,7 @@ func (o SessionOptions) check() error {
 		least, limit int
 	}{
 		{"context", o.Context, trained, maxContext}, {"batch", o.Batch, 0, maxContext}, {"micro-batch", o.UBatch, 0, maxContext},
-		{"threads", o.Threads, 0, mostThreads}, {"batch threads", o.BatchThreads, 0, mostThreads},
+		{"threads", o.Threads, 0, threads.Most}, {"batch threads", o.BatchThreads, 0, threads.Most},
 	} {
 		if n.value < n.least || n.value > n.limit {
 			return optionError("%s of %d: %d to %d are possible", n.name, n.value, n.least, n.limit)

@@ -62,8 +62,7 @@ func same(a, b string) bool {
 
 // packing is what the engine says of how a model is packed.
 type packing struct {
-	model   *Model // without weights
-	index   *gguf.Index
+	header  *weights // that the engine has read the header of
 	tensors map[string]packedAs
 }
 
@@ -81,20 +80,21 @@ func newPacking(ctx context.Context, path string, index *gguf.Index) (_ *packing
 	case !index.HasTensors():
 		return nil, fmt.Errorf("%s: %w", path, errNoWeights())
 	}
-	plan, err := loader.NewPlan(index, loader.PlanOptions{})
+	src, err := newSource(path, index, 0)
 	if err != nil {
 		return nil, err
 	}
-	p := &packing{model: newModel(path, index, plan, LoadCopy, "", Options{}), index: index, tensors: map[string]packedAs{}}
+	header, err := loadHeader(ctx, Options{}.config(), src, LoadCopy)
+	if err != nil {
+		return nil, err
+	}
+	p := &packing{header: header, tensors: map[string]packedAs{}}
 	defer func() {
 		if err != nil {
 			p.close()
 		}
 	}()
-	if err := p.model.loadUnbound(ctx, Options{}); err != nil {
-		return nil, err
-	}
-	ws, err := p.model.native.Weights()
+	ws, err := header.native.Weights()
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func newPacking(ctx context.Context, path string, index *gguf.Index) (_ *packing
 		if w.Kind != llama.WeightRepack {
 			continue
 		}
-		layout, err := p.model.native.Layout(i)
+		layout, err := header.native.Layout(i)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
@@ -137,7 +137,7 @@ func whyNothing(index *gguf.Index) string {
 
 // write writes the packed file.
 func (p *packing) write(ctx context.Context, f *os.File, how fill) error {
-	return packed.Write(ctx, p.index, f, packed.Options{
+	return packed.Write(ctx, p.header.index, f, packed.Options{
 		Engine: llama.EngineVersion, Instructions: instructions(), Progress: how.progress, Quiet: how.quiet,
 		Layout: func(t gguf.Tensor) packed.Layout {
 			as, ok := p.tensors[t.Name]
@@ -152,13 +152,10 @@ func (p *packing) write(ctx context.Context, f *os.File, how fill) error {
 					return err
 				}
 			}
-			return p.model.native.RepackRows(p.tensors[t.Name].i, dst, src)
+			return p.header.native.RepackRows(p.tensors[t.Name].i, dst, src)
 		},
 	})
 }
 
 // close frees the engine's part; the index is the caller's.
-func (p *packing) close() {
-	p.model.index = nil
-	p.model.free()
-}
+func (p *packing) close() { p.header.unload() }

@@ -26,7 +26,7 @@ func instructions() string {
 }
 
 // checkPacked tells why a packed file can't be opened, before anything of it is read.
-func checkPacked(index *gguf.Index, o Options) error {
+func checkPacked(index *gguf.Index, c *config) error {
 	p := index.Packed()
 	if p == nil {
 		return nil
@@ -36,9 +36,9 @@ func checkPacked(index *gguf.Index, o Options) error {
 		from = p.Source[0].Path
 	}
 	switch {
-	case o.Load == LoadCopy || o.Load == LoadStock:
-		return optionError("a packed file is mapped as it is and can't be loaded in mode %v: use mmap or auto, or %s", o.Load, from)
-	case o.NoRepack:
+	case c.load == LoadCopy || c.load == LoadStock:
+		return optionError("a packed file is mapped as it is and can't be loaded in mode %v: use mmap or auto, or %s", c.load, from)
+	case !c.repack:
 		return optionError("a packed file has no other layout than that of this CPU: to compute with the file's own, open %s", from)
 	case !llama.CanRepack():
 		return &PackedError{Reason: "this program was compiled without -DGGML_USE_CPU_REPACK and can't compute with its layout", Source: from}
@@ -64,40 +64,32 @@ func packedTensors(index *gguf.Index) map[string]gguf.PackedTensor {
 	return tensors
 }
 
-// placeOf is the name in the file of the bytes that a weight wants.
-func (m *Model) placeOf(w llama.Weight) string {
-	if t, ok := m.packed[w.Name]; ok && w.Kind == llama.WeightRepack {
-		return t.Name
-	}
-	return w.Name
-}
-
 // matchPacked compares the layouts of a packed file with those that the engine wants.
-func (m *Model) matchPacked(ws []llama.Weight) error {
-	if m.packed == nil {
+func (w *weights) matchPacked(ws []llama.Weight) error {
+	if w.packed == nil {
 		return nil
 	}
-	from := m.index.Packed().Source[0].Path
-	for i, w := range ws {
-		t, packed := m.packed[w.Name]
-		if w.Kind != llama.WeightRepack {
+	from := w.index.Packed().Source[0].Path
+	for i, x := range ws {
+		t, packed := w.packed[x.Name]
+		if x.Kind != llama.WeightRepack {
 			if packed && t.Name == t.Of {
-				return &PackedError{Reason: fmt.Sprintf("tensor %q is laid out as %s, and is wanted as it was, on %s", w.Name, t.Layout, where(w.Kind)), Source: from}
+				return &PackedError{Reason: fmt.Sprintf("tensor %q is laid out as %s, and is wanted as it was, on %s", x.Name, t.Layout, where(x.Kind)), Source: from}
 			}
 			continue
 		}
-		layout, err := m.native.Layout(i)
+		layout, err := w.native.Layout(i)
 		switch {
 		case err != nil:
 			return fmt.Errorf("%w: %w", ErrPackedElsewhere, err)
 		case !packed:
-			return &PackedError{Reason: fmt.Sprintf("tensor %q is laid out as it was, and this engine wants %s", w.Name, layout.Name), Source: from, Again: true}
+			return &PackedError{Reason: fmt.Sprintf("tensor %q is laid out as it was, and this engine wants %s", x.Name, layout.Name), Source: from, Again: true}
 		case layout.Name != t.Layout:
-			return &PackedError{Reason: fmt.Sprintf("tensor %q is laid out as %s, and this engine wants %s", w.Name, t.Layout, layout.Name), Source: from, Again: true}
+			return &PackedError{Reason: fmt.Sprintf("tensor %q is laid out as %s, and this engine wants %s", x.Name, t.Layout, layout.Name), Source: from, Again: true}
 		}
-		m.packedBytes += w.Size
+		w.packedBytes += x.Size
 	}
-	return m.samplePacked(ws)
+	return w.samplePacked(ws)
 }
 
 func where(k llama.WeightKind) string {
@@ -109,8 +101,8 @@ func where(k llama.WeightKind) string {
 
 // samplePacked compares some rows of each layout with what the engine makes of the source,
 // where that is still there.
-func (m *Model) samplePacked(ws []llama.Weight) error {
-	p := m.index.Packed()
+func (w *weights) samplePacked(ws []llama.Weight) error {
+	p := w.index.Packed()
 	source, err := packed.OpenSource(p)
 	if err != nil {
 		// The file is complete without it; `infer check` knows more.
@@ -121,18 +113,18 @@ func (m *Model) samplePacked(ws []llama.Weight) error {
 		case errors.Is(err, loader.ErrFileChanged):
 			reason = "the source is another file now"
 		}
-		m.log("packed weights are not compared with their source", "reason", reason, "error", err)
+		w.config.log("packed weights are not compared with their source", "reason", reason, "error", err)
 		return nil
 	}
 	defer source.Close()
 	seen := map[string]int{}
-	for i, w := range ws {
-		t := m.packed[w.Name]
-		if w.Kind != llama.WeightRepack || seen[t.Layout] >= sampledTensors {
+	for i, x := range ws {
+		t := w.packed[x.Name]
+		if x.Kind != llama.WeightRepack || seen[t.Layout] >= sampledTensors {
 			continue
 		}
 		seen[t.Layout]++
-		if err := m.compareRows(source, i, t); err != nil {
+		if err := w.compareRows(source, i, t); err != nil {
 			return err
 		}
 	}
@@ -143,9 +135,9 @@ func (m *Model) samplePacked(ws []llama.Weight) error {
 const sampledTensors = 2
 
 // compareRows compares the first and the last group of rows of a tensor with its source.
-func (m *Model) compareRows(source *packed.Origin, i int, p gguf.PackedTensor) error {
-	t, _ := m.index.Tensor(p.Name)
-	layout, err := m.native.Layout(i)
+func (w *weights) compareRows(source *packed.Origin, i int, p gguf.PackedTensor) error {
+	t, _ := w.index.Tensor(p.Name)
+	layout, err := w.native.Layout(i)
 	if err != nil {
 		return err
 	}
@@ -155,15 +147,15 @@ func (m *Model) compareRows(source *packed.Origin, i int, p gguf.PackedTensor) e
 	}
 	was, is, want := make([]byte, group), make([]byte, group), make([]byte, group)
 	for _, at := range []int64{0, int64(t.Size - group)} {
-		if err := errors.Join(source.ReadTensor(p, was, at), m.index.ReadTensor(t, is, at)); err != nil {
+		if err := errors.Join(source.ReadTensor(p, was, at), w.index.ReadTensor(t, is, at)); err != nil {
 			return err
 		}
-		if err := m.native.RepackRows(i, want, was); err != nil {
+		if err := w.native.RepackRows(i, want, was); err != nil {
 			return err
 		}
 		if !bytes.Equal(is, want) {
-			return &gguf.FormatError{File: m.path, Offset: t.Offset + at, Field: fmt.Sprintf("tensor %q", p.Name),
-				Reason: "differs from what the engine makes of " + m.index.Packed().Source[p.File].Path + ": pack it again"}
+			return &gguf.FormatError{File: w.path, Offset: t.Offset + at, Field: fmt.Sprintf("tensor %q", p.Name),
+				Reason: "differs from what the engine makes of " + w.index.Packed().Source[p.File].Path + ": pack it again"}
 		}
 	}
 	return nil

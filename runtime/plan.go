@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/loader/gguf"
 	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/loader/probe"
@@ -116,74 +115,55 @@ func (m LoadMode) MarshalText() ([]byte, error) { return []byte(m.String()), nil
 // everything else in a dry run. Nothing is lowered: the plan is of what was asked for, or of
 // the defaults. Errors are those of [Open].
 func Plan(ctx context.Context, path string, o Options) (*Forecast, error) {
-	if err := o.check(); err != nil {
+	c, err := o.resolve()
+	if err != nil {
 		return nil, err
 	}
 	file, err := models.Resolve(path, models.ResolveOptions{})
 	if err != nil {
 		return nil, &LoadError{Path: path, Err: err}
 	}
-	f, err := planFile(ctx, file, o)
+	f, err := planFile(ctx, file, c.auto())
 	if err != nil {
 		return nil, &LoadError{Path: file, Err: err}
 	}
 	return f, nil
 }
 
-func planFile(ctx context.Context, path string, o Options) (*Forecast, error) {
-	index, err := loader.Open(path)
+func planFile(ctx context.Context, path string, c *config) (*Forecast, error) {
+	src, err := openSource(path, "", c, c.chunkSize)
 	if err != nil {
 		return nil, err
 	}
-	defer index.Close()
-	if !index.HasTensors() {
-		return nil, errNoWeights()
-	}
+	defer src.close()
 	probe, err := probe.Measure()
 	if err != nil {
 		return nil, err
 	}
-	plan, err := loader.NewPlan(index, loader.PlanOptions{ChunkSize: o.ChunkSize})
-	if err != nil {
+	f := &Forecast{Path: path, LargestTensor: src.plan.LargestTensor, Probe: probe, Warnings: append([]string{}, src.index.Warnings()...)}
+	if f.Auto, f.Reason, err = chooseMode(src, probe, c); err != nil {
 		return nil, err
 	}
-	f := &Forecast{Path: path, LargestTensor: plan.LargestTensor, Probe: probe, Warnings: append([]string{}, index.Warnings()...)}
-	o.Load = LoadAuto
-	if err := checkPacked(index, o); err != nil {
-		return nil, err
-	}
-	if f.Auto, f.Reason, err = chooseMode(index, plan, probe, o); err != nil {
-		return nil, err
-	}
-	var dry *Model // without weights: those ways that follow each other share one where they may
-	free := func() {
-		if dry != nil {
-			dry.index = nil // the caller's
-			dry.free()
+	var header *weights // ways that follow each other share one where the engine reads the same
+	defer func() {
+		if header != nil {
+			header.unload()
 		}
-	}
-	defer free()
-	for _, way := range []struct {
-		mode   LoadMode
-		packed bool
-	}{{LoadMMap, false}, {LoadMMap, true}, {LoadCopy, false}, {LoadStock, false}} {
-		if is := index.Packed() != nil; is && !way.packed || !is && way.packed && (o.NoRepack || !llama.CanRepack()) {
-			continue
-		}
-		m := newModel(path, index, plan, way.mode, "", o)
-		if way.packed && m.packed == nil {
-			m.packed = map[string]gguf.PackedTensor{} // as if it were
-		}
-		if dry != nil && dry.repacks(o) == m.repacks(o) {
-			m.native, m.extra = dry.native, dry.extra
+	}()
+	for _, way := range waysOf(src, c) {
+		w := newWeights(c, way.source, way.mode, "", nil)
+		if header != nil && header.repacks() == w.repacks() {
+			header.binding = w.binding
 		} else {
-			free()
-			dry = m
-			if err := m.loadUnbound(ctx, o); err != nil {
+			if header != nil {
+				header.unload()
+			}
+			header = w
+			if err := w.loadHeader(ctx); err != nil {
 				return nil, err
 			}
 		}
-		p, repacked, err := planMode(ctx, f, m, way.packed, o)
+		p, repacked, err := planMode(ctx, f, header, way.packed)
 		if err != nil {
 			return nil, err
 		}
@@ -194,56 +174,74 @@ func planFile(ctx context.Context, path string, o Options) (*Forecast, error) {
 	return f, nil
 }
 
-func errNoWeights() error {
-	return fmt.Errorf("%w: vocabulary only, there are no weights to load", ErrBadModel)
+// way is a way to load a model.
+type way struct {
+	*source
+	mode   LoadMode
+	packed bool // as a packed file
 }
 
-// planMode plans for a model without weights, which loading in its mode makes first. It
-// tells whether the engine wants a layout of its own.
-func planMode(ctx context.Context, f *Forecast, m *Model, packed bool, o Options) (_ ModePlan, repacked bool, _ error) {
-	if err := m.describe(); err != nil {
+// waysOf are the ways to load a file, as if it were packed too where it could be.
+func waysOf(src *source, c *config) []way {
+	if src.packed != nil {
+		return []way{{src, LoadMMap, true}}
+	}
+	ways := []way{{src, LoadMMap, false}}
+	if c.repack && llama.CanRepack() {
+		packed := *src
+		packed.packed = map[string]gguf.PackedTensor{}
+		ways = append(ways, way{&packed, LoadMMap, true})
+	}
+	return append(ways, way{src, LoadCopy, false}, way{src, LoadStock, false})
+}
+
+// planMode plans for weights of which the engine has read the header. It tells whether the
+// engine wants a layout of its own.
+func planMode(ctx context.Context, f *Forecast, w *weights, packed bool) (_ ModePlan, repacked bool, _ error) {
+	s, err := newSizer(w)
+	if err != nil {
 		return ModePlan{}, false, err
 	}
-	f.Architecture, f.Description, f.Parameters = m.info.Architecture, m.info.Description, m.info.Params
-	p := ModePlan{Mode: m.mode, Packed: packed, ChunkSize: m.chunkSize, Scratch: min(wholeUnits(m.plan.LargestTensor), memory.MostScratch, m.chunkSize)}
-	ws, err := m.native.Weights()
+	f.Architecture, f.Description, f.Parameters = s.info.Architecture, s.info.Description, s.info.Params
+	p := ModePlan{Mode: w.mode, Packed: packed, ChunkSize: w.chunkSize, Scratch: min(wholeUnits(w.plan.LargestTensor), memory.MostScratch, w.chunkSize)}
+	ws, err := w.native.Weights()
 	if err != nil {
 		return p, false, err
 	}
-	params, err := m.contextParams(o.Session)
+	params, err := s.contextParams(w.config.session)
 	if err != nil {
 		return p, false, err
 	}
-	weights, err := m.privateWeights()
+	private, err := w.privateBytes()
 	if err != nil {
 		return p, false, err
 	}
-	n, err := m.firstNeed(ctx, params, o.Session.UBatch != 0, weights, f.Probe)
+	n, err := s.firstNeed(ctx, params, w.config.session.UBatch != 0, private, f.Probe)
 	var tooLong *memory.RangeError
 	if err != nil && !errors.As(err, &tooLong) {
 		return p, false, err
 	}
 	p.Context, p.UBatch = min(n.ctx, params.Ctx), n.ubatch
 	p.CacheTypeK, p.CacheTypeV = cacheName(params.CacheTypeK), cacheName(params.CacheTypeV)
-	p.FlashAttention, p.FlashReason = m.flashAttention(n.params), n.why
+	p.FlashAttention, p.FlashReason = s.flashAttention(n.params), n.why
 	if p.Mode == LoadCopy && f.Auto == LoadCopy {
-		if refused := m.roomForBoth(weights, n, f.Probe.Fixed()); refused != nil {
+		if refused := s.roomForBoth(private, n, f.Probe.Fixed()); refused != nil {
 			f.Auto, f.Reason = LoadMMap, "a copy would be refused: "+shortReason(refused)
 		}
 	}
-	p.addWeights(m, ws)
-	p.addSession(m, n)
+	p.addWeights(w, ws)
+	p.addSession(w, n)
 	p.Remedies = []memory.Remedy{}
-	p.Engine = m.engineMemory(n)
-	resident := p.planBudget(m, n, o, f.Probe)
+	p.Engine = s.engineMemory(n)
+	resident := p.planBudget(w, n, f.Probe)
 	p.sum()
 	if resident > 0 {
 		p.Resident += resident - p.Weights // of which the rest is read when it is used
 	}
-	p.judge(ctx, m, n, f.Probe)
-	if m.mode == LoadStock {
+	p.judge(ctx, &s, n, f.Probe)
+	if w.mode == LoadStock {
 		var stock *StockError
-		if err := m.stockBegin(); errors.As(err, &stock) {
+		if err := w.stockBegin(); errors.As(err, &stock) {
 			p.Fits, p.LimitedBy = false, probe.Limit(fmt.Sprintf("alignment of the file's tensors (%d, where %d is needed)", stock.Alignment, stockAlignment))
 			p.Remedies = []memory.Remedy{{Kind: memory.RemedyChunked}}
 		} else if err != nil {
@@ -259,27 +257,27 @@ func planMode(ctx context.Context, f *Forecast, m *Model, packed bool, o Options
 }
 
 // addWeights adds the ranges of the weights.
-func (p *ModePlan) addWeights(m *Model, ws []llama.Weight) {
+func (p *ModePlan) addWeights(w *weights, ws []llama.Weight) {
 	second := secondCopies(ws)
-	for _, w := range ws {
-		if w.Kind == llama.WeightDevice {
-			p.Device += w.Size
+	for _, x := range ws {
+		if x.Kind == llama.WeightDevice {
+			p.Device += x.Size
 		}
 	}
 	if p.Mode == LoadStock {
 		// The engine maps each file whole, and converts into one buffer beside it.
-		for i, f := range m.files {
+		for i, f := range w.files {
 			size := wholeUnits(uint64(f.Size))
-			p.add(PlanPiece{Purpose: memory.PurposeWeights, Of: "the whole file", Size: size, Allocations: []uint64{size}, Resident: m.stockResident(i, ws)})
+			p.add(PlanPiece{Purpose: memory.PurposeWeights, Of: "the whole file", Size: size, Allocations: []uint64{size}, Resident: w.stockResident(i, ws)})
 		}
-		if repacked := m.stockRepacked(ws); repacked > 0 {
+		if repacked := w.stockRepacked(ws); repacked > 0 {
 			size := wholeUnits(repacked)
 			p.add(PlanPiece{Purpose: memory.PurposeWeights, Of: "repacked weights", Size: size, Allocations: []uint64{size}, Private: true})
 		}
 		return
 	}
-	chunks := m.plan.Chunks
-	for _, r := range m.plan.Ranges {
+	chunks := w.plan.Chunks
+	for _, r := range w.plan.Ranges {
 		own := chunks[:r.Chunks]
 		chunks = chunks[r.Chunks:]
 		if r.Chunks == 0 {
@@ -295,12 +293,12 @@ func (p *ModePlan) addWeights(m *Model, ws []llama.Weight) {
 		}
 		p.add(piece)
 	}
-	if p.Mode != LoadCopy && (!p.Packed || m.index.Packed() != nil) {
+	if p.Mode != LoadCopy && (!p.Packed || w.index.Packed() != nil) {
 		return
 	}
 	for _, i := range second {
 		if ws[i].Kind == llama.WeightRepack {
-			piece := m.privatePiece(memory.PurposeWeights, ws[i].Name+" (repacked beside the original)", ws[i].Size)
+			piece := w.privatePiece(memory.PurposeWeights, ws[i].Name+" (repacked beside the original)", ws[i].Size)
 			piece.Private = !p.Packed
 			p.add(piece)
 		}
@@ -309,15 +307,15 @@ func (p *ModePlan) addWeights(m *Model, ws []llama.Weight) {
 
 // stockResident is what stays mapped of a file that the engine has mapped whole: it gives
 // back what is before the first and behind the last of the tensors that it uses there.
-func (m *Model) stockResident(file int, ws []llama.Weight) uint64 {
+func (w *weights) stockResident(file int, ws []llama.Weight) uint64 {
 	host := map[string]bool{}
-	for _, w := range ws {
-		if w.Kind == llama.WeightHost {
-			host[w.Name] = true
+	for _, x := range ws {
+		if x.Kind == llama.WeightHost {
+			host[x.Name] = true
 		}
 	}
 	first, last := uint64(math.MaxUint64), uint64(0)
-	for _, t := range m.index.Tensors() {
+	for _, t := range w.index.Tensors() {
 		if t.File == file && host[t.Name] {
 			first, last = min(first, uint64(t.Offset)), max(last, uint64(t.Offset)+t.Size)
 		}
@@ -329,14 +327,14 @@ func (m *Model) stockResident(file int, ws []llama.Weight) uint64 {
 }
 
 // addSession adds the blocks of a session.
-func (p *ModePlan) addSession(m *Model, n need) {
+func (p *ModePlan) addSession(w *weights, n need) {
 	for _, b := range n.blocks {
 		if p.Mode == LoadStock {
 			size := wholeUnits(b.Size)
 			p.add(PlanPiece{Purpose: purposeOf(b.Purpose), Of: blockName(b), Size: size, Allocations: []uint64{size}, Private: true, Resident: n.used(b)})
 			continue
 		}
-		piece := m.privatePiece(purposeOf(b.Purpose), blockName(b), b.Size)
+		piece := w.privatePiece(purposeOf(b.Purpose), blockName(b), b.Size)
 		piece.Resident = n.used(b)
 		p.add(piece)
 	}
@@ -344,11 +342,11 @@ func (p *ModePlan) addSession(m *Model, n need) {
 }
 
 // privatePiece is a block of the arena: committed chunk by chunk.
-func (m *Model) privatePiece(purpose memory.Purpose, of string, size uint64) PlanPiece {
+func (w *weights) privatePiece(purpose memory.Purpose, of string, size uint64) PlanPiece {
 	size = wholeUnits(size)
 	piece := PlanPiece{Purpose: purpose, Of: of, Size: size, Private: true}
 	for left := size; left > 0; {
-		n := min(left, m.chunkSize)
+		n := min(left, w.chunkSize)
 		piece.Allocations = append(piece.Allocations, n)
 		left -= n
 	}

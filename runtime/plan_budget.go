@@ -4,7 +4,6 @@ import (
 	"math"
 
 	"github.com/seed7adf6694/infer/loader/memory"
-
 	"github.com/seed7adf6694/infer/loader/probe"
 	"github.com/seed7adf6694/infer/loader/residency"
 )
@@ -27,27 +26,27 @@ type BudgetPlan struct {
 
 // planBudget adds what keeping a budget would do, and returns how much of the weights would
 // be in memory then, 0 for all of them.
-func (p *ModePlan) planBudget(m *Model, n need, o Options, measured probe.Probe) (resident uint64) {
+func (p *ModePlan) planBudget(w *weights, n need, measured probe.Probe) (resident uint64) {
 	base, _, err := baseMemory()
 	if p.Mode != LoadMMap || p.Device > 0 || err != nil {
 		return 0
 	}
-	m.planned = n.parts()
-	total, wanted := m.maxMemory(o, measured)
-	other := base + m.planned.Total()
-	weights := uint64(math.MaxUint64)
+	planned := n.parts()
+	total, wanted := w.maxMemory(planned, measured)
+	other := base + planned.Total()
+	most := uint64(math.MaxUint64)
 	if wanted {
-		weights = total - min(total, other)
+		most = total - min(total, other)
 	}
-	r := residency.NewPlan(m.plan, weights, m.chunkSize)
+	r := residency.NewPlan(w.plan, most, w.chunkSize)
 	p.Budget = &BudgetPlan{Budget: total, Least: other + r.Least, Streamed: r.Read, Layers: r.Streamed, Private: r.Private}
 	if r.Streamed == 0 {
 		return 0
 	}
-	p.add(m.privatePiece(memory.PurposeWeights, "layers that are streamed, two at a time", r.Private))
-	if wanted && o.MaxMemory > 0 && p.Budget.Least > total { // nobody asked for an automatic one
+	p.add(w.privatePiece(memory.PurposeWeights, "layers that are streamed, two at a time", r.Private))
+	if wanted && w.config.maxMemory > 0 && p.Budget.Least > total { // nobody asked for an automatic one
 		p.Missing, p.LimitedBy = p.Budget.Least-total, probe.LimitBudget
-		p.Needed = leastBudget(r.Least, m.planned, base)
+		p.Needed = leastBudget(r.Least, planned, base)
 		p.Remedies = append(p.Remedies, useBudget(p.Budget.Least))
 	}
 	return r.Resident

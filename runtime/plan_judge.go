@@ -9,7 +9,7 @@ import (
 )
 
 // judge compares the plan with what there is.
-func (p *ModePlan) judge(ctx context.Context, m *Model, n need, measured probe.Probe) {
+func (p *ModePlan) judge(ctx context.Context, s *sizer, n need, measured probe.Probe) {
 	var private, ranges, mappings uint64
 	for _, x := range p.Pieces {
 		ranges += x.Size
@@ -33,13 +33,13 @@ func (p *ModePlan) judge(ctx context.Context, m *Model, n need, measured probe.P
 	}
 	sum := append(memory.Parts{}.With(memory.PurposeWeights, weights), n.parts()...)
 	sum = sum.Plus(memory.Parts{}.With(memory.PurposeOther, spare(available, weights, weights+n.allBlocks())))
-	refused := m.roomFor(sum, measured)
-	if m.mode == LoadStock { // which takes nothing from a pool
+	refused := s.roomFor(sum, measured)
+	if s.weights.mode == LoadStock { // which takes nothing from a pool
 		refused = roomFor(sum, measured)
 	}
 	tooMuch := refused != nil && short(refused.Requested, refused.Available, refused.Limit)
 	block, by := measured.LargestFreeBlock, measured.LimitedBy
-	if m.mode != LoadStock && measured.PossibleBlock > block { // in chunks, for which page files grow in time
+	if s.weights.mode != LoadStock && measured.PossibleBlock > block { // in chunks, for which page files grow in time
 		block, by = measured.PossibleBlock, measured.PossibleBy
 	}
 	tooLarge := short(private, block, by)
@@ -59,7 +59,7 @@ func (p *ModePlan) judge(ctx context.Context, m *Model, n need, measured probe.P
 		p.PageFileGrowth = growth(weights+n.allBlocks(), measured)
 		return
 	}
-	if (tooLarge || tooLong && p.LargestRange > m.plan.LargestTensor) && p.Mode != LoadStock {
+	if (tooLarge || tooLong && p.LargestRange > s.weights.plan.LargestTensor) && p.Mode != LoadStock {
 		size := memory.DefaultChunkSize(measured)
 		p.Remedies = append(p.Remedies, memory.Remedy{Kind: memory.RemedyChunkSize, Bytes: size})
 	}
@@ -67,10 +67,10 @@ func (p *ModePlan) judge(ctx context.Context, m *Model, n need, measured probe.P
 		p.Remedies = append(p.Remedies, memory.Remedy{Kind: memory.RemedyChunked})
 	}
 	if tooMuch {
-		p.Remedies = append(p.Remedies, m.whatWouldFit(ctx, n.params, weights, measured)...)
+		p.Remedies = append(p.Remedies, s.whatWouldFit(ctx, n.params, weights, measured)...)
 	}
 	if weights > 0 {
-		p.Remedies = append(p.Remedies, m.smallerTypes(available)...)
+		p.Remedies = append(p.Remedies, s.weights.smallerTypes(available)...)
 	}
 	if p.LimitedBy != probe.LimitBudget {
 		p.Remedies = append(p.Remedies, memory.RaiseLimit(p.LimitedBy, p.Missing)...)
@@ -79,11 +79,11 @@ func (p *ModePlan) judge(ctx context.Context, m *Model, n need, measured probe.P
 
 // smallerTypes are quantisations with which copied weights would be smaller, the best
 // first, until one fits.
-func (m *Model) smallerTypes(available uint64) []memory.Remedy {
+func (w *weights) smallerTypes(available uint64) []memory.Remedy {
 	var remedies []memory.Remedy
 	for _, t := range []gguf.Type{gguf.TypeQ8_0, gguf.TypeQ4_0} {
-		size := quantisedSize(m.index, t)
-		if size >= m.plan.Bytes*9/10 {
+		size := quantisedSize(w.index, t)
+		if size >= w.plan.Bytes*9/10 {
 			continue
 		}
 		remedies = append(remedies, memory.Remedy{Kind: memory.RemedyQuantise, Type: t.String(), Bytes: size})

@@ -12,8 +12,8 @@ import (
 
 // remedies are what would help against what was refused: what would fit, then what
 // raises the limit.
-func (m *Model) remedies(ctx context.Context, refused *memory.Error, params llama.ContextParams, weights uint64, p probe.Probe) []memory.Remedy {
-	return append(m.whatWouldFit(ctx, params, weights, p), memory.RaiseLimit(refused.Limit, refused.Requested-refused.Available)...)
+func (s *sizer) remedies(ctx context.Context, refused *memory.Error, params llama.ContextParams, weights uint64, p probe.Probe) []memory.Remedy {
+	return append(s.whatWouldFit(ctx, params, weights, p), memory.RaiseLimit(refused.Limit, refused.Requested-refused.Available)...)
 }
 
 // attempt is a session that might fit beside weights that are copied.
@@ -82,7 +82,7 @@ const mostCombinations = 3
 
 // whatWouldFit lists changes with which a session would fit: single ones, or where none
 // is enough, the smallest combinations that are.
-func (m *Model) whatWouldFit(ctx context.Context, p llama.ContextParams, weights uint64, probe probe.Probe) (remedies []memory.Remedy) {
+func (s *sizer) whatWouldFit(ctx context.Context, p llama.ContextParams, weights uint64, probe probe.Probe) (remedies []memory.Remedy) {
 	kinds := changes(p, weights)
 	fits := func(list []change) memory.Remedy {
 		a := attempt{p, weights}
@@ -92,8 +92,8 @@ func (m *Model) whatWouldFit(ctx context.Context, p llama.ContextParams, weights
 		if ctx.Err() != nil || llama.QuantisedCache(a.params.CacheTypeV) && a.params.FlashAttn == llama.FlashOff {
 			return memory.Remedy{}
 		}
-		n, err := m.measure(a.params, true)
-		if err != nil || m.roomForBoth(a.weights, n, probe) != nil {
+		n, err := s.measure(a.params, true)
+		if err != nil || s.roomForBoth(a.weights, n, probe) != nil {
 			return memory.Remedy{}
 		}
 		r := together(list)

@@ -29,7 +29,7 @@ func (s *Session) Rerank(ctx context.Context, query string, documents ...string)
 	}
 	defer s.unlock()
 	switch {
-	case !s.model.classifies():
+	case !s.model.classifier:
 		return nil, s.model.cannotRank()
 	case !s.ranks:
 		return nil, optionError("session without PoolingRank")
@@ -90,22 +90,22 @@ func (m *Model) RerankContext(query string, documents ...string) (tokens int, er
 }
 
 // cannotRank is the error of a model without a classifier.
-func (m *Model) cannotRank() error {
-	return &TaskError{Architecture: m.info.Architecture, Task: m.Task(), Asked: TaskRerank}
+func (t *traits) cannotRank() error {
+	return &TaskError{Architecture: t.info.Architecture, Task: t.task(), Asked: TaskRerank}
 }
 
 // pairs are the tokens of a query with each document, as llama.cpp's server puts them
 // together: by the template that the model has for it, or one behind the other with the
 // tokens that the vocabulary puts around texts.
 func (m *Model) pairs(query string, documents []string) ([][]llama.Token, error) {
-	if !m.classifies() {
+	if !m.classifier {
 		return nil, m.cannotRank()
 	}
-	special, err := m.native.SpecialTokens()
+	special, err := m.weights.native.SpecialTokens()
 	if err != nil {
 		return nil, closed(err)
 	}
-	template, _ := m.native.ChatTemplate("rerank")
+	template, _ := m.weights.native.ChatTemplate("rerank")
 	eos := special.EOS
 	if eos == llama.NullToken {
 		eos = special.SEP

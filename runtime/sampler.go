@@ -11,7 +11,7 @@ const mirostatWindow = 100
 // newSampler makes the chain that options with defaults describe, in llama.cpp's
 // order: what looks back at the text, what cuts off, temperature, choice.
 func (m *Model) newSampler(o GenerateOptions) (*llama.Sampler, error) {
-	x, err := m.native.NewSampler()
+	x, err := m.weights.native.NewSampler()
 	if err != nil {
 		return nil, closed(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader/gguf"
 	"github.com/seed7adf6694/infer/loader/memory"
 )
 
@@ -94,7 +93,7 @@ func (m *Model) newSession(ctx context.Context, o SessionOptions) (*Session, err
 	if err != nil {
 		return nil, err
 	}
-	if err := m.budget.change(ctx, func(b *budget) { b.sessions = b.sessions.Plus(n.parts()) }); err != nil {
+	if err := m.weights.budget.change(ctx, func(b *budget) { b.sessions = b.sessions.Plus(n.parts()) }); err != nil {
 		s.free()
 		return nil, sessionError(err, n.params)
 	}
@@ -117,78 +116,28 @@ func (m *Model) withDefaults(o SessionOptions) SessionOptions {
 	return o
 }
 
-// contextParams checks a session's options and fills in defaults.
-func (m *Model) contextParams(o SessionOptions) (llama.ContextParams, error) {
-	p := o.params()
-	if err := o.check(); err != nil {
-		return p, err
-	}
-	switch {
-	case o.Context == trained && m.info.CtxTrain < 1:
-		return p, optionError("the model does not say what context it was trained with: give a context")
-	case o.Context == trained:
-		p.Ctx = m.info.CtxTrain
-	case o.Context == 0:
-		p.Ctx = min(m.info.CtxTrain, defaultContext)
-		if p.Ctx < 1 {
-			p.Ctx = defaultContext
-		}
-	}
-	for _, c := range []struct {
-		which, name string
-		head        int
-	}{{"K", o.CacheTypeK, m.info.KeyLength}, {"V", o.CacheTypeV, m.info.ValueLength}} {
-		if t, err := gguf.ParseType(cacheName(c.name)); err == nil && uint64(c.head)%t.BlockSize() != 0 {
-			return p, optionError("%s cache of type %s: the heads of this model are of %d, which blocks of %d do not divide: use f16", c.which, c.name, c.head, t.BlockSize())
-		}
-	}
-	if most := m.info.Positions; most > 0 && p.Ctx > most {
-		return p, &PositionsError{Context: p.Ctx, Positions: most}
-	}
-	if p.Batch == 0 && o.Embeddings && o.Context != 0 {
-		p.Batch = p.Ctx
-	}
-	if p.Batch == 0 {
-		p.Batch = defaultBatch
-	}
-	p.Batch = min(p.Batch, p.Ctx)
-	// The engine's default would be threads for all processors, of each session.
-	p.Threads, p.BatchThreads = max(o.Threads, 1), max(o.BatchThreads, o.Threads, 1)
-	if p.UBatch == 0 {
-		p.UBatch = defaultUBatch
-	}
-	p.UBatch = min(p.UBatch, p.Batch)
-	if o.Embeddings { // all tokens of a text see each other: they must be computed at once
-		p.UBatch = p.Batch
-		if err := m.embeddingParams(&p); err != nil {
-			return p, err
-		}
-	}
-	return p, nil
-}
-
 func (m *Model) makeSession(p llama.ContextParams, o SessionOptions) (*Session, error) {
 	s := &Session{
 		ranks:        o.Pooling == llama.PoolingRank || o.Pooling == llama.PoolingDefault && m.ranks(),
 		model:        m,
-		arena:        m.newArena(m.maxRange(p)),
+		arena:        m.weights.newArena(m.maxRange(p)),
 		embeds:       o.Embeddings,
 		threads:      o.Threads,
 		batchThreads: cmp.Or(o.BatchThreads, o.Threads),
 	}
 	s.life, s.end = context.WithCancel(context.Background())
-	if m.mode != LoadStock {
+	if m.weights.mode != LoadStock {
 		p.Blocks = blocks{s.arena}
 	}
-	if s.pass = m.budget.newPass(); s.pass != nil {
+	if s.pass = m.weights.budget.newPass(); s.pass != nil {
 		p.Layers = s.pass
 	}
 	var err error
-	if s.ctx, err = m.native.NewContext(p); err != nil {
+	if s.ctx, err = m.weights.native.NewContext(p); err != nil {
 		s.arena.Close()
 		return nil, sessionError(engineError(err), p)
 	}
-	for _, a := range m.adapters {
+	for _, a := range m.weights.adapters {
 		if err := s.ctx.ApplyAdapter(a.native, a.scale); err != nil {
 			s.free()
 			return nil, err
@@ -202,29 +151,6 @@ func (m *Model) makeSession(p llama.ContextParams, o SessionOptions) (*Session, 
 	s.context, s.flash = min(p.Ctx, s.ctx.Ctx()), m.flashAttention(p)
 	s.stats = Stats{Context: s.context, UBatch: s.ubatch, FlashAttention: s.flash}
 	return s, nil
-}
-
-// newArena makes an arena of the model's chunk size, whose blocks are at most range long.
-func (m *Model) newArena(longest uint64) *memory.Arena {
-	return memory.NewArena(memory.ArenaOptions{ChunkSize: m.chunkSize, MaxRange: longest, Ledger: m.ledger, Pool: m.pool})
-}
-
-// maxRange is the longest range of addresses that a block may take: the chunk size,
-// or where the engine wants a single tensor side by side, that tensor.
-func (m *Model) maxRange(p llama.ContextParams) uint64 {
-	return max(m.chunkSize, m.largestTensor, m.kv.largest(p))
-}
-
-// sessionError adds to an error what was asked for, and what would help.
-func sessionError(err error, p llama.ContextParams) error {
-	return fmt.Errorf("session with a context of %d tokens, micro-batch %d, cache %s/%s: %w", p.Ctx, p.UBatch, cacheName(p.CacheTypeK), cacheName(p.CacheTypeV), err)
-}
-
-func cacheName(t string) string {
-	if t == "" {
-		return "f16"
-	}
-	return t
 }
 
 // Close stops what runs on the session and frees it, at the latest when that call
@@ -251,7 +177,7 @@ func (s *Session) free() bool {
 	}
 	s.arena.Close()
 	s.arena = nil
-	_ = s.model.budget.change(context.Background(), func(b *budget) { b.sessions = b.sessions.Minus(s.counts) }) // more room always fits
+	_ = s.model.weights.budget.change(context.Background(), func(b *budget) { b.sessions = b.sessions.Minus(s.counts) }) // more room always fits
 	s.freed.Store(true)
 	return true
 }
@@ -336,7 +262,7 @@ func (s *Session) closedError(err error) error {
 // last token has logits.
 func (s *Session) eval(ctx context.Context, tokens []llama.Token) error {
 	for len(tokens) > 0 {
-		if err := s.model.changed(); err != nil {
+		if err := s.model.weights.changed(); err != nil {
 			return err
 		}
 		n := min(len(tokens), s.ubatch)
@@ -363,9 +289,9 @@ func (s *Session) decode(ctx context.Context) error { return s.inTurn(ctx, s.ctx
 func (s *Session) inTurn(ctx context.Context, f func(context.Context, *llama.Batch) error) error {
 	err := s.withThreads(ctx, func() error { return s.onePass(ctx, f) })
 	if err == nil {
-		err = s.model.lost()
+		err = s.model.weights.lost(s.model.path)
 	}
-	s.model.budget.follow()
+	s.model.weights.budget.follow()
 	return err
 }
 

@@ -36,13 +36,15 @@ var encoders = []string{"bert", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", 
 
 // Task returns what the model is made for. Models for text make embeddings too; rerankers
 // made of such models rank, and can be asked for text.
-func (m *Model) Task() Task {
-	switch arch := m.info.Architecture; {
-	case m.ranks():
+func (m *Model) Task() Task { return m.task() }
+
+func (t *traits) task() Task {
+	switch arch := t.info.Architecture; {
+	case t.ranks():
 		return TaskRerank
 	case slices.Contains(encoders, arch):
 		return TaskEmbeddings
-	case m.info.Diffusion || arch == "rnd1":
+	case t.info.Diffusion || arch == "rnd1":
 		return TaskDiffusion
 	case arch == "wavtokenizer-dec":
 		return TaskAudio
@@ -54,39 +56,22 @@ func (m *Model) Task() Task {
 const poolingRank = 4
 
 // ranks tells whether the model says that it is a reranker.
-func (m *Model) ranks() bool {
-	v, ok := m.index.Lookup(m.info.Architecture + ".pooling_type")
-	if !ok {
-		return false
-	}
-	n, _ := v.Uint()
-	return n == poolingRank && m.classifies()
-}
-
-// classifies tells whether the model has a classifier, without which it cannot rank.
-func (m *Model) classifies() bool {
-	for _, name := range []string{"cls.weight", "cls.output.weight"} {
-		if _, ok := m.index.Tensor(name); ok {
-			return true
-		}
-	}
-	return false
-}
+func (t *traits) ranks() bool { return t.reranker && t.classifier }
 
 // decodes returns an error for models that make no text token by token.
-func (m *Model) decodes() error {
-	task := m.Task()
-	if task == TaskText || task == TaskRerank && !slices.Contains(encoders, m.info.Architecture) {
+func (t *traits) decodes() error {
+	task := t.task()
+	if task == TaskText || task == TaskRerank && !slices.Contains(encoders, t.info.Architecture) {
 		return nil
 	}
-	return &TaskError{Architecture: m.info.Architecture, Task: task, Asked: TaskText}
+	return &TaskError{Architecture: t.info.Architecture, Task: task, Asked: TaskText}
 }
 
 // embedsTexts returns an error for models that make no embeddings of texts.
-func (m *Model) embedsTexts() error {
-	switch task := m.Task(); {
-	case task == TaskAudio, m.info.Encoder && m.info.Decoder:
-		return &TaskError{Architecture: m.info.Architecture, Task: task, Asked: TaskEmbeddings}
+func (t *traits) embedsTexts() error {
+	switch task := t.task(); {
+	case task == TaskAudio, t.info.Encoder && t.info.Decoder:
+		return &TaskError{Architecture: t.info.Architecture, Task: task, Asked: TaskEmbeddings}
 	}
 	return nil
 }

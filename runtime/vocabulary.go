@@ -24,7 +24,7 @@ func (m *Model) Tokenize(text string, o TokenizeOptions) ([]int32, error) {
 		return nil, err
 	}
 	defer m.release(nil)
-	return tokenizeIDs(m.native, text, o)
+	return tokenizeIDs(m.weights.native, text, o)
 }
 
 // Detokenize returns the text of tokens, special ones included.
@@ -33,7 +33,7 @@ func (m *Model) Detokenize(ids []int32) (string, error) {
 		return "", err
 	}
 	defer m.release(nil)
-	return detokenize(m.native, ids)
+	return detokenize(m.weights.native, ids)
 }
 
 // Piece returns the text of one token, which need not be whole characters.
@@ -42,11 +42,11 @@ func (m *Model) Piece(id int32) (string, error) {
 		return "", err
 	}
 	defer m.release(nil)
-	return piece(m.native, id)
+	return piece(m.weights.native, id)
 }
 
 func (m *Model) tokenize(text string, addSpecial, parseSpecial bool) ([]llama.Token, error) {
-	return m.native.Tokenize(text, addSpecial, parseSpecial)
+	return m.weights.native.Tokenize(text, addSpecial, parseSpecial)
 }
 
 // Vocabulary is a model's vocabulary without its weights. It is safe for concurrent

@@ -1,4 +1,4 @@
-package runtime
+package threads
 
 import (
 	"math"
@@ -21,7 +21,7 @@ type processorLoad struct {
 	changed time.Time     // when wanted was last brought up to date
 
 	last loadReading
-	now  loadFigures
+	now  Figures
 }
 
 type loadReading struct {
@@ -30,20 +30,20 @@ type loadReading struct {
 	wanted time.Duration
 }
 
-// loadFigures are of the last period; negative where they are not known.
-type loadFigures struct {
+// Figures are of the last period; negative where they are not known.
+type Figures struct {
 	spare float64 // processors that had nothing to do
 	own   float64 // processors that computed for this process
 	ran   float64 // the part of the time in which threads that wanted to compute did
 	free  int     // processors that nobody else wants at this moment
 }
 
-// noLoad is what is known where the system tells nothing.
-var noLoad = loadFigures{spare: -1, own: -1, ran: -1, free: -1}
+// NoFigures are what is known where the system tells nothing.
+var NoFigures = Figures{spare: -1, own: -1, ran: -1, free: -1}
 
 // available is how many processors this process may have to itself. In doubt it is one more:
 // a thread too many is noticed within a token, one too few only when it has been idle for long.
-func (l loadFigures) available() (n int, known bool) {
+func (l Figures) available() (n int, known bool) {
 	known = l.own >= 0 && l.spare >= 0
 	if known {
 		n = max(int(math.Round(l.own+l.spare)), 1)
@@ -70,7 +70,7 @@ func (l *processorLoad) settle(now time.Time) {
 }
 
 // figures returns the load, measured anew where a period has gone by.
-func (l *processorLoad) figures() loadFigures {
+func (l *processorLoad) figures() Figures {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
@@ -79,13 +79,13 @@ func (l *processorLoad) figures() loadFigures {
 	}
 	t, ok := probe.ReadProcessorTime()
 	if !ok {
-		l.last.at, l.now = now, noLoad
+		l.last.at, l.now = now, NoFigures
 		return l.now
 	}
 	l.settle(now)
 	before := l.last
 	l.last = loadReading{at: now, time: t, wanted: l.wanted}
-	l.now = noLoad
+	l.now = NoFigures
 	if !before.at.IsZero() {
 		span := now.Sub(before.at).Seconds()
 		if t.Idle >= 0 {
@@ -97,6 +97,12 @@ func (l *processorLoad) figures() loadFigures {
 		}
 	}
 	return l.now
+}
+
+// Now adds what is free at this moment, for those who know nothing else.
+func (l Figures) Now() Figures {
+	l.free = max(freeProcessors(), freeProcessors()) // what runs at one moment only does not count
+	return l
 }
 
 // freeProcessors is how many processors no other process wants at this moment; negative where

@@ -1,15 +1,15 @@
-package runtime
+package threads
 
 import (
 	"sync"
 	"time"
 )
 
-// threadTuner chooses the number of threads for one kind of evaluations of a model, tokens
+// Tuner chooses the number of threads for one kind of evaluations of a model, tokens
 // one by one or prompts, by what they take: where other processes use the processors too,
 // fewer threads can be many times as fast. The number changes between two evaluations, and
 // only to one that was tried and found better.
-type threadTuner struct {
+type Tuner struct {
 	shortest time.Duration // of what is measured to decide a trial
 	blindly  time.Duration // until more threads are tried where no processor seems to be free
 
@@ -17,13 +17,13 @@ type threadTuner struct {
 	n     int           // in force; 0: none chosen yet
 	cost  float64       // seconds a token, on average of the last evaluations; 0: not known
 	took  time.Duration // evaluations since n is in force
-	trial threadTrial
+	trial trial
 
 	fewer, more, blind backoff
 }
 
-// threadTrial is a number of threads that is being tried.
-type threadTrial struct {
+// trial is a number of threads that is being tried.
+type trial struct {
 	n      int // 0: none is
 	blind  bool
 	count  int // evaluations
@@ -60,10 +60,15 @@ const (
 	roundUp = 0.25
 )
 
-// newThreadTuner makes a tuner. For tokens one by one, a thread too many costs much more
-// than it does for prompts, and is tried less often.
-func newThreadTuner(prompts, quota bool) *threadTuner {
-	t := &threadTuner{shortest: 2 * loadPeriod, blindly: 10 * time.Second}
+// NewTuner makes a tuner for this process. For tokens one by one, a thread too many costs
+// much more than it does for prompts, and is tried less often.
+func NewTuner(prompts bool) *Tuner {
+	_, limited := quota()
+	return newTuner(prompts, limited)
+}
+
+func newTuner(prompts, quota bool) *Tuner {
+	t := &Tuner{shortest: 2 * loadPeriod, blindly: 10 * time.Second}
 	if prompts {
 		t.blindly = 500 * time.Millisecond
 	}
@@ -73,15 +78,15 @@ func newThreadTuner(prompts, quota bool) *threadTuner {
 	return t
 }
 
-// begun tells whether a number has been chosen.
-func (t *threadTuner) begun() bool {
+// Begun tells whether a number has been chosen.
+func (t *Tuner) Begun() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.n > 0
 }
 
-// choose is the number of threads for the next evaluation, of at most so many.
-func (t *threadTuner) choose(most int, l loadFigures) int {
+// Choose is the number of threads for the next evaluation, of at most so many.
+func (t *Tuner) Choose(most int, l Figures) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.n == 0 {
@@ -91,7 +96,7 @@ func (t *threadTuner) choose(most int, l loadFigures) int {
 		}
 	}
 	if t.trial.n > most {
-		t.trial = threadTrial{}
+		t.trial = trial{}
 	}
 	if t.trial.n > 0 {
 		return t.trial.n
@@ -99,8 +104,8 @@ func (t *threadTuner) choose(most int, l loadFigures) int {
 	return min(t.n, most)
 }
 
-// note takes what an evaluation took with n threads of at most so many.
-func (t *threadTuner) note(n, most, tokens int, took time.Duration, l loadFigures, now time.Time) {
+// Note takes what an evaluation took with n threads of at most so many.
+func (t *Tuner) Note(n, most, tokens int, took time.Duration, l Figures, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	cost := took.Seconds() / float64(tokens)
@@ -120,31 +125,31 @@ func (t *threadTuner) note(n, most, tokens int, took time.Duration, l loadFigure
 }
 
 // begin begins a trial where there is a reason for one.
-func (t *threadTuner) begin(most int, l loadFigures, now time.Time) {
+func (t *Tuner) begin(most int, l Figures, now time.Time) {
 	if t.blind.wait == 0 {
 		t.blind.failed(now, t.blindly)
 	}
 	switch {
 	case l.crowds(t.n) && now.After(t.fewer.at):
-		t.trial = threadTrial{n: l.fewer(t.n)}
+		t.trial = trial{n: l.fewer(t.n)}
 	case t.n >= most || t.took < t.shortest:
 	case l.spare >= room && now.After(t.more.at):
-		t.trial = threadTrial{n: min(t.n+int(l.spare+roundUp), most)}
+		t.trial = trial{n: min(t.n+int(l.spare+roundUp), most)}
 	case now.After(t.blind.at):
-		t.trial = threadTrial{n: t.n + 1, blind: true}
+		t.trial = trial{n: t.n + 1, blind: true}
 	}
 }
 
 // crowds tells whether n threads have not the processors that they want.
-func (l loadFigures) crowds(n int) bool {
+func (l Figures) crowds(n int) bool {
 	return n > 1 && l.ran >= 0 && l.spare < room && float64(n)*(1-l.ran) > crowded
 }
 
 // fewer is a number of threads that are likely to have their processors.
-func (l loadFigures) fewer(n int) int { return min(max(int(l.own), 1), n-1) }
+func (l Figures) fewer(n int) int { return min(max(int(l.own), 1), n-1) }
 
 // tried takes an evaluation of a trial, and ends the trial when it has seen enough.
-func (t *threadTuner) tried(cost float64, tokens int, took time.Duration, l loadFigures, now time.Time) {
+func (t *Tuner) tried(cost float64, tokens int, took time.Duration, l Figures, now time.Time) {
 	r := &t.trial
 	r.count++
 	r.tokens += tokens
@@ -158,13 +163,13 @@ func (t *threadTuner) tried(cost float64, tokens int, took time.Duration, l load
 	if mean < better*t.cost && (done.best == 0 || mean < done.bestCost) {
 		done.best, done.bestCost = done.n, mean
 	}
-	t.trial = threadTrial{}
+	t.trial = trial{}
 	if done.n < t.n && done.n > 1 && (done.best == 0 || l.crowds(done.n)) { // still too many?
 		next := done.n / 2
 		if l.crowds(done.n) {
 			next = l.fewer(done.n)
 		}
-		t.trial = threadTrial{n: next, best: done.best, bestCost: done.bestCost}
+		t.trial = trial{n: next, best: done.best, bestCost: done.bestCost}
 		return
 	}
 	if done.best > 0 {

@@ -5,6 +5,59 @@ import (
 	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
+// traits are what a model's header and the engine say of it. They stay as they are wherever
+// the weights go.
+type traits struct {
+	info       llama.ModelInfo
+	kv         kvShape
+	bos        llama.Token
+	addsBOS    bool // the tokenizer, before a text
+	eog        map[llama.Token]bool
+	reranker   bool // the file says so
+	classifier bool // there is one, without which no model ranks
+	outputs    bool // of the classifier, one for each text
+	tied       bool // the output is computed with the embeddings of the tokens
+}
+
+// readTraits reads them from a model that the engine has read the header of.
+func readTraits(w *weights) (t traits, err error) {
+	t.kv = readKVShape(w.index)
+	if t.info, err = w.native.Info(); err != nil {
+		return t, err
+	}
+	special, err := w.native.SpecialTokens()
+	if err != nil {
+		return t, err
+	}
+	t.bos, t.addsBOS = special.BOS, special.AddBOS
+	eogs, err := w.native.EOGs()
+	if err != nil {
+		return t, err
+	}
+	t.eog = map[llama.Token]bool{}
+	for _, x := range eogs {
+		t.eog[x] = true
+	}
+	has := func(name string) bool {
+		_, ok := w.index.Tensor(name)
+		return ok
+	}
+	t.outputs = has("cls.output.weight")
+	t.classifier = t.outputs || has("cls.weight")
+	if v, ok := w.index.Lookup(t.info.Architecture + ".pooling_type"); ok {
+		n, _ := v.Uint()
+		t.reranker = n == poolingRank
+	}
+	causal := true // models that look both ways, as those for embeddings do, compute no output
+	if v, ok := w.index.Lookup(t.info.Architecture + ".attention.causal"); ok {
+		causal, _ = v.Bool()
+	}
+	t.tied = !has("output.weight") && causal
+	return t, nil
+}
+
+func (t *traits) isEOG(id llama.Token) bool { return t.eog[id] }
+
 // kvShape bounds the tensors that a context keeps of its tokens: the engine wants the
 // K or V cache of one layer, or its recurrent state, side by side. It decides how
 // long a range a block may take; what a context takes in all, the engine says.

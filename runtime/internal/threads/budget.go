@@ -1,34 +1,37 @@
-package runtime
+package threads
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
 )
 
-// computing is the budget of threads that all sessions of the process share: the engine's
+// Computing is the budget of threads that all sessions of the process share: the engine's
 // threads wait for each other by spinning, so that two evaluations on the same processors
 // are many times slower than one after the other.
-var computing = sync.OnceValue(func() *threadBudget { return newThreadBudget(DefaultThreads()) })
+var Computing = sync.OnceValue(func() *Budget { return newBudget(Default()) })
 
-// threadBudget gives out threads to evaluations, in the order in which they ask. What is
+// ErrEnded is returned to a session that ends while it waits.
+var ErrEnded = errors.New("the session has ended")
+
+// Budget gives out threads to evaluations, in the order in which they ask. What is
 // there is divided among the sessions that compute at the moment; those for which there
 // is no thread left wait for their turn.
-type threadBudget struct {
+type Budget struct {
 	count int
 	free  *semaphore.Weighted
 	load  processorLoad
 
 	mu      sync.Mutex
 	waiting int
-	shares  map[*threadShare]struct{}
+	shares  map[*Share]struct{}
 }
 
-// threadShare is a session's part in the budget.
-type threadShare struct {
+// Share is a session's part in the budget.
+type Share struct {
 	held  int       // threads that it computes with
 	asks  bool      // it computes, or waits for its turn
 	until time.Time // it counts as computing for so long: the next token is being sampled
@@ -41,14 +44,14 @@ const (
 	mostPause  = 50 * time.Millisecond
 )
 
-func newThreadBudget(count int) *threadBudget {
-	return &threadBudget{count: count, free: semaphore.NewWeighted(int64(count)), shares: map[*threadShare]struct{}{}}
+func newBudget(count int) *Budget {
+	return &Budget{count: count, free: semaphore.NewWeighted(int64(count)), shares: map[*Share]struct{}{}}
 }
 
-// enter takes threads for an evaluation, as many as choose says of those that are s's
+// Enter takes threads for an evaluation, as many as choose says of those that are s's
 // share, and waits for them, for as long as ctx and the life of the session last. Whoever
 // gets them gives them back by leave.
-func (b *threadBudget) enter(ctx, life context.Context, s *threadShare, choose func(share int) int) (int, error) {
+func (b *Budget) Enter(ctx, life context.Context, s *Share, choose func(share int) int) (int, error) {
 	b.mu.Lock()
 	s.asks = true
 	b.shares[s] = struct{}{}
@@ -77,12 +80,12 @@ func (b *threadBudget) enter(ctx, life context.Context, s *threadShare, choose f
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	return 0, fmt.Errorf("session: %w", ErrClosed)
+	return 0, ErrEnded
 }
 
 // share is how many threads a session's evaluation may have, of the sessions that compute
 // now: the same number for all, and one more for as many as there is a remainder.
-func (b *threadBudget) share(s *threadShare, now time.Time) int {
+func (b *Budget) share(s *Share, now time.Time) int {
 	sessions, larger := 0, 0
 	for other := range b.shares {
 		if !other.asks && now.After(other.until) {
@@ -104,13 +107,13 @@ func (b *threadBudget) share(s *threadShare, now time.Time) int {
 }
 
 // hold notes what a session computes with.
-func (b *threadBudget) hold(s *threadShare, n int) {
+func (b *Budget) hold(s *Share, n int) {
 	b.load.holds(n)
 	s.held = n
 }
 
-// leave gives the threads of an evaluation back, which took so long.
-func (b *threadBudget) leave(s *threadShare, took time.Duration) {
+// Leave gives the threads of an evaluation back, which took so long.
+func (b *Budget) Leave(s *Share, took time.Duration) {
 	b.mu.Lock()
 	n := s.held
 	b.load.holds(-n)
@@ -120,9 +123,12 @@ func (b *threadBudget) leave(s *threadShare, took time.Duration) {
 	b.free.Release(int64(n))
 }
 
-// wanted tells whether others wait for threads.
-func (b *threadBudget) wanted() bool {
+// Wanted tells whether others wait for threads.
+func (b *Budget) Wanted() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.waiting > 0
 }
+
+// Load is the load of the processors, as of the last period.
+func (b *Budget) Load() Figures { return b.load.figures() }

@@ -1,4 +1,4 @@
-package runtime
+package threads
 
 import (
 	"math"
@@ -11,7 +11,7 @@ import (
 type machine struct {
 	processors, others int
 	now                time.Time
-	tuner              *threadTuner
+	tuner              *Tuner
 	threads            []int // of the evaluations
 	spent              time.Duration
 }
@@ -30,25 +30,25 @@ func (m *machine) cost(n int) time.Duration {
 }
 
 // load is what the system says while n threads compute.
-func (m *machine) load(n int) loadFigures {
+func (m *machine) load(n int) Figures {
 	all := float64(n + m.others)
 	part := min(1, float64(m.processors)/all)
-	return loadFigures{spare: max(0, float64(m.processors)-all), own: float64(n) * part, ran: part}
+	return Figures{spare: max(0, float64(m.processors)-all), own: float64(n) * part, ran: part}
 }
 
 // run evaluates tokens, and returns with how many threads the last one.
 func (m *machine) run(tokens int) int {
 	n := 0
 	for range tokens {
-		l := noLoad
+		l := NoFigures
 		if n > 0 {
 			l = m.load(n)
 		}
-		n = m.tuner.choose(m.processors, l)
+		n = m.tuner.Choose(m.processors, l)
 		took := m.cost(n)
 		m.now, m.spent = m.now.Add(took), m.spent+took
 		m.threads = append(m.threads, n)
-		m.tuner.note(n, m.processors, 1, took, m.load(n), m.now)
+		m.tuner.Note(n, m.processors, 1, took, m.load(n), m.now)
 	}
 	return n
 }
@@ -76,7 +76,7 @@ func TestTheNumberOfThreadsFollowsTheLoad(t *testing.T) {
 		{"one processor", 1, 3, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			m := &machine{processors: tt.processors, others: tt.others, tuner: newThreadTuner(false, false)}
+			m := &machine{processors: tt.processors, others: tt.others, tuner: newTuner(false, false)}
 			if got := m.run(200); got != tt.want {
 				t.Errorf("%d threads in the end, want %d: %v", got, tt.want, m.threads)
 			}
@@ -88,7 +88,7 @@ func TestTheNumberOfThreadsFollowsTheLoad(t *testing.T) {
 }
 
 func TestTheNumberOfThreadsFollowsChanges(t *testing.T) {
-	m := &machine{processors: 8, tuner: newThreadTuner(false, false)}
+	m := &machine{processors: 8, tuner: newTuner(false, false)}
 	for _, others := range []int{0, 4, 7, 2, 0} {
 		m.others = others
 		if got, want := m.run(300), max(1, 8-others); got != want {
@@ -100,20 +100,20 @@ func TestTheNumberOfThreadsFollowsChanges(t *testing.T) {
 // What the first evaluation computes with is known from the load, where that was measured.
 func TestTheFirstNumberOfThreads(t *testing.T) {
 	for _, tt := range []struct {
-		load loadFigures
+		load Figures
 		want int
 	}{
-		{noLoad, 8},
-		{loadFigures{spare: 6.9, own: 0.9, ran: -1, free: -1}, 8},
-		{loadFigures{spare: 3.1, own: 0.9, ran: -1, free: -1}, 4},
-		{loadFigures{spare: 0, own: 0.4, ran: -1, free: -1}, 1},
-		{loadFigures{spare: -1, own: 1, ran: -1, free: -1}, 8},
-		{loadFigures{spare: -1, own: -1, ran: -1, free: 5}, 5},
-		{loadFigures{spare: -1, own: -1, ran: -1, free: 0}, 1},
-		{loadFigures{spare: 2.9, own: 0.9, ran: -1, free: 0}, 1},
-		{loadFigures{spare: 2.9, own: 0.9, ran: -1, free: 7}, 4},
+		{NoFigures, 8},
+		{Figures{spare: 6.9, own: 0.9, ran: -1, free: -1}, 8},
+		{Figures{spare: 3.1, own: 0.9, ran: -1, free: -1}, 4},
+		{Figures{spare: 0, own: 0.4, ran: -1, free: -1}, 1},
+		{Figures{spare: -1, own: 1, ran: -1, free: -1}, 8},
+		{Figures{spare: -1, own: -1, ran: -1, free: 5}, 5},
+		{Figures{spare: -1, own: -1, ran: -1, free: 0}, 1},
+		{Figures{spare: 2.9, own: 0.9, ran: -1, free: 0}, 1},
+		{Figures{spare: 2.9, own: 0.9, ran: -1, free: 7}, 4},
 	} {
-		if got := newThreadTuner(false, false).choose(8, tt.load); got != tt.want {
+		if got := newTuner(false, false).Choose(8, tt.load); got != tt.want {
 			t.Errorf("%+v: %d threads, want %d", tt.load, got, tt.want)
 		}
 	}
@@ -122,13 +122,13 @@ func TestTheFirstNumberOfThreads(t *testing.T) {
 // A session that shares the budget with others computes with its share, which teaches
 // nothing about the machine.
 func TestAShareIsNoTrial(t *testing.T) {
-	m := &machine{processors: 8, tuner: newThreadTuner(false, false)}
+	m := &machine{processors: 8, tuner: newTuner(false, false)}
 	m.run(10)
-	if n := m.tuner.choose(3, m.load(3)); n != 3 {
+	if n := m.tuner.Choose(3, m.load(3)); n != 3 {
 		t.Fatalf("%d threads of a share of 3", n)
 	}
 	for range 10 {
-		m.tuner.note(3, 3, 1, m.cost(3), loadFigures{own: 1, ran: 0.3}, m.now)
+		m.tuner.Note(3, 3, 1, m.cost(3), Figures{own: 1, ran: 0.3}, m.now)
 	}
 	if n := m.run(1); n != 8 {
 		t.Errorf("%d threads afterwards, want 8", n)

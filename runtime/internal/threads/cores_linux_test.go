@@ -1,4 +1,4 @@
-package runtime
+package threads
 
 import (
 	"fmt"
@@ -35,7 +35,7 @@ func TestCores(t *testing.T) {
 			t.Errorf("%s: %d, want %d", tt.name, got, tt.want)
 		}
 	}
-	if n := DefaultThreads(); n < 1 || n > mostThreads {
+	if n := Default(); n < 1 || n > Most {
 		t.Errorf("%d threads by default", n)
 	}
 }

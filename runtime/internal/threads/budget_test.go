@@ -1,4 +1,4 @@
-package runtime
+package threads
 
 import (
 	"context"
@@ -13,11 +13,11 @@ import (
 func all(share int) int { return share }
 
 // sitDown takes what is there now, and fails where that has to be waited for.
-func sitDown(t *testing.T, b *threadBudget, s *threadShare, choose func(int) int) int {
+func sitDown(t *testing.T, b *Budget, s *Share, choose func(int) int) int {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	n, err := b.enter(ctx, t.Context(), s, choose)
+	n, err := b.Enter(ctx, t.Context(), s, choose)
 	if err != nil {
 		t.Fatalf("has to wait: %v", err)
 	}
@@ -38,8 +38,8 @@ func TestThreadsAreDividedAmongSessions(t *testing.T) {
 		{"two on one", 1, 2, []int{1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := newThreadBudget(tt.count)
-			shares := make([]threadShare, tt.sessions)
+			b := newBudget(tt.count)
+			shares := make([]Share, tt.sessions)
 			for i := range shares { // each has just computed
 				b.shares[&shares[i]] = struct{}{}
 				shares[i].until = time.Now().Add(time.Hour)
@@ -52,7 +52,7 @@ func TestThreadsAreDividedAmongSessions(t *testing.T) {
 				t.Errorf("%v threads, want %v", got, tt.want)
 			}
 			for i := range got {
-				b.leave(&shares[i], 0)
+				b.Leave(&shares[i], 0)
 			}
 			if n := sitDown(t, b, &shares[0], func(int) int { return 1000 }); n != tt.count {
 				t.Errorf("%d threads where more were asked for than there are, want %d", n, tt.count)
@@ -63,10 +63,10 @@ func TestThreadsAreDividedAmongSessions(t *testing.T) {
 
 // A session that computes no more leaves its share to the others.
 func TestASessionThatPausesHasNoShare(t *testing.T) {
-	b := newThreadBudget(4)
-	var a, c threadShare
+	b := newBudget(4)
+	var a, c Share
 	sitDown(t, b, &a, func(int) int { return 1 })
-	b.leave(&a, time.Minute)
+	b.Leave(&a, time.Minute)
 	if left := time.Until(a.until); left > mostPause {
 		t.Errorf("counts as computing for %v", left)
 	}
@@ -74,20 +74,20 @@ func TestASessionThatPausesHasNoShare(t *testing.T) {
 	if n := sitDown(t, b, &c, all); n != 4 {
 		t.Errorf("%d threads beside a session that pauses, want 4", n)
 	}
-	b.leave(&c, 0)
+	b.Leave(&c, 0)
 }
 
 func TestEvaluationsWaitForTheirTurn(t *testing.T) {
-	b := newThreadBudget(2)
-	var first threadShare
+	b := newBudget(2)
+	var first Share
 	sitDown(t, b, &first, all)
 	var running atomic.Int64
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			var s threadShare
+			var s Share
 			for range 50 {
-				n, err := b.enter(t.Context(), t.Context(), &s, all)
+				n, err := b.Enter(t.Context(), t.Context(), &s, all)
 				if err != nil {
 					t.Error(err)
 					return
@@ -96,16 +96,16 @@ func TestEvaluationsWaitForTheirTurn(t *testing.T) {
 					t.Errorf("%d threads at once, of a budget of 2", together)
 				}
 				running.Add(int64(-n))
-				b.leave(&s, 0)
+				b.Leave(&s, 0)
 			}
 		})
 	}
-	for !b.wanted() {
+	for !b.Wanted() {
 		time.Sleep(time.Millisecond) // until one of them waits
 	}
-	b.leave(&first, 0)
+	b.Leave(&first, 0)
 	wg.Wait()
-	if b.wanted() || b.load.held != 0 {
+	if b.Wanted() || b.load.held != 0 {
 		t.Errorf("%d threads held at the end", b.load.held)
 	}
 }
@@ -117,11 +117,11 @@ func TestWaitingForThreadsEnds(t *testing.T) {
 		want error
 	}{
 		{"with the call", func(call, _ context.CancelFunc) { call() }, context.Canceled},
-		{"with the session", func(_, life context.CancelFunc) { life() }, ErrClosed},
+		{"with the session", func(_, life context.CancelFunc) { life() }, ErrEnded},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := newThreadBudget(1)
-			var first, second threadShare
+			b := newBudget(1)
+			var first, second Share
 			sitDown(t, b, &first, all)
 			call, endCall := context.WithCancel(t.Context())
 			life, endLife := context.WithCancel(t.Context())
@@ -129,17 +129,17 @@ func TestWaitingForThreadsEnds(t *testing.T) {
 			defer endLife()
 			ended := make(chan error)
 			go func() {
-				_, err := b.enter(call, life, &second, all)
+				_, err := b.Enter(call, life, &second, all)
 				ended <- err
 			}()
-			for !b.wanted() {
+			for !b.Wanted() {
 				time.Sleep(time.Millisecond)
 			}
 			tt.end(endCall, endLife)
 			if err := <-ended; !errors.Is(err, tt.want) {
 				t.Errorf("error %v, want %v", err, tt.want)
 			}
-			if b.leave(&first, 0); len(b.shares) != 1 || b.wanted() {
+			if b.Leave(&first, 0); len(b.shares) != 1 || b.Wanted() {
 				t.Error("who waited counts still")
 			}
 		})

@@ -1,4 +1,4 @@
-package runtime
+package threads
 
 import (
 	"io/fs"

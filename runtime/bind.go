@@ -1,0 +1,178 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"unsafe"
+
+	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
+	"github.com/seed7adf6694/infer/loader/memory"
+	"github.com/seed7adf6694/infer/loader/probe"
+)
+
+// bind gives the engine's tensors their memory: mapped, all to stay or within a budget, or
+// copied. planned are the bytes of the session that room was made for.
+func (w *weights) bind(ctx context.Context, probe probe.Probe, planned memory.Parts, progress loader.Progress) error {
+	ws, err := w.native.Weights()
+	if err != nil {
+		return err
+	}
+	if err := w.matchPacked(ws); err != nil {
+		return err
+	}
+	if w.mode == LoadCopy {
+		return w.bindCopied(ctx, ws, progress)
+	}
+	total, wanted := w.maxMemory(planned, probe)
+	if err := w.bindMapped(ctx, ws, probe, w.config.prefetch && !wanted, progress); err != nil || !wanted {
+		return err
+	}
+	auto := w.config.maxMemory == 0
+	err = w.startBudget(ctx, ws, planned, total, auto)
+	if auto && errors.Is(err, ErrInsufficientMemory) {
+		// Nobody asked for a budget, and without one the system pages as for any mapping.
+		w.config.log("no memory budget is kept", "reason", err)
+		return nil
+	}
+	return err
+}
+
+// bindMapped maps the files' chunks and points the engine's tensors into them.
+func (w *weights) bindMapped(ctx context.Context, ws []llama.Weight, probe probe.Probe, prefetch bool, progress loader.Progress) error {
+	available, _ := probe.Available()
+	var err error
+	w.memory, err = loader.MapWeights(ctx, w.index, w.plan, loader.MapOptions{
+		Ledger: w.ledger, Progress: progress,
+		// Reading ahead what does not fit would only push out what it has just read.
+		Prefetch: prefetch && w.plan.Bytes < available-min(available, reserve(available)),
+	})
+	if err != nil {
+		return err
+	}
+	for p, size := range w.memory.Mapped() {
+		w.watches = append(w.watches, llama.WatchMapped(p, size))
+	}
+	for i, x := range ws {
+		data, err := w.tensorData(x)
+		if err != nil {
+			return err
+		}
+		switch x.Kind {
+		case llama.WeightDevice:
+			err = w.upload(ctx, i, data, x.Size)
+		case llama.WeightRepack: // in a packed file
+			err = w.native.BindPacked(i, data)
+		default:
+			err = w.native.Bind(i, data)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bindCopied copies the weights, those that the engine wants repacked in its layout.
+func (w *weights) bindCopied(ctx context.Context, ws []llama.Weight, progress loader.Progress) error {
+	// What has a place in the plan's ranges, and what is converted into it.
+	plain := map[string]bool{}
+	special := map[string]int{}
+	for i, x := range ws {
+		if x.Kind == llama.WeightHost {
+			plain[x.Name] = true
+		} else if _, ok := special[x.Name]; !ok {
+			special[x.Name] = i
+		}
+	}
+	var err error
+	w.memory, err = loader.CopyWeights(ctx, w.index, w.plan, loader.CopyOptions{
+		Arena: w.arena, Ledger: w.ledger, Progress: progress,
+		Transforms: func(name string) bool {
+			_, ok := special[name]
+			return ok && !plain[name]
+		},
+		Transform: func(t gguf.Tensor, dst, src unsafe.Pointer) error {
+			i := special[t.Name]
+			return w.convert(ctx, i, ws[i], dst, src)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	for i, x := range ws {
+		if x.Kind != llama.WeightHost {
+			continue
+		}
+		data, err := w.tensorData(x)
+		if err != nil {
+			return err
+		}
+		if err := w.native.Bind(i, data); err != nil {
+			return err
+		}
+	}
+	return w.bindSecond(ctx, ws)
+}
+
+// bindSecond converts the copied tensors that the engine wants in a second layout.
+func (w *weights) bindSecond(ctx context.Context, ws []llama.Weight) error {
+	for _, i := range secondCopies(ws) {
+		data, err := w.tensorData(ws[i])
+		if err != nil {
+			return err
+		}
+		var dst unsafe.Pointer
+		if ws[i].Kind == llama.WeightRepack {
+			if dst, err = w.arena.AllocBlock(memory.PurposeWeights, uintptr(ws[i].Size)); err != nil {
+				return err
+			}
+			w.second = append(w.second, dst)
+		}
+		if err := w.convert(ctx, i, ws[i], dst, data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// convert makes of a tensor's bytes what the engine wants, at dst or on a device.
+func (w *weights) convert(ctx context.Context, i int, x llama.Weight, dst, src unsafe.Pointer) error {
+	if x.Kind == llama.WeightDevice {
+		return w.upload(ctx, i, src, x.Size)
+	}
+	w.repacked += x.Size
+	return w.native.Repack(i, dst, src)
+}
+
+// placeOf is the name in the file of the bytes that a weight wants.
+func (b *binding) placeOf(w llama.Weight) string {
+	if t, ok := b.packed[w.Name]; ok && w.Kind == llama.WeightRepack {
+		return t.Name
+	}
+	return w.Name
+}
+
+// tensorData returns where a tensor's bytes lie, having compared the sizes.
+func (b *binding) tensorData(w llama.Weight) (unsafe.Pointer, error) {
+	data, size, ok := b.memory.TensorData(b.placeOf(w))
+	if !ok || size != w.Size {
+		return nil, fmt.Errorf("%w: tensor %q of %d bytes, the engine expects %d", ErrBadModel, w.Name, size, w.Size)
+	}
+	return data, nil
+}
+
+// upload copies a tensor to its device, a chunk at a time.
+func (w *weights) upload(ctx context.Context, i int, src unsafe.Pointer, size uint64) error {
+	for off := uint64(0); off < size; off += w.chunkSize {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := w.native.Upload(i, unsafe.Add(src, off), off, min(w.chunkSize, size-off)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

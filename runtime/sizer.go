@@ -1,0 +1,108 @@
+package runtime
+
+import (
+	"fmt"
+
+	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/loader/gguf"
+)
+
+// sizer tells what sessions of a model take, and whether there is room for them: of one that
+// is open, or of one that the engine has read the header of only.
+type sizer struct {
+	config  *config
+	weights *weights
+	traits
+	flashOn bool        // memory was short for others
+	busy    func() bool // there are sessions, which must go on as fast
+}
+
+func newSizer(w *weights) (sizer, error) {
+	t, err := readTraits(w)
+	return sizer{config: w.config, weights: w, traits: t, busy: func() bool { return false }}, err
+}
+
+// maxRange is the longest range of addresses that a block may take: the chunk size,
+// or where the engine wants a single tensor side by side, that tensor.
+func (s *sizer) maxRange(p llama.ContextParams) uint64 {
+	return max(s.weights.chunkSize, s.weights.largestTensor, s.kv.largest(p))
+}
+
+// contextParams checks a session's options and fills in defaults.
+func (s *sizer) contextParams(o SessionOptions) (llama.ContextParams, error) {
+	p := o.params()
+	if err := o.check(); err != nil {
+		return p, err
+	}
+	switch {
+	case o.Context == trained && s.info.CtxTrain < 1:
+		return p, optionError("the model does not say what context it was trained with: give a context")
+	case o.Context == trained:
+		p.Ctx = s.info.CtxTrain
+	case o.Context == 0:
+		p.Ctx = min(s.info.CtxTrain, defaultContext)
+		if p.Ctx < 1 {
+			p.Ctx = defaultContext
+		}
+	}
+	for _, c := range []struct {
+		which, name string
+		head        int
+	}{{"K", o.CacheTypeK, s.info.KeyLength}, {"V", o.CacheTypeV, s.info.ValueLength}} {
+		if t, err := gguf.ParseType(cacheName(c.name)); err == nil && uint64(c.head)%t.BlockSize() != 0 {
+			return p, optionError("%s cache of type %s: the heads of this model are of %d, which blocks of %d do not divide: use f16", c.which, c.name, c.head, t.BlockSize())
+		}
+	}
+	if most := s.info.Positions; most > 0 && p.Ctx > most {
+		return p, &PositionsError{Context: p.Ctx, Positions: most}
+	}
+	if p.Batch == 0 && o.Embeddings && o.Context != 0 {
+		p.Batch = p.Ctx
+	}
+	if p.Batch == 0 {
+		p.Batch = defaultBatch
+	}
+	p.Batch = min(p.Batch, p.Ctx)
+	// The engine's default would be threads for all processors, of each session.
+	p.Threads, p.BatchThreads = max(o.Threads, 1), max(o.BatchThreads, o.Threads, 1)
+	if p.UBatch == 0 {
+		p.UBatch = defaultUBatch
+	}
+	p.UBatch = min(p.UBatch, p.Batch)
+	if o.Embeddings { // all tokens of a text see each other: they must be computed at once
+		p.UBatch = p.Batch
+		if err := s.embeddingParams(&p); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+// sessionError adds to an error what was asked for, and what would help.
+func sessionError(err error, p llama.ContextParams) error {
+	return fmt.Errorf("session with a context of %d tokens, micro-batch %d, cache %s/%s: %w", p.Ctx, p.UBatch, cacheName(p.CacheTypeK), cacheName(p.CacheTypeV), err)
+}
+
+func cacheName(t string) string {
+	if t == "" {
+		return "f16"
+	}
+	return t
+}
+
+// embeddingParams completes the parameters of a session for embeddings: several texts are
+// evaluated together where the model's memory keeps them apart at no cost.
+func (s *sizer) embeddingParams(p *llama.ContextParams) error {
+	if err := s.embedsTexts(); err != nil {
+		return err
+	}
+	ranks := p.Pooling == llama.PoolingRank || p.Pooling == llama.PoolingDefault && s.ranks()
+	switch {
+	case ranks && !s.classifier:
+		return s.cannotRank()
+	case s.info.Recurrent || s.info.Hybrid, ranks && !s.outputs:
+		return nil
+	}
+	p.SeqMax, p.KVUnified = min(embedSequences, p.Ctx), true
+	return nil
+}
