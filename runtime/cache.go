@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,11 +10,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/seed7adf6694/infer/internal/words"
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/loader/gguf"
 	"github.com/seed7adf6694/infer/loader/packed"
+	"github.com/seed7adf6694/infer/runtime/internal/cache"
 )
 
 // PackedMode is whether packed files are kept in a cache and used.
@@ -47,7 +46,7 @@ func ParsePackedMode(s string) (PackedMode, error) {
 
 // CacheShare is the part of a disk that the cache of packed files takes at most: one of so
 // many of the bytes that are free or taken by it.
-const CacheShare = 10
+const CacheShare = cache.Share
 
 // PackedCacheVariable names the environment variable with the folder of packed files.
 const PackedCacheVariable = "INFER_PACKED_CACHE"
@@ -82,33 +81,12 @@ func PackedCacheUsage(dir string) (CacheUsage, error) {
 	if err != nil {
 		return CacheUsage{}, err
 	}
-	usage, _, err := usageOf(store)
-	return usage, err
-}
-
-// usageOf measures a cache, and lists its files as [packed.Store.Files] does.
-func usageOf(store *packed.Store) (usage CacheUsage, files []packed.StoredFile, err error) {
-	usage.Dir = store.Dir()
-	if files, err = store.Files(); err != nil {
-		return usage, nil, err
-	}
-	free, err := store.Free()
-	if err != nil {
-		return usage, nil, err
-	}
-	usage.Files = len(files)
-	for _, f := range files {
-		usage.Used += f.Size
-	}
-	usage.Limit = (free + usage.Used) / CacheShare
-	return usage, files, nil
+	usage, _, err := cache.UsageOf(store)
+	return CacheUsage(usage), err
 }
 
 // reasonCached is why a model is mapped from a packed file of the cache.
 const reasonCached = "packed for this CPU, from the cache: as fast as a copy"
-
-// errStale is why a packed file of the cache is not of the model as it is now.
-var errStale = errors.New("the packed file is of another version of the model")
 
 // wantsPacked tells whether a packed file of the cache may stand in for the model's own.
 func (c *config) wantsPacked() bool {
@@ -117,17 +95,6 @@ func (c *config) wantsPacked() bool {
 
 // lasts tells whether a path means the same file to the next process.
 func lasts(path string) bool { return !strings.HasPrefix(path, "/proc/") }
-
-// packedFileName is what the packed file of a model is called in a cache: one for each path,
-// engine and kind of CPU.
-func packedFileName(path string) string {
-	if abs, err := filepath.Abs(path); err == nil {
-		path = abs
-	}
-	sum := sha256.Sum256([]byte(path + "\x00" + llama.EngineVersion + "\x00" + instructions()))
-	base := strings.TrimSuffix(filepath.Base(path), ".gguf")
-	return fmt.Sprintf("%.64s-%x", base, sum[:8])
-}
 
 // openCached opens the packed file that the cache has of a model. Where there is none that
 // is good, the model is nil, and so is the error unless one is required.
@@ -143,14 +110,14 @@ func openCached(ctx context.Context, path string, c *config) (*Model, error) {
 		}
 		return nil, err
 	}
-	file := store.Path(packedFileName(path))
+	file := cache.Path(store, path)
 	m, err := openFile(ctx, file, path, c)
 	switch {
 	case err == nil:
 		store.MarkUsed(file)
 		return m, nil
 	case errors.Is(err, fs.ErrNotExist):
-	case errors.Is(err, errStale) || errors.Is(err, ErrPackedElsewhere) || isAbout(err, file):
+	case errors.Is(err, cache.ErrStale) || errors.Is(err, ErrPackedElsewhere) || isAbout(err, file):
 		c.log("a packed file is not used any more", "file", file, "reason", err)
 		if err := store.Remove(file); err != nil && !errors.Is(err, loader.ErrFileInUse) {
 			c.log("a packed file can't be removed", "file", file, "error", err)
@@ -187,104 +154,51 @@ func isAbout(err error, file string) bool {
 	return errors.As(err, &e) && e.File == file
 }
 
-// ofCache checks that a packed file is of the model at a path as it is now.
-func ofCache(index *gguf.Index, path string) error {
-	p := index.Packed()
-	if p == nil {
-		return errStale
+// idleBefore is for how long no session must have computed before a packed file is made,
+// or goes on being made. Programs that generate and end never get there, and nothing is
+// taken from those that are busy.
+var idleBefore = 2 * time.Second
+
+// packLater begins to wait for a time in which a packed file of the model can be made, and
+// for one in which the model can be moved to it.
+func (m *Model) packLater() {
+	c := m.config
+	if c.packed != PackedAuto || !c.wantsPacked() || m.weights.packed != nil || !lasts(m.path) || !repackGains(m.weights.index) {
+		return
 	}
-	if abs, err := filepath.Abs(path); err != nil || abs != p.Source[0].Path {
-		if !same(path, p.Source[0].Path) {
-			return errStale
-		}
-	}
-	source, err := packed.OpenSource(p)
+	store, err := PackedCache(c.cacheDir)
 	if err != nil {
-		return errors.Join(errStale, err)
+		c.log("no packed file is made", "reason", err)
+		return
 	}
-	return source.Close()
+	m.packing = m.activity.Later(idleBefore, func(ctx context.Context) {
+		err := m.pack(ctx, store)
+		switch {
+		case err == nil:
+			file := cache.Path(store, m.path)
+			moved := make(chan error)
+			go func() { moved <- m.moveTo(ctx, file) }() // on a thread that calls may wait for
+			if err := <-moved; err == nil {
+				store.MarkUsed(file)
+			} else if ctx.Err() == nil {
+				c.log("a packed file will be used when the model is opened again", "file", file, "reason", err)
+			}
+		case ctx.Err() == nil && !errors.Is(err, ErrNothingToPack):
+			c.log("no packed file is made", "reason", err)
+		}
+	})
 }
 
-// fill is how a packed file is made for the cache.
-type fill struct {
-	quiet    bool // keep out of the way of what computes
-	pause    func(context.Context) error
-	progress loader.Progress
-}
-
-// fillCache makes the packed file of a model, unless somebody else has meanwhile. It waits
-// for others that pack.
-func fillCache(ctx context.Context, store *packed.Store, path string, index *gguf.Index, how fill) error {
-	if isCached(store, path) {
-		return nil
+func (m *Model) pack(ctx context.Context, store *packed.Store) error {
+	index, err := loader.Open(m.path)
+	if err != nil {
+		return err
 	}
-	lock, err := store.Lock()
-	for errors.Is(err, packed.ErrStoreBusy) {
-		select {
-		case <-ctx.Done():
+	defer index.Close()
+	return fillCache(ctx, store, m.path, index, fill{quiet: true, pause: func(ctx context.Context) error {
+		if !m.activity.Busy() {
 			return ctx.Err()
-		case <-time.After(lockPeriod):
 		}
-		lock, err = store.Lock()
-	}
-	if err != nil {
-		return err
-	}
-	defer lock.Close()
-	if isCached(store, path) { // by now
-		return nil
-	}
-	p, err := newPacking(ctx, path, index)
-	if err != nil {
-		return err
-	}
-	defer p.close()
-	if err := makeRoom(store, index.Bytes()); err != nil {
-		return err
-	}
-	return lock.Add(packedFileName(path), func(f *os.File) error { return p.write(ctx, f, how) })
-}
-
-// isCached tells whether the cache has the packed file of a model as it is now.
-func isCached(store *packed.Store, path string) bool {
-	there, err := loader.OpenWith(store.Path(packedFileName(path)), loader.OpenOptions{SkipModel: true})
-	if err != nil {
-		return false
-	}
-	defer there.Close()
-	return ofCache(there, path) == nil
-}
-
-// lockPeriod is how often somebody who waits for another packer looks again.
-const lockPeriod = 100 * time.Millisecond
-
-// errNoRoom is why a packed file is not made.
-var errNoRoom = errors.New("no room for a packed file")
-
-// makeRoom removes the least recently used files until one of that size fits.
-func makeRoom(store *packed.Store, size uint64) error {
-	usage, files, err := usageOf(store)
-	if err != nil {
-		return err
-	}
-	if size > usage.Limit {
-		return fmt.Errorf("%w in %s: %s, and the cache takes %s at most, a tenth of what the disk has for it: write the file elsewhere",
-			errNoRoom, usage.Dir, words.Size(size), words.Size(usage.Limit))
-	}
-	var failed []error // of files that stay: others may do
-	for _, f := range files {
-		if usage.Used+size <= usage.Limit {
-			break
-		}
-		if err := store.RemoveUnused(f.Path); err != nil {
-			failed = append(failed, err)
-			continue
-		}
-		usage.Used -= f.Size
-	}
-	if usage.Used+size > usage.Limit {
-		return fmt.Errorf("%w in %s: %s, and the cache has %s of %s at most: %w",
-			errNoRoom, usage.Dir, words.Size(size), words.Size(usage.Used), words.Size(usage.Limit), errors.Join(failed...))
-	}
-	return nil
+		return m.activity.Wait(ctx, idleBefore)
+	}})
 }

@@ -81,7 +81,7 @@ func (s *Session) evalLogits(ctx context.Context, ids []llama.Token, skip, from 
 			return s.closedError(err)
 		}
 		s.tokens = append(s.tokens, ids[from:from+n]...)
-		s.model.sampleMemory()
+		s.model.peak.Sample()
 		for i := range n {
 			var err error
 			if row, err = s.ctx.Logits(i, row[:0]); err != nil {

@@ -13,7 +13,7 @@ func SetIdle(d time.Duration) time.Duration {
 }
 
 // AwaitPacking waits until a model has been packed, and has moved, or has given up.
-func (m *Model) AwaitPacking() { <-m.packing.done }
+func (m *Model) AwaitPacking() { <-m.packing.Done() }
 
 // MoveTo is moveTo.
 func (m *Model) MoveTo(ctx context.Context, file string) error { return m.moveTo(ctx, file) }

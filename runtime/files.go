@@ -11,6 +11,7 @@ import (
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/loader/gguf"
 	"github.com/seed7adf6694/infer/models"
+	"github.com/seed7adf6694/infer/runtime/internal/cache"
 )
 
 // QuantizeOptions are the options of [Quantize].
@@ -61,4 +62,41 @@ func Synthesize(ctx context.Context, path string, o models.SynthesizeOptions) er
 		}
 	}
 	return models.Synthesize(ctx, path, o)
+}
+
+// PackOptions are the options of [Pack].
+type PackOptions struct {
+	// Progress is called with the bytes of weights done.
+	Progress func(done, total uint64)
+}
+
+// Pack writes a packed file of the model at path (see [Open]) to the file out, which appears whole
+// or not at all: the same model, with the weights that the engine repacks on this CPU in
+// the layout that it computes with. Opened, such a file is mapped and as fast as a copy.
+// It is good for this version of the engine and this kind of CPU, and for nothing but this
+// package: see [ErrPackedElsewhere].
+//
+// It reads the model once and takes a few MiB. A model of which nothing would be repacked
+// gives [ErrNothingToPack], a packed one [ErrOption].
+func Pack(ctx context.Context, path, out string, o PackOptions) error {
+	file, err := models.Resolve(path, models.ResolveOptions{})
+	if err != nil {
+		return err
+	}
+	index, err := loader.Open(file)
+	if err != nil {
+		return err
+	}
+	defer index.Close()
+	for _, f := range index.Files() {
+		if cache.SameFile(f.Path, out) {
+			return fmt.Errorf("%s would be replaced with its own packed file: name another file", out)
+		}
+	}
+	p, err := newPacking(ctx, file, index)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	return files.WriteFile(out, func(f *os.File) error { return p.write(ctx, f, fill{progress: o.Progress}) })
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/runtime/internal/text"
 )
 
 // Generate evaluates a prompt and yields what the model goes on with, token by
@@ -36,7 +37,7 @@ func (s *Session) Generate(ctx context.Context, prompt string, o GenerateOptions
 		for {
 			t, err := g.next(ctx)
 			if err != nil {
-				yield(Token{ID: -1, Text: g.text.flush()}, err)
+				yield(Token{ID: -1, Text: g.text.Flush()}, err)
 				return
 			}
 			if !yield(t, nil) || t.Finish != "" {
@@ -64,7 +65,7 @@ type generation struct {
 	s       *Session
 	o       GenerateOptions
 	sampler *llama.Sampler
-	text    textStream
+	text    text.Stream
 	piece   []byte
 	count   int
 	passes  int       // evaluations of the model, after the prompt's
@@ -109,29 +110,9 @@ func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (
 		}
 	}()
 
-	fresh := !o.Continue || len(s.tokens)+len(s.tail) == 0
-	tokens, err := s.model.tokenize(prompt, fresh, !o.PlainPrompt)
-	if err == nil {
-		err = ctx.Err() // a long text takes time, and whoever has left wants no other error
-	}
+	tokens, notes, err := s.take(ctx, prompt, o)
 	if err != nil {
 		return nil, err
-	}
-	if fresh {
-		if err := s.reset(); err != nil {
-			return nil, err
-		}
-		if len(tokens) == 0 {
-			return nil, optionError("empty prompt: this model's vocabulary has no token that begins a text")
-		}
-	}
-	var notes []string
-	if fresh && !o.PlainPrompt && s.model.addsBOS && len(tokens) > 1 && tokens[1] == s.model.bos && tokens[0] == s.model.bos {
-		notes = append(notes, s.model.twiceBOS())
-	}
-	tokens = append(slices.Clone(s.tail), tokens...)
-	if need := len(s.tokens) + len(tokens); need >= s.context {
-		return nil, s.contextError(need)
 	}
 	if len(tokens) == 0 { // nothing new: the last token is evaluated again for its logits
 		all := slices.Clone(s.tokens)
@@ -155,12 +136,41 @@ func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (
 	s.updateStats(func(st *Stats) {
 		st.PromptTokens, st.PromptDuration, st.Used = len(tokens), time.Since(start), len(s.tokens)
 	})
-	g := &generation{s: s, o: o, sampler: sampler, text: textStream{stops: o.Stop}, output: -1}
+	g := &generation{s: s, o: o, sampler: sampler, text: text.Stream{Stops: o.Stop}, output: -1}
 	if o.Lookup {
 		g.look = s.newDrafts(o)
 	}
 	begun = true
 	return g, nil
+}
+
+// take makes tokens of a prompt, and forgets the text before it unless it goes on. They begin
+// with those of the text that are not evaluated yet. The notes are as in [Stats].
+func (s *Session) take(ctx context.Context, prompt string, o GenerateOptions) (tokens []llama.Token, notes []string, err error) {
+	fresh := !o.Continue || len(s.tokens)+len(s.tail) == 0
+	tokens, err = s.model.tokenize(prompt, fresh, !o.PlainPrompt)
+	if err == nil {
+		err = ctx.Err() // a long text takes time, and whoever has left wants no other error
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if fresh {
+		if err := s.reset(); err != nil {
+			return nil, nil, err
+		}
+		if len(tokens) == 0 {
+			return nil, nil, optionError("empty prompt: this model's vocabulary has no token that begins a text")
+		}
+	}
+	if fresh && !o.PlainPrompt && s.model.addsBOS && len(tokens) > 1 && tokens[1] == s.model.bos && tokens[0] == s.model.bos {
+		notes = append(notes, s.model.twiceBOS())
+	}
+	tokens = append(slices.Clone(s.tail), tokens...)
+	if need := len(s.tokens) + len(tokens); need >= s.context {
+		return nil, nil, s.contextError(need)
+	}
+	return tokens, notes, nil
 }
 
 // evalPrompt evaluates a prompt; encoder-decoder models encode it and begin their
@@ -209,14 +219,14 @@ func (g *generation) next(ctx context.Context) (Token, error) {
 
 	t := Token{ID: int32(id)}
 	if s.model.isEOG(id) && !g.o.IgnoreEOG {
-		t.Text, t.Finish = g.text.flush(), FinishEOG
+		t.Text, t.Finish = g.text.Flush(), FinishEOG
 		return t, nil
 	}
 	if g.piece, err = s.model.weights.native.AppendPiece(g.piece[:0], id, false); err != nil {
 		return Token{}, err
 	}
 	var stopped bool
-	t.Text, stopped = g.text.push(g.piece)
+	t.Text, stopped = g.text.Push(g.piece)
 	s.tail = append(s.tail[:0], id)
 	switch {
 	case stopped:
@@ -227,7 +237,7 @@ func (g *generation) next(ctx context.Context) (Token, error) {
 		t.Finish = FinishContext
 	}
 	if t.Finish != "" {
-		t.Text += g.text.flush()
+		t.Text += g.text.Flush()
 	}
 	return t, nil
 }

@@ -202,7 +202,7 @@ func (g *generation) evalDraft(ctx context.Context, draft []llama.Token) error {
 	s.tokens, s.tail = append(s.tokens, s.tail...), s.tail[:0]
 	d.ahead, g.output = draft, 0
 	d.drafted += len(draft)
-	s.model.sampleMemory()
+	s.model.peak.Sample()
 	return nil
 }
 

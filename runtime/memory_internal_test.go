@@ -5,7 +5,6 @@ package runtime
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
@@ -71,30 +70,5 @@ func TestPageFilesDoNotGrowForACopy(t *testing.T) {
 	}
 	if _, _, err = chooseMode(src, growing(src.plan.Bytes/2), Options{Load: LoadCopy}.config()); err != nil {
 		t.Error("a copy that was asked for:", err)
-	}
-}
-
-func TestAReadingOfMemoryThatTakesLongComesSeldom(t *testing.T) {
-	now := time.Now()
-	for _, c := range []struct {
-		took, ago time.Duration
-		due       bool
-	}{
-		{50 * time.Microsecond, samplePeriod - 1, false},
-		{50 * time.Microsecond, samplePeriod, true},
-		{100 * time.Millisecond, 10 * samplePeriod, false},
-		{100 * time.Millisecond, sampleShare * 100 * time.Millisecond, true},
-	} {
-		p := memoryPeak{last: now.Add(-c.ago), took: c.took}
-		if p.due(now) != c.due {
-			t.Errorf("%v after one that took %v: due %v", c.ago, c.took, !c.due)
-		}
-	}
-	m := Model{peak: memoryPeak{last: now, took: time.Hour}}
-	if m.sampleMemory(); m.peak.now != (probe.Process{}) {
-		t.Error("looked at once again")
-	}
-	if m.sampleMemoryNow(); m.peak.now.RSS == 0 || m.peak.took == time.Hour {
-		t.Errorf("did not look: %+v", m.peak)
 	}
 }

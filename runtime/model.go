@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed7adf6694/infer/runtime/internal/idle"
+	"github.com/seed7adf6694/infer/runtime/internal/peak"
 	"github.com/seed7adf6694/infer/runtime/internal/threads"
 )
 
@@ -18,8 +20,8 @@ type Model struct {
 	loadDuration time.Duration
 
 	tuners   threadTuners
-	activity activity
-	packing  *background // nil where no packed file is made
+	activity idle.Activity
+	packing  *idle.Work // nil where no packed file is made
 
 	mu       sync.Mutex
 	users    int
@@ -27,7 +29,7 @@ type Model struct {
 	sessions map[*Session]struct{}
 
 	statsMu sync.Mutex
-	peak    memoryPeak
+	peak    *peak.Peak
 }
 
 // newModel makes a model of weights, which it owns then. Where it fails they stay the caller's.
@@ -37,7 +39,7 @@ func newModel(w *weights) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{path: w.path, sizer: z, warnings: w.index.Warnings(), tuners: newThreadTuners(), sessions: map[*Session]struct{}{}, peak: newMemoryPeak()}
+	m := &Model{path: w.path, sizer: z, warnings: w.index.Warnings(), tuners: newThreadTuners(), sessions: map[*Session]struct{}{}, peak: peak.New()}
 	m.busy = m.inUse
 	return m, nil
 }
@@ -53,7 +55,7 @@ func (m *Model) Close() error {
 	}
 	m.users++ // until the sessions are closed
 	m.mu.Unlock()
-	m.packing.stop()
+	m.packing.Stop()
 	for _, s := range open {
 		s.Close()
 	}
@@ -106,9 +108,9 @@ func (m *Model) release(s *Session) {
 // Report returns what the model takes. On a closed model the sizes by purpose are
 // what they were.
 func (m *Model) Report() Report {
-	m.sampleMemoryNow()
-	m.activity.weights.RLock()
-	defer m.activity.weights.RUnlock()
+	m.peak.SampleNow()
+	m.activity.Weights.RLock()
+	defer m.activity.Weights.RUnlock()
 	w := m.weights
 	r := Report{
 		Path: m.path, Architecture: m.info.Architecture, Description: m.info.Description, Parameters: m.info.Params,
@@ -128,9 +130,8 @@ func (m *Model) Report() Report {
 		}
 		r.LargestRange = r.LargestAllocation
 	}
-	m.statsMu.Lock()
-	defer m.statsMu.Unlock()
-	r.Process = m.peak.now
-	r.PeakRSS, r.PeakAnon, r.PeakFile = m.peak.rss, m.peak.anon, m.peak.file
+	seen := m.peak.Figures()
+	r.Process = seen.Now
+	r.PeakRSS, r.PeakAnon, r.PeakFile = seen.RSS, seen.Anon, seen.File
 	return r
 }

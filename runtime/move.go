@@ -26,16 +26,16 @@ func (m *Model) moveTo(ctx context.Context, file string) error {
 	defer to.close() // and with it what the model has had
 	opened := time.Since(start)
 	for {
-		if err := m.activity.wait(ctx, idleBefore); err != nil {
+		if err := m.activity.Wait(ctx, idleBefore); err != nil {
 			return err
 		}
-		if m.activity.weights.TryLock() { // else a call has just begun
+		if m.activity.Weights.TryLock() { // else a call has just begun
 			break
 		}
 	}
 	start = time.Now()
 	err = m.weights.swap(to)
-	m.activity.weights.Unlock()
+	m.activity.Weights.Unlock()
 	held := time.Since(start)
 	if err != nil {
 		return err

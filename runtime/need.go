@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader/memory"
+	"github.com/seed7adf6694/infer/loader/probe"
 )
 
 // need is the private memory that a session takes, as the engine measured it.
@@ -177,4 +178,41 @@ func layerOf(tensor string) (string, bool) {
 		return "", false
 	}
 	return tensor[i+2:], true
+}
+
+// engineReserve is what a session leaves to the engine's threads and lists and to the rest of
+// the process.
+const engineReserve = 24 << 20
+
+// reserve is what is left to the rest of the process and the system when the weights
+// are copied: the larger of a fixed sum and a share of what is available.
+func reserve(available uint64) uint64 {
+	return max(64<<20, available/16)
+}
+
+// roomFor tells whether private memory is there, also if page files have to grow for it,
+// and the error that names the limit if not.
+func roomFor(parts memory.Parts, p probe.Probe) *memory.Error {
+	available, limit := p.Possible()
+	if parts.Total() <= available {
+		return nil
+	}
+	return parts.Short(available, limit)
+}
+
+// growth is by how much page files have to grow for private memory that is granted then.
+func growth(bytes uint64, p probe.Probe) uint64 {
+	if p.CommitPossibleLeft <= p.CommitLeft {
+		return 0
+	}
+	return bytes - min(bytes, p.CommitLeft)
+}
+
+// beforeGrowth says of a limit that it is not the last word.
+func beforeGrowth(limit probe.Limit, p probe.Probe) string {
+	now, _ := p.Available()
+	if possible, _ := p.Possible(); possible > now {
+		return string(limit) + ", before page files grow"
+	}
+	return string(limit)
 }

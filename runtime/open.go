@@ -88,7 +88,7 @@ func openFile(ctx context.Context, path, cacheOf string, c *config) (m *Model, e
 		m.path, m.weights.reason = cacheOf, reasonCached
 	}
 	m.loadDuration = time.Since(start)
-	m.sampleMemoryNow()
+	m.peak.SampleNow()
 	for _, w := range m.warnings {
 		c.logger.Warn(w)
 	}
@@ -122,7 +122,7 @@ func load(ctx context.Context, w *weights, probe probe.Probe) (m *Model, err err
 			return nil, err
 		}
 		err = w.bind(ctx, probe, m.planned, func(done, total uint64) {
-			m.sampleMemory()
+			m.peak.Sample()
 			w.config.progress(Progress{Mode: w.mode, Done: done, Total: total})
 		})
 		if err != nil {

@@ -2,28 +2,18 @@ package runtime
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
+	"os"
 
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/loader/gguf"
 	"github.com/seed7adf6694/infer/loader/packed"
+	"github.com/seed7adf6694/infer/runtime/internal/cache"
 )
-
-// instructions names what the engine was compiled for, as far as that decides how it lays
-// weights out.
-func instructions() string {
-	compiled := llama.CompiledFeatures()
-	for _, name := range []string{"avx512", "avx2", "avx", "sve", "matmul_int8", "dotprod", "neon"} {
-		if slices.Contains(compiled, name) {
-			return name
-		}
-	}
-	return "any CPU"
-}
 
 // checkPacked tells why a packed file can't be opened, before anything of it is read.
 func checkPacked(index *gguf.Index, c *config) error {
@@ -44,8 +34,8 @@ func checkPacked(index *gguf.Index, c *config) error {
 		return &PackedError{Reason: "this program was compiled without -DGGML_USE_CPU_REPACK and can't compute with its layout", Source: from}
 	case p.Engine != llama.EngineVersion:
 		return &PackedError{Reason: fmt.Sprintf("by engine %s, and this is %s", p.Engine, llama.EngineVersion), Source: from, Again: true}
-	case p.Instructions != instructions():
-		return &PackedError{Reason: fmt.Sprintf("for %s, and this program is compiled for %s", p.Instructions, instructions()), Source: from, Again: true}
+	case p.Instructions != cache.Instructions():
+		return &PackedError{Reason: fmt.Sprintf("for %s, and this program is compiled for %s", p.Instructions, cache.Instructions()), Source: from, Again: true}
 	}
 	return nil
 }
@@ -160,3 +150,121 @@ func (w *weights) compareRows(source *packed.Origin, i int, p gguf.PackedTensor)
 	}
 	return nil
 }
+
+// fill is how a packed file is made.
+type fill struct {
+	quiet    bool // keep out of the way of what computes
+	pause    func(context.Context) error
+	progress loader.Progress
+}
+
+// fillCache makes the packed file of a model for the cache, unless it is there.
+func fillCache(ctx context.Context, store *packed.Store, path string, index *gguf.Index, how fill) error {
+	return cache.Fill(ctx, store, path, index.Bytes(), func() (func(*os.File) error, func(), error) {
+		p, err := newPacking(ctx, path, index)
+		if err != nil {
+			return nil, nil, err
+		}
+		return func(f *os.File) error { return p.write(ctx, f, how) }, p.close, nil
+	})
+}
+
+// packing is what the engine says of how a model is packed.
+type packing struct {
+	header  *weights // that the engine has read the header of
+	tensors map[string]packedAs
+}
+
+// packedAs is how a tensor is packed.
+type packedAs struct {
+	i      int // the engine's number of it
+	layout llama.Layout
+	plain  bool // it is wanted as it is too
+}
+
+func newPacking(ctx context.Context, path string, index *gguf.Index) (_ *packing, err error) {
+	switch {
+	case index.Packed() != nil:
+		return nil, optionError("%s is a packed file: pack the file that it was made of", path)
+	case !index.HasTensors():
+		return nil, fmt.Errorf("%s: %w", path, errNoWeights())
+	}
+	src, err := newSource(path, index, 0)
+	if err != nil {
+		return nil, err
+	}
+	header, err := loadHeader(ctx, Options{}.config(), src, LoadCopy)
+	if err != nil {
+		return nil, err
+	}
+	p := &packing{header: header, tensors: map[string]packedAs{}}
+	defer func() {
+		if err != nil {
+			p.close()
+		}
+	}()
+	ws, err := header.native.Weights()
+	if err != nil {
+		return nil, err
+	}
+	plain := map[string]bool{}
+	for _, w := range ws {
+		if w.Kind == llama.WeightHost {
+			plain[w.Name] = true
+		}
+	}
+	for i, w := range ws {
+		if w.Kind != llama.WeightRepack {
+			continue
+		}
+		layout, err := header.native.Layout(i)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		p.tensors[w.Name] = packedAs{i, layout, plain[w.Name]}
+	}
+	if len(p.tensors) == 0 {
+		return nil, fmt.Errorf("%s: %w: %s", path, ErrNothingToPack, whyNothing(index))
+	}
+	return p, nil
+}
+
+// whyNothing says why nothing of a model is repacked.
+func whyNothing(index *gguf.Index) string {
+	if !llama.CanRepack() {
+		return "this program was compiled without -DGGML_USE_CPU_REPACK"
+	}
+	sizes := map[gguf.Type]uint64{}
+	var most gguf.Type
+	for _, t := range index.Tensors() {
+		if sizes[t.Type] += t.Size; sizes[t.Type] > sizes[most] {
+			most = t.Type
+		}
+	}
+	return fmt.Sprintf("the engine computes with weights of %v as they are on this CPU, so the file itself is as fast", most)
+}
+
+// write writes the packed file.
+func (p *packing) write(ctx context.Context, f *os.File, how fill) error {
+	return packed.Write(ctx, p.header.index, f, packed.Options{
+		Engine: llama.EngineVersion, Instructions: cache.Instructions(), Progress: how.progress, Quiet: how.quiet,
+		Layout: func(t gguf.Tensor) packed.Layout {
+			as, ok := p.tensors[t.Name]
+			if !ok {
+				return packed.Layout{}
+			}
+			return packed.Layout{Name: as.layout.Name, Group: as.layout.Group, Both: as.plain}
+		},
+		Repack: func(t gguf.Tensor, dst, src []byte) error {
+			if how.pause != nil {
+				if err := how.pause(ctx); err != nil {
+					return err
+				}
+			}
+			return p.header.native.RepackRows(p.tensors[t.Name].i, dst, src)
+		},
+	})
+}
+
+// close frees the engine's part; the index is the caller's.
+func (p *packing) close() { p.header.unload() }

@@ -81,8 +81,8 @@ func (m *Model) NewSession(ctx context.Context, o SessionOptions) (*Session, err
 }
 
 func (m *Model) newSession(ctx context.Context, o SessionOptions) (*Session, error) {
-	m.activity.begin()
-	defer m.activity.end()
+	m.activity.Begin()
+	defer m.activity.End()
 	// Refused before it is taken: private memory is granted before it is there, and the
 	// process would be killed for it when it is first touched.
 	n, notes, err := m.fitSession(ctx, m.withDefaults(o), openValues(o), 0, 0)
@@ -192,7 +192,7 @@ func (s *Session) lock() error {
 		return fmt.Errorf("session: %w", ErrClosed)
 	}
 	s.counted = true
-	s.model.activity.begin()
+	s.model.activity.Begin()
 	return nil
 }
 
@@ -203,7 +203,7 @@ func (s *Session) unlock() {
 		if s.counted {
 			s.counted = false
 			s.ctx.RestThreads()
-			s.model.activity.end()
+			s.model.activity.End()
 		}
 		freed := s.closing.Load() && s.free()
 		s.mu.Unlock()
@@ -278,7 +278,7 @@ func (s *Session) eval(ctx context.Context, tokens []llama.Token) error {
 		}
 		s.tokens = append(s.tokens, tokens[:n]...)
 		tokens = tokens[n:]
-		s.model.sampleMemory()
+		s.model.peak.Sample()
 	}
 	return nil
 }

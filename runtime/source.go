@@ -5,6 +5,7 @@ import (
 
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/loader/gguf"
+	"github.com/seed7adf6694/infer/runtime/internal/cache"
 )
 
 // source is a model's file that is open, and how its weights are divided.
@@ -42,7 +43,7 @@ func openSource(path, cacheOf string, c *config, chunkSize uint64) (src *source,
 	case !index.HasTensors():
 		err = errNoWeights()
 	case cacheOf != "":
-		err = ofCache(index, cacheOf)
+		err = cache.Check(index, cacheOf)
 	}
 	if err == nil {
 		err = checkPacked(index, c)
@@ -58,3 +59,36 @@ func errNoWeights() error {
 }
 
 func (s *source) close() { s.index.Close() }
+
+// addAdapters loads the configuration's adapters.
+func (w *weights) addAdapters(tied bool) error {
+	for _, a := range w.config.adapters {
+		if err := w.addAdapter(a, tied); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addAdapter loads a LoRA adapter, whose file is validated as the model's was.
+func (w *weights) addAdapter(a Adapter, tied bool) error {
+	index, err := loader.OpenWith(a.Path, loader.OpenOptions{SkipModel: true})
+	if err != nil {
+		return err
+	}
+	defer index.Close()
+	if v, ok := index.Lookup("general.type"); ok {
+		if s, _ := v.Str(); s != "adapter" {
+			return fmt.Errorf("%s: %w: general.type is %q, an adapter's is \"adapter\"", a.Path, ErrBadModel, s)
+		}
+	}
+	if _, ok := index.Tensor("token_embd.weight.lora_a"); ok && tied {
+		return fmt.Errorf("adapter %s: %w: it changes token_embd.weight, which this model uses for its output too, where the engine can't apply it: merge it into the model", a.Path, ErrBadModel)
+	}
+	native, err := w.native.LoadAdapter(a.Path)
+	if err != nil {
+		return fmt.Errorf("adapter %s: %w", a.Path, err)
+	}
+	w.adapters = append(w.adapters, appliedAdapter{native, a.Scale})
+	return nil
+}

@@ -24,10 +24,7 @@ const (
 
 // exceptions are functions ("file: name") and packages that are larger. Each is to be made
 // smaller: the list is to be empty.
-var exceptions = []string{
-	"runtime/generate.go: begin",
-	"runtime: files",
-}
+var exceptions = []string{}
 
 // floors are the rooms of this module, with those that are below each. The private packages
 // of a room are part of it.

@@ -5,11 +5,14 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed7adf6694/infer/internal/cpulist"
 )
 
 // ProcessorLimit is how many processors' time the control groups of this process allow it,
@@ -142,22 +145,6 @@ func runnableThreads(loadavg string) (int, bool) {
 
 // listedProcessors counts a list such as 0-3,8; false where one of them is not allowed.
 func listedProcessors(list string, allowed func(cpu int) bool) (n int, all bool) {
-	for part := range strings.SplitSeq(strings.TrimSpace(list), ",") {
-		first, last, isRange := strings.Cut(part, "-")
-		if !isRange {
-			last = first
-		}
-		from, err := strconv.Atoi(first)
-		to, err2 := strconv.Atoi(last)
-		if err != nil || err2 != nil || to-from > 1<<16 {
-			return 0, false
-		}
-		for cpu := from; cpu <= to; cpu++ {
-			if !allowed(cpu) {
-				return 0, false
-			}
-			n++
-		}
-	}
-	return n, true
+	processors, ok := cpulist.Parse(list)
+	return len(processors), ok && !slices.ContainsFunc(processors, func(cpu int) bool { return !allowed(cpu) })
 }

@@ -3,10 +3,13 @@ package threads
 import (
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed7adf6694/infer/internal/cpulist"
 )
 
 func countCores() int {
@@ -20,9 +23,9 @@ func countCores() int {
 // coresIn counts the cores that have a processor that may be used; 0 where the files don't
 // tell. Processors with two kinds of cores list the fast ones in cpu_core/cpus.
 func coresIn(devices fs.FS, allowed func(cpu int) bool) int {
-	fast, err := fs.ReadFile(devices, "cpu_core/cpus")
-	if err == nil {
-		if n := countIn(devices, func(cpu int) bool { return allowed(cpu) && listed(string(fast), cpu) }); n > 0 {
+	text, _ := fs.ReadFile(devices, "cpu_core/cpus") // without, no list
+	if fast, ok := cpulist.Parse(string(text)); ok {
+		if n := countIn(devices, func(cpu int) bool { return allowed(cpu) && slices.Contains(fast, cpu) }); n > 0 {
 			return n
 		}
 	}
@@ -47,20 +50,4 @@ func countIn(devices fs.FS, allowed func(cpu int) bool) int {
 		seen[string(siblings)] = true
 	}
 	return len(seen)
-}
-
-// listed tells whether a list as the kernel writes them, such as 0-3,8, has a number.
-func listed(list string, n int) bool {
-	for part := range strings.SplitSeq(strings.TrimSpace(list), ",") {
-		first, last, ok := strings.Cut(part, "-")
-		if !ok {
-			last = first
-		}
-		a, err := strconv.Atoi(first)
-		b, err2 := strconv.Atoi(last)
-		if err == nil && err2 == nil && a <= n && n <= b {
-			return true
-		}
-	}
-	return false
 }

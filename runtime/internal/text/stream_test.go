@@ -1,4 +1,4 @@
-package runtime
+package text
 
 import (
 	"strings"
@@ -30,11 +30,11 @@ func TestTextStream(t *testing.T) {
 		{"a stop string ends inside a character's bytes never", []string{"€"}, []string{"1\xe2\x82", "\xac2"}, []string{"1", ""}, "", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := textStream{stops: tt.stops}
+			s := Stream{Stops: tt.stops}
 			stopped := false
 			for i, p := range tt.pieces {
 				var got string
-				got, stopped = s.push([]byte(p))
+				got, stopped = s.Push([]byte(p))
 				if got != tt.want[i] {
 					t.Errorf("after %q: %q, want %q", p, got, tt.want[i])
 				}
@@ -42,7 +42,7 @@ func TestTextStream(t *testing.T) {
 			if stopped != tt.stop {
 				t.Errorf("stopped: %v", stopped)
 			}
-			if got := s.flush(); got != tt.flush {
+			if got := s.Flush(); got != tt.flush {
 				t.Errorf("flush: %q, want %q", got, tt.flush)
 			}
 		})
@@ -56,18 +56,18 @@ func FuzzTextStream(f *testing.F) {
 		if stop == "" || !utf8.ValidString(stop) { // both are refused
 			return
 		}
-		s := textStream{stops: []string{stop}}
+		s := Stream{Stops: []string{stop}}
 		var got strings.Builder
 		stopped := false
 		for rest := text; rest != "" && !stopped; {
 			n := min(len(rest), int(step)%5+1)
 			var out string
-			out, stopped = s.push([]byte(rest[:n]))
+			out, stopped = s.Push([]byte(rest[:n]))
 			got.WriteString(out)
 			rest = rest[n:]
 		}
 		if !stopped {
-			got.WriteString(s.flush())
+			got.WriteString(s.Flush())
 		}
 		if strings.Contains(got.String(), stop) {
 			t.Errorf("%q contains the stop string %q", got.String(), stop)

@@ -1,6 +1,6 @@
 //go:build !linux && !windows
 
-package runtime
+package idle
 
 // lowerPriority does nothing: threads have no priority of their own that Go could set.
 func lowerPriority() {}

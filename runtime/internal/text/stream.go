@@ -1,30 +1,31 @@
-package runtime
+// Package text makes the text of a generation of the bytes of its tokens.
+package text
 
 import (
 	"strings"
 	"unicode/utf8"
 )
 
-// textStream turns the bytes of tokens into text that is certain: characters that
+// Stream turns the bytes of tokens into text that is certain: characters that
 // span tokens come out whole, and what may turn out to begin a stop string is held
 // back until it is known not to.
-type textStream struct {
-	stops []string
+type Stream struct {
+	Stops []string
 	raw   []byte // bytes of a character that is not complete
 	held  string // text that ends in the beginning of a stop string
 }
 
-// push adds a token's bytes. It returns the text that has become certain, and
+// Push adds a token's bytes. It returns the text that has become certain, and
 // whether a stop string was reached: then nothing of it, nor anything after, is
 // returned ever.
-func (t *textStream) push(piece []byte) (text string, stopped bool) {
+func (t *Stream) Push(piece []byte) (text string, stopped bool) {
 	t.raw = append(t.raw, piece...)
 	n := completeRunes(t.raw)
 	s := t.held + strings.ToValidUTF8(string(t.raw[:n]), "\uFFFD")
 	t.raw = append(t.raw[:0], t.raw[n:]...)
 
 	first := -1
-	for _, stop := range t.stops {
+	for _, stop := range t.Stops {
 		if i := strings.Index(s, stop); i >= 0 && (first < 0 || i < first) {
 			first = i
 		}
@@ -34,15 +35,15 @@ func (t *textStream) push(piece []byte) (text string, stopped bool) {
 		return s[:first], true
 	}
 	keep := 0
-	for _, stop := range t.stops {
+	for _, stop := range t.Stops {
 		keep = max(keep, overlap(s, stop))
 	}
 	t.held = s[len(s)-keep:]
 	return s[:len(s)-keep], false
 }
 
-// flush returns what is left when no more tokens come.
-func (t *textStream) flush() string {
+// Flush returns what is left when no more tokens come.
+func (t *Stream) Flush() string {
 	s := t.held + strings.ToValidUTF8(string(t.raw), "\uFFFD")
 	t.held, t.raw = "", t.raw[:0]
 	return s

@@ -1,6 +1,4 @@
-//go:build cgo
-
-package runtime
+package cache
 
 import (
 	"errors"
@@ -19,7 +17,7 @@ func TestMakingRoomGoesPastFilesInUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	size := free / CacheShare / 2
+	size := free / Share / 2
 	for i, name := range []string{"old", "middle"} {
 		f, err := os.Create(store.Path(name))
 		if err != nil {
@@ -45,11 +43,11 @@ func TestMakingRoomGoesPastFilesInUse(t *testing.T) {
 	if err != nil || len(files) != 1 || files[0].Path != store.Path("old") {
 		t.Errorf("%v, %v", files, err)
 	}
-	usage, _, err := usageOf(store)
+	usage, _, err := UsageOf(store)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := makeRoom(store, usage.Limit-size/2); !errors.Is(err, errNoRoom) || !errors.Is(err, loader.ErrFileInUse) {
+	if err := makeRoom(store, usage.Limit-size/2); !errors.Is(err, ErrNoRoom) || !errors.Is(err, loader.ErrFileInUse) {
 		t.Errorf("no room beside what is in use: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package runtime
+package idle
 
 import "golang.org/x/sys/windows"
 
