@@ -55,6 +55,7 @@ func (c *Context) evaluate(ctx context.Context, b *Batch, decode bool) error {
 			s.rebound = n
 		}
 		s.layers.begin()
+		defer s.layers.begin()
 		call := "llama_decode"
 		if scope := s.home.scope(C.INFER_PURPOSE_OUTPUT); decode {
 			status = C.infer_decode(p, b.s.c, scope, e)

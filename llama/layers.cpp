@@ -4,87 +4,59 @@
 // layers are named otherwise, or used in another order, thus computes with the mapped
 // bytes, never with wrong ones.
 
-#include "buffers.h"
-#include "shim_layers.h"
+#include "streams.h"
 
 #include <cstdlib>
-#include <unordered_map>
-#include <vector>
 
 extern "C" {
 bool goInferBeforeLayer(uintptr_t layers, int layer);
 void goInferAfterLayer(uintptr_t layers, int layer);
 }
 
-namespace {
-
-struct streamed {
-    int    layer;
-    char * mapped;
-    char * slot;
-};
-
-} // namespace
-
-struct infer_streams {
-    std::unordered_map<ggml_tensor *, streamed> tensors;
-    std::vector<int>                            counts; // of tensors, by layer
-
-    bool has(size_t layer) const { return layer < counts.size() && counts[layer] > 0; }
-};
-
-struct infer_layers {
-    enum state : char { away, held, refused };
-
-    uintptr_t          layers; // a Go handle
-    infer_streams *    streams;
-    std::vector<state> states;
-
-    state enter(int layer) {
-        if ((size_t) layer >= states.size()) {
-            states.resize(layer + 1, away);
-        }
-        if (states[layer] == away) {
-            states[layer] = goInferBeforeLayer(layers, layer) ? held : refused;
-        }
-        return states[layer];
+infer_layers::state infer_layers::enter(int layer) {
+    if ((size_t) layer >= states.size()) {
+        states.resize(layer + 1, away);
     }
-
-    // Between two passes everything is where it is mapped.
-    void leave(int layer) {
-        if ((size_t) layer < states.size() && states[layer] != away) {
-            for (auto & t : streams->tensors) {
-                if (t.second.layer == layer) {
-                    t.first->data = t.second.mapped;
-                }
-            }
-            states[layer] = away;
-        }
+    if (states[layer] == away) {
+        states[layer] = goInferBeforeLayer(layers, layer) ? held : refused;
     }
+    return states[layer];
+}
 
-    void use(ggml_tensor * node) {
-        for (ggml_tensor * src : node->src) {
-            ggml_tensor * weight = src && src->view_src ? src->view_src : src;
-            auto found = weight ? streams->tensors.find(weight) : streams->tensors.end();
-            if (found == streams->tensors.end()) {
-                continue;
-            }
-            const streamed & s = found->second;
-            char * data = enter(s.layer) == held ? s.slot : s.mapped;
-            weight->data = data;
-            if (src != weight) {
-                src->data = data + src->view_offs;
+// Between two passes everything is where it is mapped.
+void infer_layers::leave(int layer) {
+    if ((size_t) layer < states.size() && states[layer] != away) {
+        for (auto & t : streams->tensors) {
+            if (t.second.layer == layer) {
+                t.first->data = t.second.mapped;
             }
         }
+        states[layer] = away;
     }
-};
+}
+
+void infer_layers::use(ggml_tensor * node) {
+    for (ggml_tensor * src : node->src) {
+        ggml_tensor * weight = src && src->view_src ? src->view_src : src;
+        auto found = weight ? streams->tensors.find(weight) : streams->tensors.end();
+        if (found == streams->tensors.end()) {
+            continue;
+        }
+        const infer::streamed & s = found->second;
+        char * data = enter(s.layer) == held ? s.slot : s.mapped;
+        weight->data = data;
+        if (src != weight) {
+            src->data = data + src->view_offs;
+        }
+    }
+}
 
 extern "C" infer_streams * infer_streams_new(void) {
     return new (std::nothrow) infer_streams;
 }
 
 extern "C" bool infer_streams_any(const infer_streams * s) {
-    return s && !s->tensors.empty();
+    return s && (!s->tensors.empty() || !s->experts.empty());
 }
 
 extern "C" void infer_streams_free(infer_streams * s) {
@@ -112,7 +84,7 @@ extern "C" bool infer_streams_set(infer_streams * s, const infer_weights * w, si
 }
 
 extern "C" infer_layers * infer_layers_new(uintptr_t layers, infer_streams * streams) {
-    return new (std::nothrow) infer_layers{layers, streams, {}};
+    return new (std::nothrow) infer_layers{layers, streams, {}, {}};
 }
 
 extern "C" void infer_layers_free(infer_layers * l) {
@@ -120,28 +92,45 @@ extern "C" void infer_layers_free(infer_layers * l) {
 }
 
 extern "C" void infer_layers_begin(infer_layers * l) {
+    l->release();
     for (size_t n = 0; n < l->states.size(); n++) {
         l->leave((int) n);
     }
 }
 
+namespace {
+
+// number_of is N of a node that llama.cpp's graphs name so: mark-N; -1 for others.
+int number_of(const ggml_tensor * node, const char * mark) {
+    const size_t n = strlen(mark);
+    return strncmp(node->name, mark, n) == 0 && node->name[n] == '-' ? atoi(node->name + n + 1) : -1;
+}
+
+} // namespace
+
 extern "C" bool infer_eval(struct ggml_tensor * node, bool ask, void * user_data) {
-    // llama.cpp's graphs name the last tensor of a layer so.
-    static const char mark[] = "l_out-";
     infer_layers * l = (infer_layers *) user_data;
-    const bool marked = strncmp(node->name, mark, sizeof mark - 1) == 0;
-    const int  layer  = marked ? atoi(node->name + sizeof mark - 1) : -1;
+    const infer_streams & streams = *l->streams;
+    const int done   = number_of(node, "l_out");        // the last tensor of a layer
+    const int chosen = number_of(node, "ffn_moe_topk"); // the ids of its experts
     if (!ask) {
-        if (marked && layer >= 0 && l->streams->has(layer)) {
-            l->leave(layer);
-            goInferAfterLayer(l->layers, layer);
+        if (done >= 0 && streams.has(done)) {
+            l->leave(done);
+            goInferAfterLayer(l->layers, done);
+        }
+        if (l->choice.layer >= 0) {
+            l->release(); // all that was patched has been computed
+        }
+        if (chosen >= 0 && streams.experts_of(chosen) > 0) {
+            l->choose(chosen, node);
         }
         return true;
     }
-    if (l->streams->tensors.empty()) {
+    if (streams.tensors.empty() && streams.experts.empty()) {
         return false;
     }
     l->use(node);
     // What precedes a streamed layer is computed while that is read.
-    return marked && layer >= 0 && (l->streams->has(layer) || l->streams->has((size_t) layer + 1));
+    return l->patch(node) || (done >= 0 && (streams.has(done) || streams.has((size_t) done + 1))) ||
+        (chosen >= 0 && streams.experts_of(chosen) > 0);
 }

@@ -124,6 +124,9 @@ func (m *Model) Weights() ([]Weight, error) { return nil, ErrNoEngine }
 
 // Stream returns ErrNoEngine.
 func (m *Model) Stream(int, int, unsafe.Pointer) error { return ErrNoEngine }
+func (m *Model) StreamExperts(int, int, unsafe.Pointer, uintptr, int) error {
+	return ErrNoEngine
+}
 
 // Bind returns ErrNoEngine.
 func (m *Model) Bind(int, unsafe.Pointer) error { return ErrNoEngine }

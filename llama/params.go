@@ -197,3 +197,16 @@ type Layers interface {
 	// graphs do not mark the ends of their layers, and when a pass is given up.
 	AfterLayer(layer int)
 }
+
+// Experts is told, where a [Layers] is one too, when the router of a layer has chosen experts
+// that are in slots (see [Model.StreamExperts]): by the goroutine of Decode, which waits, for
+// each micro-batch.
+type Experts interface {
+	// BeforeExperts is called with the experts of all tokens of the micro-batch, an id for each
+	// of their choices, and writes the slot of each choice. True says that they are in those
+	// slots, and have to be until AfterExperts; otherwise what the tensors are bound to is used.
+	// Both slices are valid during the call.
+	BeforeExperts(layer int, ids, slots []int32) bool
+	// AfterExperts is called when the layer's experts have been used, or will not be.
+	AfterExperts(layer int)
+}

@@ -19,6 +19,10 @@ bool            infer_streams_any(const infer_streams * s); // tensors that are 
 // Weight i belongs to a layer and to a slot from now on, to none with nullptr.
 bool            infer_streams_set(infer_streams * s, const infer_weights * w, size_t i, int layer, void * slot, infer_error * err);
 
+// Weight i holds the experts of a layer, of which chosen ones are in slots of stride bytes from
+// base on; with 0 slots it is where it is bound.
+bool infer_streams_set_experts(infer_streams * s, const infer_weights * w, size_t i, int layer, void * base, size_t stride, int slots, infer_error * err);
+
 // What a context tells Go of layers (a handle): the user data of the eval callback.
 typedef struct infer_layers infer_layers;
 

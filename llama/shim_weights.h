@@ -16,6 +16,7 @@ typedef struct infer_weight {
     const char * name;
     size_t       size;
     int          kind;
+    size_t       expert_size; // of a tensor of experts, or of other matrices side by side; 0: it is none
 } infer_weight;
 
 enum infer_weight_kind {

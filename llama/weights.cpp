@@ -155,7 +155,8 @@ extern "C" size_t infer_weights_count(const infer_weights * w) {
 extern "C" infer_weight infer_weights_at(const infer_weights * w, size_t i) {
     const recorded & r = w->tensors[i];
     const int kind = r.device ? INFER_WEIGHT_DEVICE : r.repack ? INFER_WEIGHT_REPACK : INFER_WEIGHT_HOST;
-    return {r.tensor->name, ggml_nbytes(r.tensor), kind};
+    const ggml_tensor * t = r.tensor;
+    return {t->name, ggml_nbytes(t), kind, t->ne[2] > 1 && t->ne[3] == 1 ? t->nb[2] : 0};
 }
 
 extern "C" void infer_weights_bind(infer_weights * w, size_t i, void * data) {

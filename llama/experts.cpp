@@ -1,0 +1,97 @@
+// Experts that are in memory only while they are wanted. When a layer's router has chosen, Go
+// brings the experts into slots and tells which. The multiplications with them (MUL_MAT_ID) then
+// get two sources of ours: a tensor of all slots in place of the tensor of all experts, and slots
+// in place of ids. The ids themselves stay as they are, as biases and weights are looked up by
+// them too. Afterwards the graph is as it was: it may be used again.
+
+#include "streams.h"
+
+#include <cstring>
+
+extern "C" {
+bool goInferBeforeExperts(uintptr_t layers, int layer, const int32_t * ids, int32_t * slots, size_t n);
+void goInferAfterExperts(uintptr_t layers, int layer);
+}
+
+extern "C" bool infer_streams_set_experts(infer_streams * s, const infer_weights * w, size_t i, int layer, void * base, size_t stride, int slots, infer_error * err) {
+    return infer::guarded(err, false, [&] {
+        ggml_tensor * t = infer::weight(w, i);
+        auto old = s->experts.find(t);
+        if (old != s->experts.end()) {
+            s->expert_counts[old->second.layer]--;
+            s->experts.erase(old);
+        }
+        if (slots > 0) {
+            if ((size_t) layer >= s->expert_counts.size()) {
+                s->expert_counts.resize(layer + 1);
+            }
+            infer::expert_weight e{layer, *t};
+            e.shadow.data  = base;
+            e.shadow.ne[2] = slots;
+            e.shadow.nb[2] = stride;
+            e.shadow.nb[3] = stride * slots;
+            s->experts[t] = e;
+            s->expert_counts[layer]++;
+        }
+        return true;
+    });
+}
+
+void infer_layers::choose(int layer, ggml_tensor * ids) {
+    infer::expert_choice & c = choice;
+    if (ids->type != GGML_TYPE_I32 || ids->ne[2] != 1 || ids->ne[3] != 1) {
+        return;
+    }
+    const size_t n = (size_t) (ids->ne[0] * ids->ne[1]);
+    c.chosen.resize(n);
+    c.slots.resize(n);
+    size_t at = 0;
+    for (int64_t row = 0; row < ids->ne[1]; row++) {
+        for (int64_t k = 0; k < ids->ne[0]; k++) {
+            memcpy(&c.chosen[at++], (const char *) ids->data + row * ids->nb[1] + k * ids->nb[0], sizeof(int32_t));
+        }
+    }
+    if (!goInferBeforeExperts(layers, layer, c.chosen.data(), c.slots.data(), n)) {
+        return;
+    }
+    c.layer  = layer;
+    c.ids    = ids;
+    c.shadow = *ids;
+    c.shadow.data     = c.slots.data();
+    c.shadow.view_src = nullptr;
+    c.shadow.nb[0]    = sizeof(int32_t);
+    c.shadow.nb[1]    = sizeof(int32_t) * ids->ne[0];
+    c.shadow.nb[2]    = c.shadow.nb[3] = sizeof(int32_t) * n;
+}
+
+bool infer_layers::patch(ggml_tensor * node) {
+    infer::expert_choice & c = choice;
+    if (c.layer < 0 || node->src[2] != c.ids || strcmp(ggml_op_name(node->op), "MUL_MAT_ID") != 0) {
+        return false;
+    }
+    auto found = streams->experts.find(node->src[0]);
+    if (found == streams->experts.end() || found->second.layer != c.layer) {
+        return false;
+    }
+    c.nodes.push_back({node, node->src[0], node->src[2]});
+    node->src[0] = &found->second.shadow;
+    node->src[2] = &c.shadow;
+    return c.nodes.size() == (size_t) streams->experts_of(c.layer);
+}
+
+void infer_layers::release() {
+    infer::expert_choice & c = choice;
+    for (const auto & p : c.nodes) {
+        // A graph that was given up may have been built anew in the same memory.
+        if (p.node->src[2] == &c.shadow) {
+            p.node->src[0] = p.weight;
+            p.node->src[2] = p.ids;
+        }
+    }
+    c.nodes.clear();
+    if (c.layer >= 0) {
+        const int layer = c.layer;
+        c.layer = -1;
+        goInferAfterExperts(layers, layer);
+    }
+}
