@@ -117,6 +117,9 @@ func (b *budget) place() error {
 		if err := b.of.native.Stream(i, max(layer, 0), slot); err != nil {
 			return err
 		}
+		if err := b.placeExperts(i, w); err != nil {
+			return err
+		}
 	}
 	return nil
 }

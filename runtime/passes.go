@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -26,7 +27,8 @@ type passes struct {
 	seat *threadSeat
 }
 
-// pass is one over the layers, of a session. It is the session's [llama.Layers].
+// pass is one over the layers, of a session. It is the session's [llama.Layers] and
+// [llama.Experts].
 type pass struct {
 	of    *passes
 	ctx   context.Context
@@ -34,6 +36,9 @@ type pass struct {
 	layer int           // streamed, that it wants or computes with
 	holds bool          // it computes with it
 	alone bool          // nothing is streamed: there are no turns
+
+	experts   residency.ExpertUse // that it computes with
+	expertErr error               // why some could not be read
 }
 
 // mostPasses is more passes than there are at a time.
@@ -54,7 +59,7 @@ func (p *pass) enter(ctx context.Context) error {
 	if err := ps.gate.Acquire(ctx, 1); err != nil {
 		return err
 	}
-	p.ctx, p.layer, p.holds = ctx, ps.residency.First(), false
+	p.ctx, p.layer, p.holds, p.expertErr = ctx, ps.residency.First(), false, nil
 	if p.alone = p.layer < 0; p.alone {
 		return nil
 	}
@@ -79,13 +84,14 @@ func (p *pass) leave() error {
 	}
 	ps := p.of
 	defer ps.gate.Release(1)
+	p.AfterExperts(0)
 	if p.alone {
-		return nil
+		return p.expertErr
 	}
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	ps.all = slices.DeleteFunc(ps.all, func(q *pass) bool { return q == p })
-	err := ps.residency.Err()
+	err := cmp.Or(p.expertErr, ps.residency.Err())
 	if p.holds || p.layer == ps.at { // given up, and others may have left the layer to it
 		ps.release(p, p.layer)
 	}

@@ -7,4 +7,5 @@ import (
 	"os"
 )
 
-func lockFile(*os.File) error { return errors.ErrUnsupported }
+// Lock is not known here.
+func Lock(*os.File) error { return errors.ErrUnsupported }

@@ -74,8 +74,9 @@ type layerBlock struct {
 type tensorAddr func(name string) (p unsafe.Pointer, size uint64, ok bool)
 
 // layersOf groups tensors by layer; nonLayer are those outside layers. data returns their
-// addresses, and is nil if they are not mapped.
-func layersOf(data tensorAddr, plan *loader.Plan) (layers []layerWeights, nonLayer layerWeights) {
+// addresses, and is nil if they are not mapped. Tensors of experts are left out, unless experts is
+// nil.
+func layersOf(data tensorAddr, plan *loader.Plan, experts *expertLayout) (layers []layerWeights, nonLayer layerWeights) {
 	tied := true
 	for _, r := range plan.Ranges {
 		for _, t := range r.Tensors {
@@ -84,6 +85,9 @@ func layersOf(data tensorAddr, plan *loader.Plan) (layers []layerWeights, nonLay
 	}
 	for i, r := range plan.Ranges {
 		for _, t := range r.Tensors {
+			if experts != nil && isExpertTensor(t) {
+				continue
+			}
 			begin, size := gguf.Bounds(t, t, space.Granularity())
 			x := fileRange{mapping: i, file: r.File, offset: int64(begin), size: size}
 			if data != nil {

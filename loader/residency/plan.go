@@ -14,6 +14,13 @@ type Plan struct {
 	Read     uint64 // read from the files for each pass
 	Layers   int
 	Streamed int // layers of which at least one tensor is streamed
+
+	// Experts is the number of slots for experts, AllExperts the number of experts of all layers.
+	// Experts 0: the model has none, or they are used from the mapping. PerToken is the size of the
+	// experts of one token. Read counts the part of it that is read if a router chooses all experts
+	// equally often, which is the upper bound.
+	Experts, AllExperts int
+	PerToken            uint64
 }
 
 // NewPlan computes what [New] would do with a budget in bytes and an arena with this chunk
@@ -27,11 +34,20 @@ func NewPlan(p *loader.Plan, budget, chunk uint64) Plan {
 		return f
 	}
 	f.Least = d.smallest(minSlots).resident
+	if x := d.experts; x != nil {
+		f.Least += uint64(x.used) * x.slotBytes()
+		f.AllExperts, _ = x.counts()
+		f.PerToken = x.perToken()
+	}
 	now, _ := d.choose(budget, minSlots) // on error: the smallest possible
 	f.Resident, f.Streamed = now.resident, len(now.streamed)
 	f.Private = uint64(min(minSlots, f.Streamed)) * sumOf(now.shape)
 	for _, n := range now.streamed {
 		f.Read += d.layers[n].split(now.selection, d.maxBlock).readSize()
+	}
+	if f.Experts = now.experts; f.Experts > 0 {
+		f.Private += uint64(f.Experts) * d.experts.slotBytes()
+		f.Read += uint64(float64(f.PerToken) * (1 - float64(f.Experts)/float64(f.AllExperts)))
 	}
 	return f
 }

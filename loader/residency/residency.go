@@ -3,6 +3,7 @@ package residency
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -40,6 +41,7 @@ type Residency struct {
 	o Options
 	splitter
 	reader  *reader
+	experts *Experts // nil for models without
 	current modelSplit
 	splits  []layerSplit // by layer; nil before the first split
 
@@ -80,6 +82,10 @@ type Stats struct {
 	Stalled  time.Duration `json:"-"`               // time an evaluation waited for a slot
 	Hits     uint64        `json:"hits"`            // layers that were in their slot in time
 	Misses   uint64        `json:"misses"`          // layers that had to be waited for
+
+	// Experts are the counters of experts with slots; nil without. Read, Reading and Stalled do not
+	// include theirs.
+	Experts *ExpertStats `json:"experts"`
 }
 
 // Rate returns bytes read per second of reading, 0 before the first read.
@@ -141,9 +147,13 @@ func New(ctx context.Context, o Options) (*Residency, error) {
 		return nil, err
 	}
 	r.reader = newReader(o.Plan.Index())
+	if r.splitter.experts != nil {
+		r.experts = newExperts(r.splitter.experts, o.Arena, o.Plan.Index())
+	}
 	if err := r.applyFirst(ctx, d); err != nil {
 		r.reader.close()
 		r.freeSlots()
+		r.experts.close()
 		return nil, err
 	}
 	r.start()
@@ -195,6 +205,11 @@ func (r *Residency) apply(ctx context.Context, d modelSplit) (err error) {
 			r.setSplit(modelSplit{}, nil)
 		}
 	}()
+	if r.experts.count() > d.experts { // before others take what they free
+		if err := r.setExperts(d.experts); err != nil {
+			return err
+		}
+	}
 	if err := r.makeSlots(d.shape, min(r.slotCount, len(d.streamed))); err != nil {
 		return err
 	}
@@ -224,8 +239,33 @@ func (r *Residency) apply(ctx context.Context, d modelSplit) (err error) {
 	for _, n := range changed { // pages that read-ahead brought back
 		r.evict(splits[n].streamed)
 	}
+	if err := r.setExperts(d.experts); err != nil {
+		return err
+	}
 	r.setSplit(d, splits)
 	return nil
+}
+
+// setExperts makes n slots for experts. The caller makes sure that no pass is running.
+func (r *Residency) setExperts(n int) error {
+	if n == r.experts.count() {
+		return nil
+	}
+	if r.experts.count() == 0 { // until now they were used from the mapping
+		r.evict(r.splitter.experts.mapped)
+		for _, x := range r.splitter.experts.mapped {
+			memory.UsedByPages(x.p, x.size)
+		}
+	}
+	return r.experts.resize(n)
+}
+
+// Experts are those with slots, nil if none have.
+func (r *Residency) Experts() *Experts {
+	if r.experts.count() == 0 {
+		return nil
+	}
+	return r.experts
 }
 
 // setSplit records the split that is in use.
@@ -521,7 +561,12 @@ func (r *Residency) SetBudget(ctx context.Context, budget uint64) error {
 func (r *Residency) Stats() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.stats
+	st := r.stats
+	if e := r.Experts(); e != nil {
+		x := e.Stats()
+		st.Experts = &x
+	}
+	return st
 }
 
 // Close stops reading and frees the slots; no layer may be evaluated any more. The weights stay
@@ -529,5 +574,5 @@ func (r *Residency) Stats() Stats {
 func (r *Residency) Close() error {
 	r.halt()
 	r.freeSlots()
-	return r.reader.close()
+	return errors.Join(r.experts.close(), r.reader.close())
 }

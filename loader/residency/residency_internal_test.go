@@ -67,7 +67,7 @@ func layeredModel(t *testing.T, layers int) (*gguf.Index, *loader.Plan, *loader.
 
 func TestBlocksFollowLayers(t *testing.T) {
 	_, plan, w := layeredModel(t, 4)
-	layers, nonLayer := layersOf(w.TensorData, plan)
+	layers, nonLayer := layersOf(w.TensorData, plan, nil)
 	if len(layers) != 4 || nonLayer.maxResident < scaled(200000) || len(nonLayer.sparse) != 1 {
 		t.Fatalf("%d layers, outside layers %+v", len(layers), nonLayer)
 	}
@@ -198,7 +198,7 @@ func residencyOf(t *testing.T, ctx context.Context, w *loader.Weights, plan *loa
 func TestResidencyStreamsWhatDoesNotFit(t *testing.T) {
 	const layers = 8
 	ix, plan, w := layeredModel(t, layers)
-	all, nonLayer := layersOf(w.TensorData, plan)
+	all, nonLayer := layersOf(w.TensorData, plan, nil)
 	layer := all[0].maxResident + 8*space.Granularity() // sizes differ by some pages
 	for _, way := range []string{"batches", "direct reads", "cached reads"} {
 		for _, tt := range []struct {
@@ -285,7 +285,7 @@ func TestResidencyStreamsWhatDoesNotFit(t *testing.T) {
 func TestResidencyOfAnotherOrder(t *testing.T) {
 	const layers = 6
 	ix, plan, w := layeredModel(t, layers)
-	all, nonLayer := layersOf(w.TensorData, plan)
+	all, nonLayer := layersOf(w.TensorData, plan, nil)
 	r, err := residencyOf(t, t.Context(), w, plan, nonLayer.maxResident+2*(all[0].maxResident+8*space.Granularity()))
 	spacetest.Must(t, err)
 	defer r.Close()
@@ -303,7 +303,7 @@ func TestResidencyOfAnotherOrder(t *testing.T) {
 
 func TestAFileThatIsCutShortIsAnErrorOfThePass(t *testing.T) {
 	ix, plan, w := layeredModel(t, 6)
-	all, nonLayer := layersOf(w.TensorData, plan)
+	all, nonLayer := layersOf(w.TensorData, plan, nil)
 	r, err := residencyOf(t, t.Context(), w, plan, nonLayer.maxResident+2*(all[0].maxResident+8*space.Granularity()))
 	spacetest.Must(t, err)
 	defer r.Close()
@@ -324,7 +324,7 @@ func TestAFileThatIsCutShortIsAnErrorOfThePass(t *testing.T) {
 
 func TestClosingAResidencyLetsAWaitingPassGo(t *testing.T) {
 	_, plan, w := layeredModel(t, 6)
-	all, nonLayer := layersOf(w.TensorData, plan)
+	all, nonLayer := layersOf(w.TensorData, plan, nil)
 	r, err := residencyOf(t, t.Context(), w, plan, nonLayer.maxResident+3*(all[0].maxResident+8*space.Granularity()))
 	spacetest.Must(t, err)
 	done := make(chan struct{})

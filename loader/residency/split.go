@@ -1,6 +1,7 @@
 package residency
 
 import (
+	"errors"
 	"iter"
 	"maps"
 	"slices"
@@ -21,11 +22,12 @@ type modelSplit struct {
 	selection selection
 	streamed  []int
 	shape     []uint64 // sizes of a slot's blocks
+	experts   int      // slots for experts; 0: experts are used from the mapping
 }
 
 // same reports whether both stream the same tensors with the same slots.
 func (d modelSplit) same(e modelSplit) bool {
-	return slices.Equal(d.streamed, e.streamed) && maps.Equal(d.selection.kinds, e.selection.kinds) && d.selection.sparse == e.selection.sparse && slices.Equal(d.shape, e.shape)
+	return slices.Equal(d.streamed, e.streamed) && maps.Equal(d.selection.kinds, e.selection.kinds) && d.selection.sparse == e.selection.sparse && slices.Equal(d.shape, e.shape) && d.experts == e.experts
 }
 
 // of returns which tensors of a layer are streamed.
@@ -42,11 +44,13 @@ type splitter struct {
 	nonLayer layerWeights // tensors outside layers
 	maxBlock uint64       // largest block that holds several tensors
 	stopCost uint64
+	experts  *expertLayout // nil: no tensors of experts, or they are treated as other sparse tensors
 }
 
 func newSplitter(data tensorAddr, plan *loader.Plan, chunk uint64) splitter {
 	d := splitter{maxBlock: space.Payload(chunk), stopCost: stopCost}
-	d.layers, d.nonLayer = layersOf(data, plan)
+	d.experts = expertLayoutOf(data, plan)
+	d.layers, d.nonLayer = layersOf(data, plan, d.experts)
 	return d
 }
 
@@ -55,6 +59,44 @@ func newSplitter(data tensorAddr, plan *loader.Plan, chunk uint64) splitter {
 // less memory than streaming a few whole layers. The error is a [*memory.Error] with
 // the smallest possible split.
 func (r *splitter) choose(budget uint64, slots int) (modelSplit, error) {
+	if r.experts == nil {
+		return r.chooseLayers(budget, slots)
+	}
+	if d := r.allResident(); d.resident+r.experts.bytes <= budget {
+		d.resident, d.budget = d.resident+r.experts.bytes, budget
+		return d, nil
+	}
+	// Dense weights come first, because each token uses all of them. Before those, there are slots
+	// for all experts of a layer, so that a prompt's micro-batch fits; where dense weights would be
+	// streamed for it, for the experts of one or two tokens.
+	each := r.experts.slotBytes()
+	all, layer := r.experts.counts()
+	var d modelSplit
+	var err error
+	for _, least := range []int{layer, min(layer, 2*r.experts.used), r.experts.used} {
+		d, err = r.chooseLayers(budget-min(budget, uint64(least)*each), slots)
+		d.resident += uint64(least) * each
+		d.experts = least
+		if err == nil && len(d.streamed) == 0 {
+			break
+		}
+	}
+	d.budget = budget
+	var refused *memory.Error
+	if errors.As(err, &refused) {
+		refused.Requested, refused.Available = d.resident, budget
+	}
+	if err != nil {
+		return d, err
+	}
+	more := int(min((budget-d.resident)/each, uint64(all-d.experts)))
+	d.experts += more
+	d.resident += uint64(more) * each
+	return d, nil
+}
+
+// chooseLayers is choose for all weights but experts.
+func (r *splitter) chooseLayers(budget uint64, slots int) (modelSplit, error) {
 	best := r.allResident()
 	if best.resident > budget {
 		found := uint64(0)

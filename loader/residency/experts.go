@@ -1,0 +1,407 @@
+package residency
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+	"unsafe"
+
+	"github.com/seed7adf6694/infer/internal/files"
+	"github.com/seed7adf6694/infer/loader/gguf"
+	"github.com/seed7adf6694/infer/loader/internal/space"
+	"github.com/seed7adf6694/infer/loader/memory"
+)
+
+// Experts keeps some experts of a mixture in memory, in slots, and reads others when a layer's
+// router has chosen them. A slot has room for one expert of any layer, with all of its
+// matrices. The experts that are used most stay, where a use counts half as much as one that is
+// halfLife passes younger (LFU with ageing).
+//
+// It is safe for concurrent use.
+type Experts struct {
+	layout *expertLayout
+	arena  *memory.Arena
+	bases  []unsafe.Pointer // of the slots, by kind
+	room   int              // slots that there is memory for
+	first  int              // layer with experts
+
+	reading sync.Mutex // held while reading: the reader is for one goroutine
+	index   *gguf.Index
+	reader  *reader // nil before the first slots
+
+	mu      sync.Mutex
+	changed *sync.Cond
+	slots   []expertSlot // in use, at most room
+	where   [][]int      // by layer and expert: its slot, -1 for none
+	scores  [][]float64  // by layer and expert
+	weight  float64      // of a use now
+	stats   ExpertStats
+}
+
+// ExpertStats are figures since the beginning. Sizes are bytes.
+type ExpertStats struct {
+	Slots   int           `json:"expert_slots"`  // experts of any layer that are in memory at once
+	Experts int           `json:"experts"`       // of all layers
+	Private uint64        `json:"expert_bytes"`  // of the slots
+	Hits    uint64        `json:"expert_hits"`   // chosen experts that were in memory
+	Misses  uint64        `json:"expert_misses"` // chosen experts that were read
+	Read    uint64        `json:"expert_read_bytes"`
+	Stalled time.Duration `json:"-"` // spent waiting for them
+	// Mapped is how often a layer was computed from the mapping, as there were fewer slots than
+	// experts that a micro-batch chose.
+	Mapped uint64 `json:"expert_mapped"`
+	Passes uint64 `json:"expert_passes"` // over the layers
+}
+
+// expertSlot is memory for one expert.
+type expertSlot struct {
+	layer, expert int // layer -1: it holds none
+	users         int // passes that compute with it
+	filling       bool
+}
+
+// ExpertUse is what a pass has in use. Its zero value is nothing. It is for one goroutine.
+type ExpertUse struct {
+	slots  []int32 // each once
+	chosen []int32 // distinct experts of the layer
+	seen   map[int32]int32
+}
+
+// halfLife is after how many passes a use counts half.
+const halfLife = 100
+
+func newExperts(l *expertLayout, arena *memory.Arena, ix *gguf.Index) *Experts {
+	e := &Experts{layout: l, arena: arena, index: ix, weight: 1}
+	e.changed = sync.NewCond(&e.mu)
+	e.where, e.scores = make([][]int, len(l.layers)), make([][]float64, len(l.layers))
+	for n, count := range l.experts {
+		e.scores[n] = make([]float64, count)
+	}
+	for l.experts[e.first] == 0 {
+		e.first++
+	}
+	e.free()
+	return e
+}
+
+// count is how many slots there are.
+func (e *Experts) count() int {
+	if e == nil {
+		return 0
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.slots)
+}
+
+// resize makes it n slots, when nobody has any in use. What no longer has a slot is not in memory
+// any more. After an error there are none.
+func (e *Experts) resize(n int) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.reader == nil && n > 0 {
+		e.reader = newReader(e.index)
+	}
+	if n > e.room || n == 0 {
+		e.free()
+		for _, k := range e.layout.kinds {
+			p, err := e.arena.AllocFilled(memory.PurposeWeights, uint64(n)*k.stride)
+			if err != nil {
+				e.free()
+				return err
+			}
+			e.bases = append(e.bases, p)
+		}
+		e.room = n
+	}
+	for i := n; i < len(e.slots); i++ {
+		if s := e.slots[i]; s.layer >= 0 {
+			e.where[s.layer][s.expert] = -1
+		}
+	}
+	for i, k := range e.layout.kinds {
+		if 0 < n && n < len(e.slots) {
+			memory.Discard(space.At(e.bases[i], uint64(n)*k.stride), uint64(len(e.slots)-n)*k.stride)
+		}
+	}
+	e.slots = e.slots[:min(n, len(e.slots))]
+	for len(e.slots) < n {
+		e.slots = append(e.slots, expertSlot{layer: -1})
+	}
+	all, _ := e.layout.counts()
+	e.stats.Slots, e.stats.Experts, e.stats.Private = n, all, 0
+	for _, k := range e.layout.kinds {
+		e.stats.Private += uint64(n) * k.stride
+	}
+	return nil
+}
+
+// free gives all slots back.
+func (e *Experts) free() {
+	for _, p := range e.bases {
+		e.arena.FreeBlock(p)
+	}
+	e.bases, e.slots, e.room = nil, nil, 0
+	for n, count := range e.layout.experts {
+		e.where[n] = make([]int, count)
+		for i := range e.where[n] {
+			e.where[n][i] = -1
+		}
+	}
+}
+
+// Slots is where the engine finds the experts of a tensor: slot n begins n × stride bytes behind
+// base. It holds until the budget changes. slots is 0 for tensors of no experts.
+func (e *Experts) Slots(name string) (layer int, base unsafe.Pointer, stride uint64, slots int) {
+	if e == nil {
+		return -1, nil, 0, 0
+	}
+	n := layerOf(name)
+	if n < 0 || n >= len(e.layout.layers) {
+		return -1, nil, 0, 0
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, t := range e.layout.layers[n] {
+		if t.name == name && len(e.bases) > 0 {
+			return n, space.At(e.bases[t.kind], t.inSlot()), e.layout.kinds[t.kind].stride, len(e.slots)
+		}
+	}
+	return -1, nil, 0, 0
+}
+
+// Use brings the experts with these ids into slots, writes the slot of each id, and keeps them
+// there until [Experts.Release]. False says that there are not enough slots for all of them, or,
+// with an error, that they could not be read; nothing is in use then.
+func (e *Experts) Use(ctx context.Context, u *ExpertUse, layer int, ids, slots []int32) (bool, error) {
+	missing, ok := e.take(u, layer, ids)
+	if !ok {
+		return false, nil
+	}
+	begun := time.Now()
+	err := e.fill(ctx, layer, missing)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for err == nil && e.others(u) { // reads for others of what this pass uses too
+		e.changed.Wait()
+	}
+	if len(missing) > 0 {
+		e.stats.Stalled += time.Since(begun)
+	}
+	for _, i := range u.slots {
+		if s := e.slots[i]; err == nil && (s.layer != layer || s.filling) {
+			err = fmt.Errorf("experts of layer %d could not be read", layer)
+		}
+	}
+	if err != nil {
+		e.release(u)
+		return false, err
+	}
+	for i, id := range ids {
+		slots[i] = u.seen[id]
+	}
+	return true, nil
+}
+
+// others tells whether a slot that a pass uses is being filled.
+func (e *Experts) others(u *ExpertUse) bool {
+	for _, i := range u.slots {
+		if e.slots[i].filling {
+			return true
+		}
+	}
+	return false
+}
+
+// take finds or frees a slot for each expert, and returns those that are to be filled.
+func (e *Experts) take(u *ExpertUse, layer int, ids []int32) (missing []int32, ok bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.release(u)
+	if layer < 0 || layer >= len(e.where) || len(e.where[layer]) == 0 {
+		return nil, false
+	}
+	if u.seen == nil {
+		u.seen = map[int32]int32{}
+	}
+	clear(u.seen)
+	u.chosen = u.chosen[:0]
+	tokens := max(len(ids)/e.layout.used, 1)
+	share := e.weight / float64(tokens)
+	for _, id := range ids {
+		if id < 0 || int(id) >= len(e.where[layer]) {
+			return nil, false
+		}
+		e.scores[layer][id] += share
+		if _, again := u.seen[id]; !again {
+			u.seen[id] = -1
+			u.chosen = append(u.chosen, id)
+		}
+	}
+	e.age()
+	if layer == e.first {
+		e.stats.Passes++
+	}
+	if len(u.chosen) > len(e.slots) {
+		e.stats.Mapped++
+		return nil, false
+	}
+	for _, id := range u.chosen {
+		if i := e.where[layer][id]; i >= 0 {
+			e.slots[i].users++
+			u.slots = append(u.slots, int32(i))
+			u.seen[id] = int32(i)
+		}
+	}
+	resident := len(u.slots)
+	for _, id := range u.chosen {
+		if u.seen[id] >= 0 {
+			continue
+		}
+		i := e.victim()
+		if i < 0 {
+			for _, i := range missing {
+				e.slots[i].filling = false
+				e.forget(int(i))
+			}
+			e.release(u)
+			e.stats.Mapped++
+			return nil, false
+		}
+		e.forget(i)
+		e.slots[i] = expertSlot{layer: layer, expert: int(id), users: 1, filling: true}
+		e.where[layer][id] = i
+		u.slots = append(u.slots, int32(i))
+		u.seen[id] = int32(i)
+		missing = append(missing, int32(i))
+	}
+	e.stats.Hits += uint64(resident)
+	e.stats.Misses += uint64(len(missing))
+	return missing, true
+}
+
+// age lets later uses count more, which is less work than to let earlier ones count less.
+func (e *Experts) age() {
+	e.weight *= math.Exp2(1 / float64(halfLife*len(e.layout.layers)))
+	if e.weight < 1e100 {
+		return
+	}
+	for _, scores := range e.scores {
+		for i := range scores {
+			scores[i] /= e.weight
+		}
+	}
+	e.weight = 1
+}
+
+// victim is the slot that nobody uses of the expert that is used least, -1 if there is none.
+func (e *Experts) victim() int {
+	best, least := -1, math.Inf(1)
+	for i, s := range e.slots {
+		switch {
+		case s.users > 0 || s.filling:
+		case s.layer < 0:
+			return i
+		default:
+			if score := e.scores[s.layer][s.expert]; score < least {
+				best, least = i, score
+			}
+		}
+	}
+	return best
+}
+
+// forget makes a slot hold nothing.
+func (e *Experts) forget(i int) {
+	if s := e.slots[i]; s.layer >= 0 {
+		e.where[s.layer][s.expert] = -1
+		e.slots[i].layer = -1
+	}
+}
+
+// fill reads experts of a layer into slots.
+func (e *Experts) fill(ctx context.Context, layer int, slots []int32) error {
+	if len(slots) == 0 {
+		return nil
+	}
+	var list []request
+	read := uint64(0)
+	for _, t := range e.layout.layers[layer] {
+		for _, i := range slots {
+			expert := e.slots[i].expert // which does not change while it is being filled
+			begin := uint64(t.offset) + uint64(expert)*t.size
+			from := begin - t.shift(expert)
+			size := space.Pad(begin+t.size, files.DirectUnit) - from
+			list = append(list, request{t.file, int64(from), size, e.slot(t, i)})
+			read += size
+		}
+	}
+	e.reading.Lock()
+	err := e.reader.read(ctx, list)
+	e.reading.Unlock()
+	if err == nil {
+		for _, t := range e.layout.layers[layer] {
+			for _, i := range slots {
+				if shift := t.shift(e.slots[i].expert); shift != t.inSlot() {
+					b := space.BytesAt(e.slot(t, i), shift+t.size)
+					copy(b, b[shift:])
+				}
+			}
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, i := range slots {
+		e.slots[i].filling = false
+		if err != nil {
+			e.forget(int(i))
+		}
+	}
+	if err == nil {
+		e.stats.Read += read
+	}
+	e.changed.Broadcast()
+	return err
+}
+
+// slot is the beginning of a slot for a tensor.
+func (e *Experts) slot(t expertTensor, i int32) unsafe.Pointer {
+	return space.At(e.bases[t.kind], uint64(i)*e.layout.kinds[t.kind].stride)
+}
+
+// Release says that a pass no longer computes with what it had in use.
+func (e *Experts) Release(u *ExpertUse) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.release(u)
+}
+
+func (e *Experts) release(u *ExpertUse) {
+	for _, i := range u.slots {
+		e.slots[i].users--
+	}
+	u.slots = u.slots[:0]
+}
+
+// Stats returns the figures.
+func (e *Experts) Stats() ExpertStats {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.stats
+}
+
+// close gives the slots back, when nobody uses any.
+func (e *Experts) close() error {
+	if e == nil {
+		return nil
+	}
+	e.mu.Lock()
+	e.free()
+	e.mu.Unlock()
+	if e.reader == nil {
+		return nil
+	}
+	return e.reader.close()
+}

@@ -1,0 +1,143 @@
+package residency
+
+import (
+	"strings"
+
+	"github.com/seed7adf6694/infer/internal/files"
+	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
+	"github.com/seed7adf6694/infer/loader/internal/space"
+)
+
+// expertTensor is a tensor of a layer that holds a matrix for each expert, one behind the
+// other.
+type expertTensor struct {
+	name   string
+	kind   int // index into expertLayout.kinds
+	file   int
+	offset int64  // of the first expert, in the file
+	size   uint64 // of an expert, in bytes
+}
+
+// expertKind is what the tensors of one name have in common over all layers.
+type expertKind struct {
+	name   string // without the layer: "ffn_up_exps.weight"
+	size   uint64 // of the largest expert, in bytes
+	stride uint64 // from one slot to the next, in bytes
+}
+
+// expertLayout is where the experts of a model are in its files.
+type expertLayout struct {
+	kinds   []expertKind
+	layers  [][]expertTensor // by layer; none for those without experts
+	experts []int            // of each layer
+	used    int              // experts of a layer that a token uses
+	mapped  []fileRange      // the tensors, where they are mapped
+	bytes   uint64           // of all tensors
+}
+
+// isExpertTensor tells whether a tensor holds the matrices of a layer's experts.
+func isExpertTensor(t gguf.Tensor) bool {
+	return layerOf(t.Name) >= 0 && strings.HasSuffix(t.Name, "_exps.weight") && len(t.Shape) == 3 && t.Shape[2] > 1
+}
+
+// expertLayoutOf finds the experts of a model. nil: it has none, or some whose number differs
+// within a layer, or the metadata does not tell how many a token uses.
+func expertLayoutOf(data tensorAddr, plan *loader.Plan) *expertLayout {
+	ix := plan.Index()
+	value, _ := ix.Lookup(ix.Architecture() + ".expert_used_count")
+	used, ok := value.Uint()
+	if !ok || used == 0 {
+		return nil
+	}
+	l := &expertLayout{}
+	byName := map[string]int{}
+	for i, r := range plan.Ranges {
+		for _, t := range r.Tensors {
+			if !isExpertTensor(t) {
+				continue
+			}
+			n, count := layerOf(t.Name), int(t.Shape[2])
+			for n >= len(l.layers) {
+				l.layers, l.experts = append(l.layers, nil), append(l.experts, 0)
+			}
+			if l.experts[n] != 0 && l.experts[n] != count || used > t.Shape[2] || t.Size%t.Shape[2] != 0 {
+				return nil
+			}
+			l.experts[n] = count
+			kind, ok := byName[kindOf(t.Name)]
+			if !ok {
+				kind = len(l.kinds)
+				byName[kindOf(t.Name)] = kind
+				l.kinds = append(l.kinds, expertKind{name: kindOf(t.Name)})
+			}
+			x := expertTensor{name: t.Name, kind: kind, file: t.File, offset: t.Offset, size: t.Size / t.Shape[2]}
+			k := &l.kinds[kind]
+			k.size = max(k.size, x.size)
+			l.layers[n] = append(l.layers[n], x)
+			l.bytes += t.Size
+			if data != nil {
+				begin, size := gguf.Bounds(t, t, space.Granularity())
+				if p, _, _ := data(t.Name); p != nil {
+					l.mapped = append(l.mapped, fileRange{p: space.At(p, int64(begin)-t.Offset), mapping: i, file: t.File, offset: int64(begin), size: size})
+				}
+			}
+		}
+	}
+	if len(l.kinds) == 0 {
+		return nil
+	}
+	for i := range l.kinds {
+		// Direct reads begin and end at units: the parts of neighbours that they bring are
+		// within the slot.
+		l.kinds[i].stride = space.Pad(l.kinds[i].size, files.DirectUnit) + files.DirectUnit
+	}
+	l.used = int(used)
+	return l
+}
+
+// slotBytes is what a slot for one expert takes, with what the engine counts by slot.
+func (l *expertLayout) slotBytes() (sum uint64) {
+	for _, k := range l.kinds {
+		sum += k.stride
+	}
+	return sum + uint64(l.used)*rowMapping*countedTokens
+}
+
+// The engine's work buffer has, for each slot, a list of rows by token and choice.
+const (
+	rowMapping    = 8   // bytes of an entry
+	countedTokens = 512 // of a micro-batch
+)
+
+// counts returns the number of experts of all layers, and of the layer with most.
+func (l *expertLayout) counts() (all, most int) {
+	for _, n := range l.experts {
+		all, most = all+n, max(most, n)
+	}
+	return all, most
+}
+
+// perToken is what the experts of one token take, in bytes.
+func (l *expertLayout) perToken() (sum uint64) {
+	for _, tensors := range l.layers {
+		for _, t := range tensors {
+			sum += t.size * uint64(l.used)
+		}
+	}
+	return sum
+}
+
+// shift is how far behind the beginning of a slot an expert's bytes are as they have been read.
+func (t expertTensor) shift(expert int) uint64 {
+	return uint64(t.offset+int64(expert)*int64(t.size)) % files.DirectUnit
+}
+
+// inSlot is how far behind the beginning of a slot the engine finds the bytes: as they are read
+// where that is the same for all experts, otherwise at the beginning, where they are moved to.
+func (t expertTensor) inSlot() uint64 {
+	if t.size%files.DirectUnit == 0 {
+		return t.shift(0)
+	}
+	return 0
+}
