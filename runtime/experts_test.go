@@ -1,0 +1,131 @@
+//go:build cgo
+
+package runtime_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// mixture is a model with 4 of 32 experts in each of 6 layers. Its experts are most of it.
+const mixture = "layers=6,width=512,heads=8,kv_heads=2,ffn=512,vocab=2048,experts=32,experts_used=4"
+
+// At any budget that is enough, plain and packed, the text is that of ample memory, and what does
+// not fit is read when it is chosen.
+func TestABudgetOfAMixtureChangesNothingInTheText(t *testing.T) {
+	plain := model(t, mixture, "q4_0")
+	for _, kind := range []string{"plain", "packed"} {
+		path := plain
+		if kind == "packed" {
+			path = filepath.Join(t.TempDir(), "packed.gguf")
+			if err := runtime.Pack(t.Context(), plain, path, runtime.PackOptions{}); err != nil {
+				t.Skip("no layouts of this CPU's own:", err)
+			}
+		}
+		want, _, err := greedy(t.Context(), path, runtime.Options{Load: runtime.LoadMMap}, budgeted, 24)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, share := range []float64{0.9, 0.6, 0.4, 0.25} {
+			t.Run(fmt.Sprintf("%s, %v", kind, share), func(t *testing.T) {
+				o := runtime.Options{Load: runtime.LoadMMap, MaxMemory: budgetOf(t, path, budgeted, share), Session: budgeted}
+				got, r, err := greedy(t.Context(), path, o, budgeted, 24)
+				if err != nil {
+					t.Fatal(err)
+				}
+				equal(t, "tokens", got, want)
+				x := r.Residency
+				if x == nil || x.Experts == nil {
+					t.Fatalf("no experts: %+v", x)
+				}
+				e := x.Experts
+				// The prompt is one pass, and each token but the last is one.
+				if e.Experts != 6*32 || e.Slots == 0 || e.Slots >= e.Experts || x.Resident > x.Budget || e.Private > x.Resident || e.Passes != 24 || e.Mapped > 0 {
+					t.Errorf("%+v, %+v", x, e)
+				}
+				// Each token chooses 4 in 6 layers; the prompt's tokens share some.
+				if n := e.Hits + e.Misses; n < 23*24 || e.Misses == 0 || e.Misses > n || e.Read < e.Misses*e.Private/uint64(e.Slots)*9/10 {
+					t.Errorf("%+v", e)
+				}
+				if share > 0.5 && e.Hits == 0 {
+					t.Errorf("nothing stays: %+v", e)
+				}
+			})
+		}
+	}
+}
+
+// Sessions share the slots, each with its own text, and one that is cancelled leaves them to
+// the others. The budget changes meanwhile.
+func TestSessionsShareTheExperts(t *testing.T) {
+	path := model(t, mixture, "q4_0")
+	want, _, err := greedy(t.Context(), path, runtime.Options{Load: runtime.LoadMMap}, budgeted, 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	high, low := budgetOf(t, path, budgeted, 0.9), budgetOf(t, path, budgeted, 0.6)
+	m := open(t, path, runtime.Options{Load: runtime.LoadMMap, MaxMemory: high, Session: budgeted})
+	var wg sync.WaitGroup
+	for range 3 {
+		s := session(t, m, budgeted)
+		wg.Go(func() {
+			for range 3 {
+				if err := s.Reset(); err != nil {
+					t.Error(err)
+				}
+				var got []int32
+				for x, err := range s.Generate(t.Context(), prompt, greedyOptions(16)) {
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					got = append(got, x.ID)
+				}
+				equal(t, "tokens", got, want)
+			}
+		})
+	}
+	given := session(t, m, budgeted)
+	wg.Go(func() {
+		for n := range 6 {
+			ctx, cancel := context.WithCancel(t.Context())
+			if err := given.Reset(); err != nil {
+				t.Error(err)
+			}
+			for _, err := range given.Generate(ctx, prompt, greedyOptions(16)) {
+				if err != nil && !errors.Is(err, context.Canceled) {
+					t.Error(err)
+				}
+				cancel()
+			}
+			cancel()
+			budget := low
+			if n%2 == 1 {
+				budget = high
+			}
+			if err := m.SetMaxMemory(t.Context(), budget+16<<20); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	wg.Wait()
+	// All fits: nothing needs slots any more.
+	if err := m.SetMaxMemory(t.Context(), 0); err != nil {
+		t.Error(err)
+	}
+	if x := m.Report().Residency; x.Experts != nil {
+		t.Errorf("%+v", x.Experts)
+	}
+	if err := given.Reset(); err != nil {
+		t.Error(err)
+	}
+	if _, err := given.Complete(t.Context(), prompt, greedyOptions(4)); err != nil {
+		t.Error(err)
+	}
+}
