@@ -23,6 +23,6 @@ func (p *pass) AfterExperts(int) {
 
 // placeExperts tells the engine where the slots are of a tensor of experts, if it has some.
 func (b *budget) placeExperts(i int, w llama.Weight) error {
-	layer, base, stride, slots := b.residency.Experts().Slots(b.model.placeOf(w))
-	return b.model.native.StreamExperts(i, max(layer, 0), base, uintptr(stride), slots)
+	layer, base, stride, slots := b.residency.Experts().Slots(b.of.placeOf(w))
+	return b.of.native.StreamExperts(i, max(layer, 0), base, uintptr(stride), slots)
 }
