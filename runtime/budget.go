@@ -15,33 +15,35 @@ import (
 	"github.com/seed7adf6694/infer/loader/residency"
 )
 
-// MaxMemoryOff as [Options].MaxMemory leaves what stays in memory to the system.
+// MaxMemoryOff as [Options].MaxMemory means no budget: the system decides which pages stay
+// in memory.
 const MaxMemoryOff = math.MaxUint64
 
-// budget keeps a model's mapped weights within what it may keep resident, while sessions
-// come and go.
+// budget limits the resident bytes of a model with mapped weights, while sessions are opened
+// and closed.
 type budget struct {
 	passes
 	of      *weights
 	tensors []llama.Weight
-	auto    bool // follows what the system leaves
+	auto    bool // shrinks when the system is short of memory
 
 	following sync.Mutex
 	checked   time.Time
-	pressure  *probe.Pressure // nil but for auto
+	pressure  *probe.Pressure // nil unless auto
 
 	mu       sync.Mutex
-	total    uint64       // weights, sessions and what the engine has beside them
-	base     uint64       // of the engine and the process
-	anon     uint64       // of that: what was in RAM at the beginning
-	planned  memory.Parts // of the session that was planned for
-	sessions memory.Parts // of those that there are
+	total    uint64       // the limit: weights, sessions, engine and process
+	base     uint64       // memory of the engine and the process
+	anon     uint64       // its anonymous part in RAM when the budget began
+	planned  memory.Parts // memory of the planned session
+	sessions memory.Parts // memory of the open sessions
 }
 
-// budgetSlack is for what is not accounted for: page tables, small buffers, threads.
+// budgetSlack is for memory that the ledger does not count: page tables, small buffers, threads.
 const budgetSlack = 8 << 20
 
-// maxMemory is the budget in bytes, and whether one is needed beside a session of so much.
+// maxMemory returns the budget in bytes, and whether the model needs one with the planned
+// session.
 func (w *weights) maxMemory(planned memory.Parts, p probe.Probe) (total uint64, wanted bool) {
 	asked := w.config.maxMemory
 	switch {
@@ -58,18 +60,18 @@ func (w *weights) maxMemory(planned memory.Parts, p probe.Probe) (total uint64, 
 	return total, w.plan.Bytes+planned.Total()+process.Anon+process.File+budgetSlack > total
 }
 
-// automatic is a budget that leaves the system something. own is what is in RAM already of
-// what the budget is for; mapped weights are not counted there.
+// automatic returns a budget that leaves the system some memory. own is what the budget
+// covers and is in RAM already, without mapped weights.
 func automatic(p probe.Probe, own uint64) uint64 {
 	total := mayReside(p) + own
 	return total - min(total, max(16<<20, total/32))
 }
 
-// mayReside is how much more may be in RAM. Other limits do not count: what is mapped is
-// neither committed nor data.
+// mayReside returns how many more bytes may be in RAM. Only RAM and the control group limit
+// mappings: they count neither as commit nor as data segment.
 func mayReside(p probe.Probe) uint64 { return min(p.RAMAvailable, p.CgroupLeft) }
 
-// startBudget begins to keep the budget. Where all fits, it costs nothing.
+// startBudget starts to enforce the budget. If all weights fit, nothing is streamed.
 func (w *weights) startBudget(ctx context.Context, ws []llama.Weight, planned memory.Parts, total uint64, auto bool) error {
 	base, anon, err := baseMemory()
 	if err != nil {
@@ -89,17 +91,17 @@ func (w *weights) startBudget(ctx context.Context, ws []llama.Weight, planned me
 	return b.place()
 }
 
-// baseMemory is what the process has in memory before the weights, with some slack, and how
-// much of it is its own.
+// baseMemory returns what the process has in memory before the weights, plus some slack, and
+// the anonymous part of it.
 func baseMemory() (base, anon uint64, err error) {
 	process, err := probe.ProcessMemory()
 	return process.Anon + process.File + budgetSlack, process.Anon, err
 }
 
-// others is what is in memory beside the weights.
+// others returns the memory that is not weights.
 func (b *budget) others() uint64 { return b.base + b.ofSessions().Total() }
 
-// ofSessions is what is kept for sessions: the one that was planned for, at least.
+// ofSessions returns the memory for sessions: at least that of the planned session.
 func (b *budget) ofSessions() memory.Parts {
 	if b.planned.Total() > b.sessions.Total() {
 		return b.planned
@@ -107,7 +109,7 @@ func (b *budget) ofSessions() memory.Parts {
 	return b.sessions
 }
 
-// place tells the engine where streamed tensors are. There is no pass.
+// place tells the engine the addresses of streamed tensors. No pass may be running.
 func (b *budget) place() error {
 	for i, w := range b.tensors {
 		if w.Kind == llama.WeightDevice {
@@ -125,17 +127,18 @@ func (b *budget) place() error {
 }
 
 func useBudget(least uint64) memory.Remedy {
-	const unit = 1 << 20 // sizes are shown rounded
+	const unit = 1 << 20 // rounded up, as messages show rounded sizes
 	return memory.Remedy{Kind: memory.RemedyBudget, Bytes: (least + unit - 1) / unit * unit}
 }
 
-// leastBudget is what a budget has to be enough for: base is of the engine and the process.
+// leastBudget returns what the smallest budget has to cover. base is the memory of the engine
+// and the process.
 func leastBudget(weights uint64, sessions memory.Parts, base uint64) memory.Parts {
 	parts := memory.Parts{}.With(memory.PurposeWeights, weights)
 	return append(parts, sessions...).With(memory.PurposeOther, base)
 }
 
-// tooSmall makes an error about what weights have of the budget one about the budget.
+// tooSmall turns an error about the weights' part of the budget into one about the whole budget.
 func (b *budget) tooSmall(err error) error {
 	var e *memory.Error
 	if !errors.As(err, &e) || e.Limit != probe.LimitBudget {
@@ -151,13 +154,13 @@ func (b *budget) tooSmall(err error) error {
 	return all
 }
 
-// forWeights is what sessions and engine leave of the budget.
+// forWeights returns the budget less the memory of sessions, engine and process.
 func (b *budget) forWeights() uint64 {
 	return b.total - min(b.total, b.others())
 }
 
-// change applies f to the figures and divides the budget anew, when no pass is on. Where
-// that fails, or ctx ends before, the figures are as they were.
+// change applies f to the budget's figures and chooses anew what is streamed. It waits until
+// no pass is running. If it fails, or ctx ends first, the figures are unchanged.
 func (b *budget) change(ctx context.Context, f func(*budget)) error {
 	if b == nil {
 		return nil
@@ -172,7 +175,7 @@ func (b *budget) change(ctx context.Context, f func(*budget)) error {
 	weights := b.forWeights()
 	b.mu.Unlock()
 	err := b.residency.SetBudget(context.Background(), weights)
-	if placed := b.place(); placed != nil { // after an error too
+	if placed := b.place(); placed != nil { // after an error too, slots may have moved
 		return errors.Join(err, placed)
 	}
 	if err == nil {
@@ -185,7 +188,7 @@ func (b *budget) change(ctx context.Context, f func(*budget)) error {
 	return err
 }
 
-// newPass is what a session's decoding takes its turns with, nil without a budget.
+// newPass returns the pass of a session, nil without a budget.
 func (b *budget) newPass() *pass {
 	if b == nil {
 		return nil
@@ -193,16 +196,17 @@ func (b *budget) newPass() *pass {
 	return b.passes.newPass()
 }
 
-// followPeriod is how often an automatic budget looks at what the system leaves.
+// followPeriod is the shortest time between two measurements for an automatic budget.
 const followPeriod = time.Second
 
-// follow shrinks an automatic budget when the system has little left, before it kills.
+// follow shrinks an automatic budget when the system is short of memory, before the system
+// kills the process.
 func (b *budget) follow() {
 	if b == nil || !b.auto {
 		return
 	}
 	if !b.following.TryLock() {
-		return // another session does
+		return // another session measures
 	}
 	defer b.following.Unlock()
 	if time.Since(b.checked) < followPeriod {
@@ -219,14 +223,14 @@ func (b *budget) follow() {
 	if total == b.total && b.pressure.High() {
 		total -= total / 16
 	}
-	less := total < b.total-b.total/64 // not for every page that somebody takes
+	less := total < b.total-b.total/64 // small changes are ignored
 	b.mu.Unlock()
 	if less {
-		_ = b.change(context.Background(), func(b *budget) { b.total = total }) // the least is kept where it can't be
+		_ = b.change(context.Background(), func(b *budget) { b.total = total }) // too small a budget is not applied
 	}
 }
 
-// report is the budget in force, and the figures.
+// report returns the budget in bytes and the statistics, 0 and nil without a budget.
 func (b *budget) report() (uint64, *residency.Stats) {
 	if b == nil {
 		return 0, nil
@@ -247,17 +251,18 @@ func (b *budget) close() {
 }
 
 // SetMaxMemory changes how many bytes the model may keep resident: weights, KV caches and
-// buffers together, as [Options].MaxMemory, which has to have been set when the model was
-// opened. It takes effect between two passes over the layers, for which it waits until ctx ends.
-// Where the budget is too small for what no pass can do without, the error is a
-// *memory.Error. After an error nothing has changed.
+// buffers together, as [Options].MaxMemory. 0 and MaxMemoryOff mean no limit. It takes effect
+// between two passes over the layers, and waits for the running ones until ctx ends.
+//
+// A model that was opened without a budget refuses it with [ErrOption]. A budget that is too
+// small for any pass is a *memory.Error. After an error the budget is unchanged.
 func (m *Model) SetMaxMemory(ctx context.Context, bytes uint64) error {
 	if err := m.acquire(); err != nil {
 		return err
 	}
 	defer m.release(nil)
 	if m.weights.budget == nil {
-		return optionError("a model opened without a memory budget (Options.MaxMemory) can't be given one")
+		return optionError("the model has no memory budget to change: set Options.MaxMemory when opening it")
 	}
 	if bytes == 0 || bytes == MaxMemoryOff {
 		bytes = math.MaxUint64

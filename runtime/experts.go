@@ -2,8 +2,9 @@ package runtime
 
 import "github.com/seed7adf6694/infer/llama"
 
-// BeforeExperts brings the experts that a layer's router has chosen into slots. With an error
-// the engine goes on with what is mapped, and the pass ends with it.
+// BeforeExperts reads the experts that a layer's router has chosen into slots, and tells
+// whether it did. After a read error the engine computes from the mapping, and leave returns
+// the error.
 func (p *pass) BeforeExperts(layer int, ids, slots []int32) bool {
 	e := p.of.residency.Experts()
 	if e == nil || p.expertErr != nil {
@@ -14,14 +15,14 @@ func (p *pass) BeforeExperts(layer int, ids, slots []int32) bool {
 	return ok
 }
 
-// AfterExperts gives the slots to others.
+// AfterExperts releases the slots.
 func (p *pass) AfterExperts(int) {
 	if e := p.of.residency.Experts(); e != nil {
 		e.Release(&p.experts)
 	}
 }
 
-// placeExperts tells the engine where the slots are of a tensor of experts, if it has some.
+// placeExperts tells the engine the addresses of an expert tensor's slots, if it has slots.
 func (b *budget) placeExperts(i int, w llama.Weight) error {
 	layer, base, stride, slots := b.residency.Experts().Slots(b.of.placeOf(w))
 	return b.of.native.StreamExperts(i, max(layer, 0), base, uintptr(stride), slots)

@@ -12,36 +12,36 @@ import (
 )
 
 // passes lets the sessions of a model share the reading of streamed weights: a layer that
-// has been read stays until all passes that want it next have computed with it. Nobody has
-// to wait for others to set out together, as whoever comes late meets the rest at the first
-// streamed layer when they come round again. One computes at a time, because two would
-// take the processors from each other.
+// has been read stays until all passes that use it next have computed with it. Passes do not
+// have to start together: a pass that starts late joins the others at the first streamed
+// layer of their next evaluation. One pass computes at a time, because two would compete for
+// the processors.
 type passes struct {
 	residency *residency.Residency
-	gate      *semaphore.Weighted // each pass holds one; to change what is streamed, all
+	gate      *semaphore.Weighted // a pass holds one unit; a change of the budget holds all
 
 	mu   sync.Mutex
 	all  []*pass
-	runs *pass // whose turn it is; nil without passes
-	at   int   // the streamed layer that was used last
+	runs *pass // the pass whose turn it is; nil without passes
+	at   int   // the streamed layer used last
 	seat *threadSeat
 }
 
-// pass is one over the layers, of a session. It is the session's [llama.Layers] and
+// pass is a session's evaluation over all layers. It is the session's [llama.Layers] and
 // [llama.Experts].
 type pass struct {
 	of    *passes
 	ctx   context.Context
-	turn  chan struct{} // holds a value when it has become this pass's turn
-	layer int           // streamed, that it wants or computes with
-	holds bool          // it computes with it
-	alone bool          // nothing is streamed: there are no turns
+	turn  chan struct{} // gets a value when the pass's turn begins
+	layer int           // the streamed layer that it uses, or will use next
+	holds bool          // it computes with that layer now
+	alone bool          // nothing is streamed: no turns
 
-	experts   residency.ExpertUse // that it computes with
-	expertErr error               // why some could not be read
+	experts   residency.ExpertUse // experts in use
+	expertErr error               // why an expert could not be read
 }
 
-// mostPasses is more passes than there are at a time.
+// mostPasses is the limit of simultaneous passes, which is never reached.
 const mostPasses = 1 << 20
 
 func newPasses(r *residency.Residency) passes {
@@ -50,7 +50,7 @@ func newPasses(r *residency.Residency) passes {
 
 func (ps *passes) newPass() *pass { return &pass{of: ps, turn: make(chan struct{}, 1)} }
 
-// enter begins a pass when it is its turn. Where it fails, there is none.
+// enter waits for the pass's turn and begins the pass. After an error it has not begun.
 func (p *pass) enter(ctx context.Context) error {
 	if p == nil {
 		return nil
@@ -77,7 +77,7 @@ func (p *pass) enter(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// leave ends a pass. The error is why layers could not be read, if they could not.
+// leave ends a pass. The error is that of reading layers or experts.
 func (p *pass) leave() error {
 	if p == nil {
 		return nil
@@ -92,7 +92,7 @@ func (p *pass) leave() error {
 	defer ps.mu.Unlock()
 	ps.all = slices.DeleteFunc(ps.all, func(q *pass) bool { return q == p })
 	err := cmp.Or(p.expertErr, ps.residency.Err())
-	if p.holds || p.layer == ps.at { // given up, and others may have left the layer to it
+	if p.holds || p.layer == ps.at { // interrupted: release the layer that only it still needed
 		ps.release(p, p.layer)
 	}
 	switch {
@@ -105,7 +105,7 @@ func (p *pass) leave() error {
 	return err
 }
 
-// wait waits for the pass's turn. False: it was cancelled, and has none.
+// wait waits for the pass's turn. It returns false if the context ends first.
 func (p *pass) wait() bool {
 	for {
 		select {
@@ -113,7 +113,7 @@ func (p *pass) wait() bool {
 			p.of.mu.Lock()
 			mine := p.of.runs == p
 			p.of.mu.Unlock()
-			if mine { // rather than a turn that was missed
+			if mine { // the value may be of an earlier turn
 				return true
 			}
 		case <-p.ctx.Done():
@@ -122,7 +122,7 @@ func (p *pass) wait() bool {
 	}
 }
 
-// BeforeLayer lets those compute that are behind, and then waits for the layer.
+// BeforeLayer hands the turn to passes that are behind, and then waits for the layer.
 func (p *pass) BeforeLayer(layer int) bool {
 	ps := p.of
 	ps.mu.Lock()
@@ -130,7 +130,7 @@ func (p *pass) BeforeLayer(layer int) bool {
 	mine := ps.runs == p && ps.handOn(p)
 	ps.mu.Unlock()
 	if !mine && !p.wait() {
-		return false // the engine looks at the same context, and stops
+		return false // the engine checks the same context, and stops
 	}
 	ps.mu.Lock()
 	p.holds, ps.at = true, layer
@@ -138,7 +138,7 @@ func (p *pass) BeforeLayer(layer int) bool {
 	return ps.residency.Before(layer)
 }
 
-// AfterLayer lets the others compute that want the same layer.
+// AfterLayer hands the turn to other passes that wait for the same layer.
 func (p *pass) AfterLayer(layer int) {
 	ps := p.of
 	ps.mu.Lock()
@@ -150,8 +150,8 @@ func (p *pass) AfterLayer(layer int) {
 	}
 }
 
-// release gives a layer's memory to another layer, unless somebody wants it still, which
-// is false.
+// release frees a layer's slot for another layer, and returns true. If another pass still
+// needs the layer, it does nothing and returns false.
 func (ps *passes) release(p *pass, layer int) bool {
 	if slices.ContainsFunc(ps.all, func(q *pass) bool { return q != p && q.layer == layer }) {
 		return false
@@ -160,8 +160,8 @@ func (ps *passes) release(p *pass, layer int) bool {
 	return true
 }
 
-// handOn makes it the turn of the pass whose layer comes first from the one used last,
-// and tells whether that is p, whose turn it has been.
+// handOn gives the turn to the pass whose layer is nearest after the layer used last, in
+// cyclic order. It tells whether that pass is p, which has had the turn.
 func (ps *passes) handOn(p *pass) bool {
 	next, least := ps.all[0], -1
 	for _, q := range ps.all {
@@ -177,11 +177,11 @@ func (ps *passes) handOn(p *pass) bool {
 		ps.runs = next
 		select {
 		case next.turn <- struct{}{}:
-		default: // it is told of a turn already
+		default: // a value is there already
 		}
 	}
 	return next == p
 }
 
-// farther is more than there are layers.
+// farther is larger than any number of layers.
 const farther = 1 << 20
