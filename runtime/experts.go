@@ -1,6 +1,10 @@
 package runtime
 
-import "github.com/seed7adf6694/infer/llama"
+import (
+	"fmt"
+
+	"github.com/seed7adf6694/infer/llama"
+)
 
 // BeforeExperts reads the experts that a layer's router has chosen into slots, and tells
 // whether it did. After a read error the engine computes from the mapping, and leave returns
@@ -26,4 +30,12 @@ func (p *pass) AfterExperts(int) {
 func (b *budget) placeExperts(i int, w llama.Weight) error {
 	layer, base, stride, slots := b.residency.Experts().Slots(b.of.placeOf(w))
 	return b.of.native.StreamExperts(i, max(layer, 0), base, uintptr(stride), slots)
+}
+
+// warnFewExperts returns a warning where a budget keeps fewer experts than a token uses.
+func warnFewExperts(slots, all, used int) []string {
+	if slots == 0 || slots >= used {
+		return nil
+	}
+	return []string{fmt.Sprintf("the memory budget has room for %d of %d experts, and a token uses %d: most are read from the disk for each token; use a larger budget", slots, all, used)}
 }

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -121,6 +122,9 @@ func (m *Model) Report() Report {
 		Memory: w.ledger.Snapshot(), LoadDuration: m.loadDuration,
 	}
 	r.Budget, r.Residency = w.budget.report()
+	if x := r.Residency; x != nil && x.Experts != nil {
+		r.Warnings = append(slices.Clip(r.Warnings), warnFewExperts(x.Experts.Slots, x.Experts.Experts, x.Experts.PerToken)...)
+	}
 	r.LargestAllocation = r.Memory.Total.LargestAllocation
 	r.LargestRange = r.Memory.Total.LargestRange
 	if w.mode == LoadStock { // the engine's own: a mapping a file, of all of it

@@ -28,6 +28,8 @@ type Forecast struct {
 	Reason string   `json:"reason"`
 	// Warnings are as in [Report].
 	Warnings []string `json:"warnings"`
+
+	fewExperts bool // is one of them
 }
 
 // ModePlan is what one load mode would take.
@@ -233,7 +235,7 @@ func planMode(ctx context.Context, f *Forecast, w *weights, packed bool) (_ Mode
 	p.addSession(w, n)
 	p.Remedies = []memory.Remedy{}
 	p.Engine = s.engineMemory(n)
-	resident := p.planBudget(w, n, f.Probe)
+	resident := p.planBudget(f, w, n)
 	p.sum()
 	if resident > 0 {
 		p.Resident += resident - p.Weights // of which the rest is read when it is used

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"fmt"
 	"math"
 
 	"github.com/seed7adf6694/infer/loader/gguf"
@@ -126,11 +127,18 @@ type BudgetPlan struct {
 	Layers   int    `json:"streamed_layers"` // in part or whole
 	// Private is the memory that is read into, part of what is charged as commit.
 	Private uint64 `json:"private_bytes"`
+	// Experts is how many of AllExperts, of all layers together, have slots in memory; 0: the model
+	// has no experts, or all fit. PerToken is the size of the experts of one token. Streamed counts
+	// the part of it that is read if all experts are chosen equally often, the upper bound.
+	Experts    int    `json:"experts_in_memory"`
+	AllExperts int    `json:"experts"`
+	PerToken   uint64 `json:"experts_bytes_per_token"`
 }
 
 // planBudget adds what keeping a budget would do, and returns how much of the weights would
 // be in memory then, 0 for all of them.
-func (p *ModePlan) planBudget(w *weights, n need, measured probe.Probe) (resident uint64) {
+func (p *ModePlan) planBudget(f *Forecast, w *weights, n need) (resident uint64) {
+	measured := f.Probe
 	base, _, err := baseMemory()
 	if p.Mode != LoadMMap || p.Device > 0 || err != nil {
 		return 0
@@ -143,11 +151,21 @@ func (p *ModePlan) planBudget(w *weights, n need, measured probe.Probe) (residen
 		most = total - min(total, other)
 	}
 	r := residency.NewPlan(w.plan, most, w.chunkSize)
-	p.Budget = &BudgetPlan{Budget: total, Least: other + r.Least, Streamed: r.Read, Layers: r.Streamed, Private: r.Private}
-	if r.Streamed == 0 {
+	p.Budget = &BudgetPlan{Budget: total, Least: other + r.Least, Streamed: r.Read, Layers: r.Streamed, Private: r.Private, Experts: r.Experts, AllExperts: r.AllExperts, PerToken: r.PerToken}
+	if r.Streamed == 0 && r.Experts == 0 {
 		return 0
 	}
-	p.add(w.privatePiece(memory.PurposeWeights, "layers that are streamed, two at a time", r.Private))
+	layers := r.Private
+	for _, size := range r.ExpertBlocks {
+		layers -= size
+		p.add(w.privatePiece(memory.PurposeWeights, fmt.Sprintf("slots for %d of %d experts", r.Experts, r.AllExperts), size))
+	}
+	if layers > 0 {
+		p.add(w.privatePiece(memory.PurposeWeights, "layers that are streamed, two at a time", layers))
+	}
+	if few := warnFewExperts(r.Experts, r.AllExperts, r.TokenExperts); !f.fewExperts { // once for all modes
+		f.Warnings, f.fewExperts = append(f.Warnings, few...), len(few) > 0
+	}
 	if wanted && w.config.maxMemory > 0 && p.Budget.Least > total { // nobody asked for an automatic one
 		p.Missing, p.LimitedBy = p.Budget.Least-total, probe.LimitBudget
 		p.Needed = leastBudget(r.Least, planned, base)

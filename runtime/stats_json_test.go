@@ -68,7 +68,7 @@ func TestNamesOfReportsInJSON(t *testing.T) {
 		{"Stats", runtime.Stats{}, `accepted_tokens batch_threads context_tokens context_used_tokens drafted_tokens flash_attention
 			generate_seconds generated_tokens notes passes prompt_seconds prompt_tokens prompt_tokens_per_second seed threads
 			tokens_per_second ubatch_tokens`},
-		{"ResidencyStats", report.Residency, `budget_bytes hits layers method misses passes read_bytes read_bytes_per_pass
+		{"ResidencyStats", report.Residency, `budget_bytes experts hits layers method misses passes read_bytes read_bytes_per_pass
 			read_bytes_per_second reading_seconds resident_bytes slots slots_bytes stalled_seconds streamed_layers`},
 	} {
 		if got, want := keys(t, c.v), strings.Fields(c.want); !slices.Equal(got, want) {

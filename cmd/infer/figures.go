@@ -29,11 +29,22 @@ type residencyFigures struct {
 	Stall         float64 `json:"stall_seconds"`
 	Hits          uint64  `json:"residency_hits"`
 	Misses        uint64  `json:"residency_misses"`
+
+	// Of experts that have slots.
+	Experts      int     `json:"experts_in_memory"`
+	ExpertHits   uint64  `json:"expert_hits"`
+	ExpertMisses uint64  `json:"expert_misses"`
+	ExpertRate   float64 `json:"expert_hit_rate"`
 }
 
 func (s stats) residency() (f residencyFigures) {
 	if x := s.model.Residency; x != nil {
-		f = residencyFigures{x.Resident, x.Read, x.PerPass(), x.Rate(), x.Stalled.Seconds(), x.Hits, x.Misses}
+		f = residencyFigures{
+			Resident: x.Resident, Streamed: x.Read, StreamedToken: x.PerPass(), ReadRate: x.Rate(), Stall: x.Stalled.Seconds(), Hits: x.Hits, Misses: x.Misses,
+		}
+		if e := x.Experts; e != nil {
+			f.Experts, f.ExpertHits, f.ExpertMisses, f.ExpertRate = e.Slots, e.Hits, e.Misses, e.HitRate()
+		}
 	}
 	return f
 }
@@ -47,7 +58,7 @@ var figureKeys = strings.Fields(`
 	batch_threads flash_attention prompt_tokens prompt_seconds prompt_tokens_per_second generated_tokens
 	generate_seconds tokens_per_second passes drafted_tokens accepted_tokens finish_reason seed
 	budget_bytes resident_bytes streamed_bytes streamed_bytes_per_token read_bytes_per_second stall_seconds
-	residency_hits residency_misses peak_rss_bytes peak_anon_bytes peak_file_bytes memory pool
+	residency_hits residency_misses experts_in_memory expert_hits expert_misses expert_hit_rate peak_rss_bytes peak_anon_bytes peak_file_bytes memory pool
 `)
 
 // MarshalJSON writes one object, in which all keys are always there.
@@ -96,6 +107,9 @@ func (s stats) figures() string {
 	}
 	if x.Streamed > 0 {
 		fmt.Fprintf(&b, "; kept %s of a budget of %s, streamed %s a pass at %s/s, waited %.1f s", words.Size(x.Resident), words.Size(m.Budget), words.Size(x.StreamedToken), words.Size(uint64(x.ReadRate)), x.Stall)
+	}
+	if e := m.Residency; e != nil && e.Experts != nil {
+		fmt.Fprintf(&b, "; %d of %d experts in memory, %.0f %% of those chosen were", e.Experts.Slots, e.Experts.Experts, 100*e.Experts.HitRate())
 	}
 	fmt.Fprintf(&b, "; peak memory %s anonymous + %s file-backed", words.Size(m.PeakAnon), words.Size(m.PeakFile))
 	return texts.OneLine(b.String())

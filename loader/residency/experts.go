@@ -40,19 +40,29 @@ type Experts struct {
 	stats   ExpertStats
 }
 
-// ExpertStats are figures since the beginning. Sizes are bytes.
+// ExpertStats are counters since the slots were made. Sizes are in bytes.
 type ExpertStats struct {
-	Slots   int           `json:"expert_slots"`  // experts of any layer that are in memory at once
-	Experts int           `json:"experts"`       // of all layers
-	Private uint64        `json:"expert_bytes"`  // of the slots
-	Hits    uint64        `json:"expert_hits"`   // chosen experts that were in memory
-	Misses  uint64        `json:"expert_misses"` // chosen experts that were read
-	Read    uint64        `json:"expert_read_bytes"`
-	Stalled time.Duration `json:"-"` // spent waiting for them
-	// Mapped is how often a layer was computed from the mapping, as there were fewer slots than
-	// experts that a micro-batch chose.
-	Mapped uint64 `json:"expert_mapped"`
-	Passes uint64 `json:"expert_passes"` // over the layers
+	Slots    int           `json:"slots"`             // experts of any layer in memory at once
+	Experts  int           `json:"experts"`           // of all layers
+	PerToken int           `json:"experts_per_token"` // of all layers, used by one token
+	Private  uint64        `json:"slots_bytes"`       // size of the slots
+	Passes   uint64        `json:"passes"`            // over the layers
+	Hits     uint64        `json:"hits"`              // chosen experts that were in memory
+	Misses   uint64        `json:"misses"`            // chosen experts that were read
+	Read     uint64        `json:"read_bytes"`
+	Reading  time.Duration `json:"-"` // spent reading
+	Stalled  time.Duration `json:"-"` // spent waiting for experts, also for those that others read
+	// Mapped counts layers that were evaluated from the mapping, because a micro-batch chose more
+	// experts than there were slots.
+	Mapped uint64 `json:"mapped_layers"`
+}
+
+// HitRate is the share of chosen experts that were in memory, 0 before the first.
+func (s ExpertStats) HitRate() float64 {
+	if s.Hits+s.Misses == 0 {
+		return 0
+	}
+	return float64(s.Hits) / float64(s.Hits+s.Misses)
 }
 
 // expertSlot is memory for one expert.
@@ -131,7 +141,7 @@ func (e *Experts) resize(n int) error {
 		e.slots = append(e.slots, expertSlot{layer: -1})
 	}
 	all, _ := e.layout.counts()
-	e.stats.Slots, e.stats.Experts, e.stats.Private = n, all, 0
+	e.stats.Slots, e.stats.Experts, e.stats.PerToken, e.stats.Private = n, all, e.layout.tokenExperts(), 0
 	for _, k := range e.layout.kinds {
 		e.stats.Private += uint64(n) * k.stride
 	}
@@ -339,7 +349,9 @@ func (e *Experts) fill(ctx context.Context, layer int, slots []int32) error {
 		}
 	}
 	e.reading.Lock()
+	begun := time.Now()
 	err := e.reader.read(ctx, list)
+	took := time.Since(begun)
 	e.reading.Unlock()
 	if err == nil {
 		for _, t := range e.layout.layers[layer] {
@@ -359,6 +371,7 @@ func (e *Experts) fill(ctx context.Context, layer int, slots []int32) error {
 			e.forget(int(i))
 		}
 	}
+	e.stats.Reading += took
 	if err == nil {
 		e.stats.Read += read
 	}

@@ -118,6 +118,14 @@ func (l *expertLayout) counts() (all, most int) {
 	return all, most
 }
 
+// tokenExperts is how many experts one token uses, in all layers together.
+func (l *expertLayout) tokenExperts() (sum int) {
+	for _, n := range l.experts {
+		sum += min(n, l.used)
+	}
+	return sum
+}
+
 // perToken is what the experts of one token take, in bytes.
 func (l *expertLayout) perToken() (sum uint64) {
 	for _, tensors := range l.layers {

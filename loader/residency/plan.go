@@ -20,7 +20,9 @@ type Plan struct {
 	// experts of one token. Read counts the part of it that is read if a router chooses all experts
 	// equally often, which is the upper bound.
 	Experts, AllExperts int
+	TokenExperts        int // that one token uses, of all layers
 	PerToken            uint64
+	ExpertBlocks        []uint64 // sizes of the blocks of slots for experts, included in Private
 }
 
 // NewPlan computes what [New] would do with a budget in bytes and an arena with this chunk
@@ -37,6 +39,7 @@ func NewPlan(p *loader.Plan, budget, chunk uint64) Plan {
 	if x := d.experts; x != nil {
 		f.Least += uint64(x.used) * x.slotBytes()
 		f.AllExperts, _ = x.counts()
+		f.TokenExperts = x.tokenExperts()
 		f.PerToken = x.perToken()
 	}
 	now, _ := d.choose(budget, minSlots) // on error: the smallest possible
@@ -46,7 +49,10 @@ func NewPlan(p *loader.Plan, budget, chunk uint64) Plan {
 		f.Read += d.layers[n].split(now.selection, d.maxBlock).readSize()
 	}
 	if f.Experts = now.experts; f.Experts > 0 {
-		f.Private += uint64(f.Experts) * d.experts.slotBytes()
+		for _, k := range d.experts.kinds {
+			f.ExpertBlocks = append(f.ExpertBlocks, uint64(f.Experts)*k.stride)
+		}
+		f.Private += sumOf(f.ExpertBlocks)
 		f.Read += uint64(float64(f.PerToken) * (1 - float64(f.Experts)/float64(f.AllExperts)))
 	}
 	return f

@@ -83,8 +83,8 @@ type Stats struct {
 	Hits     uint64        `json:"hits"`            // layers that were in their slot in time
 	Misses   uint64        `json:"misses"`          // layers that had to be waited for
 
-	// Experts are the counters of experts with slots; nil without. Read, Reading and Stalled do not
-	// include theirs.
+	// Experts are the counters of experts with slots, nil without. The fields above include them,
+	// but for Hits and Misses, which count layers.
 	Experts *ExpertStats `json:"experts"`
 }
 
@@ -565,6 +565,8 @@ func (r *Residency) Stats() Stats {
 	if e := r.Experts(); e != nil {
 		x := e.Stats()
 		st.Experts = &x
+		st.Read, st.Reading, st.Stalled, st.Private = st.Read+x.Read, st.Reading+x.Reading, st.Stalled+x.Stalled, st.Private+x.Private
+		st.Passes = max(st.Passes, x.Passes)
 	}
 	return st
 }

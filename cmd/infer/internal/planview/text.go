@@ -84,9 +84,18 @@ func printModes(w io.Writer, f *runtime.Forecast) error {
 		}
 	}
 	row("least memory, streamed", budget(func(b *runtime.BudgetPlan) string { return words.Size(b.Least) }))
-	if slices.ContainsFunc(f.Modes, func(p runtime.ModePlan) bool { return p.Budget != nil && p.Budget.Layers > 0 }) {
+	if slices.ContainsFunc(f.Modes, func(p runtime.ModePlan) bool { return p.Budget != nil && p.Budget.Streamed > 0 }) {
 		row("memory budget", budget(func(b *runtime.BudgetPlan) string { return words.Size(b.Budget) }))
-		row("streamed for a token", budget(func(b *runtime.BudgetPlan) string { return words.Size(b.Streamed) }))
+		if slices.ContainsFunc(f.Modes, func(p runtime.ModePlan) bool { return p.Budget != nil && p.Budget.Experts > 0 }) {
+			row("experts in memory", budget(func(b *runtime.BudgetPlan) string { return fmt.Sprintf("%d of %d", b.Experts, b.AllExperts) }))
+			row("experts of a token", budget(func(b *runtime.BudgetPlan) string { return words.Size(b.PerToken) }))
+		}
+		row("streamed for a token", budget(func(b *runtime.BudgetPlan) string {
+			if b.Experts > 0 { // some are chosen more often than others
+				return "at most " + words.Size(b.Streamed)
+			}
+			return words.Size(b.Streamed)
+		}))
 	}
 	row("fits now", func(p runtime.ModePlan) string {
 		switch {
