@@ -11,7 +11,7 @@ import (
 
 const benchName = "bench"
 
-// benchCommand is the command that has the experiments below it.
+// benchCommand is `infer bench`, whose subcommands are the experiments.
 func benchCommand() *command {
 	f := newFlags()
 	f.group("Flags")
@@ -19,13 +19,13 @@ func benchCommand() *command {
 		name:     benchName,
 		summary:  "measure memory and speed against the engine's own way of loading",
 		synopsis: []string{"EXPERIMENT [flags] [MODEL]"},
-		about: "Runs an experiment: each case in a process of its own, all cases in turn, several times. Shows medians and how far they spread, and what this machine could not do. " +
-			"With --out each run of a case is written down as it ends, so that an interrupted experiment loses none; 'infer bench show' makes tables and plots of such files.",
+		about: "Runs an experiment: each case runs in a process of its own, and all cases are repeated in turn. Shows medians, their spread, and which cases this machine cannot run. " +
+			"With --out each run of a case is appended to a file when it ends, so that an interrupted experiment loses no finished run; 'infer bench show' makes tables and plots from such files.",
 		examples: []string{
-			`infer bench pressure --out p.jsonl --plot p.svg`, "generation in less memory than a model of 1.1 billion parameters needs",
+			`infer bench pressure --out p.jsonl --plot p.svg`, "generate with less memory than a model of 1.1 billion parameters needs",
 			`infer bench pressure model.gguf --against p.jsonl`, "compared with an earlier run",
 			`infer bench speed model.gguf`, "llama-bench's tests and columns",
-			`infer bench show p.jsonl -o md`, "the table of it, for a page",
+			`infer bench show p.jsonl -o md`, "print its table in Markdown",
 		},
 		flags: f,
 		below: []*command{speedCommand(), memoryCommand(), pressureCommand(), floorCommand(), fragmentationCommand(), loadCommand(), contentionCommand(), showCommand()},
@@ -42,12 +42,13 @@ func benchCommand() *command {
 	return c
 }
 
-// runBenchChild is the process of one case of an experiment. It is no command for people.
+// runBenchChild runs one case of an experiment in the child process. It is not meant to be called
+// by users.
 func runBenchChild(ctx context.Context, s *streams) error {
 	return benchmarks.Child(ctx, s.in, s.out)
 }
 
-// belowNames are what may follow a command's name.
+// belowNames are the names of the subcommands.
 func (c *command) belowNames() []string {
 	var names []string
 	for _, b := range c.below {
@@ -56,8 +57,8 @@ func (c *command) belowNames() []string {
 	return names
 }
 
-// find is the command below that the first argument names, or c itself, and the
-// arguments that are left.
+// find returns the subcommand that the first argument names, or c itself, and the remaining
+// arguments.
 func (c *command) find(args []string) (*command, []string) {
 	for i, name := range c.belowNames() {
 		if len(args) > 0 && args[0] == name {
@@ -74,12 +75,12 @@ func showCommand() *command {
 	c.reportFlags(f)
 	return &command{
 		name:     benchName + " show",
-		summary:  "tables and plots of what --out wrote",
+		summary:  "make tables and plots from the files that --out wrote",
 		synopsis: []string{"[flags] FILE ..."},
 		about:    "Shows the latest run of each experiment in files that --out wrote.",
 		examples: []string{
-			`infer bench show p.jsonl -o md --plot p.svg`, "for a page",
-			`infer bench show new.jsonl --against old.jsonl`, "two runs against each other",
+			`infer bench show p.jsonl -o md --plot p.svg`, "a Markdown table and a plot",
+			`infer bench show new.jsonl --against old.jsonl`, "compare two runs",
 		},
 		flags: f,
 		run: func(_ context.Context, s *streams, args []string) error {

@@ -16,15 +16,15 @@ func floorCommand() *command {
 	tokensFlag(f, &o.Tokens, 4, 1)
 	contextFlag(f, &o.Context, 256)
 	threadsFlag(f, &o.Threads)
-	f.Var(values.Size{P: &o.Within}, "within", "how exact the limit has to be (default 1MiB, or a 64th of the model)")
+	f.Var(values.Size{P: &o.Within}, "within", "stop the bisection at this precision (default 1MiB, or 1/64 of the model)")
 	c.runFlags(f)
 	c.repetitions = 1
 	f.Lookup("repetitions").DefValue = "1"
 	c.outputFlags(f)
 	return &command{
-		name: benchName + " floor", summary: "the smallest limit under which a model loads and generates", synopsis: []string{"[flags]"},
-		about:    "Looks by bisection for the smallest control group (Linux, root) and the smallest address space (RLIMIT_AS) in which a model still loads and generates, mapped, copied and as llama.cpp itself loads it, as f16 and in four bits.",
-		examples: []string{`infer bench floor --synthesize 1b --models .`, "a large pair"},
+		name: benchName + " floor", summary: "find the smallest memory limit under which a model loads and generates", synopsis: []string{"[flags]"},
+		about:    "Finds by bisection the smallest control group (Linux, root) and the smallest address space (RLIMIT_AS) in which a model still loads and generates: mapped, copied and as llama.cpp itself loads it, in f16 and in 4 bits.",
+		examples: []string{`infer bench floor --synthesize 1b --models .`, "a pair of large models"},
 		flags:    f,
 		run: func(ctx context.Context, s *streams, args []string) error {
 			if len(args) > 0 {
@@ -42,7 +42,7 @@ func fragmentationCommand() *command {
 	c, o := &benchConfig{flags: f}, &benchmarks.FragmentationOptions{}
 	c.modelFlags(f, "1b", "q4_0")
 	f.group("Cases")
-	f.parsed("holes", "", "LIST", "largest free blocks of addresses to leave, separated by commas (default 2G,1G,…,32M)", func(list string) error {
+	f.parsed("holes", "", "LIST", "sizes of the largest free block of addresses, separated by commas (default 2G,1G,…,32M)", func(list string) error {
 		o.Holes = nil
 		for _, s := range strings.Split(list, ",") {
 			n, err := values.ParseSize(strings.TrimSpace(s))
@@ -59,9 +59,9 @@ func fragmentationCommand() *command {
 	c.runFlags(f)
 	c.outputFlags(f)
 	return &command{
-		name: benchName + " fragmentation", summary: "loading in address spaces without large holes", synopsis: []string{"[flags] [MODEL]"},
-		about:    "Loads and generates in processes whose largest free block of addresses is smaller and smaller, in chunks and as llama.cpp itself loads. That a model does not load is a result.",
-		examples: []string{`infer bench fragmentation --models . --plot f.svg`, "all of it"},
+		name: benchName + " fragmentation", summary: "measure loading in fragmented address spaces", synopsis: []string{"[flags] [MODEL]"},
+		about:    "Loads and generates in processes whose largest free block of addresses gets smaller from case to case, in chunks and as llama.cpp itself loads. A model that does not load is a result, not a failure.",
+		examples: []string{`infer bench fragmentation --models . --plot f.svg`, "all cases"},
 		flags:    f,
 		run: func(ctx context.Context, s *streams, args []string) error {
 			return c.experiment(ctx, s, args, func(ctx context.Context, r *benchmarks.Runner, m benchmarks.Model) (benchmarks.Results, error) {
@@ -76,20 +76,20 @@ func loadCommand() *command {
 	f := newFlags()
 	c, o := &benchConfig{flags: f}, &benchmarks.LoadOptions{}
 	f.group("Models (default seven with random weights, of 0.1 to 2 GiB)")
-	f.parsed("synthesize", "", "SHAPE", "make a model of this shape instead (repeatable)", func(shape string) error {
+	f.parsed("synthesize", "", "SHAPE", "measure a model of this shape instead (repeatable)", func(shape string) error {
 		o.Shapes = append(o.Shapes, shape)
 		return nil
 	})
-	f.text(&o.Type, "type", "", "f16", "TYPE", "type of the models that are made")
-	f.text(&o.Dir, "models", "", "", "DIR", "keep them in this folder, and use those that are there (default a temporary folder, removed at the end)")
+	f.text(&o.Type, "type", "", "f16", "TYPE", "tensor type of the synthesized models")
+	f.text(&o.Dir, "models", "", "", "DIR", "keep the models in this folder and reuse those that are there (default a temporary folder, removed at the end)")
 	f.group("Cases")
 	contextFlag(f, &o.Context, 64)
 	threadsFlag(f, &o.Threads)
 	c.runFlags(f)
 	c.outputFlags(f)
 	return &command{
-		name: benchName + " load", summary: "load time and memory against the size of the model", synopsis: []string{"[flags] [MODEL ...]"},
-		about:    "Loads models of several sizes and generates a token, with the page cache dropped before and without, and fits a line to the times.",
+		name: benchName + " load", summary: "measure load time and memory by model size", synopsis: []string{"[flags] [MODEL ...]"},
+		about:    "Loads models of several sizes and generates one token, with a cold and with a warm page cache, and fits a line to the times (least squares).",
 		examples: []string{`infer bench load --models . --plot l.svg`, "0.1 to 2 GiB"},
 		flags:    f,
 		run: func(ctx context.Context, s *streams, args []string) error {

@@ -16,8 +16,8 @@ import (
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 )
 
-// experiment runs one and shows what came of it, or of the part that was done when it was
-// interrupted.
+// experiment runs an experiment and shows its results; if it is interrupted, those of the finished
+// part.
 func (c *benchConfig) experiment(ctx context.Context, s *streams, args []string, run func(context.Context, *benchmarks.Runner, benchmarks.Model) (benchmarks.Results, error)) (err error) {
 	model, err := c.chosen(args)
 	if err != nil {
@@ -75,7 +75,8 @@ func (c *benchConfig) show(s *streams, results, earlier benchmarks.Results) erro
 	return results.Plot(c.plot)
 }
 
-// checkFiles refuses before an hour of measuring what would fail after it.
+// checkFiles checks the output files before the measurement, so that it does not fail after an hour
+// of measuring.
 func (c *benchConfig) checkFiles() error {
 	if c.plot != "" {
 		if err := benchmarks.CheckPlotName(c.plot); err != nil {
@@ -88,7 +89,7 @@ func (c *benchConfig) checkFiles() error {
 	return nil
 }
 
-// earlier are the results to compare with, none where none are wanted.
+// earlier returns the results to compare with, or none if none were asked for.
 func (c *benchConfig) earlier() (benchmarks.Results, error) {
 	if c.against == "" {
 		return nil, nil
@@ -114,7 +115,7 @@ func readResults(path string) (benchmarks.Results, error) {
 	return rs, nil
 }
 
-// appendRecord writes a record in one piece, so that no half of one is left behind.
+// appendRecord appends a record with a single write, so that no partial record is left behind.
 func appendRecord(w io.Writer, rec benchmarks.Record) error {
 	var b bytes.Buffer
 	if err := json.NewEncoder(&b).Encode(rec); err != nil {
@@ -124,8 +125,8 @@ func appendRecord(w io.Writer, rec benchmarks.Record) error {
 	return err
 }
 
-// benchProgress shows how far an experiment is: a line for each case that has ended, and
-// on a terminal a bar of the one that runs. It is told by one goroutine at a time.
+// benchProgress shows the progress of an experiment: a line for each finished case and, on a
+// terminal, a bar for the running one. It is not safe for concurrent use.
 type benchProgress struct {
 	w     io.Writer
 	lines bool
@@ -153,7 +154,7 @@ func (p *benchProgress) progress(at benchmarks.Progress) {
 	p.bar.Show(label, at.Done, at.Total)
 }
 
-// record says how a case ended.
+// record prints how a case ended.
 func (p *benchProgress) record(r benchmarks.Record) {
 	if !p.lines {
 		return

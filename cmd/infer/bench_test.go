@@ -46,7 +46,7 @@ func TestBenchShow(t *testing.T) {
 	if r := call(t, "bench", "show", now, "-o", "json"); r.code != 0 || !json.Valid([]byte(r.out)) {
 		t.Errorf("%+v", r)
 	}
-	if r := call(t, "bench", "show", now, "--plot", plot); r.code != exitFailure || !strings.Contains(r.stderr, "exists: replace it with --force") {
+	if r := call(t, "bench", "show", now, "--plot", plot); r.code != exitFailure || !strings.Contains(r.stderr, "exists: overwrite it with --force") {
 		t.Errorf("%+v", r)
 	}
 	if r := call(t, "bench", "show", tinyF16); r.code != exitFailure || strings.Count(r.stderr, "\n") != 1 || !strings.Contains(r.stderr, "record 1") {
@@ -66,12 +66,12 @@ func TestBenchUsage(t *testing.T) {
 		{"a flag before the experiment", []string{"bench", "-q", "pressure"}, "unknown flag -q", "bench"},
 		{"a budget that is none", []string{"bench", "pressure", "--budgets", "50%,lots"}, `--budgets "50%,lots": want percentages or sizes, as in 50%,75%,400MiB`, "bench pressure"},
 		{"a list of what is no number", []string{"bench", "speed", "-p", "512,many"}, `-p/--n-prompt "512,many": want whole numbers, as in 1,2,4 or 1-4 or 16-128*2`, "bench speed"},
-		{"half of a pair", []string{"bench", "speed", "-pg", "512"}, `--prompt-gen "512": want tokens of the prompt and to generate, as in 512,128`, "bench speed"},
+		{"half of a pair", []string{"bench", "speed", "-pg", "512"}, `--prompt-gen "512": want the tokens of the prompt and the tokens to generate, as in 512,128`, "bench speed"},
 		{"no test", []string{"bench", "speed", "-p", "0", "-n", "0"}, "no test: give prompts (-p), tokens to generate (-n) or both (-pg)", "bench speed"},
 		{"flash attention that is none", []string{"bench", "speed", "-fa", "0,2"}, `--flash-attn "0,2": want one of on, off, auto`, "bench speed"},
-		{"a budget of nothing", []string{"bench", "pressure", "--budgets", "0"}, `--budgets "0": "0" is out of range, more than 0 to 1000%`, "bench pressure"},
-		{"one token", []string{"bench", "pressure", "-n", "1"}, `-n/--predict "1": out of range, 2 or more`, "bench pressure"},
-		{"a model and a shape", []string{"bench", "pressure", "x.gguf", "--synthesize", "1b"}, "--synthesize is for a model that is made, and --model names one that there is", "bench pressure"},
+		{"a budget of nothing", []string{"bench", "pressure", "--budgets", "0"}, `--budgets "0": "0" is out of range (more than 0%, at most 1000%)`, "bench pressure"},
+		{"one token", []string{"bench", "pressure", "-n", "1"}, `-n/--predict "1": out of range (at least 2)`, "bench pressure"},
+		{"a model and a shape", []string{"bench", "pressure", "x.gguf", "--synthesize", "1b"}, "--synthesize synthesizes a model and --model names an existing one: use only one of them", "bench pressure"},
 		{"a plot that cannot be drawn", []string{"bench", "pressure", "--plot", "p.pdf"}, "--plot p.pdf: a file ends in .png or .svg", "bench pressure"},
 		{"a timeout that is none", []string{"bench", "pressure", "--timeout", "soon"}, `--timeout "soon": want a time such as 90s, 10m or 1h`, "bench pressure"},
 		{"nothing to show", []string{"bench", "show"}, "no file to show", "bench show"},

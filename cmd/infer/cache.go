@@ -19,7 +19,7 @@ import (
 
 const cacheName = "cache"
 
-// cacheConfig is what the flags of `infer cache` and what is below it say.
+// cacheConfig holds the flags of `infer cache` and its subcommands.
 type cacheConfig struct {
 	flags *flags
 	dir   string
@@ -30,12 +30,12 @@ func cacheCommand() *command {
 	f := newFlags()
 	return &command{
 		name:     cacheName,
-		summary:  "list or remove the packed files that are kept of models",
+		summary:  "list or remove the packed files in the cache",
 		synopsis: []string{"list [flags]", "clear [flags]"},
-		about:    "Packed files (see 'infer pack') are kept in a folder and used in place of the models that they were made of. They can be removed at any time.",
+		about:    "Packed files (see 'infer pack') are kept in a folder and used in place of the models that they were made from. They can be removed at any time.",
 		examples: []string{
-			`infer -m model.gguf --packed require -p "..."`, "makes one, and uses it",
-			`infer cache list`, "what there is",
+			`infer -m model.gguf --packed require -p "..."`, "pack the model and use the packed file",
+			`infer cache list`, "what is in the cache",
 		},
 		flags: f,
 		below: []*command{cacheListCommand(), cacheClearCommand()},
@@ -61,7 +61,7 @@ func cacheListCommand() *command {
 	c := newCacheConfig()
 	return &command{
 		name: cacheName + " list", summary: "list the packed files", synopsis: []string{"[flags]"},
-		about: "Lists the packed files with size, last use and the model that each was made of.",
+		about: "Lists the packed files with their size, last use and source model.",
 		flags: c.flags,
 		run:   c.list,
 	}
@@ -71,13 +71,13 @@ func cacheClearCommand() *command {
 	c := newCacheConfig()
 	return &command{
 		name: cacheName + " clear", summary: "remove the packed files", synopsis: []string{"[flags]"},
-		about: "Removes the packed files, and what processes that were killed have left half written. Programs that have one mapped keep it until they end; on Windows its space becomes free with the next clearing or packing after that.",
+		about: "Removes the packed files, and unfinished files of processes that were killed. Programs that have a packed file mapped keep it until they end; on Windows its space becomes free with the next clearing or packing after that.",
 		flags: c.flags,
 		run:   c.clear,
 	}
 }
 
-// cachedFile is a packed file, as --json prints it.
+// cachedFile is a packed file in the JSON output.
 type cachedFile struct {
 	Path  string    `json:"path"`
 	Size  uint64    `json:"size_bytes"`
@@ -85,7 +85,7 @@ type cachedFile struct {
 	Model string    `json:"model"` // "" where the file can't be read
 }
 
-// stored are the cache and its files.
+// stored returns the cache and the files in it.
 func (c *cacheConfig) stored(args []string) (*packed.Store, []packed.StoredFile, error) {
 	if len(args) > 0 {
 		return nil, nil, unexpected(args)
@@ -122,7 +122,7 @@ func (c *cacheConfig) list(_ context.Context, s *streams, args []string) error {
 	return err
 }
 
-// packedFrom is the model that a packed file was made of.
+// packedFrom returns the source model of a packed file.
 func packedFrom(path string) string {
 	index, err := loader.OpenWith(path, loader.OpenOptions{SkipModel: true})
 	if err != nil {
@@ -161,7 +161,7 @@ func (c *cacheConfig) clear(_ context.Context, s *streams, args []string) error 
 		return texts.WriteJSON(s.out, map[string]any{"folder": store.Dir(), "removed": removed, "unfinished": abandoned, "freed_bytes": freed, "in_use": inUse, "in_use_bytes": kept})
 	}
 	if inUse > 0 {
-		fmt.Fprintf(s.err, "infer: %s in use by other programs, %s: the next 'infer cache clear' or packing after they have ended removes what is left\n",
+		fmt.Fprintf(s.err, "infer: %s in use by other programs, %s: run 'infer cache clear' again when they have ended\n",
 			count(inUse, "packed file"), words.Size(kept))
 	}
 	unfinished := ""

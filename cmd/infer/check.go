@@ -11,7 +11,7 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// checkConfig is what the flags of `infer check` say.
+// checkConfig holds the flags of `infer check`.
 type checkConfig struct {
 	flags             *flags
 	model             string
@@ -26,24 +26,24 @@ func checkCommand() *command {
 	f.group("Flags")
 	f.text(&c.model, "model", "m", "", "MODEL", "a GGUF file or the name of a model (default tiny, the embedded model)")
 	f.BoolVar(&c.json, "json", false, "print one JSON object")
-	f.BoolVarP(&c.quiet, "quiet", "q", false, "no progress bar, and no line where all is well")
+	f.BoolVarP(&c.quiet, "quiet", "q", false, "no progress bar, and no output if all is well")
 	f.BoolVar(&c.noProgress, "no-progress", false, "no progress bar")
-	f.BoolVar(&c.noCompute, "no-compute", false, "compute no tokens, which reads all weights")
+	f.BoolVar(&c.noCompute, "no-compute", false, "compute no tokens (computing reads all weights)")
 	return &command{
 		name:     "check",
-		summary:  "say whether a model loads, and computes a few tokens",
+		summary:  "check that a model loads and computes the same in each load mode",
 		synopsis: []string{"[flags] [MODEL]"},
-		about: "Validates a model's file and lets the engine read its header. Of a packed file (infer pack) all is read: " +
-			"each tensor is compared with its sum and with what the engine makes of the source's bytes, and the source with its sum. " +
-			"Then a few tokens are computed with the file mapped and as the engine loads it by itself, and compared to the last bit; a file that it does not load by itself is copied. " +
-			"Where that can't be done, as for weights larger than the memory that is available, the answer says why.",
-		examples: []string{`infer check model.packed.gguf`, "exit code 0 where all is well"},
+		about: "Validates a model's file and lets the engine read its header. A packed file (infer pack) is read completely: " +
+			"each tensor is compared with its checksum and with the engine's repacking of the source, and the source with its checksum. " +
+			"Then a few tokens are computed with the file mapped and with the engine's own loader, and the results are compared bit by bit; a file that the engine cannot load itself is copied instead. " +
+			"If tokens cannot be computed, for example because the weights are larger than the available memory, the output says why.",
+		examples: []string{`infer check model.packed.gguf`, "exit code 0 if all is well"},
 		flags:    f,
 		run:      c.run,
 	}
 }
 
-// jsonChecked is what --json prints of a model that can be loaded.
+// jsonChecked is the JSON output for a model that can be loaded.
 type jsonChecked struct {
 	Path         string `json:"path"`
 	OK           bool   `json:"ok"`
@@ -54,9 +54,9 @@ type jsonChecked struct {
 	Packed       int    `json:"packed_tensors"`
 	Source       string `json:"source_not_compared"` // why; "" where it was, or there is none
 
-	Modes       []string `json:"computed"`     // the ways that gave the same numbers
-	NotStock    string   `json:"not_stock"`    // why llama.cpp's own load does not take the file; "" where it does
-	NotComputed string   `json:"not_computed"` // why there are no more
+	Modes       []string `json:"computed"`     // the load modes whose results were equal
+	NotStock    string   `json:"not_stock"`    // why llama.cpp's own loader refuses the file; "" if it does not
+	NotComputed string   `json:"not_computed"` // why fewer load modes were computed
 	Warnings    []string `json:"warnings"`
 }
 
@@ -85,7 +85,7 @@ func (c *checkConfig) run(ctx context.Context, s *streams, args []string) error 
 	case r.Packed > 0 && r.Source != "":
 		how = fmt.Sprintf("; %s packed, not compared with the source: %s", count(r.Packed, "tensor"), r.Source)
 	case r.Packed > 0:
-		how = fmt.Sprintf("; %s packed, as the engine makes them of the source", count(r.Packed, "tensor"))
+		how = fmt.Sprintf("; %s packed, equal to the engine's repacking of the source", count(r.Packed, "tensor"))
 	}
 	switch {
 	case r.NotComputed != "":

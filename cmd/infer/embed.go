@@ -16,20 +16,20 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// embedConfig is what the flags of `infer embed` say.
+// embedConfig holds the flags of `infer embed`.
 type embedConfig struct {
 	textsConfig
 	pooling, format string
 	normalize       int
 }
 
-// textsConfig is what the flags of commands about many texts say.
+// textsConfig holds the flags that commands about many texts share.
 type textsConfig struct {
 	generateConfig
 	separator string
 }
 
-// embedBatch is how many texts are handed over between two looks at the progress.
+// embedBatch is the number of texts that are evaluated between two updates of the progress.
 const embedBatch = 256
 
 var poolings = map[string]llama.Pooling{
@@ -42,20 +42,20 @@ func embedCommand() *command {
 	f.group("Model and texts")
 	c.textFlags(f, "texts")
 	f.group("Embeddings")
-	f.choice(&c.pooling, "pooling", "", "", []string{"none", "mean", "cls", "last", "rank"}, "how the vectors of a text's tokens become one: none for all of them, rank for a classifier's scores (default as the model says, else mean)")
-	f.integer(&c.normalize, "embd-normalize", "", 2, -1, math.MaxInt32, "scale each vector: 2 to length 1, 1 to a sum of 1 (taxicab), 0 to at most 32760, more for other p-norms, -1 not at all")
-	f.choice(&c.format, "embd-output-format", "", "json", embedFormats(), "json is OpenAI's, json+ has the cosine similarities too, array is of arrays; csv and raw have a line a vector, with commas or spaces; f32 is bytes, 32-bit little-endian floats")
+	f.choice(&c.pooling, "pooling", "", "", []string{"none", "mean", "cls", "last", "rank"}, "how the vectors of a text's tokens are combined into one; none keeps one per token, rank gives a classifier's scores (default as the model says, else mean)")
+	f.integer(&c.normalize, "embd-normalize", "", 2, -1, math.MaxInt32, "normalisation of each vector: 2 Euclidean, 1 taxicab, more for other p-norms, 0 largest value 32760, -1 none")
+	f.choice(&c.format, "embd-output-format", "", "json", embedFormats(), "json is OpenAI's format, json+ adds cosine similarities, array is an array of arrays; csv and raw have one line per vector, separated by commas or spaces; f32 is binary, 32-bit little-endian floats")
 	c.memoryFlags(f, topicMemory)
-	c.textOutputFlags(f, "print OpenAI's JSON, and errors as JSON")
+	c.textOutputFlags(f, "print OpenAI's JSON format, and errors as JSON")
 	return &command{
 		name:     "embed",
-		summary:  "make vectors of texts",
+		summary:  "compute embedding vectors of texts",
 		synopsis: []string{"[flags] [TEXT ...]"},
-		about: "Makes a vector of each text: the arguments, or the lines of a file or of standard input. Texts are evaluated together, as many as fit. " +
-			"Models for embeddings (BERT and its kind, Gemma Embedding, Qwen3 Embedding) pool their way; of a model for text it is the mean of its last layer.",
+		about: "Computes a vector for each text: the arguments, or the lines of a file or of standard input. As many texts as fit are evaluated together. " +
+			"Embedding models (BERT and similar, Gemma Embedding, Qwen3 Embedding) use the pooling that their file names; for other models it is the mean of the last layer.",
 		examples: []string{
 			`infer embed -m bert.gguf "a red ball" "a blue ball"`, "OpenAI's JSON",
-			`infer embed -m bert.gguf -f lines.txt --embd-output-format csv > vectors.csv`, "a line for each line",
+			`infer embed -m bert.gguf -f lines.txt --embd-output-format csv > vectors.csv`, "one vector per line of the file",
 			`infer embed -m bert.gguf -f essay.txt --embd-separator ""`, "a whole file as one text",
 		},
 		flags: f,
@@ -63,12 +63,13 @@ func embedCommand() *command {
 	}
 }
 
-// textFlags defines the flags that say of what texts, called by their plural.
+// textFlags defines the flags for the input texts. The texts are called by the given plural in the
+// help.
 func (c *textsConfig) textFlags(f *flags, plural string) {
 	f.text(&c.model, "model", "m", "", "MODEL", "a GGUF file or the name of a model (default tiny, the embedded model)")
-	f.text(&c.file, "file", "f", "", "FILE", "take the "+plural+" from a file, - for standard input, which is read without arguments too")
+	f.text(&c.file, "file", "f", "", "FILE", "take the "+plural+" from a file, - for standard input (the default without arguments)")
 	c.separator = "\n"
-	f.VarP(values.Text{P: &c.separator, Kind: "TEXT"}, "embd-separator", "", "what is between the "+plural+" of a file (default a newline); \"\" for one text")
+	f.VarP(values.Text{P: &c.separator, Kind: "TEXT"}, "embd-separator", "", "separator between the "+plural+" of a file (default a newline); \"\" takes the file as one text")
 }
 
 func (c *textsConfig) textOutputFlags(f *flags, json string) {
@@ -79,7 +80,7 @@ func (c *textsConfig) textOutputFlags(f *flags, json string) {
 	f.CountVarP(&c.verbose, "verbose", "v", "log decisions to standard error; twice for more")
 }
 
-// texts are those of the arguments, the file or standard input.
+// texts returns the texts of the arguments, of the file or of standard input.
 func (c *textsConfig) texts(ctx context.Context, s *streams, args []string, plural string) ([]string, error) {
 	file := c.file
 	switch {
@@ -113,8 +114,8 @@ func (c *textsConfig) texts(ctx context.Context, s *streams, args []string, plur
 	return list, nil
 }
 
-// openFor opens the model and a session of embeddings whose context the model chooses for
-// the texts, where none is given.
+// openFor opens the model and a session for embeddings. Unless the context is given, the model
+// chooses one for the texts.
 func (c *textsConfig) openFor(ctx context.Context, s *streams, pooling llama.Pooling, fits func(*runtime.Model) (int, error)) (*runtime.Model, *runtime.Session, func(), error) {
 	open, session, _, err := c.options()
 	if err != nil {
@@ -156,9 +157,9 @@ func (c *embedConfig) run(ctx context.Context, s *streams, args []string) error 
 	case c.json && c.flags.Changed("embd-output-format") && !strings.HasPrefix(c.format, "json"):
 		return usagef("--json and --embd-output-format %s exclude each other", c.format)
 	case c.format == "f32" && isTerminalWriter(s.out):
-		return usagef("--embd-output-format f32 writes bytes, which are not for a terminal: send them to a file")
+		return usagef("--embd-output-format f32 writes binary data and standard output is a terminal: redirect it to a file")
 	case c.format == "json+" && c.pooling == "none":
-		return usagef("--embd-output-format json+ compares texts, and --pooling none makes no vectors of them")
+		return usagef("--embd-output-format json+ needs one vector per text: use another --pooling than none")
 	}
 	inputs, err := c.texts(ctx, s, args, "texts")
 	if err != nil {
@@ -197,7 +198,7 @@ func (c *embedConfig) run(ctx context.Context, s *streams, args []string) error 
 	return nil
 }
 
-// norm translates llama.cpp's numbers.
+// norm translates llama.cpp's numbers for norms.
 func (c *embedConfig) norm() runtime.Norm {
 	switch c.normalize {
 	case -1:
@@ -210,12 +211,12 @@ func (c *embedConfig) norm() runtime.Norm {
 	return runtime.Norm(c.normalize)
 }
 
-// textFigures is the line on how much was evaluated and how fast.
+// textFigures returns the closing line: how much was evaluated, and how fast.
 func textFigures(n int, what string, tokens int, d time.Duration) string {
 	return fmt.Sprintf("infer: %d %s, %d tokens in %.2f s, %.1f tok/s", n, what, tokens, d.Seconds(), float64(tokens)/max(d.Seconds(), 1e-9))
 }
 
-// isTerminalWriter tells whether bytes would go to a terminal.
+// isTerminalWriter reports whether w is a terminal.
 func isTerminalWriter(w io.Writer) bool {
 	if c, ok := w.(*checkedWriter); ok {
 		w = c.w

@@ -12,7 +12,7 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// embedFormats are the formats of vectors; those that llama.cpp has are called as there.
+// embedFormats are the output formats. They have llama.cpp's names where it has them.
 func embedFormats() []string { return []string{"json", "json+", "array", "csv", "raw", "f32"} }
 
 // The objects of OpenAI's API.
@@ -22,7 +22,7 @@ type (
 		Model  string            `json:"model"`
 		Data   []embeddingObject `json:"data"`
 		Usage  tokenUsage        `json:"usage"`
-		// Cosine are the similarities of each text to each.
+		// Cosine has the cosine similarity of each pair of texts.
 		Cosine [][]float32 `json:"cosineSimilarity,omitempty"`
 	}
 	embeddingObject struct {
@@ -36,10 +36,10 @@ type (
 	}
 )
 
-// modelName is how a model is called in results.
+// modelName is the model's name in results.
 func modelName(m *runtime.Model) string { return filepath.Base(m.Report().Path) }
 
-// writeEmbeddings writes vectors in one of embedFormats.
+// writeEmbeddings writes vectors in one of the embedFormats.
 func writeEmbeddings(w io.Writer, format, model string, list []runtime.Embedding, tokens int) error {
 	switch format {
 	case "json", "json+":
@@ -75,7 +75,7 @@ func writeEmbeddings(w io.Writer, format, model string, list []runtime.Embedding
 	return b.Flush()
 }
 
-// numbersOf are the numbers of a text, or those of each of its tokens.
+// numbersOf returns the vector of a text, or a list of the vectors of its tokens.
 func numbersOf(e runtime.Embedding) any {
 	if e.Tokens != nil {
 		return e.Tokens
@@ -103,7 +103,7 @@ func appendRow(b []byte, format string, row []float32) []byte {
 	return append(b, '\n')
 }
 
-// cosines are the cosines of the angles between vectors; those of a zero vector are 0.
+// cosines returns the cosine similarity of each pair of vectors; with a zero vector it is 0.
 func cosines(list []runtime.Embedding) [][]float32 {
 	dot := func(a, b []float32) (sum float64) {
 		for i := range a {

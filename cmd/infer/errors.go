@@ -12,7 +12,7 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// Exit codes, beside 0; the table of the README and exitCodes say what they mean.
+// Exit codes other than 0. The README's table and exitCodes explain them.
 const (
 	exitFailure     = 1
 	exitUsage       = 2
@@ -22,18 +22,18 @@ const (
 
 // exitCodes is what the help says of them.
 var exitCodes = []struct{ code, meaning string }{
-	{"0", "done, or whoever read the output has left"},
-	{"1", "a failure: of a file, a model, the output or the computation"},
+	{"0", "done, or the reader of the output has closed it"},
+	{"1", "failure of a file, a model, the output or the computation"},
 	{"2", "wrong usage: a flag, a value, no prompt"},
-	{"3", "not enough memory, or another limit of the system, which the message names: addresses, stacks, threads, open files"},
+	{"3", "not enough memory, or another limit of the system that the message names: addresses, stacks, threads, open files"},
 	{"128+N", "interrupted by signal N: 130 for Ctrl-C, 143 for SIGTERM, 129 for a hang-up"},
 }
 
-// usageError is the error of a command line that makes no sense.
+// usageError is an error in the command line.
 type usageError struct {
 	text  string
-	help  string // the command that explains
-	alone bool   // the text says all: help would not add to it
+	help  string // the command whose help explains the usage
+	alone bool   // do not refer to the help
 }
 
 func (e *usageError) Error() string { return e.text }
@@ -42,7 +42,7 @@ func usagef(format string, args ...any) error {
 	return &usageError{text: fmt.Sprintf(format, args...)}
 }
 
-// shown wraps an error that the output has shown already.
+// shown wraps an error that is already part of the output, and is not printed again.
 type shown struct{ err error }
 
 func (e shown) Error() string { return e.err.Error() }
@@ -61,7 +61,7 @@ func (e *outputError) Error() string {
 
 func (e *outputError) Unwrap() error { return e.err }
 
-// limitError is an error about a limit of the system, which it names.
+// limitError is an error caused by a limit of the system. It names the limit.
 type limitError struct {
 	err   error
 	limit string
@@ -70,7 +70,8 @@ type limitError struct {
 func (e *limitError) Error() string { return e.err.Error() + ": " + e.limit }
 func (e *limitError) Unwrap() error { return e.err }
 
-// withLimit names the limit that an error is about, if it is about one other than of memory.
+// withLimit adds the name of the limit to an error that a limit of the system other than memory has
+// caused.
 func withLimit(err error) error {
 	if limit := limitOf(err); limit != "" {
 		return &limitError{err, limit}
@@ -78,8 +79,7 @@ func withLimit(err error) error {
 	return err
 }
 
-// checkedWriter makes the errors of a writer known as those of the output, and
-// remembers the first.
+// checkedWriter turns errors of a writer into an *outputError and keeps the first.
 type checkedWriter struct {
 	w   io.Writer
 	err error
@@ -96,7 +96,7 @@ func (c *checkedWriter) Write(p []byte) (int, error) {
 	return n, c.err
 }
 
-// report prints an error as one line, two for wrong usage, or as an object (--json), and
+// report prints an error as one line (two for wrong usage) or as a JSON object (--json), and
 // returns the exit code.
 func report(ctx context.Context, err error, stderr io.Writer, json bool) int {
 	if err == nil {
@@ -109,7 +109,7 @@ func report(ctx context.Context, err error, stderr io.Writer, json bool) int {
 	var stop *interrupted
 	switch {
 	case errors.As(err, &out) && isBrokenPipe(out):
-		return 0 // who reads has seen enough
+		return 0 // the reader has closed the pipe: not a failure
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		code = exitInterrupted
 		if errors.As(context.Cause(ctx), &stop) {
@@ -146,8 +146,8 @@ func report(ctx context.Context, err error, stderr io.Writer, json bool) int {
 	return code
 }
 
-// advice names the command that helps: to make a packed file anew, or to do what a model is
-// made for.
+// advice names the command that helps: to make the packed file again, or to use the model for its
+// task.
 func advice(err error) string {
 	var packed *runtime.PackedError
 	if errors.As(err, &packed) && packed.Again {

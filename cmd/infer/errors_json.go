@@ -14,54 +14,54 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// jsonError is what --json makes of an error: one object, {"error": …}, the last line of
-// standard error. Standard output has what there was before.
+// jsonError is an error with --json: one object, {"error": …}, on the last line of standard error.
+// Standard output keeps the results written before.
 type jsonError struct {
 	Kind     string `json:"kind"`    // see kindOf
-	Message  string `json:"message"` // the line that people see
+	Message  string `json:"message"` // the error as text
 	ExitCode int    `json:"exit_code"`
 
-	Help    string        `json:"help,omitempty"` // of wrong usage: the command that explains
+	Help    string        `json:"help,omitempty"` // wrong usage: the command whose help explains it
 	Memory  *jsonMemory   `json:"memory,omitempty"`
 	File    *jsonFile     `json:"file,omitempty"`
 	Model   *jsonModel    `json:"model,omitempty"`
 	Context *jsonContext  `json:"context,omitempty"`
-	Tried   []jsonAttempt `json:"tried,omitempty"` // where there were fallbacks
+	Tried   []jsonAttempt `json:"tried,omitempty"` // set where there were fallbacks
 }
 
-// jsonMemory are the figures of memory that was refused.
+// jsonMemory has the figures of an allocation that was refused.
 type jsonMemory struct {
 	Purpose   string       `json:"purpose"`
-	Parts     memory.Parts `json:"parts,omitempty"` // of what is the sum of several
+	Parts     memory.Parts `json:"parts,omitempty"` // the parts of a sum
 	Requested uint64       `json:"requested_bytes"`
 	Available uint64       `json:"available_bytes"`
-	Limit     string       `json:"limit"` // "" where it is not known
+	Limit     string       `json:"limit"` // "" if unknown
 	Remedies  []string     `json:"remedies"`
 }
 
-// jsonFile is what is wrong with a model's file.
+// jsonFile says what is wrong with a model's file.
 type jsonFile struct {
 	Path   string `json:"path"`
-	Offset int64  `json:"offset"` // -1 where the field has no place
+	Offset int64  `json:"offset"` // -1 if the field has no offset
 	Field  string `json:"field"`
 	Value  string `json:"value"`
 	Reason string `json:"reason"`
 }
 
-// jsonModel is a name that stands for no model, or for several.
+// jsonModel is a name that matches no model or several.
 type jsonModel struct {
 	Name        string   `json:"name"`
 	Suggestions []string `json:"suggestions"`
 	Candidates  []string `json:"candidates"`
 }
 
-// jsonContext is a text that does not fit.
+// jsonContext is a text that does not fit into the context.
 type jsonContext struct {
 	Tokens  int `json:"tokens"`
 	Context int `json:"context"`
 }
 
-// jsonAttempt is one of the models that were tried.
+// jsonAttempt is a model that was tried.
 type jsonAttempt struct {
 	Path    string      `json:"path"`
 	Mode    string      `json:"mode"`
@@ -69,7 +69,7 @@ type jsonAttempt struct {
 	Memory  *jsonMemory `json:"memory,omitempty"`
 }
 
-// errorKinds are the kinds of errors, the first that applies.
+// errorKinds are the kinds of errors. The first that applies counts.
 var errorKinds = []struct {
 	kind string
 	is   func(error) bool
@@ -97,7 +97,7 @@ func isError(target error) func(error) bool {
 	return func(err error) bool { return errors.Is(err, target) }
 }
 
-// kindOf is the kind of an error, "failure" for what is none of the others.
+// kindOf returns the kind of an error, "failure" if no other applies.
 func kindOf(err error) string {
 	for _, k := range errorKinds {
 		if k.is(err) {
@@ -107,7 +107,7 @@ func kindOf(err error) string {
 	return "failure"
 }
 
-// reportJSON writes an error as an object.
+// reportJSON writes an error as a JSON object.
 func reportJSON(w io.Writer, err error, e jsonError) {
 	var (
 		memory    *memory.Error

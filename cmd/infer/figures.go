@@ -20,7 +20,7 @@ type stats struct {
 	pool    *memory.PoolStats // nil without --pool
 }
 
-// residencyFigures are what a memory budget did, 0 without one.
+// residencyFigures are the figures of the memory budget, 0 without one.
 type residencyFigures struct {
 	Resident      uint64  `json:"resident_bytes"`
 	Streamed      uint64  `json:"streamed_bytes"`
@@ -49,8 +49,8 @@ func (s stats) residency() (f residencyFigures) {
 	return f
 }
 
-// figureKeys are the keys of the figures in JSON: of what the model, the session and this
-// command say, those that are stable, in this order.
+// figureKeys are the stable JSON keys of the figures of the model, the session and this command, in
+// the order of the output.
 var figureKeys = strings.Fields(`
 	model architecture description parameters load_seconds load_mode load_reason adjusted warnings chunks
 	chunk_size_bytes weights_bytes repacked_bytes packed_bytes largest_allocation_bytes largest_range_bytes
@@ -61,7 +61,7 @@ var figureKeys = strings.Fields(`
 	residency_hits residency_misses experts_in_memory expert_hits expert_misses expert_hit_rate peak_rss_bytes peak_anon_bytes peak_file_bytes memory pool
 `)
 
-// MarshalJSON writes one object, in which all keys are always there.
+// MarshalJSON writes one object that always has all keys.
 func (s stats) MarshalJSON() ([]byte, error) {
 	all := map[string]json.RawMessage{}
 	for _, part := range []any{s.model, s.session, s.residency(), struct {
@@ -87,7 +87,7 @@ func (s stats) MarshalJSON() ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-// figures is the closing line.
+// figures returns the closing line.
 func (s stats) figures() string {
 	var b strings.Builder
 	m, g, x := s.model, s.session, s.residency()
@@ -115,7 +115,7 @@ func (s stats) figures() string {
 	return texts.OneLine(b.String())
 }
 
-// finishWords says why a generation ended where that is not plain to see.
+// finishWords says why a generation ended, unless the output shows it.
 func finishWords(reason runtime.FinishReason) string {
 	switch reason {
 	case runtime.FinishContext:

@@ -13,14 +13,14 @@ import (
 	"github.com/seed7adf6694/infer/internal/words"
 )
 
-// flags is a flag set in groups, for the help.
+// flags is a flag set whose flags are grouped for the help.
 type flags struct {
 	*pflag.FlagSet
 	groups []flagGroup
 	topic  string // of the groups that follow
 }
 
-// flagGroup is a heading and the flags defined after it.
+// flagGroup is a heading and the flags that were defined after it.
 type flagGroup struct {
 	title string
 	topic string // shown by `infer help TOPIC` rather than by --help; may be empty
@@ -47,7 +47,7 @@ func (f *flags) group(title string) {
 	f.groups = append(f.groups, flagGroup{title: title, topic: f.topic})
 }
 
-// collect puts flags that belong to no group yet into the last one.
+// collect adds the flags that belong to no group yet to the last group.
 func (f *flags) collect() {
 	seen := map[*pflag.Flag]bool{}
 	for _, g := range f.groups {
@@ -92,17 +92,17 @@ func (f *flags) parsed(name, short, kind, usage string, set func(string) error) 
 	f.VarP(values.Parsed{Kind: kind, Read: set}, name, short, usage)
 }
 
-// dashes is a flag's name as it is defined: llama.cpp takes underscores too.
+// dashes replaces underscores in a flag's name by dashes: llama.cpp accepts both.
 func dashes(name string) string { return strings.ReplaceAll(name, "_", "-") }
 
-// hide leaves flags out of help and suggestions.
+// hide removes flags from the help and from suggestions.
 func (f *flags) hide(names ...string) {
 	for _, n := range names {
 		f.Lookup(n).Hidden = true
 	}
 }
 
-// parse reads the arguments of a command and returns those that are no flags.
+// parse parses the arguments of a command and returns those that are not flags.
 func (c *command) parse(args []string) ([]string, error) {
 	args, err := c.expand(args)
 	if err != nil {
@@ -114,8 +114,8 @@ func (c *command) parse(args []string) ([]string, error) {
 	return c.flags.Args(), nil
 }
 
-// expand replaces what pflag can't have or would misread: see spellings.go. It walks
-// the arguments as pflag will, so that a flag's value is left alone whatever it looks like.
+// expand replaces spellings that pflag cannot define or would misread: see spellings.go. It walks
+// the arguments in the same way as pflag, so that it never changes the value of a flag.
 func (c *command) expand(args []string) ([]string, error) {
 	out := make([]string, 0, len(args))
 	for i := 0; i < len(args); i++ {
@@ -143,8 +143,8 @@ func (c *command) expand(args []string) ([]string, error) {
 	return out, nil
 }
 
-// respell returns a flag as pflag has to see it, "" for one that asks for nothing; next
-// are the arguments after it.
+// respell returns a flag in the spelling for pflag, or "" for a flag without effect. next are the
+// arguments after it.
 func (c *command) respell(arg string, next []string) (string, error) {
 	short, word := !strings.HasPrefix(arg, "--"), strings.TrimPrefix(arg[1:], "-")
 	word, value, hasValue := strings.Cut(word, "=")
@@ -154,7 +154,7 @@ func (c *command) respell(arg string, next []string) (string, error) {
 		case hasValue:
 			arg += "=" + value
 		case word == "fa" && c.flags.Lookup(long).Value.Type() != "LIST" && (len(next) == 0 || spellings.FlashValue(next[0]) == ""):
-			arg += "=on" // as llama.cpp took it before it had a value
+			arg += "=on" // llama.cpp's old spelling, without a value
 		}
 		return arg, nil
 	}
@@ -184,13 +184,13 @@ func (c *command) respell(arg string, next []string) (string, error) {
 	return arg, nil
 }
 
-// flagAsTyped is a flag without its value.
+// flagAsTyped returns a flag as typed, without its value.
 func flagAsTyped(arg string) string {
 	name, _, _ := strings.Cut(arg, "=")
 	return name
 }
 
-// shorthand is the flag that a word after one dash stands for, "" for none.
+// shorthand returns the flag that a word after one dash stands for, or "".
 func (c *command) shorthand(word string) string {
 	if long, ok := c.aliases[word]; ok {
 		return long
@@ -201,7 +201,7 @@ func (c *command) shorthand(word string) string {
 	return ""
 }
 
-// allSwitches tells whether each letter is a flag without a value.
+// allSwitches reports whether each letter is a flag without a value.
 func (c *command) allSwitches(letters string) bool {
 	for i := range len(letters) {
 		fl := c.flags.ShorthandLookup(letters[i : i+1])
@@ -212,7 +212,7 @@ func (c *command) allSwitches(letters string) bool {
 	return true
 }
 
-// takesNext tells whether the argument after this one is its value.
+// takesNext reports whether the next argument is the value of this flag.
 func (c *command) takesNext(arg string) bool {
 	if name, ok := strings.CutPrefix(arg, "--"); ok {
 		fl := c.flags.Lookup(name)
@@ -230,7 +230,7 @@ func (c *command) takesNext(arg string) bool {
 	return false
 }
 
-// explain puts an error of pflag into words and suggests what may have been meant.
+// explain rewords an error of pflag and suggests similar flags.
 func (c *command) explain(err error) error {
 	var unknown *pflag.NotExistError
 	var missing *pflag.ValueRequiredError
@@ -252,7 +252,7 @@ func (c *command) explain(err error) error {
 	return usagef("%s", err)
 }
 
-// flagName is how a flag is called in messages.
+// flagName returns a flag's name for messages.
 func flagName(fl *pflag.Flag) string {
 	if fl.Shorthand != "" {
 		return fmt.Sprintf("-%s/--%s", fl.Shorthand, fl.Name)
@@ -263,7 +263,7 @@ func flagName(fl *pflag.Flag) string {
 func (c *command) unknownFlag(e *pflag.NotExistError) error {
 	name := e.GetSpecifiedName()
 	if cluster := e.GetSpecifiedShortnames(); cluster != "" {
-		// -temp=0.5 or -promt: one dash too few, and perhaps a typo.
+		// -temp=0.5 or -promt: one dash is missing, or the name is misspelt.
 		word, _, _ := strings.Cut(cluster, "=")
 		return c.unknownShort(word)
 	}
@@ -276,7 +276,7 @@ func (c *command) unknownFlag(e *pflag.NotExistError) error {
 	return usagef("unknown flag --%s", name)
 }
 
-// unknownShort is the error of an unknown word after one dash.
+// unknownShort returns the error for an unknown word after one dash.
 func (c *command) unknownShort(word string) error {
 	if s := spellings.Suggest(word, c.flagNames()); len(word) > 2 && s != "" {
 		return usagef("unknown flag -%s (did you mean --%s?)", word, s)
@@ -284,7 +284,7 @@ func (c *command) unknownShort(word string) error {
 	return usagef("unknown flag -%s", word)
 }
 
-// otherWord is what another program's flag is called here, "" if unknown.
+// otherWord returns this program's name for a flag of another program, or "".
 func otherWord(name string) string {
 	return map[string]string{
 		"max-tokens": "predict", "num-predict": "predict", "max-length": "predict",
@@ -303,7 +303,7 @@ func (c *command) flagNames() []string {
 	return names
 }
 
-// chunkFlag is the chunk size of a load.
+// chunkFlag defines the flag for the chunk size.
 func chunkFlag(f *flags, p *uint64) {
-	f.Var(values.Size{P: p}, "chunk-size", "largest piece of memory to ask for (default 256MiB, or half the largest free block)")
+	f.Var(values.Size{P: p}, "chunk-size", "largest allocation or mapping (default 256MiB, or half the largest free block)")
 }

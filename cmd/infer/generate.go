@@ -19,10 +19,10 @@ func generateCommand() *command {
 	f.group("Other")
 	return &command{
 		synopsis: []string{"[flags]"},
-		about:    "infer generates text from GGUF models, in bounded chunks of memory.",
+		about:    "infer generates text with GGUF models, loaded in chunks of bounded size.",
 		examples: []string{
-			`infer -p "Once upon a time" -n 100`, "go on with a text, with the embedded model",
-			`infer -m model.gguf -f prompt.txt --temp 0 > out.txt`, "the most likely continuation of a file",
+			`infer -p "Once upon a time" -n 100`, "continue a text with the embedded model",
+			`infer -m model.gguf -f prompt.txt --temp 0 > out.txt`, "the most likely continuation of a file's text",
 			`infer -m model.gguf --load mmap --chunk-size 16MiB -c 2048 < prompt.txt`, "with little memory",
 			`infer -m model.gguf -p "..." --json | jq -r .text`, "for programs",
 		},
@@ -36,7 +36,7 @@ func generateCommand() *command {
 	}
 }
 
-// generate does what the flags say.
+// generate runs the command.
 func (c *generateConfig) generate(ctx context.Context, s *streams) error {
 	open, session, gen, err := c.options()
 	if err != nil {
@@ -50,7 +50,7 @@ func (c *generateConfig) generate(ctx context.Context, s *streams) error {
 		if gen.Sampling.Grammar, err = s.readInput(ctx, c.grammarFile); err != nil {
 			return fmt.Errorf("grammar: %w", err)
 		}
-		if gen.Sampling.Grammar == "" { // which would be no grammar
+		if gen.Sampling.Grammar == "" { // an empty text would mean: no grammar
 			return fmt.Errorf("%w: grammar file %s is empty", runtime.ErrOption, c.grammarFile)
 		}
 	}
@@ -102,8 +102,8 @@ func (c *generateConfig) generate(ctx context.Context, s *streams) error {
 	return err
 }
 
-// open opens the model that the flags name, and says what had to be done differently. The
-// function that it returns closes it.
+// open opens the model that the flags name, and prints what was adjusted. The returned function
+// closes the model.
 func (c *generateConfig) open(ctx context.Context, s *streams, open *runtime.Options) (m *runtime.Model, free func(), err error) {
 	progress := terminal.NewBar(s.err, !c.quiet && !c.noProgress && c.verbose == 0)
 	defer progress.Clear()
@@ -114,7 +114,7 @@ func (c *generateConfig) open(ctx context.Context, s *streams, open *runtime.Opt
 		}
 		progress.Show(label, p.Done, p.Total)
 	}
-	for _, f := range c.fallbacks { // a typo should not wait for the day when memory is short
+	for _, f := range c.fallbacks { // report a misspelt fallback now, not only when memory is short
 		if _, err := models.Resolve(f, models.ResolveOptions{}); err != nil {
 			return nil, nil, fmt.Errorf("fallback: %w", err)
 		}
@@ -144,18 +144,19 @@ func (c *generateConfig) open(ctx context.Context, s *streams, open *runtime.Opt
 		for _, line := range adjustments(m.Report().Adjusted) {
 			fmt.Fprintln(s.err, "infer: "+texts.OneLine(line))
 		}
-		if c.verbose == 0 { // the logger has said them
+		if c.verbose == 0 { // the logger has printed them
 			warn(s.err, m.Report().Warnings)
 		}
 	}
 	return m, free, nil
 }
 
-// poolFits refuses a pool that the system promises and does not have.
+// poolFits refuses a pool that is larger than the available memory, even if the system would grant
+// it (overcommit).
 func poolFits(size uint64) error {
 	p, err := probe.Measure()
 	if err != nil {
-		return nil // nothing is known: the attempt decides
+		return nil // the limit is unknown: try it
 	}
 	available, limit := p.Possible()
 	if size <= available {
@@ -164,13 +165,13 @@ func poolFits(size uint64) error {
 	return &memory.Error{Purpose: memory.PurposePool, Requested: size, Available: available, Limit: limit, Remedies: append([]memory.Remedy{{Kind: memory.RemedySmallerPool}}, memory.RaiseLimit(limit, size-available)...)}
 }
 
-// Reasons of this command's own why a generation ended.
+// This command's own reasons for the end of a generation.
 const (
 	finishInterrupted runtime.FinishReason = "interrupted"
 	finishError       runtime.FinishReason = "error"
 )
 
-// stream generates and writes the text as it comes. It returns why it ended.
+// stream generates, writes the text token by token, and returns why the generation ended.
 func (c *generateConfig) stream(ctx context.Context, s *streams, sess *runtime.Session, prompt string, o runtime.GenerateOptions) (end runtime.FinishReason, err error) {
 	w := newTokenWriter(s.out, c.json)
 	if c.echo {
@@ -184,7 +185,7 @@ func (c *generateConfig) stream(ctx context.Context, s *streams, sess *runtime.S
 			warn(s.err, sess.Stats().Notes)
 		}
 		first = false
-		if c.predict == 0 && e == nil { // only the prompt was to be evaluated
+		if c.predict == 0 && e == nil { // only the prompt is evaluated
 			end = runtime.FinishLength
 			break
 		}

@@ -13,8 +13,8 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// generateConfig is what the flags of generating say. Values are llama.cpp's, in its
-// meanings; options translates them.
+// generateConfig holds the flags of generating. Values have llama.cpp's meaning; options translates
+// them for runtime.
 type generateConfig struct {
 	flags *flags
 
@@ -52,7 +52,7 @@ type generateConfig struct {
 	verbose                 int
 }
 
-// Topics of `infer help`, to keep --help short.
+// Topics of `infer help`, which keep --help short.
 const (
 	topicSampling = "sampling"
 	topicMemory   = "memory"
@@ -69,7 +69,7 @@ func generateFlags() (*flags, *generateConfig) {
 	c.memoryFlags(f, topicMemory)
 	c.outputFlags(f)
 
-	// llama.cpp's other words for the same.
+	// llama.cpp's other names for the same flags.
 	f.BoolVarP(&c.escape, "escape", "e", true, "")
 	f.BoolVar(&c.noMMap, "no-mmap", false, "")
 	f.hide("escape", "no-mmap")
@@ -79,28 +79,28 @@ func generateFlags() (*flags, *generateConfig) {
 func (c *generateConfig) promptFlags(f *flags) {
 	f.group("Model and prompt")
 	f.text(&c.model, "model", "m", "", "MODEL", "a GGUF file, the first of a set, or the name of a model in a folder of $INFER_MODELS (default tiny, which is embedded)")
-	f.textOnce(&c.prompt, "prompt", "p", "TEXT", `text to go on with; \n, \t, \", \\ and \xHH are understood`)
-	f.textOnce(&c.file, "file", "f", "FILE", "read the prompt from a file, - for standard input, which is read without -p too when it is no terminal; one newline at the end is dropped")
-	f.BoolVar(&c.noEscape, "no-escape", false, `take \n and the like in -p and --stop as they are`)
+	f.textOnce(&c.prompt, "prompt", "p", "TEXT", `text to continue; the escapes \n, \t, \", \\ and \xHH are replaced`)
+	f.textOnce(&c.file, "file", "f", "FILE", "read the prompt from a file, - for standard input (the default without -p, unless it is a terminal); one newline at the end is dropped")
+	f.BoolVar(&c.noEscape, "no-escape", false, `do not replace escapes such as \n in -p and --stop`)
 	f.parsed("lora", "", "FILE", "apply a LoRA adapter (repeatable)", c.addAdapter(false))
-	f.parsed("lora-scaled", "", "FILE:SCALE", "apply a LoRA adapter with a factor (repeatable)", c.addAdapter(true))
+	f.parsed("lora-scaled", "", "FILE:SCALE", "apply a LoRA adapter with a scale (repeatable)", c.addAdapter(true))
 }
 
 func (c *generateConfig) generationFlags(f *flags) {
 	f.group("Generation")
 	f.integer(&c.predict, "predict", "n", -1, -2, math.MaxInt32, "tokens to generate; -1 for no limit, -2 until the context is full")
-	f.parsed("stop", "", "TEXT", "end before this text (repeatable)", c.addStop)
-	f.BoolVar(&c.ignoreEOS, "ignore-eos", false, "go on after the model's own end")
-	f.BoolVar(&c.contextShift, "context-shift", false, "when the context is full, forget half and go on")
-	f.BoolVar(&c.lookup, "lookup", false, "guess tokens from where the text was the same before and check them together: the same text, faster where it repeats itself")
-	f.parsed("seed", "s", "N", "make it repeatable; -1 for another text each time (default -1)", c.setSeed)
-	f.decimal(&c.temp, "temp", 0.8, 0, math.MaxFloat32, "temperature; 0 for the most likely token always")
-	f.integer(&c.topK, "top-k", "", 40, -1, math.MaxInt32, "choose among the N most likely tokens; 0 for all")
-	f.decimal(&c.topP, "top-p", 0.95, 0, 1, "choose among the best that make up this share; 1 for all")
-	f.decimal(&c.minP, "min-p", 0.05, 0, 1, "leave out what is less likely than this share of the best; 0 for nothing")
+	f.parsed("stop", "", "TEXT", "stop before this text (repeatable)", c.addStop)
+	f.BoolVar(&c.ignoreEOS, "ignore-eos", false, "ignore the model's end token and go on")
+	f.BoolVar(&c.contextShift, "context-shift", false, "when the context is full, drop half of it and go on")
+	f.BoolVar(&c.lookup, "lookup", false, "draft tokens from earlier repetitions in the text and verify them in one pass: the same text, faster if it repeats itself")
+	f.parsed("seed", "s", "N", "random seed; -1 for a new one each time (default -1)", c.setSeed)
+	f.decimal(&c.temp, "temp", 0.8, 0, math.MaxFloat32, "temperature; 0 always takes the most likely token")
+	f.integer(&c.topK, "top-k", "", 40, -1, math.MaxInt32, "sample among the N most likely tokens; 0 for all")
+	f.decimal(&c.topP, "top-p", 0.95, 0, 1, "sample among the most likely tokens whose probabilities add up to this; 1 for all")
+	f.decimal(&c.minP, "min-p", 0.05, 0, 1, "leave out tokens less likely than this fraction of the most likely token; 0 is off")
 	c.repeatPenalty = 1
-	f.Var(values.Decimal{P: &c.repeatPenalty, Max: math.MaxFloat32, Positive: true}, "repeat-penalty", "make repetitions less likely; 1 is off")
-	f.text(&c.grammarFile, "grammar-file", "", "", "FILE", "obey the GBNF grammar in a file")
+	f.Var(values.Decimal{P: &c.repeatPenalty, Max: math.MaxFloat32, Positive: true}, "repeat-penalty", "penalty for repeated tokens; 1 is off")
+	f.text(&c.grammarFile, "grammar-file", "", "", "FILE", "restrict the text to the GBNF grammar in a file")
 }
 
 func (c *generateConfig) samplingFlags(f *flags) {
@@ -108,45 +108,44 @@ func (c *generateConfig) samplingFlags(f *flags) {
 	defer func() { f.topic = "" }()
 	f.group("More sampling")
 	f.decimal(&c.typical, "typical", 1, 0, 1, "locally typical sampling; 1 is off")
-	f.decimal(&c.topN, "top-nsigma", -1, -math.MaxFloat32, math.MaxFloat32, "leave out tokens this many standard deviations below the best; -1 is off")
-	f.decimal(&c.dynRange, "dynatemp-range", 0, 0, math.MaxFloat32, "vary the temperature by this, with the entropy; 0 is off")
-	f.decimal(&c.dynExp, "dynatemp-exp", 1, 0, math.MaxFloat32, "exponent of the varying temperature")
-	f.decimal(&c.xtcProbability, "xtc-probability", 0, 0, 1, "probability of leaving out the best tokens; 0 is off")
-	f.decimal(&c.xtcThreshold, "xtc-threshold", 0.1, 0, 1, "from which probability a token is one of the best")
+	f.decimal(&c.topN, "top-nsigma", -1, -math.MaxFloat32, math.MaxFloat32, "top-n-sigma: leave out tokens this many standard deviations below the most likely; -1 is off")
+	f.decimal(&c.dynRange, "dynatemp-range", 0, 0, math.MaxFloat32, "range by which the temperature varies with the entropy; 0 is off")
+	f.decimal(&c.dynExp, "dynatemp-exp", 1, 0, math.MaxFloat32, "exponent of the dynamic temperature")
+	f.decimal(&c.xtcProbability, "xtc-probability", 0, 0, 1, "XTC: probability of leaving out the most likely tokens; 0 is off")
+	f.decimal(&c.xtcThreshold, "xtc-threshold", 0.1, 0, 1, "XTC: leave out tokens of at least this probability")
 	f.integer(&c.mirostat, "mirostat", "", 0, 0, 2, "Mirostat version 1 or 2, in place of top-k, top-p, min-p and typical; 0 is off")
 	f.decimal(&c.mirostatRate, "mirostat-lr", 0.1, 0, math.MaxFloat32, "Mirostat learning rate, eta")
 	f.decimal(&c.mirostatEntropy, "mirostat-ent", 5, 0, math.MaxFloat32, "Mirostat target entropy, tau")
 	f.group("Penalties")
-	f.integer(&c.repeatLastN, "repeat-last-n", "", 64, -1, math.MaxInt32, "tokens that the penalties look back at; 0 is off, -1 the whole context")
-	f.decimal(&c.presence, "presence-penalty", 0, -math.MaxFloat32, math.MaxFloat32, "for tokens that occurred; 0 is off")
-	f.decimal(&c.frequency, "frequency-penalty", 0, -math.MaxFloat32, math.MaxFloat32, "for each time that a token occurred; 0 is off")
-	f.decimal(&c.dryMultiplier, "dry-multiplier", 0, 0, math.MaxFloat32, "DRY, for repeated sequences; 0 is off")
-	f.decimal(&c.dryBase, "dry-base", 1.75, 0, math.MaxFloat32, "DRY, raised to the length of the repetition")
-	f.integer(&c.dryAllowed, "dry-allowed-length", "", 2, 1, math.MaxInt32, "length of repetitions that DRY lets pass")
-	f.integer(&c.dryLastN, "dry-penalty-last-n", "", -1, -1, math.MaxInt32, "tokens that DRY looks back at; 0 is off, -1 the whole context")
-	f.parsed("dry-sequence-breaker", "", "TEXT", "what a repetition does not reach across (repeatable; none for nothing; default newline, colon, quote and asterisk)", c.addBreaker)
+	f.integer(&c.repeatLastN, "repeat-last-n", "", 64, -1, math.MaxInt32, "number of last tokens that the penalties consider; 0 is off, -1 the whole context")
+	f.decimal(&c.presence, "presence-penalty", 0, -math.MaxFloat32, math.MaxFloat32, "penalty for each token that has occurred; 0 is off")
+	f.decimal(&c.frequency, "frequency-penalty", 0, -math.MaxFloat32, math.MaxFloat32, "penalty for each occurrence of a token; 0 is off")
+	f.decimal(&c.dryMultiplier, "dry-multiplier", 0, 0, math.MaxFloat32, "DRY: penalty for repeated sequences; 0 is off")
+	f.decimal(&c.dryBase, "dry-base", 1.75, 0, math.MaxFloat32, "DRY: base of the penalty, raised to the length of the repetition")
+	f.integer(&c.dryAllowed, "dry-allowed-length", "", 2, 1, math.MaxInt32, "DRY: longest repetition without a penalty")
+	f.integer(&c.dryLastN, "dry-penalty-last-n", "", -1, -1, math.MaxInt32, "DRY: number of last tokens considered; 0 is off, -1 the whole context")
+	f.parsed("dry-sequence-breaker", "", "TEXT", "DRY: text that ends a repeated sequence (repeatable; none for no such text; default newline, colon, quote and asterisk)", c.addBreaker)
 	f.group("Constraints")
-	f.parsed("logit-bias", "", "ID±BIAS", "change the likelihood of a token, as in 15+2.5 or 15-inf (repeatable; also -l)", c.addBias)
-	f.text(&c.grammar, "grammar", "", "", "TEXT", "obey a GBNF grammar")
+	f.parsed("logit-bias", "", "ID±BIAS", "add a bias to a token's logit, as in 15+2.5 or 15-inf (repeatable; also -l)", c.addBias)
+	f.text(&c.grammar, "grammar", "", "", "TEXT", "restrict the text to a GBNF grammar")
 }
 
-// memoryFlags defines the flags that decide what memory is taken, the rarer ones under
-// a topic of the help.
+// memoryFlags defines the flags for memory and speed. The rarer ones are under a topic of the help.
 func (c *generateConfig) memoryFlags(f *flags, topic string) {
 	f.group("Memory and speed")
-	f.choice(&c.load, "load", "", "auto", []string{"auto", "mmap", "copy", "stock"}, "map the weights, or copy them into private memory in a faster layout; auto chooses by what memory there is; stock maps the file at once, to compare")
-	f.choice(&c.packed, "packed", "", "auto", []string{"auto", "off", "require"}, "use the packed file that the cache has of the model, as 'infer pack' makes it; require makes it first where it is missing")
+	f.choice(&c.load, "load", "", "auto", []string{"auto", "mmap", "copy", "stock"}, "mmap maps the weights, copy copies them into private memory in a faster layout, auto chooses by the available memory; stock is llama.cpp's own loader, for comparison")
+	f.choice(&c.packed, "packed", "", "auto", []string{"auto", "off", "require"}, "use the model's packed file from the cache (see 'infer pack'); require makes it first if it is missing")
 	chunkFlag(f, &c.chunk)
-	f.integer(&c.ctx, "ctx-size", "c", 0, 0, math.MaxInt32, "context in tokens; 0 for what the model was trained with (default that, 4096 at most)")
-	f.integer(&c.threads, "threads", "t", -1, -1, 512, "threads (default one per core at most, fewer while other programs keep processors busy)")
-	f.parsed("max-memory", "", "SIZE|auto|off", "memory that the model may keep, with cache and buffers; what does not fit of it is streamed from the file; off leaves it to the system (default auto: what the system leaves)", c.setMaxMemory)
-	f.parsed("fallback", "", "MODEL", "open this one where there is not enough memory (repeatable, in this order)", c.addFallback)
-	f.Var(values.Size{P: &c.pool}, "pool", "reserve this much memory first, and take copied weights, KV cache and buffers from it")
+	f.integer(&c.ctx, "ctx-size", "c", 0, 0, math.MaxInt32, "context in tokens; 0 for the length that the model was trained with (default the same, at most 4096)")
+	f.integer(&c.threads, "threads", "t", -1, -1, 512, "threads (default at most one per core, fewer while other programs keep processors busy)")
+	f.parsed("max-memory", "", "SIZE|auto|off", "memory budget for the weights, KV cache and buffers; weights that do not fit are streamed from the file; off leaves eviction to the system (default auto: the memory that is available)", c.setMaxMemory)
+	f.parsed("fallback", "", "MODEL", "model to open instead if memory does not suffice (repeatable; tried in order)", c.addFallback)
+	f.Var(values.Size{P: &c.pool}, "pool", "reserve this much memory first and allocate copied weights, KV cache and buffers from it")
 	f.topic = topic
 	defer func() { f.topic = "" }()
 	f.group("More on memory and speed")
-	f.integer(&c.batch, "batch-size", "b", 2048, 1, math.MaxInt32, "tokens of the prompt submitted at once")
-	f.integer(&c.ubatch, "ubatch-size", "", 512, 1, math.MaxInt32, "tokens computed at once (also -ub; default 512, less where the chunk size demands it)")
+	f.integer(&c.batch, "batch-size", "b", 2048, 1, math.MaxInt32, "batch: tokens of the prompt submitted at once")
+	f.integer(&c.ubatch, "ubatch-size", "", 512, 1, math.MaxInt32, "micro-batch: tokens computed at once (also -ub; default 512, fewer if the chunk size requires it)")
 	f.integer(&c.threadsBatch, "threads-batch", "", -1, -1, 512, "threads for the prompt (also -tb; default as --threads)")
 	f.choice(&c.cacheK, "cache-type-k", "", "f16", cacheTypes(), "`TYPE` of the K cache (also -ctk)")
 	f.choice(&c.cacheV, "cache-type-v", "", "f16", cacheTypes(), "`TYPE` of the V cache (also -ctv); a quantised one needs flash attention. Types: "+strings.Join(cacheTypes(), ", "))
@@ -154,15 +153,15 @@ func (c *generateConfig) memoryFlags(f *flags, topic string) {
 	f.Var(values.FlashMode{Choice: values.Choice{P: &c.flash, Words: flashWords()}}, "flash-attn", "flash attention (also -fa)")
 	f.VarP(values.LayerCount{Integer: values.Integer{P: &c.gpuLayers, Min: -1, Max: math.MaxInt32}}, "gpu-layers", "g", "layers to put on GPUs (also -ngl); all or -1 for all")
 	f.text(&c.cacheDir, "packed-cache", "", "", "DIR", "folder of packed files (default $INFER_PACKED_CACHE, or infer/packed in the user's cache folder)")
-	f.BoolVar(&c.noRepack, "no-repack", false, "keep copied weights in the layout of the file")
-	f.BoolVar(&c.noPrefetch, "no-prefetch", false, "read mapped weights when they are first used")
-	f.BoolVar(&c.checkTensors, "check-tensors", false, "read all weights and refuse invalid values")
+	f.BoolVar(&c.noRepack, "no-repack", false, "do not repack: keep copied weights in the layout of the file")
+	f.BoolVar(&c.noPrefetch, "no-prefetch", false, "do not read mapped weights ahead: read them at first use")
+	f.BoolVar(&c.checkTensors, "check-tensors", false, "read all weights at load and refuse invalid values")
 }
 
 func (c *generateConfig) outputFlags(f *flags) {
 	f.group("Output")
 	f.BoolVar(&c.echo, "echo", false, "print the prompt before the text")
-	f.BoolVar(&c.json, "json", false, "print an object per token, and one with the figures")
+	f.BoolVar(&c.json, "json", false, "print a JSON object per token, and one with the figures at the end")
 	f.BoolVarP(&c.quiet, "quiet", "q", false, "no progress bar, figures or warnings")
 	f.BoolVar(&c.noProgress, "no-progress", false, "no progress bar")
 	f.CountVarP(&c.verbose, "verbose", "v", "log decisions to standard error; twice for more")
@@ -170,7 +169,7 @@ func (c *generateConfig) outputFlags(f *flags) {
 
 func flashWords() []string { return []string{"auto", "on", "off"} }
 
-// cacheTypes are those that the engine's attention can compute with.
+// cacheTypes are the types of KV caches that the engine's attention supports.
 func cacheTypes() []string {
 	return []string{"f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"}
 }
@@ -178,9 +177,9 @@ func cacheTypes() []string {
 func (c *generateConfig) setSeed(s string) error {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n < -1 || n > math.MaxUint32 {
-		return fmt.Errorf("want a whole number, -1 to %d", uint32(math.MaxUint32))
+		return fmt.Errorf("want a whole number (-1 to %d)", uint32(math.MaxUint32))
 	}
-	// llama.cpp's word for "another one each time" is the largest value.
+	// llama.cpp's value for a new seed each time is the largest number.
 	c.random = n == -1 || n == math.MaxUint32
 	c.seed = uint32(n)
 	return nil
@@ -188,7 +187,7 @@ func (c *generateConfig) setSeed(s string) error {
 
 func (c *generateConfig) addStop(s string) error {
 	if s == "" {
-		return errors.New("want some text")
+		return errors.New("must not be empty")
 	}
 	c.stop = append(c.stop, s)
 	return nil
@@ -221,7 +220,7 @@ func (c *generateConfig) setMaxMemory(s string) error {
 
 func (c *generateConfig) addFallback(s string) error {
 	if s == "" {
-		return errors.New("want a model")
+		return errors.New("want the name or file of a model")
 	}
 	c.fallbacks = append(c.fallbacks, s)
 	return nil
@@ -264,7 +263,7 @@ func (c *generateConfig) addAdapter(scaled bool) func(string) error {
 			}
 			a = runtime.Adapter{Path: s[:i], Scale: float32(scale)}
 			if scale == 0 {
-				return nil // an adapter of no weight
+				return nil // a scale of 0 has no effect
 			}
 		}
 		if a.Path == "" {
@@ -275,7 +274,7 @@ func (c *generateConfig) addAdapter(scaled bool) func(string) error {
 	}
 }
 
-// options translates the flags; reading files is not its business.
+// options translates the flags into runtime's options. It reads no files.
 func (c *generateConfig) options() (o runtime.Options, s runtime.SessionOptions, g runtime.GenerateOptions, err error) {
 	given := c.flags.Changed
 	if o.Load, err = runtime.ParseLoadMode(c.load); err != nil {
@@ -305,7 +304,7 @@ func (c *generateConfig) options() (o runtime.Options, s runtime.SessionOptions,
 	if given("ubatch-size") {
 		s.UBatch = c.ubatch
 	}
-	// What is not given may be lowered where memory is short.
+	// Values that are not given may be lowered if memory is short.
 	if given("cache-type-k") || given("cache-type-v") {
 		s.CacheTypeK, s.CacheTypeV = c.cacheK, c.cacheV
 	}
@@ -340,11 +339,11 @@ func (c *generateConfig) options() (o runtime.Options, s runtime.SessionOptions,
 	return o, s, g, nil
 }
 
-// escapes tells whether backslashes in -p and --stop mean something.
+// escapes reports whether escapes in -p and --stop are replaced.
 func (c *generateConfig) escapes() bool { return c.escape && !c.noEscape }
 
-// sampling translates llama.cpp's values, where zero is a value like others, to
-// runtime's, where zero stands for the default.
+// sampling translates llama.cpp's values, where zero is an ordinary value, to runtime's, where zero
+// means the default.
 func (c *generateConfig) sampling() runtime.Sampling {
 	s := runtime.Sampling{
 		Temperature:   off(c.temp),
@@ -356,7 +355,7 @@ func (c *generateConfig) sampling() runtime.Sampling {
 		DRYMultiplier: c.dryMultiplier, DRYBase: tiny(c.dryBase), DRYAllowedLength: c.dryAllowed, DRYPenaltyLastN: off(c.dryLastN),
 		DRYBreakers: c.dryBreakers, LogitBias: c.logitBias, Grammar: c.grammar,
 	}
-	if c.dryBase < 1 { // as the engine has it
+	if c.dryBase < 1 { // the engine's convention
 		s.DRYBase = runtime.Off
 	}
 	if !c.random {
@@ -365,7 +364,7 @@ func (c *generateConfig) sampling() runtime.Sampling {
 	return s
 }
 
-// off is the value of a number of which zero leaves out a step.
+// off translates a number whose zero switches a step off.
 func off[T int | float32](n T) T {
 	if n == 0 {
 		return runtime.Off
@@ -373,7 +372,7 @@ func off[T int | float32](n T) T {
 	return n
 }
 
-// tiny is the value that acts as an explicit zero does.
+// tiny translates an explicit zero into a very small number, which has the same effect.
 func tiny(f float32) float32 {
 	if f == 0 {
 		return 1e-9

@@ -14,11 +14,11 @@ import (
 )
 
 const (
-	helpWidth    = 80 // where it is not shown on a terminal
+	helpWidth    = 80 // if standard output is not a terminal
 	minHelpWidth = 40
 )
 
-// flagIndent is where the explanations of flags begin: beside them, or below.
+// flagIndent is the column where the explanations of flags begin, beside the flags or below them.
 func flagIndent(width int) int {
 	if width < 60 {
 		return 8
@@ -52,7 +52,7 @@ func runHelp(s *streams, args []string) error {
 	return err
 }
 
-// helpOn returns the help on a command or a topic, "" where there is none.
+// helpOn returns the help on a command or a topic, or "".
 func helpOn(args []string, width int) string {
 	for _, c := range subcommands() {
 		if c.name == args[0] {
@@ -65,7 +65,7 @@ func helpOn(args []string, width int) string {
 	return complete(generateCommand()).topicHelp(args[0], width)
 }
 
-// complete adds the flags that every command has.
+// complete adds the flags that all commands share.
 func complete(c *command) *command {
 	c.flags.BoolP("help", "h", false, "show this help")
 	if c.name == "" {
@@ -74,10 +74,10 @@ func complete(c *command) *command {
 	return c
 }
 
-// helpColumns is how wide the help is: as the terminal is.
+// helpColumns returns the width of the help: that of the terminal.
 func helpColumns(out any) int { return max(outputWidth(out), minHelpWidth) }
 
-// help is what --help prints, in lines of so many columns.
+// help returns the text of --help, wrapped at the given number of columns.
 func (c *command) help(width int) string {
 	c.flags.collect()
 	var b strings.Builder
@@ -122,7 +122,7 @@ func (c *command) help(width int) string {
 	return b.String()
 }
 
-// topics are the subjects whose flags have a help of their own.
+// topics returns the topics of the help, whose flags --help does not list.
 func (c *command) topics() []string {
 	var names []string
 	for _, g := range c.flags.groups {
@@ -155,9 +155,9 @@ func (g flagGroup) help(width int) string {
 	return b.String()
 }
 
-// hanging is a paragraph behind a heading that ends where it is indented.
+// hanging writes a paragraph after a heading, with the further lines indented.
 func hanging(width int, heading string, indent int, text string) string {
-	if over := utf8.RuneCountInString(heading) - indent; over > 0 { // the first line has less room
+	if over := utf8.RuneCountInString(heading) - indent; over > 0 { // the heading shortens the first line
 		text = strings.Repeat(texts.NoBreak, over) + text
 		text = strings.TrimLeft(texts.Wrap(width, text, indent), " ")
 		return heading + text + "\n"
@@ -165,7 +165,7 @@ func hanging(width int, heading string, indent int, text string) string {
 	return heading + strings.TrimLeft(texts.Wrap(width, text, indent), " ") + "\n"
 }
 
-// wrapCommand breaks a command line between words, as a shell takes it.
+// wrapCommand wraps a command line between words, so that a shell still reads it as one.
 func wrapCommand(width int, text string, indent int) string {
 	var b strings.Builder
 	column := indent
@@ -180,7 +180,7 @@ func wrapCommand(width int, text string, indent int) string {
 			b.WriteString(" ")
 			column++
 		}
-		if column+n > width { // a quoted program: a line's end is a space to it
+		if column+n > width { // a quoted program, to which a line end is a space
 			word = strings.TrimLeft(texts.Wrap(width, word, indent+4), " ")
 		}
 		b.WriteString(word)
@@ -189,7 +189,7 @@ func wrapCommand(width int, text string, indent int) string {
 	return b.String()
 }
 
-// shellWords splits at spaces that are not within quotes.
+// shellWords splits a command line at spaces outside quotes.
 func shellWords(text string) (known []string) {
 	word, quote := "", ""
 	for _, part := range strings.Split(text, " ") {
@@ -212,14 +212,14 @@ func shellWords(text string) (known []string) {
 	return known
 }
 
-// flagHelp is the line or lines of one flag.
+// flagHelp returns the help on one flag, in one or more lines.
 func flagHelp(fl *pflag.Flag, width int) string {
 	indent := flagIndent(width)
 	left := "      --" + fl.Name
 	if fl.Shorthand != "" {
 		left = "  -" + fl.Shorthand + ", --" + fl.Name
 	}
-	if indent < 10 { // the long names need not stand below each other
+	if indent < 10 { // long names need not be aligned
 		left = "  " + strings.TrimLeft(left, " ")
 	}
 	kind, usage := pflag.UnquoteUsage(fl)
@@ -243,7 +243,7 @@ func flagHelp(fl *pflag.Flag, width int) string {
 	return left + right[n:] + "\n"
 }
 
-// wrapAfter breaks a text that is too long for a line behind a mark.
+// wrapAfter wraps a text that is too long for a line after a separator.
 func wrapAfter(width int, text, mark string, indent int) string {
 	var b strings.Builder
 	column := 0

@@ -13,8 +13,8 @@ import (
 	"github.com/seed7adf6694/infer/internal/words"
 )
 
-// maxInput bounds what is read from a file or standard input: more is no text for a
-// model, and an endless stream must not fill the memory.
+// maxInput is the largest input, in bytes, from a file or standard input. The bound keeps an
+// endless stream from filling the memory.
 const maxInput = 1 << 30
 
 // readInput reads all of a file, or of standard input for "-", as UTF-8 (decodeText). A
@@ -24,8 +24,8 @@ func (s *streams) readInput(ctx context.Context, name string) (string, error) {
 		text string
 		err  error
 	}
-	// Reading a terminal or a pipe, and opening one, cannot be interrupted. The
-	// goroutine is left behind then; the process is about to end.
+	// Reading a terminal or a pipe, and opening one, cannot be interrupted. On cancellation the
+	// goroutine is abandoned; the process is about to end.
 	done := make(chan result, 1)
 	go func() {
 		text, err := s.read(name)
@@ -71,7 +71,7 @@ func (s *streams) read(name string) (string, error) {
 	return b.String(), nil
 }
 
-// promptText finds the prompt: -p, -f or standard input.
+// promptText returns the prompt from -p, -f or standard input.
 func (c *generateConfig) promptText(ctx context.Context, s *streams) (string, error) {
 	if c.flags.Changed("prompt") {
 		if c.flags.Changed("file") {
@@ -89,7 +89,7 @@ func (c *generateConfig) promptText(ctx context.Context, s *streams) (string, er
 		}
 		file = "-"
 	} else if file == "-" && terminal.Is(s.in) && !c.quiet {
-		fmt.Fprintln(s.err, "infer: reading the prompt from the terminal, end it with "+endOfFileKey)
+		fmt.Fprintln(s.err, "infer: type the prompt and end it with "+endOfFileKey)
 	}
 	text, err := s.readInput(ctx, file)
 	if err != nil {
@@ -105,12 +105,12 @@ func (c *generateConfig) promptText(ctx context.Context, s *streams) (string, er
 	return text, nil
 }
 
-// defaultPrompt suits the embedded model, which tells stories.
+// defaultPrompt is the example prompt. It suits the embedded model, which tells stories.
 const defaultPrompt = "Once upon a time"
 
-const givePrompt = `give one with -p "text", -f FILE or on standard input; -p "" begins with nothing`
+const givePrompt = `give one with -p "text", -f FILE or on standard input; -p "" starts without a prompt`
 
-// noPrompt is for a command line without any.
+// noPrompt returns the error for a command line without a prompt.
 func (c *generateConfig) noPrompt() (string, error) {
 	if c.model == "" {
 		return defaultPrompt, nil
@@ -118,7 +118,7 @@ func (c *generateConfig) noPrompt() (string, error) {
 	return "", usagef("no prompt: " + givePrompt)
 }
 
-// trimNewline drops the one newline that editors and echo put at the end.
+// trimNewline drops one newline at the end, which editors and echo add.
 func trimNewline(s string) string {
 	if t, ok := strings.CutSuffix(s, "\n"); ok {
 		return strings.TrimSuffix(t, "\r")

@@ -13,7 +13,7 @@ import (
 	"github.com/seed7adf6694/infer/models"
 )
 
-// inspectConfig is what the flags of `infer inspect` say.
+// inspectConfig holds the flags of `infer inspect`.
 type inspectConfig struct {
 	flags      *flags
 	model      string
@@ -26,17 +26,17 @@ func inspectCommand() *command {
 	c := &inspectConfig{flags: f}
 	f.group("Flags")
 	f.text(&c.model, "model", "m", "", "MODEL", "a GGUF file or the name of a model (default tiny, the embedded model)")
-	f.Var(values.Size{P: &c.chunk}, "chunk-size", "plan for this chunk size (default what a load would take)")
-	f.BoolVar(&c.full, "full", false, "show all of long values, arrays and lists")
+	f.Var(values.Size{P: &c.chunk}, "chunk-size", "plan for this chunk size (default the one that a load would use)")
+	f.BoolVar(&c.full, "full", false, "show long values, arrays and lists in full")
 	f.BoolVar(&c.json, "json", false, "print one JSON object")
 	return &command{
 		name:     "inspect",
-		summary:  "show what is in a model, and in which chunks it would be loaded",
+		summary:  "show a model's metadata, tensors and chunks",
 		synopsis: []string{"[flags] [MODEL]"},
-		about: "Shows the metadata and tensors of a model, the chunks in which it would be loaded, and whether it can be. Only headers are read. " +
-			"A file that would be refused is shown as far as its structure is sound.",
+		about: "Shows the metadata and tensors of a model, the chunks in which it would be loaded, and whether it can be loaded. Only headers are read. " +
+			"A file that cannot be loaded is shown as far as its structure is valid.",
 		examples: []string{
-			`infer inspect model.gguf`, "all of it, long values abbreviated",
+			`infer inspect model.gguf`, "everything, with long values abbreviated",
 			`infer inspect model.gguf --json | jq -r '.tensors[].name'`, "for programs",
 		},
 		flags: f,
@@ -71,21 +71,21 @@ func (c *inspectConfig) run(_ context.Context, s *streams, args []string) error 
 	return w.Flush()
 }
 
-// inspection is what `infer inspect --json` prints.
+// inspection is the output of `infer inspect --json`.
 type inspection struct {
 	Path         string         `json:"path"`
 	Files        []fileInfo     `json:"files"`
 	Version      uint32         `json:"gguf_version"`
 	Alignment    uint64         `json:"alignment"`
 	Architecture string         `json:"architecture"` // "" where there is none
-	Packed       *packedInfo    `json:"packed"`       // null but for packed files
+	Packed       *packedInfo    `json:"packed"`       // null unless the file is packed
 	Parameters   uint64         `json:"parameters"`
 	Bytes        uint64         `json:"tensor_bytes"`
 	Metadata     metadata.List  `json:"metadata"`
 	Tensors      []tensorInfo   `json:"tensors"`
 	Types        []typeTotal    `json:"types"`
 	Plan         *planInfo      `json:"plan"`    // null where there are no tensors
-	Verdict      inspectVerdict `json:"verdict"` // of the check that a load begins with
+	Verdict      inspectVerdict `json:"verdict"` // from the check before a load
 }
 
 type fileInfo struct {
@@ -93,7 +93,7 @@ type fileInfo struct {
 	Size int64  `json:"size_bytes"`
 }
 
-// packedInfo is what a packed file says of itself; the rest is the model's.
+// packedInfo has the keys that only packed files have.
 type packedInfo struct {
 	Engine       string   `json:"engine"`
 	Instructions string   `json:"instructions"`
@@ -123,8 +123,8 @@ type tensorInfo struct {
 	Type   string   `json:"type"`
 	Shape  []uint64 `json:"shape"` // the innermost dimension first, as in the file
 	Size   uint64   `json:"size_bytes"`
-	Offset int64    `json:"offset"` // in its file
-	File   int      `json:"file"`   // index into files
+	Offset int64    `json:"offset"` // in bytes from the start of its file
+	File   int      `json:"file"`   // index in files
 }
 
 type typeTotal struct {
@@ -149,14 +149,14 @@ type chunkInfo struct {
 	File   int    `json:"file"`
 	Offset int64  `json:"offset"`
 	Size   uint64 `json:"size_bytes"`
-	Range  int    `json:"range"` // chunks of one range lie side by side in memory
+	Range  int    `json:"range"` // chunks with the same range are contiguous in memory
 }
 
 type inspectVerdict struct {
 	Loads  bool   `json:"loads"`
-	Reason string `json:"reason"` // why not; "" if it does
+	Reason string `json:"reason"` // why it does not load; "" if it does
 
-	Warnings []string `json:"warnings"` // what does not keep it from loading
+	Warnings []string `json:"warnings"` // defects that do not prevent loading
 }
 
 func (c *inspectConfig) inspect(path string, index *gguf.Index) (*inspection, error) {
@@ -193,7 +193,7 @@ func (c *inspectConfig) inspect(path string, index *gguf.Index) (*inspection, er
 	return r, nil
 }
 
-// architecture reads what an index that was not validated as a model may lack.
+// architecture returns the architecture, or "" if an index that was not validated lacks it.
 func architecture(index *gguf.Index) string {
 	if v, ok := index.Lookup("general.architecture"); ok {
 		s, _ := v.Str()
@@ -223,7 +223,7 @@ func verdict(path string, weights bool) inspectVerdict {
 	index.Close()
 	v := inspectVerdict{Loads: weights, Warnings: list(index.Warnings())}
 	if !weights {
-		v.Reason = "vocabulary only: good for tokenizing, there are no weights"
+		v.Reason = "vocabulary only: usable for tokenizing, has no weights"
 	}
 	return v
 }

@@ -11,11 +11,10 @@ import (
 	"github.com/seed7adf6694/infer/internal/words"
 )
 
-// shownChunks is the number of chunks that are listed unless all are asked for.
+// shownChunks is the number of chunks listed without --full.
 const shownChunks = 12
 
-// print writes the inspection for people. Nothing from the file reaches the
-// terminal unescaped.
+// print writes the inspection as text. Everything from the file is escaped for the terminal.
 func (r *inspection) print(w io.Writer, full bool) error {
 	var b strings.Builder
 	table := func(title string, write func(t *tabwriter.Writer)) {

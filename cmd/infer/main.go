@@ -1,13 +1,13 @@
-// Command infer generates text from GGUF models on machines short of memory, and
-// looks into, tokenizes for, quantises and makes such models.
+// Command infer generates text with GGUF models on machines short of memory. It also inspects,
+// tokenizes for, quantises, packs and synthesizes such models.
 //
-// Standard output carries results alone; progress, figures and errors go to standard
-// error, an error as one line. It exits with 0, with 1 for a failure, 2 for wrong
-// usage, 3 where there is not enough memory or another limit of the system is reached,
-// and 128 plus the signal's number (130 for Ctrl-C) when interrupted. Run infer --help for the rest.
+// Standard output has results only. Progress, figures and errors go to standard error; an error is
+// one line. It exits with 0 for success, 1 for a failure, 2 for wrong usage, 3 if memory or another
+// limit of the system is exceeded, and 128 plus the signal's number (130 for Ctrl-C) when
+// interrupted. Run infer --help for the rest.
 //
-// Text that it reads is UTF-8, or what its byte order mark says. On Windows a console that is
-// closed counts as a signal, SIGTERM.
+// Input text is UTF-8, unless a byte order mark says otherwise. On Windows closing the console
+// counts as SIGTERM.
 package main
 
 import (
@@ -34,14 +34,15 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], stdin, stdout, os.Stderr))
 }
 
-// interrupted is why a context ended: a signal. It counts as context.Canceled.
+// interrupted is the cause of a context that a signal cancelled. errors.Is reports it as
+// context.Canceled.
 type interrupted struct{ signal os.Signal }
 
 func (e *interrupted) Error() string { return "interrupted" }
 
 func (e *interrupted) Is(target error) bool { return target == context.Canceled }
 
-// code is what shells expect of a program that a signal ended.
+// code returns the exit code that shells expect after a signal.
 func (e *interrupted) code() int {
 	if s, ok := e.signal.(syscall.Signal); ok {
 		return 128 + int(s)
@@ -49,9 +50,9 @@ func (e *interrupted) code() int {
 	return exitInterrupted
 }
 
-// interruptible returns a context that the first signal cancels. The second ends the
-// process at once, whatever it is doing: it is left to the system, since whatever this
-// program did itself could wait, for a page, a lock or a reader of its output.
+// interruptible returns a context that the first signal cancels. The second signal gets the
+// system's default action, which ends the process at once: a handler in this program could block on
+// a page, a lock or a reader of its output.
 func interruptible() context.Context {
 	ignoreBrokenPipes()
 	ctx, cancel := context.WithCancelCause(context.Background())

@@ -8,15 +8,15 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// closedOutput is a standard output that was closed when the program started (>&-). What
-// is written to it is lost, which is an error.
+// closedOutput is a standard output that was closed when the program started (>&-). Each write to
+// it is an error.
 type closedOutput struct{}
 
 func (closedOutput) Write([]byte) (int, error) { return 0, errClosedOutput }
 
 var errClosedOutput = errors.New("it is closed")
 
-// lost is the error of an output that takes nothing, before there is anything to write.
+// lost returns the error of an output that cannot be written to, before anything is written.
 func (s *streams) lost() error {
 	if w, ok := s.out.(*checkedWriter); ok && w.w == (closedOutput{}) {
 		return &outputError{errClosedOutput}
@@ -24,12 +24,11 @@ func (s *streams) lost() error {
 	return nil
 }
 
-// tokenWriter writes a text as it is generated. Each token is one Write, so that it
-// is seen at once.
+// tokenWriter writes a text while it is generated. Each token is one Write and appears at once.
 type tokenWriter struct {
 	w    io.Writer
 	json bool
-	last byte // of what was written; 0: nothing was
+	last byte // the last byte written; 0 if none was
 }
 
 func newTokenWriter(w io.Writer, json bool) *tokenWriter { return &tokenWriter{w: w, json: json} }
@@ -43,7 +42,7 @@ func (t *tokenWriter) prompt(text string) error {
 
 // jsonToken is a line of --json.
 type jsonToken struct {
-	Token int32  `json:"token"` // -1 where text is left over at the end
+	Token int32  `json:"token"` // -1 for the rest of the text at the end
 	Text  string `json:"text"`
 }
 
@@ -66,8 +65,8 @@ func (t *tokenWriter) text(s string) error {
 	return err
 }
 
-// finish ends the last line: a shell's prompt, or what is appended to the file,
-// begins one of its own.
+// finish ends the last line, so that a shell's prompt, or text appended to the file, begins a new
+// one.
 func (t *tokenWriter) finish() error {
 	if t.json || t.last == 0 || t.last == '\n' {
 		return nil

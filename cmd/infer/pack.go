@@ -14,7 +14,7 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// packConfig is what the flags of `infer pack` say.
+// packConfig holds the flags of `infer pack`.
 type packConfig struct {
 	flags                    *flags
 	model, output            string
@@ -26,19 +26,19 @@ func packCommand() *command {
 	c := &packConfig{flags: f}
 	f.group("Flags")
 	f.text(&c.model, "model", "m", "", "MODEL", "the model to read (default tiny, the embedded model)")
-	f.text(&c.output, "output", "o", "", "FILE", "the file to write (default beside the model, with .packed in its name)")
-	f.BoolVar(&c.force, "force", false, "replace a file that is there")
+	f.text(&c.output, "output", "o", "", "FILE", "the file to write (default in the model's folder, with .packed in its name)")
+	f.BoolVar(&c.force, "force", false, "overwrite an existing file")
 	f.BoolVarP(&c.quiet, "quiet", "q", false, "no progress bar, no closing line")
 	f.BoolVar(&c.noProgress, "no-progress", false, "no progress bar")
 	return &command{
 		name:     "pack",
-		summary:  "write a model in this CPU's layout, to be mapped at full speed",
+		summary:  "write a model in this CPU's layout, which is mapped and as fast as a copy",
 		synopsis: []string{"[flags] [MODEL [FILE]]"},
-		about: "Writes a model with its weights in the layout that the engine computes with on this CPU. Opened, such a file is mapped: as fast as a private copy, and shared and evictable as a mapping. " +
-			"It is for infer and this kind of CPU alone: other programs refuse it, and so does infer elsewhere. The file appears when it is complete; interrupted or failed, nothing is left.",
+		about: "Writes a model with its weights in the layout that the engine computes with on this CPU. Such a file is mapped when it is opened: it is as fast as a private copy, and shared and evictable as a mapping. " +
+			"Only infer, on this kind of CPU, can use it: other programs refuse it, and so does infer on other CPUs. The file appears when it is complete; an interrupted or failed run leaves nothing behind.",
 		examples: []string{
 			`infer pack -m model-Q4_K_M.gguf`, "writes model-Q4_K_M.packed.gguf",
-			`infer -m model-Q4_K_M.packed.gguf -p "..."`, "and this maps it",
+			`infer -m model-Q4_K_M.packed.gguf -p "..."`, "map the packed file",
 		},
 		flags:  f,
 		silent: true,
@@ -59,7 +59,7 @@ func (c *packConfig) run(ctx context.Context, s *streams, args []string) error {
 	}
 	if c.output == "" {
 		c.output = packedName(in)
-		if c.model == "" || c.model == "tiny" { // which lies in the cache
+		if c.model == "" || c.model == "tiny" { // the model is in the cache
 			c.output = "tiny.packed.gguf"
 		}
 	}
@@ -86,7 +86,7 @@ func (c *packConfig) run(ctx context.Context, s *streams, args []string) error {
 	return nil
 }
 
-// packedName puts the word into a file's name: model.gguf becomes model.packed.gguf.
+// packedName inserts .packed into a file's name: model.gguf becomes model.packed.gguf.
 func packedName(in string) string {
 	dir, base := filepath.Split(in)
 	base = strings.TrimSuffix(base, ".gguf")

@@ -40,7 +40,7 @@ func TestPackAndCheck(t *testing.T) {
 		{"nothing to gain", []string{"pack", tinyF16, filepath.Join(dir, "f16.gguf")}, exitFailure, "nothing to pack"},
 		{"over the model itself", []string{"pack", "--force", in, in}, exitFailure, "another file"},
 		{"too many arguments", []string{"pack", "a", "b", "c"}, exitUsage, ""},
-		{"checked", []string{"check", out}, 0, "as the engine makes them of the source"},
+		{"checked", []string{"check", out}, 0, "equal to the engine's repacking of the source"},
 		{"a plain file, checked", []string{"check", in}, 0, ": ok: llama"},
 		{"checked quietly", []string{"check", "-q", out}, 0, ""},
 		{"a copy of it", []string{"-m", out, "--load", "copy", "-p", "a", "-n", "1"}, exitUsage, in},

@@ -11,7 +11,7 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// perplexityConfig is what the flags of `infer perplexity` say.
+// perplexityConfig holds the flags of `infer perplexity`.
 type perplexityConfig struct {
 	flags *flags
 	benchmarks.PerplexityOptions
@@ -25,24 +25,24 @@ func perplexityCommand() *command {
 	f.group("Flags")
 	f.text(&c.Model, "model", "m", "", "MODEL", "a GGUF file or the name of a model (default tiny, the embedded model)")
 	f.text(&c.file, "file", "f", "", "FILE", "the text, - for standard input")
-	f.text(&c.Base, "kl-base", "", "", "MODEL", "also compare the probabilities with this model's, such as the f16 that the other was made of")
-	f.integer(&c.Context, "ctx-size", "c", 512, 4, math.MaxInt32, "tokens of a chunk")
-	f.integer(&c.Chunks, "chunks", "", 0, 0, math.MaxInt32, "chunks at most (default all that the text has)")
-	f.integer(&c.UBatch, "ubatch-size", "", 512, 1, math.MaxInt32, "tokens computed at once (also -ub)")
-	f.integer(&c.Threads, "threads", "t", 0, 0, 512, "threads (default one per core at most, by the load)")
-	f.choice(&c.load, "load", "", "auto", []string{"auto", "mmap", "copy", "stock"}, "where the weights live")
+	f.text(&c.Base, "kl-base", "", "", "MODEL", "also compare the probabilities with those of this model, for example the f16 original")
+	f.integer(&c.Context, "ctx-size", "c", 512, 4, math.MaxInt32, "tokens per chunk")
+	f.integer(&c.Chunks, "chunks", "", 0, 0, math.MaxInt32, "maximum number of chunks (default all of the text)")
+	f.integer(&c.UBatch, "ubatch-size", "", 512, 1, math.MaxInt32, "micro-batch: tokens computed at once (also -ub)")
+	f.integer(&c.Threads, "threads", "t", 0, 0, 512, "threads (default chosen by the system's load, at most one per core)")
+	f.choice(&c.load, "load", "", "auto", []string{"auto", "mmap", "copy", "stock"}, "load mode: where the weights are kept")
 	f.BoolVar(&c.json, "json", false, "print one JSON object")
 	f.BoolVarP(&c.quiet, "quiet", "q", false, "no progress")
 	f.BoolVar(&c.noProgress, "no-progress", false, "no progress bar")
 	return &command{
 		name:     "perplexity",
-		summary:  "how badly a model foresees a text, and how far it is from another",
+		summary:  "measure a model's perplexity on a text, and its divergence from another model",
 		synopsis: []string{"-f TEXT [flags] [MODEL]"},
-		about: "Evaluates a text as llama.cpp's perplexity does: in chunks of a context, of which the second half is scored. The perplexity is as if the model had chosen among so many equally likely tokens each time: less is better. " +
-			"With --kl-base the probabilities of all tokens are compared with those of another model of the same vocabulary: the mean Kullback-Leibler divergence is what fewer bits cost, in nats.",
+		about: "Evaluates a text as llama.cpp's perplexity tool does: in chunks of one context each, of which the second half is scored. A perplexity of N means that the model was as uncertain as among N equally likely tokens: less is better. " +
+			"With --kl-base the probabilities of all tokens are compared with those of another model with the same vocabulary: the mean Kullback-Leibler divergence, in nats, is the loss by quantisation.",
 		examples: []string{
-			`infer perplexity -m q4.gguf --kl-base f16.gguf -f text.txt`, "what four bits cost",
-			`infer perplexity -f text.txt -c 256 --chunks 20`, "a short look, with the embedded model",
+			`infer perplexity -m q4.gguf --kl-base f16.gguf -f text.txt`, "the loss by 4-bit quantisation",
+			`infer perplexity -f text.txt -c 256 --chunks 20`, "a quick run with the embedded model",
 		},
 		flags: f,
 		run:   c.run,
@@ -75,7 +75,7 @@ func (c *perplexityConfig) run(ctx context.Context, s *streams, args []string) e
 	p, err := benchmarks.MeasurePerplexity(ctx, c.PerplexityOptions)
 	bar.Clear()
 	if err != nil {
-		if p.Chunks > 0 && !c.quiet { // what was done is not lost
+		if p.Chunks > 0 && !c.quiet { // print the result of the finished chunks
 			fmt.Fprintf(s.err, "infer: after %d chunks of %d tokens: perplexity %.4f ± %.4f\n", p.Chunks, p.Context, p.Value, p.Error)
 		}
 		return err

@@ -12,7 +12,7 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// planConfig is what the flags of `infer plan` say.
+// planConfig holds the flags of `infer plan`.
 type planConfig struct {
 	generateConfig
 	svg   string
@@ -25,20 +25,20 @@ func planCommand() *command {
 	f.group("Flags")
 	f.text(&c.model, "model", "m", "", "MODEL", "a GGUF file or the name of a model (default tiny, the embedded model)")
 	f.BoolVar(&c.json, "json", false, "print one JSON object")
-	f.text(&c.svg, "svg", "", "", "FILE", "draw the chunks into a file")
-	f.BoolVar(&c.force, "force", false, "replace a file that is there")
+	f.text(&c.svg, "svg", "", "", "FILE", "draw the allocations into an SVG file")
+	f.BoolVar(&c.force, "force", false, "overwrite an existing file")
 	c.memoryFlags(f, "")
 	f.hide("threads", "threads-batch", "no-prefetch", "check-tensors", "fallback", "pool", "packed", "packed-cache")
 	return &command{
 		name:     "plan",
-		summary:  "show what memory a model would need, before anything is loaded",
+		summary:  "show the memory that a model would need, without loading it",
 		synopsis: []string{"[flags] [MODEL]"},
-		about: "Shows what each way of loading a model would take for one session: weights, KV cache, compute buffers, the largest single allocation and what it is for; " +
-			"whether it fits now, by how much not, and what would help. Only the header is read; the figures of the session are the engine's own, from a dry run.",
+		about: "Shows what each load mode would take for one session: weights, KV cache, compute buffers, the largest single allocation and its purpose; " +
+			"whether it fits now, how much is missing, and what would help. Only the header is read; the session's figures are the engine's own, from a dry run.",
 		examples: []string{
 			`infer plan model.gguf`, "with the default context",
-			`infer plan model.gguf -c 32768 -ctk q8_0 -ctv q8_0`, "with a long context in 8 bits",
-			`infer plan model.gguf --max-memory 2G`, "what is streamed to stay within 2 GiB",
+			`infer plan model.gguf -c 32768 -ctk q8_0 -ctv q8_0`, "with a long context and an 8-bit KV cache",
+			`infer plan model.gguf --max-memory 2G`, "what is streamed within a budget of 2 GiB",
 			`infer plan model.gguf --json | jq '.modes[] | {mode, fits, missing_bytes}'`, "for programs",
 		},
 		flags: f,
@@ -52,7 +52,7 @@ func (c *planConfig) run(ctx context.Context, s *streams, args []string) error {
 	}
 	for _, name := range []string{"fallback", "pool"} {
 		if c.flags.Changed(name) {
-			return usagef("--%s is not for plans, which are of one model and of what the system has", name)
+			return usagef("--%s cannot be used with 'infer plan', which plans one model within the system's memory", name)
 		}
 	}
 	if c.svg != "" {
@@ -90,14 +90,14 @@ func (c *planConfig) run(ctx context.Context, s *streams, args []string) error {
 
 func onlyMode(modes []runtime.ModePlan, mode runtime.LoadMode) []runtime.ModePlan {
 	for _, p := range modes {
-		if p.Mode == mode { // of a packed file there is no other than that
+		if p.Mode == mode { // a packed file has no other packed file
 			return []runtime.ModePlan{p}
 		}
 	}
 	return modes
 }
 
-// outputWidth is how wide what is shown may be: as the terminal is, to 100 columns.
+// outputWidth returns the width of the output: that of the terminal, at most 100 columns.
 func outputWidth(out any) int {
 	if checked, ok := out.(*checkedWriter); ok {
 		out = checked.w

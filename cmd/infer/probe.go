@@ -21,29 +21,29 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// probeConfig is what the flags of `infer probe` say.
+// probeConfig holds the flags of `infer probe`.
 type probeConfig struct {
 	flags    *flags
 	json     bool
 	every    time.Duration // 0: once
-	fragment uint64        // 0: not
+	fragment uint64        // 0: do not fragment
 	measure  func() (probe.Probe, error)
 	packed   func() packedProbe
 	programs func() ([]probe.Committed, error)
 }
 
-// probed is what is shown: memory, what packed files may take of the disk, and which
-// programs have committed memory, where that is why others get none.
+// probed is the output: memory, the disk space of packed files, and, on systems with a commit
+// limit, the programs that have committed most.
 type probed struct {
 	probe.Probe
 	packed   packedProbe
 	programs []probe.Committed
 }
 
-// packedProbe is the state of the cache of packed files.
+// packedProbe is the state of the packed files' cache.
 type packedProbe struct {
-	Repack bool                `json:"repack"` // whether the engine has layouts of this CPU's own
-	Cache  *runtime.CacheUsage `json:"cache"`  // null where there can be none
+	Repack bool                `json:"repack"` // whether the engine has layouts for this CPU
+	Cache  *runtime.CacheUsage `json:"cache"`  // null if there can be no cache
 	err    error
 }
 
@@ -55,7 +55,7 @@ func probePacked() packedProbe {
 	return packedProbe{llama.CanRepack(), &usage, nil}
 }
 
-// MarshalJSON adds the packed files to the figures of memory.
+// MarshalJSON writes the figures of memory and those of the packed files in one object.
 func (p probed) MarshalJSON() ([]byte, error) {
 	memory, err := json.Marshal(p.Probe)
 	if err != nil {
@@ -77,19 +77,19 @@ func probeCommand() *command {
 	c := &probeConfig{flags: f, measure: probe.Measure, packed: probePacked, programs: probe.CommittedByPrograms}
 	f.group("Flags")
 	f.BoolVar(&c.json, "json", false, "print one JSON object; sizes in bytes, null where there is no limit")
-	f.Var(intervalValue{&c.every}, "watch", "show it again each second until interrupted; --watch=TIME for another interval, as in --watch=500ms. With --json one object a line")
+	f.Var(intervalValue{&c.every}, "watch", "repeat every second until interrupted; --watch=TIME sets another interval, as in --watch=500ms. With --json one object per line")
 	f.Lookup("watch").NoOptDefVal = "1s"
-	f.Var(holeValue{&c.fragment}, "fragment", "first cut up the address space of this process until it has no larger hole, to see what that looks like; "+holeRange+", on Linux and Windows")
+	f.Var(holeValue{&c.fragment}, "fragment", "first fragment the address space of this process until no hole is larger than this, for demonstration; "+holeRange+", on Linux and Windows")
 	return &command{
 		name:     "probe",
-		summary:  "show what memory this process may have, and what limits it",
+		summary:  "show the memory that this process may allocate, and its limits",
 		synopsis: []string{"[flags]"},
-		about: "Shows the memory of this machine and the limits that bind a process started as this one was, and the largest block that it may allocate at once. " +
-			"That block is asked for and given back at once, without a byte of it being used, so that the figure is what the system grants. " +
-			"Where it promises no more than it has (overcommit mode 2, Windows), other programs may be refused memory in that moment.",
+		about: "Shows the memory of this machine, the limits that apply to this process, and the largest block that it may allocate at once. " +
+			"The largest block is allocated and freed at once, without using it, so that the figure is what the system really grants. " +
+			"On systems with a commit limit (overcommit mode 2, Windows) other programs may be refused memory at that moment.",
 		examples: []string{
 			`infer probe --json | jq .largest_free_block_bytes`, "for programs",
-			`infer probe --fragment 160MiB`, "what an address space in pieces looks like",
+			`infer probe --fragment 160MiB`, "what a fragmented address space looks like",
 			`(ulimit -v 4000000; infer probe --watch)`, "under a limit, until Ctrl-C",
 		},
 		flags: f,
@@ -116,29 +116,29 @@ func (c *probeConfig) run(ctx context.Context, s *streams, args []string) error 
 	return v.watch(ctx, c.every)
 }
 
-// fragment carves the address space of this process.
+// fragment fragments the address space of this process.
 func fragment(hole uint64) error {
 	_, err := memtest.Carve(memtest.CarveOptions{HoleSize: hole})
 	var not *memtest.Unsupported
 	if errors.As(err, &not) {
-		return fmt.Errorf("--fragment is not possible here: %s", not.Missing)
+		return fmt.Errorf("--fragment is not available here: %s", not.Missing)
 	}
 	return err
 }
 
-// probeView shows probes, one after the other.
+// probeView shows one probe after the other.
 type probeView struct {
 	c     *probeConfig
 	s     *streams
 	print func(probed, error) error
-	again func() error // shows the last in a window of another size; nil: not
-	end   func() error // of showing the last
+	again func() error // shows the last probe again after the window was resized; nil if not on a terminal
+	end   func() error // error of showing the last probe
 
 	complained bool
 }
 
-// newProbeView chooses how probes are shown: as JSON, as text, or on a terminal, if
-// they are to be watched there, each in the place of the one before.
+// newProbeView chooses how probes are shown: as JSON, as text, or, with --watch on a terminal, each
+// in place of the one before.
 func newProbeView(c *probeConfig, s *streams) *probeView {
 	v := &probeView{c: c, s: s, end: func() error { return nil }}
 	f, watched := terminalOf(s.out)
@@ -174,18 +174,18 @@ func newProbeView(c *probeConfig, s *streams) *probeView {
 	return v
 }
 
-// show measures, confirms and prints once.
+// show measures, confirms the largest free block, and prints once.
 func (v *probeView) show() error {
 	p, err := v.c.measure()
 	if err != nil {
 		return err
 	}
-	programs, _ := v.c.programs() // a row less
+	programs, _ := v.c.programs() // keep one row free
 	p, err = p.Confirm()
 	return v.print(probed{p, v.c.packed(), programs}, err)
 }
 
-// watch shows it until the context ends.
+// watch repeats show until ctx is cancelled.
 func (v *probeView) watch(ctx context.Context, every time.Duration) error {
 	t := time.NewTicker(every)
 	defer t.Stop()
@@ -205,17 +205,17 @@ func (v *probeView) watch(ctx context.Context, every time.Duration) error {
 			next = v.again
 		case <-ctx.Done():
 		}
-		if ctx.Err() != nil { // even if it is time for the next
+		if ctx.Err() != nil { // even if the next is due
 			if err := v.end(); err != nil {
 				return err
 			}
-			return shown{context.Cause(ctx)} // who watches knows why it ends
+			return shown{context.Cause(ctx)} // an interrupt is the normal end
 		}
 	}
 }
 
-// printJSON prints one object. Why nothing is confirmed is said once, where it does
-// not disturb the objects.
+// printJSON prints one object. The reason why the block is not confirmed goes to standard error,
+// once.
 func (v *probeView) printJSON(p probed, unconfirmed error) error {
 	if unconfirmed != nil && !v.complained {
 		v.complained = true
@@ -224,7 +224,7 @@ func (v *probeView) printJSON(p probed, unconfirmed error) error {
 	return texts.WriteJSON(v.s.out, p)
 }
 
-// terminalOf returns the terminal that a command writes to, if it is one.
+// terminalOf returns the terminal that a command writes to, or nil.
 func terminalOf(out io.Writer) (*os.File, bool) {
 	if c, ok := out.(*checkedWriter); ok {
 		out = c.w
@@ -233,7 +233,7 @@ func terminalOf(out io.Writer) (*os.File, bool) {
 	return f, ok && terminal.Is(f)
 }
 
-// intervalValue is a flag of the time between two things.
+// intervalValue is a flag with an interval.
 type intervalValue struct{ p *time.Duration }
 
 const (
@@ -250,7 +250,7 @@ func (v intervalValue) Set(s string) error {
 		return errors.New("want a time such as 2s, 500ms or 1m")
 	}
 	if d < shortestInterval || d > longestInterval {
-		return errors.New("out of range, 100ms to 24h")
+		return errors.New("out of range (100ms to 24h)")
 	}
 	*v.p = d
 	return nil
@@ -259,8 +259,8 @@ func (v intervalValue) Set(s string) error {
 func (v intervalValue) Type() string   { return "TIME" }
 func (v intervalValue) String() string { return "" }
 
-// holeValue is a flag of the size of holes in an address space: large enough for the
-// stack of a thread, and small enough for a hundred of them.
+// holeValue is a flag with the size of holes in an address space: large enough for the stack of a
+// thread, and small enough that a hundred of them fit.
 type holeValue struct{ p *uint64 }
 
 const (
@@ -275,7 +275,7 @@ func (v holeValue) Set(s string) error {
 		return err
 	}
 	if n < smallestHole || n > largestHole {
-		return errors.New("out of range, " + holeRange)
+		return errors.New("out of range: want " + holeRange)
 	}
 	*v.p = n
 	return nil

@@ -21,7 +21,7 @@ func figuresUnder(t *testing.T, l memtest.Limits, args ...string) map[string]any
 	cmd.Stderr = nil // Run captures it
 	res, err := memtest.Run(t.Context(), cmd, l)
 	memtest.Need(t, err)
-	if strings.Contains(string(res.Stderr), "--fragment is not possible here") {
+	if strings.Contains(string(res.Stderr), "--fragment is not available here") {
 		t.Skip(string(res.Stderr))
 	}
 	var got map[string]any
@@ -80,7 +80,7 @@ func TestProbeFragmentIsOneClearErrorWhereItCannotBeDone(t *testing.T) {
 	cmd.Stderr = nil
 	res, err := memtest.Run(t.Context(), cmd, memtest.Limits{AddressSpace: 1 << 40})
 	memtest.Need(t, err)
-	if text := string(res.Stderr); res.Code != exitFailure || len(res.Stdout) > 0 || strings.Count(text, "\n") != 1 || !strings.Contains(text, "--fragment is not possible here: ") {
+	if text := string(res.Stderr); res.Code != exitFailure || len(res.Stdout) > 0 || strings.Count(text, "\n") != 1 || !strings.Contains(text, "--fragment is not available here: ") {
 		t.Error(res)
 	}
 }
@@ -88,7 +88,7 @@ func TestProbeFragmentIsOneClearErrorWhereItCannotBeDone(t *testing.T) {
 func TestProbeShowsACarvedProcess(t *testing.T) {
 	cmd, stderr := program(t, "probe", "--fragment", "64MiB")
 	out, err := cmd.Output()
-	if strings.Contains(stderr.String(), "--fragment is not possible here") {
+	if strings.Contains(stderr.String(), "--fragment is not available here") {
 		t.Skip(stderr)
 	}
 	text := string(out)

@@ -97,7 +97,7 @@ func TestProbeAnswersTheFoundingReport(t *testing.T) {
 			"usable now 3.00 GiB without swapping, limited by the commit limit", "usable later 10.0 GiB once page files have grown, limited by the available RAM",
 			"promises 36.0 GiB, 3.00 GiB left (commit limit: RAM and page files); page files can grow: then 44.0 GiB, 11.0 GiB left",
 			"promised to chrome.exe 12.0 GiB (34 processes), Teams.exe 5.00 GiB (7 processes), vmmem 4.00 GiB, kernel 2.00 GiB, Code.exe 1.00 GiB (2 processes) and 1.50 GiB others",
-			"largest free block: 3.00 GiB (confirmed), limited by the commit limit more, up to 11.0 GiB, may be granted once page files have grown",
+			"largest free block: 3.00 GiB (confirmed), limited by the commit limit up to 11.0 GiB may be granted once page files have grown",
 			"what helps: map the weights, which is not charged as commit and can be evicted (--load mmap)",
 		}, "can't grow"},
 		{"one that can't", foundingReport(4 * gib), []string{
@@ -136,7 +136,7 @@ func TestProbeText(t *testing.T) {
 			"only a block over RAM + swap is refused (overcommit mode 0)", "control group  no limit\n", "mappings       65530, 65500 left",
 			"free addresses 100.0 TiB in 3 holes, the largest 100.0 TiB\n", "  16 to 256 MiB         2  # ", "  4 to 64 GiB           0\n",
 			"\nlargest free block: 10.0 GiB (confirmed), limited by the commit limit\n  what helps: use a smaller chunk size",
-		}, []string{"figures say"}},
+		}, []string{"computed from"}},
 		{"overcommit of everything", func(p *probe.Probe) {
 			p.Overcommit, p.CommitLeft = 1, probe.Unlimited
 			p.LimitedBy, p.LargestFreeBlock, p.Computed = "address space (largest hole)", 100<<40, 100<<40
@@ -152,8 +152,8 @@ func TestProbeText(t *testing.T) {
 			p.LargestFreeBlock, p.Computed, p.LimitedBy = gib, gib, "data limit (RLIMIT_DATA)"
 		}, nil, []string{"4.00 GiB, 3.00 GiB left (ulimit -v)", "2.00 GiB, 1.00 GiB left (ulimit -d)", "8.0 MiB, 4.0 MiB left (ulimit -l)", "raise the data limit (ulimit -d)"}, nil},
 		{"a locked limit that does not bind", func(p *probe.Probe) { p.LockedLimit = 8 << 20 }, nil, []string{"8.0 MiB, which does not bind this process"}, nil},
-		{"less is granted than the figures say", func(p *probe.Probe) { p.LargestFreeBlock = 3 * gib }, nil, []string{"3.00 GiB (confirmed)", "the other figures say 10.0 GiB, by the commit limit\n"}, nil},
-		{"a page less is granted", func(p *probe.Probe) { p.LargestFreeBlock -= 4096 }, nil, []string{"(confirmed), limited by the commit limit\n"}, []string{"figures say"}},
+		{"less is granted than the figures say", func(p *probe.Probe) { p.LargestFreeBlock = 3 * gib }, nil, []string{"3.00 GiB (confirmed)", "computed from the limits: 10.0 GiB, by the commit limit\n"}, nil},
+		{"a page less is granted", func(p *probe.Probe) { p.LargestFreeBlock -= 4096 }, nil, []string{"(confirmed), limited by the commit limit\n"}, []string{"computed from"}},
 		{"not confirmed, and why", func(p *probe.Probe) { p.Confirmed = false }, errors.New("only 3 mappings are left\x1b"), []string{"10.0 GiB (computed), limited by", `not confirmed: only 3 mappings are left\x1b`}, nil},
 		{"no swap", func(p *probe.Probe) { p.SwapTotal, p.SwapFree = 0, 0 }, nil, []string{"none\n"}, nil},
 		{"an unknown address space", func(p *probe.Probe) { p.Holes, p.HoleSizes = probe.Unlimited, nil }, nil, []string{"unknown on this system"}, []string{"16 to 256 MiB"}},

@@ -13,22 +13,22 @@ import (
 	"github.com/seed7adf6694/infer/loader/probe"
 )
 
-// probeLabel is the width of what stands before the figures.
+// probeLabel is the width of the column of labels, in front of the figures.
 const probeLabel = 15
 
-// probeText shows a probe to people, in lines of less than width columns (0: 80), and
-// in fewer than rows of them (0: as many as it takes). Unconfirmed is why the largest
-// free block was not asked for.
+// probeText returns a probe as text, in lines of fewer than width columns (0: 80) and in fewer than
+// rows lines (0: no bound). unconfirmed is the reason why the largest free block was not confirmed,
+// or "".
 func probeText(p probed, unconfirmed error, width, rows int) string {
 	if width <= 0 {
 		width = helpWidth
 	}
-	t := &probeLines{width: width - 1, label: probeLabel} // some terminals wrap once the last column is filled
+	t := &probeLines{width: width - 1, label: probeLabel} // some terminals wrap when the last column is filled
 	if rows == 0 {
-		t.width = max(t.width, 2*probeLabel) // lines may become two
+		t.width = max(t.width, 2*probeLabel) // a line may be wrapped into two
 	}
 	if t.width < 2*probeLabel {
-		t.label = 2 // figures below their labels
+		t.label = 2 // put figures below their labels
 	}
 	t.machine(p)
 	t.blank()
@@ -46,39 +46,39 @@ func probeText(p probed, unconfirmed error, width, rows int) string {
 	return joinParts(t.parts)
 }
 
-// probeLines are the lines of a screen.
+// probeLines collects the lines of a screen.
 type probeLines struct {
 	width int
-	label int // columns that figures are indented by
+	label int // indentation of figures, in columns
 	parts []probePart
 }
 
-// probePart are lines that are shown together or not at all.
+// probePart is a group of lines that are shown together or left out together.
 type probePart struct {
 	lines []string
 	rank  rank
-	brief []string // what to show where there is no room for more, nil: nothing
+	brief []string // shorter text for small windows; nil to leave the part out
 }
 
-// rank says which parts go where there is no room for all: the higher ones first.
+// rank is the order in which parts are left out of small windows: higher ranks first.
 type rank int
 
 const (
 	essential rank = iota
-	useful         // in few words at least
+	useful         // always shown, at least in short form
 	detail
-	absence // of a limit, or of holes
+	absence // details of a limit or of holes
 	blank
 )
 
 func (t *probeLines) blank() { t.add(blank, "") }
 
-// row adds a figure.
+// row adds a line with a label and a figure.
 func (t *probeLines) row(label string, r rank, format string, args ...any) {
 	t.add(r, t.labelled(label, fmt.Sprintf(format, args...)))
 }
 
-// brief adds what the last row says in few words.
+// brief adds a short form of the last row.
 func (t *probeLines) brief(label, format string, args ...any) {
 	t.parts[len(t.parts)-1].brief = strings.Split(t.labelled(label, fmt.Sprintf(format, args...)), "\n")
 }
@@ -95,8 +95,8 @@ func (t *probeLines) add(r rank, text string) {
 	t.parts = append(t.parts, probePart{strings.Split(text, "\n"), r, nil})
 }
 
-// cut ends lines at a width that is too small for one of their words: in a window of so
-// many rows they must not become two.
+// cut truncates lines at the width, where a word is wider than the window, so that the terminal
+// does not wrap them.
 func (t *probeLines) cut() {
 	for _, p := range t.parts {
 		for _, lines := range [][]string{p.lines, p.brief} {
@@ -109,9 +109,10 @@ func (t *probeLines) cut() {
 	}
 }
 
-// fitLines joins figures and a verdict in so many lines. Where there is no room for all
-// figures, the less important ones are left out, and a line says so; then they are told in
-// few words, and then the first ones stay. The verdict stays, from its first line on.
+// fitLines joins figures and a verdict in at most the given number of lines. If they do not fit,
+// the less important figures are left out, which a line says; if that is not enough, the short
+// forms are used, and then only the first of them. The verdict is always shown, from its first line
+// on.
 func fitLines(figures, verdict []probePart, width, rows int) string {
 	end := joinLines(verdict)
 	rows = max(rows, 1)
@@ -122,12 +123,12 @@ func fitLines(figures, verdict []probePart, width, rows int) string {
 	shown := slices.Clone(figures)
 	for r := blank; r > useful && len(joinLines(shown)) > rows; r-- {
 		if r == absence {
-			rows-- // for the line that says so
+			rows-- // for the line that says that figures are left out
 		}
 		shown = leaveOut(shown, r, rows)
 	}
 	for r := useful; r >= essential && len(joinLines(shown)) > rows; r-- {
-		// In few words, with the details that have room then.
+		// Short forms, with as many details as fit.
 		shown = nil
 		for _, p := range figures {
 			switch {
@@ -164,7 +165,7 @@ func fitLines(figures, verdict []probePart, width, rows int) string {
 	return strings.Join(append(lines, end...), "\n") + "\n"
 }
 
-// leaveOut leaves out parts of a rank, from the last one on, until the others fit.
+// leaveOut removes parts of a rank, the last first, until the others fit.
 func leaveOut(parts []probePart, r rank, rows int) []probePart {
 	over := len(joinLines(parts)) - rows
 	for i := len(parts) - 1; i >= 0 && over > 0; i-- {
@@ -185,7 +186,7 @@ func joinLines(parts []probePart) (lines []string) {
 
 func joinParts(parts []probePart) string { return strings.Join(joinLines(parts), "\n") + "\n" }
 
-// machine is what there is, and how it is promised.
+// machine adds the machine's memory and how the system commits it.
 func (t *probeLines) machine(p probed) {
 	t.row("RAM", essential, "%s, %s available", words.Size(p.RAMTotal), words.Size(p.RAMAvailable))
 	t.brief("RAM available", "%s of %s", words.Size(p.RAMAvailable), words.Size(p.RAMTotal))
@@ -223,7 +224,7 @@ func (t *probeLines) machine(p probed) {
 	}
 }
 
-// growsTo says how large a page file can become.
+// growsTo says how far a page file can grow.
 func growsTo(f probe.PageFile) string {
 	switch {
 	case f.Most <= f.Size && f.Managed:
@@ -236,10 +237,10 @@ func growsTo(f probe.PageFile) string {
 	return "can grow to " + words.Size(f.Most)
 }
 
-// mostPrograms is how many of those that have committed most are named.
+// mostPrograms is the number of programs that are named, those with the largest commit.
 const mostPrograms = 5
 
-// promisedTo names the programs that have been promised most, and sums up the others.
+// promisedTo names the programs with the largest commit, and sums up the others.
 func promisedTo(list []probe.Committed) string {
 	var names []string
 	for i, c := range list {
@@ -259,7 +260,7 @@ func promisedTo(list []probe.Committed) string {
 	return strings.Join(names, ", ")
 }
 
-// promises says what the system promises beyond what it has.
+// promises describes the system's commit limit or overcommit mode.
 func promises(p probe.Probe) string {
 	switch {
 	case p.Overcommit == 0:
@@ -278,7 +279,7 @@ func promises(p probe.Probe) string {
 	return text
 }
 
-// left says what is left of a limit.
+// left says how much of a limit is left.
 func left(limit, left uint64) string {
 	switch {
 	case limit == probe.Unlimited:
@@ -289,7 +290,7 @@ func left(limit, left uint64) string {
 	return fmt.Sprintf("%s, %s left", words.Size(limit), words.Size(left))
 }
 
-// limits are those of the process.
+// limits adds the limits of the process.
 func (t *probeLines) limits(p probe.Probe) {
 	limit := func(label, how string, limit, l uint64) {
 		r := detail
@@ -323,7 +324,7 @@ func (t *probeLines) limits(p probe.Probe) {
 	}
 }
 
-// packed is what is kept of models for this CPU, on disk.
+// packed adds the packed files' cache and its disk space.
 func (t *probeLines) packed(p packedProbe) {
 	const label = "packed files"
 	switch {
@@ -338,7 +339,7 @@ func (t *probeLines) packed(p packedProbe) {
 	}
 }
 
-// holeGroups are the sizes of holes that are told apart: powers of two, ascending.
+// holeGroups are the groups of hole sizes, by ascending powers of two.
 var holeGroups = []struct {
 	from uint64
 	name string
@@ -351,9 +352,8 @@ var holeGroups = []struct {
 	{1 << 40, "1 TiB and more"},
 }
 
-// addresses is the picture of the address space: how much of what is free lies in
-// holes of which size. Drawn to scale, an address space would be one blank: what is
-// used of its 128 TiB is less than a cell.
+// addresses draws a histogram of the free address space by size of hole. A picture to scale would
+// show nothing: the used part of 128 TiB is less than a cell.
 func (t *probeLines) addresses(p probe.Probe) {
 	if p.Holes == probe.Unlimited {
 		t.row("free addresses", useful, "unknown on this system")
@@ -370,8 +370,7 @@ func (t *probeLines) addresses(p probe.Probe) {
 		groups[i].Count += h.Count
 		groups[i].Bytes += h.Bytes
 	}
-	// The name, the number, the bar, and what they are together, unless the bar would
-	// be too short for it.
+	// Name, number, bar and sum; without the sum if the bar would be too short.
 	const names, numbers, sizes = 16, 6, 11
 	bar := t.width - 2 - names - 1 - numbers - 2 - sizes
 	withSize := bar >= 16
@@ -396,8 +395,8 @@ func (t *probeLines) addresses(p probe.Probe) {
 	}
 }
 
-// verdict is the largest free block, what sets it, and what to do about that. It
-// stands last, next to where a terminal's user looks.
+// verdict says how large the largest free block is, which limit sets it, and what would help. It
+// comes last, next to the terminal's cursor.
 func (t *probeLines) verdict(p probe.Probe, unconfirmed error) {
 	paragraph := func(indented bool, format string, args ...any) {
 		text := texts.Wrap(t.width, fmt.Sprintf(format, args...), 2)
@@ -419,13 +418,13 @@ func (t *probeLines) verdict(p probe.Probe, unconfirmed error) {
 	case unconfirmed != nil:
 		paragraph(true, "not confirmed: %s", texts.OneLine(unconfirmed.Error()))
 	case max(p.LargestFreeBlock, p.Computed)-min(p.LargestFreeBlock, p.Computed) > p.Computed/100:
-		paragraph(true, "the other figures say %s, by the %s", words.Size(p.Computed), p.ComputedBy)
+		paragraph(true, "computed from the limits: %s, by the %s", words.Size(p.Computed), p.ComputedBy)
 	case p.PossibleBlock > p.LargestFreeBlock && len(p.PageFiles) > 0:
-		paragraph(true, "more, up to %s, may be granted once page files have grown, which takes Windows a while: in many small blocks sooner than in one", words.Size(p.PossibleBlock))
+		paragraph(true, "up to %s may be granted once page files have grown, which takes time: many small blocks are granted earlier than one large block", words.Size(p.PossibleBlock))
 	case p.LimitedBy == probe.LimitGroup && runtime.GOOS == "linux":
-		paragraph(true, "more would be granted, and end the process when it is used")
+		paragraph(true, "the system would grant more, but kill the process when it uses it")
 	}
-	// As many ways out as one line has room for.
+	// As many remedies as fit into one line.
 	text := "what helps: "
 	for i, r := range remedyTexts(memory.RemediesOf(p)) {
 		if i > 0 {

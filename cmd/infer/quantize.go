@@ -20,7 +20,7 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// quantizeConfig is what the flags of `infer quantize` say.
+// quantizeConfig holds the flags of `infer quantize`.
 type quantizeConfig struct {
 	flags                   *flags
 	model, output, kind     string
@@ -35,21 +35,21 @@ func quantizeCommand() *command {
 	c := &quantizeConfig{flags: f}
 	f.group("Flags")
 	f.text(&c.model, "model", "m", "", "MODEL", "the model to read")
-	f.text(&c.output, "output", "o", "", "FILE", "the file to write (default beside the model, with the type in its name)")
+	f.text(&c.output, "output", "o", "", "FILE", "the file to write (default in the model's folder, with the type in its name)")
 	f.text(&c.kind, "type", "", "", "TYPE", "file type, as llama.cpp names them: q4_0, q4_k_m, …; see --list")
 	f.BoolVar(&c.list, "list", false, "list the types")
 	f.BoolVar(&c.json, "json", false, "print the list, or an error, as one JSON object")
-	f.BoolVar(&c.requantize, "allow-requantize", false, "take models that are quantised already, at a loss")
-	f.BoolVar(&c.pure, "pure", false, "the same type for all matrices")
-	f.BoolVar(&c.force, "force", false, "replace a file that is there")
+	f.BoolVar(&c.requantize, "allow-requantize", false, "accept models that are already quantised, with additional loss of quality")
+	f.BoolVar(&c.pure, "pure", false, "use the same type for all matrices")
+	f.BoolVar(&c.force, "force", false, "overwrite an existing file")
 	f.integer(&c.threads, "threads", "t", -1, -1, 512, "threads (default one per CPU)")
 	f.BoolVarP(&c.quiet, "quiet", "q", false, "no progress bar, no closing line")
 	f.BoolVar(&c.noProgress, "no-progress", false, "no progress bar")
 	return &command{
 		name:     "quantize",
-		summary:  "write a model with weights of fewer bits",
+		summary:  "quantise a model: write it with fewer bits per weight",
 		synopsis: []string{"-m MODEL --type TYPE [-o FILE] [flags]", "[flags] MODEL [FILE] TYPE"},
-		about:    "Writes a model with weights of fewer bits, as llama.cpp's own quantiser does. The file appears when it is complete; interrupted or failed, nothing is left.",
+		about:    "Writes a model with fewer bits per weight, with the same result as llama.cpp's own quantiser. The file appears when it is complete; an interrupted or failed run leaves nothing behind.",
 		examples: []string{
 			`infer quantize -m model-f16.gguf --type q4_0`, "writes model-q4_0.gguf",
 			`infer quantize model-f16.gguf small.gguf q4_k_m`, "the same order as llama-quantize",
@@ -77,7 +77,7 @@ func (c *quantizeConfig) run(ctx context.Context, s *streams, args []string) err
 	if same, err := sameFile(in, c.output); err != nil {
 		return err
 	} else if same {
-		return fmt.Errorf("%s would be overwritten with its own quantisation: name another file with -o", c.output)
+		return fmt.Errorf("%s is both input and output: name another output file with -o", c.output)
 	}
 	if err := checkOverwrite(c.output, c.force); err != nil {
 		return err
@@ -97,7 +97,7 @@ func (c *quantizeConfig) run(ctx context.Context, s *streams, args []string) err
 	return c.summary(s, in)
 }
 
-// arguments reads what stands without flags, in llama-quantize's order.
+// arguments reads the positional arguments, in llama-quantize's order.
 func (c *quantizeConfig) arguments(args []string) error {
 	if c.model == "" && len(args) > 0 {
 		c.model, args = args[0], args[1:]
@@ -142,7 +142,7 @@ func tensorBytes(path string) (uint64, error) {
 	return index.Bytes(), nil
 }
 
-// quantizedName puts the type into the name of a file, in place of one that ends it:
+// quantizedName appends the type to a file's name, in place of another type at its end:
 // model-f16.gguf becomes model-q4_0.gguf.
 func quantizedName(in, kind string) string {
 	dir, base := filepath.Split(in)
@@ -161,7 +161,7 @@ func isTypeName(s string) bool {
 	return err == nil
 }
 
-// sameFile tells whether two paths lead to one file.
+// sameFile reports whether two paths lead to the same file.
 func sameFile(a, b string) (bool, error) {
 	x, err := os.Stat(a)
 	if err != nil {
@@ -171,16 +171,16 @@ func sameFile(a, b string) (bool, error) {
 	return err == nil && os.SameFile(x, y), nil
 }
 
-// checkOverwrite refuses to replace a file that holds something.
+// checkOverwrite refuses to overwrite a file that is not empty.
 func checkOverwrite(path string, force bool) error {
 	info, err := os.Lstat(path)
 	if err != nil || force || info.Mode().IsRegular() && info.Size() == 0 {
-		return nil // what else is wrong with the path, writing will say
+		return nil // other errors of the path are reported when the file is written
 	}
 	if info.IsDir() {
 		return fmt.Errorf("%s is a folder: name a file", path)
 	}
-	return fmt.Errorf("%s exists: replace it with --force, or name another file", path)
+	return fmt.Errorf("%s exists: overwrite it with --force, or name another file", path)
 }
 
 func listTypes(w io.Writer, json bool) error {
@@ -191,11 +191,10 @@ func listTypes(w io.Writer, json bool) error {
 	return err
 }
 
-// checkType refuses the name of a type that is none. What the engine has a reason of
-// its own against is left to it.
+// checkType refuses unknown types. Types that the engine refuses for another reason are left to it.
 func checkType(name string) error {
 	low := strings.ToLower(name)
-	known := append(llama.FileTypes(), "q3_k", "q4_k", "q5_k") // short for the medium ones
+	known := append(llama.FileTypes(), "q3_k", "q4_k", "q5_k") // short names of the medium variants
 	if slices.Contains(known, low) || strings.HasPrefix(low, "iq") {
 		return nil
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// flagOf is what makes a change of those that help where memory is short; "" where it is no
-// flag or command of this program.
+// flagOf returns the flag or command that applies a remedy for short memory, or "" if there is
+// none.
 func flagOf(r memory.Remedy) string {
 	switch r.Kind {
 	case memory.RemedyMap:
@@ -44,7 +44,7 @@ func flagOf(r memory.Remedy) string {
 	return ""
 }
 
-// remedyTexts are remedies with their flags.
+// remedyTexts returns the texts of remedies with their flags.
 func remedyTexts(remedies []memory.Remedy) []string {
 	texts := make([]string, len(remedies))
 	for i, r := range remedies {
@@ -53,11 +53,11 @@ func remedyTexts(remedies []memory.Remedy) []string {
 	return texts
 }
 
-// withFlags is an error's text, in which what helps where memory is short comes with its flags.
+// withFlags returns an error's text, in which the remedies of memory errors have their flags.
 func withFlags(err error) string { return addFlags(err.Error(), err) }
 
-// adjustments are the lines about what was done otherwise for lack of memory, with the flags
-// of what helps.
+// adjustments returns a line for each adjustment that was made because memory was short, with the
+// flags of the remedies.
 func adjustments(list []runtime.Adjustment) []string {
 	lines := make([]string, len(list))
 	for i, a := range list {
@@ -66,7 +66,7 @@ func adjustments(list []runtime.Adjustment) []string {
 	return lines
 }
 
-// addFlags adds to a text that has an error's the flags of what helps.
+// addFlags adds the flags of the remedies to a text that contains the error's text.
 func addFlags(text string, err error) string {
 	for _, e := range memoryErrors(err) {
 		text = strings.Replace(text, e.Error(), e.Text(flagOf), 1)
@@ -74,8 +74,8 @@ func addFlags(text string, err error) string {
 	return text
 }
 
-// memoryErrors are those in an error, in the order of its text: of each fallback and each load
-// mode that was tried.
+// memoryErrors returns the memory errors within an error, in the order of its text: of each
+// fallback and each load mode that was tried.
 func memoryErrors(err error) (list []*memory.Error) {
 	var fallback *runtime.FallbackError
 	if errors.As(err, &fallback) {
@@ -97,7 +97,7 @@ func memoryErrors(err error) (list []*memory.Error) {
 	return list
 }
 
-// jsonPlan is a forecast with the flags of what helps.
+// jsonPlan is a forecast whose remedies have their flags.
 type jsonPlan struct {
 	*runtime.Forecast
 	Modes []jsonModePlan `json:"modes"`

@@ -13,7 +13,7 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// rerankConfig is what the flags of `infer rerank` say.
+// rerankConfig holds the flags of `infer rerank`.
 type rerankConfig struct {
 	textsConfig
 	top int
@@ -24,15 +24,15 @@ func rerankCommand() *command {
 	c := &rerankConfig{textsConfig: textsConfig{generateConfig: generateConfig{flags: f}}}
 	f.group("Model and documents")
 	c.textFlags(f, "documents")
-	f.integer(&c.top, "top-n", "", 0, 0, math.MaxInt32, "print the best N alone (default all)")
+	f.integer(&c.top, "top-n", "", 0, 0, math.MaxInt32, "print only the best N (default all)")
 	c.memoryFlags(f, topicMemory)
 	c.textOutputFlags(f, "print one JSON object")
 	return &command{
 		name:     "rerank",
 		summary:  "sort documents by how well they answer a query",
 		synopsis: []string{"[flags] QUERY [DOCUMENT ...]"},
-		about: "Sorts documents by how well they answer a query, with a model that has a classifier for it. The documents are the arguments behind the query, or the lines of a file or of standard input. " +
-			"Each line of the output has the score, the number of the document, from 0, and the document. What a score means is the model's: larger is better.",
+		about: "Sorts documents by how well they answer a query, with a model that has a classifier for this (a reranker). The documents are the arguments after the query, or the lines of a file or of standard input. " +
+			"Each line of the output has the score, the number of the document (from 0) and the document. The scale of the scores depends on the model: larger is better.",
 		examples: []string{
 			`infer rerank -m reranker.gguf "What is a panda?" "A bear." "A car."`, "two documents",
 			`infer rerank -m reranker.gguf "What is a panda?" -f lines.txt --top-n 5`, "the best five lines of a file",
@@ -42,7 +42,7 @@ func rerankCommand() *command {
 	}
 }
 
-// The objects of the API that llama.cpp's server, Jina and Cohere share.
+// The objects of the rerank API that llama.cpp's server, Jina and Cohere share.
 type (
 	rankList struct {
 		Object  string       `json:"object"`
@@ -58,7 +58,7 @@ type (
 
 func (c *rerankConfig) run(ctx context.Context, s *streams, args []string) error {
 	if len(args) == 0 || args[0] == "" {
-		return usagef("no query: it comes first, then the documents")
+		return usagef("no query: give it as the first argument, before the documents")
 	}
 	query := args[0]
 	documents, err := c.texts(ctx, s, args[1:], "documents")

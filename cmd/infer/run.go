@@ -15,31 +15,30 @@ import (
 	"github.com/seed7adf6694/infer/internal/words"
 )
 
-// streams are where a command reads and writes. Writing to out fails with an
-// *outputError.
+// streams are a command's input and outputs. Errors of writing to out are an *outputError.
 type streams struct {
 	in  io.Reader
 	out io.Writer
 	err io.Writer
 
-	json bool // --json was given: errors are objects
+	json bool // --json was given: errors are JSON objects
 }
 
-// command is what `infer NAME` does. A command value serves one run.
+// command is a command, `infer NAME`. A value is used for one run.
 type command struct {
-	name     string   // empty for generating
-	synopsis []string // what may follow the name
-	summary  string   // one line, for the list of commands
-	about    string   // for its own help
+	name     string   // empty for generate
+	synopsis []string // usage after the name, one per form
+	summary  string   // one line for the list of commands
+	about    string   // for the command's own help
 	examples []string // command, explanation, command, explanation, …
 	flags    *flags
-	aliases  spellings.Shorthands // beside llama.cpp's
-	below    []*command           // what may follow the name, in place of arguments
-	silent   bool                 // writes files, and nothing to standard output
+	aliases  spellings.Shorthands // additional spellings beside llama.cpp's
+	below    []*command           // subcommands
+	silent   bool                 // writes to files only, not to standard output
 	run      func(ctx context.Context, s *streams, args []string) error
 }
 
-// subcommands returns fresh commands, in the order of the help.
+// subcommands returns new values of all commands, in the order of the help.
 func subcommands() []*command {
 	return []*command{
 		planCommand(),
@@ -59,16 +58,16 @@ func subcommands() []*command {
 	}
 }
 
-// helpName is the command that needs the others.
+// helpName is the command that needs the list of the others.
 const helpName = "help"
 
-// run is the whole program but for signals: it returns the exit code.
+// run is the whole program except for signals. It returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	out := &checkedWriter{w: stdout}
 	s := &streams{in: stdin, out: out, err: stderr}
 	err := dispatch(ctx, s, args)
 	if err == nil {
-		err = out.err // a command may not have looked
+		err = out.err // the command may have ignored it
 	}
 	return report(ctx, err, stderr, s.json)
 }
@@ -106,7 +105,7 @@ func execute(ctx context.Context, s *streams, c *command, args []string) error {
 		s.json = fl.Value.String() == "true"
 	}
 	switch {
-	// Whoever asks for help may have got the rest wrong.
+	// --help works even if the other arguments are wrong.
 	case *showHelp || errors.Is(err, pflag.ErrHelp):
 		_, err = io.WriteString(s.out, c.help(helpColumns(s.out)))
 		return err
@@ -114,7 +113,7 @@ func execute(ctx context.Context, s *streams, c *command, args []string) error {
 		return execute(ctx, s, versionCommand(), nil)
 	case err == nil:
 		if !c.silent {
-			err = s.lost() // before the work rather than after it
+			err = s.lost() // fail before the work, not after it
 		}
 		if err == nil {
 			err = c.run(ctx, s, args)
@@ -135,7 +134,7 @@ func commandNames() []string {
 	return append(names, helpName)
 }
 
-// unknownCommand is the error of a first argument that is no command.
+// unknownCommand returns the error for a first argument that is not a command.
 func unknownCommand(name string) error {
 	if s := spellings.Suggest(name, commandNames()); s != "" {
 		return usagef("unknown command %s (did you mean %s?)", words.Quoted(name), s)
@@ -149,26 +148,25 @@ func unknownCommand(name string) error {
 	return usagef("unknown command %s: a prompt is given with -p, in quotes", words.Quoted(name))
 }
 
-// modelArgument takes the one argument that a command about a model may have in place of
-// --model.
+// modelArgument reads the optional argument that replaces --model.
 func modelArgument(f *flags, model *string, args []string) error {
 	switch {
 	case len(args) > 1:
 		return unexpected(args[1:])
 	case len(args) == 1 && f.Changed("model"):
-		return usagef("a model as an argument and --model exclude each other")
+		return usagef("the model is given twice: as an argument and by --model")
 	case len(args) == 1 && args[0] == "":
-		return usagef("the model's name is empty: leave it out for the embedded one")
+		return usagef("the model's name is empty: omit it for the embedded model")
 	case len(args) == 1:
 		*model = args[0]
 	}
 	return nil
 }
 
-// unexpected is the error of arguments where a command takes none.
+// unexpected returns the error for arguments of a command that takes none.
 func unexpected(args []string) error {
 	if slices.Contains(commandNames(), args[0]) {
-		return usagef("unexpected argument %s: a command comes first, as in 'infer %s …'", words.Quoted(args[0]), args[0])
+		return usagef("unexpected argument %s: put the command first, as in 'infer %s …'", words.Quoted(args[0]), args[0])
 	}
 	return usagef("unexpected argument %s", words.Quoted(args[0]))
 }

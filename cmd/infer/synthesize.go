@@ -15,7 +15,7 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// synthesizeConfig is what the flags of `infer synthesize` say.
+// synthesizeConfig holds the flags of `infer synthesize`.
 type synthesizeConfig struct {
 	shape, kind       string
 	seed              uint64
@@ -29,25 +29,25 @@ func synthesizeCommand() *command {
 	f.group("Flags")
 	f.text(&c.shape, "shape", "", "", "SHAPE", "a name of --list, key=value pairs, or both, as in 1b,layers=4. The keys are layers, width, heads, kv_heads, ffn, vocab, context, experts, experts_used")
 	f.text(&c.kind, "type", "", "f16", "TYPE", "file type: f32, f16, bf16, q4_0, q8_0, q4_k_m, …")
-	f.parsed("seed", "s", "N", "chooses the weights (default 0)", func(s string) (err error) {
+	f.parsed("seed", "s", "N", "seed of the random weights (default 0)", func(s string) (err error) {
 		if c.seed, err = strconv.ParseUint(s, 10, 64); err != nil {
-			return fmt.Errorf("want a whole number, 0 or more")
+			return fmt.Errorf("want a whole number of at least 0")
 		}
 		return nil
 	})
-	f.BoolVar(&c.list, "list", false, "list the shapes that have names")
+	f.BoolVar(&c.list, "list", false, "list the named shapes")
 	f.BoolVar(&c.json, "json", false, "print the list, or an error, as one JSON object")
-	f.BoolVar(&c.force, "force", false, "replace a file that is there")
+	f.BoolVar(&c.force, "force", false, "overwrite an existing file")
 	f.BoolVarP(&c.quiet, "quiet", "q", false, "no progress bar, no closing line")
 	f.BoolVar(&c.noProgress, "no-progress", false, "no progress bar")
 	return &command{
 		name:     "synthesize",
-		summary:  "make a model of any size with random weights, for measuring",
+		summary:  "make a model of any size with random weights, for measurements",
 		synopsis: []string{"--shape SHAPE [flags] FILE"},
-		about:    "Writes a valid model of the llama architecture with random weights. Shape and seed determine them, on every machine. What it says is noise; its speed and memory are those of a real one.",
+		about:    "Writes a valid model of the llama architecture with random weights. The weights depend only on shape, type and seed, on every machine. Its output is noise; its speed and memory are those of a real model.",
 		examples: []string{
 			`infer synthesize --shape 1b --type q4_0 --seed 1 1b.gguf`, "1.1 billion parameters",
-			`infer synthesize --shape layers=2,width=256,heads=4 small.gguf`, "a shape of one's own",
+			`infer synthesize --shape layers=2,width=256,heads=4 small.gguf`, "your own shape",
 		},
 		flags:  f,
 		silent: true,
@@ -61,7 +61,7 @@ func (c *synthesizeConfig) run(ctx context.Context, s *streams, args []string) e
 	}
 	switch {
 	case len(args) == 0:
-		return usagef("no file to write")
+		return usagef("no output file: give it as an argument")
 	case len(args) > 1:
 		return unexpected(args[1:])
 	case c.shape == "":
@@ -94,7 +94,7 @@ func (c *synthesizeConfig) run(ctx context.Context, s *streams, args []string) e
 	return nil
 }
 
-// namedShape is a shape of the list, as --json prints it.
+// namedShape is a named shape in the JSON output.
 type namedShape struct {
 	Name       string `json:"name"`
 	Parameters uint64 `json:"parameters"`

@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// endingSignals are the signals that ask the program to end. A hang-up that is
-// ignored from the start (nohup) stays so.
+// endingSignals are the signals that end the program. A hang-up that was ignored when the program
+// started (nohup) stays ignored.
 func endingSignals() []os.Signal {
 	s := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {
@@ -20,20 +20,20 @@ func endingSignals() []os.Signal {
 	return s
 }
 
-// ignoreBrokenPipes makes writing to a closed pipe an error instead of the end of
-// the process, so that temporary files are removed first.
+// ignoreBrokenPipes makes a write to a closed pipe fail instead of ending the process, so that
+// temporary files are removed.
 func ignoreBrokenPipes() { signal.Ignore(syscall.SIGPIPE) }
 
-// isBrokenPipe tells whether nobody reads any more what a write was for.
+// isBrokenPipe reports whether a write failed because the reader has closed the pipe.
 func isBrokenPipe(err error) bool { return errors.Is(err, syscall.EPIPE) }
 
-// endOfFileKey ends what is typed.
+// endOfFileKey is the key that ends input from a terminal.
 const endOfFileKey = "Ctrl-D"
 
-// setVariable is the shell's command that sets a variable of the environment.
+// setVariable is the format of the shell's command that sets an environment variable.
 const setVariable = `export %s="%s"`
 
-// limitOf names the limit that an error is about, "" where it is about none.
+// limitOf names the limit of the system that has caused an error, or returns "".
 func limitOf(err error) string {
 	switch {
 	case errors.Is(err, syscall.EMFILE):
@@ -41,9 +41,9 @@ func limitOf(err error) string {
 		if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) != nil {
 			return "raise the limit of open files (ulimit -n)"
 		}
-		return fmt.Sprintf("the limit of open files (RLIMIT_NOFILE, ulimit -n) is %d: more are needed, raise it", l.Cur)
+		return fmt.Sprintf("the limit of open files (RLIMIT_NOFILE) is %d: raise it with ulimit -n", l.Cur)
 	case errors.Is(err, syscall.ENFILE):
-		return "the system's limit of open files (fs.file-max) is reached: raise it"
+		return "the system's limit of open files is reached: raise fs.file-max"
 	}
 	return ""
 }

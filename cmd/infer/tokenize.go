@@ -12,7 +12,7 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// tokenizeConfig is what the flags of `infer tokenize` say.
+// tokenizeConfig holds the flags of `infer tokenize`.
 type tokenizeConfig struct {
 	flags            *flags
 	model, file      string
@@ -24,24 +24,24 @@ func tokenizeCommand() *command {
 	f := newFlags()
 	c := &tokenizeConfig{flags: f}
 	f.group("Flags")
-	f.text(&c.model, "model", "m", "", "MODEL", "a model, or its vocabulary alone (default tiny, the embedded model)")
-	f.text(&c.file, "file", "f", "", "FILE", "take the text from a file, - for standard input")
-	f.BoolVar(&c.lines, "lines", false, "take each line as a text of its own, without its newline")
-	f.BoolVar(&c.ids, "ids", false, "print the numbers alone, those of a text on one line")
+	f.text(&c.model, "model", "m", "", "MODEL", "a model, or a vocabulary-only file (default tiny, the embedded model)")
+	f.text(&c.file, "file", "f", "", "FILE", "read the text from a file, - for standard input")
+	f.BoolVar(&c.lines, "lines", false, "treat each line as a text of its own, without its newline")
+	f.BoolVar(&c.ids, "ids", false, "print only the token numbers, one line per text")
 	f.BoolVar(&c.json, "json", false, "print one JSON object per text")
-	f.BoolVar(&c.noSpecial, "no-special", false, "add no tokens that begin or end a text (BOS, EOS)")
-	f.BoolVar(&c.plain, "no-parse-special", false, "take the names of special tokens in the text as text")
+	f.BoolVar(&c.noSpecial, "no-special", false, "do not add the tokens that begin and end a text (BOS, EOS)")
+	f.BoolVar(&c.plain, "no-parse-special", false, "treat names of special tokens in the text as plain text")
 	f.BoolVar(&c.noSpecial, "no-bos", false, "")
 	f.hide("no-bos")
 	return &command{
 		name:     "tokenize",
 		summary:  "show the tokens of a text",
 		synopsis: []string{"[flags] [TEXT ...]"},
-		about: "Shows the tokens of a text: the arguments, joined by spaces, or a file, or standard input. Nothing is added to the text or taken from it, unless --lines is given. " +
-			"Each token is a line: its number, a tab, and what it stands for, in quotes.",
+		about: "Shows the tokens of a text: the arguments, joined by spaces, a file, or standard input. The text is used unchanged, unless --lines is given. " +
+			"Each token is printed on a line: its number, a tab, and its text in quotes.",
 		examples: []string{
 			`infer tokenize "Once upon a time"`, "with the embedded model's vocabulary",
-			`infer tokenize -m model.gguf --ids --no-special < text.txt`, "the numbers alone",
+			`infer tokenize -m model.gguf --ids --no-special < text.txt`, "only the numbers",
 		},
 		flags: f,
 		run:   c.run,
@@ -81,7 +81,7 @@ func (c *tokenizeConfig) run(ctx context.Context, s *streams, args []string) err
 	return nil
 }
 
-// input is the text of the arguments, the file or standard input.
+// input returns the text of the arguments, of the file or of standard input.
 func (c *tokenizeConfig) input(ctx context.Context, s *streams, args []string) (string, error) {
 	switch {
 	case len(args) > 0 && c.flags.Changed("file"):
@@ -124,7 +124,7 @@ func (c *tokenizeConfig) print(w io.Writer, v *runtime.Vocabulary, ids []int32, 
 	}
 	var b strings.Builder
 	if i > 0 {
-		b.WriteByte('\n') // texts are apart by an empty line
+		b.WriteByte('\n') // an empty line separates texts
 	}
 	for _, t := range tokens {
 		b.WriteString(strconv.Itoa(int(t.ID)) + "\t" + strconv.Quote(string(t.Piece)) + "\n")
@@ -150,8 +150,8 @@ type tokenPiece struct {
 	Piece piece `json:"piece"`
 }
 
-// piece is what a token stands for. It is a string in JSON, or, where a part of a
-// character is no string, an array of its bytes, as llama.cpp's server has it.
+// piece is the text of a token. In JSON it is a string or, if it is not valid UTF-8 (a part of a
+// character), an array of its bytes, as in llama.cpp's server.
 type piece string
 
 func (p piece) MarshalJSON() ([]byte, error) {

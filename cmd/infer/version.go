@@ -22,7 +22,7 @@ func versionCommand() *command {
 		name:     "version",
 		summary:  "show versions, CPU features and devices",
 		synopsis: []string{"[flags]"},
-		about:    "Shows the versions of the program and of its engine, what the engine was compiled for and what this machine has.",
+		about:    "Shows the versions of the program and of its engine, the CPU features that the engine was compiled for, and those of this machine.",
 		flags:    f,
 		run: func(_ context.Context, s *streams, args []string) error {
 			if len(args) > 0 {
@@ -38,22 +38,22 @@ func versionCommand() *command {
 	}
 }
 
-// versionInfo is what `infer version --json` prints.
+// versionInfo is the output of `infer version --json`.
 type versionInfo struct {
-	Version  string `json:"version"`  // of the program; "(devel)" where unknown
-	Revision string `json:"revision"` // of its source; "" where unknown
+	Version  string `json:"version"`  // version of the program; "(devel)" if unknown
+	Revision string `json:"revision"` // revision of its source; "" if unknown
 	Go       string `json:"go"`
 	System   string `json:"system"` // operating system and architecture
-	CPUs     int    `json:"cpus"`   // that the process may use
+	CPUs     int    `json:"cpus"`   // number that the process may use
 
-	Engine    string   `json:"engine"` // version of its module
+	Engine    string   `json:"engine"` // version of the engine's module
 	Commit    string   `json:"engine_commit"`
 	Compiled  []string `json:"cpu_compiled"`
 	Available []string `json:"cpu_available"`
-	Missing   []string `json:"cpu_missing"` // available and not compiled
-	Repack    bool     `json:"repack"`      // weights can be converted for this CPU
+	Missing   []string `json:"cpu_missing"` // available, but not compiled in
+	Repack    bool     `json:"repack"`      // whether weights can be repacked for this CPU
 	Devices   []device `json:"devices"`
-	Problem   string   `json:"engine_error"` // why there is no engine; "" if there is one
+	Problem   string   `json:"engine_error"` // why the engine is unavailable; "" if it is available
 }
 
 type device struct {
@@ -89,7 +89,7 @@ func readVersion() versionInfo {
 	return v
 }
 
-// list makes JSON say [] for none.
+// list turns nil into an empty list, so that JSON has [].
 func list(s []string) []string { return append([]string{}, s...) }
 
 func (v versionInfo) text() string {
@@ -115,7 +115,7 @@ func (v versionInfo) text() string {
 		row(name, fmt.Sprintf("%s (%s), %s, %s free of %s", d.Name, d.Kind, texts.OneLine(d.Description), words.Size(d.Free), words.Size(d.Total)))
 	}
 	if len(v.Missing) > 0 {
-		fmt.Fprintf(&b, "\nCompiled without %s, which this CPU has: many times slower than it could be.\nTo build for this machine, set before 'go build' or 'go install':\n%s", strings.Join(v.Missing, ", "), buildFlags())
+		fmt.Fprintf(&b, "\nCompiled without %s, which this CPU has, and therefore many times slower.\nTo build for this machine, set before 'go build' or 'go install':\n%s", strings.Join(v.Missing, ", "), buildFlags())
 	}
 	return b.String()
 }

@@ -1,4 +1,4 @@
-// Package metadata shows the keys and values of a model's file, as JSON and in lines.
+// Package metadata formats the keys and values of a model's file as JSON and as text.
 package metadata
 
 import (
@@ -12,10 +12,10 @@ import (
 	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
-// shownElements is how much of an array is shown unless all is asked for.
+// shownElements is the number of elements of an array that are shown without full.
 const shownElements = 6
 
-// List is the key-value part of a file, in its order.
+// List has the keys and values of a file, in the file's order.
 type List []Entry
 
 // Entry is a key with its value.
@@ -25,7 +25,7 @@ type Entry struct {
 	full  bool
 }
 
-// Read reads the metadata of a file. With full nothing is cut.
+// Read returns the metadata of a file. With full, arrays and strings are not abbreviated.
 func Read(index *gguf.Index, full bool) List {
 	m := List{}
 	for k, v := range index.Metadata() {
@@ -34,7 +34,7 @@ func Read(index *gguf.Index, full bool) List {
 	return m
 }
 
-// MarshalJSON makes an object, in the order of the file.
+// MarshalJSON writes one object, in the order of the file.
 func (m List) MarshalJSON() ([]byte, error) {
 	var b strings.Builder
 	b.WriteByte('{')
@@ -54,8 +54,7 @@ func (m List) MarshalJSON() ([]byte, error) {
 	return []byte(b.String()), nil
 }
 
-// jsonEntry is a value in JSON. Strings are whole; arrays are cut unless all of them
-// was asked for.
+// jsonEntry is a value in JSON. Strings are complete; arrays are abbreviated without full.
 type jsonEntry struct {
 	Type    string `json:"type"`
 	Element string `json:"element_type,omitempty"`
@@ -79,7 +78,8 @@ func (e Entry) json() jsonEntry {
 	return jsonEntry{Type: v.Type().String(), Element: v.ElemType().String(), Length: &length, Value: list, Cut: len(list) < length}
 }
 
-// plain is a scalar as JSON takes it, which has no word for infinities.
+// plain returns a scalar for JSON. Infinities and NaN become strings, since JSON has no numbers for
+// them.
 func plain(v gguf.Value) any {
 	if s, ok := v.Str(); ok {
 		return s
@@ -103,7 +103,7 @@ func plain(v gguf.Value) any {
 	return f
 }
 
-// Kind is the type as shown: string, uint32, string[32000].
+// Kind returns the type as text: string, uint32, string[32000].
 func (e Entry) Kind() string {
 	if e.value.Type() == gguf.ValueArray {
 		return fmt.Sprintf("%s[%d]", e.value.ElemType(), e.value.Len())
@@ -111,7 +111,7 @@ func (e Entry) Kind() string {
 	return e.value.Type().String()
 }
 
-// Text is the value as shown on a line of a terminal.
+// Text returns the value as one line for a terminal.
 func (e Entry) Text() string {
 	v := e.value
 	if v.Type() != gguf.ValueArray {
@@ -125,7 +125,7 @@ func (e Entry) Text() string {
 		}
 		part := scalarText(x, e.full)
 		if _, ok := x.Str(); ok && !strings.HasPrefix(part, `"`) {
-			part = strconv.Quote(part) // commas and spaces are frequent in vocabularies
+			part = strconv.Quote(part) // quote: commas and spaces are frequent in vocabularies
 		}
 		parts = append(parts, part)
 	}

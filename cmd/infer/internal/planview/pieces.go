@@ -6,7 +6,7 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// pieceGroups are the pieces of a plan by what they are for, in the order of pictures.
+// pieceGroups are the groups of a plan's allocations by purpose, in the order of pictures.
 func pieceGroups(p runtime.ModePlan) []pieceGroup {
 	groups := []pieceGroup{{purpose: memory.PurposeWeights}, {purpose: memory.PurposeKV}, {purpose: memory.PurposeCompute}, {purpose: memory.PurposeOutput}}
 	for _, x := range p.Pieces {
@@ -26,7 +26,7 @@ type pieceGroup struct {
 	size    uint64
 }
 
-// allocations are the sizes of all single mappings and commits of a group.
+// allocations returns the sizes, in bytes, of all mappings and commits of a group.
 func (g pieceGroup) allocations() []uint64 {
 	var sizes []uint64
 	for _, x := range g.pieces {

@@ -27,8 +27,8 @@ var svgColours = map[memory.Purpose]string{
 	memory.PurposeWeights: "#4c78a8", memory.PurposeKV: "#f58518", memory.PurposeCompute: "#54a24b", memory.PurposeOutput: "#b279a2",
 }
 
-// Draw draws the allocations of each mode to one scale. What is mapped is light,
-// what is private memory dark.
+// Draw draws the allocations of each mode to the same scale. Mapped memory is light, private memory
+// dark.
 func Draw(out io.Writer, f *runtime.Forecast) error {
 	w := bufio.NewWriter(out)
 	widest, rows := uint64(1), 0
@@ -81,7 +81,7 @@ func Draw(out io.Writer, f *runtime.Forecast) error {
 	}
 	text(10, height-12, ` fill="#555"`, "light: mapped, shared and evictable; dark: private memory, charged as commit")
 	fmt.Fprintln(w, "</svg>")
-	return w.Flush() // with the first error
+	return w.Flush() // keeps the first error
 }
 
 func escapeXML(s string) string {

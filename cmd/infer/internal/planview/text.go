@@ -1,4 +1,4 @@
-// Package planview shows forecasts of what models take, as text and as a picture.
+// Package planview shows memory plans of models as text and as a picture.
 package planview
 
 import (
@@ -15,8 +15,8 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// Print writes a forecast for people, with pictures of so many columns. remedies are the words
-// for what helps where a mode does not fit.
+// Print writes a forecast as text, with bars of at most the given number of columns. remedies
+// returns the texts of the remedies for a mode that does not fit.
 func Print(w io.Writer, f *runtime.Forecast, width int, remedies func([]memory.Remedy) []string) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n", texts.Visible(f.Path, true))
@@ -40,7 +40,7 @@ func Print(w io.Writer, f *runtime.Forecast, width int, remedies func([]memory.R
 	return err
 }
 
-// printModes writes a column for each load mode.
+// printModes writes a table with a column for each load mode.
 func printModes(w io.Writer, f *runtime.Forecast) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	row := func(name string, value func(p runtime.ModePlan) string) {
@@ -109,7 +109,7 @@ func printModes(w io.Writer, f *runtime.Forecast) error {
 	return t.Flush()
 }
 
-// printMode writes what a mode's plan is made of, and what would make it fit.
+// printMode writes the parts of a mode's plan, and the remedies if it does not fit.
 func printMode(b *strings.Builder, p runtime.ModePlan, width int, remedies func([]memory.Remedy) []string) {
 	fmt.Fprintf(b, "\n%s: context of %d tokens, %d at once, cache %s/%s, flash attention %s (%s)\n", p.Name(), p.Context, p.UBatch, p.CacheTypeK, p.CacheTypeV, p.FlashAttention, texts.OneLine(p.FlashReason))
 	fmt.Fprintf(b, "  largest allocation: %s\n", texts.OneLine(p.LargestAllocationOf))
@@ -122,15 +122,15 @@ func printMode(b *strings.Builder, p runtime.ModePlan, width int, remedies func(
 		if len(p.Needed) > 1 {
 			needed = fmt.Sprintf("%v are %s; ", p.Needed, words.Size(p.Needed.Total()))
 		}
-		fmt.Fprintf(b, "  does not fit: %slimited by the %s; to be tried alone, least loss first:\n", needed, p.LimitedBy)
+		fmt.Fprintf(b, "  does not fit: %slimited by the %s; try one of these, least loss first:\n", needed, p.LimitedBy)
 		for _, r := range remedies(p.Remedies) {
 			fmt.Fprintf(b, "  - %s\n", r)
 		}
 	}
 }
 
-// printPieces draws the allocations to one scale: a cell stands for the same number of
-// bytes everywhere, and a bar ends each allocation.
+// printPieces draws all allocations to the same scale (bytes per cell). A vertical bar ends each
+// allocation.
 func printPieces(b *strings.Builder, p runtime.ModePlan, width int) {
 	const label = 20
 	cells := width - label - 3
@@ -150,8 +150,8 @@ func printPieces(b *strings.Builder, p runtime.ModePlan, width int) {
 	}
 }
 
-// allocationBar draws sizes one after the other in at most cells characters, of which widest
-// bytes take all. Where there is no room for the ends of allocations, they run together.
+// allocationBar draws sizes side by side. widest bytes take all cells. Where there is no room for
+// the ends of allocations, neighbours are merged.
 func allocationBar(sizes []uint64, widest uint64, cells int) string {
 	at := func(n uint64) int { return int(float64(n) / float64(widest) * float64(cells)) }
 	line := []byte(strings.Repeat("=", max(at(sum(sizes)), 1)))
@@ -173,7 +173,7 @@ func sum(sizes []uint64) (total uint64) {
 	return total
 }
 
-// sizeOr prints bytes, or that there is no limit.
+// sizeOr formats a size, or returns the text for no limit.
 func sizeOr(n uint64) string {
 	if n == probe.Unlimited {
 		return "unlimited"

@@ -1,18 +1,17 @@
-// Package spellings knows what users type who mean something else.
+// Package spellings translates other spellings of flags and suggests corrections.
 //
-// Users of llama.cpp type its options. Where infer has the same thing they work, in all
-// spellings; where it has not, they are refused with what to use in place of them.
-// What is spelled with one dash is looked up before pflag sees it: it would read -cnv as
-// -c nv, and show the help for -hf.
+// llama.cpp's options are accepted in all their spellings where infer has the same feature. The
+// others are refused with an error that names the replacement. Options with one dash are looked up
+// before pflag sees them: it would read -cnv as -c nv, and show the help for -hf.
 package spellings
 
 import "strings"
 
-// Shorthands are short flags of several letters, and others that pflag can't have, with
-// the flag that each stands for.
+// Shorthands maps short flags that pflag cannot define, such as those of several letters, to the
+// flags that they stand for.
 type Shorthands map[string]string
 
-// Common work in all commands that have the flag.
+// Common are the Shorthands that work in all commands that have the flag.
 var Common = Shorthands{
 	"ngl": "gpu-layers", "ctk": "cache-type-k", "ctv": "cache-type-v", "ub": "ubatch-size", "tb": "threads-batch",
 	"fa": "flash-attn", "nr": "no-repack", "l": "logit-bias", "r": "stop",
@@ -24,8 +23,8 @@ var Names = map[string]string{
 	"typical-p": "typical", "top-n-sigma": "top-nsigma", "log-verbose": "verbose", "usage": "help",
 }
 
-// Switches are llama.cpp's switches for what is a value of a flag here, or is so
-// without any flag ("").
+// Switches maps llama.cpp's switches to a flag with a value here, or to "" where they ask for the
+// default.
 var Switches = map[string]string{
 	"display-prompt": "--echo", "no-display-prompt": "--echo=false",
 	"no-context-shift": "--context-shift=false",
@@ -37,30 +36,30 @@ var Switches = map[string]string{
 	"offline": "", "simple-io": "", "warmup": "", "no-warmup": "", "kvo": "", "kv-offload": "",
 }
 
-// What several options of llama.cpp are answered with.
+// Answers that several options of llama.cpp share.
 const (
-	noDownload = "models are not downloaded yet: download the file, then -m FILE"
-	noChat     = "there is no chat, only -p TEXT to go on with: write the turns into it as the model was trained to read them"
-	noDraft    = "there is no draft model: --lookup guesses tokens from the text"
-	noRope     = "positions are encoded as the model's file says"
-	noPlaces   = "weights are placed by layers, with -g N; --max-memory SIZE bounds what they keep of the RAM"
-	noMedia    = "models read text alone: -p TEXT"
-	noControl  = "control vectors are not applied: --lora FILE applies an adapter"
-	noAffinity = "CPUs are not chosen: -t N for how many, and the system's own means (taskset, start /affinity) for which"
-	noPriority = "threads are not tuned: -t N for how many, and the system's own means (nice, numactl) for the rest"
-	noLog      = "the log is text on standard error: -v for decisions, -vv for the engine's own words"
-	noSchema   = "schemas are not read: --grammar-file FILE, with a GBNF grammar"
-	noCache    = "what was computed is not kept in files: a Go program keeps a session"
-	noServer   = "there is no server: package runtime is for services"
-	fitted     = "what is not set is fitted to the memory there is: 'infer plan' shows how, --max-memory SIZE bounds it"
-	pastCache  = "what is streamed within --max-memory SIZE is read past the page cache"
+	noDownload = "models are not downloaded: download the file yourself and give it with -m FILE"
+	noChat     = "there is no chat mode: write the turns into -p TEXT in the model's chat format"
+	noDraft    = "draft models are not supported: --lookup drafts tokens from the text"
+	noRope     = "the position encoding is taken from the model's file"
+	noPlaces   = "weights are placed by layer: use -g N; --max-memory SIZE bounds the RAM that they use"
+	noMedia    = "only text input is supported: use -p TEXT"
+	noControl  = "control vectors are not supported: --lora FILE applies an adapter"
+	noAffinity = "CPU affinity is not set here: use -t N for the number of threads, and taskset or start /affinity to choose CPUs"
+	noPriority = "thread scheduling is not set here: use -t N for the number of threads, and nice or numactl for the rest"
+	noLog      = "the log is plain text on standard error: use -v for decisions, -vv for the engine's own log"
+	noSchema   = "JSON schemas are not supported: use --grammar-file FILE with a GBNF grammar"
+	noCache    = "prompt caches are not saved to files: a Go program can keep a session open"
+	noServer   = "there is no server: embed package runtime in a service"
+	fitted     = "options that are not set are fitted to the available memory: 'infer plan' shows how, --max-memory SIZE bounds it"
+	pastCache  = "weights that are streamed within --max-memory SIZE bypass the page cache already"
 )
 
-// llamaOnly are llama.cpp's options that infer has no flag for, with what to use. A name
-// that ends with * stands for all that begin so.
+// llamaOnly has llama.cpp's options that infer lacks, with what to use instead. A name that ends
+// with * is a prefix.
 var llamaOnly = byName(map[string]string{
 	"hf hfr hf-repo hff hf-file hft hf-token mu model-url dr docker-repo hfv hfrv hf-repo-v hffv hf-file-v gpt-oss-* vision-gemma-*": noDownload,
-	"cl cache-list": "models are not downloaded yet: those in the folders of $INFER_MODELS are found by name",
+	"cl cache-list": "models are not downloaded: models in the folders of $INFER_MODELS are found by name",
 
 	"cnv conversation i interactive if interactive-first ins instruct st single-turn mli multiline-input":                  noChat,
 	"sys system-prompt sysf system-prompt-file jinja chat-template chat-template-* skip-chat-parsing no-skip-chat-parsing": noChat,
@@ -73,52 +72,52 @@ var llamaOnly = byName(map[string]string{
 	"cpu-strict-batch-draft prio-batch-draft poll-batch-draft spec-*":                                                          noDraft,
 
 	"rope-* yarn-* gan grp-attn-n gaw grp-attn-w": noRope,
-	"override-kv": "metadata is taken from the model's file as it is",
+	"override-kv": "metadata cannot be overridden: it is taken from the model's file",
 
-	"dev device mg main-gpu sm split-mode ts tensor-split": "layers go to the devices that 'infer version' lists: -g N",
+	"dev device mg main-gpu sm split-mode ts tensor-split": "devices cannot be chosen: -g N puts layers on the devices that 'infer version' lists",
 	"list-devices": "'infer version' lists the devices",
 	"ot override-tensor cmoe cpu-moe ncmoe n-cpu-moe no-host": noPlaces,
-	"nkvo no-kv-offload op-offload no-op-offload":             "cache and operations are where their layer is: -g N, 0 for all on the CPU",
-	"rpc": "other machines are not used: -g N puts layers on devices of this one",
+	"nkvo no-kv-offload op-offload no-op-offload":             "KV cache and operations are on the device of their layer: use -g N, 0 for all on the CPU",
+	"rpc": "remote devices are not supported: -g N puts layers on devices of this machine",
 
-	"mlock":                            "memory is not locked: --load copy takes private memory, and --max-memory SIZE bounds it",
+	"mlock":                            "memory is not locked: use --load copy for private memory, and --max-memory SIZE to bound it",
 	"lm load-mode":                     "use --load auto, mmap, copy or stock",
 	"dio direct-io ndio no-direct-io":  pastCache,
 	"fit fitt fit-target fitc fit-ctx": fitted,
-	"swa-full":                         "the cache of a sliding window has the size of the window",
-	"dt defrag-thold":                  "the KV cache is not defragmented: it holds one text",
-	"np parallel":                      "one text is generated: a Go program runs several sessions of a model at once",
+	"swa-full":                         "the KV cache of a sliding window always has the size of the window",
+	"dt defrag-thold":                  "the KV cache holds one text and needs no defragmentation: leave the option out",
+	"np parallel":                      "only one text is generated: a Go program can run several sessions of a model at once",
 	"prompt-cache prompt-cache-* sps slot-prompt-similarity": noCache,
 	"ctxcp ctx-checkpoints swa-checkpoints cram cache-ram":   noCache,
-	"keep": "--context-shift keeps the token that begins a text, and the later half",
+	"keep": "--context-shift always keeps the first token of the text and the later half",
 
 	"C cpu-mask Cr cpu-range cpu-strict Cb cpu-mask-batch Crb cpu-range-batch cpu-strict-batch": noAffinity,
 	"prio prio-batch poll poll-batch numa":                                                      noPriority,
 
-	"samplers sampler-seq sampling-seq":                  "the samplers have llama.cpp's order: each is switched off by its own flag",
-	"adaptive-target adaptive-decay bs backend-sampling": "this sampler is not in the engine: 'infer help sampling' lists those that are",
+	"samplers sampler-seq sampling-seq":                  "the order of samplers is llama.cpp's default: switch off single samplers by their flags",
+	"adaptive-target adaptive-decay bs backend-sampling": "the engine does not have this sampler: 'infer help sampling' lists those that it has",
 	"j json-schema jf json-schema-file":                  noSchema,
-	"tfs penalize-nl no-penalize-nl":                     "llama.cpp has it no more: 'infer help sampling' lists what there is",
+	"tfs penalize-nl no-penalize-nl":                     "llama.cpp has removed this option: 'infer help sampling' lists the samplers",
 
 	"control-vector control-vector-*": noControl,
 	"mm mmproj mmu mmproj-* mmproj-url mmdev no-mmproj-offload image image-* audio video": noMedia,
 
-	"o output output-file": "text goes to standard output: > FILE",
-	"bf binary-file":       "-f FILE, which drops one newline at the end and nothing else",
-	"co color no-color":    "text is written without colours: leave it out",
-	"sp special":           "special tokens have no text here: --json shows their numbers",
-	"ptc print-token-count perf no-perf show-timings no-show-timings": "figures come at the end: -q for none, --json for more of them",
-	"log-file": "the log goes to standard error: -v 2> FILE",
+	"o output output-file": "text goes to standard output: use > FILE",
+	"bf binary-file":       "use -f FILE, which drops only one newline at the end",
+	"co color no-color":    "text is written without colours: leave the option out",
+	"sp special":           "special tokens are not printed: --json shows their numbers",
+	"ptc print-token-count perf no-perf show-timings no-show-timings": "figures are printed at the end: use -q for none, --json for more",
+	"log-file": "the log goes to standard error: use -v 2> FILE",
 	"lv verbosity log-verbosity log-colors log-prefix no-log-prefix log-timestamps no-log-timestamps log-prompts-dir": noLog,
-	"verbose-prompt":          "--echo prints the prompt, 'infer tokenize' its tokens",
+	"verbose-prompt":          "use --echo to print the prompt, 'infer tokenize' to print its tokens",
 	"completion-bash license": "there is none: 'infer help' lists the commands",
 
 	"host port api-key server-base": noServer,
-	"embedding embeddings pooling":  "'infer embed' makes vectors of texts",
-	"rerank reranking":              "'infer rerank' sorts documents",
+	"embedding embeddings pooling":  "use 'infer embed' to compute vectors of texts",
+	"rerank reranking":              "use 'infer rerank' to sort documents",
 })
 
-// byName unfolds keys of several names.
+// byName splits keys of several names into one key per name.
 func byName(table map[string]string) map[string]string {
 	all := map[string]string{}
 	for names, say := range table {
@@ -129,7 +128,8 @@ func byName(table map[string]string) map[string]string {
 	return all
 }
 
-// InsteadOf is what to use in place of an option of llama.cpp, "" where it is none.
+// InsteadOf returns what to use instead of an option of llama.cpp, or "" if it is not one of
+// llamaOnly.
 func InsteadOf(name string) string {
 	if say, ok := llamaOnly[name]; ok {
 		return say
@@ -144,7 +144,7 @@ func InsteadOf(name string) string {
 	return ""
 }
 
-// FlashValue is what llama.cpp's words for the value of -fa stand for, "" for others.
+// FlashValue translates llama.cpp's values of -fa. It returns "" for other words.
 func FlashValue(word string) string {
 	switch word {
 	case "on", "enabled", "true", "1":

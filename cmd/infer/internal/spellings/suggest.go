@@ -6,7 +6,7 @@ import (
 	"github.com/seed7adf6694/infer/internal/words"
 )
 
-// Suggest returns the word that was probably meant, "" if none is close.
+// Suggest returns the word that was probably meant, or "" if none is close.
 func Suggest(word string, known []string) string {
 	if len(word) < 2 || len(word) > 64 {
 		return ""

@@ -10,18 +10,18 @@ import (
 )
 
 const (
-	unknownWidth = 80 // columns, where a terminal does not say
+	unknownWidth = 80 // columns, if the terminal's width is unknown
 
-	barDelay  = 200 * time.Millisecond // keeps bars of what is done at once from flashing by
-	barPeriod = 100 * time.Millisecond // between two states on the screen
+	barDelay  = 200 * time.Millisecond // delay before a bar appears, so that short operations show none
+	barPeriod = 100 * time.Millisecond // interval between two updates of the screen
 )
 
-// Bar shows how far something is, on a terminal, in one line that goes away when it
-// ends. Without a terminal it does nothing. It is for one goroutine at a time.
+// Bar shows progress on one line of a terminal. Clear removes the line. Without a terminal it does
+// nothing. It is not safe for concurrent use.
 type Bar struct {
 	screen io.Writer // nil: none
 	width  func() int
-	Items  string // what is counted; empty: bytes
+	Items  string // unit of the count; "" for bytes
 	delay  time.Duration
 	period time.Duration
 
@@ -31,7 +31,8 @@ type Bar struct {
 	line  *barLine
 }
 
-// NewBar returns a bar for standard error, if that is a terminal and bars are wanted.
+// NewBar returns a bar for standard error. It shows nothing unless that is a terminal and bars are
+// wanted.
 func NewBar(stderr io.Writer, wanted bool) *Bar {
 	f, ok := stderr.(*os.File)
 	if !wanted || !ok || !Is(f) || !Codes(f) {
@@ -40,7 +41,7 @@ func NewBar(stderr io.Writer, wanted bool) *Bar {
 	return &Bar{screen: f, width: func() int { return Width(f) }, delay: barDelay, period: barPeriod}
 }
 
-// Show brings the bar to done of total. A new label or total begins anew.
+// Show sets the bar to done of total. A new label or total starts a new bar.
 func (b *Bar) Show(label string, done, total uint64) {
 	if b.screen == nil || total == 0 {
 		return
@@ -62,8 +63,8 @@ func (b *Bar) Clear() {
 	b.bar, b.line = nil, nil
 }
 
-// Columns: what stands beside label and bar at most, and the least bar worth drawing
-// with all of that, and the most.
+// Widths in columns: the most that the figures beside label and bar take, the narrowest bar that is
+// drawn beside them, and the widest.
 const (
 	barBeside = 54
 	barLeast  = 5
@@ -81,7 +82,7 @@ func (b *Bar) make(label string, total uint64) *progressbar.ProgressBar {
 		progressbar.OptionThrottle(b.period),
 		progressbar.OptionUseANSICodes(true),
 		progressbar.OptionClearOnFinish(),
-		// Blocks and arrows beyond ASCII are not there in every terminal.
+		// Not every terminal has blocks and arrows beyond ASCII.
 		progressbar.OptionSetTheme(progressbar.Theme{Saucer: "=", SaucerHead: ">", SaucerPadding: " ", BarStart: "[", BarEnd: "]"}),
 	}
 	width := columns - 1 - len(label) - barBeside
@@ -98,16 +99,16 @@ func (b *Bar) make(label string, total uint64) *progressbar.ProgressBar {
 	return progressbar.NewOptions64(int64(total), o...)
 }
 
-// barLine is one line of a terminal, which what is written to it never leaves: a
-// line that wraps could not be cleared, and the window may have become narrower.
+// barLine truncates what is written to one line of the terminal: a wrapped line could not be
+// cleared, and the window may have become narrower.
 type barLine struct {
 	screen io.Writer
 	width  func() int
-	from   time.Time // nothing is shown earlier
+	from   time.Time // nothing is shown before that
 	dirty  bool
 }
 
-// ClearLine goes to the beginning of the line and clears it.
+// ClearLine is the escape sequence that returns to the beginning of the line and clears it.
 const ClearLine = "\r\x1b[K"
 
 func (l *barLine) Write(p []byte) (int, error) {
@@ -120,7 +121,7 @@ func (l *barLine) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	text = strings.TrimRight(text, " ")
-	// The last column is left free: some terminals wrap once it is filled.
+	// The last column is left free: some terminals wrap when it is filled.
 	if w := l.width(); w > 0 && len(text) > w-1 {
 		text = text[:max(w-1, 0)]
 	}

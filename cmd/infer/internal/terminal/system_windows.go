@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// Codes makes a console understand escape sequences.
+// Codes switches a console to interpret escape sequences.
 func Codes(f *os.File) bool {
 	h := windows.Handle(f.Fd())
 	var mode uint32
@@ -16,5 +16,6 @@ func Codes(f *os.File) bool {
 	return windows.SetConsoleMode(h, mode|windows.ENABLE_VIRTUAL_TERMINAL_PROCESSING) == nil
 }
 
-// Resizes never tells: Windows does so only to who reads the console's events.
+// Resizes returns a channel that never receives: Windows reports a new size only to readers of
+// console events.
 func Resizes() (<-chan os.Signal, func()) { return nil, func() {} }

@@ -1,5 +1,4 @@
-// Package terminal shows things on the terminal that a person sits at: how far something is,
-// and texts each in the place of the one before.
+// Package terminal writes to terminals: progress bars, and texts that are redrawn in place.
 package terminal
 
 import (
@@ -8,13 +7,13 @@ import (
 	"golang.org/x/term"
 )
 
-// Is tells whether a stream is one that a person sits at.
+// Is reports whether a stream is a terminal.
 func Is(stream any) bool {
 	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// Size returns the columns and rows of a terminal, 0 where unknown.
+// Size returns the columns and rows of a terminal, 0 if unknown.
 func Size(f *os.File) (columns, rows int) {
 	w, h, err := term.GetSize(int(f.Fd()))
 	if err != nil || w < 0 || h < 0 {
@@ -23,7 +22,7 @@ func Size(f *os.File) (columns, rows int) {
 	return w, h
 }
 
-// Width returns the columns of a terminal, 0 where unknown.
+// Width returns the columns of a terminal, 0 if unknown.
 func Width(f *os.File) int {
 	w, _ := Size(f)
 	return w

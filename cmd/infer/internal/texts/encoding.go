@@ -10,8 +10,8 @@ import (
 	"golang.org/x/text/encoding/unicode/utf32"
 )
 
-// marks are the byte order marks that a text can begin with, and what comes after each. The
-// marks of UTF-32 come first: one of them begins with one of UTF-16.
+// marks are the byte order marks and their encodings. Those of UTF-32 come first: one of them
+// begins with a mark of UTF-16.
 var marks = []struct {
 	mark string
 	rest encoding.Encoding // nil: UTF-8
@@ -25,17 +25,16 @@ var marks = []struct {
 
 const longestMark = 4
 
-// Decode returns a text as UTF-8 without the byte order mark that says what it is: editors
-// of Windows write one, and PowerShell 5.1 writes UTF-16. Without a mark nothing is guessed
-// and nothing is changed, valid or not. What is no character of UTF-16 or UTF-32 becomes
-// U+FFFD.
+// Decode returns a text as UTF-8, without its byte order mark: editors on Windows write one, and
+// PowerShell 5.1 writes UTF-16. A text without a mark is returned unchanged, even if it is not
+// valid UTF-8. Invalid UTF-16 and UTF-32 becomes U+FFFD.
 func Decode(in io.Reader) (io.Reader, error) {
 	head := make([]byte, longestMark)
 	n, err := io.ReadFull(in, head)
 	head = head[:n]
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		in = bytes.NewReader(nil) // a terminal is not asked again
+		in = bytes.NewReader(nil) // do not read a terminal again after its end
 	case err != nil:
 		return nil, err
 	}

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Unescape gives backslashes the meaning that llama.cpp gives them on its command
-// line: \n \r \t \' \" \\ and \xHH. Others stay as they are.
+// Unescape replaces the escapes of llama.cpp's command line: \n \r \t \' \" \\ and \xHH. Other
+// backslashes are kept.
 func Unescape(s string) string {
 	if !strings.Contains(s, `\`) {
 		return s

@@ -10,8 +10,8 @@ import (
 	"unicode/utf16"
 )
 
-// WriteJSON writes one value on one line. Bytes that are no UTF-8 become U+FFFD, and
-// what does not print is escaped: terminals take some of it as commands.
+// WriteJSON writes one value on one line. Invalid UTF-8 becomes U+FFFD, and characters that do not
+// print are escaped: terminals interpret some of them as commands.
 func WriteJSON(w io.Writer, v any) error {
 	text, err := EncodeJSON(v)
 	if err != nil {
@@ -21,7 +21,7 @@ func WriteJSON(w io.Writer, v any) error {
 	return err
 }
 
-// EncodeJSON encodes one value on one line, without the escapes that HTML needs.
+// EncodeJSON encodes one value on one line, without HTML escapes.
 func EncodeJSON(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -30,7 +30,7 @@ func EncodeJSON(v any) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// escapeJSON escapes what does not print; the encoder does so below U+0020 only.
+// escapeJSON escapes characters that do not print; the encoder does so only below U+0020.
 func escapeJSON(s string) string {
 	hidden := func(r rune) bool { return r >= 0x7f && !unicode.IsPrint(r) }
 	if strings.IndexFunc(s, hidden) < 0 {

@@ -1,5 +1,5 @@
-// Package texts makes texts fit for a terminal, a line or a program: what comes from files and
-// from the engine may hold anything.
+// Package texts escapes, wraps and encodes texts for terminals and programs: texts from files and
+// from the engine may contain anything.
 package texts
 
 import (
@@ -11,8 +11,7 @@ import (
 	"github.com/seed7adf6694/infer/internal/words"
 )
 
-// OneLine makes text that may hold anything, from files too, fit for one line of a
-// terminal: what does not print is escaped.
+// OneLine returns a text for one line of a terminal: characters that do not print are escaped.
 func OneLine(s string) string {
 	var b strings.Builder
 	for i, r := range s {
@@ -34,11 +33,11 @@ func OneLine(s string) string {
 	return b.String()
 }
 
-// shownRunes is how much of a long string is shown unless all is asked for: enough for a line.
+// shownRunes is the length, in characters, to which a long string is abbreviated: about a line.
 const shownRunes = 60
 
-// Visible makes a string from a file fit for a terminal: as it is where it consists
-// of what prints, quoted where not, cut where long.
+// Visible returns a string from a file for a terminal: unchanged if all characters print, quoted
+// otherwise, and abbreviated if it is long.
 func Visible(s string, full bool) string {
 	cut := ""
 	if !full && utf8.RuneCountInString(s) > shownRunes {
@@ -55,7 +54,7 @@ func Visible(s string, full bool) string {
 	return words.Quoted(s) + cut
 }
 
-// prints tells whether a string can be shown as it is, and would be seen.
+// prints reports whether a string can be shown unquoted, and is visible.
 func prints(s string) bool {
 	if s == "" || s[0] == ' ' || s[len(s)-1] == ' ' || s[0] == '"' || !utf8.ValidString(s) {
 		return false
@@ -68,7 +67,7 @@ func prints(s string) bool {
 	return true
 }
 
-// Number prints large numbers for people: 3.9 M, 1.1 B (billion).
+// Number formats large numbers in short form: 3.9 M, 1.1 B (billion).
 func Number(n uint64) string {
 	f, unit := float64(n), ""
 	for _, u := range []string{"k", "M", "B", "T"} {

@@ -5,11 +5,11 @@ import (
 	"unicode/utf8"
 )
 
-// NoBreak is a space at which no line is broken; it becomes one of the others.
+// NoBreak is a space at which Wrap does not break a line. Wrap replaces it by an ordinary space.
 const NoBreak = "\u00a0"
 
-// Wrap breaks text into lines of so many columns, all indented. Lines of text that
-// begin with a space stay as they are. A word that is longer stands in a line of its own.
+// Wrap wraps text at the given number of columns and indents all lines. Lines that begin with a
+// space are not wrapped. A word that is longer than a line gets its own line.
 func Wrap(width int, text string, indent int) string {
 	pad := strings.Repeat(" ", indent)
 	var lines []string

@@ -9,8 +9,8 @@ import (
 	"github.com/seed7adf6694/infer/internal/words"
 )
 
-// ParseSize reads a number of bytes: 1048576, 64M, 256MiB, 1.5GiB. K, M, G and T
-// alone are powers of 1024, as with most tools; KB, MB, GB and TB powers of 1000.
+// ParseSize reads a size in bytes: 1048576, 64M, 256MiB, 1.5GiB. The units K, M, G, T and KiB to
+// TiB are powers of 1024, KB, MB, GB and TB powers of 1000.
 func ParseSize(text string) (uint64, error) {
 	bad := fmt.Errorf("want bytes, or a size such as 256MiB, 4G or 1.5GB")
 	s := strings.TrimSpace(text)
@@ -36,12 +36,12 @@ func ParseSize(text string) (uint64, error) {
 		return 0, bad
 	}
 	if f *= factor; f >= 1<<63 {
-		return 0, fmt.Errorf("more bytes than there can be")
+		return 0, fmt.Errorf("out of range (less than 2^63 bytes)")
 	}
 	return uint64(math.Round(f)), nil
 }
 
-// Size is a flag of bytes.
+// Size is a flag with a size in bytes.
 type Size struct{ P *uint64 }
 
 func (v Size) Set(s string) (err error) { *v.P, err = ParseSize(s); return err }

@@ -1,5 +1,5 @@
-// Package values has the kinds of flags' values: what they say where one is refused is in the
-// words of a user. pflag's own would take 010 for eight and name Go functions in their errors.
+// Package values has the types of flags' values, with errors for users. pflag's own types read 010
+// as eight and name Go functions in their errors.
 package values
 
 import (
@@ -33,9 +33,9 @@ func (v Integer) Set(s string) error {
 
 func (v Integer) limits() string {
 	if v.Max == math.MaxInt32 {
-		return fmt.Sprintf(", %d or more", v.Min)
+		return fmt.Sprintf(" (at least %d)", v.Min)
 	}
-	return fmt.Sprintf(", %d to %d", v.Min, v.Max)
+	return fmt.Sprintf(" (%d to %d)", v.Min, v.Max)
 }
 
 func (v Integer) Type() string { return "N" }
@@ -57,7 +57,7 @@ func (v LayerCount) Set(s string) error {
 	return v.Integer.Set(s)
 }
 
-// Decimal is a finite number from min to max.
+// Decimal is a finite number from Min to Max.
 type Decimal struct {
 	P        *float32
 	Min, Max float64
@@ -67,13 +67,13 @@ type Decimal struct {
 func (v Decimal) limits() string {
 	switch {
 	case v.Positive:
-		return ", more than 0"
+		return " (more than 0)"
 	case v.Min <= -math.MaxFloat32:
 		return ""
 	case v.Max >= math.MaxFloat32:
-		return fmt.Sprintf(", %g or more", v.Min)
+		return fmt.Sprintf(" (at least %g)", v.Min)
 	}
-	return fmt.Sprintf(", %g to %g", v.Min, v.Max)
+	return fmt.Sprintf(" (%g to %g)", v.Min, v.Max)
 }
 
 func (v Decimal) Set(s string) error {
@@ -81,7 +81,7 @@ func (v Decimal) Set(s string) error {
 	switch {
 	case err != nil && !errors.Is(err, strconv.ErrRange):
 		return errors.New("want a number")
-	case !(f >= v.Min && f <= v.Max) || v.Positive && f == 0: // NaN neither
+	case !(f >= v.Min && f <= v.Max) || v.Positive && f == 0: // also refuses NaN
 		return fmt.Errorf("out of range%s", v.limits())
 	}
 	*v.P = float32(f)
@@ -97,7 +97,7 @@ func (v Decimal) String() string {
 	return strconv.FormatFloat(float64(*v.P), 'g', -1, 32)
 }
 
-// Choice is one of some words.
+// Choice is one word of a list.
 type Choice struct {
 	P     *string
 	Words []string
@@ -121,7 +121,7 @@ func (v Choice) String() string {
 	return *v.P
 }
 
-// FlashMode takes llama.cpp's other words too.
+// FlashMode accepts llama.cpp's other words too.
 type FlashMode struct{ Choice }
 
 func (v FlashMode) Set(s string) error {
@@ -131,7 +131,7 @@ func (v FlashMode) Set(s string) error {
 	return v.Choice.Set(s)
 }
 
-// Parsed is a flag, repeatable or not, that a function reads.
+// Parsed is a flag whose values a function parses. It may be repeatable.
 type Parsed struct {
 	Kind string
 	Read func(string) error
@@ -141,15 +141,15 @@ func (v Parsed) Set(s string) error { return v.Read(s) }
 func (v Parsed) Type() string       { return v.Kind }
 func (v Parsed) String() string     { return "" }
 
-// Text is a string; it shows no quotes in the help.
+// Text is a string. The help shows its default without quotes.
 type Text struct {
 	P    *string
 	Kind string
 }
 
-// errEmpty is of what a script passes whose variable is not set: the default would answer
-// with another model, or write another file, than was meant.
-var errEmpty = errors.New("want a name; for the default, leave the flag out")
+// errEmpty is the error for an empty value, which a script passes if its variable is not set. Using
+// the default would run another model, or write another file, than was meant.
+var errEmpty = errors.New("must not be empty; omit the flag for the default")
 
 func (v Text) Set(s string) error {
 	if s == "" && slices.Contains([]string{"MODEL", "FILE", "DIR"}, v.Kind) {
@@ -167,8 +167,8 @@ func (v Text) String() string {
 	return *v.P
 }
 
-// OnceText is a text of which the first would be lost if there were a second. Other flags
-// may be given again, and the last counts: that is how a script's defaults are changed.
+// OnceText is a text that may be given only once, so that no text is lost. Other flags may be
+// repeated, and the last value counts: this is how a script's defaults are overridden.
 type OnceText struct {
 	Text
 	Given *bool
@@ -176,7 +176,7 @@ type OnceText struct {
 
 func (v OnceText) Set(s string) error {
 	if *v.Given {
-		return errors.New("given twice, and the first would be lost: put both into one")
+		return errors.New("given twice: join both texts into one")
 	}
 	*v.Given = true
 	return v.Text.Set(s)

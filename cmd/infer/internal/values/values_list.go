@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// ListOf reads values separated by commas, in place of those before.
+// ListOf reads values separated by commas. They replace earlier values.
 func ListOf[V any](p *[]V, read func(string) ([]V, error)) func(string) error {
 	return func(s string) error {
 		var out []V
@@ -23,10 +23,10 @@ func ListOf[V any](p *[]V, read func(string) ([]V, error)) func(string) error {
 	}
 }
 
-// maxRange bounds how many numbers a range may stand for.
+// maxRange is the largest count of numbers in a range.
 const maxRange = 1000
 
-// Whole reads a whole number, or several as llama-bench has them: 1-4, 1-9+2, 16-128*2.
+// Whole reads a whole number, or a range in llama-bench's syntax: 1-4, 1-9+2, 16-128*2.
 func Whole(least, most int) func(string) ([]int, error) {
 	return func(s string) ([]int, error) {
 		first, rest, several := strings.Cut(s, "-")
@@ -44,9 +44,9 @@ func Whole(least, most int) func(string) ([]int, error) {
 		case errors.Join(errA, errB, errC) != nil:
 			return nil, fmt.Errorf("want whole numbers, as in 1,2,4 or 1-4 or 16-128*2")
 		case a < least || b > most || a > b:
-			return nil, fmt.Errorf("%q is out of range, %d to %d", s, least, most)
+			return nil, fmt.Errorf("%q is out of range (%d to %d)", s, least, most)
 		case by < 1 || times && (by < 2 || a == 0):
-			return nil, fmt.Errorf("%q never ends", s)
+			return nil, fmt.Errorf("%q never ends: its step does not increase the number", s)
 		}
 		var out []int
 		for n := a; n <= b && len(out) <= maxRange; {
@@ -58,13 +58,13 @@ func Whole(least, most int) func(string) ([]int, error) {
 			}
 		}
 		if len(out) > maxRange {
-			return nil, fmt.Errorf("%q is more than %d numbers", s, maxRange)
+			return nil, fmt.Errorf("%q has too many numbers (at most %d)", s, maxRange)
 		}
 		return out, nil
 	}
 }
 
-// Word reads one of some words.
+// Word reads one word of a list.
 func Word(words ...string) func(string) ([]string, error) {
 	return func(s string) ([]string, error) {
 		var value string
