@@ -31,10 +31,10 @@ func (v *visits) AfterLayer(n int) { v.seen = append(v.seen, fmt.Sprint("after "
 // twoPlaces is where a test has the bytes of a tensor: bound, and in a slot.
 type twoPlaces struct{ bound, slot []byte }
 
-// twice loads the tiny model with each of its tensors in two places.
-func twice(t *testing.T) (*llama.Model, []llama.Weight, map[string]twoPlaces) {
+// twice loads a model with each of its tensors in two places.
+func twice(t *testing.T, path string) (*llama.Model, []llama.Weight, map[string]twoPlaces) {
 	t.Helper()
-	ix, err := loader.Open(tinyF16)
+	ix, err := loader.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func twice(t *testing.T) (*llama.Model, []llama.Weight, map[string]twoPlaces) {
 		return unsafe.Slice((*byte)(p), size)
 	}
 	scratch := block(16 << 20)
-	m := load(t, tinyF16, llama.ModelParams{Unbound: true, Scratch: unsafe.Pointer(&scratch[0]), ScratchSize: uintptr(len(scratch))})
+	m := load(t, path, llama.ModelParams{Unbound: true, Scratch: unsafe.Pointer(&scratch[0]), ScratchSize: uintptr(len(scratch))})
 	ws, err := m.Weights()
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +70,7 @@ func twice(t *testing.T) (*llama.Model, []llama.Weight, map[string]twoPlaces) {
 
 func TestStreamedLayersAreUsedFromTheirSlots(t *testing.T) {
 	want := decode(t, newContext(t, load(t, tinyF16, llama.ModelParams{MMap: true}), llama.ContextParams{Ctx: 64}), story)
-	m, ws, places := twice(t)
+	m, ws, places := twice(t, tinyF16)
 	stream := func(layers ...int) {
 		t.Helper()
 		for i, w := range ws {

@@ -15,6 +15,7 @@ type blueprint struct {
 	dims  []uint64 // ggml order, fastest first
 	// deviation of the random values; 0 stands for ones
 	deviation float64
+	scales    []float32 // one for each row; nil stands for ones
 	kind      gguf.Type // chosen by a recipe
 }
 

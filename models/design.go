@@ -32,6 +32,7 @@ func design(o *SynthesizeOptions) ([]blueprint, *gguf.Writer, error) {
 	describe(w, shape, r, o.Seed)
 	newVocabulary(shape.Vocab).describe(w)
 	tensors := shape.tensors()
+	shape.skew(tensors, o.Seed)
 	for i := range tensors {
 		t := &tensors[i]
 		if t.kind, err = r.kind(shape, t); err != nil {

@@ -198,6 +198,11 @@ func (m *maker) fill(seed uint64, j *job) {
 		return
 	}
 	newStream(seed, t.name, t.deviation).half(m.halves, j.first*t.rowLength())
+	if t.scales != nil {
+		for i, h := range m.halves {
+			m.halves[i] = toHalf(fromHalf(h) * t.scales[j.first+uint64(i)/t.rowLength()])
+		}
+	}
 	if t.part == output && j.first <= tokenEOS {
 		// No weights for the special tokens: the best token never is one, and
 		// the model does not end before it is told to.

@@ -18,6 +18,10 @@ type Shape struct {
 	Context     int // tokens that the model says it was trained for; 0 = 2048
 	Experts     int // feed-forward parts to choose from, 0 or at least 2; 0 = one without a choice
 	ExpertsUsed int // experts that each token passes; 0 = 2
+
+	// ExpertsSkew is the share of the choices that half of the experts of each layer
+	// take, above 0.5 and below 1; 0 = the experts are chosen alike. Which half is random.
+	ExpertsSkew float64
 }
 
 // Limits of the engine and of what the vocabulary can be filled with.
@@ -72,6 +76,9 @@ var shapeKeys = []struct {
 	{"experts_used", func(s *Shape) *int { return &s.ExpertsUsed }},
 }
 
+// keySkew is the key of [Shape.ExpertsSkew], the only one that is no whole number.
+const keySkew = "experts_skew"
+
 // ParseShape reads a shape: a name (see [ShapeNames]), or key=value pairs
 // between commas, or a name and pairs that change it:
 //
@@ -79,9 +86,9 @@ var shapeKeys = []struct {
 //	layers=22,width=2048,heads=32,kv_heads=4,ffn=5632,vocab=32000
 //	1b,layers=4
 //
-// The keys are layers, width, heads, kv_heads, ffn, vocab, context, experts and
-// experts_used; layers, width and heads must be there unless a name is. What
-// comes back has been checked and its defaults are filled in.
+// The keys are layers, width, heads, kv_heads, ffn, vocab, context, experts,
+// experts_used and experts_skew; layers, width and heads must be there unless a
+// name is. What comes back has been checked and its defaults are filled in.
 func ParseShape(text string) (Shape, error) {
 	var s Shape
 	seen := map[string]bool{}
@@ -97,21 +104,37 @@ func ParseShape(text string) (Shape, error) {
 			continue
 		}
 		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
-		field, err := shapeField(&s, key)
-		if err != nil {
-			return Shape{}, err
-		}
 		if seen[key] {
 			return Shape{}, fmt.Errorf("shape: %s is given twice", key)
 		}
 		seen[key] = true
-		n, err := strconv.ParseUint(value, 10, 31)
-		if err != nil || n == 0 && key != "experts" && key != "experts_used" {
-			return Shape{}, fmt.Errorf("shape: %s=%s: want a whole number from 1 to %d", key, value, 1<<31-1)
+		if err := s.set(key, value); err != nil {
+			return Shape{}, err
 		}
-		*field = int(n)
 	}
 	return s.complete()
+}
+
+// set reads the value of a key.
+func (s *Shape) set(key, value string) error {
+	if key == keySkew {
+		share, err := strconv.ParseFloat(value, 64)
+		if err != nil || !validSkew(share) {
+			return fmt.Errorf("shape: %s=%s: want a share above %g and below 1", key, value, evenShare)
+		}
+		s.ExpertsSkew = share
+		return nil
+	}
+	field, err := shapeField(s, key)
+	if err != nil {
+		return err
+	}
+	n, err := strconv.ParseUint(value, 10, 31)
+	if err != nil || n == 0 && key != "experts" && key != "experts_used" {
+		return fmt.Errorf("shape: %s=%s: want a whole number from 1 to %d", key, value, 1<<31-1)
+	}
+	*field = int(n)
+	return nil
 }
 
 func namedShape(name string) (Shape, bool) {
@@ -131,6 +154,7 @@ func shapeField(s *Shape, key string) (*int, error) {
 		}
 		keys = append(keys, k.key)
 	}
+	keys = append(keys, keySkew)
 	return nil, fmt.Errorf("shape: unknown key %q%s, the keys are %s", key, didYouMean(key, keys), strings.Join(keys, ", "))
 }
 
@@ -160,6 +184,9 @@ func (s Shape) String() string {
 		if n := *k.field(&s); n != 0 {
 			parts = append(parts, k.key+"="+strconv.Itoa(n))
 		}
+	}
+	if s.ExpertsSkew != 0 {
+		parts = append(parts, keySkew+"="+strconv.FormatFloat(s.ExpertsSkew, 'g', -1, 64))
 	}
 	return strings.Join(parts, ",")
 }
@@ -237,7 +264,7 @@ func (s Shape) check() error {
 	case s.Heads%s.KVHeads != 0:
 		return fmt.Errorf("shape: heads %d is no multiple of kv_heads %d", s.Heads, s.KVHeads)
 	}
-	return nil
+	return s.checkSkew()
 }
 
 // kvWidth is the number of values of a token's keys, and of its values.

@@ -23,6 +23,7 @@ func TestParseShape(t *testing.T) {
 		{name: "the rest has defaults", text: "layers=2,width=64,heads=4", want: Shape{Layers: 2, Width: 64, Heads: 4, KVHeads: 4, FFN: 256, Vocab: 32000, Context: 2048}},
 		{name: "experts", text: "layers=2,width=64,heads=4,experts=8,experts_used=3", want: Shape{Layers: 2, Width: 64, Heads: 4, KVHeads: 4, FFN: 256, Vocab: 32000, Context: 2048, Experts: 8, ExpertsUsed: 3}},
 		{name: "two experts are used by default", text: "layers=2,width=64,heads=4,experts=4", want: Shape{Layers: 2, Width: 64, Heads: 4, KVHeads: 4, FFN: 256, Vocab: 32000, Context: 2048, Experts: 4, ExpertsUsed: 2}},
+		{name: "half of the experts take most of the choices", text: "test-moe,experts=16,experts_skew=0.8", want: Shape{Layers: 2, Width: 256, Heads: 4, KVHeads: 2, FFN: 256, Vocab: 512, Context: 512, Experts: 16, ExpertsUsed: 2, ExpertsSkew: 0.8}},
 		{name: "a model with experts is made one without", text: "test-moe,experts=0,experts_used=0", want: Shape{Layers: 2, Width: 256, Heads: 4, KVHeads: 2, FFN: 256, Vocab: 512, Context: 512}},
 
 		{name: "nothing", text: "", err: `unknown shape ""|1b`},
@@ -51,6 +52,13 @@ func TestParseShape(t *testing.T) {
 		{name: "too many tokens", text: "1b,vocab=2000000", err: "vocab is 2000000"},
 		{name: "more experts used than there are", text: "1b,experts=2,experts_used=3", err: "experts_used is 3|from 1 to 2"},
 		{name: "a single expert", text: "1b,experts=1", err: "experts is 1"},
+		{name: "a skew that is none", text: "test-moe,experts_skew=0.5", err: "experts_skew=0.5: want a share above 0.5 and below 1"},
+		{name: "a skew that leaves nothing", text: "test-moe,experts_skew=1", err: "experts_skew=1: want a share"},
+		{name: "a skew that is no number", text: "test-moe,experts_skew=80%", err: "experts_skew=80%: want a share"},
+		{name: "a skew that is not a number", text: "test-moe,experts_skew=nan", err: "experts_skew=nan: want a share"},
+		{name: "a skew given twice", text: "test-moe,experts_skew=0.7,experts_skew=0.8", err: "experts_skew is given twice"},
+		{name: "a skew without experts", text: "1b,experts_skew=0.8", err: "experts_skew is 0.8|no experts"},
+		{name: "a skew where a token passes half of the experts", text: "test-moe,experts_skew=0.8", err: "experts_skew is 0.8|at most 0.5|2 of 4 experts|lower experts_used"},
 		{name: "experts used without experts", text: "1b,experts_used=2", err: "experts_used is 2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -113,7 +121,7 @@ func TestParameters(t *testing.T) {
 }
 
 func FuzzParseShape(f *testing.F) {
-	for _, seed := range []string{"1b", "test,layers=3", "layers=2,width=64,heads=4", "experts=,=,", "layers=2147483647"} {
+	for _, seed := range []string{"1b", "test,layers=3", "layers=2,width=64,heads=4", "experts=,=,", "layers=2147483647", "test-moe,experts=16,experts_skew=0.75"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

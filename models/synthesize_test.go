@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -51,6 +52,7 @@ func TestSynthesizeGivesTheSameBytesForEver(t *testing.T) {
 		{small, "bf16", 1, "5e396d33e1dad684a1e570854e8d781eb5bc6775332408171255154a22e143f4"},
 		{small, "f16", 2, "f22c5bb61e6469f75d1f93df35bd661e71a869771f3508c10efd1ce6c7581401"},
 		{small + ",experts=4", "f16", 1, "d488cac153bb5fcd584803cc84074f9760420b503e821af77306f376316d94ca"},
+		{small + ",experts=16,experts_skew=0.8", "f16", 1, "0d976fa3f224036df9e5cd1a2cb81844dede809065c0ac2464bef4d11f6147c2"},
 		{"test", "", 0, "853c9eff9f0c43dfc2f0bc8ce4936b763c884325be78ec0ed7ef3c5617ec9e04"},
 	} {
 		path := filepath.Join(t.TempDir(), "m.gguf")
@@ -203,6 +205,7 @@ func TestSynthesizeSaysWhatIsWrong(t *testing.T) {
 	}{
 		{"no shape", file, SynthesizeOptions{}, "layers is missing", nil},
 		{"a shape that cannot be", file, SynthesizeOptions{Shape: Shape{Layers: 1, Width: 65, Heads: 2}}, "width 65 is no multiple of heads 2", nil},
+		{"a skew that cannot be", file, SynthesizeOptions{Shape: Shape{Layers: 1, Width: 64, Heads: 2, Experts: 8, ExpertsSkew: math.NaN()}}, "experts_skew is NaN", nil},
 		{"an unknown type", file, SynthesizeOptions{Shape: test, Type: "q9"}, `unknown type "q9"|q4_0|f16`, nil},
 		{"a typing error in a type is spotted", file, SynthesizeOptions{Shape: test, Type: "q4_km"}, "did you mean q4_k_m", nil},
 		{"a type that needs an importance matrix", file, SynthesizeOptions{Shape: test, Type: "IQ2_XS", Quantize: zeroQuantizer}, "iq2_xs needs an importance matrix", nil},

@@ -27,7 +27,7 @@ func synthesizeCommand() *command {
 	f := newFlags()
 	c := &synthesizeConfig{}
 	f.group("Flags")
-	f.text(&c.shape, "shape", "", "", "SHAPE", "a name of --list, key=value pairs, or both, as in 1b,layers=4. The keys are layers, width, heads, kv_heads, ffn, vocab, context, experts, experts_used")
+	f.text(&c.shape, "shape", "", "", "SHAPE", "a name of --list, key=value pairs, or both, as in 1b,layers=4. The keys are layers, width, heads, kv_heads, ffn, vocab, context, experts, experts_used, and experts_skew, the share of the choices that half of the experts take")
 	f.text(&c.kind, "type", "", "f16", "TYPE", "file type: f32, f16, bf16, q4_0, q8_0, q4_k_m, …")
 	f.parsed("seed", "s", "N", "seed of the random weights (default 0)", func(s string) (err error) {
 		if c.seed, err = strconv.ParseUint(s, 10, 64); err != nil {

@@ -1,0 +1,134 @@
+package models
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Half of the experts of a layer are hot: the rows by which the router rates them
+// are longer. A token's ratings of the experts are its products with random rows,
+// so they are independent and normally distributed, and those of the hot experts
+// spread further. The highest are chosen, and more of them are hot.
+
+// evenShare is the share of half of the experts when all are chosen alike.
+const evenShare = 0.5
+
+func validSkew(share float64) bool { return share > evenShare && share < 1 }
+
+// hot is the number of hot experts.
+func (s Shape) hot() int { return s.Experts / 2 }
+
+// The scales of hot rows are whole numbers over scaleUnit.
+const (
+	scaleUnit = 64
+	maxScale  = 64 * scaleUnit
+)
+
+func (s Shape) checkSkew() error {
+	switch {
+	case s.ExpertsSkew == 0:
+		return nil
+	case !validSkew(s.ExpertsSkew):
+		return fmt.Errorf("shape: %s is %g and must be above %g and below 1", keySkew, s.ExpertsSkew, evenShare)
+	case s.Experts == 0:
+		return fmt.Errorf("shape: %s is %g and there are no experts, give experts too", keySkew, s.ExpertsSkew)
+	}
+	if most := newRatings(s).hotShare(maxScale); s.ExpertsSkew > most {
+		return fmt.Errorf("shape: %s is %g and can be at most %.2f where a token passes %d of %d experts: raise experts or lower experts_used",
+			keySkew, s.ExpertsSkew, most, s.ExpertsUsed, s.Experts)
+	}
+	return nil
+}
+
+// skew gives the rows of the routers the scales that make ExpertsSkew of the choices
+// fall on half of the experts. The seed chooses the half, in each layer anew.
+func (s Shape) skew(tensors []blueprint, seed uint64) {
+	if s.ExpertsSkew == 0 {
+		return
+	}
+	scale := float32(newRatings(s).scaleFor(s.ExpertsSkew)) / scaleUnit
+	for i := range tensors {
+		if t := &tensors[i]; t.part == router {
+			t.scales = make([]float32, s.Experts)
+			for expert, rank := range shuffled(s.Experts, newStream(seed, t.name+" skew", 1).key) {
+				t.scales[expert] = 1
+				if rank < s.hot() {
+					t.scales[expert] = scale
+				}
+			}
+		}
+	}
+}
+
+// shuffled returns the numbers below n in an order that the key determines.
+func shuffled(n int, key uint64) []int {
+	order := make([]int, n)
+	for i := range order {
+		key = mix(key)
+		j := int(key % uint64(i+1))
+		order[i] = order[j]
+		order[j] = i
+	}
+	return order
+}
+
+// ratings are what random tokens get from a router with equally long rows: for each
+// token those of the hot experts and those of the others, the highest first. All
+// arithmetic is in whole numbers, the same on every machine.
+type ratings struct {
+	used, hot, others int
+	values            []int64 // of each token the hot ones, then the others
+}
+
+func newRatings(s Shape) ratings {
+	r := ratings{used: s.ExpertsUsed, hot: s.hot(), others: s.Experts - s.hot()}
+	tokens := max(1024, 1<<18/s.Experts)
+	r.values = make([]int64, tokens*s.Experts)
+	key := mix(uint64(s.Experts))
+	for i := range r.values {
+		// The tails decide, so these are sums of many numbers, nearly normal.
+		for range 16 {
+			key = mix(key)
+			r.values[i] += int64(key&0xffff+key>>16&0xffff+key>>32&0xffff+key>>48) - laneMean
+		}
+	}
+	for of := range slices.Chunk(r.values, s.Experts) {
+		for _, part := range [][]int64{of[:r.hot], of[r.hot:]} {
+			slices.SortFunc(part, func(a, b int64) int { return int(b - a) })
+		}
+	}
+	return r
+}
+
+// hotShare is the share of the choices that hot experts get when their rows are scaled
+// by scale/scaleUnit.
+func (r ratings) hotShare(scale int64) float64 {
+	chosen, all := 0, 0
+	for of := range slices.Chunk(r.values, r.hot+r.others) {
+		hot, others := of[:r.hot], of[r.hot:]
+		for range r.used {
+			if len(others) == 0 || len(hot) > 0 && hot[0]*scale >= others[0]*scaleUnit {
+				hot = hot[1:]
+				chosen++
+			} else {
+				others = others[1:]
+			}
+			all++
+		}
+	}
+	return float64(chosen) / float64(all)
+}
+
+// scaleFor is the smallest scale that gives hot experts a share of the choices. The
+// share grows with the scale where it can be more than a half.
+func (r ratings) scaleFor(share float64) int64 {
+	low, high := int64(scaleUnit), int64(maxScale)
+	for low < high {
+		if middle := (low + high) / 2; r.hotShare(middle) < share {
+			low = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	return low
+}
