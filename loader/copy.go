@@ -18,32 +18,32 @@ import (
 
 // CopyOptions are the options of [CopyWeights].
 type CopyOptions struct {
-	// Arena gives the memory, from its pool where it has one. nil: one of the weights'
-	// own, of the plan's chunk size.
+	// Arena allocates the blocks, in its pool if it has one. nil: the weights get an arena with
+	// the plan's chunk size.
 	Arena *memory.Arena
-	// Ledger takes the account of what is mapped while copying, and of the weights'
-	// own arena; a given arena has its own. nil: none.
+	// Ledger accounts for mappings during the copy, and for the blocks if Arena is nil; a given
+	// Arena has its own ledger. nil: none.
 	Ledger *memory.Ledger
-	// Progress is told of bytes copied.
+	// Progress is called with the bytes copied. nil: none.
 	Progress files.Progress
-	// Transforms names the tensors that are not copied byte by byte: for those,
-	// Transform is called, by one goroutine, with where the tensor shall be and with
-	// its bytes in the file, mapped for the time of the call. nil: none.
+	// Transforms reports whether a tensor is transformed instead of copied. Transform is then
+	// called for it, by one goroutine, with the destination and the tensor's bytes in the
+	// file, which are mapped only during the call. nil: all tensors are copied.
 	Transforms func(name string) bool
 	Transform  func(t gguf.Tensor, dst, src unsafe.Pointer) error
 }
 
-// CopyWeights copies the weights into blocks of private memory laid out as the plan's
-// ranges, purpose weights. It reads in pieces of a few MiB, and a cancelled ctx stops
-// it between two of them; the error is then the context's. Besides the copy it needs
-// addresses for one range at a time whose tensors are transformed.
+// CopyWeights copies the weights into private memory (purpose weights), one block for each range of
+// the plan. It reads up to 4 MiB at once; if ctx is cancelled it stops between reads and returns
+// the context's error. Besides the blocks it needs addresses for one range with transformed
+// tensors at a time.
 //
-// Where it fails nothing is kept. A file that is no longer what the index read gives
-// [files.ErrFileChanged].
+// After an error nothing is kept. If a file is no longer the one that was indexed, the error
+// wraps [files.ErrFileChanged].
 func CopyWeights(ctx context.Context, ix *gguf.Index, plan *Plan, o CopyOptions) (*Weights, error) {
 	ranges := len(plan.Ranges)
 	if o.Arena != nil && o.Arena.Pooled() {
-		ranges = 1 // what is mapped to be transformed
+		ranges = 1 // mapped while it is transformed
 	}
 	if err := ready(ix, plan, ranges); err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func CopyWeights(ctx context.Context, ix *gguf.Index, plan *Plan, o CopyOptions)
 	return w, nil
 }
 
-// copier is one CopyWeights.
+// copier is the state of one CopyWeights.
 type copier struct {
 	ix       *gguf.Index
 	o        CopyOptions
@@ -67,9 +67,9 @@ type copier struct {
 }
 
 func (c *copier) all(ctx context.Context, w *Weights, plan *Plan) error {
-	// All memory first: what is refused should be before anything is read.
-	var plain []piece
-	var special []rangeOf
+	// Allocate everything first, so that a refusal comes before any reading.
+	var plain []fileRead
+	var special []transformRange
 	chunks := plan.Chunks
 	for _, r := range plan.Ranges {
 		own := chunks[:r.Chunks]
@@ -78,7 +78,7 @@ func (c *copier) all(ctx context.Context, w *Weights, plan *Plan) error {
 			return err
 		}
 		if r.Chunks == 0 {
-			w.place(r, nil)
+			w.record(r, nil)
 			continue
 		}
 		base, err := w.arena.AllocFilled(memory.PurposeWeights, r.Size)
@@ -86,11 +86,11 @@ func (c *copier) all(ctx context.Context, w *Weights, plan *Plan) error {
 			return err
 		}
 		w.blocks = append(w.blocks, base)
-		w.place(r, base)
+		w.record(r, base)
 		pieces, tensors := c.split(r, base)
 		plain = append(plain, pieces...)
 		if len(tensors) > 0 {
-			special = append(special, rangeOf{r, own, base, tensors})
+			special = append(special, transformRange{r, own, base, tensors})
 		}
 	}
 	if err := c.read(ctx, plain); err != nil {
@@ -107,17 +107,17 @@ func (c *copier) all(ctx context.Context, w *Weights, plan *Plan) error {
 	return c.ix.Changed()
 }
 
-// rangeOf is a range in which tensors are to be transformed.
-type rangeOf struct {
+// transformRange is a range with tensors to transform.
+type transformRange struct {
 	Range
 	chunks  []Chunk
 	base    unsafe.Pointer // of the block
 	special []gguf.Tensor
 }
 
-// split divides a range's tensors into pieces to be read, neighbouring tensors
-// together, and tensors to be transformed.
-func (c *copier) split(r Range, base unsafe.Pointer) (plain []piece, special []gguf.Tensor) {
+// split divides a range's tensors into reads, of neighbouring tensors together, and tensors to
+// transform.
+func (c *copier) split(r Range, base unsafe.Pointer) (plain []fileRead, special []gguf.Tensor) {
 	end := int64(-1)
 	for _, t := range r.Tensors {
 		if c.o.Transforms != nil && c.o.Transforms(t.Name) {
@@ -128,11 +128,11 @@ func (c *copier) split(r Range, base unsafe.Pointer) (plain []piece, special []g
 		}
 		for off := uint64(0); off < t.Size; {
 			begin := t.Offset + int64(off)
-			if begin != end || plain[len(plain)-1].size == pieceSize {
-				plain = append(plain, piece{tensor: t.Name, file: r.File, offset: begin, dst: space.At(base, uint64(begin-r.Offset))})
+			if begin != end || plain[len(plain)-1].size == readSize {
+				plain = append(plain, fileRead{tensor: t.Name, file: r.File, offset: begin, dst: space.At(base, uint64(begin-r.Offset))})
 			}
 			last := &plain[len(plain)-1]
-			n := min(pieceSize-last.size, t.Size-off)
+			n := min(readSize-last.size, t.Size-off)
 			last.size += n
 			off += n
 			end = begin + int64(n)
@@ -141,25 +141,25 @@ func (c *copier) split(r Range, base unsafe.Pointer) (plain []piece, special []g
 	return plain, special
 }
 
-// pieceSize is how much is read at once: enough to be fast, and read soon enough that
-// nobody who cancels waits.
-const pieceSize = 4 << 20
+// readSize is the most that is read at once: large enough to be fast, small enough that
+// cancellation is prompt.
+const readSize = 4 << 20
 
-// piece is a part of a file to be read.
-type piece struct {
-	tensor string // the first in it
+// fileRead is a range of a file to read.
+type fileRead struct {
+	tensor string // name of its first tensor
 	file   int
 	offset int64
 	size   uint64
 	dst    unsafe.Pointer
 }
 
-// readers is how many goroutines read: two are half as fast again as one, as the time
-// goes into copying and clearing pages, and more would only wait for the memory.
+// readers is the number of reading goroutines. Two are 1.5 times as fast as one, as much of the time
+// is spent copying and clearing pages; more would be limited by memory bandwidth.
 const readers = 2
 
-// read brings pieces of files to their places.
-func (c *copier) read(ctx context.Context, pieces []piece) error {
+// read executes reads.
+func (c *copier) read(ctx context.Context, pieces []fileRead) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var next atomic.Int64
@@ -171,7 +171,7 @@ func (c *copier) read(ctx context.Context, pieces []piece) error {
 				if i >= len(pieces) {
 					return
 				}
-				if err := c.readPiece(pieces[i]); err != nil {
+				if err := c.readOne(pieces[i]); err != nil {
 					cancel(err)
 					return
 				}
@@ -183,7 +183,7 @@ func (c *copier) read(ctx context.Context, pieces []piece) error {
 	return context.Cause(ctx)
 }
 
-func (c *copier) readPiece(p piece) error {
+func (c *copier) readOne(p fileRead) error {
 	err := c.ix.ReadAt(p.file, space.BytesAt(p.dst, p.size), p.offset)
 	switch {
 	case err == nil:
@@ -195,17 +195,16 @@ func (c *copier) readPiece(p piece) error {
 	}
 }
 
-// transform brings a range's other tensors to their places, from a mapping of the
-// range that lives no longer than this.
-func (c *copier) transform(ctx context.Context, r rangeOf) (err error) {
+// transform transforms tensors of a range from a mapping that lasts only for the call.
+func (c *copier) transform(ctx context.Context, r transformRange) (err error) {
 	source, err := mapRange(c.o.Ledger, memory.PurposeStaging, c.ix, r.chunks)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, source.Close()) }()
 	for _, t := range r.special {
-		// Reading ahead here can be cancelled, and finds a file cut short without a
-		// fault; the transformation can do neither.
+		// Prefetching can be cancelled and detects a truncated file without a signal; the
+		// transformation can do neither.
 		p, offset, size := pagesOf(r.Range, t, source.Base())
 		if err := memory.Prefetch(ctx, c.ix.File(r.File), p, offset, size); err != nil {
 			return err

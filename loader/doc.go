@@ -1,23 +1,22 @@
-// Package loader opens GGUF models and places their weights in memory in bounded pieces. It
-// is pure Go and knows nothing of the engine that will compute with those weights.
+// Package loader opens GGUF models and loads their weights into memory in chunks of bounded size.
+// It is pure Go and independent of the engine that computes with the weights.
 //
-// A load passes through it and the packages below it in this order:
+// A load uses this package and those below it in this order:
 //
-//   - [Open] reads and validates the header of a file, or of every file of a sharded
-//     model, and returns a [gguf.Index]: metadata, tensors, places in files. Nothing is
-//     allocated from a number that has not been compared with the size of the file, and
-//     whatever would make a parser written in C assert is an error here (package check).
-//   - [gguf.Index.Skeleton] gives the engine a file of its own to read: the same header,
-//     and a hole where the weights would be.
-//   - [NewPlan] groups the tensors into chunks, and [MapWeights] or [CopyWeights] bring the
-//     chunks into memory.
+//   - [Open] reads and validates the header of a file, or of all files of a sharded model, and
+//     returns a [gguf.Index]: metadata, tensors, offsets in files. It allocates no memory for a
+//     count before comparing it with the size of the file, and returns an error for input
+//     on which the engine would assert (package check).
+//   - [gguf.Index.Skeleton] makes a file for the engine to read: the same header, with a hole
+//     instead of the weights.
+//   - [NewPlan] groups tensors into chunks, and [MapWeights] or [CopyWeights] load the chunks.
 //
-// Package probe says what the system would grant. Package memory hands out bounded blocks
-// and keeps the account of them. Package residency keeps weights within a budget. Package
-// packed writes files in the layout that a CPU computes with, and keeps them.
+// Package probe measures how much memory the system would grant. Package memory allocates
+// bounded blocks and accounts for them. Package residency keeps weights within a budget. Package
+// packed writes, checks and caches files in the layout of a CPU.
 //
-// No package of these maps a whole file, writes to a model, prints or ends the process. On
-// Windows files are opened so that others may rename them.
+// None of these packages maps a whole file, writes to a model, prints or ends the process. On
+// Windows files are opened so that other programs may rename them.
 //
 //	ix, err := loader.Open("model.gguf")
 //	if err != nil {

@@ -2,21 +2,21 @@ package loader
 
 import "github.com/seed7adf6694/infer/internal/files"
 
-// Errors of files, which those of all packages below wrap. What is wrong with a file's content
-// is a gguf.FormatError, and lack of memory a memory.Error.
+// Errors of files, wrapped by the errors of all packages below. Invalid content of a file is a
+// gguf.FormatError, lack of memory a memory.Error.
 var (
-	// ErrFileChanged is wrapped when a model's file no longer has the size or the
-	// modification time that it had when it was opened.
+	// ErrFileChanged is wrapped if the size or modification time of a model's file is no longer
+	// what it was when the file was opened.
 	ErrFileChanged = files.ErrFileChanged
 
-	// ErrFileInUse is wrapped when Windows does not open, replace or remove a file
-	// because another program has it open or mapped.
+	// ErrFileInUse is wrapped if Windows refuses to open, replace or remove a file because another
+	// program has it open or mapped.
 	ErrFileInUse = files.ErrFileInUse
 
-	// ErrClosed is wrapped when something is used after its Close.
+	// ErrClosed is wrapped if a value is used after its Close.
 	ErrClosed = files.ErrClosed
 )
 
-// Progress is told how many of how many bytes are done. It is called by one goroutine
-// at a time; done never falls, and is total once at the end.
+// Progress is called with the bytes done and their total, by one goroutine at a time. done never
+// decreases; the last call after success has done equal to total.
 type Progress = files.Progress

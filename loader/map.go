@@ -13,24 +13,23 @@ import (
 
 // MapOptions are the options of [MapWeights].
 type MapOptions struct {
-	// Ledger takes the account; nil: none.
+	// Ledger accounts for the mappings. nil: none.
 	Ledger *memory.Ledger
-	// Prefetch reads every chunk now rather than at the first use.
+	// Prefetch reads every chunk now instead of on first use.
 	Prefetch bool
-	// Progress is told of bytes mapped, and read where they are prefetched.
+	// Progress is called with the bytes mapped, and read if Prefetch is set. nil: none.
 	Progress files.Progress
 }
 
-// MapWeights maps the model's files chunk by chunk, read-only and shared with whoever
-// else maps them; it is not charged as commit and can be evicted. No mapping is larger
-// than a chunk, no range of addresses larger than a chunk or the largest tensor. A
-// cancelled ctx stops it between chunks, and within them where they are prefetched;
-// the error is then the context's.
+// MapWeights maps the model's files chunk by chunk, read-only and shared with other processes. The
+// memory is not charged as commit and can be evicted. No mapping is larger than a chunk, no
+// reservation of addresses larger than a chunk or the largest tensor. If ctx is cancelled it
+// stops between chunks, and within a chunk while prefetching, and returns the context's error.
 //
-// Where it fails nothing stays mapped. A file that is no longer what the index read
-// gives [files.ErrFileChanged]. One that is cut short later, or whose disk goes away, gives a signal
-// (on Windows an exception) when the lost part is used, which ends the process unless somebody
-// takes care of it; that is how mapped files are.
+// After an error nothing stays mapped. If a file is no longer the one that was indexed, the
+// error wraps [files.ErrFileChanged]. If a file is truncated later, or its disk removed, access
+// to the lost pages raises a signal (an exception on Windows), which ends the process unless it
+// is handled; this holds for every mapped file.
 func MapWeights(ctx context.Context, ix *gguf.Index, plan *Plan, o MapOptions) (*Weights, error) {
 	if err := ready(ix, plan, len(plan.Ranges)); err != nil {
 		return nil, err
@@ -52,7 +51,7 @@ func mapAll(ctx context.Context, w *Weights, ix *gguf.Index, plan *Plan, o MapOp
 			return err
 		}
 		if r.Chunks == 0 {
-			w.place(r, nil)
+			w.record(r, nil)
 			continue
 		}
 		s, err := mapRange(o.Ledger, memory.PurposeWeights, ix, own)
@@ -60,7 +59,7 @@ func mapAll(ctx context.Context, w *Weights, ix *gguf.Index, plan *Plan, o MapOp
 			return err
 		}
 		w.views = append(w.views, s)
-		w.place(r, s.Base())
+		w.record(r, s.Base())
 		left := uint64(0)
 		for _, t := range r.Tensors {
 			left += t.Size
@@ -73,7 +72,7 @@ func mapAll(ctx context.Context, w *Weights, ix *gguf.Index, plan *Plan, o MapOp
 			if err := memory.Prefetch(ctx, ix.File(c.File), p, c.Offset, c.Size); err != nil {
 				return err
 			}
-			n := min(left, c.Size) // what lies between tensors does not count
+			n := min(left, c.Size) // gaps between tensors do not count
 			left -= n
 			progress.Add(n)
 		}
@@ -87,14 +86,14 @@ func mapAll(ctx context.Context, w *Weights, ix *gguf.Index, plan *Plan, o MapOp
 
 // mapRange maps the chunks of a range side by side.
 func mapRange(ledger *memory.Ledger, purpose memory.Purpose, ix *gguf.Index, chunks []Chunk) (*memory.Views, error) {
-	pieces := make([]memory.FilePiece, len(chunks))
+	ranges := make([]memory.FileRange, len(chunks))
 	for i, c := range chunks {
-		pieces[i] = memory.FilePiece{File: ix.File(c.File), Offset: c.Offset, Size: c.Size}
+		ranges[i] = memory.FileRange{File: ix.File(c.File), Offset: c.Offset, Size: c.Size}
 	}
-	return memory.MapFiles(ledger, purpose, pieces)
+	return memory.MapFiles(ledger, purpose, ranges)
 }
 
-// pagesOf is the part of a range, in whole pages, that holds a tensor.
+// pagesOf returns the pages of a range that hold a tensor.
 func pagesOf(r Range, t gguf.Tensor, base unsafe.Pointer) (p unsafe.Pointer, offset int64, size uint64) {
 	begin, size := gguf.Bounds(t, t, space.Granularity())
 	return space.At(base, begin-uint64(r.Offset)), int64(begin), size

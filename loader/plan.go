@@ -10,52 +10,52 @@ import (
 
 // PlanOptions are the options of [NewPlan].
 type PlanOptions struct {
-	// ChunkSize is the largest piece of a file to be mapped or copied at once, in
-	// bytes, rounded up to the system's granularity. 0: that of [memory.DefaultChunkSize].
+	// ChunkSize is the most that is mapped or copied at once, in bytes, rounded up to the
+	// granularity. 0: [memory.DefaultChunkSize].
 	ChunkSize uint64
 }
 
-// Plan is how a model's tensors are divided into chunks and ranges. Sizes are in
-// bytes. It is not to be changed, and then safe for concurrent use.
+// Plan is the division of a model's tensors into chunks and ranges. Sizes are in bytes. Do not
+// change it; it is safe for concurrent reads.
 type Plan struct {
 	ChunkSize uint64  // a multiple of the granularity
-	Chunks    []Chunk // those of a range side by side, in the order of the ranges
+	Chunks    []Chunk // in the order of the ranges, side by side within one
 	Ranges    []Range // in the order of the files
-	Bytes     uint64  // of all tensors, without what lies between them
+	Bytes     uint64  // of all tensors, without gaps between them
 
 	LargestChunk      uint64
-	LargestRange      uint64 // more than the chunk size only for a tensor that is
+	LargestRange      uint64 // larger than ChunkSize only for a tensor that is larger
 	LargestTensor     uint64
 	LargestTensorName string
 
 	index *gguf.Index
 }
 
-// Chunk is a piece of a file that is mapped, or committed, at once. Offset and size
-// are multiples of the granularity, so that a page on which one chunk ends and another
-// begins is in both, and the last chunk of a file may reach past its end.
+// Chunk is a range of a file that is mapped or committed at once. Offset and size are multiples of
+// the granularity: a page with the end of one chunk and the beginning of the next is in
+// both, and the last chunk may extend past the end of its file.
 type Chunk struct {
 	File   int // as in [gguf.Tensor]
 	Offset int64
 	Size   uint64 // at most the plan's ChunkSize
-	Range  int    // which one it is part of
+	Range  int    // index in Plan.Ranges
 }
 
-// Range is what has contiguous addresses: one chunk with whole neighbouring tensors,
-// or the chunks of one tensor that is larger than a chunk.
+// Range has contiguous addresses. It is one chunk with whole neighbouring tensors, or the chunks of
+// one tensor that is larger than a chunk.
 type Range struct {
 	File    int
 	Offset  int64 // of the first chunk
 	Size    uint64
-	Chunks  int           // number of them, 0 where the tensors have no bytes
-	Tensors []gguf.Tensor // with what lies between them
+	Chunks  int           // number of chunks; 0 if the tensors have no bytes
+	Tensors []gguf.Tensor // neighbours in the file
 }
 
-// NewPlan divides a model's tensors, in the order of the files, into chunks. It takes no
-// memory for them and reads nothing.
+// NewPlan divides a model's tensors into chunks, in file order. It allocates no memory for them and
+// reads nothing.
 func NewPlan(ix *gguf.Index, o PlanOptions) (*Plan, error) {
 	if o.ChunkSize > space.MostAddresses {
-		return nil, fmt.Errorf("chunk size of %d bytes: more than there are addresses; 0 chooses one", o.ChunkSize)
+		return nil, fmt.Errorf("chunk size of %d bytes exceeds the address space; 0 selects one", o.ChunkSize)
 	}
 	chunk := memory.ChunkSize(o.ChunkSize)
 	p := planTensors(ix.Tensors(), chunk, space.Payload(chunk), space.Granularity())
@@ -63,14 +63,14 @@ func NewPlan(ix *gguf.Index, o PlanOptions) (*Plan, error) {
 	return p, nil
 }
 
-// Index is the model's.
+// Index returns the model that the plan was made for.
 func (p *Plan) Index() *gguf.Index { return p.index }
 
-// planTensors is NewPlan as a pure function: chunks of whole tensors have at most room
-// bytes, offsets and sizes are multiples of unit.
-func planTensors(tensors []gguf.Tensor, chunk, room, unit uint64) *Plan {
+// planTensors is NewPlan as a pure function. Chunks of whole tensors have at most payload bytes;
+// offsets and sizes are multiples of unit.
+func planTensors(tensors []gguf.Tensor, chunk, payload, unit uint64) *Plan {
 	p := &Plan{ChunkSize: chunk}
-	begin := 0 // of the range that grows
+	begin := 0 // of the current range
 	for i, t := range tensors {
 		p.Bytes += t.Size
 		if t.Size > p.LargestTensor || p.LargestTensorName == "" {
@@ -78,7 +78,7 @@ func planTensors(tensors []gguf.Tensor, chunk, room, unit uint64) *Plan {
 		}
 		if i > begin {
 			first := tensors[begin]
-			if _, size := gguf.Bounds(first, t, unit); t.File != first.File || size > room {
+			if _, size := gguf.Bounds(first, t, unit); t.File != first.File || size > payload {
 				p.add(tensors[begin:i], unit)
 				begin = i
 			}
@@ -90,7 +90,7 @@ func planTensors(tensors []gguf.Tensor, chunk, room, unit uint64) *Plan {
 	return p
 }
 
-// add makes a range of neighbouring tensors.
+// add appends a range of neighbouring tensors.
 func (p *Plan) add(tensors []gguf.Tensor, unit uint64) {
 	offset, size := gguf.Bounds(tensors[0], tensors[len(tensors)-1], unit)
 	r := Range{File: tensors[0].File, Offset: int64(offset), Size: size, Tensors: tensors[:len(tensors):len(tensors)]}

@@ -14,13 +14,13 @@ import (
 	"github.com/seed7adf6694/infer/loader/memory"
 )
 
-// Weights are a model's tensors in memory, mapped or copied. It is safe for concurrent
-// use. The memory is not the garbage collector's: it stays until Close.
+// Weights are a model's tensors in memory, mapped or copied. It is safe for concurrent use. The
+// memory is native and stays allocated until Close.
 type Weights struct {
-	views  []*memory.Views  // where mapped
-	blocks []unsafe.Pointer // where copied
-	arena  *memory.Arena    // of the blocks
-	own    bool             // the arena is nobody else's
+	views  []*memory.Views  // if mapped
+	blocks []unsafe.Pointer // if copied
+	arena  *memory.Arena    // allocates the blocks
+	own    bool             // Close closes the arena
 	data   map[string]tensorData
 	chunks int
 
@@ -34,10 +34,9 @@ type tensorData struct {
 	size uint64
 }
 
-// TensorData returns where a tensor's bytes are, and how many, until Close. ok is
-// false for names that the model does not have, and once the weights are closed. What
-// is mapped can't be written to. The address is aligned to a page as the tensor's
-// offset in the file is.
+// TensorData returns the address and size in bytes of a tensor, valid until Close. ok is false for
+// unknown names and after Close. Mapped tensors are read-only. The address has the same
+// alignment as the tensor's offset in the file, up to a page.
 func (w *Weights) TensorData(name string) (p unsafe.Pointer, size uint64, ok bool) {
 	if w.closed.Load() {
 		return nil, 0, false
@@ -46,8 +45,7 @@ func (w *Weights) TensorData(name string) (p unsafe.Pointer, size uint64, ok boo
 	return d.p, d.size, ok
 }
 
-// Mapped returns where the ranges are that files are mapped to, and how large; none of
-// copied weights.
+// Mapped returns the address and size of each mapped range; none for copied weights.
 func (w *Weights) Mapped() iter.Seq2[unsafe.Pointer, uint64] {
 	return func(yield func(unsafe.Pointer, uint64) bool) {
 		for _, v := range w.views {
@@ -58,11 +56,10 @@ func (w *Weights) Mapped() iter.Seq2[unsafe.Pointer, uint64] {
 	}
 }
 
-// Chunks returns the number of chunks that the weights lie in.
+// Chunks returns the number of mappings or blocks that hold the weights.
 func (w *Weights) Chunks() int { return w.chunks }
 
-// Close gives the memory back; nobody may use what TensorData returned any more.
-// Closing twice is safe.
+// Close frees the memory; addresses from TensorData are invalid afterwards. Closing twice is safe.
 func (w *Weights) Close() error {
 	w.closed.Store(true)
 	w.once.Do(func() {
@@ -81,8 +78,8 @@ func (w *Weights) Close() error {
 	return w.err
 }
 
-// place enters where a range's tensors are.
-func (w *Weights) place(r Range, base unsafe.Pointer) {
+// record stores the addresses of a range's tensors.
+func (w *Weights) record(r Range, base unsafe.Pointer) {
 	w.chunks += r.Chunks
 	for _, t := range r.Tensors {
 		d := tensorData{size: t.Size}
@@ -93,16 +90,16 @@ func (w *Weights) place(r Range, base unsafe.Pointer) {
 	}
 }
 
-// ready tells why a plan of the index can't be carried out, which takes that many
-// ranges at once.
+// ready returns an error if the plan cannot be carried out; ranges is the number of ranges
+// that exist at once.
 func ready(ix *gguf.Index, plan *Plan, ranges int) error {
 	if plan.index != ix {
-		return errors.New("the plan is another model's")
+		return errors.New("the plan was made for another model")
 	}
 	if ix.Closed() {
 		return fmt.Errorf("model files: %w", files.ErrClosed)
 	}
-	// A range is a mapping, or several that the system sees as one, and a guard.
+	// Per range: the mapping, or several that the system merges, and a guard page.
 	if err := memory.CheckMappings(memory.PurposeWeights, plan.Bytes, 2*uint64(ranges)); err != nil {
 		return err
 	}

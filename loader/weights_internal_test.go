@@ -449,7 +449,7 @@ func TestFailedTransformationEndsTheLoad(t *testing.T) {
 }
 
 func TestPiecesCoverThePlainTensors(t *testing.T) {
-	tensors := layout(96, nil, 32, 64, 10, pieceSize+100, 32, pieceSize, 5)
+	tensors := layout(96, nil, 32, 64, 10, readSize+100, 32, readSize, 5)
 	c := copier{o: CopyOptions{Transforms: func(name string) bool { return name == "t4" }}}
 	a := memory.NewArena(memory.ArenaOptions{ChunkSize: 1})
 	defer a.Close()
@@ -464,7 +464,7 @@ func TestPiecesCoverThePlainTensors(t *testing.T) {
 		if p.dst != space.At(base, uint64(p.offset)) {
 			t.Errorf("the piece at %d goes to %p", p.offset, p.dst)
 		}
-		if p.size == 0 || p.size > pieceSize {
+		if p.size == 0 || p.size > readSize {
 			t.Errorf("piece of %d bytes", p.size)
 		}
 		for off := int64(0); off < int64(p.size); off++ {

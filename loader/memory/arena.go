@@ -14,60 +14,59 @@ import (
 
 // ArenaOptions are the options of [NewArena].
 type ArenaOptions struct {
-	// ChunkSize is the most that is committed at once, in bytes, rounded up to the
-	// system's granularity. 0: that of [DefaultChunkSize], or the pool's segment size.
+	// ChunkSize is the most that is committed at once, in bytes, rounded up to the granularity.
+	// 0: [DefaultChunkSize], or the pool's segment size.
 	ChunkSize uint64
-	// MaxRange is the most contiguous addresses that a block may take, in bytes; a
-	// larger block is refused with a [*RangeError]. 0: no bound.
+	// MaxRange is the largest block, in bytes of contiguous addresses; a larger request fails
+	// with a [*RangeError]. 0: no bound.
 	MaxRange uint64
-	// Ledger takes the account; nil: none.
+	// Ledger accounts for the blocks. nil: none.
 	Ledger *Ledger
-	// Retry is for how long a refused commit is tried again, because page files grow
-	// while programs wait. 0: two seconds; negative: not at all.
+	// Retry is how long a refused commit is retried, because a page file may grow while a program
+	// waits. 0: two seconds; negative: no retry.
 	Retry time.Duration
-	// Pool is where all blocks come from, and go back to; what it can't give is refused
-	// at once. nil: the system.
+	// Pool is where all blocks are allocated. A request that it cannot serve fails at once.
+	// nil: the system.
 	Pool *Pool
 }
 
-// Arena gives blocks of private memory, zeroed and untouched: pages that are never
-// used never become resident. A block of at most the chunk size is committed at once;
-// a larger one is one reservation of addresses, committed chunk by chunk. A page
-// without access lies on both sides of every block, so that what runs over it faults.
-// Blocks of a [Pool] are zeroed too, but differ in the rest, as described there.
+// Arena allocates blocks of private memory, zeroed and untouched: pages that are never used do not
+// become resident. A block up to the chunk size is committed at once; a larger one is one
+// reservation, committed chunk by chunk. A guard page on each side of a block makes
+// overruns fault. Blocks of a [Pool] are zeroed but have no guard pages; see there.
 //
-// It is safe for concurrent use. Its methods AllocBlock, TagBlock, FreeBlock and
-// BlockSize are what the engine's binding asks for.
+// It is safe for concurrent use. AllocBlock, TagBlock, FreeBlock and BlockSize are the interface
+// that the engine's binding requires.
 type Arena struct {
-	sys    space.System
-	sleep  func(time.Duration)
-	chunk  uint64
-	most   uint64 // of addresses, 0 for no bound
-	retry  time.Duration
-	ledger *Ledger
-	pool   *Pool // or nil
+	sys      space.System
+	sleep    func(time.Duration)
+	chunk    uint64
+	maxRange uint64 // 0: no bound
+	retry    time.Duration
+	ledger   *Ledger
+	pool     *Pool // nil: the system
 
 	mu     sync.Mutex
-	blocks map[unsafe.Pointer]*span
+	blocks map[unsafe.Pointer]*reservation
 	closed bool
 }
 
-// NewArena makes an arena. It takes no memory by itself.
+// NewArena returns an arena. It allocates nothing.
 func NewArena(o ArenaOptions) *Arena {
 	if o.Pool != nil && o.ChunkSize == 0 {
 		o.ChunkSize = o.Pool.segment
 	}
 	a := &Arena{
 		sys: space.Current, sleep: time.Sleep, chunk: ChunkSize(o.ChunkSize), retry: retryTime(o.Retry), ledger: o.Ledger,
-		pool: o.Pool, blocks: map[unsafe.Pointer]*span{},
+		pool: o.Pool, blocks: map[unsafe.Pointer]*reservation{},
 	}
 	if o.MaxRange > 0 {
-		a.most = space.RoundUp(min(o.MaxRange, space.MostAddresses))
+		a.maxRange = space.RoundUp(min(o.MaxRange, space.MostAddresses))
 	}
 	return a
 }
 
-// retryTime is for how long a commit is tried again, of what was asked for.
+// retryTime returns how long to retry commits: d, or the default if it is 0.
 func retryTime(d time.Duration) time.Duration {
 	if d == 0 {
 		return 2 * time.Second
@@ -75,11 +74,11 @@ func retryTime(d time.Duration) time.Duration {
 	return d
 }
 
-// BlockSize is what blocks should stay below where there is a choice, in bytes: the
-// chunk size, less what the guards take. Larger blocks can be had.
+// BlockSize returns the preferred maximum of a block in bytes: the chunk size without guard pages.
+// Larger blocks are possible.
 func (a *Arena) BlockSize() uintptr { return uintptr(space.Payload(a.chunk)) }
 
-// Bytes is the memory in blocks now.
+// Bytes returns the size of all blocks.
 func (a *Arena) Bytes() uint64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -90,26 +89,26 @@ func (a *Arena) Bytes() uint64 {
 	return n
 }
 
-// AllocBlock gives a zeroed block of size bytes, aligned to a page, until FreeBlock or
-// Close. The error is a [*Error] or a [*RangeError], or wraps [files.ErrClosed] or
-// [ErrPurpose], and nothing has been taken then.
+// AllocBlock allocates a zeroed, page-aligned block of size bytes, valid until FreeBlock or Close.
+// The error is an [*Error] or a [*RangeError], or wraps [files.ErrClosed] or [ErrPurpose]; nothing
+// is allocated then.
 func (a *Arena) AllocBlock(p Purpose, size uintptr) (unsafe.Pointer, error) {
 	return a.alloc(p, uint64(size), false)
 }
 
-// AllocFilled is [Arena.AllocBlock] of a block all of which will be written: in large pages
-// where the system has them.
+// AllocFilled is [Arena.AllocBlock] for a block that will be written completely: it uses large
+// pages if the system has them.
 func (a *Arena) AllocFilled(p Purpose, size uint64) (unsafe.Pointer, error) {
 	return a.alloc(p, size, true)
 }
 
-// ChunkSize is the most that is committed at once, in bytes.
+// ChunkSize returns the most that is committed at once, in bytes.
 func (a *Arena) ChunkSize() uint64 { return a.chunk }
 
-// Pooled tells whether blocks come from a pool.
+// Pooled reports whether blocks are allocated in a pool.
 func (a *Arena) Pooled() bool { return a.pool != nil }
 
-// alloc is AllocBlock; filled says that all of the block will be written.
+// alloc is AllocBlock; filled: the whole block will be written.
 func (a *Arena) alloc(p Purpose, size uint64, filled bool) (unsafe.Pointer, error) {
 	if err := p.check(); err != nil {
 		return nil, err
@@ -119,11 +118,11 @@ func (a *Arena) alloc(p Purpose, size uint64, filled bool) (unsafe.Pointer, erro
 		return nil, errArenaClosed()
 	}
 	if size > space.MostAddresses && a.pool == nil {
-		return nil, refused(probe.Reserving, p, size, errors.New("more than there are addresses"))
+		return nil, refused(probe.Reserving, p, size, errors.New("larger than the address space"))
 	}
 	size = space.RoundUp(min(size, space.MostAddresses))
-	if a.most > 0 && size > a.most {
-		return nil, &RangeError{Purpose: p, Requested: size, Limit: a.most}
+	if a.maxRange > 0 && size > a.maxRange {
+		return nil, &RangeError{Purpose: p, Requested: size, Limit: a.maxRange}
 	}
 	s, err := a.block(p, size, filled)
 	if err != nil {
@@ -141,15 +140,15 @@ func (a *Arena) alloc(p Purpose, size uint64, filled bool) (unsafe.Pointer, erro
 	return s.base, nil
 }
 
-// block takes a block from where they come from.
-func (a *Arena) block(p Purpose, size uint64, filled bool) (*span, error) {
+// block allocates a block in the pool or from the system.
+func (a *Arena) block(p Purpose, size uint64, filled bool) (*reservation, error) {
 	if a.pool != nil {
 		if err := a.ledger.admit(p, size); err != nil {
 			return nil, err
 		}
 		return a.pool.take(a.ledger, p, size, filled)
 	}
-	s, err := newSpan(a.sys, a.ledger, p, size, false, 0)
+	s, err := reserveRange(a.sys, a.ledger, p, size, false, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -159,13 +158,13 @@ func (a *Arena) block(p Purpose, size uint64, filled bool) (*span, error) {
 	if filled {
 		a.sys.Huge(s.base, size)
 	} else {
-		s.enlist()
+		s.track()
 	}
 	return s, nil
 }
 
-// fill commits all of a span. The time to retry is for all of it.
-func (a *Arena) fill(s *span) error {
+// fill commits a whole reservation. The retry time is for all chunks together.
+func (a *Arena) fill(s *reservation) error {
 	t := tries{sleep: a.sleep, left: a.retry, stop: func() error {
 		if a.isClosed() {
 			return errArenaClosed()
@@ -188,14 +187,14 @@ func (a *Arena) fill(s *span) error {
 	return nil
 }
 
-// tries is for how long commits are tried again.
+// tries retries commits for a limited time.
 type tries struct {
 	sleep func(time.Duration)
 	left  time.Duration
-	stop  func() error // an error ends it; nil: none does
+	stop  func() error // returns an error to stop; nil: never
 }
 
-// commit tries until it succeeds or no time is left, waiting ever longer.
+// commit retries with increasing delays until it succeeds or the time is used up.
 func (t *tries) commit(sys space.System, p unsafe.Pointer, size uint64) error {
 	const first, longest = 5 * time.Millisecond, 200 * time.Millisecond
 	for wait := first; ; wait = min(2*wait, longest) {
@@ -223,8 +222,8 @@ func (a *Arena) isClosed() bool {
 
 func errArenaClosed() error { return fmt.Errorf("arena: %w", files.ErrClosed) }
 
-// TagBlock says what a block is for, once that is known: the ledger moves it. Blocks
-// of others are ignored. An error, which wraps [ErrPurpose], leaves it as it was.
+// TagBlock changes the purpose of a block, once that is known, and moves it in the ledger. Addresses
+// of other memory are ignored. After an error, which wraps [ErrPurpose], nothing has changed.
 func (a *Arena) TagBlock(block unsafe.Pointer, p Purpose) error {
 	if err := p.check(); err != nil {
 		return err
@@ -237,19 +236,18 @@ func (a *Arena) TagBlock(block unsafe.Pointer, p Purpose) error {
 	return nil
 }
 
-// FreeBlock takes a block back. Pointers to anything else, blocks that were taken back
-// already included, are ignored.
+// FreeBlock frees a block. Other pointers, including blocks that were already freed, are ignored.
 func (a *Arena) FreeBlock(p unsafe.Pointer) {
 	a.mu.Lock()
 	s := a.blocks[p]
 	delete(a.blocks, p)
 	a.mu.Unlock()
 	if s != nil {
-		_ = s.close() // it can only fail for addresses that are not ours; a pool keeps its error
+		_ = s.close() // fails only for addresses that are not ours; a pool keeps its error
 	}
 }
 
-// Close takes all blocks back and gives no more. Closing twice is safe.
+// Close frees all blocks; later requests fail with [files.ErrClosed]. Closing twice is safe.
 func (a *Arena) Close() error {
 	a.mu.Lock()
 	blocks := a.blocks

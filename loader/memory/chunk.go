@@ -6,33 +6,32 @@ import (
 	"github.com/seed7adf6694/infer/loader/probe"
 )
 
-// mostDefaultChunk is the chunk size where memory is plenty: large enough that there
-// are few mappings, small enough to fit holes.
-const mostDefaultChunk = 256 << 20
+// maxDefaultChunk is the default chunk size if memory is ample: large enough for few mappings,
+// small enough for most holes.
+const maxDefaultChunk = 256 << 20
 
-// DefaultChunkSize is the chunk size where none is asked for, in bytes: the lesser of
-// 256 MiB and half the largest free block, rounded down to the system's granularity,
-// of which it is one unit at least.
+// DefaultChunkSize returns the default chunk size in bytes: 256 MiB or half the largest free block,
+// whichever is less, rounded down to the granularity, at least one unit of it.
 func DefaultChunkSize(p probe.Probe) uint64 {
-	size := min(mostDefaultChunk, p.LargestFreeBlock/2)
+	size := min(maxDefaultChunk, p.LargestFreeBlock/2)
 	return max(size&^(space.Granularity()-1), space.Granularity())
 }
 
-// ChunkSize makes a chunk size of what was asked for.
+// ChunkSize rounds a requested chunk size up to the granularity; 0 becomes the default.
 func ChunkSize(size uint64) uint64 {
 	if size > 0 {
 		return space.RoundUp(min(size, space.MostAddresses))
 	}
 	p, err := probe.Measure()
 	if err != nil {
-		return mostDefaultChunk
+		return maxDefaultChunk
 	}
 	return DefaultChunkSize(p)
 }
 
-// Granularity is the unit, in bytes, in which memory is taken: a page, on Windows 64 KiB. Every
-// block, chunk and range is a multiple of it.
+// Granularity returns the unit of allocation in bytes: the page size, on Windows 64 KiB. Sizes of
+// blocks, chunks and ranges are multiples of it.
 func Granularity() uint64 { return space.Granularity() }
 
-// Size prints bytes for people, in binary units: "1.50 GiB".
+// Size formats bytes in binary units: "1.50 GiB".
 func Size(n uint64) string { return words.Size(n) }

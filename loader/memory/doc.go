@@ -1,7 +1,7 @@
-// Package memory takes native memory from the system, in pieces of bounded size, and gives it
-// back. An [Arena] hands out blocks of private memory, from the system or from a [Pool] that was
-// reserved before. [MapFiles] maps pieces of files. A [Ledger] keeps the account of all of it by
-// [Purpose]. What is refused is an [*Error], with the limit that refused and what would help.
+// Package memory allocates native memory in blocks of bounded size. An [Arena] allocates blocks of
+// private memory, from the system or from a [Pool] that was reserved before. [MapFiles] maps
+// ranges of files. A [Ledger] accounts for all of it by [Purpose]. A refused request returns an
+// [*Error] with the limit and the remedies.
 //
-// Memory of this package is not the garbage collector's: it stays until it is given back.
+// The garbage collector does not manage this memory: it stays until it is freed.
 package memory

@@ -10,29 +10,29 @@ import (
 	"github.com/seed7adf6694/infer/loader/probe"
 )
 
-// ErrInsufficientMemory is wrapped by every error that says that memory or
-// address space was refused or would be. The detail is a [*Error].
+// ErrInsufficientMemory is wrapped by every error about memory or address space that was or
+// would be refused. The details are in an [*Error].
 var ErrInsufficientMemory = errors.New("not enough memory")
 
-// Error is memory that was refused, or is known not to be there. It wraps
+// Error is returned when memory was refused or is known to be missing. It wraps
 // [ErrInsufficientMemory].
 type Error struct {
-	Purpose Purpose // of the largest part where there are several; 0 where it has none
-	// Parts are what Requested is the sum of, by purpose; nil for one piece.
+	Purpose Purpose // of the largest part if there are Parts; 0: none
+	// Parts break Requested down by purpose; nil if it is one allocation.
 	Parts     Parts
-	Requested uint64 // bytes in one piece, or all that was to be taken together
-	// Available is how many bytes Limit leaves; where no limit explains the refusal,
-	// the largest free block.
+	Requested uint64 // bytes: one allocation, or the sum of Parts
+	// Available is how many bytes Limit leaves; if no limit explains the refusal, the largest
+	// free block.
 	Available uint64
-	Limit     probe.Limit // what refuses; "" if unknown
-	Remedies  []Remedy    // what would help, each to be tried alone
-	Err       error       // the system's error, or nil
+	Limit     probe.Limit // which limit refused; "" if unknown
+	Remedies  []Remedy    // changes that would help, each on its own
+	Err       error       // the system's error; may be nil
 }
 
-// Error says what was refused, why, and what would help.
+// Error returns what was refused, by which limit, and the remedies, in one line.
 func (e *Error) Error() string { return e.Text(nil) }
 
-// Text is Error with what note says of each change that would help: see [Remedy.Text].
+// Text is Error with note's text added to each remedy: see [Remedy.Text].
 func (e *Error) Text(note func(Remedy) string) string {
 	var b strings.Builder
 	b.WriteString(ErrInsufficientMemory.Error())
@@ -63,7 +63,7 @@ func (e *Error) Text(note func(Remedy) string) string {
 	return b.String()
 }
 
-// Unwrap makes the error an ErrInsufficientMemory, and what Err is.
+// Unwrap returns ErrInsufficientMemory and Err.
 func (e *Error) Unwrap() []error {
 	if e.Err == nil {
 		return []error{ErrInsufficientMemory}
@@ -71,22 +71,20 @@ func (e *Error) Unwrap() []error {
 	return []error{ErrInsufficientMemory, e.Err}
 }
 
-// RangeError is a block that would take more contiguous addresses than its arena
-// allows.
+// RangeError is returned for a block that exceeds the arena's bound on contiguous addresses.
 type RangeError struct {
 	Purpose   Purpose
-	Requested uint64 // bytes
-	Limit     uint64 // bytes
+	Requested uint64 // bytes, rounded up to the granularity
+	Limit     uint64 // [ArenaOptions].MaxRange in bytes
 }
 
-// Error names both sizes.
+// Error returns both sizes, in one line.
 func (e *RangeError) Error() string {
-	return fmt.Sprintf("block of %s for %v: larger than the bound of %s on contiguous addresses", words.Size(e.Requested), e.Purpose, words.Size(e.Limit))
+	return fmt.Sprintf("block of %s for %v exceeds the arena's bound of %s on contiguous addresses", words.Size(e.Requested), e.Purpose, words.Size(e.Limit))
 }
 
-// refused makes the error of what the system did not give: an Error with the
-// limit that most likely refused, or, where a file can't be mapped for other reasons
-// than memory, those.
+// refused returns the error for a request that the system refused: an Error with the most likely
+// limit, or a plain error if a file could not be mapped for another reason than memory.
 func refused(op probe.Operation, p Purpose, size uint64, err error) error {
 	if op == probe.Mapping && !space.LacksMemory(err) {
 		return fmt.Errorf("mapping %s: %w", words.Size(size), err)
@@ -99,22 +97,22 @@ func refused(op probe.Operation, p Purpose, size uint64, err error) error {
 	return e
 }
 
-// mappingsReserve is how many mappings are left to the rest of the process: Go's
-// runtime ends the process when it gets none, and so do many libraries.
+// mappingsReserve is the number of mappings left to the rest of the process. Go's runtime, like
+// many libraries, ends the process if it gets none.
 const mappingsReserve = 1024
 
-// CheckMappings refuses what would take the last mappings of the process, before it
-// takes any. size bytes take n.
+// CheckMappings returns an [*Error] if size bytes in n mappings would leave the process fewer
+// mappings than it needs. It takes nothing.
 func CheckMappings(p Purpose, size, n uint64) error {
 	if err := p.check(); err != nil {
 		return err
 	}
 	m, err := probe.Measure()
 	if err != nil || m.MappingsLeft == probe.Unlimited || n+mappingsReserve <= m.MappingsLeft {
-		return nil // unless something is known, the attempt decides
+		return nil // unknown: try
 	}
 	return &Error{
 		Purpose: p, Requested: size, Available: m.LargestFreeBlock, Limit: probe.LimitMappings, Remedies: remedies(probe.LimitMappings, 0),
-		Err: fmt.Errorf("%d needed, %d left, of which the process needs some itself", n, m.MappingsLeft),
+		Err: fmt.Errorf("%d mappings needed, %d left, %d of them kept for the rest of the process", n, m.MappingsLeft, mappingsReserve),
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Evict gives the pages of a mapping back; the system has no call for its file cache.
+// Evict releases the pages of a mapping; the system has no call to evict its file cache.
 func Evict(_ *os.File, p unsafe.Pointer, _ int64, size uint64) {
 	_ = unix.Madvise(space.BytesAt(p, size), unix.MADV_DONTNEED)
 }

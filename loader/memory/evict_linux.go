@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Evict takes a piece of a file out of memory: its pages out of the mapping first, as the
-// page cache keeps what is mapped.
+// Evict removes a file range from the mapping and then from the page cache, which keeps pages that
+// are mapped.
 func Evict(f *os.File, p unsafe.Pointer, offset int64, size uint64) {
 	_ = unix.Madvise(space.BytesAt(p, size), unix.MADV_DONTNEED) // of a mapping of ours it does not fail
 	files.Forget(f, offset, size)

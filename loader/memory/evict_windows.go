@@ -9,8 +9,8 @@ import (
 
 var procVirtualUnlock = kernel32.DLL.NewProc("VirtualUnlock")
 
-// Evict takes pages out of the working set: that is what VirtualUnlock does with pages
-// that are not locked, and says that it failed. The system keeps them as standby.
+// Evict removes pages from the working set: VirtualUnlock does that for pages that are not locked
+// (and reports an error). The system keeps them on the standby list.
 func Evict(_ *os.File, p unsafe.Pointer, _ int64, size uint64) {
 	_, _, _ = procVirtualUnlock.Call(uintptr(p), uintptr(size))
 }

@@ -10,12 +10,12 @@ import (
 	"github.com/seed7adf6694/infer/loader/probe"
 )
 
-// ErrPurpose is wrapped when memory is asked for a [Purpose] that it cannot be taken for:
-// none, or an unknown one.
-var ErrPurpose = errors.New("no purpose of memory")
+// ErrPurpose is wrapped when memory is requested for a [Purpose] that is none or unknown, or for
+// [PurposeOther].
+var ErrPurpose = errors.New("invalid memory purpose")
 
-// Purpose is what native memory is for. The zero value is no purpose: what takes memory
-// refuses it, and all others that are none of these, with [ErrPurpose].
+// Purpose is what native memory is used for. The zero value is no purpose; functions that take
+// memory return [ErrPurpose] for it and for unknown values.
 type Purpose uint8
 
 // Purposes of native memory.
@@ -24,10 +24,10 @@ const (
 	PurposeKV                         // KV cache and recurrent state
 	PurposeCompute                    // intermediate results of the graph
 	PurposeOutput                     // logits and embeddings
-	PurposeStaging                    // for the time of a load
+	PurposeStaging                    // temporary, while loading
 	PurposePool                       // reserved for later use
-	// PurposeOther is what a sum of memory leaves to everything else: threads, work
-	// buffers, Go's heap, other programs. No ledger counts it, and nothing is taken for it.
+	// PurposeOther is the rest of a sum: threads, work buffers, Go's heap, other programs. Ledgers
+	// do not count it and no memory can be taken for it.
 	PurposeOther
 )
 
@@ -46,7 +46,7 @@ func (p Purpose) String() string {
 
 func (p Purpose) known() bool { return p > 0 && p <= PurposeOther }
 
-// check refuses what memory cannot be taken for.
+// check returns an error for a purpose that memory cannot be taken for.
 func (p Purpose) check() error {
 	if !p.known() || p == PurposeOther {
 		return fmt.Errorf("%w: %v", ErrPurpose, p)
@@ -54,7 +54,7 @@ func (p Purpose) check() error {
 	return nil
 }
 
-// MarshalText writes the purpose's name. Where it has none, the error is an [ErrPurpose].
+// MarshalText returns the purpose's name. If it has none, the error is an [ErrPurpose].
 func (p Purpose) MarshalText() ([]byte, error) {
 	if !p.known() {
 		return nil, fmt.Errorf("%w: %v", ErrPurpose, p)
@@ -62,7 +62,7 @@ func (p Purpose) MarshalText() ([]byte, error) {
 	return []byte(purposeNames[p]), nil
 }
 
-// UnmarshalText is the inverse of MarshalText.
+// UnmarshalText is the inverse of MarshalText. The error is an [ErrPurpose].
 func (p *Purpose) UnmarshalText(text []byte) error {
 	i := slices.Index(purposeNames[:], string(text))
 	if i < 1 {
@@ -72,22 +72,20 @@ func (p *Purpose) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Ledger is the account of all native memory that the loader has taken, by purpose.
-// The zero value is ready to use, and so is a nil Ledger, which keeps nothing. It is
-// safe for concurrent use.
+// Ledger accounts for all native memory that the loader has taken, by purpose. The zero value is
+// ready to use. A nil Ledger accounts for nothing. It is safe for concurrent use.
 type Ledger struct {
-	// Admit, where set, is asked before addresses are reserved, and before each commit
-	// and mapping, with the size in bytes; for a quota of the program's own, and for
-	// tests. An error refuses it as the system would: what was asked for fails with a
-	// [*Error] that wraps it. It must not be changed once the ledger is in use,
-	// and is called by several goroutines.
+	// Admit, if set, is called with the size in bytes before addresses are reserved and before each
+	// commit and mapping: for a program's own quota, and for tests. If it returns an error, the
+	// request fails with an [*Error] that wraps it. It is called from several goroutines and
+	// must not be changed once the ledger is in use.
 	Admit func(p Purpose, size uint64) error
 
 	mu    sync.Mutex
 	usage Usage
 }
 
-// admit asks whether memory may be taken.
+// admit asks Admit whether memory may be taken.
 func (l *Ledger) admit(p Purpose, size uint64) error {
 	if l == nil || l.Admit == nil {
 		return nil
@@ -99,35 +97,33 @@ func (l *Ledger) admit(p Purpose, size uint64) error {
 	return &Error{Purpose: p, Requested: size, Limit: probe.LimitAdmission, Remedies: []Remedy{{Kind: RemedyLess}}, Err: err}
 }
 
-// PurposeUsage is the memory of one purpose, or of all. Sizes are in bytes; what a
-// block is rounded up by counts, the guards beside it do not, as they are addresses
-// without memory.
+// PurposeUsage is the memory of one purpose, or of all. Sizes are in bytes. Rounding up of blocks
+// counts; guard pages do not, as they are addresses without memory.
 type PurposeUsage struct {
-	// Current is what is granted now: mapped, or committed. Not all of it need be
-	// resident.
+	// Current is what is mapped or committed now. It need not be resident.
 	Current uint64 `json:"current_bytes"`
-	// Peak is the most that Current has been.
+	// Peak is the maximum of Current.
 	Peak uint64 `json:"peak_bytes"`
-	// Count is the number of mappings and commits now; of a [Pool], the number of pieces
-	// that it is divided into.
+	// Count is the number of mappings and commits now; for a [Pool], the number of its holes and
+	// blocks.
 	Count int `json:"count"`
 	// LargestAllocation is the largest single mapping or commit so far.
 	LargestAllocation uint64 `json:"largest_allocation_bytes"`
-	// LargestRange is the largest range of contiguous addresses so far.
+	// LargestRange is the largest reservation of contiguous addresses so far.
 	LargestRange uint64 `json:"largest_range_bytes"`
 }
 
-// Usage is what a ledger says at one moment. In JSON it is an object by the names of
-// the purposes, and "total".
+// Usage is a snapshot of a ledger. In JSON it is an object whose keys are the names of the purposes
+// and "total".
 type Usage struct {
-	// Purposes are indexed by purpose; the first is none.
+	// Purposes is indexed by [Purpose]; index 0 is unused.
 	Purposes [PurposeOther]PurposeUsage
-	// Total is of all purposes together; its Peak is less than the sum of theirs
-	// where they were not at the same time.
+	// Total is the sum over all purposes. Its Peak can be less than the sum of their peaks, which
+	// may have been at different times.
 	Total PurposeUsage
 }
 
-// Of returns the usage of one purpose; none for one that there is not.
+// Of returns the usage of one purpose, the zero value for an unknown one.
 func (u Usage) Of(p Purpose) PurposeUsage {
 	if p >= PurposeOther {
 		return PurposeUsage{}
@@ -135,7 +131,7 @@ func (u Usage) Of(p Purpose) PurposeUsage {
 	return u.Purposes[p]
 }
 
-// MarshalJSON writes an object by purpose.
+// MarshalJSON writes an object with a key for each purpose.
 func (u Usage) MarshalJSON() ([]byte, error) {
 	m := map[string]PurposeUsage{"total": u.Total}
 	for p := PurposeWeights; p < PurposeOther; p++ {
@@ -144,7 +140,7 @@ func (u Usage) MarshalJSON() ([]byte, error) {
 	return json.Marshal(m)
 }
 
-// Snapshot returns the account as it is now.
+// Snapshot returns the current usage.
 func (l *Ledger) Snapshot() Usage {
 	if l == nil {
 		return Usage{}
@@ -154,7 +150,7 @@ func (l *Ledger) Snapshot() Usage {
 	return l.usage
 }
 
-// take enters a piece of size granted bytes, part of a range of rng bytes.
+// take adds one mapping or commit of size bytes, in a reservation of rng bytes.
 func (l *Ledger) take(p Purpose, size, rng uint64) {
 	l.change(func(u *Usage) {
 		u.Purposes[p].add(size, 1, size, rng)
@@ -162,7 +158,7 @@ func (l *Ledger) take(p Purpose, size, rng uint64) {
 	})
 }
 
-// grow enters size bytes more, committed at once, of a piece that is entered already.
+// grow adds size bytes to a mapping or commit that take has added.
 func (l *Ledger) grow(p Purpose, size uint64) {
 	l.change(func(u *Usage) {
 		u.Purposes[p].add(size, 0, size, 0)
@@ -170,47 +166,46 @@ func (l *Ledger) grow(p Purpose, size uint64) {
 	})
 }
 
-// give takes pieces of size bytes together out of the account again.
-func (l *Ledger) give(p Purpose, size uint64, pieces int) {
+// give removes count mappings or commits of size bytes in total.
+func (l *Ledger) give(p Purpose, size uint64, count int) {
 	l.change(func(u *Usage) {
-		u.Purposes[p].sub(size, pieces)
-		u.Total.sub(size, pieces)
+		u.Purposes[p].sub(size, count)
+		u.Total.sub(size, count)
 	})
 }
 
-// retag moves pieces of size bytes together, the largest of which is largest, from one
-// purpose to another.
-func (l *Ledger) retag(from, to Purpose, size uint64, pieces int, largest, rng uint64) {
+// retag moves count mappings or commits of size bytes in total, the largest of them largest bytes,
+// from one purpose to another.
+func (l *Ledger) retag(from, to Purpose, size uint64, count int, largest, rng uint64) {
 	l.change(func(u *Usage) {
-		u.Purposes[from].sub(size, pieces)
-		u.Purposes[to].add(size, pieces, largest, rng)
+		u.Purposes[from].sub(size, count)
+		u.Purposes[to].add(size, count, largest, rng)
 	})
 }
 
-// entry is one side of a transfer: how many pieces there are fewer or more, and the
-// largest sizes where it is the one that gets.
+// entry is one side of a transfer: the change in count, and for the receiver the largest sizes.
 type entry struct {
 	ledger       *Ledger
 	purpose      Purpose
-	pieces       int
+	count        int
 	largest, rng uint64
 }
 
-// transfer moves size bytes between accounts. In one ledger the total never changes, not
-// for a moment either; where there are two they never have the bytes both.
+// transfer moves size bytes between ledgers or purposes. Within one ledger the total does not
+// change at any moment; between two, the bytes are never counted in both.
 func transfer(size uint64, from, to entry) {
 	if from.ledger != to.ledger {
-		from.ledger.give(from.purpose, size, from.pieces)
+		from.ledger.give(from.purpose, size, from.count)
 		to.ledger.change(func(u *Usage) {
-			u.Purposes[to.purpose].add(size, to.pieces, to.largest, to.rng)
-			u.Total.add(size, to.pieces, to.largest, to.rng)
+			u.Purposes[to.purpose].add(size, to.count, to.largest, to.rng)
+			u.Total.add(size, to.count, to.largest, to.rng)
 		})
 		return
 	}
 	to.ledger.change(func(u *Usage) {
-		u.Purposes[from.purpose].sub(size, from.pieces)
-		u.Purposes[to.purpose].add(size, to.pieces, to.largest, to.rng)
-		u.Total.add(0, to.pieces-from.pieces, to.largest, to.rng)
+		u.Purposes[from.purpose].sub(size, from.count)
+		u.Purposes[to.purpose].add(size, to.count, to.largest, to.rng)
+		u.Total.add(0, to.count-from.count, to.largest, to.rng)
 	})
 }
 
@@ -223,15 +218,15 @@ func (l *Ledger) change(f func(*Usage)) {
 	f(&l.usage)
 }
 
-func (u *PurposeUsage) add(size uint64, pieces int, largest, rng uint64) {
+func (u *PurposeUsage) add(size uint64, count int, largest, rng uint64) {
 	u.Current += size
 	u.Peak = max(u.Peak, u.Current)
-	u.Count += pieces
+	u.Count += count
 	u.LargestAllocation = max(u.LargestAllocation, largest)
 	u.LargestRange = max(u.LargestRange, rng)
 }
 
-func (u *PurposeUsage) sub(size uint64, pieces int) {
+func (u *PurposeUsage) sub(size uint64, count int) {
 	u.Current -= size
-	u.Count -= pieces
+	u.Count -= count
 }

@@ -7,16 +7,16 @@ import (
 	"github.com/seed7adf6694/infer/loader/probe"
 )
 
-// Part is what one purpose takes of a sum of memory.
+// Part is one purpose's share of a sum of memory.
 type Part struct {
 	Purpose Purpose `json:"purpose"`
 	Bytes   uint64  `json:"bytes"`
 }
 
-// Parts are the parts of a sum of memory.
+// Parts are the shares of a sum of memory, one for each purpose.
 type Parts []Part
 
-// Total is the sum in bytes.
+// Total returns the sum in bytes.
 func (ps Parts) Total() (sum uint64) {
 	for _, p := range ps {
 		sum += p.Bytes
@@ -24,7 +24,7 @@ func (ps Parts) Total() (sum uint64) {
 	return sum
 }
 
-// Of is what one purpose takes, in bytes.
+// Of returns the bytes of one purpose.
 func (ps Parts) Of(purpose Purpose) uint64 {
 	if i := ps.index(purpose); i >= 0 {
 		return ps[i].Bytes
@@ -32,7 +32,7 @@ func (ps Parts) Of(purpose Purpose) uint64 {
 	return 0
 }
 
-// Largest is the purpose that takes most, but for [PurposeOther]; 0 where there is no other.
+// Largest returns the purpose with the most bytes other than [PurposeOther]; 0 if there is none.
 func (ps Parts) Largest() Purpose {
 	var most Part
 	for _, p := range ps {
@@ -43,7 +43,7 @@ func (ps Parts) Largest() Purpose {
 	return most.Purpose
 }
 
-// With adds a part, in a slice of its own, unless it is of 0 bytes.
+// With returns a copy with a part added. If bytes is 0 it returns ps.
 func (ps Parts) With(purpose Purpose, bytes uint64) Parts {
 	if bytes == 0 {
 		return ps
@@ -51,7 +51,7 @@ func (ps Parts) With(purpose Purpose, bytes uint64) Parts {
 	return append(slices.Clip(ps), Part{purpose, bytes})
 }
 
-// Plus adds other parts, each to that of its purpose.
+// Plus returns the sum of both, by purpose.
 func (ps Parts) Plus(others Parts) Parts {
 	sum := slices.Clone(ps)
 	for _, o := range others {
@@ -64,7 +64,7 @@ func (ps Parts) Plus(others Parts) Parts {
 	return sum
 }
 
-// Minus is the inverse of Plus.
+// Minus returns the difference of both, by purpose.
 func (ps Parts) Minus(others Parts) Parts {
 	left := slices.Clone(ps)
 	for _, o := range others {
@@ -88,7 +88,7 @@ func (ps Parts) String() string {
 	return words.Enumerate(texts)
 }
 
-// Short is the error of a sum of which a limit leaves only available bytes.
+// Short returns the error for a sum of which a limit leaves only available bytes.
 func (ps Parts) Short(available uint64, limit probe.Limit) *Error {
 	return &Error{Purpose: ps.Largest(), Parts: ps, Requested: ps.Total(), Available: available, Limit: limit}
 }

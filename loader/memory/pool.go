@@ -15,43 +15,39 @@ import (
 
 // PoolOptions are the options of [NewPool].
 type PoolOptions struct {
-	// SegmentSize is the most that is committed at once, in bytes, rounded up to the
-	// system's granularity. 0: that of [DefaultChunkSize].
+	// SegmentSize is the most that is committed at once, in bytes, rounded up to the granularity.
+	// 0: [DefaultChunkSize].
 	SegmentSize uint64
-	// HugePages advises the system to back the pool with large pages: filling and using
-	// it is faster, and a byte that is used makes some MiB resident. Only Linux listens.
+	// HugePages advises the system to use large pages: faster to fill and use, but touching one
+	// byte makes a large page (2 MiB or more) resident. Only Linux supports it.
 	HugePages bool
-	// Lock makes all of the pool resident now, and keeps it so: it is never swapped. Some
-	// systems let a process lock but a little.
+	// Lock makes the pool resident at once and keeps it from being swapped. Many systems limit
+	// how much a process may lock.
 	Lock bool
-	// Ledger takes the account of what is free; nil: none.
+	// Ledger accounts for free memory of the pool. nil: none.
 	Ledger *Ledger
-	// Retry is for how long a refused commit is tried again, as in [ArenaOptions].
+	// Retry is how long a refused commit is retried, as in [ArenaOptions].
 	Retry time.Duration
 }
 
 // Pool is private memory that is reserved and committed once, for the blocks of arenas
-// ([ArenaOptions].Pool) to come from: what it has can't be refused later, and it goes
-// back to the system all together.
+// ([ArenaOptions].Pool). What it holds cannot be refused later. It is returned to the system as
+// a whole.
 //
-// Its addresses are one range if that can be had, otherwise several, each of a segment
-// at least; a block lies within one range, across any number of segments. Blocks are
-// rounded up to the granularity and are zeroed, as an arena's always are: what was in a
-// block before is cleared, what never was is left untouched and need not be resident.
-// There are no pages without access between blocks, as those would have to be split
-// off and joined again at every use: what runs over a block runs into the next one, and
-// faults at the ends of a range only.
+// Its addresses are one range if possible, otherwise several of at least a segment each. A block
+// lies within one range and may span segments. Blocks are rounded up to the granularity and
+// zeroed: memory that an earlier block used is cleared, other memory is left untouched and need
+// not be resident. There are no guard pages between blocks, as each would split the mapping
+// of its range: an overrun corrupts the next block, and faults only at the end of a range.
 //
-// What is free may be in several pieces. When all blocks are back it is one piece a
-// range again, and a model that is closed leaves the pieces that it found, so that
-// models can take turns for ever. [Pool.Stats] reports the pieces.
+// Free memory may be divided into holes. When all blocks are freed there is one hole per range, and
+// closing a model restores the holes from before, so that models can be swapped without end.
+// [Pool.Stats] reports the holes.
 //
-// A ledger counts every byte once: what is free is on the pool's, as purpose pool; what
-// is in a block is on its arena's, as what the block is for, and is not on the pool's
-// until it comes back. Where both are the same ledger its total is the pool's size,
-// whatever is out. As the number of pieces, free pieces and blocks count one each; as
-// the largest allocation, no more than a segment; as the largest range, a range of the
-// pool's for the pool (and in the total), the block for others.
+// Each byte is in one ledger: free memory in the pool's, as purpose pool; a block in its arena's,
+// by its purpose. If both are the same ledger, its total is the pool's size at any time. Count
+// is the number of holes and blocks; LargestAllocation is at most a segment; LargestRange is an
+// address range for the pool and the total, the block for other purposes.
 //
 // It is safe for concurrent use.
 type Pool struct {
@@ -70,36 +66,36 @@ type Pool struct {
 	peak     uint64
 	blocks   int
 	refused  uint64
-	split    uint64 // of those refused: with enough free
+	split    uint64 // refused although enough was free in total
 	closed   bool
-	err      error // of giving it back
+	err      error // of the release
 }
 
 // poolRange is a reservation of contiguous addresses.
 type poolRange struct {
 	base   unsafe.Pointer
-	places extent
+	extent extent
 	unused unused
 
 	granted, locked uint64 // bytes from the base
 }
 
-// at is the address of a place.
-func (r *poolRange) at(place uint64) unsafe.Pointer { return space.At(r.base, place-r.places.begin) }
+// at returns the address of an offset.
+func (r *poolRange) at(offset uint64) unsafe.Pointer { return space.At(r.base, offset-r.extent.begin) }
 
-// NewPool takes size bytes, rounded up to the granularity, of which it is one unit at
-// least. Where the system refuses nothing is kept, and the error is a [*Error]. It
-// is one, without an attempt, where the process's own limits leave less, and where Lock
-// asks for more than [probe.Probe.Available] tells of: that would end the process rather than
-// fail. Without Lock, what is granted is promised as far as the system counts its
-// promises, which Linux mostly does not: compare the size with [probe.Probe.Available] before.
+// NewPool reserves and commits size bytes, rounded up to the granularity, at least one unit of it.
+// If the system refuses, nothing is kept and the error is an [*Error]. The same error is returned
+// without an attempt if the process's own limits leave less, or if Lock needs more than
+// [probe.Probe.Available], as such an attempt would end the process instead of failing. Without
+// Lock, committed memory is guaranteed only as far as the system limits commit, which Linux by
+// default does not: compare the size with [probe.Probe.Available] before.
 func NewPool(size uint64, o PoolOptions) (*Pool, error) {
 	return newPool(space.Current, time.Sleep, size, o)
 }
 
 func newPool(sys space.System, sleep func(time.Duration), size uint64, o PoolOptions) (*Pool, error) {
 	if size > space.MostAddresses {
-		return nil, forPool(refused(probe.Reserving, PurposePool, size, errors.New("more than there are addresses")))
+		return nil, forPool(refused(probe.Reserving, PurposePool, size, errors.New("larger than the address space")))
 	}
 	size = space.RoundUp(max(size, 1))
 	p := &Pool{sys: sys, segment: min(ChunkSize(o.SegmentSize), size), huge: o.HugePages, lock: o.Lock, ledger: o.Ledger}
@@ -116,7 +112,7 @@ func newPool(sys space.System, sleep func(time.Duration), size uint64, o PoolOpt
 	return p, nil
 }
 
-// reserve takes the addresses, in pieces half as large where they are refused.
+// reserve reserves the addresses; if they are refused, in several ranges, halving the size.
 func (p *Pool) reserve(size uint64) error {
 	unit := space.Granularity()
 	place := uint64(0)
@@ -125,7 +121,7 @@ func (p *Pool) reserve(size uint64) error {
 		base, err := p.sys.Reserve(n, false, 0)
 		if err == nil {
 			e := extent{place, place + n}
-			p.ranges = append(p.ranges, poolRange{base: base, places: e, unused: unused{e}})
+			p.ranges = append(p.ranges, poolRange{base: base, extent: e, unused: unused{e}})
 			place = e.end + unit // ranges do not touch
 			size -= n
 			continue
@@ -133,7 +129,7 @@ func (p *Pool) reserve(size uint64) error {
 		if n <= p.segment || len(p.ranges) == 0 && !splittable(size) {
 			return refused(probe.Reserving, PurposePool, n, err)
 		}
-		// Whole segments, so that there are no more commits than in one range.
+		// Whole segments, so that the number of commits is that of one range.
 		try = max(n/2/p.segment*p.segment, p.segment)
 		if err := CheckMappings(PurposePool, try, 2*((size+try-1)/try)); err != nil {
 			return err
@@ -142,26 +138,26 @@ func (p *Pool) reserve(size uint64) error {
 	return nil
 }
 
-// splittable tells whether a size that can't be had in one range may be had in several:
-// whether there could ever be as much memory. Trying to find out would take all addresses
-// there are from the rest of the process, whose runtime does not survive that.
+// splittable reports whether it makes sense to try several ranges for a size that one range cannot
+// have: only if it does not exceed RAM and swap. Otherwise the attempts would use up the
+// process's addresses, which Go's runtime does not survive.
 func splittable(size uint64) bool {
 	m, err := probe.Measure()
 	return err != nil || size <= m.RAMTotal+m.SwapTotal
 }
 
-// fill commits the addresses segment by segment. The time to retry is for all of them.
+// fill commits the addresses segment by segment. The retry time is for all segments together.
 func (p *Pool) fill(t *tries) error {
 	for i := range p.ranges {
 		r := &p.ranges[i]
-		for off := uint64(0); off < r.places.size(); off += p.segment {
-			n := min(p.segment, r.places.size()-off)
+		for off := uint64(0); off < r.extent.size(); off += p.segment {
+			n := min(p.segment, r.extent.size()-off)
 			a := space.At(r.base, off)
 			if err := t.commit(p.sys, a, n); err != nil {
 				return refused(probe.Committing, PurposePool, n, err)
 			}
 			if off == 0 {
-				p.ledger.take(PurposePool, n, r.places.size())
+				p.ledger.take(PurposePool, n, r.extent.size())
 			} else {
 				p.ledger.grow(PurposePool, n)
 			}
@@ -169,7 +165,7 @@ func (p *Pool) fill(t *tries) error {
 			p.size += n
 			p.segments++
 			if p.huge {
-				p.sys.Huge(a, n) // before they are touched, which locking does
+				p.sys.Huge(a, n) // before locking touches them
 			}
 			if p.lock {
 				if err := p.sys.Lock(a, n); err != nil {
@@ -178,15 +174,15 @@ func (p *Pool) fill(t *tries) error {
 				r.locked += n
 			}
 		}
-		p.holes.put(r.places)
+		p.holes.put(r.extent)
 	}
 	return nil
 }
 
-// take gives a block to an arena. filled says that all of it will be written: then it is
-// not cleared, and what lies between its parts may be anything, as in a mapped file.
-func (p *Pool) take(ledger *Ledger, purpose Purpose, size uint64, filled bool) (*span, error) {
-	s, dirty, err := p.place(ledger, purpose, size)
+// take allocates a block for an arena. filled: it will be written completely, so it is not cleared;
+// gaps between tensors may contain old data.
+func (p *Pool) take(ledger *Ledger, purpose Purpose, size uint64, filled bool) (*reservation, error) {
+	s, dirty, err := p.allocate(ledger, purpose, size)
 	if err != nil {
 		return nil, err
 	}
@@ -198,8 +194,8 @@ func (p *Pool) take(ledger *Ledger, purpose Purpose, size uint64, filled bool) (
 	return s, nil
 }
 
-// place finds a block, and which parts of it are to be cleared, as offsets.
-func (p *Pool) place(ledger *Ledger, purpose Purpose, size uint64) (s *span, dirty [2]extent, err error) {
+// allocate finds a block and returns which extents of it have to be cleared, as offsets in it.
+func (p *Pool) allocate(ledger *Ledger, purpose Purpose, size uint64) (s *reservation, dirty [2]extent, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -215,25 +211,25 @@ func (p *Pool) place(ledger *Ledger, purpose Purpose, size uint64) (s *span, dir
 	p.blocks++
 	p.used += size
 	p.peak = max(p.peak, p.used)
-	s = &span{
+	s = &reservation{
 		sys: p.sys, ledger: ledger, base: r.at(begin), size: size, purpose: purpose,
-		granted: size, pieces: 1, largest: min(size, p.segment), pool: p, place: b,
+		granted: size, count: 1, largest: min(size, p.segment), pool: p, extent: b,
 	}
 	transfer(size,
-		entry{ledger: p.ledger, purpose: PurposePool, pieces: before - len(p.holes)},
-		entry{ledger: ledger, purpose: purpose, pieces: 1, largest: s.largest, rng: size})
+		entry{ledger: p.ledger, purpose: PurposePool, count: before - len(p.holes)},
+		entry{ledger: ledger, purpose: purpose, count: 1, largest: s.largest, rng: size})
 	return s, r.unused.use(b), nil
 }
 
 func (p *Pool) rangeOf(b extent) *poolRange {
 	i := 0
-	for p.ranges[i].places.end < b.end {
+	for p.ranges[i].extent.end < b.end {
 		i++
 	}
 	return &p.ranges[i]
 }
 
-// refuse says what of the pool is left.
+// refuse returns the error for a request that no hole can serve.
 func (p *Pool) refuse(purpose Purpose, size uint64) error {
 	p.refused++
 	free := p.size - p.used
@@ -243,22 +239,22 @@ func (p *Pool) refuse(purpose Purpose, size uint64) error {
 	return &Error{
 		Purpose: purpose, Requested: size, Available: p.holes.largest(), Limit: probe.LimitPool,
 		Remedies: []Remedy{{Kind: RemedyPool}, {Kind: RemedyLess}, {Kind: RemedyNoPool}},
-		Err:      fmt.Errorf("%s of %s free, in %d pieces", words.Size(free), words.Size(p.size), len(p.holes)),
+		Err:      fmt.Errorf("%s of %s free, in %d holes", words.Size(free), words.Size(p.size), len(p.holes)),
 	}
 }
 
-// give takes a block back. The error is that of giving the pool back, where this was
-// the last block of a closed one.
-func (p *Pool) give(s *span) error {
+// give frees a block. If it was the last block of a closed pool, the error is that of releasing the
+// pool.
+func (p *Pool) give(s *reservation) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	before := len(p.holes)
-	p.holes.put(s.place)
+	p.holes.put(s.extent)
 	p.blocks--
 	p.used -= s.size
 	transfer(s.size,
-		entry{ledger: s.ledger, purpose: s.purpose, pieces: 1},
-		entry{ledger: p.ledger, purpose: PurposePool, pieces: len(p.holes) - before})
+		entry{ledger: s.ledger, purpose: s.purpose, count: 1},
+		entry{ledger: p.ledger, purpose: PurposePool, count: len(p.holes) - before})
 	if p.closed && p.blocks == 0 {
 		p.err = p.release()
 		return p.err
@@ -266,10 +262,8 @@ func (p *Pool) give(s *span) error {
 	return nil
 }
 
-// Close makes the pool give no more blocks, and gives its memory back to the system: at
-// once where no block is out, otherwise when the last one comes back, so that arenas
-// may be closed after it. Arenas get an error that wraps [files.ErrClosed] from then on.
-// Closing twice is safe.
+// Close makes further requests fail with [files.ErrClosed] and returns the memory to the system, at
+// once or when the last block is freed, so that arenas may be closed later. Closing twice is safe.
 func (p *Pool) Close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -282,26 +276,26 @@ func (p *Pool) Close() error {
 	return p.err
 }
 
-// release gives everything back, of which no block is out.
+// release returns all memory to the system. No block may be in use.
 func (p *Pool) release() error {
 	var errs []error
-	pieces := 0
+	count := 0
 	for _, r := range p.ranges {
 		if r.granted > 0 {
-			pieces++
+			count++
 		}
 		for off := uint64(0); off < r.locked; off += p.segment {
 			errs = append(errs, p.sys.Unlock(space.At(r.base, off), min(p.segment, r.locked-off)))
 		}
-		errs = append(errs, p.sys.Release(r.base, r.places.size(), false))
+		errs = append(errs, p.sys.Release(r.base, r.extent.size(), false))
 	}
-	p.ledger.give(PurposePool, p.size, pieces)
+	p.ledger.give(PurposePool, p.size, count)
 	p.ranges, p.holes, p.size, p.segments = nil, nil, 0, 0
 	return errors.Join(errs...)
 }
 
-// PoolStats is what a pool has and how it is divided. Sizes are in bytes. Once the
-// memory was given back there is nothing but the peak and what was refused.
+// PoolStats are a pool's current figures. Sizes are in bytes. After the memory was released only the
+// peak and the refusals remain.
 type PoolStats struct {
 	Size        uint64 `json:"size_bytes"`
 	SegmentSize uint64 `json:"segment_size_bytes"` // the most committed at once
@@ -315,19 +309,19 @@ type PoolStats struct {
 	Blocks int    `json:"blocks"`
 
 	Free        uint64 `json:"free_bytes"`
-	LargestFree uint64 `json:"largest_free_bytes"` // the largest block to be had now
-	Holes       int    `json:"holes"`              // free pieces; never more than blocks and ranges together
-	// Fragmentation is the share, from 0 to 1, of what is free that is not in the
-	// largest free piece; 0 where nothing is free.
+	LargestFree uint64 `json:"largest_free_bytes"` // largest block that can be allocated now
+	Holes       int    `json:"holes"`              // free extents; never more than blocks and ranges together
+	// Fragmentation is the share of free memory outside the largest hole, 0 to 1; 0 if nothing is
+	// free.
 	Fragmentation float64 `json:"fragmentation"`
 
-	// Refused is how many blocks were refused, RefusedFragmented how many of them would
-	// have fit had all that was free been in one piece.
+	// Refused is how many requests were refused; RefusedFragmented how many of these were no larger
+	// than the free memory in total.
 	Refused           uint64 `json:"refused"`
 	RefusedFragmented uint64 `json:"refused_fragmented"`
 }
 
-// Stats returns the figures as they are now.
+// Stats returns the current figures.
 func (p *Pool) Stats() PoolStats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -343,8 +337,8 @@ func (p *Pool) Stats() PoolStats {
 	return s
 }
 
-// zero clears memory, in pieces, as the garbage collector can't stop a goroutine in the
-// middle of one.
+// zero clears memory in steps of 1 MiB: the garbage collector cannot stop a goroutine within one
+// clear.
 func zero(p unsafe.Pointer, size uint64) {
 	const piece = 1 << 20
 	for off := uint64(0); off < size; off += piece {
@@ -352,14 +346,13 @@ func zero(p unsafe.Pointer, size uint64) {
 	}
 }
 
-// allowed refuses what the process's own limits can't give, before the attempt takes
-// what the rest of the process needs: Go's runtime ends the process when it gets nothing.
-// It refuses to lock more than there is, which the system would try, and end the process,
-// or others, when it gets nowhere.
+// allowed returns an error if the process's own limits leave less than size, so that an attempt does
+// not take the memory that Go's runtime needs, which ends the process if refused. With lock it
+// also returns one if less is available: the system would try, and kill processes.
 func allowed(size uint64, lock bool) error {
 	m, err := probe.Measure()
 	if err != nil {
-		return nil // the attempt decides
+		return nil // unknown: try
 	}
 	l := probe.Smallest(probe.LimitLeft{Limit: probe.LimitAddresses, Left: m.AddressSpaceLeft}, probe.LimitLeft{Limit: probe.LimitData, Left: m.DataLeft})
 	if lock {
@@ -372,7 +365,7 @@ func allowed(size uint64, lock bool) error {
 	return nil
 }
 
-// lockRefused makes the error of a piece that could not be locked.
+// lockRefused returns the error for a segment that could not be locked.
 func lockRefused(size uint64, err error) error {
 	if !probe.BeyondLocks(err) {
 		return refused(probe.Committing, PurposePool, size, err)
@@ -383,8 +376,7 @@ func lockRefused(size uint64, err error) error {
 	}
 }
 
-// forPool corrects the remedies of what a pool asked of the system: no model is any
-// part of that yet.
+// forPool adapts the remedies to a pool: it holds no model yet, so those about a model are removed.
 func forPool(err error) error {
 	var e *Error
 	if !errors.As(err, &e) {

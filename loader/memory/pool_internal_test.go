@@ -457,7 +457,7 @@ func TestPoolTooSmall(t *testing.T) {
 		}
 	}
 	_, err := a.AllocBlock(PurposeKV, 512*spacetest.KiB)
-	const want = "not enough memory for kv: 512 KiB needed, 256 KiB left by the pool (512 KiB of 1.0 MiB free, in 2 pieces): " +
+	const want = "not enough memory for kv: 512 KiB needed, 256 KiB left by the pool (512 KiB of 1.0 MiB free, in 2 holes): " +
 		"use a larger pool, or use a smaller model, context or batch, or use no pool"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %v", err, want)

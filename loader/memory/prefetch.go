@@ -9,8 +9,8 @@ import (
 	"github.com/seed7adf6694/infer/internal/files"
 )
 
-// readAhead reads a piece of a file and forgets it: what counts is that the system
-// keeps it. The file's end ends it too.
+// readAhead reads a file range and discards it, so that it is in the page cache. The end of the file
+// is no error.
 func readAhead(ctx context.Context, f *os.File, offset int64, size uint64) error {
 	buf := make([]byte, min(1<<20, size))
 	for size > 0 {

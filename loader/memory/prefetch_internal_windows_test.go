@@ -23,7 +23,7 @@ func TestPrefetchOfWindows(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	v, err := MapFiles(nil, PurposeWeights, []FilePiece{{f, 0, 1 << 20}})
+	v, err := MapFiles(nil, PurposeWeights, []FileRange{{f, 0, 1 << 20}})
 	if err != nil {
 		t.Fatal(err)
 	}

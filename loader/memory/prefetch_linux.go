@@ -12,12 +12,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// prefetchPiece is how much is read ahead between two looks at the context.
+// prefetchPiece is how many bytes are read between two checks of the context.
 const prefetchPiece = 16 << 20
 
-// PrefetchExactly is prefetch of no more than asked for, now and when pages that were lost
-// are read again: a large page that reaches beyond the piece can't be given back without
-// the piece.
+// PrefetchExactly is [Prefetch] without reading beyond the range, now or on later page faults. Large
+// pages are used only inside the range: one that crosses its end could not be evicted
+// separately.
 func PrefetchExactly(ctx context.Context, f *os.File, p unsafe.Pointer, offset int64, size uint64) error {
 	UsedByPages(p, size)
 	head := min(uint64(-offset)%space.LargePage, size)
@@ -36,14 +36,14 @@ func PrefetchExactly(ctx context.Context, f *os.File, p unsafe.Pointer, offset i
 	return Prefetch(ctx, f, space.At(p, head), offset+int64(head), size-head-tail)
 }
 
-// UsedByPages has the system read nothing beyond the pages of a mapping that are used.
+// UsedByPages disables read-ahead for page faults in a mapping.
 func UsedByPages(p unsafe.Pointer, size uint64) {
 	_ = unix.Madvise(space.BytesAt(p, size), unix.MADV_RANDOM) // of a mapping of ours it does not fail
 }
 
-// Prefetch reads a mapped piece of a file into memory and enters its pages, so that
-// the first use neither waits for the disk nor faults. By large pages where the file
-// system has them: then the page cache is filled by as large requests too.
+// Prefetch reads a mapped file range into the page cache and maps its pages, so that the first use
+// neither reads nor faults. It uses large pages if the file system supports them, which also
+// makes larger disk requests.
 func Prefetch(ctx context.Context, f *os.File, p unsafe.Pointer, offset int64, size uint64) error {
 	_ = unix.Madvise(space.BytesAt(p, size), unix.MADV_HUGEPAGE) // a wish
 	return populate(ctx, f, p, offset, size)
@@ -62,7 +62,7 @@ func populate(ctx context.Context, f *os.File, p unsafe.Pointer, offset int64, s
 		case errors.Is(err, unix.EINVAL):
 			return readAhead(ctx, f, offset+int64(off), size-off) // before Linux 5.14
 		case errors.Is(err, unix.EFAULT):
-			// No page is there: the file was cut short, which the caller finds.
+			// No page: the file was truncated, which the caller checks.
 			return nil
 		case errors.Is(err, unix.ENOMEM):
 			return refused(probe.Mapping, PurposeWeights, n, os.NewSyscallError("madvise", err))

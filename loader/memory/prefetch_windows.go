@@ -18,12 +18,12 @@ type memoryRangeEntry struct {
 	bytes   uintptr
 }
 
-// prefetchPiece is how much is read ahead between two looks at the context.
+// prefetchPiece is how many bytes are read between two checks of the context.
 const prefetchPiece = 16 << 20
 
-// Prefetch reads a mapped piece of a file into memory: by PrefetchVirtualMemory (Windows 8),
-// which takes large requests at once and leaves the pages on the standby list, where their
-// first use finds them without the disk. Where it is refused, the piece is read.
+// Prefetch reads a mapped file range into memory by PrefetchVirtualMemory (Windows 8), which makes
+// large requests and leaves the pages on the standby list, so that the first use does not
+// read. If that fails, it reads the file.
 func Prefetch(ctx context.Context, f *os.File, p unsafe.Pointer, offset int64, size uint64) error {
 	for off := uint64(0); off < size; off += prefetchPiece {
 		if err := ctx.Err(); err != nil {
@@ -46,7 +46,7 @@ func prefetchVirtual(p unsafe.Pointer, size uint64) bool {
 	return r != 0
 }
 
-// UsedByPages leaves reading ahead to the system.
+// UsedByPages does nothing: read-ahead is the system's.
 func UsedByPages(unsafe.Pointer, uint64) {}
 
 func PrefetchExactly(ctx context.Context, f *os.File, p unsafe.Pointer, offset int64, size uint64) error {

@@ -10,16 +10,16 @@ import (
 // RemedyKind is what a [Remedy] changes.
 type RemedyKind string
 
-// Kinds of remedies, and the fields that they have: those in brackets where they are known.
+// Kinds of remedies, with the fields of [Remedy] that they set; fields in brackets may be zero.
 const (
 	RemedyLess  RemedyKind = "less"  // a smaller model, context or batch
 	RemedyClose RemedyKind = "close" // other programs
 	RemedyRaise RemedyKind = "raise" // Limit [by Bytes]
 	RemedySwap  RemedyKind = "swap"  // more
 
-	RemedyMap      RemedyKind = "map"       // rather than copy the weights
-	RemedyChunked  RemedyKind = "chunked"   // load in chunks, rather than as llama.cpp does
-	RemedyNoRepack RemedyKind = "no_repack" // keep the layout of the file
+	RemedyMap      RemedyKind = "map"       // map the weights instead of copying them
+	RemedyChunked  RemedyKind = "chunked"   // load in chunks instead of llama.cpp's own way
+	RemedyNoRepack RemedyKind = "no_repack" // keep the layout of the file: no repacking
 	RemedyQuantise RemedyKind = "quantise"  // fewer bits [Type: weights of about Bytes]
 
 	RemedyChunkSize   RemedyKind = "chunk_size" // [of Bytes], or smaller
@@ -38,28 +38,28 @@ const (
 	RemedyFlashAttention RemedyKind = "flash_attention" // on
 )
 
-// Remedy is one change that would help where memory was refused.
+// Remedy is a change that would help after memory was refused.
 type Remedy struct {
 	Kind   RemedyKind
-	Limit  probe.Limit // of RemedyRaise
-	Bytes  uint64      // 0: not known
-	Tokens int         // 0: not known
-	Type   string      // of tensors, as [gguf.Type] is written; "": not known
+	Limit  probe.Limit // for RemedyRaise
+	Bytes  uint64      // 0: unknown
+	Tokens int         // 0: unknown
+	Type   string      // tensor type, as [gguf.Type] prints; "": unknown
 
-	// With are changes that have to be made together with this one.
+	// With are changes that must be made together with this one.
 	With []Remedy
-	// Needs is how many bytes are needed then; 0: not known.
+	// Needs is how many bytes are needed after the change; 0: unknown.
 	Needs uint64
 }
 
-// String says it in words: "use a context of 512 tokens: needs 40 MiB".
+// String returns the remedy in words, such as "use a context of 512 tokens: needs 40 MiB".
 func (r Remedy) String() string { return r.Text(nil) }
 
-// MarshalText is String.
+// MarshalText returns String.
 func (r Remedy) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// Text is String with what note says of each change, such as a flag, in brackets behind it.
-// note may be nil, and "" is nothing.
+// Text is String with note(change) in brackets behind each change, such as a flag's name. note may
+// be nil; if it returns "", nothing is added.
 func (r Remedy) Text(note func(Remedy) string) string {
 	var texts []string
 	for _, one := range append([]Remedy{r}, r.With...) {
@@ -81,7 +81,7 @@ func (r Remedy) Text(note func(Remedy) string) string {
 	return text
 }
 
-// remedyWords are the kinds that need no figures, or have none.
+// remedyWords are the texts of kinds without figures.
 var remedyWords = map[RemedyKind]string{
 	RemedyLess:           "use a smaller model, context or batch",
 	RemedyClose:          "close other programs",
@@ -126,7 +126,7 @@ func (r Remedy) words() string {
 	return remedyWords[r.Kind]
 }
 
-// raise says how a limit of the system is raised.
+// raise returns how to raise a limit of the system.
 func raise(l probe.Limit, by string) string {
 	switch l {
 	case probe.LimitGroup:
@@ -143,8 +143,8 @@ func raise(l probe.Limit, by string) string {
 	return probe.RaiseCommit(by)
 }
 
-// RaiseLimit is what raises a limit, on this system, by missing bytes (0: by what is needed),
-// or makes do with it.
+// RaiseLimit returns what helps on this system if a limit is too low by missing bytes (0:
+// unknown): raising it, or needing less of it.
 func RaiseLimit(l probe.Limit, missing uint64) []Remedy {
 	raised := Remedy{Kind: RemedyRaise, Limit: l, Bytes: missing}
 	switch l {
@@ -166,8 +166,7 @@ func RaiseLimit(l probe.Limit, missing uint64) []Remedy {
 	return []Remedy{{Kind: RemedyClose}, raised}
 }
 
-// Remedies are what helps against a limit that leaves short bytes too little; 0 where
-// that is not known.
+// remedies returns what helps if a limit leaves short bytes too few (0: unknown).
 func remedies(l probe.Limit, short uint64) []Remedy {
 	list := RaiseLimit(l, short)
 	switch l {
@@ -179,11 +178,11 @@ func remedies(l probe.Limit, short uint64) []Remedy {
 	return append(list, Remedy{Kind: RemedyMap}, Remedy{Kind: RemedyLess})
 }
 
-// RemediesOf is what would make a probe's largest free block larger, each to be tried alone,
-// the likeliest first.
+// RemediesOf returns what would make a probe's largest free block larger, each on its own, the most
+// likely first.
 func RemediesOf(p probe.Probe) []Remedy {
 	if p.LimitedBy == probe.LimitCommit && p.Overcommit == 0 {
-		// What is promised to others is not counted then: only the size of one block is.
+		// With overcommit heuristics, only the size of one block is checked against the limit.
 		return []Remedy{{Kind: RemedyChunkSize}, {Kind: RemedySwap}, {Kind: RemedyMap}}
 	}
 	if p.LimitedBy == probe.LimitCommit && p.PossibleBlock > p.LargestFreeBlock && len(p.PageFiles) > 0 {

@@ -9,32 +9,31 @@ import (
 	"github.com/seed7adf6694/infer/loader/probe"
 )
 
-// Scratch is a range of addresses all of which lead to the same small piece of memory,
-// so that what is written at one place appears at others: a place for bytes that
-// nobody will read. The engine has its tensors there until it is told where they really
-// are, and on some systems reads into them. It is safe for concurrent use in so far as its content is nobody's.
+// Scratch is a range of addresses that maps the same small memory repeatedly, so that a write at one
+// address shows at others: for data that nobody reads. The engine's tensors point there until the
+// weights are bound, and on some systems it reads into them. It is safe for concurrent use, as
+// its content has no meaning.
 type Scratch struct {
-	s    *span
+	s    *reservation
 	once sync.Once
 	err  error
 }
 
-// MostScratch is how much memory a scratch range takes at most, in bytes.
+// MostScratch is the maximum of memory that a scratch range takes, in bytes.
 const MostScratch = 16 << 20
 
-// NewScratch makes a range of size bytes. It takes one piece of memory of the chunk
-// size or 16 MiB, whichever is less (chunk 0: 16 MiB), mapped again and again; the
-// ledger gets that piece as staging.
+// NewScratch maps a range of size bytes, rounded up to the granularity. It takes memory of the chunk
+// size or 16 MiB, whichever is less (chunk 0: 16 MiB), and maps it repeatedly; the ledger counts
+// that memory as staging.
 //
-// The error is a [*Error]; a chunk size that would need more mappings than the
-// system leaves is one too.
+// The error is an [*Error], also if a small chunk size needs more mappings than the system leaves.
 func NewScratch(size, chunk uint64, ledger *Ledger) (*Scratch, error) {
 	return newScratch(space.Current, size, chunk, ledger)
 }
 
 func newScratch(sys space.System, size, chunk uint64, ledger *Ledger) (*Scratch, error) {
 	if size > space.MostAddresses {
-		return nil, refused(probe.Reserving, PurposeStaging, size, errors.New("more than there are addresses"))
+		return nil, refused(probe.Reserving, PurposeStaging, size, errors.New("larger than the address space"))
 	}
 	size = space.RoundUp(max(size, 1))
 	if chunk == 0 {
@@ -49,7 +48,7 @@ func newScratch(sys space.System, size, chunk uint64, ledger *Ledger) (*Scratch,
 		return nil, refused(probe.Committing, PurposeStaging, piece, err)
 	}
 	defer m.Close() // the mappings keep it
-	s, err := newViews(sys, ledger, PurposeStaging, size, 0, func(s *span) error {
+	s, err := newViews(sys, ledger, PurposeStaging, size, 0, func(s *reservation) error {
 		for off := uint64(0); off < size; off += piece {
 			if err := sys.Alias(space.At(s.base, off), min(piece, size-off), m); err != nil {
 				return refused(probe.Mapping, PurposeStaging, piece, err)
@@ -64,13 +63,13 @@ func newScratch(sys space.System, size, chunk uint64, ledger *Ledger) (*Scratch,
 	return &Scratch{s: s}, nil
 }
 
-// Addr is the range's first address, aligned to a page.
+// Addr returns the first address, aligned to a page.
 func (s *Scratch) Addr() unsafe.Pointer { return s.s.base }
 
-// Size is the range's size in bytes, which is what was asked for, rounded up.
+// Size returns the size in bytes, rounded up to the granularity.
 func (s *Scratch) Size() uint64 { return s.s.size }
 
-// Close gives the range back. Closing twice is safe.
+// Close unmaps the range. Closing twice is safe.
 func (s *Scratch) Close() error {
 	s.once.Do(func() { s.err = s.s.close() })
 	return s.err

@@ -96,7 +96,7 @@ func TestLostAddressesAreTriedElsewhere(t *testing.T) {
 			var l Ledger
 			sys := spacetest.NewRefusing(nil)
 			tries := 0
-			s, err := newViews(sys, &l, PurposeWeights, 1*spacetest.MiB, 0, func(s *span) error {
+			s, err := newViews(sys, &l, PurposeWeights, 1*spacetest.MiB, 0, func(s *reservation) error {
 				s.grant(64 * spacetest.KiB)
 				if tries++; tries <= tt.lost {
 					return space.ErrLostAddresses

@@ -2,16 +2,15 @@ package memory
 
 import "sync"
 
-// private are the spans of this process that have been filled with private memory.
+// private are the process's reservations that hold private memory.
 var private = struct {
 	mu    sync.Mutex
-	spans map[*span]struct{}
-}{spans: map[*span]struct{}{}}
+	spans map[*reservation]struct{}
+}{spans: map[*reservation]struct{}{}}
 
-// Unused returns how much of the private memory of all arenas of this process has been
-// granted and not been used since, in bytes; 0 on systems that do not tell (all but Linux).
-// The system takes pages for it when that happens: what is available now has to do for it,
-// too. Blocks of pools do not count.
+// Unused returns how many bytes of private memory of all arenas of this process are committed but
+// not touched, 0 on systems other than Linux. The system allocates pages when they are touched, so
+// memory that is available now has to cover them too. Blocks of pools do not count.
 func Unused() uint64 {
 	private.mu.Lock()
 	defer private.mu.Unlock()
@@ -22,15 +21,15 @@ func Unused() uint64 {
 	return n
 }
 
-// enlist makes a span count, which is filled and has not been used.
-func (s *span) enlist() {
+// track makes Unused count a reservation that has been committed and not touched.
+func (s *reservation) track() {
 	private.mu.Lock()
 	defer private.mu.Unlock()
 	private.spans[s] = struct{}{}
 }
 
-// strike is the inverse of enlist, and needs none before.
-func (s *span) strike() {
+// untrack reverses track; it does nothing without it.
+func (s *reservation) untrack() {
 	private.mu.Lock()
 	defer private.mu.Unlock()
 	delete(private.spans, s)

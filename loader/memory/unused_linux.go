@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// untouched is how much of a mapping is not in memory.
+// untouched returns how many bytes of a mapping are not resident.
 func untouched(p unsafe.Pointer, size uint64) uint64 {
 	const step = 256 << 20
 	var there [step >> 12]byte // one for each page, which has 4 KiB or more

@@ -8,35 +8,35 @@ import (
 	"github.com/seed7adf6694/infer/loader/probe"
 )
 
-// FilePiece is a piece of a file to be mapped. Its offset is a multiple of the granularity,
-// and so is its size, but for the last of some pieces.
-type FilePiece struct {
+// FileRange is a range of a file to map. Its offset is a multiple of the granularity, and so is
+// its size unless it is the last of several.
+type FileRange struct {
 	File   *os.File
 	Offset int64
 	Size   uint64 // bytes
 }
 
-// Views is a range of contiguous addresses to which pieces of files are mapped, read-only. It
-// is not charged as commit and can be evicted.
-type Views struct{ s *span }
+// Views are file ranges mapped read-only at contiguous addresses. They are not charged as commit and
+// can be evicted.
+type Views struct{ s *reservation }
 
-// MapFiles maps pieces of files side by side. Each is one mapping, looked at by the ledger
-// (nil: none). Where it fails nothing stays mapped: the error is a [*Error] where memory
-// or addresses are lacking, an [ErrPurpose], or the system's.
-func MapFiles(ledger *Ledger, purpose Purpose, pieces []FilePiece) (*Views, error) {
+// MapFiles maps file ranges side by side, each as one mapping in the ledger (nil: none). If it
+// fails, nothing stays mapped; the error is an [*Error] if memory or addresses are lacking, wraps
+// [ErrPurpose], or is the system's.
+func MapFiles(ledger *Ledger, purpose Purpose, ranges []FileRange) (*Views, error) {
 	if err := purpose.check(); err != nil {
 		return nil, err
 	}
 	size, phase := uint64(0), uint64(0)
-	for _, x := range pieces {
+	for _, x := range ranges {
 		size += x.Size
 	}
-	if len(pieces) > 0 {
-		phase = uint64(pieces[0].Offset)
+	if len(ranges) > 0 {
+		phase = uint64(ranges[0].Offset)
 	}
-	s, err := newViews(space.Current, ledger, purpose, size, phase, func(s *span) error {
+	s, err := newViews(space.Current, ledger, purpose, size, phase, func(s *reservation) error {
 		next := uint64(0)
-		for _, x := range pieces {
+		for _, x := range ranges {
 			if err := ledger.admit(purpose, x.Size); err != nil {
 				return err
 			}
@@ -54,11 +54,11 @@ func MapFiles(ledger *Ledger, purpose Purpose, pieces []FilePiece) (*Views, erro
 	return &Views{s}, nil
 }
 
-// Base is the first address.
+// Base returns the first address.
 func (v *Views) Base() unsafe.Pointer { return v.s.base }
 
-// Size is what all pieces take, in bytes.
+// Size returns the size of all ranges in bytes.
 func (v *Views) Size() uint64 { return v.s.size }
 
-// Close gives the range back. It is to be called once.
+// Close unmaps the ranges and releases the addresses. Call it once.
 func (v *Views) Close() error { return v.s.close() }

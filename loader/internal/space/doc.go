@@ -1,3 +1,3 @@
-// Package space reserves addresses and fills them with memory and views of files: the calls of
-// each system behind one interface.
+// Package space reserves addresses and places memory and file mappings there: each system's calls
+// behind one interface.
 package space

@@ -1,10 +1,10 @@
 package space
 
-// Pad rounds n up to a multiple of align, a power of two. It wraps around only above
-// 2^63, which no validated size is.
+// Pad rounds n up to a multiple of align, a power of two. It overflows only above 2^63, which no
+// validated size reaches.
 func Pad(n, align uint64) uint64 { return (n + align - 1) &^ (align - 1) }
 
-// RoundUp rounds n up to the system's granularity.
+// RoundUp rounds n up to the granularity.
 func RoundUp(n uint64) uint64 { return Pad(n, Granularity()) }
 
 // Payload returns how many bytes of a chunk a block can use, so that a reservation with its guard
@@ -17,5 +17,5 @@ func Payload(chunk uint64) uint64 {
 	return (chunk - Guards()) &^ (Granularity() - 1)
 }
 
-// MostAddresses is more than any system gives, and far from where sums wrap around.
+// MostAddresses is larger than any address space, and small enough that sums do not overflow.
 const MostAddresses = 1 << 62

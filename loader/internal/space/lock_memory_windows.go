@@ -9,11 +9,10 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// workingSet is held while the size of the working set is changed, which is read first.
+// workingSet serialises changes of the working set's size, which are read-modify-write.
 var workingSet sync.Mutex
 
-// Lock raises the least working set by as much before, as a process starts with room
-// for some dozens of pages.
+// Lock first raises the minimum working set by size: by default it has room for a few dozen pages.
 func (s *virtualSystem) Lock(p unsafe.Pointer, size uint64) error {
 	if err := growWorkingSet(int64(size)); err != nil {
 		return err
@@ -31,7 +30,7 @@ func (s *virtualSystem) Unlock(p unsafe.Pointer, size uint64) error {
 	return growWorkingSet(-int64(size))
 }
 
-// growWorkingSet changes the least and the most that the working set may have.
+// growWorkingSet changes the minimum and maximum of the working set by n bytes.
 func growWorkingSet(n int64) error {
 	workingSet.Lock()
 	defer workingSet.Unlock()
@@ -39,7 +38,7 @@ func growWorkingSet(n int64) error {
 	var flags uint32
 	windows.GetProcessWorkingSetSizeEx(windows.CurrentProcess(), &least, &most, &flags)
 	if least == 0 {
-		return errors.New("the size of the working set is not known")
+		return errors.New("the size of the working set is unknown")
 	}
 	err := windows.SetProcessWorkingSetSizeEx(windows.CurrentProcess(), least+uintptr(n), most+uintptr(n), flags)
 	return os.NewSyscallError("SetProcessWorkingSetSizeEx", err)

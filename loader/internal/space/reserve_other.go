@@ -4,5 +4,5 @@ package space
 
 import "unsafe"
 
-// Huge has nothing to ask for.
+// Huge does nothing.
 func (mmapSystem) Huge(unsafe.Pointer, uint64) {}

@@ -13,26 +13,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Granularity is the unit of mappings: the page size.
+// Granularity is the page size.
 var Granularity = sync.OnceValue(func() uint64 { return uint64(os.Getpagesize()) })
 
-// Guards is what the guards of a reservation take: a page before it, because the
-// system puts others' mappings there too, and a page behind it.
+// Guards returns the size of the guard pages of a reservation: one before it, because the system may
+// place other mappings there, and one behind it.
 func Guards() uint64 { return 2 * Granularity() }
 
-// LargePage is what one entry of a page directory maps.
+// LargePage is what one entry of a page directory maps, in bytes.
 const LargePage = 2 << 20
 
-// mmapSystem is the system's memory through mmap(2).
+// mmapSystem implements System by mmap(2).
 type mmapSystem struct{}
 
-// RealSystem is the memory that programs get.
+// RealSystem is the operating system.
 var RealSystem System = mmapSystem{}
 
-// Reserve maps pages without access. Such are never charged as commit, so
-// MAP_NORESERVE is not needed, and would be harmful: pages of a mapping with it are
-// not charged when they become writable either, and refusals would come as a signal
-// when they are touched.
+// Reserve maps pages without access. These are never charged as commit, so MAP_NORESERVE is not
+// needed. It would do harm: its pages are not charged when they become writable either, and a
+// refusal would be a signal at the first touch.
 func (mmapSystem) Reserve(size uint64, _ bool, phase uint64) (unsafe.Pointer, error) {
 	take := func(hint unsafe.Pointer) (unsafe.Pointer, error) {
 		p, err := unix.MmapPtr(-1, 0, hint, uintptr(size+Guards()), unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON)
@@ -47,9 +46,8 @@ func (mmapSystem) Reserve(size uint64, _ bool, phase uint64) (unsafe.Pointer, er
 		if below == 0 || size < LargePage {
 			break
 		}
-		// The system fills the address space downwards, so that there is mostly room a little
-		// further down. To give back what it chose first keeps the addresses in use at the size
-		// asked for.
+		// Linux allocates addresses downwards, so there is mostly space below. Releasing the first
+		// choice keeps the addresses in use at the requested size.
 		if err := unix.MunmapPtr(p, uintptr(size+Guards())); err != nil {
 			return nil, os.NewSyscallError("munmap", err)
 		}
@@ -60,9 +58,8 @@ func (mmapSystem) Reserve(size uint64, _ bool, phase uint64) (unsafe.Pointer, er
 	return At(p, Granularity()), nil
 }
 
-// Commit makes pages accessible. Unlike mapping them anew with MAP_FIXED, which may
-// leave a hole where it fails, mprotect leaves the reservation whole: others' mappings
-// can't get into it before the next try.
+// Commit makes pages accessible by mprotect. A new mapping with MAP_FIXED could leave a hole if it
+// fails, which other mappings could take before the next attempt.
 func (mmapSystem) Commit(p unsafe.Pointer, size uint64) error {
 	return os.NewSyscallError("mprotect", unix.Mprotect(BytesAt(p, size), unix.PROT_READ|unix.PROT_WRITE))
 }
@@ -95,12 +92,12 @@ func (mmapSystem) fixed(p unsafe.Pointer, size uint64, f *os.File, offset int64,
 	if err := c.Control(func(fd uintptr) {
 		_, e = unix.MmapPtr(int(fd), offset, p, uintptr(size), prot, unix.MAP_SHARED|unix.MAP_FIXED)
 		if e != nil {
-			// The call may have unmapped what was there before it failed: close the
-			// hole, or release would some day take down who moved in.
+			// A failed MAP_FIXED may have unmapped the old mapping. Close the hole, or Release would
+			// later unmap what another thread maps there.
 			_, _ = unix.MmapPtr(-1, 0, p, uintptr(size), unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_FIXED)
 		}
 	}); err != nil {
-		return files.ErrClosed // which is all that Control refuses for
+		return files.ErrClosed // the only error of Control
 	}
 	return os.NewSyscallError("mmap", e)
 }
@@ -109,5 +106,5 @@ func (mmapSystem) Release(p unsafe.Pointer, size uint64, _ bool) error {
 	return os.NewSyscallError("munmap", unix.MunmapPtr(At(p, -int64(Granularity())), uintptr(size+Guards())))
 }
 
-// LacksMemory tells whether the system refused for want of memory or addresses.
+// LacksMemory reports whether the system refused for lack of memory or addresses.
 func LacksMemory(err error) bool { return errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.EAGAIN) }

@@ -14,19 +14,17 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// Granularity is the unit of reservations and views: the allocation granularity, 64
-// KiB on every Windows so far.
+// Granularity is the unit of reservations and views: 64 KiB on all versions of Windows so far.
 var Granularity = sync.OnceValue(func() uint64 { return 64 << 10 })
 
 const WindowsPage = 4096
 
-// Guards is what the guard of a reservation takes: a page behind it. None is needed
-// before it, as Windows merges no neighbours and fills the addresses up to the next 64
-// KiB with nothing.
+// Guards returns the size of the guard page behind a reservation. None is needed before it: Windows
+// does not merge neighbours, and leaves the addresses up to the next 64 KiB unused.
 func Guards() uint64 { return WindowsPage }
 
-// Pieces of files are put into reservations by means of placeholders, which came with
-// Windows 10 version 1803. x/sys does not have the functions.
+// File ranges are mapped into reservations by means of placeholders, introduced with Windows 10
+// version 1803. x/sys lacks these functions.
 var (
 	kernelBase        = windows.NewLazySystemDLL("kernelbase.dll")
 	procVirtualAlloc2 = kernelBase.NewProc("VirtualAlloc2")
@@ -40,10 +38,10 @@ const (
 	memPreservePlaceholder = 0x00000002
 )
 
-// virtualSystem is the system's memory through VirtualAlloc and views of files.
+// virtualSystem implements System by VirtualAlloc and views of files.
 //
-// Without placeholders, a reservation is given back for the moment in which a view is put in
-// its place. Another thread may be faster, which is [ErrLostAddresses], to be tried elsewhere.
+// Without placeholders, a reservation is released before a view is mapped at its address. If
+// another thread takes the addresses in between, the error is [ErrLostAddresses]; retry elsewhere.
 type virtualSystem struct {
 	mu      sync.Mutex
 	regions map[uintptr]*region // reservations for views
@@ -52,18 +50,18 @@ type virtualSystem struct {
 
 // region is a reservation for views.
 type region struct {
-	base, size uintptr // with the guard
-	old        bool    // no placeholders: what is free is held by plain reservations
-	pieces     []view  // with placeholders, in order
+	base, size uintptr // including the guard page
+	old        bool    // no placeholders: free parts are plain reservations
+	pieces     []view  // views and free parts; in ascending order with placeholders
 }
 
-// view is a piece of a region: one in use, or a placeholder or reservation.
+// view is a part of a region: a mapped view, or a free placeholder or reservation.
 type view struct {
 	addr, size uintptr
 	mapped     bool
 }
 
-// RealSystem is the memory that programs get.
+// RealSystem is the operating system.
 var RealSystem System = &virtualSystem{regions: map[uintptr]*region{}}
 
 func (s *virtualSystem) Reserve(size uint64, views bool, _ uint64) (unsafe.Pointer, error) {
@@ -98,7 +96,7 @@ func (s *virtualSystem) Commit(p unsafe.Pointer, size uint64) error {
 	return os.NewSyscallError("VirtualAlloc", err)
 }
 
-// Huge does nothing: large pages need a privilege here.
+// Huge does nothing: large pages need a privilege on Windows.
 func (s *virtualSystem) Huge(unsafe.Pointer, uint64) {}
 
 func (s *virtualSystem) MapFile(p unsafe.Pointer, size uint64, f *os.File, offset int64) error {
@@ -109,7 +107,7 @@ func (s *virtualSystem) MapFile(p unsafe.Pointer, size uint64, f *os.File, offse
 	if info.Size() <= offset {
 		return files.ErrFileChanged
 	}
-	size = min(size, uint64(info.Size()-offset)) // a view ends with its file
+	size = min(size, uint64(info.Size()-offset)) // a view must not extend past the end of its file
 	c, err := f.SyscallConn()
 	if err != nil {
 		return err
@@ -124,12 +122,12 @@ func (s *virtualSystem) MapFile(p unsafe.Pointer, size uint64, f *os.File, offse
 		defer windows.CloseHandle(h) // the view keeps it
 		e = s.mapView(uintptr(p), uintptr(size), h, offset, windows.PAGE_READONLY)
 	}); err != nil {
-		return files.ErrClosed // which is all that Control refuses for
+		return files.ErrClosed // the only error of Control
 	}
 	return e
 }
 
-// section is shared memory, in the page file.
+// section is shared memory, backed by the page file.
 type section windows.Handle
 
 func (h section) Close() error { return windows.CloseHandle(windows.Handle(h)) }
@@ -146,11 +144,11 @@ func (s *virtualSystem) Alias(p unsafe.Pointer, size uint64, m io.Closer) error 
 	return s.mapView(uintptr(p), uintptr(size), windows.Handle(m.(section)), 0, windows.PAGE_READWRITE)
 }
 
-// mapView puts a view into the region at p. MapViewOfFile wants all bytes within the file
-// ("MapViewOfFileEx function", dwNumberOfBytesToMap), and refuses the rest of a last page with
-// access denied; MapViewOfFile3 wants whole pages ("MapViewOfFile3 function", ViewSize), as
-// placeholders are. Where it takes the last page of a file neither as a whole nor up to the
-// file's end, there are no placeholders from then on.
+// mapView maps a view into the region at p. MapViewOfFile requires that all bytes are within the
+// file ("MapViewOfFileEx function", dwNumberOfBytesToMap), and fails with access denied for the
+// rest of the last page; MapViewOfFile3 requires whole pages ("MapViewOfFile3 function",
+// ViewSize), as placeholders are. If it accepts neither for the last page of a file, placeholders
+// are not used from then on.
 func (s *virtualSystem) mapView(p, size uintptr, h windows.Handle, offset int64, protect uint32) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -165,7 +163,7 @@ func (s *virtualSystem) mapView(p, size uintptr, h windows.Handle, offset int64,
 	i, err := r.split(p, pages)
 	if err != nil {
 		if errors.Is(err, windows.ERROR_INVALID_PARAMETER) {
-			s.old = true // placeholders can be made but not split: do without
+			s.old = true // placeholders cannot be split: do without
 			return ErrLostAddresses
 		}
 		return err
@@ -191,8 +189,8 @@ func (s *virtualSystem) mapView(p, size uintptr, h windows.Handle, offset int64,
 	return nil
 }
 
-// mapViewAt is mapView without placeholders: the reservation is given back for the moment, and
-// what is left of it beside the view is reserved again.
+// mapViewAt is mapView without placeholders: it releases the reservation, maps the view, and
+// reserves the remaining addresses on both sides again.
 func (s *virtualSystem) mapViewAt(r *region, p, size uintptr, h windows.Handle, offset int64, protect uint32) error {
 	i := r.free(p, size)
 	if i < 0 {
@@ -215,7 +213,7 @@ func (s *virtualSystem) mapViewAt(r *region, p, size uintptr, h windows.Handle, 
 		return os.NewSyscallError("MapViewOfFileEx", err)
 	}
 	r.pieces = append(r.pieces, view{p, size, true})
-	end := uintptr(Pad(uint64(p+size), Granularity())) // nobody gets less
+	end := uintptr(Pad(uint64(p+size), Granularity())) // the granularity of reservations
 	for _, rest := range []view{{v.addr, p - v.addr, false}, {end, v.addr + v.size - min(end, v.addr+v.size), false}} {
 		if rest.size == 0 {
 			continue
@@ -228,7 +226,7 @@ func (s *virtualSystem) mapViewAt(r *region, p, size uintptr, h windows.Handle, 
 	return nil
 }
 
-// free is the index of the piece that has room for a view, -1 for none.
+// free returns the index of the free part that contains a range, -1 if there is none.
 func (r *region) free(p, size uintptr) int {
 	return slices.IndexFunc(r.pieces, func(v view) bool { return !v.mapped && p >= v.addr && p+size <= v.addr+v.size })
 }
@@ -242,7 +240,7 @@ func (s *virtualSystem) regionOf(p, size uintptr) *region {
 	return nil
 }
 
-// split makes [p, p+size) a placeholder of its own, and returns its index.
+// split makes [p, p+size) a placeholder of its own and returns its index.
 func (r *region) split(p, size uintptr) (int, error) {
 	for i, v := range r.pieces {
 		if v.mapped || p < v.addr || p+size > v.addr+v.size {
@@ -284,8 +282,8 @@ func (s *virtualSystem) Release(p unsafe.Pointer, _ uint64, views bool) error {
 	for _, v := range r.pieces {
 		if v.mapped {
 			err := windows.UnmapViewOfFile(v.addr)
-			// A view that the file could not be read for any more is a reservation now:
-			// see llama.Mapped.
+			// A view whose file can no longer be read has been replaced by a reservation: see
+			// llama.Mapped.
 			if err != nil && windows.VirtualFree(v.addr, 0, windows.MEM_RELEASE) == nil {
 				err = nil
 			}
@@ -297,11 +295,11 @@ func (s *virtualSystem) Release(p unsafe.Pointer, _ uint64, views bool) error {
 	return errors.Join(errs...)
 }
 
-// Pointer makes a pointer of an address of the system's. The detour tells vet that no
-// pointer into Go's heap was ever an integer here.
+// Pointer converts an address of the system's to a pointer. The indirection avoids vet's warning,
+// which is about pointers into Go's heap.
 func Pointer(addr uintptr) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&addr)) }
 
-// LacksMemory tells whether the system refused for want of memory or addresses.
+// LacksMemory reports whether the system refused for lack of memory or addresses.
 func LacksMemory(err error) bool {
 	for _, e := range []error{
 		windows.ERROR_NOT_ENOUGH_MEMORY, windows.ERROR_OUTOFMEMORY, windows.ERROR_COMMITMENT_LIMIT, windows.ERROR_NO_SYSTEM_RESOURCES,

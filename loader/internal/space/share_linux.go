@@ -6,11 +6,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sharedFile is a file in memory, empty.
+// sharedFile returns an empty file in memory.
 func sharedFile() (*os.File, error) {
 	fd, err := unix.MemfdCreate("infer-scratch", unix.MFD_CLOEXEC)
 	if err != nil {
-		return tempMemory() // before Linux 3.17, or forbidden
+		return tempMemory() // older than Linux 3.17, or forbidden
 	}
 	return os.NewFile(uintptr(fd), "infer-scratch"), nil
 }

@@ -4,5 +4,5 @@ package space
 
 import "os"
 
-// sharedFile is a file for memory, empty.
+// sharedFile returns an empty file to map as memory.
 func sharedFile() (*os.File, error) { return tempMemory() }

@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// tempMemory is a temporary file without a name, for want of files in memory.
+// tempMemory returns an unlinked temporary file, for systems without files in memory.
 func tempMemory() (*os.File, error) {
 	f, err := os.CreateTemp("", "infer-scratch-*")
 	if err != nil {
