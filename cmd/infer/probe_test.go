@@ -289,7 +289,7 @@ func TestProbeJSON(t *testing.T) {
 			t.Errorf("%s is missing in %s", want, out.String())
 		}
 	}
-	if stderr.String() != "infer: not confirmed: only 5 mappings are left to this process\n" {
+	if stderr.String() != "infer: not confirmed: only 5 mappings are left to this process, a test needs 64\n" {
 		t.Errorf("stderr %q", stderr.String())
 	}
 }

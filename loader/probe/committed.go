@@ -1,10 +1,9 @@
 package probe
 
-// Committed is the private memory that the processes of a program have been promised,
-// whether they use it or not. Where a commit limit refuses, it is what closing the program
-// gives back.
+// Committed is the private memory that the processes of a program have committed, used or not.
+// Closing the program releases that much of the commit limit.
 type Committed struct {
-	Program   string `json:"program"`   // the name of its file
-	Processes int    `json:"processes"` // of it
+	Program   string `json:"program"`   // name of its executable file
+	Processes int    `json:"processes"` // number of its processes
 	Bytes     uint64 `json:"bytes"`
 }

@@ -2,6 +2,5 @@
 
 package probe
 
-// CommittedByPrograms is nil: only Windows refuses memory because of what programs have
-// been promised, and tells.
+// CommittedByPrograms returns nil: only Windows limits commit by default and reports it by process.
 func CommittedByPrograms() ([]Committed, error) { return nil, nil }

@@ -10,15 +10,15 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// CommittedByPrograms lists what the programs of the system have committed, by the name of
-// their file, most first; under "kernel", what the system has for itself, in pools. What is
-// shared in page files is nobody's. It takes some milliseconds.
+// CommittedByPrograms lists what the programs of the system have committed, by file name, most first;
+// "kernel" is the kernel's pools. Shared memory in page files is not attributed to anyone. It
+// takes some milliseconds.
 func CommittedByPrograms() ([]Committed, error) {
 	byName := map[string]*Committed{}
 	err := eachProcess(func(p *windows.SYSTEM_PROCESS_INFORMATION) {
 		name := p.ImageName.String()
 		bytes := committedBy(p)
-		if name == "" || bytes == 0 { // the idle process, or nothing is known
+		if name == "" || bytes == 0 { // the idle process, or unknown
 			return
 		}
 		c := byName[name]
@@ -45,12 +45,12 @@ func CommittedByPrograms() ([]Committed, error) {
 	return list, nil
 }
 
-// committedBy is what a process has committed: fields of which a system fills one at least.
+// committedBy is what a process has committed. A system fills at least one of the fields.
 func committedBy(p *windows.SYSTEM_PROCESS_INFORMATION) uint64 {
 	return uint64(max(p.PrivatePageCount, p.PagefileUsage))
 }
 
-// eachProcess calls f for each process of the system. What it is given does not last.
+// eachProcess calls f for each process of the system. Its argument is valid during the call only.
 func eachProcess(f func(p *windows.SYSTEM_PROCESS_INFORMATION)) error {
 	for size := 256 << 10; size <= 64<<20; size *= 2 {
 		b := make([]uint64, size/8) // aligned

@@ -10,18 +10,17 @@ import (
 
 var procQueryJobObject = kernel32.DLL.NewProc("QueryInformationJobObject")
 
-// job is what the job object of this process allows. Of nested jobs the system shows the
-// innermost ("Nested Jobs": the immediate job is used); what the others allow is as
-// binding.
+// job are the memory limits of the job object of this process. Of nested jobs the system reports only
+// the innermost ("Nested Jobs": the immediate job is used), but all of them apply.
 type job struct {
 	in      bool
-	process uint64 // limit of what one process commits
-	all     uint64 // limit of what all of them commit
-	used    uint64 // what all of them have committed, this process included
+	process uint64 // limit on the commit of one process
+	all     uint64 // limit on the commit of all processes together
+	used    uint64 // commit of all processes, with this one
 }
 
-// limit is the limit that leaves least, and what that is, to a process that has committed
-// own bytes.
+// limit returns the limit that leaves least to a process that has committed own bytes, and how much
+// it leaves.
 func (j job) limit(own uint64) (limit, left uint64, outer bool) {
 	limit, left = Unlimited, Unlimited
 	for _, l := range []struct{ most, used uint64 }{{j.process, own}, {j.all, max(j.used, own)}} {
@@ -35,7 +34,7 @@ func (j job) limit(own uint64) (limit, left uint64, outer bool) {
 	return limit, left, j.in
 }
 
-// queryJob asks about the job of this process.
+// queryJob queries the job of this process.
 func queryJob(class uintptr, p unsafe.Pointer, size uintptr) error {
 	if r, _, err := procQueryJobObject.Call(0, class, uintptr(p), size, 0); r == 0 {
 		return err
@@ -43,7 +42,7 @@ func queryJob(class uintptr, p unsafe.Pointer, size uintptr) error {
 	return nil
 }
 
-// readJob reads the limits of the job object that the process is in.
+// readJob reads the limits of the process's job object.
 func readJob(own uint64) job {
 	j := job{process: Unlimited, all: Unlimited}
 	if !inJob() {
@@ -72,7 +71,7 @@ func inJob() bool {
 	return r != 0 && in != 0
 }
 
-// jobCommit is what the processes of the job have committed; own where that can't be read.
+// jobCommit returns the commit of the job's processes; own if it can't be read.
 func jobCommit(own uint64) uint64 {
 	ids := map[uintptr]bool{}
 	for _, id := range jobProcesses() {
@@ -87,8 +86,8 @@ func jobCommit(own uint64) uint64 {
 	return max(sum, own)
 }
 
-// jobProcesses lists the processes of the job, by JOBOBJECT_BASIC_PROCESS_ID_LIST: how many
-// there are, how many of them are listed, and these.
+// jobProcesses lists the processes of the job by JOBOBJECT_BASIC_PROCESS_ID_LIST: how many there
+// are, how many are listed, and their identifiers.
 func jobProcesses() []uintptr {
 	for n := 64; n <= 1<<16; n *= 4 {
 		b := make([]uintptr, 1+n)

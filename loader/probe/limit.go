@@ -1,10 +1,10 @@
 package probe
 
-// Limit names what refuses memory, for people; "" is none that is known. Programs compare it
-// with the constants.
+// Limit names what refuses memory, in words for people; "" is unknown. Programs compare it with
+// the constants.
 type Limit string
 
-// Limits. Of LimitGroup and LimitLock the name is the system's.
+// Limits. The names of LimitGroup and LimitLock differ between systems.
 const (
 	LimitCommit    Limit = "commit limit"
 	LimitGrown     Limit = "commit limit, with page files as large as they get"
@@ -15,7 +15,7 @@ const (
 	LimitMappings  Limit = "mappings (vm.max_map_count)"
 
 	LimitPool      Limit = "pool"                // too small, or too fragmented
-	LimitAdmission Limit = "program's own limit" // of a [memory.Ledger]
-	LimitBudget    Limit = "memory budget"       // of weights that are streamed
-	LimitChunk     Limit = "chunk size"          // too small for a piece that can't be divided
+	LimitAdmission Limit = "program's own limit" // [memory.Ledger].Admit
+	LimitBudget    Limit = "memory budget"       // for weights that are streamed
+	LimitChunk     Limit = "chunk size"          // too small for a block that can't be divided
 )

@@ -8,16 +8,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What limits the memory that a process locks.
+// LimitLock limits the memory that a process may lock.
 const LimitLock Limit = "locked memory limit (RLIMIT_MEMLOCK)"
 
 const RaiseLocks = "raise the locked memory limit (ulimit -l)"
 
-// BeyondLocks tells whether an error of lock is about its limit. The other that there
-// is says that the pages could not be had.
+// BeyondLocks reports whether an error of mlock is about that limit. The other possible error is
+// that pages could not be allocated.
 func BeyondLocks(err error) bool { return !errors.Is(err, unix.EAGAIN) }
 
-// LocksLeft is what the process may still lock.
+// LocksLeft returns how many bytes the process may still lock.
 func LocksLeft() uint64 {
 	var r unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &r); err != nil {

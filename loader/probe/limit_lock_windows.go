@@ -1,13 +1,12 @@
 package probe
 
-// What limits the memory that a process locks: no more than the least that its working
-// set may have.
+// LimitLock limits the memory that a process may lock: the minimum of its working set.
 const LimitLock Limit = "working set quota"
 
 const RaiseLocks = "allow the process a larger working set (SeIncreaseWorkingSetPrivilege)"
 
-// BeyondLocks tells whether an error of lock is about its limit: all are.
+// BeyondLocks reports whether an error of VirtualLock is about that limit: all are.
 func BeyondLocks(error) bool { return true }
 
-// LocksLeft is not known: what the system grants depends on what others use.
+// LocksLeft is unknown: what the system grants depends on other processes.
 func LocksLeft() uint64 { return 0 }

@@ -5,7 +5,7 @@ import (
 	"os"
 )
 
-// lockedNow is what the process has locked.
+// lockedNow returns how many bytes the process has locked.
 func lockedNow() uint64 {
 	b, err := os.ReadFile("/proc/self/status")
 	if err != nil {

@@ -2,5 +2,5 @@
 
 package probe
 
-// lockedNow is not known here.
+// lockedNow is unknown on this system.
 func lockedNow() uint64 { return 0 }

@@ -18,16 +18,16 @@ var procEnumPageFiles = kernel32.DLL.NewProc("K32EnumPageFilesW")
 type pageFileInformation struct {
 	_, _             uint32 // its own size; reserved
 	totalSize, inUse uintptr
-	_                uintptr // the most that was in use
+	_                uintptr // peak use
 }
 
-// pageFiles is what the callback of EnumPageFiles fills.
+// pageFiles collects what the callback of EnumPageFiles is called with.
 var pageFiles struct {
 	mu   sync.Mutex
 	list []PageFile
 }
 
-// pageFileCallback is made once: Go makes few callbacks, and gives none back.
+// pageFileCallback is made once: Go limits the number of callbacks and never frees them.
 var pageFileCallback = sync.OnceValue(func() uintptr {
 	return windows.NewCallback(func(_ uintptr, info *pageFileInformation, name *uint16) uintptr {
 		pageFiles.list = append(pageFiles.list, PageFile{
@@ -38,8 +38,8 @@ var pageFileCallback = sync.OnceValue(func() uintptr {
 	})
 })
 
-// readPageFiles lists the page files and how large they can become. A system without
-// any has none; neither has one that does not tell.
+// readPageFiles returns the page files and how large they can become; none if the system has none or
+// does not report them.
 func readPageFiles(ram uint64) []PageFile {
 	pageFiles.mu.Lock()
 	pageFiles.list = nil
@@ -51,18 +51,18 @@ func readPageFiles(ram uint64) []PageFile {
 		f := &files[i]
 		var size, free uint64
 		if dir, err := windows.UTF16PtrFromString(filepath.VolumeName(f.Path) + `\`); err == nil {
-			_ = windows.GetDiskFreeSpaceEx(dir, nil, &size, &free) // 0: nothing is known to be free
+			_ = windows.GetDiskFreeSpaceEx(dir, nil, &size, &free) // 0: free space unknown
 		}
 		f.grows(settings, ram, size, free)
 	}
 	return files
 }
 
-// pageFileSetting is a line of the registry's PagingFiles: a path, and sizes in MiB; both 0,
-// or missing, where the system manages them. In ?:\pagefile.sys it chooses the disk too.
+// pageFileSetting is a line of the registry's PagingFiles: a path and sizes in MiB, which are 0 or
+// missing if the system manages them. In ?:\pagefile.sys the system chooses the disk too.
 type pageFileSetting struct {
 	path string
-	most uint64 // bytes; 0: the system's choice
+	most uint64 // bytes; 0: the system decides
 }
 
 func readPageFileSettings() []pageFileSetting {
@@ -80,7 +80,7 @@ func readPageFileSettings() []pageFileSetting {
 
 func parsePageFileSettings(lines []string) (list []pageFileSetting) {
 	for _, line := range lines {
-		// The path may have spaces.
+		// The path may contain spaces.
 		path, sizes := strings.TrimSpace(line), [2]uint64{}
 		for i := len(sizes) - 1; i >= 0; i-- {
 			at := strings.LastIndexByte(path, ' ')
@@ -100,10 +100,10 @@ func parsePageFileSettings(lines []string) (list []pageFileSetting) {
 	return list
 }
 
-// grows sets what a page file can become. By "How to determine the appropriate page file
-// size for 64-bit versions of Windows" one that the system manages grows to three times
-// the RAM or 4 GiB, whichever is more, but no more than an eighth of its volume; no file
-// grows beyond what its volume has free.
+// grows sets the size that a page file can reach. According to "How to determine the appropriate page
+// file size for 64-bit versions of Windows", a file that the system manages grows to three times
+// the RAM or 4 GiB, whichever is more, but at most to an eighth of its volume; no file
+// grows beyond the free space of its volume.
 func (f *PageFile) grows(settings []pageFileSetting, ram, volume, free uint64) {
 	f.Most = f.Size
 	for _, s := range settings {
@@ -120,7 +120,7 @@ func (f *PageFile) grows(settings []pageFileSetting, ram, volume, free uint64) {
 	}
 }
 
-// isOf tells whether a setting is of the page file at a path.
+// isOf reports whether a setting belongs to the page file at a path.
 func (s pageFileSetting) isOf(path string) bool {
 	if strings.HasPrefix(s.path, "?:") && len(path) > 0 {
 		return strings.EqualFold(s.path[1:], path[1:])

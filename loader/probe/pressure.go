@@ -2,19 +2,19 @@ package probe
 
 import "time"
 
-// Pressure tells whether memory was short lately in the control group of this process, as
-// the kernel sees it: programs wait for it (version 2), or it is reclaimed with effort
-// (version 1). Elsewhere it always says no. It is for one goroutine at a time.
+// Pressure reports whether memory was short recently in the control group of this process: the
+// kernel reports stalls (version 2) or difficult reclaim (version 1). On other systems it always
+// reports no. It is not safe for concurrent use.
 type Pressure struct {
 	watch pressureWatch
 	at    time.Time
-	total time.Duration // that was waited up to then
+	total time.Duration // stall time read at the last call
 }
 
-// pressureShare of the time waited for memory is when it is short.
+// pressureShare is the share of time stalled for memory from which on memory is short.
 const pressureShare = 0.1
 
-// WatchPressure begins to watch, until Close.
+// WatchPressure starts watching; call Close at the end.
 func WatchPressure() *Pressure {
 	p := &Pressure{at: time.Now()}
 	p.watch.open()
@@ -22,7 +22,7 @@ func WatchPressure() *Pressure {
 	return p
 }
 
-// High tells whether memory was short since it was asked last, or since the watch began.
+// High reports whether memory was short since the last call, or since the watch began.
 func (p *Pressure) High() bool {
 	if p.watch.told() {
 		return true

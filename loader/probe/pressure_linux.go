@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pressureWatch reads memory.pressure of version 2, or is notified by version 1.
+// pressureWatch polls memory.pressure (version 2) or receives notifications (version 1).
 type pressureWatch struct {
 	file   string   // memory.pressure
 	events *os.File // nil without notifications
@@ -33,7 +33,7 @@ func (w *pressureWatch) open() {
 	w.notify(path.Join("/", dir))
 }
 
-// ownMemoryGroup is the folder of the control group that counts this process's memory.
+// ownMemoryGroup returns the folder of the control group that accounts for this process's memory.
 func ownMemoryGroup(root fs.FS) (dir string, v2 bool) {
 	for dirs, v2 := range controlGroups(root, "memory") {
 		used := "memory.usage_in_bytes"
@@ -47,13 +47,13 @@ func ownMemoryGroup(root fs.FS) (dir string, v2 bool) {
 	return "", false
 }
 
-// notify has the kernel count on an eventfd how often reclaiming was hard.
+// notify makes the kernel count events of medium pressure in an eventfd.
 func (w *pressureWatch) notify(dir string) {
 	level, err := os.Open(path.Join(dir, "memory.pressure_level"))
 	if err != nil {
 		return
 	}
-	defer level.Close() // the kernel keeps its own
+	defer level.Close() // the kernel holds a reference
 	fd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
 	if err != nil {
 		return
@@ -78,7 +78,7 @@ func (w *pressureWatch) notify(dir string) {
 
 func (w *pressureWatch) told() bool { return w.seen.Swap(false) }
 
-// waited is for how long some program of the group waited for memory, ever.
+// waited returns the total time for which some task of the group stalled for memory.
 func (w *pressureWatch) waited() (time.Duration, bool) {
 	if w.file == "" {
 		return 0, false
@@ -90,7 +90,7 @@ func (w *pressureWatch) waited() (time.Duration, bool) {
 	return stallOf(string(text))
 }
 
-// stallOf reads "some avg10=0.00 avg60=0.00 avg300=0.00 total=123", in microseconds.
+// stallOf parses "some avg10=0.00 avg60=0.00 avg300=0.00 total=123", in microseconds.
 func stallOf(text string) (time.Duration, bool) {
 	for line := range strings.Lines(text) {
 		if rest, ok := strings.CutPrefix(line, "some "); ok {

@@ -8,102 +8,101 @@ import (
 	"github.com/seed7adf6694/infer/loader/internal/space"
 )
 
-// Probe is what memory this process may have, now. Sizes are in bytes; [Unlimited]
-// stands for limits that there are not, or that this system does not tell.
+// Probe is how much memory this process may have now. Sizes are in bytes; [Unlimited] means that a
+// limit does not exist or is unknown on this system.
 type Probe struct {
 	RAMTotal     uint64
-	RAMAvailable uint64 // without swapping; page cache that can be dropped included
+	RAMAvailable uint64 // without swapping; includes page cache that can be evicted
 	SwapTotal    uint64
 	SwapFree     uint64
 
-	// Overcommit is Linux's vm.overcommit_memory: 0 refuses single allocations of more
-	// than all RAM and swap, 1 refuses none, 2 refuses what exceeds CommitLimit. -1 on
-	// other systems.
+	// Overcommit is Linux's vm.overcommit_memory: 0 refuses an allocation larger than RAM and
+	// swap together, 1 refuses none, 2 refuses what exceeds CommitLimit. -1 on other systems.
 	Overcommit int
-	// CommitLimit is how much private memory the system promises in all, where it
-	// counts, and CommitLeft what it would promise in one piece now.
+	// CommitLimit is the limit on private memory of all processes, if the system has one, and
+	// CommitLeft the largest commit that it would grant now.
 	CommitLimit uint64
 	CommitLeft  uint64
-	// CommitPossible is what CommitLimit can become, and CommitPossibleLeft what CommitLeft
-	// would be then: Windows makes page files larger before it refuses, as far as their
-	// settings and their disks allow. That takes a while, so a large block is refused
-	// sooner than many small ones; and page files stay large until the next start. Where
-	// nothing grows these are CommitLimit and CommitLeft.
+	// CommitPossible is the value that CommitLimit can reach, and CommitPossibleLeft that of
+	// CommitLeft then: Windows enlarges page files before it refuses, as far as their settings
+	// and disks permit. That takes time, so a large block is refused earlier than many small
+	// ones, and page files keep their size until the next start of the system. If nothing can
+	// grow, these equal CommitLimit and CommitLeft.
 	CommitPossible     uint64
 	CommitPossibleLeft uint64
-	// PageFiles are the page files in use, on Windows.
+	// PageFiles are the page files in use; Windows only.
 	PageFiles []PageFile
 
-	// CgroupLimit is the smallest memory limit of the control groups that the process
-	// is in, ancestors included, and CgroupLeft the least that is left in one of them,
-	// page cache that can be dropped included. On Windows, of the job object: what it
-	// allows the process, or all of its processes together.
+	// CgroupLimit is the smallest memory limit of the process's control groups and their
+	// ancestors, and CgroupLeft the least that one of them leaves, including page cache that can
+	// be evicted. On Windows both are the job object's, for the process or for all of its
+	// processes together.
 	CgroupLimit uint64
 	CgroupLeft  uint64
-	// CgroupOuter tells that there may be limits of others around that group, which the
-	// system does not show: on Windows, of the jobs that a job is nested in.
+	// CgroupOuter: there may be further limits that the system does not show: on Windows, of
+	// the jobs that contain the process's job.
 	CgroupOuter bool
 
 	AddressSpaceLimit uint64 // RLIMIT_AS
 	AddressSpaceLeft  uint64
 	DataLimit         uint64 // RLIMIT_DATA
 	DataLeft          uint64
-	// LockedLimit is how much the process may keep from being swapped out: on Linux and
-	// macOS RLIMIT_MEMLOCK, on Windows the minimum working set. LockedLeft is what is
-	// left of it; Unlimited for a process that the limit does not bind (on Linux one
-	// with CAP_IPC_LOCK), and all of it where the system does not tell what is locked.
+	// LockedLimit is how much memory the process may lock: RLIMIT_MEMLOCK, on Windows the minimum
+	// working set. LockedLeft is what remains of it; Unlimited if the limit does not apply (on
+	// Linux with CAP_IPC_LOCK), and the whole limit if the system does not report what is
+	// locked.
 	LockedLimit   uint64
 	LockedLeft    uint64
-	MappingsLimit uint64 // number of mappings that a process may have
+	MappingsLimit uint64 // maximum number of mappings of a process
 	MappingsLeft  uint64
 	PageSize      uint64
 
-	// LargestHole is the longest range of contiguous addresses that is free, Holes the
-	// number of such ranges, and FreeAddresses what they are together. HoleSizes has
-	// them by size, ascending, at most 64 entries; nil where the system does not tell.
+	// LargestHole is the longest free range of contiguous addresses, Holes the number of free
+	// ranges, and FreeAddresses their sum. HoleSizes counts them by size, in ascending order, in
+	// at most 64 entries; nil if the system does not report them.
 	LargestHole   uint64
 	Holes         uint64
 	FreeAddresses uint64
 	HoleSizes     []HoleClass
 
-	// LargestFreeBlock is the largest single allocation that would be granted now: the
-	// least of what the commit limit, the control groups, the process's limits and the
-	// address space leave. LimitedBy names which of those it is. Being granted is not
-	// the same as being there: see [Probe.Available].
+	// LargestFreeBlock is the largest single allocation that would be granted now: the minimum of
+	// what the commit limit, the control groups, the process's limits and the address space
+	// leave. LimitedBy is the limit with that minimum. A granted block need not be backed
+	// by available memory: see [Probe.Available].
 	LargestFreeBlock uint64
 	LimitedBy        Limit
-	// PossibleBlock is the same once the commit limit has become what is possible, and
-	// PossibleBy the limit that binds then.
+	// PossibleBlock is LargestFreeBlock with the commit limit at its possible value, and
+	// PossibleBy the limit then.
 	PossibleBlock uint64
 	PossibleBy    Limit
-	// Confirmed tells that LargestFreeBlock was asked for and granted: see
-	// [Probe.Confirm]. Computed and ComputedBy are what the other figures say of it.
+	// Confirmed: LargestFreeBlock was tested, see [Probe.Confirm]. Computed and ComputedBy are
+	// the values that follow from the other fields.
 	Confirmed  bool
 	Computed   uint64
 	ComputedBy Limit
 }
 
-// PageFile is a file that Windows moves memory to. Sizes are in bytes.
+// PageFile is a page file of Windows. Sizes are in bytes.
 type PageFile struct {
 	Path    string `json:"path"`
 	Size    uint64 `json:"size_bytes"`
 	Used    uint64 `json:"used_bytes"`
-	Most    uint64 `json:"most_bytes"` // that it can grow to; Size where it can't
-	Managed bool   `json:"managed"`    // the system chooses its size
+	Most    uint64 `json:"most_bytes"` // to which it can grow; Size if it can't
+	Managed bool   `json:"managed"`    // the system manages its size
 }
 
-// HoleClass are the free ranges of addresses of a size: from AtLeast bytes, a power of
-// two, to less than twice that.
+// HoleClass counts the free address ranges of at least AtLeast bytes, a power of two, and less than
+// twice that.
 type HoleClass struct {
 	AtLeast uint64 `json:"at_least_bytes"`
 	Count   uint64 `json:"count"`
 	Bytes   uint64 `json:"total_bytes"`
 }
 
-// Unlimited stands for a limit that there is not.
+// Unlimited means that a limit does not exist or is unknown.
 const Unlimited = math.MaxUint64
 
-// unlimited is a probe in which nothing is known.
+// unlimited returns a probe in which nothing is known.
 func unlimited() Probe {
 	return Probe{
 		Overcommit: -1, CommitLimit: Unlimited, CommitLeft: Unlimited, CommitPossible: Unlimited, CommitPossibleLeft: Unlimited, CgroupLimit: Unlimited, CgroupLeft: Unlimited,
@@ -113,8 +112,8 @@ func unlimited() Probe {
 	}
 }
 
-// freeRanges counts the free ranges of an address space by size, so that what is kept
-// of it does not grow with the number of mappings.
+// freeRanges counts the free ranges of an address space by size, so that its own size does not
+// depend on the number of mappings.
 type freeRanges struct {
 	classes [64]HoleClass
 	largest uint64
@@ -148,7 +147,7 @@ type LimitLeft struct {
 	Left  uint64
 }
 
-// Smallest returns the limit that binds; of equal ones the first.
+// Smallest returns the limit that leaves least; the first of equal ones.
 func Smallest(limits ...LimitLeft) LimitLeft {
 	least := LimitLeft{Left: Unlimited}
 	for _, l := range limits {
@@ -159,9 +158,9 @@ func Smallest(limits ...LimitLeft) LimitLeft {
 	return least
 }
 
-// finish derives what the other figures say together.
+// finish computes the fields that follow from the others.
 func (p *Probe) finish() {
-	// The guards of a block take addresses too.
+	// The guard pages of a block take addresses too.
 	guarded := func(n uint64) uint64 {
 		if n == Unlimited {
 			return n
@@ -169,7 +168,7 @@ func (p *Probe) finish() {
 		return n - min(n, space.Guards())
 	}
 	block := func(commit LimitLeft) LimitLeft {
-		if p.MappingsLeft < 3 { // a block with its guards is three
+		if p.MappingsLeft < 3 { // a block with its guard pages takes three
 			return LimitLeft{LimitMappings, 0}
 		}
 		return Smallest(
@@ -182,24 +181,24 @@ func (p *Probe) finish() {
 	p.PossibleBlock, p.PossibleBy = possible.Left, possible.Limit
 }
 
-// compute sets the largest free block that follows from the other figures.
+// compute sets the largest free block from the other fields.
 func (p *Probe) compute(l LimitLeft) {
 	p.LargestFreeBlock, p.LimitedBy = l.Left, l.Limit
 	p.Computed, p.ComputedBy = l.Left, l.Limit
 }
 
-// Available is how much private memory can be used in all, without being refused and
-// without swapping or being killed for it later; limit names what bounds it.
+// Available returns how much private memory can be used in total without being refused, swapped
+// or killed later, and the limit that determines it.
 //
-// It is what there is without page files that grow: see [Probe.Possible].
+// Growth of page files is not included: see [Probe.Possible].
 func (p Probe) Available() (bytes uint64, limitedBy Limit) {
 	return p.available(LimitLeft{LimitCommit, p.CommitLeft})
 }
 
-// Possible is what Available would be once the commit limit has become what is possible.
+// Possible is Available with the commit limit at its possible value.
 func (p Probe) Possible() (bytes uint64, limitedBy Limit) { return p.available(p.possible()) }
 
-// possible is the commit limit once page files have grown.
+// possible returns the probe with page files at their possible size.
 func (p Probe) possible() LimitLeft {
 	if p.CommitPossibleLeft <= p.CommitLeft {
 		return LimitLeft{LimitCommit, p.CommitLeft}
@@ -207,8 +206,8 @@ func (p Probe) possible() LimitLeft {
 	return LimitLeft{LimitGrown, p.CommitPossibleLeft}
 }
 
-// Fixed is the probe of a system whose page files do not grow any more, for what is not
-// worth it: they stay large until the next start.
+// Fixed returns the probe without growth of page files, for purposes that do not justify it: they
+// keep their size until the next start of the system.
 func (p Probe) Fixed() Probe {
 	p.CommitPossible, p.CommitPossibleLeft = p.CommitLimit, p.CommitLeft
 	p.PossibleBlock, p.PossibleBy = p.LargestFreeBlock, p.LimitedBy
@@ -223,7 +222,7 @@ func (p Probe) available(commit LimitLeft) (bytes uint64, limitedBy Limit) {
 	return l.Left, l.Limit
 }
 
-// MarshalJSON writes the figures by name, null for what is unlimited or unknown.
+// MarshalJSON writes the fields by name, null for unlimited or unknown ones.
 func (p Probe) MarshalJSON() ([]byte, error) {
 	known := func(n uint64) *uint64 {
 		if n == Unlimited {

@@ -9,9 +9,8 @@ import (
 	"strings"
 )
 
-// cgroupMemory returns the smallest memory limit of the process's control groups, of
-// both versions, and of all their ancestors that can be seen, and the least that is
-// left in one of them.
+// cgroupMemory returns the smallest memory limit of the process's control groups, of both versions
+// and with all visible ancestors, and the least that one of them leaves.
 func cgroupMemory(root fs.FS) (limit, left uint64) {
 	limit, left = Unlimited, Unlimited
 	for dirs, v2 := range controlGroups(root, "memory") {
@@ -26,8 +25,8 @@ func cgroupMemory(root fs.FS) (limit, left uint64) {
 	return limit, left
 }
 
-// controlGroups goes through the process's control groups for a controller, of both versions:
-// the folders of each and of its ancestors, as far as they can be seen, its own first.
+// controlGroups yields the folders of the process's control groups for a controller, of both
+// versions, each followed by its visible ancestors.
 func controlGroups(root fs.FS, controller string) iter.Seq2[[]string, bool] {
 	return func(yield func(dirs []string, v2 bool) bool) {
 		own, err := fs.ReadFile(root, "proc/self/cgroup")
@@ -47,8 +46,8 @@ func controlGroups(root fs.FS, controller string) iter.Seq2[[]string, bool] {
 	}
 }
 
-// ownGroup reads a line of /proc/self/cgroup, hierarchy:controllers:path; not ok is one
-// about other controllers.
+// ownGroup parses a line of /proc/self/cgroup, hierarchy:controllers:path; ok is false for other
+// controllers.
 func ownGroup(line, controller string) (v2 bool, group string, ok bool) {
 	parts := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
 	if len(parts) != 3 {
@@ -58,8 +57,8 @@ func ownGroup(line, controller string) (v2 bool, group string, ok bool) {
 	return v2, parts[2], v2 || slices.Contains(strings.Split(parts[1], ","), controller)
 }
 
-// cgroupFolders lists the folders of a control group and of its ancestors, as far as
-// mounts show them, the group's own first.
+// cgroupFolders lists the folders of a control group and its ancestors as far as mounts show them,
+// the group's own first.
 func cgroupFolders(root fs.FS, mounts []cgroupMount, v2 bool, group string) (dirs []string) {
 	var top, sub string
 	found := false
@@ -67,9 +66,8 @@ func cgroupFolders(root fs.FS, mounts []cgroupMount, v2 bool, group string) (dir
 		if m.v2 != v2 {
 			continue
 		}
-		// A mount shows a hierarchy from one of its groups downwards: in a container
-		// without a namespace of its own, from that container's. The mount that shows
-		// most of our ancestors is the best.
+		// A mount shows a hierarchy from one of its groups on: in a container without its own
+		// namespace, from the container's group. Use the mount that shows most ancestors.
 		if rest, ok := below(group, m.root); ok {
 			if !found || len(rest) > len(sub) {
 				top, sub = m.point, rest
@@ -78,8 +76,8 @@ func cgroupFolders(root fs.FS, mounts []cgroupMount, v2 bool, group string) (dir
 		}
 	}
 	if !found {
-		// Paths and mounts are of different namespaces. What is mounted first is most
-		// likely the hierarchy, and the group below it if its folder is there.
+		// Paths and mounts are of different namespaces. Assume that the first mount is the
+		// hierarchy, and that the group is below it if its folder exists.
 		i := slices.IndexFunc(mounts, func(m cgroupMount) bool { return m.v2 == v2 })
 		if i < 0 {
 			return nil
@@ -97,7 +95,7 @@ func cgroupFolders(root fs.FS, mounts []cgroupMount, v2 bool, group string) (dir
 	}
 }
 
-// below tells where group lies below top.
+// below returns the path of group relative to top, if it lies below it.
 func below(group, top string) (rest string, ok bool) {
 	if top == "/" {
 		top = ""
@@ -109,20 +107,20 @@ func below(group, top string) (rest string, ok bool) {
 	return rest, true
 }
 
-// cgroupUse reads a group's limit, and what of its usage can't be dropped.
+// cgroupUse returns a group's limit, and its usage without what can be evicted.
 func cgroupUse(root fs.FS, dir string, v2 bool) (limit, used uint64) {
-	stat, _ := fields(root, path.Join(dir, "memory.stat")) // without, nothing can be dropped
+	stat, _ := fields(root, path.Join(dir, "memory.stat")) // if missing, nothing can be evicted
 	if v2 {
-		// Above memory.high the kernel slows a process down until it hardly runs.
+		// Above memory.high the kernel throttles a process until it hardly runs.
 		limit = min(number(root, path.Join(dir, "memory.max")), number(root, path.Join(dir, "memory.high")))
 		used = number(root, path.Join(dir, "memory.current"))
 		return limit, unreclaimable(used, stat["inactive_file"]+stat["active_file"])
 	}
 	limit = number(root, path.Join(dir, "memory.limit_in_bytes"))
 	if n, ok := stat["hierarchical_memory_limit"]; ok {
-		limit = min(limit, n) // ancestors outside of a container's view included
+		limit = min(limit, n) // includes ancestors outside a container's view
 	}
-	if limit >= 1<<62 { // how version 1 says that there is none
+	if limit >= 1<<62 { // version 1's value for no limit
 		limit = Unlimited
 	}
 	used = number(root, path.Join(dir, "memory.usage_in_bytes"))
@@ -136,14 +134,14 @@ func unreclaimable(used, cache uint64) uint64 {
 	return used - min(used, cache)
 }
 
-// cgroupMount is a place where a hierarchy is mounted.
+// cgroupMount is a mount of a hierarchy.
 type cgroupMount struct {
-	root  string // the group that it shows
-	point string // where, without the first slash
+	root  string // the group that is mounted
+	point string // mount point, without the leading slash
 	v2    bool
 }
 
-// cgroupMounts are the mounts of version 2, and those of a controller of version 1.
+// cgroupMounts lists the mounts of version 2, and those of a controller of version 1.
 func cgroupMounts(root fs.FS, controller string) (mounts []cgroupMount) {
 	info, err := fs.ReadFile(root, "proc/self/mountinfo")
 	if err != nil {
@@ -164,7 +162,7 @@ func cgroupMounts(root fs.FS, controller string) (mounts []cgroupMount) {
 	return mounts
 }
 
-// unescape undoes the kernel's \040 for characters that would split a line.
+// unescape decodes the kernel's \040 and similar escapes.
 func unescape(s string) string {
 	var b strings.Builder
 	for {

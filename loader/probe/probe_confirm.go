@@ -7,32 +7,29 @@ import (
 	"github.com/seed7adf6694/infer/loader/internal/space"
 )
 
-// Confirm asks the system for a block of the probe's largest free block: reserves it,
-// commits it, and gives it back at once without having touched a byte. If that is
-// refused, it looks for the largest block that is granted; on Linux, where asking
-// changes nothing, also for a larger one than the figures say. What it returns is the
-// probe with LargestFreeBlock as found, to the granularity of the system, with the
-// limit that refused more, and Confirmed set. It asks at most 128 times, each time for
-// some microseconds.
+// Confirm tests the probe's largest free block: it reserves and commits a block of that size and
+// releases it at once, without touching it. If that is refused, it searches for the
+// largest block that is granted; on Linux, where a refused request has no side effects, also for
+// a larger one than computed. It returns the probe with LargestFreeBlock as found, to the
+// granularity, LimitedBy as the limit that refused more, and Confirmed set. It makes at most
+// 128 requests of some microseconds each.
 //
-// Some limits refuse no block but take their due when memory is used: the control
-// groups of Linux, which end processes, and available RAM. Where one of those is the
-// least it stays the figure, which is computed then; what is confirmed is that as much
-// is granted. Overcommit mode 1 refuses no commit either, and the address space
-// decides.
+// Some limits do not refuse a commit but act when memory is used: control groups of Linux,
+// which kill processes, and available RAM. If one of those is the smallest, LargestFreeBlock stays
+// computed, and only that size is tested. Overcommit mode 1 refuses no commit either; then the
+// address space decides.
 //
-// Where less is granted than the figures say, something else took the memory meanwhile,
-// like a thread of this process: then it measures again, for all figures to be of one
-// moment.
+// If less is granted than computed, memory was taken meanwhile, for instance by another thread.
+// Then it measures again, so that all fields belong to the same moment.
 //
-// For the moment that a block is held there may be nothing left to the rest of the
-// process, and, on Windows and with overcommit mode 2, to other programs. Whoever
-// allocates right then is refused, and Go's runtime and many libraries end the process
-// for that. So confirm before the work begins, not beside it; [Measure] disturbs
-// nobody. Confirm is safe for concurrent use, though calls may be in each other's way.
+// While a block is held, nothing may be left to other threads, and, on Windows and with
+// overcommit mode 2, to other programs. An allocation at that moment fails, for which Go's
+// runtime and many libraries end the process. So call Confirm before other work starts; [Measure]
+// has no such effect. Confirm is safe for concurrent use, but concurrent calls may affect each
+// other's result.
 //
-// An error says why nothing was asked for, or that a block could not be given back. The
-// probe is returned as it was then.
+// The error is why nothing was requested, or that a block could not be released. The probe is
+// then returned unchanged.
 func (p Probe) Confirm() (Probe, error) {
 	confirmed, err := p.confirm(space.RealSystem, asksForMore)
 	for tries := 2; err == nil && tries > 0 && confirmed.LargestFreeBlock < p.LargestFreeBlock; tries-- {
@@ -46,31 +43,31 @@ func (p Probe) Confirm() (Probe, error) {
 	return confirmed, err
 }
 
-// mappingsSpared is how many mappings must be left, or nothing is asked for: a block
-// needs three, and other threads some meanwhile.
+// mappingsSpared is the number of mappings that must be left for a test: a block needs three, and
+// other threads may need some meanwhile.
 const mappingsSpared = 64
 
-// mostAsked bounds the search: it doubles and halves through all sizes there are.
+// mostAsked bounds the search, which doubles and halves over all sizes.
 const mostAsked = 128
 
 func (p Probe) confirm(sys space.System, more bool) (Probe, error) {
 	if p.MappingsLeft < mappingsSpared {
-		return p, fmt.Errorf("only %d mappings are left to this process", p.MappingsLeft)
+		return p, fmt.Errorf("only %d mappings are left to this process, a test needs %d", p.MappingsLeft, mappingsSpared)
 	}
 	if locksMappings(sys) {
-		return p, errors.New("this process locks what it maps, which would fill the block")
+		return p, errors.New("this process locks new mappings (mlockall), which would make the block resident")
 	}
 	unit := space.Granularity()
 	guess := min(p.LargestFreeBlock, space.MostAddresses) / unit
 	most := guess
 	if more {
-		// Where control groups do not refuse, what they leave is all that may be asked for.
+		// If control groups do not refuse, do not request more than they leave.
 		most = max(guess, min(p.CgroupLeft, space.MostAddresses)/unit)
 	}
 	a := asker{sys: sys, left: mostAsked}
 	n := searchLargest(guess, most, func(n uint64) bool { return a.grants(n * unit) })
 	if a.failed != nil {
-		return p, fmt.Errorf("giving back a block: %w", a.failed)
+		return p, fmt.Errorf("releasing a block: %w", a.failed)
 	}
 	switch {
 	case n == guess: // as computed
@@ -83,9 +80,8 @@ func (p Probe) confirm(sys space.System, more bool) (Probe, error) {
 	return p, nil
 }
 
-// searchLargest finds the largest n up to most that is granted, given that less always
-// is. It begins at a guess and goes from there in steps that double, as the guess is
-// seldom far off.
+// searchLargest returns the largest n up to most that is granted, if every smaller n is. It starts at
+// a guess, which is usually close, with steps that double.
 func searchLargest(guess, most uint64, grants func(n uint64) bool) uint64 {
 	granted, refused := uint64(0), most+1
 	up := grants(guess)
@@ -104,7 +100,7 @@ func searchLargest(guess, most uint64, grants func(n uint64) bool) uint64 {
 		} else {
 			refused = n
 		}
-		if (granted == n) != up { // on the other side now
+		if (granted == n) != up { // the bound was crossed
 			break
 		}
 	}
@@ -118,17 +114,17 @@ func searchLargest(guess, most uint64, grants func(n uint64) bool) uint64 {
 	return granted
 }
 
-// asker asks the system for blocks, a bounded number of times.
+// asker requests blocks from the system, a limited number of times.
 type asker struct {
 	sys  space.System
-	left int // of times
+	left int // requests left
 
-	op      Operation // that was refused last
+	op      Operation // refused last
 	refusal error
-	failed  error // to give back
+	failed  error // error of a release
 }
 
-// grants tells whether a block is to be had. After the last time nothing is.
+// grants reports whether a block is granted; false once no requests are left.
 func (a *asker) grants(size uint64) bool {
 	if size == 0 {
 		return true

@@ -10,13 +10,12 @@ import (
 
 const LimitGroup Limit = "control group"
 
-// raiseCommit: macOS has no such limit of its own.
+// RaiseCommit returns "": macOS has no commit limit of its own.
 func RaiseCommit(string) string { return "" }
 
-// Measure looks at the limits of this process. macOS grows its swap as it needs, and
-// has neither a commit limit nor control groups. Without Mach calls, which need cgo,
-// the free pages are what sysctl tells, and the address space can't be walked: its
-// largest hole is unknown.
+// Measure reads the limits of this process. macOS grows its swap as needed and has neither a commit
+// limit nor control groups. Mach calls need cgo, so the free pages are those of sysctl, and the
+// address space is not walked: its largest hole is unknown.
 func Measure() (Probe, error) {
 	p := unlimited()
 	p.PageSize = uint64(os.Getpagesize())
@@ -42,7 +41,7 @@ func Measure() (Probe, error) {
 		p.AddressSpaceLimit, p.AddressSpaceLeft = r.Cur, r.Cur // what is used of it is unknown
 	}
 	if unix.Getrlimit(unix.RLIMIT_MEMLOCK, &r) == nil && r.Cur < space.MostAddresses {
-		p.LockedLimit, p.LockedLeft = r.Cur, r.Cur // here too
+		p.LockedLimit, p.LockedLeft = r.Cur, r.Cur // as above
 	}
 	p.finish()
 	if p.LargestFreeBlock > total+p.SwapFree {
@@ -51,14 +50,13 @@ func Measure() (Probe, error) {
 	return p, nil
 }
 
-// asksForMore: macOS refuses next to nothing, so asking for more would end at sizes
-// that mean nothing.
+// asksForMore: macOS refuses almost nothing, so a search would end at meaningless sizes.
 const asksForMore = false
 
-// locksMappings tells whether new mappings are locked, which macOS has no call for.
+// locksMappings: macOS has no call to lock new mappings.
 func locksMappings(space.System) bool { return false }
 
-// swap reads struct xsw_usage: total, available and used bytes first.
+// swap parses struct xsw_usage, which begins with total, available and used bytes.
 func swap() (total, free uint64) {
 	b, err := unix.SysctlRaw("vm.swapusage")
 	if err != nil || len(b) < 24 {

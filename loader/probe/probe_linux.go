@@ -18,11 +18,11 @@ func RaiseCommit(by string) string {
 	return "add swap or raise vm.overcommit_ratio, for a commit limit that is higher" + by
 }
 
-// Measure looks at the limits of this process. It takes about a millisecond, more in a
-// process of thousands of mappings.
+// Measure reads the limits of this process. It takes about a millisecond, more in a process with
+// thousands of mappings. It is safe for concurrent use.
 func Measure() (Probe, error) { return measure(os.DirFS("/")) }
 
-// measure reads the files of a system's tree, which tests make up.
+// measure reads the files below root, which tests replace.
 func measure(root fs.FS) (Probe, error) {
 	p := unlimited()
 	p.PageSize = uint64(os.Getpagesize())
@@ -48,13 +48,13 @@ func measure(root fs.FS) (Probe, error) {
 func (p *Probe) ram(mem map[string]uint64) {
 	p.RAMTotal, p.SwapTotal, p.SwapFree = mem["MemTotal"], mem["SwapTotal"], mem["SwapFree"]
 	available, ok := mem["MemAvailable"]
-	if !ok { // before Linux 3.14
+	if !ok { // older than Linux 3.14
 		available = min(p.RAMTotal, mem["MemFree"]+mem["Buffers"]+mem["Cached"])
 	}
 	p.RAMAvailable = available
 }
 
-// commit follows vm.overcommit_memory.
+// commit applies vm.overcommit_memory.
 func (p *Probe) commit(root fs.FS, mem map[string]uint64, size uint64) {
 	mode := number(root, "proc/sys/vm/overcommit_memory")
 	switch mode {
@@ -63,8 +63,7 @@ func (p *Probe) commit(root fs.FS, mem map[string]uint64, size uint64) {
 	case 2:
 		p.CommitLimit = mem["CommitLimit"]
 		p.CommitLeft = p.CommitLimit - min(p.CommitLimit, mem["Committed_AS"])
-		// The kernel keeps something for the administrator, and something that grows
-		// with the process.
+		// The kernel keeps a reserve for the administrator, and one that grows with the process.
 		admin := kilobytes(root, "proc/sys/vm/admin_reserve_kbytes")
 		user := min(size/32, kilobytes(root, "proc/sys/vm/user_reserve_kbytes"))
 		p.CommitLeft -= min(p.CommitLeft, admin+user)
@@ -75,7 +74,7 @@ func (p *Probe) commit(root fs.FS, mem map[string]uint64, size uint64) {
 	}
 }
 
-// limits reads the process's own.
+// limits reads the process's own limits.
 func (p *Probe) limits(root fs.FS, status map[string]uint64) {
 	f, err := root.Open("proc/self/limits")
 	if err != nil {
@@ -107,8 +106,8 @@ func (p *Probe) limits(root fs.FS, status map[string]uint64) {
 	}
 }
 
-// maySurpassLocks tells whether the process has CAP_IPC_LOCK where it counts: in the
-// first user namespace, which maps all users to themselves.
+// maySurpassLocks reports whether the process has an effective CAP_IPC_LOCK, which counts only in
+// the initial user namespace: the one that maps all users to themselves.
 func maySurpassLocks(root fs.FS) bool {
 	b, err := fs.ReadFile(root, "proc/self/uid_map")
 	if err != nil || strings.Join(strings.Fields(string(b)), " ") != "0 0 4294967295" {
@@ -127,11 +126,11 @@ func maySurpassLocks(root fs.FS) bool {
 	return false
 }
 
-// asksForMore: what is refused costs nothing here.
+// asksForMore: on Linux a refused request has no side effects.
 const asksForMore = true
 
-// locksMappings tells whether new mappings are locked (mlockall with MCL_FUTURE). The
-// kernel then fills what is committed.
+// locksMappings reports whether new mappings are locked (mlockall with MCL_FUTURE), so that commits
+// become resident.
 func locksMappings(sys space.System) bool {
 	locked := func() uint64 {
 		status, err := fields(os.DirFS("/"), "proc/self/status")
@@ -172,7 +171,7 @@ func (p *Probe) addresses(root fs.FS) error {
 			continue
 		}
 		if a >= 1<<63 {
-			break // vsyscall, which is the kernel's
+			break // vsyscall, which belongs to the kernel
 		}
 		count++
 		h.add(a - min(a, end))
@@ -189,9 +188,9 @@ func (p *Probe) addresses(root fs.FS) error {
 	return nil
 }
 
-// spaceEnd is where a process's addresses end, given the end of its last mapping. That
-// is its stack, or near it, at the end of a space whose width is the machine's: 47 bits
-// on amd64, 39, 48 or others on arm64. More than that is only had by asking for it.
+// spaceEnd returns the end of the process's address space, given the end of its last mapping. That is
+// the stack, or near it, at the end of a space whose width depends on the machine: 47 bits on
+// amd64; 39, 48 or others on arm64. Wider spaces are used only on request.
 func spaceEnd(last uint64) uint64 {
 	end := uint64(1 << 32)
 	for end < last {
@@ -200,7 +199,7 @@ func spaceEnd(last uint64) uint64 {
 	return end
 }
 
-// fields reads lines of "name: number [kB]" or "name number".
+// fields parses lines of "name: number [kB]" or "name number".
 func fields(root fs.FS, name string) (map[string]uint64, error) {
 	f, err := root.Open(name)
 	if err != nil {
@@ -226,7 +225,7 @@ func fields(root fs.FS, name string) (map[string]uint64, error) {
 	return m, s.Err()
 }
 
-// number reads a file with one number; Unlimited where there is none.
+// number reads a file with one number; Unlimited if there is no such file.
 func number(root fs.FS, name string) uint64 {
 	b, err := fs.ReadFile(root, name)
 	if err != nil {
@@ -239,7 +238,7 @@ func number(root fs.FS, name string) uint64 {
 	return n
 }
 
-// kilobytes reads a file with one number of KiB; 0 where there is none.
+// kilobytes reads a file with one number of KiB, in bytes; 0 if there is no such file.
 func kilobytes(root fs.FS, name string) uint64 {
 	if n := number(root, name); n < space.MostAddresses>>10 {
 		return n << 10

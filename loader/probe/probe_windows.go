@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// LimitGroup is a job object's limit, of this process or of all in the job.
+// LimitGroup is the limit of a job object, for this process or all processes of the job.
 const LimitGroup Limit = "job object"
 
 func RaiseCommit(by string) string {
@@ -22,7 +22,7 @@ var (
 	procMemoryInfo      = kernel32.DLL.NewProc("K32GetProcessMemoryInfo")
 )
 
-// memoryStatusEx is MEMORYSTATUSEX. By its documentation, what it calls page file is the
+// memoryStatusEx is MEMORYSTATUSEX. According to its documentation, the page file fields are the
 // commit limit "for the system or the current process, whichever is smaller": in a job
 // that limits its processes, the job's.
 type memoryStatusEx struct {
@@ -33,8 +33,8 @@ type memoryStatusEx struct {
 	totalVirtual, availVirtual, availExtVirtual uint64
 }
 
-// performanceInformation is PERFORMANCE_INFORMATION, in pages: the system's figures, also
-// for a process in a job.
+// performanceInformation is PERFORMANCE_INFORMATION, in pages: the system's figures, also for a
+// process in a job.
 type performanceInformation struct {
 	size                                                               uint32
 	commitTotal, commitLimit, commitPeak, physicalTotal, physicalAvail uintptr
@@ -42,21 +42,21 @@ type performanceInformation struct {
 	handleCount, processCount, threadCount                             uint32
 }
 
-// figures are what the system tells, before it is put together.
+// figures are the values read from the system.
 type figures struct {
 	memory memoryStatusEx
-	commit uint64 // bytes promised to all
-	limit  uint64 // as it is now
+	commit uint64 // commit of all processes, in bytes
+	limit  uint64 // current commit limit
 	files  []PageFile
 	job    job
-	own    uint64 // what this process has committed
-	least  uint64 // working set
+	own    uint64 // commit of this process
+	least  uint64 // minimum working set
 }
 
-// Measure looks at the limits of this process.
+// Measure reads the limits of this process. It is safe for concurrent use.
 func Measure() (Probe, error) {
 	f := figures{memory: memoryStatusEx{length: uint32(unsafe.Sizeof(memoryStatusEx{}))}}
-	// First, so that a page file that grows meanwhile does not look like a process's limit.
+	// First, so that a page file that grows meanwhile does not look like a limit of the process.
 	info, err := readPerformance()
 	if err != nil {
 		return unlimited(), err
@@ -91,7 +91,7 @@ func readPerformance() (performanceInformation, error) {
 	return info, nil
 }
 
-// probe puts the figures together, without those of the address space.
+// probe computes a probe without the address space.
 func (f *figures) probe() Probe {
 	p := unlimited()
 	p.PageSize = space.WindowsPage
@@ -107,8 +107,8 @@ func (f *figures) probe() Probe {
 	p.CommitPossible, p.CommitPossibleLeft = p.CommitLimit+grows, p.CommitLeft+grows
 
 	p.CgroupLimit, p.CgroupLeft, p.CgroupOuter = f.job.limit(f.own)
-	// What binds this process more than the system does is the limit of a job: also of one
-	// that its job is nested in.
+	// A smaller limit of this process than the system's is that of a job, or of a job that contains
+	// it.
 	if f.memory.totalPageFile < f.limit {
 		p.CgroupLimit = min(p.CgroupLimit, f.memory.totalPageFile)
 		p.CgroupLeft = min(p.CgroupLeft, f.memory.availPageFile)
@@ -119,17 +119,17 @@ func (f *figures) probe() Probe {
 	return p
 }
 
-// asksForMore: Windows would make a page file of its own choosing larger for what goes
-// beyond the commit limit, and nothing makes it small again before the next start.
+// asksForMore: a commit beyond the limit enlarges page files that Windows manages, and they do not
+// shrink before the next start.
 const asksForMore = false
 
-// locksMappings tells whether new mappings are locked, which Windows has no call for.
+// locksMappings: Windows has no call to lock new mappings.
 func locksMappings(space.System) bool { return false }
 
 // memFree is MEM_FREE, which x/sys does not have.
 const memFree = 0x10000
 
-// walkHoles walks the address space.
+// walkHoles visits the free ranges of the address space.
 func walkHoles() (h freeRanges) {
 	for m := range regionsOfProcess {
 		if m.State == memFree {
@@ -139,9 +139,9 @@ func walkHoles() (h freeRanges) {
 	return h
 }
 
-// regionsOfProcess are the ranges of pages that are alike, in order of their addresses.
+// regionsOfProcess yields ranges of pages with equal attributes, in ascending order.
 func regionsOfProcess(yield func(m *windows.MemoryBasicInformation) bool) {
-	var m windows.MemoryBasicInformation // one for all: it lives on the heap
+	var m windows.MemoryBasicInformation // one for all: it escapes to the heap
 	for addr := uintptr(0); ; {
 		if windows.VirtualQuery(addr, &m, unsafe.Sizeof(m)) != nil || !yield(&m) {
 			return

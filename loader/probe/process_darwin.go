@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ProcessMemory reads the memory of this process: its peak alone, which is what can be
-// had without Mach calls, and those need cgo.
+// ProcessMemory returns only the peak of this process's memory: the rest needs Mach calls and thus
+// cgo.
 func ProcessMemory() (Process, error) {
 	var u unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {

@@ -8,15 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// status is the process's own, kept open: opening it costs more than reading it.
+// status is /proc/self/status, kept open: opening it takes longer than reading it.
 var status struct {
 	mu  sync.Mutex
 	f   *os.File
 	buf [4096]byte
 }
 
-// ProcessMemory reads the memory of this process. It takes some ten microseconds, and
-// is safe for concurrent use. The kernel's figures may be some pages late.
+// ProcessMemory returns the memory of this process. It takes about ten microseconds and is safe for
+// concurrent use. The kernel's figures may lag by some pages.
 func ProcessMemory() (Process, error) {
 	status.mu.Lock()
 	defer status.mu.Unlock()
@@ -34,7 +34,7 @@ func ProcessMemory() (Process, error) {
 	return parseStatus(status.buf[:n]), nil
 }
 
-// parseStatus reads lines of "Name:\t  number kB".
+// parseStatus parses lines of "Name:\t  number kB".
 func parseStatus(b []byte) (p Process) {
 	for line := range bytes.Lines(b) {
 		name, rest, _ := bytes.Cut(line, []byte(":"))

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// memoryCounters is PROCESS_MEMORY_COUNTERS_EX2: what follows privateUsage came with an
-// update of Windows 10 22H2.
+// memoryCounters is PROCESS_MEMORY_COUNTERS_EX2. The fields after privateUsage exist since an update
+// of Windows 10 22H2.
 type memoryCounters struct {
 	cb, pageFaultCount                             uint32
 	peakWorkingSet, workingSet                     uintptr
@@ -23,11 +23,10 @@ type memoryCounters struct {
 	sharedCommit                                   uint64
 }
 
-// committed is the private memory that the process has been promised. Both fields are
-// documented as that; wine fills one of them.
+// committed returns the commit of the process. Both fields are documented as that; wine fills one.
 func (c *memoryCounters) committed() uint64 { return uint64(max(c.privateUsage, c.pagefileUsage)) }
 
-// readCounters reads as much of the counters as the system has. It does not allocate.
+// readCounters reads the counters that the system has. It does not allocate.
 func readCounters() (c memoryCounters, err error) {
 	var failed syscall.Errno
 	for _, size := range [...]uintptr{unsafe.Sizeof(c), unsafe.Offsetof(c.privateWorkingSet)} {
@@ -41,11 +40,11 @@ func readCounters() (c memoryCounters, err error) {
 	return c, os.NewSyscallError("GetProcessMemoryInfo", failed)
 }
 
-// ProcessMemory reads the memory of this process: of its working set, Anon is what is
-// private and File what it shares, or could share, with others. Before Windows 10 22H2 the
-// system is asked for each page that may be private, which takes some milliseconds for a
-// GiB of them; Anon may then be some MiB, and some dozens of milliseconds, late. It is safe
-// for concurrent use.
+// ProcessMemory returns the memory of this process: Anon is the private part of its working set, File
+// what it shares, or could share, with other processes. Before Windows 10 22H2 the private
+// pages are counted by a query for each page, which takes some milliseconds per GiB;
+// Anon may then be wrong by some MiB and old by some tens of milliseconds. It is safe for
+// concurrent use.
 func ProcessMemory() (Process, error) {
 	c, err := readCounters()
 	if err != nil {
@@ -57,16 +56,16 @@ func ProcessMemory() (Process, error) {
 			return Process{}, err
 		}
 	}
-	p.Anon = min(p.Anon, p.RSS) // of another moment
+	p.Anon = min(p.Anon, p.RSS) // they are read at different times
 	p.File = p.RSS - p.Anon
 	return p, nil
 }
 
-// pageQuery is what privatePages asks with, kept: PSAPI_WORKING_SET_EX_INFORMATION, an
-// address and the attributes of its page.
+// pageQuery is the reused buffer of privatePages: PSAPI_WORKING_SET_EX_INFORMATION, an address and
+// the attributes of its page.
 var pageQuery struct {
 	sync.Mutex
-	// What was found last, when the working set had rss bytes.
+	// The last result, for a working set of rss bytes.
 	bytes, rss uint64
 	when       time.Time
 	took       time.Duration
@@ -86,12 +85,12 @@ const (
 	memImage   = 0x1000000
 )
 
-// privatePages adds up the pages of the working set that are the process's alone: those of
-// private memory, and those of mappings that were written to and copied for that. Views of
-// files that can't be written to have none, and are not looked at.
+// privatePages counts the pages of the working set that only this process has: private memory, and
+// pages of mappings that were copied on write. Read-only views of files have none and are
+// skipped.
 //
-// It takes a small part of the process's time: where it was called a moment ago, and the
-// working set is about as large, it is what was found then.
+// To save time, a call shortly after another with a similar working set returns the other's
+// result.
 func privatePages(rss uint64) (bytes uint64, err error) {
 	q := &pageQuery
 	q.Lock()

@@ -2,17 +2,16 @@ package probe
 
 import "time"
 
-// ProcessorTime is what the processors that this process may use have done, since some
-// moment in the past: two of them tell what was done between.
+// ProcessorTime are counters of the processors that this process may use, since some moment in the
+// past. Subtract two values to get the time between them.
 type ProcessorTime struct {
-	// Idle is the sum over the processors of the time in which they had nothing to do;
-	// negative where the system does not tell.
+	// Idle is the idle time, summed over the processors; negative if unknown.
 	Idle time.Duration
-	// Own is the time that they computed for this process.
+	// Own is the processor time of this process.
 	Own time.Duration
 }
 
-// Runnable is how many threads of the whole system compute or wait for a processor at this
-// moment, how many of them are this process's own, and on how many processors, all of which
-// this process may use.
+// Runnable is the number of threads of the whole system that run or wait for a processor now, how
+// many of them belong to this process, and the number of processors, all of which this process
+// may use.
 type Runnable struct{ Threads, Own, Processors int }

@@ -15,12 +15,12 @@ import (
 	"github.com/seed7adf6694/infer/internal/cpulist"
 )
 
-// ProcessorLimit is how many processors' time the control groups of this process allow it,
-// such as 1.5; false where they do not limit it.
+// ProcessorLimit returns the number of processors to which the control groups limit this process,
+// such as 1.5; false if there is no limit.
 func ProcessorLimit() (float64, bool) { return cgroupProcessors(os.DirFS("/")) }
 
-// cgroupProcessors is the least that the control groups allow, of both versions, and all
-// their ancestors that can be seen.
+// cgroupProcessors returns the smallest limit of the control groups of both versions and their
+// visible ancestors.
 func cgroupProcessors(root fs.FS) (least float64, limited bool) {
 	for dirs, v2 := range controlGroups(root, "cpu") {
 		for _, dir := range dirs {
@@ -32,7 +32,7 @@ func cgroupProcessors(root fs.FS) (least float64, limited bool) {
 	return least, limited
 }
 
-// processorQuota reads a group's quota of time in a period, both in microseconds.
+// processorQuota returns a group's quota divided by its period; both are in microseconds.
 func processorQuota(root fs.FS, dir string, v2 bool) (float64, bool) {
 	var words []string
 	names := []string{"cpu.cfs_quota_us", "cpu.cfs_period_us"}
@@ -49,7 +49,7 @@ func processorQuota(root fs.FS, dir string, v2 bool) (float64, bool) {
 	if len(words) != 2 {
 		return 0, false
 	}
-	quota, err := strconv.ParseUint(words[0], 10, 63) // "max" and -1 are no limit
+	quota, err := strconv.ParseUint(words[0], 10, 63) // "max" and -1: no limit
 	period, err2 := strconv.ParseUint(words[1], 10, 63)
 	if err != nil || err2 != nil || quota == 0 || period == 0 {
 		return 0, false
@@ -57,10 +57,10 @@ func processorQuota(root fs.FS, dir string, v2 bool) (float64, bool) {
 	return float64(quota) / float64(period), true
 }
 
-// clockTick is the unit of times in /proc, the same on all of Linux.
+// clockTick is the unit of times in /proc, equal on all Linux systems.
 const clockTick = time.Second / 100
 
-// ReadProcessorTime reads it; false where the system does not tell.
+// ReadProcessorTime returns the counters; false if the system does not provide them.
 func ReadProcessorTime() (ProcessorTime, bool) {
 	var set unix.CPUSet
 	var use unix.Rusage
@@ -75,7 +75,7 @@ func ReadProcessorTime() (ProcessorTime, bool) {
 	return ProcessorTime{Idle: idle, Own: time.Duration(use.Utime.Nano() + use.Stime.Nano())}, ok
 }
 
-// idleTime adds up the lines of /proc/stat of processors that may be used:
+// idleTime sums the lines of /proc/stat of allowed processors:
 // cpu0 user nice system idle iowait ...
 func idleTime(stat string, allowed func(cpu int) bool) (idle time.Duration, ok bool) {
 	for line := range strings.Lines(stat) {
@@ -99,7 +99,7 @@ func idleTime(stat string, allowed func(cpu int) bool) (idle time.Duration, ok b
 	return idle, ok
 }
 
-// ReadRunnable reads it; false where the system does not tell, or counts threads of
+// ReadRunnable returns the numbers; false if the system does not provide them, or includes
 // processors that this process may not use.
 func ReadRunnable() (Runnable, bool) {
 	var set unix.CPUSet
@@ -119,10 +119,10 @@ func ReadRunnable() (Runnable, bool) {
 	return Runnable{Threads: n, Own: ownRunnable(os.DirFS("/")), Processors: processors}, ok && known
 }
 
-// ownRunnable counts this process's threads that compute or wait for a processor: those of
-// state R in lines such as 42 (a name) R 1 ...
+// ownRunnable counts this process's runnable threads: those of state R in lines such as
+// 42 (a name) R 1 ...
 func ownRunnable(root fs.FS) (n int) {
-	tasks, _ := fs.ReadDir(root, "proc/self/task") // without, the caller's alone
+	tasks, _ := fs.ReadDir(root, "proc/self/task") // if it fails, only the caller's thread counts
 	for _, task := range tasks {
 		stat, _ := fs.ReadFile(root, path.Join("proc/self/task", task.Name(), "stat"))
 		if _, rest, ok := bytes.Cut(stat, []byte(") ")); ok && len(rest) > 0 && rest[0] == 'R' {
@@ -132,7 +132,7 @@ func ownRunnable(root fs.FS) (n int) {
 	return max(n, 1)
 }
 
-// runnableThreads reads /proc/loadavg: three averages, and runnable/all threads.
+// runnableThreads parses /proc/loadavg: three averages, then runnable/all threads.
 func runnableThreads(loadavg string) (int, bool) {
 	f := strings.Fields(loadavg)
 	if len(f) < 4 {
@@ -143,7 +143,7 @@ func runnableThreads(loadavg string) (int, bool) {
 	return n, err == nil
 }
 
-// listedProcessors counts a list such as 0-3,8; false where one of them is not allowed.
+// listedProcessors counts a list such as 0-3,8; false if one of them is not allowed.
 func listedProcessors(list string, allowed func(cpu int) bool) (n int, all bool) {
 	processors, ok := cpulist.Parse(list)
 	return len(processors), ok && !slices.ContainsFunc(processors, func(cpu int) bool { return !allowed(cpu) })

@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ProcessorLimit is false: this system has no such limits.
+// ProcessorLimit returns false: this system has no such limits.
 func ProcessorLimit() (float64, bool) { return 0, false }
 
-// ReadProcessorTime reads what can be had without a C library: the process's own time.
+// ReadProcessorTime returns the process's own time, which needs no C library.
 func ReadProcessorTime() (ProcessorTime, bool) {
 	var use unix.Rusage
 	if unix.Getrusage(unix.RUSAGE_SELF, &use) != nil {
@@ -20,5 +20,5 @@ func ReadProcessorTime() (ProcessorTime, bool) {
 	return ProcessorTime{Idle: -1, Own: time.Duration(use.Utime.Nano() + use.Stime.Nano())}, true
 }
 
-// ReadRunnable is false: this system does not tell.
+// ReadRunnable returns false: this system does not provide it.
 func ReadRunnable() (Runnable, bool) { return Runnable{}, false }

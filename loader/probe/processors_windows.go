@@ -10,8 +10,8 @@ import (
 
 var getSystemTimes = kernel32.DLL.NewProc("GetSystemTimes")
 
-// ProcessorLimit is how many processors' time the job object of this process allows it, such
-// as 1.5; false where it does not limit it. Of nested jobs the system shows the innermost.
+// ProcessorLimit returns the number of processors to which the job object limits this process, such
+// as 1.5; false if there is no limit. Of nested jobs the system reports the innermost.
 func ProcessorLimit() (float64, bool) {
 	var info cpuRateControl
 	if !inJob() || queryJob(windows.JobObjectCpuRateControlInformation, unsafe.Pointer(&info), unsafe.Sizeof(info)) != nil {
@@ -20,9 +20,9 @@ func ProcessorLimit() (float64, bool) {
 	return info.limit(windows.GetActiveProcessorCount(windows.ALL_PROCESSOR_GROUPS))
 }
 
-// cpuRateControl is JOBOBJECT_CPU_RATE_CONTROL_INFORMATION: rates are of all processors, in
-// hundredths of a percent. What follows the flags is one rate, a weight, or the least and
-// the most, 16 bits each.
+// cpuRateControl is JOBOBJECT_CPU_RATE_CONTROL_INFORMATION. Rates are in hundredths of a percent of
+// all processors. After the flags comes one rate, a weight, or a minimum and a maximum of 16 bits
+// each.
 type cpuRateControl struct{ flags, rate uint32 }
 
 // Flags of cpuRateControl: JOB_OBJECT_CPU_RATE_CONTROL_ENABLE, _HARD_CAP and _MIN_MAX_RATE.
@@ -32,8 +32,8 @@ const (
 	rateMinMax  = 16
 )
 
-// limit is what a job allows of so many processors. Without a hard cap, or with weights, it
-// may have all that others leave.
+// limit returns the limit of a job on a number of processors. Without a hard cap, or with weights,
+// there is none.
 func (c cpuRateControl) limit(processors uint32) (float64, bool) {
 	rate := c.rate
 	switch {
@@ -50,7 +50,7 @@ func (c cpuRateControl) limit(processors uint32) (float64, bool) {
 	return float64(rate) / 10000 * float64(processors), true
 }
 
-// ReadProcessorTime reads it; false where the system does not tell.
+// ReadProcessorTime returns the counters; false if the system does not provide them.
 func ReadProcessorTime() (ProcessorTime, bool) {
 	var idle, created, exited, kernel, user windows.Filetime
 	if getSystemTimes.Find() != nil {
@@ -65,10 +65,10 @@ func ReadProcessorTime() (ProcessorTime, bool) {
 	return ProcessorTime{Idle: length(idle), Own: length(kernel) + length(user)}, true
 }
 
-// length is a time span that the system counts in 100 ns.
+// length converts a time in units of 100 ns.
 func length(t windows.Filetime) time.Duration {
 	return time.Duration(uint64(t.HighDateTime)<<32|uint64(t.LowDateTime)) * 100
 }
 
-// ReadRunnable is false: this system does not tell.
+// ReadRunnable returns false: this system does not provide it.
 func ReadRunnable() (Runnable, bool) { return Runnable{}, false }

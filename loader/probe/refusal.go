@@ -2,17 +2,17 @@ package probe
 
 import "github.com/seed7adf6694/infer/loader/internal/space"
 
-// Operation is what the system was asked for.
+// Operation is a kind of request to the system.
 type Operation int
 
 const (
-	Reserving  Operation = iota // addresses
-	Committing                  // private memory
-	Mapping                     // a piece of a file
+	Reserving  Operation = iota // reserving addresses
+	Committing                  // committing private memory
+	Mapping                     // mapping a file range
 )
 
-// Blame finds the limit that refused: the one that the system named, or the least of
-// those that apply to the operation and leave less than was asked for.
+// Blame returns the limit that refused a request: the one that the error names, or the smallest of
+// those that apply to the operation and leave less than the request.
 func (p Probe) Blame(op Operation, size uint64, named Limit) LimitLeft {
 	apply := p.applying(op)
 	for _, l := range apply {
@@ -20,7 +20,7 @@ func (p Probe) Blame(op Operation, size uint64, named Limit) LimitLeft {
 			return l
 		}
 	}
-	// Making one mapping of another splits that in up to three.
+	// Changing part of a mapping splits it into up to three.
 	if p.MappingsLeft < 3 {
 		return LimitLeft{LimitMappings, 0}
 	}
@@ -30,7 +30,7 @@ func (p Probe) Blame(op Operation, size uint64, named Limit) LimitLeft {
 	return LimitLeft{Left: p.LargestFreeBlock}
 }
 
-// applying are the limits that may refuse an operation, and what they leave.
+// applying returns the limits that can refuse an operation, with what they leave.
 func (p Probe) applying(op Operation) []LimitLeft {
 	switch op {
 	case Reserving:

@@ -2,5 +2,5 @@
 
 package probe
 
-// LimitOf is the limit that an error names by itself: none of them here.
+// LimitOf returns the limit that an error names; none on this system.
 func LimitOf(error) Limit { return "" }

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// LimitOf is the limit that an error names by itself.
+// LimitOf returns the limit that an error names.
 func LimitOf(err error) Limit {
 	switch {
 	case errors.Is(err, windows.ERROR_COMMITMENT_LIMIT):
