@@ -7,9 +7,9 @@ import (
 	"github.com/seed7adf6694/infer/internal/words"
 )
 
-// Changed returns an error wrapping [files.ErrFileChanged] when one of the open files has
-// another size or time of modification than when it was opened. A file that was
-// replaced, rather than written to, is still the one that is open.
+// Changed returns an error that wraps [files.ErrFileChanged] if the size or modification time of an
+// open file has changed since it was opened. If a file was replaced instead of overwritten, the
+// old one stays open, which is no change.
 func (ix *Index) Changed() error {
 	for i := range ix.files {
 		if err := ix.FileChanged(i); err != nil {
@@ -19,7 +19,7 @@ func (ix *Index) Changed() error {
 	return nil
 }
 
-// FileChanged is [Index.Changed] of the i-th file.
+// FileChanged is [Index.Changed] for the i-th file.
 func (ix *Index) FileChanged(i int) error {
 	f := ix.files[i]
 	if ix.closed.Load() {
@@ -28,5 +28,5 @@ func (ix *Index) FileChanged(i int) error {
 	return f.Unchanged()
 }
 
-// Closed tells whether the index has been closed.
+// Closed reports whether the index has been closed.
 func (ix *Index) Closed() bool { return ix.closed.Load() }

@@ -8,23 +8,22 @@ import (
 	"github.com/seed7adf6694/infer/internal/words"
 )
 
-// ErrFormat is wrapped by every error about what a file holds: it is no GGUF
-// file, is damaged, can't be read to the end, or describes a model that the
-// engine can't load. The detail is a [*FormatError].
+// ErrFormat is wrapped by every error about a file's content: it is not GGUF, damaged, truncated,
+// or describes a model that the engine cannot load. The details are in a [*FormatError].
 var ErrFormat = errors.New("invalid GGUF")
 
-// A FormatError says what is wrong with a model's file, and where. It wraps
-// [ErrFormat] and, where there is one, Err.
+// A FormatError is returned for invalid content of a model's file. It wraps [ErrFormat] and, if it
+// is not nil, Err.
 type FormatError struct {
 	File   string // path of the file, or of the shard
-	Offset int64  // byte at which the field begins, -1 if it has no place
+	Offset int64  // byte at which the field begins; -1: none
 	Field  string // what was read, such as `version` or `key "general.alignment"`
-	Value  string // what was found there, "" if there is nothing to show
+	Value  string // value of the field; "" if there is none to show
 	Reason string // what is wrong with it
 	Err    error  // the cause, such as an error of the file system; may be nil
 }
 
-// Error returns one line of printable text, however hostile the file is.
+// Error returns one line of printable text, whatever the file contains.
 func (e *FormatError) Error() string {
 	var b strings.Builder
 	if e.File != "" {
@@ -54,7 +53,7 @@ func (e *FormatError) Error() string {
 	return b.String()
 }
 
-// Unwrap returns ErrFormat and the cause.
+// Unwrap returns ErrFormat and Err.
 func (e *FormatError) Unwrap() []error {
 	if e.Err == nil {
 		return []error{ErrFormat}

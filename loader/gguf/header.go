@@ -20,7 +20,7 @@ const (
 	KeyAlignment    = "general.alignment"
 )
 
-// header is what one file says of itself.
+// header is the parsed header of one file.
 type header struct {
 	version   uint32
 	alignment uint64
@@ -45,21 +45,21 @@ func (h *header) lookup(key string) (kv keyValue, ok bool) {
 	return h.keys[i], true
 }
 
-// parser reads and checks a header. Nothing is allocated from a count that the size
-// of the file does not bear out.
+// parser parses and checks a header. Before it allocates for a count, it compares the count with the
+// size of the file.
 type parser struct {
 	source
 	file  string
 	limit int64 // of the bytes of keys and values, maxHeader
-	place place // what is being read, for errors
+	place place // what is being parsed, for errors
 }
 
-// place is the part of the header that is being read. It is only spelt out when
-// there is an error: a file may have a million keys.
+// place is the part of the header that is being parsed. Its text is built only for an error: a file
+// may have a million keys.
 type place struct {
 	kind string // "version", "key", "tensor", …
-	i    int    // which key or tensor
-	name string // its name, once known
+	i    int    // index of the key or tensor
+	name string // its name, once parsed
 	many bool
 }
 
@@ -73,8 +73,8 @@ func (p place) String() string {
 	return p.kind
 }
 
-// parseHeader reads and checks the header of a file of the given size. All errors are
-// of type *FormatError.
+// parseHeader parses and checks the header of a file of this size. All errors are of type
+// *FormatError.
 func parseHeader(file string, src io.ReaderAt, size int64) (*header, error) {
 	p := &parser{source: source{src: src, size: size}, file: file, limit: maxHeader}
 	return p.header()
@@ -96,7 +96,7 @@ func (p *parser) header() (*header, error) {
 	if need := uint64(tensors)*minTensorBytes + uint64(keys)*minKeyBytes; need > p.left() {
 		p.place = place{kind: "counts"}
 		return nil, p.fail(8, fmt.Sprintf("%d tensors and %d keys", tensors, keys),
-			"these take %d bytes or more, and the file has %d left", need, p.left())
+			"these take at least %d bytes, the file has %d left", need, p.left())
 	}
 	if err := p.readKeys(h, keys); err != nil {
 		return nil, err
@@ -107,15 +107,15 @@ func (p *parser) header() (*header, error) {
 	return h, nil
 }
 
-// fail returns the error about the current place.
+// fail returns an error about the current place.
 func (p *parser) fail(offset int64, value, reason string, args ...any) error {
 	return &FormatError{File: p.file, Offset: offset, Field: p.place.String(), Value: value, Reason: fmt.Sprintf(reason, args...)}
 }
 
-// get returns the next n bytes, for good: they are never overwritten.
+// get returns the next n bytes. They are never overwritten.
 func (p *parser) get(n uint64) ([]byte, error) {
 	if n > p.left() {
-		return nil, p.fail(p.at(), "", "needs %d bytes, and the file has %d left", n, p.left())
+		return nil, p.fail(p.at(), "", "needs %d bytes, the file has %d left", n, p.left())
 	}
 	b, err := p.take(int(n))
 	if err != nil {
@@ -124,7 +124,7 @@ func (p *parser) get(n uint64) ([]byte, error) {
 	return b, nil
 }
 
-// unreadable returns the error about a read that failed.
+// unreadable returns the error for a failed read.
 func (p *parser) unreadable(err error) error {
 	return &FormatError{File: p.file, Offset: p.at(), Field: p.place.String(), Reason: "can't be read", Err: err}
 }
@@ -148,7 +148,7 @@ func (p *parser) uint64() (uint64, error) {
 func (p *parser) readMagic(h *header) error {
 	p.place = place{kind: "file"}
 	if p.size < fixedBytes {
-		return p.fail(-1, strconv.FormatInt(p.size, 10)+" bytes long", "a GGUF file has %d or more", fixedBytes)
+		return p.fail(-1, strconv.FormatInt(p.size, 10)+" bytes long", "a GGUF file has at least %d", fixedBytes)
 	}
 	p.place = place{kind: "magic"}
 	b, err := p.get(4)
@@ -179,7 +179,7 @@ func (p *parser) readMagic(h *header) error {
 	return p.fail(4, value, "versions 2 and 3 can be read")
 }
 
-// readCount reads a count of things of at least so many bytes each.
+// readCount reads the count of items that take at least each bytes.
 func (p *parser) readCount(kind string, each uint64) (int, error) {
 	p.place = place{kind: kind}
 	at := p.at()
@@ -188,17 +188,16 @@ func (p *parser) readCount(kind string, each uint64) (int, error) {
 		return 0, err
 	}
 	if n > p.left()/each || n > maxCount {
-		return 0, p.fail(at, countText(n), "one takes %d bytes or more, and the file has %d left", each, p.left())
+		return 0, p.fail(at, countText(n), "one takes at least %d bytes, the file has %d left", each, p.left())
 	}
 	return int(n), nil
 }
 
-// maxCount keeps counts within the indices that are kept of them. A file of that many
-// keys or tensors would have a header beyond maxHeader.
+// maxCount keeps counts within the range of their indices. A file with that many keys or tensors would
+// exceed maxHeader anyway.
 const maxCount = 1<<31 - 1
 
-// countText shows a count or length as it is, and as the negative number that it may
-// have been meant as.
+// countText formats a count or length, and the negative number that it may have been meant as.
 func countText(n uint64) string {
 	if n >= 1<<63 {
 		return fmt.Sprintf("%d (%d)", n, int64(n))

@@ -12,9 +12,8 @@ import (
 	"github.com/seed7adf6694/infer/internal/words"
 )
 
-// An Index is an open model: its metadata, and where its tensors are. It keeps the
-// files open, so that replacing them on disk changes nothing. It does not change, and
-// its methods are safe for concurrent use.
+// An Index is an open model: its metadata, and the offsets of its tensors. It keeps the files open, so
+// that replacing them on disk has no effect. It is immutable and safe for concurrent use.
 type Index struct {
 	files   []*file
 	version uint32
@@ -24,7 +23,7 @@ type Index struct {
 	tensors []Tensor
 	byName  map[string]int32
 	bytes   uint64
-	packed  *Packed // nil for other files
+	packed  *Packed // nil: not a packed file
 
 	warnings []string
 	closed   atomic.Bool
@@ -33,7 +32,7 @@ type Index struct {
 // file is one of a model's files.
 type file struct {
 	*files.File
-	header *header // nil once the index has been made of it
+	header *header // nil after newIndex
 }
 
 // FileInfo describes one of a model's files.
@@ -43,8 +42,8 @@ type FileInfo struct {
 	ModTime time.Time
 }
 
-// newIndex joins the files' headers. The first file's metadata is the model's. It
-// fails where a name is in two files.
+// newIndex combines the headers of all files. The metadata is that of the first. A name that occurs
+// in two files is an error.
 func newIndex(files []*file) (*Index, error) {
 	first := files[0].header
 	ix := &Index{
@@ -74,7 +73,7 @@ func newIndex(files []*file) (*Index, error) {
 	return ix, nil
 }
 
-// Close closes the files. What has been mapped stays. Closing twice is safe.
+// Close closes the files. Mappings of them stay valid. Closing twice is safe.
 func (ix *Index) Close() error {
 	if ix.closed.Swap(true) {
 		return nil
@@ -95,8 +94,7 @@ func closeFiles(files []*file) error {
 // Path returns the path of the first file.
 func (ix *Index) Path() string { return ix.files[0].Path }
 
-// Files describes the files, in the order of the shards, as they were when they were
-// opened.
+// Files describes the files in shard order, as they were when opened.
 func (ix *Index) Files() []FileInfo {
 	out := make([]FileInfo, len(ix.files))
 	for i, f := range ix.files {
@@ -105,54 +103,54 @@ func (ix *Index) Files() []FileInfo {
 	return out
 }
 
-// File returns the i-th open file of [Index.Files]. It belongs to the index: it is for
-// reading at offsets and for mapping, and is closed with the index.
+// File returns the i-th open file of [Index.Files]. It belongs to the index, which closes it; use it
+// only to map it and to read at offsets.
 func (ix *Index) File(i int) *os.File { return ix.files[i].OS }
 
-// ReadTensor reads len(b) bytes of a tensor from an offset in it. A file that ends before
-// gives [files.ErrFileChanged].
+// ReadTensor reads len(b) bytes of a tensor, from an offset in the tensor. If the file is too short
+// now, the error wraps [files.ErrFileChanged].
 func (ix *Index) ReadTensor(t Tensor, b []byte, offset int64) error {
 	if offset < 0 || uint64(offset) > t.Size || uint64(len(b)) > t.Size-uint64(offset) {
-		return fmt.Errorf("tensor %s: %d bytes at %d of %d", words.Quote(t.Name), len(b), offset, t.Size)
+		return fmt.Errorf("tensor %s: %d bytes at offset %d exceed its size of %d", words.Quote(t.Name), len(b), offset, t.Size)
 	}
 	return ix.files[t.File].Read(b, t.Offset+offset)
 }
 
-// ReadAt reads all of b from the i-th file of [Index.Files]. A file that ends before gives
-// [files.ErrFileChanged]. Several reads go on at once.
+// ReadAt reads len(b) bytes of the i-th file of [Index.Files]. If the file is too short now, the
+// error wraps [files.ErrFileChanged]. It is safe for concurrent use.
 func (ix *Index) ReadAt(i int, b []byte, offset int64) error { return ix.files[i].Read(b, offset) }
 
 // Version returns the version of the first file's format: 2 or 3.
 func (ix *Index) Version() uint32 { return ix.version }
 
-// Alignment returns that of the first file's tensors, in bytes: a power of two.
+// Alignment returns the alignment of tensors in the first file, in bytes: a power of two.
 func (ix *Index) Alignment() uint64 { return ix.align }
 
-// Architecture returns the value of general.architecture, such as "llama", and "" where
-// it is missing, which only [loader.OpenOptions.SkipModel] allows.
+// Architecture returns the value of general.architecture, such as "llama". It is "" if the key is
+// missing, which only [loader.OpenOptions.SkipModel] permits.
 func (ix *Index) Architecture() string {
 	v, _ := ix.Lookup(KeyArchitecture)
 	s, _ := v.Str()
 	return s
 }
 
-// Warnings says, a line each, what is wrong with the model and does not keep the engine
-// from loading it: special tokens that are not in the vocabulary, weights at the end of a
-// file that are zero as a stopped download leaves them.
+// Warnings returns one line for each problem that does not prevent loading: special tokens outside
+// the vocabulary, or weights at the end of a file that are zero, as after an interrupted
+// download.
 func (ix *Index) Warnings() []string { return slices.Clip(ix.warnings) }
 
 func (ix *Index) warn(format string, args ...any) {
 	ix.warnings = append(ix.warnings, words.QuotePath(ix.Path())+": "+words.Printable(fmt.Sprintf(format, args...), words.MostShown))
 }
 
-// HasTensors tells whether the model is more than a vocabulary.
+// HasTensors reports whether the file has tensors, not only a vocabulary.
 func (ix *Index) HasTensors() bool { return len(ix.tensors) > 0 }
 
 // Bytes returns the size of all tensors together.
 func (ix *Index) Bytes() uint64 { return ix.bytes }
 
-// Metadata iterates over keys and values in the order of the first file. (Of a model
-// in shards only the first file's count.)
+// Metadata iterates over keys and values, in the order of the first file. Metadata of other shards is
+// not used.
 func (ix *Index) Metadata() iter.Seq2[string, Value] {
 	return func(yield func(string, Value) bool) {
 		for _, kv := range ix.keys {
@@ -163,7 +161,7 @@ func (ix *Index) Metadata() iter.Seq2[string, Value] {
 	}
 }
 
-// KeyCount is the number of keys.
+// KeyCount returns the number of keys.
 func (ix *Index) KeyCount() int { return len(ix.keys) }
 
 // Lookup returns the value of a key, and whether there is one.
@@ -175,7 +173,7 @@ func (ix *Index) Lookup(key string) (Value, bool) {
 	return ix.keys[i].value, true
 }
 
-// KeyOffset returns where a key's value lies in the first file, -1 for unknown keys.
+// KeyOffset returns the offset of a key's value in the first file, -1 for an unknown key.
 func (ix *Index) KeyOffset(key string) int64 {
 	if i, ok := ix.byKey[key]; ok {
 		return ix.keys[i].offset
@@ -183,8 +181,8 @@ func (ix *Index) KeyOffset(key string) int64 {
 	return -1
 }
 
-// Tensors returns the tensors in the order of the files and, in a file, of their
-// offsets. The slice is the index's own: do not change it.
+// Tensors returns the tensors in the order of the files and of their offsets. Do not change the
+// slice.
 func (ix *Index) Tensors() []Tensor { return slices.Clip(ix.tensors) }
 
 // Tensor returns a tensor by its name, and whether there is one.
@@ -196,8 +194,8 @@ func (ix *Index) Tensor(name string) (Tensor, bool) {
 	return ix.tensors[i], true
 }
 
-// KeyError returns an error about a key of the metadata, with the place and the value
-// that it has in the first file. A key that is missing has neither.
+// KeyError returns an error about a key of the metadata, with its offset and value in the first file
+// if it is there.
 func (ix *Index) KeyError(key, reason string) *FormatError {
 	e := &FormatError{File: ix.Path(), Offset: -1, Field: "key " + words.Quote(key), Reason: reason}
 	if i, ok := ix.byKey[key]; ok {

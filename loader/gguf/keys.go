@@ -13,8 +13,8 @@ const (
 	maxKey       = 1<<16 - 1
 	maxAlignment = 1 << 20
 
-	// The largest vocabularies known take some 30 MiB, and the engine copies each
-	// string of them: what is beyond these is no metadata.
+	// The largest known vocabularies take about 30 MiB, and the engine copies each of their strings.
+	// Larger metadata is refused.
 	maxHeader = 256 << 20 // bytes of keys and values together
 	maxValue  = 64 << 20  // bytes of one string, or of one array of numbers
 )
@@ -23,7 +23,7 @@ func (p *parser) readKeys(h *header, n int) error {
 	h.keys = make([]keyValue, 0, min(n, 64))
 	h.byKey = make(map[string]int32, min(n, 64))
 	for i := range n {
-		if i == cap(h.keys) { // double: append would grow by a quarter, and leave four times as much behind
+		if i == cap(h.keys) { // double, as append would grow by a quarter and leave more garbage
 			h.keys = slices.Grow(h.keys, min(i, n-i))
 		}
 		if err := p.readKey(h, i); err != nil {
@@ -45,9 +45,9 @@ func (p *parser) readKey(h *header, i int) error {
 	_, again := h.byKey[key]
 	switch {
 	case key == "":
-		return p.fail(at, "empty", "a key has a name")
+		return p.fail(at, "empty", "a key must have a name")
 	case bytes.IndexByte(name, 0) >= 0:
-		return p.fail(at, words.Quote(key), "a name has no NUL in it")
+		return p.fail(at, words.Quote(key), "must not contain a NUL byte")
 	case again:
 		return p.fail(at, words.Quote(key), "key %d has the same name", h.byKey[key])
 	}
@@ -93,11 +93,11 @@ func (p *parser) text(limit uint64) ([]byte, error) {
 	return b[8:], nil
 }
 
-// textLength tells how long the string is that comes next, and does not move. The
-// file has all of it.
+// textLength returns the length of the next string, without consuming it. The file is large enough
+// for it.
 func (p *parser) textLength(limit uint64) (uint64, error) {
 	if p.left() < 8 {
-		return 0, p.fail(p.at(), "", "needs 8 bytes, and the file has %d left", p.left())
+		return 0, p.fail(p.at(), "", "needs 8 bytes, the file has %d left", p.left())
 	}
 	b, err := p.peek(8)
 	if err != nil {
@@ -123,7 +123,7 @@ func (p *parser) readValue() (Value, error) {
 	typ := ValueType(t)
 	switch {
 	case !typ.Valid():
-		return Value{}, p.fail(at, fmt.Sprintf("of value type %d", t), "there is no such type")
+		return Value{}, p.fail(at, fmt.Sprintf("of value type %d", t), "unknown value type")
 	case typ == ValueArray:
 		return p.readArray()
 	case typ == ValueString:
@@ -139,13 +139,13 @@ func (p *parser) readValue() (Value, error) {
 		return Value{}, err
 	}
 	if typ == ValueBool && data[0] > 1 {
-		return Value{}, p.fail(at, fmt.Sprint(data[0]), "a bool is 0 or 1")
+		return Value{}, p.fail(at, fmt.Sprint(data[0]), "a bool must be 0 or 1")
 	}
 	return Value{typ: typ, data: data}, p.headerSize()
 }
 
-// headerSize bounds the metadata as a whole: a file with a hole in it may be of any
-// size and cost nothing but the time to read it.
+// headerSize limits the size of all metadata: a sparse file can have any size without taking disk
+// space, and would cost only time.
 func (p *parser) headerSize() error {
 	if p.at() > p.limit {
 		return p.fail(p.at(), "", "more than %d bytes of metadata are not supported", p.limit)
@@ -162,9 +162,9 @@ func (p *parser) readArray() (Value, error) {
 	elem := ValueType(e)
 	switch {
 	case elem == ValueArray:
-		return Value{}, p.fail(at, "an array of arrays", "the engine reads none")
+		return Value{}, p.fail(at, "an array of arrays", "the engine does not support it")
 	case !elem.Valid():
-		return Value{}, p.fail(at, fmt.Sprintf("an array of value type %d", e), "there is no such type")
+		return Value{}, p.fail(at, fmt.Sprintf("an array of value type %d", e), "unknown value type")
 	}
 	at = p.at()
 	n, err := p.uint64()
@@ -177,7 +177,7 @@ func (p *parser) readArray() (Value, error) {
 	}
 	switch {
 	case n > p.left()/size:
-		return Value{}, p.fail(at, fmt.Sprintf("an array of %s", countText(n)), "one takes %d bytes or more, and the file has %d left", size, p.left())
+		return Value{}, p.fail(at, fmt.Sprintf("an array of %s", countText(n)), "one takes at least %d bytes, the file has %d left", size, p.left())
 	case n > uint64(p.limit)/size || n > maxValue/size && elem != ValueString:
 		return Value{}, p.fail(at, fmt.Sprintf("an array of %s", countText(n)), "more than %d bytes are not supported", min(maxValue, p.limit))
 	case elem == ValueString:
@@ -190,7 +190,7 @@ func (p *parser) readArray() (Value, error) {
 	}
 	if elem == ValueBool {
 		if i := slices.IndexFunc(data, func(b byte) bool { return b > 1 }); i >= 0 {
-			return Value{}, p.fail(at+int64(i), fmt.Sprintf("%d in place %d", data[i], i), "a bool is 0 or 1")
+			return Value{}, p.fail(at+int64(i), fmt.Sprintf("%d in element %d", data[i], i), "a bool must be 0 or 1")
 		}
 	}
 	return Value{typ: ValueArray, elem: elem, n: int(n), data: data}, p.headerSize()

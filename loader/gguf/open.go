@@ -8,17 +8,17 @@ import (
 
 // Options are the options of [Open].
 type Options struct {
-	// Check looks at the index before it is returned, and may refuse it; what it warns of is
-	// in [Index.Warnings]. With it, the last 4 KiB of the tensors are read, or more where those are
-	// zero, and what a download leaves unfinished is warned of. nil: nothing of that.
+	// Check is called with the index before Open returns, and may return an error; its warnings are
+	// in [Index.Warnings]. With Check, Open also reads the last 4 KiB of the tensors, or more if
+	// those are zero, and warns of unfinished downloads. nil: no checks beyond the structure.
 	Check func(ix *Index, warn func(format string, args ...any)) error
 }
 
-// Open opens a model's files and validates their structure. path is the model's file, or
-// any of its shards. Only the headers are read.
+// Open opens a model's files and validates their structure. path is the model's file, or any of its
+// shards. Only the headers are read.
 //
-// The error is a [*FormatError] for what is wrong with a file, and the system's, such
-// as one that is [fs.ErrNotExist], for a file that can't be opened.
+// The error is a [*FormatError] for invalid content, and the system's, such as one that is
+// [fs.ErrNotExist], for a file that cannot be opened.
 func Open(path string, o Options) (*Index, error) {
 	one, err := readHeader(path)
 	if err != nil {
@@ -45,7 +45,7 @@ func Open(path string, o Options) (*Index, error) {
 	return ix, nil
 }
 
-// readHeader opens one file and reads its header.
+// readHeader opens a file and reads its header.
 func readHeader(path string) (*file, error) {
 	f, err := files.Open(path, Irregular)
 	if err != nil {
@@ -59,7 +59,7 @@ func readHeader(path string) (*file, error) {
 	return &file{f, h}, nil
 }
 
-// Irregular is the error of what can't be mapped.
+// Irregular returns the error for a path that is no regular file and cannot be mapped.
 func Irregular(path string, mode fs.FileMode) error {
 	bad := &FormatError{File: path, Offset: -1, Field: "file"}
 	switch {

@@ -10,20 +10,20 @@ import (
 	"github.com/seed7adf6694/infer/internal/words"
 )
 
-// Keys of a packed file, beside those of the model that it was made of. The architecture
-// of the model stands in keyPackedArchitecture, and general.architecture holds a sentence:
-// programs that would take the file for a plain model show it and stop.
+// Keys of a packed file, in addition to those of the model. keyPackedArchitecture is the model's
+// architecture; general.architecture holds a sentence, which programs that take the file for a
+// plain model show in their error.
 const (
 	packedPrefix          = "infer.packed."
 	keyPackedVersion      = packedPrefix + "version"      // uint32
 	keyPackedArchitecture = packedPrefix + "architecture" // string
 	keyPackedEngine       = packedPrefix + "engine"       // string: the engine's version
-	keyPackedInstructions = packedPrefix + "instructions" // string: what the engine was compiled for
-	keyPackedTensors      = packedPrefix + "tensors"      // strings: the tensors in a layout of their own, and for each:
-	keyPackedLayouts      = packedPrefix + "layouts"      // strings: which layout
-	keyPackedFiles        = packedPrefix + "files"        // int32: which file of the source its bytes were in
-	keyPackedOffsets      = packedPrefix + "offsets"      // uint64: and where
-	keyPackedSums         = packedPrefix + "sha256"       // strings: of each tensor of this file, in its order
+	keyPackedInstructions = packedPrefix + "instructions" // string: instruction set that the engine was compiled for
+	keyPackedTensors      = packedPrefix + "tensors"      // strings: the tensors in another layout, and for each of them:
+	keyPackedLayouts      = packedPrefix + "layouts"      // strings: its layout
+	keyPackedFiles        = packedPrefix + "files"        // int32: index of its source file
+	keyPackedOffsets      = packedPrefix + "offsets"      // uint64: offset in the source file
+	keyPackedSums         = packedPrefix + "sha256"       // strings: SHA-256 of each tensor of this file, in file order
 	keyPackedSourcePaths  = packedPrefix + "source.paths"
 	keyPackedSourceSizes  = packedPrefix + "source.sizes"  // uint64, bytes
 	keyPackedSourceTimes  = packedPrefix + "source.times"  // int64, nanoseconds since 1970
@@ -31,46 +31,44 @@ const (
 	packedVersion         = 1
 )
 
-// Packed is what a packed file says of itself: a model's file in which some tensors have
-// the layout that an engine computes with on a kind of CPU. An [Index] of such a file
-// shows the model as it was, so that the same checks apply and the engine sees nothing of
-// it; the tensors' bytes are what Tensors says. It is not to be changed.
+// Packed describes a packed file: a model's file with some tensors in the layout that an engine uses
+// on a kind of CPU. The [Index] of such a file shows the original model, so that the same checks
+// apply and the engine sees no difference; only the bytes of Tensors differ. Do not change it.
 type Packed struct {
-	Engine       string // the version of the engine that made the layouts
-	Instructions string // what that was compiled for, such as "avx512"
+	Engine       string // version of the engine that made the layouts
+	Instructions string // instruction set that it was compiled for, such as "avx512"
 	Source       []PackedSource
 	Tensors      []PackedTensor
 
-	Sums []string // SHA-256 by tensor of the packed file, in its order, in hexadecimal digits
+	Sums []string // SHA-256 of each tensor, in file order, in hexadecimal digits
 }
 
-// PackedSource is one of the files that a packed file was made of.
+// PackedSource is one of the files from which a packed file was made.
 type PackedSource struct {
 	FileInfo
-	SHA256 string // of all its bytes, in hexadecimal digits
+	SHA256 string // of the whole file, in hexadecimal digits
 }
 
-// PackedTensor is a tensor in a layout of its own.
+// PackedTensor is a tensor in another layout than in the model.
 type PackedTensor struct {
 	Name   string // in the packed file
-	Of     string // in the model: another name where the model's tensor is there as it was too
+	Of     string // name in the model; differs from Name if the original tensor is in the file too
 	Layout string
 	File   int   // index into Packed.Source
-	Offset int64 // there, of the bytes that it was made of
+	Offset int64 // offset of the original bytes in that file
 }
 
-// Packed returns what a packed file says of itself, nil for other models. The slices are
-// the index's own.
+// Packed returns the description of a packed file, nil for other models. Do not change its slices.
 func (ix *Index) Packed() *Packed { return ix.packed }
 
-// PackedCopy is the name under which a packed file has a tensor that stays beside it as it
-// was: that of a table which is looked up and multiplied with too.
+// PackedCopy returns the name of the original of a tensor that a packed file has in both layouts: a
+// table that is used both for lookup and in a multiplication.
 func PackedCopy(name string) string { return packedPrefix + name }
 
-// IsPackedKey tells whether a key or a tensor is named as those that only packed files have.
+// IsPackedKey reports whether a key or tensor name is reserved for packed files.
 func IsPackedKey(name string) bool { return strings.HasPrefix(name, packedPrefix) }
 
-// AddPacked adds the keys of a packed file of a model of that architecture.
+// AddPacked adds the keys of a packed file for a model of this architecture.
 func (w *Writer) AddPacked(p *Packed, architecture string) {
 	w.Add(keyPackedVersion, Uint32Value(packedVersion))
 	w.Add(keyPackedArchitecture, StringValue(architecture))
@@ -98,8 +96,8 @@ func (w *Writer) AddPacked(p *Packed, architecture string) {
 	w.Add(keyPackedSourceSums, StringsValue(sums))
 }
 
-// readPacked takes the keys of a packed file out of the metadata. What is no packed file
-// stays as it is.
+// readPacked moves the keys of a packed file from the metadata to ix.packed. It does nothing for
+// other files.
 func (ix *Index) readPacked() error {
 	if _, ok := ix.Lookup(keyPackedVersion); !ok {
 		return nil
@@ -194,7 +192,7 @@ func (r *packedReader) numbers(key string, elem ValueType) []int64 {
 	for _, v := range r.array(key, elem).Elems() {
 		n, ok := v.Int()
 		if !ok {
-			r.fail(key, "a number is larger than a file can be")
+			r.fail(key, "an offset or size exceeds the largest file size")
 		}
 		list = append(list, n)
 	}
@@ -209,7 +207,7 @@ func (r *packedReader) count(key string, n, want int) {
 
 func (r *packedReader) sum(key, s string) {
 	if b, err := hex.DecodeString(s); err != nil || len(b) != 32 {
-		r.fail(key, "%s is no SHA-256 in hexadecimal digits", words.Quote(s))
+		r.fail(key, "%s is not a SHA-256 in hexadecimal digits", words.Quote(s))
 	}
 }
 
@@ -249,13 +247,13 @@ func (r *packedReader) tensors(p *Packed) {
 		case !ok || !there:
 			r.fail(keyPackedTensors, "there is no tensor %s", words.Quote(name))
 		case seen[t.Of]:
-			r.fail(keyPackedTensors, "tensor %s is there twice", words.Quote(t.Of))
+			r.fail(keyPackedTensors, "tensor %s is listed twice", words.Quote(t.Of))
 		case x.Type != of.Type || !slices.Equal(x.Shape, of.Shape):
-			r.fail(keyPackedTensors, "tensor %s is not like the one that it is a copy of", words.Quote(name))
+			r.fail(keyPackedTensors, "tensor %s differs in type or shape from its copy", words.Quote(name))
 		case t.File < 0 || t.File >= len(p.Source):
-			r.fail(keyPackedFiles, "file %d of %d", t.File, len(p.Source))
+			r.fail(keyPackedFiles, "file index %d of %d files", t.File, len(p.Source))
 		case t.Offset < 0 || x.Size > uint64(p.Source[t.File].Size) || uint64(t.Offset) > uint64(p.Source[t.File].Size)-x.Size:
-			r.fail(keyPackedOffsets, "tensor %s lies outside of its source", words.Quote(name))
+			r.fail(keyPackedOffsets, "tensor %s extends beyond its source file", words.Quote(name))
 		}
 		if r.err != nil {
 			return

@@ -15,21 +15,19 @@ const (
 	keySplitCount   = "split.count"
 	keySplitTensors = "split.tensors.count"
 
-	maxShards = 1<<16 - 1 // what the engine's own type of these keys can count
+	maxShards = 1<<16 - 1 // the engine reads these keys as uint16
 )
 
-// shardSet is what all shards of a model have in common, and which of them were read
-// so far.
+// shardSet is what all shards of a model have in common, and the shards read so far.
 type shardSet struct {
-	one         *file // the shard that the caller named
+	one         *file // the shard that was opened by name
 	dir, prefix string
 	count       int
 	files       []*file
 }
 
-// openShards opens the other shards of a model of which one is open, and returns all
-// in order; a model that is not split is its own only file. On an error all files are
-// closed.
+// openShards opens the other shards of a model and returns all in order; a model that is not split
+// is its only file. After an error all files are closed.
 func openShards(one *file) (files []*file, err error) {
 	s := &shardSet{one: one, count: 1}
 	defer func() {
@@ -69,7 +67,7 @@ func (s *shardSet) close() {
 	}
 }
 
-// place finds out which shard the caller named, and how the others are called.
+// place determines which shard was opened and the names of the others.
 func (s *shardSet) place() error {
 	no, ok, err := s.one.splitNumber(keySplitNo)
 	switch {
@@ -83,7 +81,7 @@ func (s *shardSet) place() error {
 	dir, name := filepath.Split(s.one.Path)
 	prefix, number, of, ok := parseShardName(name)
 	if !ok {
-		// A link may have a name of its own, but what it leads to has its siblings.
+		// A symbolic link may have any name; the file that it leads to is named as a shard.
 		if target, err := filepath.EvalSymlinks(s.one.Path); err == nil {
 			dir, name = filepath.Split(target)
 			prefix, number, of, ok = parseShardName(name)
@@ -103,8 +101,8 @@ func (s *shardSet) place() error {
 	return nil
 }
 
-// open opens and checks shard i. The names of shards differ in their number alone, so
-// that none can lead out of the folder; nothing in the files names a file.
+// open opens and checks shard i. The names of shards differ only in their number, so they stay in
+// one folder; no file name is read from a file.
 func (s *shardSet) open(i int) error {
 	if s.files[i] != nil {
 		return nil
@@ -134,7 +132,7 @@ func (s *shardSet) open(i int) error {
 	case ok && count != uint64(s.count):
 		return f.bad(keySplitCount, fmt.Sprint(count), "%s says %d: a shard of another model", words.QuotePath(s.one.Path), s.count)
 	}
-	// Shards behind the first need not say of what model they are.
+	// Only the first shard has to repeat the general metadata.
 	for _, key := range []string{KeyArchitecture, "general.name"} {
 		mine, has := f.header.lookup(key)
 		other, also := s.one.header.lookup(key)
@@ -145,7 +143,7 @@ func (s *shardSet) open(i int) error {
 	return nil
 }
 
-// checkTotal compares the number of tensors with what each file says that it is.
+// checkTotal compares the number of tensors with the total that each file states.
 func (s *shardSet) checkTotal() error {
 	total := uint64(0)
 	for _, f := range s.files {
@@ -165,8 +163,8 @@ func (s *shardSet) checkTotal() error {
 	return nil
 }
 
-// splitNumber returns a number of the split metadata, of whatever integer type, and
-// whether there is one.
+// splitNumber returns an integer of the split metadata, of any integer type, and whether there is
+// one.
 func (f *file) splitNumber(key string) (uint64, bool, error) {
 	kv, ok := f.header.lookup(key)
 	if !ok {
@@ -175,25 +173,25 @@ func (f *file) splitNumber(key string) (uint64, bool, error) {
 	n, ok := kv.value.Uint()
 	switch {
 	case !ok:
-		return 0, false, f.bad(key, "of type "+kv.value.Type().String()+" with value "+kv.value.String(), "it must be a number and not negative")
+		return 0, false, f.bad(key, "of type "+kv.value.Type().String()+" with value "+kv.value.String(), "it must be a non-negative integer")
 	case n > maxShards && key != keySplitTensors:
 		return 0, false, f.bad(key, fmt.Sprint(n), "a model has at most %d files", maxShards)
 	}
 	return n, true, nil
 }
 
-// bad returns the error about a key.
+// bad returns an error about a key.
 func (f *file) bad(key, value, reason string, args ...any) error {
 	kv, _ := f.header.lookup(key)
 	return &FormatError{File: f.Path, Offset: kv.offset, Field: "key " + words.Quote(key), Value: value, Reason: fmt.Sprintf(reason, args...)}
 }
 
-// shardName returns the name of a file, counted from 1.
+// shardName returns the name of a shard, counted from 1.
 func shardName(prefix string, number, count int) string {
 	return fmt.Sprintf("%s-%05d-of-%05d.gguf", prefix, number, count)
 }
 
-// parseShardName takes a name that shardName makes apart.
+// parseShardName is the inverse of shardName.
 func parseShardName(name string) (prefix string, number, count int, ok bool) {
 	rest, ok := strings.CutSuffix(name, ".gguf")
 	if !ok || len(rest) < len("-00001-of-00001") {

@@ -12,11 +12,10 @@ import (
 	"github.com/seed7adf6694/infer/internal/words"
 )
 
-// A Skeleton is a file that looks to the engine like the model, without a byte of its
-// weights: the validated metadata of all shards in one header of version 3, written
-// anew, and behind it a hole as long as the data. The engine reads this file and never
-// the model's own, so that it sees exactly what was validated, whatever happens to the
-// model's files meanwhile, and reads no weights from the disk.
+// A Skeleton is a file that the engine reads instead of the model: the validated metadata of all
+// shards in one header of version 3, followed by a hole of the size of the data. So the
+// engine sees exactly what was validated, even if the model's files change, and reads
+// no weights.
 //
 // Its methods are safe for concurrent use.
 type Skeleton struct {
@@ -26,17 +25,17 @@ type Skeleton struct {
 	err   error
 }
 
-// skeletonFile is where a skeleton is written.
+// skeletonFile is the file of a skeleton.
 type skeletonFile struct {
 	*os.File
-	path   string       // by which the engine opens it
-	finish func() error // what is left to do when it has been written; nil for nothing
-	remove func() error // what is left to do when it has been closed; nil for nothing
+	path   string       // path under which the engine opens it
+	finish func() error // called after writing; may be nil
+	remove func() error // called after closing; may be nil
 }
 
-// Skeleton makes a skeleton: in memory where the system can do that, otherwise as a
-// sparse file in the folder for temporary files. Only the header takes memory, or space
-// on disk. The index may be closed before the skeleton is.
+// Skeleton makes a skeleton: in memory if the system supports it, otherwise as a sparse file in the
+// folder for temporary files. Only the header takes space. The index may be closed before the
+// skeleton.
 func (ix *Index) Skeleton() (*Skeleton, error) {
 	f, err := createSkeleton()
 	if err != nil {
@@ -72,21 +71,18 @@ func (f *skeletonFile) close() error {
 	return err
 }
 
-// Path returns what the engine opens. It is meaningful in this process only, and until
-// Close.
+// Path returns the path for the engine. It is valid in this process only, until Close.
 func (s *Skeleton) Path() string { return s.path }
 
-// Close removes the skeleton. What the engine has open of it stays. Closing twice is
-// safe.
+// Close removes the skeleton. Files that the engine has open stay valid. Closing twice is safe.
 func (s *Skeleton) Close() error {
 	s.once.Do(func() { s.err = s.close() })
 	return s.err
 }
 
-// WriteSkeleton writes the header of a skeleton: the keys of the model without those
-// of its shards, and all tensors one behind the other at the alignment of the first
-// file. It returns the size of the header with its padding and that of the whole
-// file, in bytes.
+// WriteSkeleton writes the header of a skeleton: the model's keys without those of shards, and all
+// tensors in sequence with the alignment of the first file. It returns the size of the padded
+// header and that of the whole file, in bytes.
 func (ix *Index) WriteSkeleton(w io.Writer) (header, size int64, err error) {
 	var out Writer
 	for _, kv := range ix.keys {
@@ -97,7 +93,7 @@ func (ix *Index) WriteSkeleton(w io.Writer) (header, size int64, err error) {
 	for i := range ix.tensors {
 		t := &ix.tensors[i]
 		if ix.packed != nil && strings.HasPrefix(t.Name, packedPrefix) {
-			continue // a second copy, which the model does not know of
+			continue // a second layout of a tensor, which is not in the model
 		}
 		out.AddTensor(t.Name, t.Type, t.Shape...)
 	}
@@ -106,12 +102,12 @@ func (ix *Index) WriteSkeleton(w io.Writer) (header, size int64, err error) {
 		return 0, 0, err
 	}
 	if out.DataBytes() > uint64(math.MaxInt64-header) {
-		return 0, 0, errors.New("the tensors are larger than a file can be")
+		return 0, 0, errors.New("the tensors exceed the largest file size")
 	}
 	return header, header + int64(out.DataBytes()), nil
 }
 
-// tempSkeleton is the way for systems without files in memory: a sparse one on disk.
+// tempSkeleton makes a sparse file on disk, for systems without files in memory.
 func tempSkeleton() (*skeletonFile, error) {
 	f, err := os.CreateTemp("", "infer-*.gguf")
 	if err != nil {

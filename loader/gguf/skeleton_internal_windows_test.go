@@ -10,7 +10,7 @@ import (
 
 func TestAFileThatCantBeSparseSaysSo(t *testing.T) {
 	full := windows.ERROR_DISK_FULL
-	if err := notExtended(full, `E:\tmp\x.gguf`, 5<<30, true); !errors.Is(err, full) || !strings.Contains(err.Error(), `E:\tmp has no sparse files, as FAT32 and exFAT have none, and would have to hold 5.00 GiB: let TMP`) {
+	if err := notExtended(full, `E:\tmp\x.gguf`, 5<<30, true); !errors.Is(err, full) || !strings.Contains(err.Error(), `E:\tmp has no sparse files (as FAT32 and exFAT), and 5.00 GiB of space would be needed: set TMP`) {
 		t.Error(err)
 	}
 	if err := notExtended(full, `E:\tmp\x.gguf`, 5<<30, false); err != full {

@@ -7,9 +7,9 @@ import (
 	"github.com/seed7adf6694/infer/internal/files"
 )
 
-// createSkeleton makes a file in memory, which needs no disk, leaves nothing behind
-// and is not even charged for its hole. Where there is none, or where it has no path
-// because /proc is missing or hidden, a temporary file serves.
+// createSkeleton makes a file in memory: it needs no disk space, leaves nothing behind, and its hole
+// is not charged. If that is not possible, or the file has no path because /proc is missing or
+// hidden, it makes a temporary file.
 func createSkeleton() (*skeletonFile, error) {
 	f, err := files.NewMemoryFile("infer-skeleton")
 	if err != nil {

@@ -7,30 +7,29 @@ import (
 )
 
 const (
-	firstSegment = 64 << 10 // bytes of the header kept in the first segment
-	maxSegment   = 1 << 20  // and of later ones, which grow to this
+	firstSegment = 64 << 10 // bytes of the header in the first segment
+	maxSegment   = 1 << 20  // bytes in a later segment, at most
 )
 
-// source reads the header of a file front to back. What it has read stays in memory,
-// once, in segments that never move and are never written to again, so that keys and
-// values can be views of it. A piece that is asked for is whole in one segment.
+// source reads the header of a file sequentially. It keeps what it has read in segments that are never
+// moved or overwritten, so that keys and values can be views of them. Each result is contiguous
+// in one segment.
 type source struct {
 	src     io.ReaderAt
 	size    int64 // of the file
 	base    int64 // offset of the current segment
 	segment []byte
-	filled  int // bytes of it that have been read
-	next    int // place in it of the next byte
+	filled  int // bytes read into it
+	next    int // index in it of the next byte
 }
 
 // at returns the offset of the next byte.
 func (s *source) at() int64 { return s.base + int64(s.next) }
 
-// left returns how many bytes the file has from there on.
+// left returns how many bytes of the file remain.
 func (s *source) left() uint64 { return uint64(s.size - s.at()) }
 
-// peek returns the next n bytes, of which the file must have as many left, and does
-// not move.
+// peek returns the next n bytes without consuming them. The file must have as many left.
 func (s *source) peek(n int) ([]byte, error) {
 	if s.filled-s.next < n {
 		if err := s.fill(n); err != nil {
@@ -40,7 +39,7 @@ func (s *source) peek(n int) ([]byte, error) {
 	return s.segment[s.next : s.next+n : s.next+n], nil
 }
 
-// take returns the next n bytes and moves behind them.
+// take returns the next n bytes and consumes them.
 func (s *source) take(n int) ([]byte, error) {
 	b, err := s.peek(n)
 	if err == nil {
@@ -49,7 +48,7 @@ func (s *source) take(n int) ([]byte, error) {
 	return b, err
 }
 
-// fill reads on until the current segment, or a new one, has the next n bytes.
+// fill reads until the current segment, or a new one, holds the next n bytes.
 func (s *source) fill(n int) error {
 	if len(s.segment)-s.next < n {
 		size := min(max(firstSegment, 2*len(s.segment)), maxSegment)

@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// A Tensor says what one of a model's arrays is and where its bytes are.
+// A Tensor describes one of a model's arrays and the location of its bytes.
 type Tensor struct {
 	Name   string
 	Type   Type
-	Shape  []uint64 // elements of each dimension, 1 to 4 of them, the fastest first; not to be changed
+	Shape  []uint64 // elements of each dimension (1 to 4), the fastest varying first; do not change it
 	File   int      // index into [Index.Files]
 	Offset int64    // bytes from the beginning of that file
 	Size   uint64   // bytes
@@ -25,8 +25,8 @@ func (t Tensor) Elements() uint64 {
 	return n
 }
 
-// elements multiplies a shape, and tells whether the product can be represented in
-// 63 bits as the engine demands.
+// elements multiplies a shape, and reports whether the product fits in 63 bits, as the engine
+// requires.
 func elements(shape []uint64) (n uint64, ok bool) {
 	n = 1
 	for _, d := range shape {
@@ -39,35 +39,34 @@ func elements(shape []uint64) (n uint64, ok bool) {
 	return n, true
 }
 
-// tensorBytes returns the size of a tensor, or the reason for which the engine
-// would not have it.
+// tensorBytes returns the size of a tensor, or why the engine would refuse it.
 func tensorBytes(t Type, shape []uint64) (size uint64, reason string) {
 	n, ok := elements(shape)
 	switch {
 	case len(shape) == 0 || len(shape) > maxDims:
-		return 0, "a tensor has 1 to 4 dimensions"
+		return 0, "a tensor must have 1 to 4 dimensions"
 	case n == 0:
-		return 0, "a dimension is at least 1"
+		return 0, "a dimension must be at least 1"
 	case !ok:
-		return 0, "more elements than can be counted"
+		return 0, "the number of elements overflows"
 	case !t.Valid():
-		return 0, "no type of this engine, or one removed from it"
+		return 0, "the engine does not support the type"
 	case shape[0]%t.BlockSize() != 0:
-		return 0, "a row is no multiple of the type's block"
+		return 0, "the row length is not a multiple of the type's block"
 	}
 	// The engine multiplies before it divides.
 	if hi, _ := bits.Mul64(shape[0], t.BlockBytes()); hi != 0 {
-		return 0, "more bytes than can be counted"
+		return 0, "the size in bytes overflows"
 	}
 	hi, size := bits.Mul64(n/t.BlockSize(), t.BlockBytes())
 	if hi != 0 || size > 1<<62 {
-		return 0, "more bytes than can be counted"
+		return 0, "the size in bytes overflows"
 	}
 	return size, ""
 }
 
-// Bounds is what a range from the first to the last tensor covers of their file, in whole
-// units: a power of two.
+// Bounds returns the offset and size of the range of the file from the first to the last tensor,
+// extended to multiples of unit, a power of two.
 func Bounds(first, last Tensor, unit uint64) (offset, size uint64) {
 	offset = uint64(first.Offset) &^ (unit - 1)
 	if end := uint64(last.Offset) + last.Size; end > uint64(first.Offset) {
@@ -76,11 +75,11 @@ func Bounds(first, last Tensor, unit uint64) (offset, size uint64) {
 	return offset, size
 }
 
-// ShapeText is the tensor's shape for people: "of shape 4096×32".
+// ShapeText returns the tensor's shape in words: "of shape 4096×32".
 func (t Tensor) ShapeText() string {
 	return "of shape " + strings.Trim(strings.ReplaceAll(fmt.Sprint(t.Shape), " ", "×"), "[]")
 }
 
-// pad rounds n up to a multiple of align, a power of two. It wraps around only above
-// 2^63, which no validated size is.
+// pad rounds n up to a multiple of align, a power of two. It overflows only above 2^63, which no
+// validated size reaches.
 func pad(n, align uint64) uint64 { return (n + align - 1) &^ (align - 1) }

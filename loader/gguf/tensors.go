@@ -13,9 +13,8 @@ const (
 	maxDims        = 4
 )
 
-// readTensors reads what the header says of the tensors. The engine takes them in one
-// layout only: one behind the other in the order of the header, each beginning at the
-// next multiple of the alignment. Padding behind the last may be missing.
+// readTensors parses the tensors of the header. The engine accepts only one layout: tensors in header
+// order, each at the next multiple of the alignment. Padding after the last may be missing.
 func (p *parser) readTensors(h *header, n int) error {
 	h.tensors = make([]Tensor, 0, min(n, 256))
 	h.byName = make(map[string]int32, min(n, 256))
@@ -34,31 +33,30 @@ func (p *parser) readTensors(h *header, n int) error {
 	h.data = int64(data)
 	for i := range h.tensors {
 		t := &h.tensors[i]
-		// Each of the three is less than 2^63, so that two of them can be added.
+		// Each of the three is less than 2^63, so the sum of two does not overflow.
 		if end := uint64(t.Offset) + t.Size; data > uint64(p.size) || end > uint64(p.size)-data {
 			p.place = place{kind: "tensor", name: t.Name}
 			return p.fail(int64(data)+t.Offset, fmt.Sprintf("%d bytes long", t.Size),
-				"the file ends at %d: it has been cut short", p.size)
+				"the file ends at %d: it is truncated", p.size)
 		}
 	}
 	return nil
 }
 
-// readTensor reads what the header says of one tensor, which must be at offset next
-// of the data section.
+// readTensor parses one tensor, which must be at offset next of the data section.
 func (p *parser) readTensor(h *header, next uint64) (t Tensor, err error) {
 	at := p.at()
 	name, err := p.text(maxTensorName)
 	if err != nil {
 		return t, err
 	}
-	t.Name = string(name) // a copy: the rest of this part of the header need not stay
+	t.Name = string(name) // a copy, so that this part of the header can be freed
 	other, again := h.byName[t.Name]
 	switch {
 	case t.Name == "":
-		return t, p.fail(at, "without a name", "a tensor has one")
+		return t, p.fail(at, "without a name", "a tensor must have a name")
 	case strings.IndexByte(t.Name, 0) >= 0:
-		return t, p.fail(at, words.Quote(t.Name), "a name has no NUL in it")
+		return t, p.fail(at, words.Quote(t.Name), "must not contain a NUL byte")
 	case again:
 		return t, p.fail(at, words.Quote(t.Name), "tensor %d has the same name", other)
 	}
@@ -74,7 +72,7 @@ func (p *parser) readTensor(h *header, next uint64) (t Tensor, err error) {
 	t.Type = Type(typ)
 	size, reason := tensorBytes(t.Type, t.Shape)
 	if reason == "" && size > uint64(p.size) {
-		reason = fmt.Sprintf("that is %d bytes, and the file has %d", size, p.size)
+		reason = fmt.Sprintf("takes %d bytes, the file has %d", size, p.size)
 	}
 	if reason != "" {
 		return t, p.fail(at, fmt.Sprintf("of %v and shape %v", t.Type, t.Shape), "%s", reason)
@@ -90,7 +88,7 @@ func (p *parser) readShape(t *Tensor) error {
 		return err
 	}
 	if n == 0 || n > maxDims {
-		return p.fail(at, fmt.Sprintf("of %d dimensions", n), "a tensor has 1 to %d", maxDims)
+		return p.fail(at, fmt.Sprintf("of %d dimensions", n), "a tensor must have 1 to %d", maxDims)
 	}
 	t.Shape = make([]uint64, n)
 	for i := range t.Shape {
@@ -100,12 +98,12 @@ func (p *parser) readShape(t *Tensor) error {
 			return err
 		}
 		if d == 0 || d >= 1<<63 {
-			return p.fail(at, fmt.Sprintf("%d in dimension %d", int64(d), i), "a dimension is at least 1")
+			return p.fail(at, fmt.Sprintf("%d in dimension %d", int64(d), i), "a dimension must be at least 1")
 		}
 		t.Shape[i] = d
 	}
 	if _, ok := elements(t.Shape); !ok {
-		return p.fail(at, fmt.Sprintf("of shape %v", t.Shape), "more elements than can be counted")
+		return p.fail(at, fmt.Sprintf("of shape %v", t.Shape), "the number of elements overflows")
 	}
 	return nil
 }
@@ -125,7 +123,7 @@ func (p *parser) readOffset(t *Tensor, alignment, next uint64) error {
 	case offset < next:
 		return p.fail(at, value, "it overlaps the tensor before it: it must be %d", next)
 	case offset > next:
-		return p.fail(at, value, "it leaves a gap, which the engine has none of: it must be %d", next)
+		return p.fail(at, value, "it leaves a gap, which the engine does not support: it must be %d", next)
 	}
 	t.Offset = int64(offset)
 	return nil

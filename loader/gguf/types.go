@@ -11,8 +11,7 @@ import (
 // Type is the element type of a tensor, numbered as in GGUF files.
 type Type uint32
 
-// The tensor types that the engine knows. The gaps are types that it has
-// removed: their layouts are no longer read by anyone.
+// Tensor types that the engine supports. The gaps are types that it has removed.
 const (
 	TypeF32     Type = 0
 	TypeF16     Type = 1
@@ -50,7 +49,7 @@ const (
 	typeCount = 40
 )
 
-// typeTraits says how a type is laid out: block elements lie in bytes bytes.
+// typeTraits describe the layout of a type: block elements take bytes bytes.
 type typeTraits struct {
 	name         string
 	block, bytes uint64
@@ -91,11 +90,11 @@ var types = [typeCount]typeTraits{
 	TypeMXFP4:   {"mxfp4", 32, 17},
 }
 
-// Valid reports whether the engine knows the type.
+// Valid reports whether the engine supports the type.
 func (t Type) Valid() bool { return t < typeCount && types[t].block != 0 }
 
-// String returns ggml's name of the type, such as "q4_0" or "q4_K", and
-// "type 4" for one that is not [Type.Valid].
+// String returns ggml's name of the type, such as "q4_0" or "q4_K", and "type 4" for a type that is
+// not [Type.Valid].
 func (t Type) String() string {
 	if !t.Valid() {
 		return fmt.Sprintf("type %d", uint32(t))
@@ -103,8 +102,8 @@ func (t Type) String() string {
 	return types[t].name
 }
 
-// BlockSize returns how many elements are encoded together, 1 for plain
-// numbers; the length of a row is a multiple of it. It is 0 for an invalid type.
+// BlockSize returns how many elements are encoded together, 1 for plain numbers; the length of a row
+// is a multiple of it. It is 0 for an invalid type.
 func (t Type) BlockSize() uint64 {
 	if !t.Valid() {
 		return 0
@@ -134,7 +133,7 @@ func (t Type) RowSize(n uint64) uint64 {
 	return size
 }
 
-// ParseType returns the type of that name, in upper or lower case.
+// ParseType returns the type with a name; case does not matter.
 func ParseType(name string) (Type, error) {
 	for i := range types {
 		if types[i].block != 0 && strings.EqualFold(types[i].name, name) {

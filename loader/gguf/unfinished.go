@@ -12,15 +12,14 @@ import (
 	"github.com/seed7adf6694/infer/internal/words"
 )
 
-// unfinishedSuffixes are what programs put behind the names of files that they are still
-// fetching.
+// unfinishedSuffixes are suffixes of file names that programs use during a download.
 var unfinishedSuffixes = []string{
 	".part", ".partial", "-partial", ".incomplete", ".download", ".downloading", ".downloadinprogress", ".crdownload",
 	".opdownload", ".aria2", ".filepart", ".tmp", ".temp", ".!ut", ".!qb",
 }
 
-// Unfinished returns the name of the file, or folder, in which a program keeps what it has
-// fetched so far of the file at path; "" where there is none.
+// Unfinished returns the name of the file or folder in which a program keeps an unfinished download of
+// the file at path; "" if there is none.
 func Unfinished(path string) string {
 	dir, name := filepath.Split(path)
 	entries, err := os.ReadDir(filepath.Clean(dir))
@@ -28,7 +27,7 @@ func Unfinished(path string) string {
 		if !exists(path + suffix) {
 			continue
 		}
-		for _, e := range entries { // systems that take names in any case have it in one
+		for _, e := range entries { // file systems that ignore case have it once
 			if strings.EqualFold(e.Name(), name+suffix) {
 				return dir + e.Name()
 			}
@@ -38,7 +37,7 @@ func Unfinished(path string) string {
 	if err != nil {
 		return ""
 	}
-	// In another case, or with a number between.
+	// In another case, or with a number in between.
 	for _, e := range entries {
 		rest, ok := strings.CutPrefix(strings.ToLower(e.Name()), strings.ToLower(name))
 		if !ok {
@@ -53,8 +52,8 @@ func Unfinished(path string) string {
 	return ""
 }
 
-// warnUnfinished warns of files that a program still writes to: aria2 does so under the
-// final name, with a file of its own beside it.
+// warnUnfinished warns of files that a program still writes to: aria2 writes to the final name, with
+// a control file beside it.
 func (ix *Index) warnUnfinished() {
 	for _, f := range ix.files {
 		if control := f.Path + ".aria2"; exists(control) {
@@ -68,7 +67,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// missingShard is the error of a shard that can't be opened.
+// missingShard returns the error for a shard that cannot be opened.
 func (s *shardSet) missingShard(i int, path string, err error) error {
 	e := &FormatError{File: s.one.Path, Offset: -1, Field: fmt.Sprintf("shard %d of %d", i+1, s.count), Reason: "can't be opened", Err: err}
 	if errors.Is(err, fs.ErrNotExist) {
@@ -79,14 +78,14 @@ func (s *shardSet) missingShard(i int, path string, err error) error {
 	return e
 }
 
-// joined tells where a second file begins in a shard: shards that were joined end to end,
-// which are no model in one file.
+// joined returns where a second file begins in a shard: shards that were concatenated are not one
+// model.
 func (f *file) joined() (at int64, ok bool) {
 	end := f.header.data
 	for _, t := range f.header.tensors {
 		end = max(end, f.header.data+t.Offset+int64(t.Size))
 	}
-	// Writers pad the last tensor, too, or do not.
+	// The last tensor may be padded or not.
 	b := make([]byte, max(0, min(int64(f.header.alignment)+int64(len(magic)), f.Size-end, 64<<10)))
 	if n, _ := f.OS.ReadAt(b, end); n < len(b) {
 		return 0, false

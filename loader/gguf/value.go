@@ -6,22 +6,21 @@ import (
 	"math"
 )
 
-// order is the byte order of the files that can be read.
+// order is the byte order of supported files.
 var order = binary.LittleEndian
 
-// A Value is one value of a model's metadata: a number, a bool, a string or an
-// array of those. It is a view of the header's bytes, which are kept once and never
-// change: values are cheap to copy and safe for concurrent use, and a string taken
-// from one keeps its part of the header alive (strings.Clone a short one that is to
-// outlive the model).
+// A Value is a value of a model's metadata: a number, a bool, a string or an array of those. It is a
+// view of the header's bytes, which are immutable: values are cheap to copy and safe for
+// concurrent use. A string taken from a value keeps its part of the header alive; use
+// strings.Clone for a short one that is to outlive the model.
 //
-// The accessors tell by their second result whether the value is of that kind; they
-// convert between widths, never between kinds. The zero Value is of no kind.
+// The second result of an accessor is false if the value is of another kind. Accessors convert
+// between widths, not between kinds. The zero Value has no kind.
 type Value struct {
-	typ, elem ValueType    // elem is that of an array
+	typ, elem ValueType    // elem is the element type of an array
 	n         int          // elements of an array
 	data      []byte       // as in the file, but a string without its length
-	strings   *stringArray // of an array of strings, in place of data
+	strings   *stringArray // for an array of strings, instead of data
 }
 
 // Type returns the value's type, [ValueArray] for all arrays.
@@ -30,13 +29,13 @@ func (v Value) Type() ValueType { return v.typ }
 // ElemType returns the type of an array's elements.
 func (v Value) ElemType() ValueType { return v.elem }
 
-// IsArray tells whether the value is an array.
+// IsArray reports whether the value is an array.
 func (v Value) IsArray() bool { return v.typ == ValueArray }
 
-// Len returns the number of an array's elements, 0 for other values.
+// Len returns the number of elements of an array, 0 for other values.
 func (v Value) Len() int { return v.n }
 
-// Uint returns an integer, of any width and sign, that is not negative.
+// Uint returns a non-negative integer of any width and sign.
 func (v Value) Uint() (uint64, bool) {
 	if v.typ == ValueUint64 && len(v.data) == 8 {
 		return order.Uint64(v.data), true
@@ -48,7 +47,7 @@ func (v Value) Uint() (uint64, bool) {
 	return uint64(n), true
 }
 
-// Int returns an integer, of any width and sign, that fits an int64.
+// Int returns an integer of any width and sign that fits in an int64.
 func (v Value) Int() (int64, bool) {
 	if len(v.data) == 0 {
 		return 0, false
@@ -105,8 +104,7 @@ func (v Value) Str() (string, bool) {
 	return asString(v.data), true
 }
 
-// At returns element i of an array, and the zero Value where there is none. It takes
-// the same short time for every i.
+// At returns element i of an array, the zero Value if there is none, in constant time.
 func (v Value) At(i int) Value {
 	if i < 0 || i >= v.n {
 		return Value{}
@@ -118,8 +116,7 @@ func (v Value) At(i int) Value {
 	return Value{typ: v.elem, data: v.data[i*size : (i+1)*size : (i+1)*size]}
 }
 
-// Elems iterates over the elements of an array, in order, and over nothing for other
-// values.
+// Elems iterates over the elements of an array in order; over nothing for other values.
 func (v Value) Elems() iter.Seq2[int, Value] {
 	return func(yield func(int, Value) bool) {
 		if v.strings == nil {
@@ -138,8 +135,8 @@ func (v Value) Elems() iter.Seq2[int, Value] {
 	}
 }
 
-// Strings iterates over the elements of an array of strings, in order, and over
-// nothing for other values.
+// Strings iterates over the elements of an array of strings in order; over nothing for other
+// values.
 func (v Value) Strings() iter.Seq2[int, string] {
 	return func(yield func(int, string) bool) {
 		if v.strings == nil {

@@ -19,8 +19,7 @@ func (v Value) encodedBytes() uint64 {
 	return n
 }
 
-// encode writes the value as it lies in a file, with its type. The writer keeps its
-// error.
+// encode writes the value as in a file, with its type. The writer keeps its error.
 func (v Value) encode(b *bufio.Writer) {
 	head := order.AppendUint32(make([]byte, 0, 16), uint32(v.typ))
 	switch v.typ {

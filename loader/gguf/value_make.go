@@ -87,9 +87,8 @@ func Int32sValue(list []int32) Value {
 	return Value{typ: ValueArray, elem: ValueInt32, n: len(list), data: data}
 }
 
-// ArrayValue returns an array of the values, which must all be of type elem; elem can
-// be any type but [ValueArray]. The zero Value is returned where that is not so, which
-// [Writer.Add] refuses.
+// ArrayValue returns an array of values, which must all be of type elem; elem must not be [ValueArray].
+// Otherwise it returns the zero Value, which [Writer.Add] refuses.
 func ArrayValue(elem ValueType, values ...Value) Value {
 	for _, v := range values {
 		if v.typ != elem {
@@ -113,7 +112,7 @@ func ArrayValue(elem ValueType, values ...Value) Value {
 	return Value{typ: ValueArray, elem: elem, n: len(values), data: data}
 }
 
-// appendText appends a string as it lies in a file.
+// appendText appends a string as in a file.
 func appendText(b []byte, s string) []byte {
 	b = order.AppendUint64(b, uint64(len(s)))
 	return append(b, s...)

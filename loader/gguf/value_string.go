@@ -13,8 +13,8 @@ const (
 	shownBytes    = 120 // of a string, by Value.String
 )
 
-// String returns the value for people, on one line: a string without quotes, escaped
-// where it isn't printable and cut where it is long, an array by its first elements.
+// String returns the value in words, on one line: a string without quotes, with unprintable
+// characters escaped and truncated if it is long; an array by its first elements.
 func (v Value) String() string {
 	switch v.typ {
 	case ValueArray:

@@ -2,16 +2,15 @@ package gguf
 
 import "iter"
 
-// stringArray is an array of strings as it lies in the file: each string behind its
-// length in eight bytes. The header is kept in segments, so the array has one part or
-// more, each of whole strings and none of them empty.
+// stringArray is an array of strings as in the file: each string after its length in eight bytes. The
+// header is kept in segments, so an array has one or more parts, each of whole strings and not
+// empty.
 type stringArray struct {
 	parts [][]byte
-	marks []stringMark // where each stringStride-th string begins
+	marks []stringMark // where every stringStride-th string begins
 }
 
-// stringStride trades the size of the marks, eight bytes each, for the steps that it
-// takes to find a string.
+// stringStride balances the size of the marks, eight bytes each, against the steps to find a string.
 const stringStride = 32
 
 type stringMark struct{ part, offset uint32 }
@@ -47,23 +46,23 @@ func (a *stringArray) all() iter.Seq2[int, []byte] {
 	}
 }
 
-// cutString splits the first string off. Its length was checked when it was read.
+// cutString splits off the first string. Its length has been checked.
 func cutString(b []byte) (s, rest []byte) {
 	n := 8 + int(order.Uint64(b))
 	return b[8:n:n], b[n:]
 }
 
-// stringArrayBuilder puts an array of strings together while a header is read.
+// stringArrayBuilder builds an array of strings while a header is parsed.
 type stringArrayBuilder struct {
 	array stringArray
 	n     int
-	part  []byte // the segment that the current part is in
-	from  int    // where in it the part begins
-	to    int    // and ends
+	part  []byte // the segment of the current part
+	from  int    // where the part begins in it
+	to    int    // where it ends
 }
 
-// add appends the string whose length and bytes are segment[from:to]. Consecutive
-// strings of one segment must lie side by side.
+// add appends the string whose length and bytes are segment[from:to]. Consecutive strings in one
+// segment must be adjacent.
 func (b *stringArrayBuilder) add(segment []byte, from, to int) {
 	if b.n == 0 || &segment[0] != &b.part[0] {
 		b.flush()

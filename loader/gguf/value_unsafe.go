@@ -2,10 +2,9 @@ package gguf
 
 import "unsafe"
 
-// asString returns b's bytes as a string without copying them. It is only for bytes
-// of a header that has been read: nothing writes to those again, which is what a
-// string requires, and the string keeps them alive. A vocabulary of 250,000
-// tokens is why: a copy of each would double what the header costs.
+// asString returns b as a string without copying. b must be part of a header that has been read: it is
+// never written again, as a string requires, and the string keeps it alive. Copies of a vocabulary
+// of 250,000 tokens would double the memory of the header.
 func asString(b []byte) string {
 	return unsafe.String(unsafe.SliceData(b), len(b))
 }

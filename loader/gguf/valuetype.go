@@ -26,7 +26,7 @@ const (
 
 var valueTypes = [valueTypeCount]struct {
 	name string
-	size uint64 // bytes, 0 if it varies
+	size uint64 // bytes; 0: variable
 }{
 	ValueUint8:   {"uint8", 1},
 	ValueInt8:    {"int8", 1},
@@ -43,7 +43,7 @@ var valueTypes = [valueTypeCount]struct {
 	ValueFloat64: {"float64", 8},
 }
 
-// Valid reports whether there is such a type.
+// Valid reports whether the type exists.
 func (t ValueType) Valid() bool { return t < valueTypeCount }
 
 // String returns the name of the type, such as "uint32" or "array".

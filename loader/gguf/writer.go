@@ -10,15 +10,15 @@ import (
 	"github.com/seed7adf6694/infer/internal/words"
 )
 
-// A Writer lays out a GGUF file of version 3: keys and tensors are added in the order
-// in which they are to stand, then [Writer.WriteHeader] writes everything but the
-// data. The caller writes the data of the tensors one behind the other, each followed
-// by as many zeros as [Writer.Padding] says. The same calls make the same bytes.
+// A Writer writes a GGUF file of version 3. Add keys and tensors in file order, then call
+// [Writer.WriteHeader], which writes everything but the data. The caller then writes the data of
+// the tensors in order, each followed by [Writer.Padding] zeros. The same calls write the
+// same bytes.
 //
-// What can't be written is remembered by the calls that add it and returned by
-// WriteHeader. The zero value is ready to use. A Writer is not safe for concurrent use.
+// Errors of the calls that add are returned by WriteHeader. The zero value is ready to use. A
+// Writer is not safe for concurrent use.
 type Writer struct {
-	align   uint64 // 0 is the default
+	align   uint64 // 0: the default
 	keys    []keyValue
 	tensors []Tensor // Offset is relative to the data section
 	names   map[string]bool
@@ -27,8 +27,8 @@ type Writer struct {
 	err     error
 }
 
-// SetAlignment sets the alignment of tensors in bytes, 32 by default, and adds the key
-// that says so. It comes before the first tensor.
+// SetAlignment sets the alignment of tensors in bytes (default 32) and adds its key. Call it before
+// the first tensor is added.
 func (w *Writer) SetAlignment(n uint32) { w.Add(KeyAlignment, Uint32Value(n)) }
 
 // Alignment returns the alignment of tensors in bytes.
@@ -39,8 +39,8 @@ func (w *Writer) Alignment() uint64 {
 	return w.align
 }
 
-// Add appends a key. The value may come from an [Index], whose header it keeps in
-// memory, or from one of the functions that make values, such as [Uint32Value].
+// Add appends a key. The value may come from an [Index], whose header stays in memory then, or from a
+// function such as [Uint32Value].
 func (w *Writer) Add(key string, v Value) {
 	switch {
 	case key == "" || len(key) > maxKey || strings.IndexByte(key, 0) >= 0:
@@ -60,8 +60,8 @@ func (w *Writer) Add(key string, v Value) {
 	w.header += 8 + uint64(len(key)) + 4 + v.encodedBytes()
 }
 
-// AddTensor appends a tensor and returns its offset in the data section and its size,
-// in bytes. The shape is of 1 to 4 dimensions, the fastest first.
+// AddTensor appends a tensor and returns its offset in the data section and its size, in bytes. The
+// shape has 1 to 4 dimensions, the fastest varying first.
 func (w *Writer) AddTensor(name string, t Type, shape ...uint64) (offset, size uint64) {
 	size, reason := tensorBytes(t, shape)
 	switch {
@@ -84,7 +84,7 @@ func (w *Writer) AddTensor(name string, t Type, shape ...uint64) (offset, size u
 	return offset, size
 }
 
-// name refuses what is added twice.
+// name records a name, with an error if it has been added before.
 func (w *Writer) name(name, kind string) {
 	if w.names == nil {
 		w.names = map[string]bool{}
@@ -95,25 +95,25 @@ func (w *Writer) name(name, kind string) {
 	w.names[name] = true
 }
 
-// fail remembers the first error.
+// fail records the first error.
 func (w *Writer) fail(format string, args ...any) {
 	if w.err == nil {
 		w.err = fmt.Errorf(format, args...)
 	}
 }
 
-// Padding returns the number of zeros that follow data of this size.
+// Padding returns the number of zeros to write after data of this size.
 func (w *Writer) Padding(size uint64) uint64 { return pad(size, w.Alignment()) - size }
 
-// HeaderBytes returns the size of the header with its padding: the offset in the file
-// of the data section.
+// HeaderBytes returns the size of the padded header, which is the offset of the data section in the
+// file.
 func (w *Writer) HeaderBytes() uint64 { return pad(fixedBytes+w.header, w.Alignment()) }
 
-// DataBytes returns the size of the data section, padding included.
+// DataBytes returns the size of the data section with padding.
 func (w *Writer) DataBytes() uint64 { return w.next }
 
-// WriteHeader writes the header with its padding and returns how many bytes that are:
-// the offset in the file of the data section.
+// WriteHeader writes the padded header and returns its size, which is the offset of the data section
+// in the file.
 func (w *Writer) WriteHeader(out io.Writer) (int64, error) {
 	if w.err != nil {
 		return 0, fmt.Errorf("writing a GGUF header: %w", w.err)
@@ -123,7 +123,7 @@ func (w *Writer) WriteHeader(out io.Writer) (int64, error) {
 	scratch = order.AppendUint32(scratch, writtenVersion)
 	scratch = order.AppendUint64(scratch, uint64(len(w.tensors)))
 	scratch = order.AppendUint64(scratch, uint64(len(w.keys)))
-	b.Write(scratch) // a bufio.Writer keeps its error for Flush
+	b.Write(scratch) // a bufio.Writer returns its error in Flush
 	for _, kv := range w.keys {
 		scratch = order.AppendUint64(scratch[:0], uint64(len(kv.key)))
 		b.Write(scratch)

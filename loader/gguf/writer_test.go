@@ -125,7 +125,7 @@ func TestWriterRefusesWhatNoReaderWouldTake(t *testing.T) {
 		{"a dimension of 0", "dimension", func(w *gguf.Writer) { w.AddTensor("a", gguf.TypeF32, 4, 0) }},
 		{"a type that was removed", "type", func(w *gguf.Writer) { w.AddTensor("a", 4, 32) }},
 		{"a row of half a block", "block", func(w *gguf.Writer) { w.AddTensor("a", gguf.TypeQ4_K, 128) }},
-		{"a tensor that is too large", "counted", func(w *gguf.Writer) { w.AddTensor("a", gguf.TypeF32, 1<<61, 2) }},
+		{"a tensor that is too large", "overflows", func(w *gguf.Writer) { w.AddTensor("a", gguf.TypeF32, 1<<61, 2) }},
 		{"tensors that are too large together", "larger", func(w *gguf.Writer) {
 			for _, name := range []string{"a", "b", "c"} {
 				w.AddTensor(name, gguf.TypeI8, 1<<61)

@@ -8,24 +8,24 @@ import (
 	"github.com/seed7adf6694/infer/internal/words"
 )
 
-// A download that reserves its space first and is stopped leaves zeros: mostly to the end
-// of the file, in pieces where several connections fetched it. Nothing in the header
-// tells, and the engine computes with zeros.
+// An interrupted download that preallocated its file leaves zeros: mostly up to the end of the file, in
+// several places if it used several connections. The header does not show it, and the engine
+// would compute with the zeros.
 
 const (
-	zeroWindow = 4 << 10 // bytes that are looked at in one place
-	// minZeroMatrix is the least size of a matrix that means something by its zeros;
-	// biases and other lists may well be zero.
+	zeroWindow = 4 << 10 // bytes that are examined at one place
+	// minZeroMatrix is the minimum size of a matrix whose zeros are suspicious; biases and other
+	// short tensors may be zero.
 	minZeroMatrix = 1 << 10
-	// minZeroTail is how much of the last tensor alone must be zero at its end: rows for
-	// tokens that are not used may well be zero.
+	// minZeroTail is how much of the end of the last tensor alone must be zero: rows for unused
+	// tokens may be zero.
 	minZeroTail = 64 << 10
 
 	stoppedDownload = "a download that was stopped leaves such a file: fetch it again"
 )
 
-// warnZeros warns of files that end in zeros. It looks at a few KiB of the last tensors:
-// of files that do not end so, at the last 4 KiB.
+// warnZeros warns of files that end in zeros. It reads a few KiB of the last tensors, and only the
+// last 4 KiB if these are not zero.
 func (ix *Index) warnZeros() {
 	for i, f := range ix.files {
 		if ts := ix.tensorsOf(i); len(ts) > 0 {
@@ -60,22 +60,21 @@ func (f *file) warnZeros(ix *Index, ts []Tensor) {
 	}
 }
 
-// isMatrix tells whether a tensor's zeros would mean something.
+// isMatrix reports whether zeros in a tensor are suspicious.
 func (t Tensor) isMatrix() bool {
 	return t.Size >= minZeroMatrix && len(t.Shape) > 1 && t.Shape[1] > 1
 }
 
-// zeroFrom returns where the zeros at the end of a tensor begin, about: its beginning
-// where all places looked at are zero, its end where the last bytes are not.
+// zeroFrom returns approximately where the zeros at the end of a tensor begin: its beginning if all
+// sampled places are zero, its end if the last bytes are not.
 func (f *file) zeroFrom(t Tensor) int64 {
 	end := t.Offset + int64(t.Size)
-	low, high := t.Offset, end // zero from high on; not yet looked at below
+	low, high := t.Offset, end // zero from high on; unknown below
 	at := max(low, end-zeroWindow)
 	if !f.isZero(at, end-at) {
 		return end
 	}
-	// The last place that is not zero, of some at equal distances, and then between it
-	// and the next by halves.
+	// Find the last sampled place that is not zero, then bisect between it and the next.
 	for high = at; high > low; high = at {
 		at = max(low, high-max(zeroWindow, int64(t.Size/8)))
 		if !f.isZero(at, min(zeroWindow, high-at)) {
@@ -94,7 +93,7 @@ func (f *file) zeroFrom(t Tensor) int64 {
 	return high
 }
 
-// isZero tells whether a range of the file is all zero. One that can't be read is not.
+// isZero reports whether a range of the file is all zero; false if it cannot be read.
 func (f *file) isZero(at, size int64) bool {
 	b := make([]byte, size)
 	if _, err := f.OS.ReadAt(b, at); err != nil {
@@ -105,7 +104,7 @@ func (f *file) isZero(at, size int64) bool {
 
 var zeroBytes [zeroWindow]byte
 
-// allZero is of a window at most.
+// allZero examines at most one window.
 func allZero(b []byte) bool { return bytes.Equal(b, zeroBytes[:len(b)]) }
 
 // tensorsOf returns the tensors of a file, in the order of their offsets.
@@ -122,10 +121,10 @@ func (ix *Index) tensorsOf(file int) []Tensor {
 	return ix.tensors[first:last]
 }
 
-// CheckZeros looks at each tensor in several places, and returns the names of the matrices
-// that are zero in all of them, in the order of the files. The error is a [*FormatError]
-// where all tensors of a file from one such matrix on are zero: it is the rest of a
-// download that was stopped. Of a file without any weight [Index.Warnings] tells.
+// CheckZeros samples each tensor and returns the names of matrices that are zero in all samples, in
+// file order. If all tensors of a file from such a matrix on are zero, the error is a
+// [*FormatError]: the download was interrupted. For a file without any weight it returns no
+// error, as [Index.Warnings] reports that.
 func (ix *Index) CheckZeros(ctx context.Context) (names []string, err error) {
 	for i, f := range ix.files {
 		ts := ix.tensorsOf(i)
@@ -161,8 +160,8 @@ func (ix *Index) CheckZeros(ctx context.Context) (names []string, err error) {
 	return names, nil
 }
 
-// sampledZero tells whether a tensor is zero in all of some places at equal distances, its
-// beginning and end among them.
+// sampledZero reports whether a tensor is zero at some evenly spaced places, its beginning and end
+// included.
 func (f *file) sampledZero(ctx context.Context, t Tensor) (bool, error) {
 	const places = 64
 	step := max(zeroWindow, t.Size/places)

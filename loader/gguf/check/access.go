@@ -6,8 +6,7 @@ import (
 	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
-// stringsOf yields the elements of an array of strings as the engine sees them:
-// cut at the first NUL.
+// stringsOf yields the elements of an array of strings as the engine reads them: up to the first NUL.
 func stringsOf(v gguf.Value) iter.Seq2[int, string] {
 	return func(yield func(int, string) bool) {
 		for i, s := range v.Strings() {

@@ -1,23 +1,22 @@
 package check
 
-// An archRule says what the engine reads of an architecture's metadata and what
-// its graph takes for granted.
+// An archRule describes which metadata the engine reads for an architecture, and what its graph
+// requires.
 type archRule struct {
-	// refused is the reason where the engine knows the name but can't run it.
+	// refused is why the engine cannot run an architecture that it knows; "" if it can.
 	refused string
-	// keys are those that the engine reads beside the ones of every architecture
-	// (see commonKeys), separated by spaces, without the architecture's prefix
-	// unless they begin with "/"; optional ones end in "?".
+	// keys are the keys that the engine reads in addition to commonKeys, separated by spaces,
+	// without the architecture's prefix unless they begin with "/"; optional ones end in "?".
 	keys string
 	attention
-	// needs names tensors that the engine's loader calls optional and its graph
-	// does not: "blk.*.x" in every layer, "blk.0.x" in the first; "!x" must be absent.
+	// needs are tensors that are optional for the engine's loader but required by its graph:
+	// "blk.*.x" in every layer, "blk.0.x" in the first; "!x" must be absent.
 	needs []string
-	// pairs: where a layer has the first tensor it must have the second.
+	// pairs: a layer with the first tensor must have the second.
 	pairs [][2]string
-	// window is the number of layers after which the pattern of sliding-window and
-	// full layers repeats, 0 if the graph knows no such pattern. Where it is in force,
-	// one of its full layers must exist, as the graph prepares both kinds of mask.
+	// window is the period, in layers, of the pattern of sliding-window and full layers, 0 if the
+	// graph has no such pattern. If it applies, a full layer must exist, as the graph prepares
+	// both kinds of mask.
 	window    int
 	windows   windowRule
 	gating    gatingRule
@@ -26,11 +25,11 @@ type archRule struct {
 	check     func(*hyperparameters) error
 }
 
-// attention says how the graph of an architecture splits rows into heads.
+// attention describes how the graph of an architecture divides rows into heads.
 type attention uint16
 
 const (
-	// noAttention: a recurrent model, whose numbers of heads are not used.
+	// noAttention: a recurrent model; its numbers of heads are not used.
 	noAttention attention = 1 << iota
 	// sameKV: keys and values have heads of the same size.
 	sameKV
@@ -51,8 +50,8 @@ const (
 	feedLayers
 )
 
-// gatingRule says what expert_gating_func may be: 1 softmax, 2 sigmoid, 3 softmax
-// of the weights; any other value aborts.
+// gatingRule is which values of expert_gating_func are valid: 1 softmax, 2 sigmoid, 3 softmax of the
+// weights; any other value aborts.
 type gatingRule uint8
 
 const (
@@ -61,12 +60,12 @@ const (
 	gatingNeeded
 )
 
-// windowRule says when a pattern of sliding windows is in force.
+// windowRule is when a pattern of sliding windows applies.
 type windowRule uint8
 
 const (
-	windowIfSet      windowRule = iota // a window is given, and not 0
-	windowUnlessZero                   // none is given, or it is not 0
-	windowAlways                       // whatever is given
-	windowNeeded                       // as windowAlways, and the window must not be 0
+	windowIfSet      windowRule = iota // a window is given and not 0
+	windowUnlessZero                   // no window is given, or it is not 0
+	windowAlways                       // always
+	windowNeeded                       // always, and the window must not be 0
 )

@@ -1,13 +1,13 @@
 package check
 
-// The epsilons of the two kinds of norm, and the sizes of a state-space layer.
+// Keys of the epsilons of both kinds of norm, and of the sizes of a state-space layer.
 const (
 	rms       = "attention.layer_norm_rms_epsilon "
 	layerNorm = "attention.layer_norm_epsilon "
 	ssm       = "ssm.conv_kernel ssm.inner_size ssm.state_size ssm.time_step_rank "
 )
 
-// architectures are those of the engine's table (LLM_ARCH_NAMES), all of them.
+// architectures are all architectures of the engine's table (LLM_ARCH_NAMES).
 var architectures = map[string]archRule{
 	"clip":   {refused: "this is the vision part of a multimodal model: open the language model it belongs to"},
 	"llama":  {keys: rms, attention: sameKV | rotFull},

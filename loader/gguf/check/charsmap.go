@@ -7,13 +7,12 @@ import (
 	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
-// maxCharsmap bounds the table in bytes; that of T5 has a quarter of a million.
+// maxCharsmap is the maximum size of the table in bytes; that of T5 has about 250,000.
 const maxCharsmap = 4 << 20
 
-// checkCharsmap checks the normalisation table of a t5 vocabulary: a length, a
-// double-array trie of that many bytes, and NUL-terminated replacements. The
-// engine walks it for every text, with a bound check that ends the process and
-// none for the end of the last replacement.
+// checkCharsmap checks the normalisation table of a t5 vocabulary: a length, a double-array trie of
+// that many bytes, and NUL-terminated replacements. The engine walks it for every text: an index
+// out of bounds ends the process, and the end of the last replacement is not checked.
 func checkCharsmap(v *vocabulary) error {
 	const name = "precompiled_charsmap"
 	val, ok := v.ix.Lookup("tokenizer.ggml." + name)
@@ -50,8 +49,8 @@ func checkCharsmap(v *vocabulary) error {
 	return nil
 }
 
-// walkCharsmap visits every node that some text leads to. From a node with the
-// base b the bytes 1 to 255 lead to the entries b^1 to b^255.
+// walkCharsmap visits every reachable node. From a node with base b, the bytes 1 to 255 lead to the
+// entries b^1 to b^255.
 func walkCharsmap(trie []byte, replacements int) (at uint32, ok bool) {
 	n := uint32(len(trie) / 4)
 	if n == 0 {
@@ -75,7 +74,7 @@ func walkCharsmap(trie []byte, replacements int) (at uint32, ok bool) {
 			}
 			seen[i] = true
 			next := i ^ base(e)
-			if e>>8&1 != 0 { // a replacement ends here; next holds where it is
+			if e>>8&1 != 0 { // a replacement ends here; next holds its offset
 				if next >= n || entry(next)&(1<<31-1) >= uint32(replacements) {
 					return i, false
 				}

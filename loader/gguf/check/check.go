@@ -9,26 +9,26 @@ import (
 	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
-// ErrUnsupportedArchitecture is wrapped, beside [gguf.ErrFormat], when a file is
-// sound but its general.architecture is none that the engine knows.
+// ErrUnsupportedArchitecture is wrapped, together with [gguf.ErrFormat], if a file is valid but the
+// engine does not know its general.architecture.
 var ErrUnsupportedArchitecture = errors.New("unsupported architecture")
 
-// The engine compares each key with each other, and each tensor's name. No model
-// comes near these numbers, with which that takes it a second.
+// Limits on counts. The engine compares all keys and all tensor names pairwise; with these numbers
+// that takes a second. No known model comes near them.
 const (
 	maxModelKeys    = 1 << 14
 	maxModelTensors = 1 << 15
 )
 
-// Model refuses what the engine would not survive: metadata that it
-// asserts on, divides by or allocates from, tensors that its graphs take for
-// granted, vocabularies that break its tokenisers. What the engine reports as an
-// error by itself is left to it, except where a better reason costs little.
+// Model returns an error for a model that would make the engine abort: metadata on which it asserts,
+// by which it divides or from which it allocates, missing tensors that its graphs require,
+// vocabularies that break its tokenisers. Errors that the engine reports itself are left to it,
+// unless a better reason is cheap.
 //
-// The rules were found by reading the engine and by running it, in a process of
-// its own, on models of every architecture with one thing changed at a time.
+// The rules were found by reading the engine and by running it, in a separate process, on models
+// of every architecture with one change at a time.
 //
-// warn gets what is wrong and does not keep the engine from loading the model.
+// warn is called for problems that do not prevent loading.
 func Model(ix *gguf.Index, warn func(format string, args ...any)) error {
 	if err := few(ix, "key count", ix.KeyCount(), maxModelKeys); err != nil {
 		return err
@@ -53,7 +53,7 @@ func Model(ix *gguf.Index, warn func(format string, args ...any)) error {
 		return err
 	}
 	if !ix.HasTensors() {
-		return nil // the engine reads nothing else of a vocabulary
+		return nil // of a vocabulary the engine reads nothing else
 	}
 	h, err := readHyperparameters(ix, rule)
 	if err != nil {
@@ -71,7 +71,7 @@ func Model(ix *gguf.Index, warn func(format string, args ...any)) error {
 	return nil
 }
 
-// few refuses more than the limit of something.
+// few returns an error if there are more items than a limit.
 func few(ix *gguf.Index, what string, n, limit int) error {
 	if n <= limit {
 		return nil
@@ -80,7 +80,7 @@ func few(ix *gguf.Index, what string, n, limit int) error {
 		Reason: fmt.Sprintf("the engine would take minutes over more than %d", limit)}
 }
 
-// otherKinds are files of other kinds than models, by general.type.
+// otherKinds are files that are not models, by general.type.
 var otherKinds = map[string]string{
 	"adapter":    "this is a LoRA adapter, to be applied to a model: open the model it was made for",
 	"mmproj":     "this is the projector of a multimodal model: open the language model it belongs to",
@@ -88,8 +88,8 @@ var otherKinds = map[string]string{
 	"controlvec": "this is a control vector, to be applied to a model",
 }
 
-// checkKind finds the rule of the file's architecture, and says of files that are
-// not models what they are.
+// checkKind returns the rule of the file's architecture, or an error that says what the file is if it
+// is not a model.
 func checkKind(ix *gguf.Index) (*archRule, error) {
 	if v, ok := ix.Lookup("general.type"); ok {
 		s, isString := v.Str()
@@ -121,8 +121,8 @@ func checkKind(ix *gguf.Index) (*archRule, error) {
 	return nil, e
 }
 
-// valueError is an error about a key with a value of one's own choice, such as an
-// element of an array or the value that the engine assumes.
+// valueError returns an error about a key with a given value, such as an element of an array or the
+// value that the engine assumes.
 func valueError(ix *gguf.Index, key, value, reason string) error {
 	e := ix.KeyError(key, reason)
 	e.Value = value
@@ -133,8 +133,8 @@ func missingKey(ix *gguf.Index, key string) error {
 	return ix.KeyError(key, "missing, and the engine needs it")
 }
 
-// checkKeyType refuses a key of another type than the engine demands. It passes
-// one that is not there.
+// checkKeyType returns an error if a key has another type than the engine requires. A missing key is
+// no error.
 func checkKeyType(ix *gguf.Index, key string, want gguf.ValueType) error {
 	v, ok := ix.Lookup(key)
 	if !ok || v.Type() == want {
@@ -143,7 +143,7 @@ func checkKeyType(ix *gguf.Index, key string, want gguf.ValueType) error {
 	return ix.KeyError(key, fmt.Sprintf("of type %s, must be %s", v.Type(), want))
 }
 
-// checkArray refuses an array of other elements than the engine takes for granted.
+// checkArray returns an error if an array has other elements than the engine requires.
 func checkArray(ix *gguf.Index, key string, v gguf.Value, elem ...gguf.ValueType) error {
 	names := make([]string, len(elem))
 	for i, t := range elem {
@@ -159,7 +159,7 @@ func checkArray(ix *gguf.Index, key string, v gguf.Value, elem ...gguf.ValueType
 	return ix.KeyError(key, fmt.Sprintf("of type %s, must be an array of %s", found, strings.Join(names, " or ")))
 }
 
-// lookupUint32 returns the value of a key that must be uint32 where it is present.
+// lookupUint32 returns the value of a key that must be uint32 if it is present.
 func lookupUint32(ix *gguf.Index, key string) (n uint32, ok bool, err error) {
 	v, ok := ix.Lookup(key)
 	if !ok {
@@ -172,8 +172,8 @@ func lookupUint32(ix *gguf.Index, key string) (n uint32, ok bool, err error) {
 	return uint32(u), true, nil
 }
 
-// perLayer returns a value that is one number for all layers or an array with one
-// for each. Negative elements become large ones, as in the engine.
+// perLayer returns a value that is one number for all layers or an array with a number for each.
+// Negative elements become large ones, as in the engine.
 func perLayer(ix *gguf.Index, key string, layers int) ([]uint32, bool, error) {
 	v, ok := ix.Lookup(key)
 	if !ok {

@@ -13,11 +13,11 @@ const (
 	maxLayers = 512
 	// maxExperts is the engine's bound on experts.
 	maxExperts = 512
-	// maxHeads bounds what is multiplied in 32 bits.
+	// maxHeads limits a factor of a 32-bit multiplication.
 	maxHeads = 1 << 16
 )
 
-// commonKeys are the keys that the engine reads of every architecture.
+// commonKeys are the keys that the engine reads for every architecture.
 const commonKeys = "context_length embedding_length block_count vocab_size? " +
 	"expert_count? expert_used_count? expert_group_count? expert_group_used_count? " +
 	"feed_forward_length? attention.head_count? attention.head_count_kv? " +
@@ -25,7 +25,7 @@ const commonKeys = "context_length embedding_length block_count vocab_size? " +
 	"rope.scaling.type? rope.scaling.factor? rope.scaling.attn_factor? rope.scaling.original_context_length? " +
 	"rope.scaling.finetuned? classifier.output_labels?"
 
-// keyTypes are the types of the keys that are not uint32.
+// keyTypes are the types of keys that are not uint32.
 var keyTypes = map[string]gguf.ValueType{
 	"rope.scaling.type":      gguf.ValueString,
 	"rope.scaling.finetuned": gguf.ValueBool, "use_parallel_residual": gguf.ValueBool, "attention.causal": gguf.ValueBool,
@@ -44,7 +44,7 @@ var keyTypes = map[string]gguf.ValueType{
 	"/xielu.alpha_n": gguf.ValueFloat32, "/xielu.alpha_p": gguf.ValueFloat32, "/xielu.beta": gguf.ValueFloat32, "/xielu.eps": gguf.ValueFloat32,
 }
 
-// listKeys may be an array with one element for each layer.
+// listKeys may be arrays with one element for each layer.
 var listKeys = map[string]bool{
 	"feed_forward_length": true, "attention.head_count": true, "attention.head_count_kv": true,
 	"/xielu.alpha_n": true, "/xielu.alpha_p": true, "/xielu.beta": true, "/xielu.eps": true,
@@ -64,8 +64,7 @@ type hyperparameters struct {
 	rot                    uint32
 }
 
-// readHyperparameters reads what the engine reads and checks types, presence and
-// what holds for every architecture.
+// readHyperparameters reads them and checks types, presence, and what applies to every architecture.
 func readHyperparameters(ix *gguf.Index, rule *archRule) (*hyperparameters, error) {
 	h := &hyperparameters{ix: ix, arch: ix.Architecture(), rule: rule}
 	for _, read := range []func() error{h.readSizes, h.checkKeys, h.readLists, h.readHeadSizes, h.checkRope, h.checkLabels} {
@@ -76,7 +75,7 @@ func readHyperparameters(ix *gguf.Index, rule *archRule) (*hyperparameters, erro
 	return h, nil
 }
 
-// key is the full name of a key of the architecture.
+// key returns the full name of a key of the architecture.
 func (h *hyperparameters) key(name string) string {
 	if strings.HasPrefix(name, "/") {
 		return name[1:]
@@ -84,7 +83,7 @@ func (h *hyperparameters) key(name string) string {
 	return h.arch + "." + name
 }
 
-// fail reports a key as it stands in the file.
+// fail returns an error about a key with the value in the file.
 func (h *hyperparameters) fail(name, format string, args ...any) error {
 	e := h.ix.KeyError(h.key(name), fmt.Sprintf(format, args...))
 	if e.Value == "" {
@@ -93,7 +92,7 @@ func (h *hyperparameters) fail(name, format string, args ...any) error {
 	return e
 }
 
-// uint returns a key that is a number, 0 where it is missing.
+// uint returns the value of a numeric key, 0 if it is missing.
 func (h *hyperparameters) uint(name string) uint32 {
 	v, ok := h.ix.Lookup(h.key(name))
 	if !ok {
@@ -129,7 +128,7 @@ func (h *hyperparameters) readSizes() error {
 	return nil
 }
 
-// checkKeys checks that the keys the engine reads are there and of their type.
+// checkKeys checks that required keys are present and that keys have the right type.
 func (h *hyperparameters) checkKeys() error {
 	for _, name := range strings.Fields(commonKeys + " " + h.rule.keys) {
 		name, optional := strings.CutSuffix(name, "?")
@@ -256,8 +255,8 @@ func (h *hyperparameters) checkSections() error {
 	return nil
 }
 
-// checkLabels checks the labels of a classifier: as many scores are read from its
-// output as there are labels.
+// checkLabels checks that a classifier has no more labels than outputs: the engine reads as many
+// scores as there are labels.
 func (h *hyperparameters) checkLabels() error {
 	const name = "classifier.output_labels"
 	v, ok := h.ix.Lookup(h.key(name))

@@ -5,8 +5,7 @@ import (
 	"math"
 )
 
-// checkExperts checks the numbers of a mixture of experts; the engine asserts on
-// each of them.
+// checkExperts checks the numbers of a mixture of experts; the engine asserts each of them.
 func (h *hyperparameters) checkExperts() error {
 	n, used := h.uint("expert_count"), h.uint("expert_used_count")
 	groups, groupsUsed := h.uint("expert_group_count"), h.uint("expert_group_used_count")
@@ -49,7 +48,7 @@ func (h *hyperparameters) checkGating() error {
 	return nil
 }
 
-// attends tells whether a layer has heads, in an architecture where some do.
+// attends reports whether a layer has heads, in an architecture where only some do.
 func (h *hyperparameters) attends(layer int) bool {
 	switch {
 	case h.rule.attention&noAttention != 0:
@@ -62,12 +61,12 @@ func (h *hyperparameters) attends(layer int) bool {
 	return true
 }
 
-// feedsOnly tells whether a layer is a feed-forward network and nothing else.
+// feedsOnly reports whether a layer is a feed-forward network only.
 func (h *hyperparameters) feedsOnly(layer int) bool {
 	return h.rule.attention&feedLayers != 0 && h.ff[layer] > 0
 }
 
-// checkAttention checks the numbers of heads against each other and the sizes.
+// checkAttention checks that the numbers and sizes of heads are consistent.
 func (h *hyperparameters) checkAttention() error {
 	a := h.rule.attention
 	if a&noAttention != 0 {
@@ -116,7 +115,7 @@ func (h *hyperparameters) checkAttention() error {
 	return nil
 }
 
-// recurs tells whether a hybrid has a recurrent layer.
+// recurs reports whether a hybrid has a recurrent layer.
 func (h *hyperparameters) recurs() bool {
 	for i, kv := range h.kvHeads {
 		if kv == 0 && !h.feedsOnly(i) {
@@ -126,7 +125,7 @@ func (h *hyperparameters) recurs() bool {
 	return false
 }
 
-// checkWindow checks the sliding window and that both of its kinds of layer exist.
+// checkWindow checks the sliding window, and that both kinds of layer exist.
 func (h *hyperparameters) checkWindow() error {
 	const name = "attention.sliding_window"
 	n := h.uint(name)
@@ -149,10 +148,10 @@ func (h *hyperparameters) checkWindow() error {
 	return nil
 }
 
-// divides tells whether d is a divisor of n.
+// divides reports whether d is a divisor of n.
 func divides(d, n uint32) bool { return d > 0 && n%d == 0 }
 
-// checkState checks the sizes of a state-space layer that are multiplied in 32 bits.
+// checkState checks sizes of a state-space layer that are factors of 32-bit multiplications.
 func checkState(h *hyperparameters) error {
 	conv, inner, state, rank := h.uint("ssm.conv_kernel"), h.uint("ssm.inner_size"), h.uint("ssm.state_size"), h.uint("ssm.time_step_rank")
 	group := h.uint("ssm.group_count")
@@ -167,12 +166,12 @@ func checkState(h *hyperparameters) error {
 	return nil
 }
 
-// scanStep is how many numbers of a state the engine's kernel for Mamba 1 takes at once on
-// the CPUs with the longest vectors (SVE). It reads and writes past a state that is no
-// multiple.
+// scanStep is the vector length of the engine's kernel for Mamba 1, in numbers of a state, on the CPUs
+// with the longest vectors (SVE). It reads and writes past the end of a state whose size
+// is not a multiple.
 const scanStep = 16
 
-// checkMamba1: each number of a state has its own decay.
+// checkMamba1: each number of a state has a decay of its own.
 func checkMamba1(h *hyperparameters) error {
 	if err := checkWideState(h); err != nil {
 		return err
@@ -230,8 +229,8 @@ func checkPLaMo2Layers(h *hyperparameters) error {
 	return nil
 }
 
-// checkDeltaNet: heads of values have the size of the state, and are shared out
-// evenly among the heads of keys.
+// checkDeltaNet: value heads have the size of the state, and their number is a multiple of that of
+// the key heads.
 func checkDeltaNet(h *hyperparameters) error {
 	if err := checkState(h); err != nil {
 		return err
@@ -246,8 +245,8 @@ func checkDeltaNet(h *hyperparameters) error {
 	return nil
 }
 
-// wkv7Step is how many numbers of a head the engine's kernel for RWKV 7 takes at once on
-// the CPUs with the longest vectors. It reads and writes past a head that is no multiple.
+// wkv7Step is the vector length of the engine's kernel for RWKV 7, in numbers of a head, on the CPUs
+// with the longest vectors. It reads and writes past the end of a head whose size is not a multiple.
 const wkv7Step = 64
 
 // checkRWKVHeads returns a check for the RWKV family: shift is the number of
@@ -283,7 +282,7 @@ func checkRWKVHeads(shift uint32) func(*hyperparameters) error {
 	}
 }
 
-// checkLerp: the fused mix of a layer has one row more where the layer has a gate.
+// checkLerp: the fused mix of a layer has one more row if the layer has a gate.
 func (h *hyperparameters) checkLerp() error {
 	if h.arch != "rwkv7" && h.arch != "arwkv7" {
 		return nil
@@ -307,7 +306,7 @@ func (h *hyperparameters) checkLerp() error {
 	return nil
 }
 
-// checkShortConv: a short convolution looks back by at least one token.
+// checkShortConv: a short convolution needs at least one earlier token.
 func checkShortConv(h *hyperparameters) error {
 	if n := h.uint("shortconv.l_cache"); n < 2 || n > 1<<10 {
 		return h.fail("shortconv.l_cache", "must be from 2 to %d", 1<<10)
@@ -315,8 +314,8 @@ func checkShortConv(h *hyperparameters) error {
 	return nil
 }
 
-// checkLatent checks multi-head latent attention: part of each key is rotated, the
-// rest is expanded from a shared vector.
+// checkLatent checks multi-head latent attention: a part of each key is rotated, the rest is
+// expanded from a shared vector.
 func checkLatent(h *hyperparameters) error {
 	switch {
 	case h.rot == 0 || h.rot >= h.keyLength:
@@ -332,8 +331,8 @@ func checkLatent(h *hyperparameters) error {
 	return nil
 }
 
-// checkDeepSeek2 checks both layouts of DeepSeek 2 and 3: with latent attention
-// absorbed there is one key, made of the shared vector and the rotated part.
+// checkDeepSeek2 checks both layouts of DeepSeek 2 and 3: with absorbed latent attention there is one
+// key, which consists of the shared vector and the rotated part.
 func checkDeepSeek2(h *hyperparameters) error {
 	if scale, ok := h.ix.Lookup(h.key("attention.temperature_scale")); ok {
 		if f, _ := scale.Float(); f != 0 && h.uint("attention.temperature_length") == 0 {
@@ -378,8 +377,8 @@ func checkT5(h *hyperparameters) error {
 	return nil
 }
 
-// checkDenseLast: the graph picks its outputs in the last layer, which must be
-// more than attention.
+// checkDenseLast: the graph selects its outputs in the last layer, which must have a feed-forward
+// network.
 func checkDenseLast(h *hyperparameters) error {
 	if h.ff[h.layers-1] == 0 {
 		return h.fail("feed_forward_length", "must not be 0 in the last layer")
@@ -387,7 +386,7 @@ func checkDenseLast(h *hyperparameters) error {
 	return nil
 }
 
-// checkNextN: layers that predict further tokens are left out at the end.
+// checkNextN: layers that predict further tokens are left out, at the end.
 func checkNextN(h *hyperparameters) error {
 	if n := h.uint("nextn_predict_layers"); n >= uint32(h.layers) {
 		return h.fail("nextn_predict_layers", "must be less than the block count of %d", h.layers)
@@ -402,8 +401,8 @@ func checkDeepStack(h *hyperparameters) error {
 	return nil
 }
 
-// checkBaichuan: the engine tells the two sizes of Baichuan, with and without
-// rope, by the number of layers.
+// checkBaichuan: the engine distinguishes the sizes of Baichuan, with and without rope, by the number
+// of layers.
 func checkBaichuan(h *hyperparameters) error {
 	if h.layers != 32 && h.layers != 40 {
 		return h.fail("block_count", "models of this architecture have 32 or 40 layers")
@@ -411,7 +410,7 @@ func checkBaichuan(h *hyperparameters) error {
 	return nil
 }
 
-// checkChameleon: the graph silences the image tokens by their number.
+// checkChameleon: the graph suppresses the image tokens by their ids.
 func checkChameleon(h *hyperparameters) error {
 	const imageTokens = 8196
 	if h.tokens < imageTokens {
@@ -427,7 +426,7 @@ func checkErnieMoE(h *hyperparameters) error {
 	return nil
 }
 
-// checkGrove: experts share smaller ones by groups.
+// checkGrove: groups of experts share smaller experts.
 func checkGrove(h *hyperparameters) error {
 	per := h.uint("experts_per_group")
 	if !divides(per, h.experts) || h.experts/per < h.expertsUsed {
@@ -439,8 +438,7 @@ func checkGrove(h *hyperparameters) error {
 	return nil
 }
 
-// checkDenseModules: the dense layers after an embedding model start and end with
-// its width.
+// checkDenseModules: the dense layers after an embedding model start and end with its width.
 func checkDenseModules(h *hyperparameters) error {
 	for _, name := range []string{"dense_2_feat_in", "dense_3_feat_out"} {
 		if n := h.uint(name); n != 0 && n != uint32(h.embd) {
@@ -467,8 +465,8 @@ func checkRWKV6Mix(h *hyperparameters) error {
 	return checkRWKVHeads(2)(h)
 }
 
-// checkWavTokenizer: the layers of the two nets share one array, and the first
-// net has six kinds of layer, one each.
+// checkWavTokenizer: the layers of both nets share one array, and the first net has six kinds of
+// layer, one of each.
 func checkWavTokenizer(h *hyperparameters) error {
 	const posnetLayers = 6
 	if n := h.uint("posnet.block_count"); n > posnetLayers || n > uint32(h.layers) {

@@ -8,15 +8,14 @@ import (
 	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
-// checkTensors checks what the engine's loader leaves open about tensors. It
-// compares names and shapes itself, and says so in an error; but it takes any
-// type, calls tensors optional that its graphs need, and multiplies by tensors
-// that it should add.
+// checkTensors checks what the engine's loader does not. The loader compares names and shapes and
+// returns errors; but it accepts any type, treats tensors as optional that its graphs
+// require, and multiplies by tensors that should be added.
 func (h *hyperparameters) checkTensors() error {
 	for _, t := range h.ix.Tensors() {
 		if strings.Contains(t.Name, "%") {
-			// The engine looks tensors of unknown kinds up by the pattern of their names
-			// and makes one for each layer, more than it has room for.
+			// The engine identifies tensors of unknown kinds by the pattern of their names and makes
+			// one for each layer, more than it has room for.
 			return h.ix.TensorError(t.Name, "", "a name may not contain %")
 		}
 		if err := h.checkTensorType(t); err != nil {
@@ -32,12 +31,11 @@ func (h *hyperparameters) checkTensors() error {
 	return h.checkPresence()
 }
 
-// layerPrefix is what names of a layer's tensors begin with.
+// layerPrefix is the beginning of the names of a layer's tensors.
 var layerPrefix = regexp.MustCompile(`^((enc|dec)\.)?(blk|posnet|convnext)\.[0-9]+\.`)
 
-// elementwise are the tensors, beside norms, biases and scales, that are added to
-// or multiplied with rows of floats: the engine's kernels for that take float32
-// only. See also isNorm.
+// elementwise are the tensors, besides norms, biases and scales, that are added to or multiplied with
+// rows of floats: the engine's kernels for that support only float32. See also isNorm.
 var elementwise = map[string]bool{
 	"token_types": true, "bskcn_tv": true,
 	"rope_freqs": true, "rope_factors_long": true, "rope_factors_short": true,
@@ -50,7 +48,7 @@ var elementwise = map[string]bool{
 	"channel_mix_lerp_k": true, "channel_mix_lerp_r": true,
 }
 
-// convolutions of the wavtokenizer decoder take float16 only.
+// convolutions of the wavtokenizer decoder support only float16.
 var convolutions = regexp.MustCompile(`^(conv1d|posnet\.[0-9]+\.(conv[12]|attn_(q|k|v|output))|convnext\.[0-9]+\.dw)\.weight$`)
 
 // splitName splits the name of a tensor into layer, kind and suffix.
@@ -65,11 +63,11 @@ func splitName(name string) (layer, kind, suffix string) {
 	return layer, kind, ""
 }
 
-// isNorm tells whether a kind of tensor is the scale of a norm, as in attn_norm,
-// attn_norm_2, norm1, output_norm.
+// isNorm reports whether a kind of tensor is the scale of a norm, as attn_norm, attn_norm_2, norm1,
+// output_norm.
 func isNorm(kind string) bool { return strings.Contains(kind, "norm") }
 
-// checkTensorType refuses types that the engine's kernels abort on.
+// checkTensorType returns an error for types on which the engine's kernels abort.
 func (h *hyperparameters) checkTensorType(t gguf.Tensor) error {
 	_, kind, suffix := splitName(t.Name)
 	_, top, nested := strings.Cut(kind, ".")
@@ -91,8 +89,8 @@ func (h *hyperparameters) checkTensorType(t gguf.Tensor) error {
 	return nil
 }
 
-// multipliable tells whether the engine has a kernel for rows of a type: not for
-// integers, double precision and the types of intermediate results.
+// multipliable reports whether the engine has a kernel for rows of a type: not for integers, double
+// precision and types of intermediate results.
 func multipliable(t gguf.Type) bool {
 	switch t {
 	case gguf.TypeI8, gguf.TypeI16, gguf.TypeI32, gguf.TypeI64, gguf.TypeF64, gguf.TypeQ8_1, gguf.TypeQ8_K:
@@ -101,8 +99,8 @@ func multipliable(t gguf.Type) bool {
 	return true
 }
 
-// checkBias: the engine knows what shape a bias has from the model's numbers, but
-// its graph adds it to what the weight gives.
+// checkBias: the engine derives the shape of a bias from the model's numbers, but its graph adds
+// it to the result of the weight.
 func (h *hyperparameters) checkBias(t gguf.Tensor) error {
 	stem, ok := strings.CutSuffix(t.Name, ".bias")
 	if !ok || h.arch == "wavtokenizer-dec" {
@@ -142,7 +140,7 @@ func (h *hyperparameters) checkEmbedding() error {
 	return nil
 }
 
-// checkPresence checks the tensors that the engine's graph takes for granted.
+// checkPresence checks that tensors which the engine's graph requires are present.
 func (h *hyperparameters) checkPresence() error {
 	for _, need := range h.rule.needs {
 		name, absent := strings.CutPrefix(need, "!")
@@ -174,7 +172,7 @@ func (h *hyperparameters) checkPresence() error {
 	return nil
 }
 
-// dim returns a dimension of a tensor, 1 beyond those it has.
+// dim returns a dimension of a tensor, 1 beyond its last.
 func dim(t gguf.Tensor, i int) uint64 {
 	if i >= len(t.Shape) {
 		return 1

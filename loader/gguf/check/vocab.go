@@ -11,37 +11,37 @@ import (
 	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
-// noToken is how the engine says that a vocabulary has no token of a kind.
+// noToken is the engine's id for a kind of token that a vocabulary lacks.
 const noToken = -1
 
-// Limits that keep the engine's tokenisers from running out of stack or time.
+// Limits that keep the engine's tokenisers from overflowing the stack or running very long.
 const (
-	// maxTokenBytes is what a token of any vocabulary may hold.
+	// maxTokenBytes is the maximum size of a token of any vocabulary.
 	maxTokenBytes = 1<<16 - 1
-	// maxTrieTokenBytes: the tries of t5 and rwkv are built and freed by recursion,
-	// one level a byte.
+	// maxTrieTokenBytes: the tries of t5 and rwkv are built and freed by recursion, one level for
+	// each byte.
 	maxTrieTokenBytes = 4096
-	// maxPLaMoTokenBytes: every suffix of a token is a string of its own, and every
-	// prefix of every suffix is looked up.
+	// maxPLaMoTokenBytes: every suffix of a token is a separate string, and every prefix of every
+	// suffix is looked up.
 	maxPLaMoTokenBytes = 512
-	// maxDummyTokens bounds a vocabulary that is only a number.
+	// maxDummyTokens limits a vocabulary that is only a number.
 	maxDummyTokens = 1 << 22
 )
 
 // tokenByte is the type of tokens that stand for a byte.
 const tokenByte = 6
 
-// tokenizer is what the engine assumes of a vocabulary before it reads the
-// special tokens of the file.
+// tokenizer is what the engine assumes about a vocabulary before it reads the special tokens of the
+// file.
 type tokenizer struct {
-	defaults       map[string]int64 // special tokens by key, where the engine has a default
+	defaults       map[string]int64 // special tokens by key, if the engine has a default
 	addBOS, addEOS bool
 	trie           bool
 	check          func(*vocabulary) error // what only this kind must satisfy
 }
 
-// tokenizers lists the values of tokenizer.ggml.model that the engine knows; it
-// refuses any other. "no_vocab" and "none" are models without a vocabulary.
+// tokenizers lists the values of tokenizer.ggml.model that the engine knows; it refuses others.
+// "no_vocab" and "none" are models without a vocabulary.
 var tokenizers = map[string]*tokenizer{
 	"no_vocab": nil,
 	"none":     nil,
@@ -60,15 +60,15 @@ var tokenizers = map[string]*tokenizer{
 	},
 }
 
-// specialTokens are the special token keys, less "tokenizer.ggml." and "_token_id".
-// "seperator" is spelled so in the format; cls is not read by the engine.
+// specialTokens are the keys of special tokens without "tokenizer.ggml." and "_token_id". The format
+// spells "seperator" so; the engine does not read cls.
 var specialTokens = []string{
 	"bos", "eos", "eot", "eom", "unknown", "seperator", "padding", "mask", "cls",
 	"fim_pre", "fim_suf", "fim_mid", "fim_pad", "fim_rep", "fim_sep",
 	"prefix", "suffix", "middle",
 }
 
-// vocabulary is one vocabulary while it is checked.
+// vocabulary is a vocabulary that is being checked.
 type vocabulary struct {
 	ix     *gguf.Index
 	warn   func(format string, args ...any)
@@ -76,11 +76,11 @@ type vocabulary struct {
 	kind   *tokenizer
 	size   int
 	tokens gguf.Value
-	types  []int32 // nil when the file has none
+	types  []int32 // nil if the file has none
 }
 
-// checkVocabulary refuses a vocabulary that the engine would assert on while
-// loading it or while tokenising, and returns its number of tokens.
+// checkVocabulary returns an error for a vocabulary on which the engine would assert while loading or
+// tokenising, and its number of tokens.
 func checkVocabulary(ix *gguf.Index, warn func(format string, args ...any)) (size int, err error) {
 	v := &vocabulary{ix: ix, warn: warn}
 	model, err := v.str("model")
@@ -111,8 +111,7 @@ func checkVocabulary(ix *gguf.Index, warn func(format string, args ...any)) (siz
 	return v.size, nil
 }
 
-// vocabularyKeys gives the type the engine demands of each tokenizer key that it
-// reads whatever the tokenizer.
+// vocabularyKeys are the types that the engine requires of keys that it reads for every tokenizer.
 var vocabularyKeys = map[string]gguf.ValueType{
 	"pre": gguf.ValueString, "token_type_count": gguf.ValueUint32,
 	"add_bos_token": gguf.ValueBool, "add_eos_token": gguf.ValueBool, "add_sep_token": gguf.ValueBool,
@@ -133,8 +132,7 @@ func (v *vocabulary) checkTypes() error {
 	return checkKeyType(v.ix, "tokenizer.chat_template", gguf.ValueString)
 }
 
-// dummySize is the size of a vocabulary without tokens: the engine makes that
-// many empty ones.
+// dummySize returns the size of a vocabulary without tokens: the engine makes that many empty ones.
 func (v *vocabulary) dummySize() (int, error) {
 	key := v.ix.Architecture() + ".vocab_size"
 	n, ok, err := lookupUint32(v.ix, key)
@@ -166,7 +164,7 @@ func (v *vocabulary) checkTokens() error {
 	case v.kind.trie:
 		limit = maxTrieTokenBytes
 	}
-	// The engine maps texts to tokens and asserts that no two are the same.
+	// The engine maps texts to tokens and asserts that no two are equal.
 	seen := make(map[string]int, v.size)
 	for i, text := range v.texts() {
 		if len(text) > limit {
@@ -180,8 +178,8 @@ func (v *vocabulary) checkTokens() error {
 	return nil
 }
 
-// checkColumns checks the arrays beside the tokens: the engine reads as many
-// numbers from them as there are tokens, whatever their length and type.
+// checkColumns checks the arrays parallel to the tokens: the engine reads as many numbers from them
+// as there are tokens, whatever their length and type.
 func (v *vocabulary) checkColumns() error {
 	for _, c := range []struct {
 		name string
@@ -210,13 +208,12 @@ func (v *vocabulary) checkColumns() error {
 	return nil
 }
 
-// fimSlots are keys whose ids the engine keeps in one place: the older one, read last,
-// counts.
+// fimSlots are pairs of keys for the same id in the engine: the older one is read last and wins.
 var fimSlots = map[string]string{"prefix": "fim_pre", "suffix": "fim_suf", "middle": "fim_mid"}
 
-// checkSpecial checks the ids of special tokens, read or assumed. Of one outside the
-// vocabulary the engine takes no notice and keeps its own default, as published models
-// need; it is a warning here. A default outside is an error: the engine looks it up.
+// checkSpecial checks the ids of special tokens, read or assumed. The engine ignores an id outside the
+// vocabulary and keeps its default; published models rely on that, so it is a warning. A
+// default outside is an error, as the engine looks it up.
 func (v *vocabulary) checkSpecial() error {
 	ids := map[string]int64{}
 	for _, name := range specialTokens {
@@ -282,16 +279,16 @@ func (v *vocabulary) warnOutside(key string, id uint32, used int64) {
 	v.warn("key %s is %s, and the vocabulary has %d tokens: %s", words.Quote(key), value, v.size, instead)
 }
 
-// chatGLM tells whether the pre-tokenizer is one of the two for which the engine
-// assumes no BOS token.
+// chatGLM reports whether the pre-tokenizer is one of the two for which the engine assumes no BOS
+// token.
 func (v *vocabulary) chatGLM() bool {
 	pre, _ := v.ix.Lookup("tokenizer.ggml.pre")
 	s, _ := pre.Str()
 	return s == "glm4" || s == "chatglm-bpe"
 }
 
-// texts ranges over the tokens as the engine sees them: cut at the first NUL, and
-// with a name where nothing is left.
+// texts yields the tokens as the engine reads them: up to the first NUL, and with a made-up name if
+// nothing is left.
 func (v *vocabulary) texts() iter.Seq2[int, string] {
 	return func(yield func(int, string) bool) {
 		for i, text := range stringsOf(v.tokens) {
@@ -305,7 +302,7 @@ func (v *vocabulary) texts() iter.Seq2[int, string] {
 	}
 }
 
-// cString is s as C sees it.
+// cString returns s up to the first NUL.
 func cString(s string) string {
 	if i := strings.IndexByte(s, 0); i >= 0 {
 		return s[:i]
@@ -326,7 +323,7 @@ func (v *vocabulary) str(name string) (string, error) {
 	return cString(s), nil
 }
 
-// array returns a tokenizer array that must be there, with one of the element types.
+// array returns a required tokenizer array with one of the element types.
 func (v *vocabulary) array(name string, elem ...gguf.ValueType) (gguf.Value, error) {
 	key := "tokenizer.ggml." + name
 	val, ok := v.ix.Lookup(key)
@@ -340,7 +337,7 @@ func (v *vocabulary) fail(name, value, reason string) error {
 	return valueError(v.ix, "tokenizer.ggml."+name, value, reason)
 }
 
-// failAt reports one element of an array.
+// failAt returns an error about one element of an array.
 func (v *vocabulary) failAt(name string, i int, value, reason string) error {
 	return valueError(v.ix, "tokenizer.ggml."+name, fmt.Sprintf("%s in element %d", value, i), reason)
 }

@@ -24,8 +24,7 @@ func checkMerges(v *vocabulary) error {
 	return nil
 }
 
-// checkWordPieces: a token of type byte has no meaning in a BERT vocabulary, and
-// the engine aborts on it.
+// checkWordPieces: a token of type byte has no meaning in a BERT vocabulary; the engine aborts on it.
 func checkWordPieces(v *vocabulary) error {
 	for i, t := range v.types {
 		if t == tokenByte {
@@ -35,9 +34,9 @@ func checkWordPieces(v *vocabulary) error {
 	return nil
 }
 
-// checkRWKV: the tokeniser walks to the longest token from each byte on. It goes
-// back to the start of the text, for ever, when it enters the tree of tokens and
-// leaves it without having met one; and it reads past the text along NULs.
+// checkRWKV: the tokeniser looks for the longest token at each byte. If it enters the tree of tokens
+// and leaves it without a match, it restarts at the beginning of the text, endlessly; and it
+// reads past the end of the text along NULs.
 func checkRWKV(v *vocabulary) error {
 	const maxNULs = 16
 	var first, single [256]int
@@ -104,9 +103,8 @@ func unescapeRWKV(s string) []byte {
 	return out
 }
 
-// checkPLaMo: the tokeniser indexes tables by what it reads in byte tokens, and
-// needs all 256 of them, none with the id 0; other tokens must be UTF-8, or the
-// lengths it records do not fit the text.
+// checkPLaMo: the tokeniser indexes tables by the values of byte tokens and needs all 256 of them,
+// none with id 0; other tokens must be UTF-8, or the recorded lengths do not match the text.
 func checkPLaMo(v *vocabulary) error {
 	var have [256]bool
 	for i, text := range v.texts() {
@@ -117,7 +115,7 @@ func checkPLaMo(v *vocabulary) error {
 			continue
 		}
 		if len(text) != 6 || !strings.HasPrefix(text, "<0x") || text[5] != '>' {
-			continue // the engine takes no notice of it
+			continue // the engine ignores it
 		}
 		b, err := strconv.ParseUint(text[3:5], 16, 8)
 		if err != nil {
