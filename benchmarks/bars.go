@@ -7,18 +7,18 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// bars are what one colour stands for in a plot of groups of bars: a value for each group,
-// which may be empty.
+// bars are the bars of one colour in a grouped bar plot: a sample for each group, which may be
+// empty.
 type bars struct {
 	name   string
 	values []sample
 }
 
-// barWidth is what the bars of a group share.
+// barWidth is the total width of the bars of a group.
 const barWidth = 45 * vg.Length(1)
 
-// newBarPlot draws medians as bars, in groups, and from the least to the largest repetition
-// where they differ. Bars without any value are left out; nil where there are none.
+// newBarPlot plots medians as grouped bars, with whiskers from the minimum to the maximum of the
+// repetitions. Bars without any value are left out; it returns nil if there are none.
 func newBarPlot(title, y string, groups []string, parts ...bars) (*plot.Plot, error) {
 	var drawn []bars
 	for _, part := range parts {
@@ -60,7 +60,7 @@ func hasValues(values []sample) bool {
 	return false
 }
 
-// whiskers are the lines from the least to the largest value of bars.
+// whiskers are the lines from the minimum to the maximum of each bar.
 type whiskers struct {
 	values []sample
 	offset vg.Length
@@ -79,7 +79,7 @@ func (w whiskers) Plot(c draw.Canvas, p *plot.Plot) {
 	}
 }
 
-// DataRange makes room for them.
+// DataRange includes them in the range of the axes.
 func (w whiskers) DataRange() (xmin, xmax, ymin, ymax float64) {
 	for _, s := range w.values {
 		if len(s) > 0 {
@@ -89,7 +89,7 @@ func (w whiskers) DataRange() (xmin, xmax, ymin, ymax float64) {
 	return 0, float64(len(w.values) - 1), 0, ymax
 }
 
-// inMiB are bytes as plots have them.
+// inMiB converts bytes to MiB, the unit of plots.
 func (s sample) inMiB() sample { return s.scaled(1.0 / (1 << 20)) }
 
 func (s sample) scaled(by float64) sample {

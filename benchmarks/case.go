@@ -14,26 +14,26 @@ import (
 	"github.com/seed7adf6694/infer/internal/words"
 )
 
-// testCase is a case of an experiment, to be run in a process of its own.
+// testCase is a case of an experiment. It runs in a process of its own.
 type testCase struct {
 	name    string
 	labels  map[string]string
-	metrics map[string]float64 // what is known of it before
+	metrics map[string]float64 // metrics known before the run
 	job     job
 
-	limit      uint64  // of a control group for it, in bytes; 0: none
-	processors float64 // whose time a control group allows it; 0: no group for that
-	cold       bool    // the model's pages are dropped before
+	limit      uint64  // memory limit of its control group, in bytes; 0: none
+	processors float64 // CPU quota of its control group, in processors; 0: none
+	cold       bool    // drop the model from the page cache first
 
 	model     *preparedModel // nil: the experiment's
 	addresses uint64         // RLIMIT_AS, in bytes; 0: none
-	mayFail   bool           // that it does not load is a result, not a failure
-	skip      string         // why it is not run; "": it is
-	search    *search        // the limit is looked for
+	mayFail   bool           // a model that does not load is a result, not a failure
+	skip      string         // reason not to run it; "" to run it
+	search    *search        // search for the smallest limit
 }
 
-// runCase runs a case and puts what came of it into the record. The error is the
-// context's, or means that nothing can be run at all.
+// runCase runs a case and stores its result in the record. It returns an error only if the context
+// is cancelled or if no case can be run at all.
 func (r *Runner) runCase(ctx context.Context, m *preparedModel, c testCase, rec *Record, p Progress) error {
 	if c.model != nil {
 		m, rec.Model = c.model, c.model.about
@@ -93,7 +93,7 @@ func (r *Runner) runCase(ctx context.Context, m *preparedModel, c testCase, rec 
 	return r.judge(c, rec, &heard, limits.Cgroup, res, err)
 }
 
-// judge puts how a case's process ended into the record. The error means that nothing can be
+// judge stores in the record how a case's process ended. It returns an error only if no case can be
 // run at all.
 func (r *Runner) judge(c testCase, rec *Record, heard *listener, group *memtest.Cgroup, res memtest.Result, err error) error {
 	var use memtest.CgroupUsage
@@ -103,7 +103,7 @@ func (r *Runner) judge(c testCase, rec *Record, heard *listener, group *memtest.
 	rec.Metrics[readInAll] = float64(res.DiskRead)
 	switch {
 	case errors.Is(err, errTimeout):
-		rec.fail(fmt.Sprintf("it did not end within %s: allow more (--timeout), or ask for fewer tokens (-n)", r.timeout()))
+		rec.fail(fmt.Sprintf("it did not end within %s: raise the limit (--timeout) or generate fewer tokens (-n)", r.timeout()))
 	case err != nil:
 		return rec.unable(err)
 	case heard.err != nil:
@@ -113,7 +113,7 @@ func (r *Runner) judge(c testCase, rec *Record, heard *listener, group *memtest.
 	case res.Signal != nil:
 		rec.fail("ended by a signal: " + res.Signal.String())
 	case !heard.ended:
-		rec.fail(fmt.Sprintf("its process ended with exit code %d: %s", res.Code, lastLine(res.Stderr)))
+		rec.fail(fmt.Sprintf("the case's process ended with exit code %d: %s", res.Code, lastLine(res.Stderr)))
 	}
 	if c.mayFail && rec.Status != Skipped {
 		rec.Metrics[succeeded] = 1
@@ -126,7 +126,7 @@ func (r *Runner) judge(c testCase, rec *Record, heard *listener, group *memtest.
 	return nil
 }
 
-// group makes the control group of a case that is limited by one.
+// group creates the control group of a case that needs one.
 func (c testCase) group() (*memtest.Cgroup, error) {
 	if c.processors > 0 {
 		return memtest.NewProcessorGroup(c.processors)
@@ -134,7 +134,7 @@ func (c testCase) group() (*memtest.Cgroup, error) {
 	return memtest.NewCgroup(c.limit)
 }
 
-// unable makes what this machine cannot do a skipped case, and hands other errors back.
+// unable records a case that this machine cannot run as skipped, and returns other errors.
 func (r *Record) unable(err error) error {
 	var un *memtest.Unsupported
 	if !errors.As(err, &un) {
@@ -144,8 +144,7 @@ func (r *Record) unable(err error) error {
 	return nil
 }
 
-// dropPages makes the next reader of the model pay for it, where that can be, and records
-// whether it does.
+// dropPages drops the model from the page cache where this is possible, and records whether it did.
 func dropPages(m *preparedModel, rec *Record) {
 	rec.Metrics["page_cache_dropped"] = 1
 	for _, path := range m.files {
@@ -156,11 +155,11 @@ func dropPages(m *preparedModel, rec *Record) {
 	}
 }
 
-// readGroup records what a control group counted.
+// readGroup records the counters of the control group.
 func readGroup(g *memtest.Cgroup, rec *Record) memtest.CgroupUsage {
 	use, err := g.Usage()
 	if err != nil {
-		rec.note("the control group's figures are not known: " + err.Error())
+		rec.note("cannot read the control group's counters: " + err.Error())
 		return use
 	}
 	rec.Metrics["group_failures"] = float64(use.Failures)
@@ -168,7 +167,7 @@ func readGroup(g *memtest.Cgroup, rec *Record) memtest.CgroupUsage {
 		rec.Metrics[groupPeak] = float64(use.Peak)
 		rec.Metrics["limit_used_ratio"] = float64(use.Peak) / float64(g.Limit)
 	} else {
-		rec.note("the control group's peak is not known: this kernel does not count it (memory.peak, Linux 5.19)")
+		rec.note("the control group's peak is unknown: memory.peak needs Linux 5.19")
 	}
 	return use
 }
@@ -178,11 +177,11 @@ func lastLine(b []byte) string {
 	return lines[len(lines)-1]
 }
 
-// listener reads the lines of a case's process into a record.
+// listener parses the output lines of a case's process into a record.
 type listener struct {
 	rec   *Record
 	phase func(message)
-	rest  []byte // of a line that is not complete
+	rest  []byte // beginning of an incomplete line
 	ended bool
 	err   error
 }
@@ -203,7 +202,7 @@ func (l *listener) hear(line string) {
 	var m message
 	if err := json.Unmarshal([]byte(line), &m); err != nil {
 		if l.err == nil {
-			l.err = fmt.Errorf("its process said what is no message: %.100q", line)
+			l.err = fmt.Errorf("the case's process wrote an invalid message: %.100q", line)
 		}
 		return
 	}

@@ -11,12 +11,12 @@ import (
 	"github.com/seed7adf6694/infer/internal/memtest"
 )
 
-// ChildArgument is the first argument of a process that has to call [Child].
+// ChildArgument is the first argument of a process that must call [Child].
 const ChildArgument = "bench-child"
 
-// Child is the process of one case: it reads the case from in, runs it and writes what it
-// finds to out. A case that fails is no error, but a line of its own. The error is that
-// of reading or writing.
+// Child runs one case in the child process: it reads the case from in, runs it and writes messages
+// to out. A case that fails is reported as a message. Child returns only errors of reading and
+// writing.
 func Child(ctx context.Context, in io.Reader, out io.Writer) error {
 	var j job
 	if err := json.NewDecoder(in).Decode(&j); err != nil {
@@ -24,7 +24,7 @@ func Child(ctx context.Context, in io.Reader, out io.Writer) error {
 	}
 	run := jobs()[j.Do]
 	if run == nil {
-		return fmt.Errorf("%s: no case is called %q", ChildArgument, j.Do)
+		return fmt.Errorf("%s: unknown job %q: use the same version of the program for parent and child", ChildArgument, j.Do)
 	}
 	r := reporter{in: in, out: json.NewEncoder(out)}
 	last := message{End: true}
@@ -38,7 +38,7 @@ func Child(ctx context.Context, in io.Reader, out io.Writer) error {
 	return r.err
 }
 
-// jobs are what a process can be asked to do.
+// jobs are the functions that a child process can run, by name.
 func jobs() map[string]func(context.Context, job, *reporter) error {
 	return map[string]func(context.Context, job, *reporter) error{
 		"generate":   generate,
@@ -55,12 +55,12 @@ func jobs() map[string]func(context.Context, job, *reporter) error {
 	}
 }
 
-// reporter writes messages and keeps the first error.
+// reporter writes messages and keeps the first error. Not safe for concurrent use.
 type reporter struct {
-	in   io.Reader // what follows the job
+	in   io.Reader // input after the job
 	out  *json.Encoder
 	err  error
-	said time.Time // how far it is
+	said time.Time // progress
 }
 
 func (r *reporter) send(m message) {
@@ -72,11 +72,12 @@ func (r *reporter) send(m message) {
 func (r *reporter) metrics(m map[string]float64) { r.send(message{Metrics: m}) }
 func (r *reporter) note(text string)             { r.send(message{Note: text}) }
 
-// phasePeriod is how often a process says how far it is: seldom enough not to be seen in
-// what it measures.
+// phasePeriod is the interval between two reports of progress: long enough not to disturb the
+// measurement.
 const phasePeriod = 500 * time.Millisecond
 
-// phase says how far the process is, now and then; with nothing done, at once.
+// phase reports progress, at most once per phasePeriod; the beginning of a phase (done == 0) is
+// reported at once.
 func (r *reporter) phase(name string, done, total uint64) {
 	if now := time.Now(); done == 0 || now.Sub(r.said) >= phasePeriod {
 		r.said = now

@@ -9,8 +9,8 @@ import (
 	"os/exec"
 )
 
-// beside is a process that a case's process starts, to do a job of its own. It ends when
-// its input does, or with its job.
+// beside is a further process that a case's process starts for another job. It ends with the job or
+// when its input is closed.
 type beside struct {
 	cmd      *exec.Cmd
 	in       io.WriteCloser
@@ -45,7 +45,7 @@ func startBeside(ctx context.Context, j job) (*beside, error) {
 	return b, nil
 }
 
-// wait reads messages until the process is at a phase, or for "" until it has ended.
+// wait reads messages until the process has reached a phase, or, for "", until it has ended.
 func (b *beside) wait(phase string) error {
 	for {
 		var m message

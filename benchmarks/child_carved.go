@@ -7,9 +7,9 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// carved generates in an address space of holes.
+// carved generates in a fragmented address space.
 func carved(ctx context.Context, j job, r *reporter) error {
-	if _, err := runtime.System(); err != nil { // its libraries come first
+	if _, err := runtime.System(); err != nil { // load the engine's libraries first
 		return err
 	}
 	c, err := memtest.Carve(memtest.CarveOptions{HoleSize: j.Hole})

@@ -10,13 +10,13 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// Phases of the processes that compute beside others.
+// Phases of the processes that run beside the case's process.
 const (
 	spinning = "spinning"
 	ready    = "ready"
 )
 
-// spin keeps a processor busy until its input ends.
+// spin keeps a processor busy until its input is closed.
 func spin(_ context.Context, _ job, r *reporter) error {
 	ended := make(chan struct{})
 	go func() {
@@ -29,14 +29,14 @@ func spin(_ context.Context, _ job, r *reporter) error {
 		case <-ended:
 			return nil
 		default:
-			for range 1 << 16 { // long beside the look at the channel
+			for range 1 << 16 { // long compared with a check of the channel
 			}
 		}
 	}
 }
 
-// contend generates in as many processes and sessions as the job says, while others keep
-// processors busy, and says how many tokens come of all of them in a second.
+// contend generates in the job's number of processes and sessions, while other processes keep
+// processors busy, and reports the total rate in tokens per second.
 func contend(ctx context.Context, j job, r *reporter) error {
 	start := func(n int, what string, phase string) ([]*beside, error) {
 		var all []*beside
@@ -79,7 +79,7 @@ func contend(ctx context.Context, j job, r *reporter) error {
 
 	began := time.Now()
 	for _, b := range others {
-		b.in.Close() // it begins then
+		b.in.Close() // closing the input starts it
 	}
 	err = own.run(ctx, r)
 	for _, b := range others {
@@ -93,7 +93,8 @@ func contend(ctx context.Context, j job, r *reporter) error {
 	return nil
 }
 
-// streamsBeside is what a process does beside the one of the case: it begins when its input ends.
+// streamsBeside generates in a process beside the case's process. It starts when its input is
+// closed.
 func streamsBeside(ctx context.Context, j job, r *reporter) error {
 	s, err := openStreams(ctx, j, r)
 	if err != nil {
@@ -105,7 +106,7 @@ func streamsBeside(ctx context.Context, j job, r *reporter) error {
 	return s.run(ctx, r)
 }
 
-// streams are the sessions of a model that generate at the same time.
+// streams are sessions of one model that generate at the same time.
 type streams struct {
 	job      job
 	model    *runtime.Model

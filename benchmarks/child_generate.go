@@ -8,13 +8,13 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// generate opens a model, generates, and says what that took. Rates and reads per token
-// are of the tokens after the first: the prompt comes with that.
+// generate opens a model, generates, and reports time and memory. Rates and reads per token exclude
+// the first token, whose time includes the prompt.
 func generate(ctx context.Context, j job, r *reporter) error {
 	return generateThen(ctx, j, r, func() {})
 }
 
-// generateThen calls then while the model and its session are there yet.
+// generateThen is generate, and calls then before the session and the model are closed.
 func generateThen(ctx context.Context, j job, r *reporter, then func()) error {
 	start := time.Now()
 	m, s, err := j.open(ctx, r)
@@ -36,7 +36,7 @@ func generateThen(ctx context.Context, j job, r *reporter, then func()) error {
 		if len(tokens) == 1 {
 			first = count(m)
 			r.metrics(map[string]float64{firstToken: time.Since(start).Seconds()})
-			r.phase("generating", 1, uint64(j.Tokens)) // after what was counted
+			r.phase("generating", 1, uint64(j.Tokens)) // not part of the measurement
 			continue
 		}
 		if len(tokens) == j.Tokens {
@@ -47,16 +47,16 @@ func generateThen(ctx context.Context, j job, r *reporter, then func()) error {
 	r.send(message{Tokens: tokens, Metrics: generationMetrics(m.Report(), s.Stats(), first, last, j.Lookup)})
 	then()
 	if !last.known {
-		r.note("bytes read per token are not known: this system does not count them for a process")
+		r.note("bytes read per token are unknown: this system does not count a process's disk reads")
 	}
 	return nil
 }
 
-// counters are what only grows, at one moment.
+// counters are the values of monotonic counters at one moment.
 type counters struct {
-	read     uint64 // from disks, by the process
+	read     uint64 // bytes that the process has read from disks
 	known    bool
-	streamed uint64 // by the budget
+	streamed uint64 // bytes streamed within the budget
 }
 
 func count(m *runtime.Model) (c counters) {
@@ -68,7 +68,7 @@ func count(m *runtime.Model) (c counters) {
 	return c
 }
 
-// generationMetrics are the figures of a generation.
+// generationMetrics returns the metrics of a generation.
 func generationMetrics(report runtime.Report, stats runtime.Stats, first, last counters, lookup bool) map[string]float64 {
 	out := map[string]float64{
 		tokenRate: stats.Rate(), promptRate: stats.PromptRate(),

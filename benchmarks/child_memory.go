@@ -14,7 +14,7 @@ import (
 	"github.com/seed7adf6694/infer/loader/probe"
 )
 
-// measureMemory generates, and says what that takes and how it grew.
+// measureMemory generates, and reports the memory used and its course over time.
 func measureMemory(ctx context.Context, j job, r *reporter) error {
 	settle()
 	before, errBefore := system.OwnMemory()
@@ -22,7 +22,7 @@ func measureMemory(ctx context.Context, j job, r *reporter) error {
 	err := generateThen(ctx, j, r, func() {
 		after, err := system.OwnMemory()
 		if err = errors.Join(errBefore, err); err != nil {
-			r.note("commit is not known: " + err.Error())
+			r.note("commit is unknown: " + err.Error())
 			return
 		}
 		r.metrics(map[string]float64{commitBytes: float64(after.Commit - min(before.Commit, after.Commit))})
@@ -31,9 +31,9 @@ func measureMemory(ctx context.Context, j job, r *reporter) error {
 	return err
 }
 
-// settle makes Go take what it keeps to use again: threads, each of which is charged a stack
-// of 8 MiB, and a heap, which grows by 4 MiB and more. What a load is charged would depend on
-// when they were taken. Nothing of it is touched.
+// settle makes Go's runtime allocate in advance what it caches: threads, each charged with a stack
+// of 8 MiB, and heap, which grows in steps of at least 4 MiB. Otherwise the commit of a load would
+// depend on the moment of these allocations. The memory is not touched.
 func settle() {
 	const threads, heap = 16, 16 << 20
 	runtime.KeepAlive(make([]byte, heap))
@@ -41,14 +41,15 @@ func settle() {
 	memtest.StartThreads(threads)
 }
 
-// seriesPeriod is how often memory is looked at, to begin with; seriesMost is how many
-// moments are kept: where there are more, every other is dropped and the period doubled.
+// seriesPeriod is the initial interval between two measurements of memory; seriesMost is the
+// largest number that is kept: above it, every other measurement is dropped and the interval is
+// doubled.
 const (
 	seriesPeriod = 10 * time.Millisecond
 	seriesMost   = 400
 )
 
-// follow looks at the process's memory until the function that it returns is called.
+// follow measures the process's memory periodically until the returned function is called.
 func follow() func() map[string][]float64 {
 	var at, anon, file []float64
 	stop := make(chan struct{})
@@ -88,7 +89,7 @@ func halved(v []float64) []float64 {
 	return out
 }
 
-// measurePair generates in two processes and says what both have resident, shared pages
+// measurePair generates in two processes and reports the resident memory of both, with shared pages
 // counted once.
 func measurePair(ctx context.Context, j job, r *reporter) error {
 	var failed error
@@ -120,7 +121,7 @@ func besideAnother(ctx context.Context, j job, r *reporter) error {
 
 const holding = "holding"
 
-// hold generates and keeps what it has until its input ends.
+// hold generates and keeps the model open until its input is closed.
 func hold(ctx context.Context, j job, r *reporter) error {
 	return generateThen(ctx, j, r, func() {
 		r.send(message{Phase: holding})
@@ -128,7 +129,7 @@ func hold(ctx context.Context, j job, r *reporter) error {
 	})
 }
 
-// Figures of the memory experiment.
+// Metrics of the memory experiment.
 const (
 	commitBytes = "commit_bytes"
 	bothPSS     = "two_processes_pss_bytes"

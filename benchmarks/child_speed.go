@@ -9,8 +9,8 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// measureSpeed evaluates tokens as llama-bench does, once to warm up and once timed: a
-// prompt in batches, and tokens one by one, of which none depends on those before.
+// measureSpeed evaluates tokens as llama-bench does, once as a warm-up and once timed: a prompt in
+// batches, then random tokens one by one.
 func measureSpeed(ctx context.Context, j job, r *reporter) error {
 	m, s, err := j.open(ctx, r)
 	if err != nil {
@@ -26,7 +26,7 @@ func measureSpeed(ctx context.Context, j job, r *reporter) error {
 	if err := s.Reset(); err != nil {
 		return err
 	}
-	// One generated token warms up as well as many.
+	// One generated token is enough for the warm-up.
 	if err := e.run(ctx, "warming up", j.PromptTokens, min(j.Tokens, 1)); err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func measureSpeed(ctx context.Context, j job, r *reporter) error {
 	return nil
 }
 
-// vocabularySize is how many tokens there are to choose from: as many as there are logits.
+// vocabularySize is the number of tokens in the vocabulary, which is that of the logits.
 func vocabularySize(ctx context.Context, s *runtime.Session) (n int, err error) {
 	err = s.Evaluate(ctx, []int32{0}, runtime.EvaluateOptions{Logits: func(_ int, logits []float32) error {
 		n = len(logits)
@@ -61,7 +61,7 @@ func vocabularySize(ctx context.Context, s *runtime.Session) (n int, err error) 
 	return n, err
 }
 
-// evaluator puts random tokens into a session.
+// evaluator evaluates random tokens in a session.
 type evaluator struct {
 	s          *runtime.Session
 	r          *reporter
@@ -69,8 +69,7 @@ type evaluator struct {
 	random     *rand.Rand
 }
 
-// run evaluates prompt tokens together, in as large batches as the session has, and then
-// more, each alone.
+// run evaluates prompt tokens in batches of the session's size, and then further tokens one by one.
 func (e *evaluator) run(ctx context.Context, phase string, prompt, alone int) error {
 	e.r.phase(phase, 0, uint64(prompt+alone))
 	if prompt > 0 {

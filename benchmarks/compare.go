@@ -2,12 +2,12 @@ package benchmarks
 
 import "fmt"
 
-// significant is the chance below which a difference between two runs counts as one.
+// significant is the p-value below which a difference between two runs counts as significant.
 const significant = 0.05
 
-// compareRows are the cells of the comparison with an earlier run: of each case and
-// metric the medians, their ratio with the least and the largest that any two repetitions
-// have, and the chance that it is none.
+// compareRows returns the cells of the comparison with an earlier run: for each case and metric
+// both medians, their ratio with the smallest and the largest ratio of any two repetitions, and the
+// p-value.
 func compareRows(v view, rs, earlier Results) [][]string {
 	rows := [][]string{{"case", "metric", "earlier", "now", "ratio", "range", "p"}}
 	for _, name := range distinct(rs, func(r Record) string { return r.Case }) {
@@ -38,7 +38,7 @@ func withSpread(metric string, s sample) string {
 	return fmt.Sprintf("%s ±%.0f%%", figure(metric, s.median()), 100*s.spread())
 }
 
-// against adds to the records the ratios to the medians of an earlier run, as metrics.
+// against adds the ratios to the medians of an earlier run to the records, as metrics.
 func (rs Results) against(earlier Results) Results {
 	for _, r := range rs {
 		of := earlier.where(func(e Record) bool { return e.Experiment == r.Experiment && e.Case == r.Case })

@@ -14,35 +14,35 @@ import (
 
 const contentionName = "contention"
 
-// Figures of the contention experiment.
+// Metrics of the contention experiment.
 const (
-	totalRate = "total_tokens_per_second" // of all sessions of all processes
+	totalRate = "total_tokens_per_second" // total of all sessions of all processes
 	ofBest    = "ratio_of_best_fixed"
 	ofDefault = "ratio_of_all_cores"
 )
 
-// chosen is the label of a number of threads that is chosen while running.
+// chosen is the label for a number of threads that is chosen while running.
 const chosen = "auto"
 
 // ContentionOptions are the options of [Runner.Contention].
 type ContentionOptions struct {
 	Model Model
 
-	Tokens    int       // that each session generates; 0: 48
-	Context   int       // tokens; 0: 256
-	Threads   []int     // fixed numbers to compare with; nil: 1, 2, 4, … and all cores
-	Busy      []int     // processors that others keep busy; nil: 0, 1 and all
-	Quotas    []float64 // of a control group, in processors; nil: 0.5, 1 and 1.5
-	Sessions  []int     // that generate at the same time in one process; nil: 2, 4 and 8
-	Processes []int     // that do; nil: 2 and 4
+	Tokens    int       // tokens that each session generates; 0: 48
+	Context   int       // context in tokens; 0: 256
+	Threads   []int     // fixed numbers of threads to compare with; nil: 1, 2, 4, … and all cores
+	Busy      []int     // processors that other processes keep busy; nil: 0, 1 and all
+	Quotas    []float64 // CPU quotas of control groups, in processors; nil: 0.5, 1 and 1.5
+	Sessions  []int     // sessions that generate at the same time in one process; nil: 2, 4 and 8
+	Processes []int     // processes that generate at the same time; nil: 2 and 4
 }
 
-// Contention measures how fast tokens come on a machine that does something else as well:
-// with the number of threads that is chosen while running, and with fixed ones, the last of
-// which is llama.cpp's default, a thread for each core. Rates are of all sessions of all
-// processes together, from the prompts on.
+// Contention measures the rate of generation on a machine with other load: with the number of
+// threads that is chosen while running, and with fixed numbers, the last of which is llama.cpp's
+// default, one thread per core. Rates are totals of all sessions of all processes, measured after
+// the prompts.
 //
-// The results so far are returned with an error too.
+// With an error it also returns the results so far.
 func (r *Runner) Contention(ctx context.Context, o ContentionOptions) (rs Results, err error) {
 	if o, err = o.withDefaults(); err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func (o ContentionOptions) withDefaults() (ContentionOptions, error) {
 			*x.p = x.or
 		}
 		if *x.p < 1 {
-			return o, fmt.Errorf("%w: %d %s: 1 or more", infer.ErrOption, *x.p, x.name)
+			return o, fmt.Errorf("%w: %d %s: want at least 1", infer.ErrOption, *x.p, x.name)
 		}
 	}
 	if o.Threads == nil {
@@ -94,19 +94,19 @@ func (o ContentionOptions) withDefaults() (ContentionOptions, error) {
 	}{{o.Threads, "threads", 1}, {o.Busy, "busy processors", 0}, {o.Sessions, "sessions", 1}, {o.Processes, "processes", 1}} {
 		for _, n := range x.values {
 			if n < x.min || n > 512 {
-				return o, fmt.Errorf("%w: %d %s: %d to 512", infer.ErrOption, n, x.name, x.min)
+				return o, fmt.Errorf("%w: %d %s out of range (%d to 512)", infer.ErrOption, n, x.name, x.min)
 			}
 		}
 	}
 	for _, q := range o.Quotas {
 		if !(q >= 0.01 && q <= 512) {
-			return o, fmt.Errorf("%w: a quota of %g processors: 0.01 to 512", infer.ErrOption, q)
+			return o, fmt.Errorf("%w: CPU quota of %g processors out of range (0.01 to 512)", infer.ErrOption, q)
 		}
 	}
 	return o, nil
 }
 
-// cases are the situations, in each of which all numbers of threads stand side by side.
+// cases returns the cases: in each situation all numbers of threads, one after the other.
 func (o ContentionOptions) cases(m *preparedModel) []testCase {
 	var cases []testCase
 	situation := func(kind, name string, change func(*testCase)) {
@@ -122,13 +122,13 @@ func (o ContentionOptions) cases(m *preparedModel) []testCase {
 		}
 	}
 	for _, n := range o.Busy {
-		situation("Beside busy processors", times(n, "busy processor"), func(c *testCase) { c.job.Busy = n })
+		situation("With other busy processors", times(n, "busy processor"), func(c *testCase) { c.job.Busy = n })
 	}
 	for _, q := range o.Quotas {
-		situation("In a quota of processors", fmt.Sprintf("a quota of %g", q), func(c *testCase) { c.processors = q })
+		situation("With a CPU quota", fmt.Sprintf("a quota of %g", q), func(c *testCase) { c.processors = q })
 	}
 	for _, n := range o.Sessions {
-		situation("Sessions of one process, together", times(n, "session"), func(c *testCase) { c.job.Sessions = n })
+		situation("Several sessions of one process, total", times(n, "session"), func(c *testCase) { c.job.Sessions = n })
 	}
 	for _, n := range o.Processes {
 		situation("Processes, together", fmt.Sprintf("%d processes", n), func(c *testCase) { c.job.Processes = n })
@@ -136,7 +136,7 @@ func (o ContentionOptions) cases(m *preparedModel) []testCase {
 	return cases
 }
 
-// deriveContention compares with the best of the fixed numbers, and with all cores.
+// deriveContention adds the ratios to the best fixed number of threads and to one thread per core.
 func deriveContention(all Results, experiment string) {
 	rs := all.where(func(r Record) bool { return r.Experiment == experiment })
 	for _, r := range rs {
@@ -163,21 +163,21 @@ func deriveContention(all Results, experiment string) {
 
 func contentionView() view {
 	return view{
-		title: "Beside other programs, in containers, and with several sessions",
+		title: "Generation beside other programs, under CPU quotas, and with several sessions",
 		columns: []column{
 			{title: "situation", label: "situation"}, {title: "threads", label: "threads"},
-			{title: "tok/s in all", metric: totalRate, spread: true}, {title: "of the best fixed", metric: ofBest}, {title: "of all cores", metric: ofDefault},
+			{title: "tok/s, total", metric: totalRate, spread: true}, {title: "of the best fixed", metric: ofBest}, {title: "of all cores", metric: ofDefault},
 		},
 		compared: []string{totalRate},
 		derive:   deriveContention,
 		plots:    contentionPlots,
 		facts: func(Results) []string {
-			return []string{"auto: chosen while running, the default; a thread for each core is llama.cpp's default"}
+			return []string{"auto: number of threads chosen while running (the default); llama.cpp's default is one thread per core"}
 		},
 	}
 }
 
-// contentionPlots are bars of the rates, a plot for each kind of situations.
+// contentionPlots returns bar plots of the rates, one for each kind of situation.
 func contentionPlots(rs Results) ([]*plot.Plot, error) {
 	var plots []*plot.Plot
 	for _, kind := range distinct(rs, func(r Record) string { return r.Labels["kind"] }) {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// writeCSV writes a row for each record. Columns are what any of them has.
+// writeCSV writes a row for each record, with a column for each field that any record has.
 func (rs Results) writeCSV(w io.Writer) error {
 	var labels, metrics []string
 	for _, r := range rs {

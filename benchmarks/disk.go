@@ -15,19 +15,19 @@ import (
 	"github.com/seed7adf6694/infer/loader"
 )
 
-// How the disk's rate is measured: the file is read from its beginning, and again, past
-// the page cache and with several requests at a time, which is what disks are fastest at.
-// The first part does not count: what lies behind the disk of a virtual machine caches too,
-// and the cases that are compared with it read the same file many times.
+// Parameters of the measurement of the disk's rate. The file is read from its beginning,
+// repeatedly, past the page cache, with a queue depth of several requests, at which disks are
+// fastest. The first part is not counted: the host of a virtual machine caches too, and the cases
+// that are compared with the rate read the same file many times.
 const (
 	diskRequests = 4
 	diskBlock    = 4 << 20
-	diskWarmUp   = 2 * time.Second // or one time through the file
+	diskWarmUp   = 2 * time.Second // or once through the file
 	diskTime     = time.Second
-	diskLeast    = 64 << 20 // bytes of a file that make a measurement
+	diskLeast    = 64 << 20 // smallest file, in bytes, for a meaningful rate
 )
 
-// measureDisk reads the model's file as fast as its disk gives it.
+// measureDisk measures the highest rate at which the model's file can be read from its disk.
 func measureDisk(ctx context.Context, j job, r *reporter) error {
 	index, err := loader.Open(j.Model)
 	if err != nil {
@@ -58,16 +58,16 @@ func measureDisk(ctx context.Context, j job, r *reporter) error {
 		return err
 	}
 	if file.Size < diskLeast {
-		r.note(fmt.Sprintf("the disk's rate is of a file of %s, which says little: use a larger model", words.Size(uint64(file.Size))))
+		r.note(fmt.Sprintf("the disk's rate was measured with a file of only %s: use a larger model", words.Size(uint64(file.Size))))
 	}
 	r.metrics(map[string]float64{diskRate: rate, diskBusyRate: busyRate})
 	return nil
 }
 
-// busy keeps n processors computing until done.
+// busy keeps n processors busy until the returned function is called.
 func busy(n int) (done func()) {
 	before := runtime.GOMAXPROCS(0)
-	runtime.GOMAXPROCS(n + diskRequests) // the system divides the processors, not Go
+	runtime.GOMAXPROCS(n + diskRequests) // so that the system, not Go, schedules them
 	var stop atomic.Bool
 	var wg sync.WaitGroup
 	for range n {
@@ -83,20 +83,20 @@ func busy(n int) (done func()) {
 	}
 }
 
-// disk is a file that is read round and round.
+// disk is a file that is read in a loop.
 type disk struct {
 	readers []system.Blocks
 	size    int64
 }
 
-// rate is in bytes per second.
+// rate returns the rate in bytes per second.
 func (d disk) rate(ctx context.Context) (float64, error) {
 	start := time.Now()
 	done, err := d.read(ctx, math.MaxInt64, diskTime)
 	return float64(done) / time.Since(start).Seconds(), err
 }
 
-// read reads so many bytes, or for so long.
+// read reads until either the number of bytes or the duration is reached.
 func (d disk) read(ctx context.Context, most int64, longest time.Duration) (done int64, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, longest, errEnough)
 	defer cancel()
@@ -130,4 +130,4 @@ func (d disk) read(ctx context.Context, most int64, longest time.Duration) (done
 	return total.Load(), err
 }
 
-var errEnough = errors.New("read for long enough")
+var errEnough = errors.New("the time of the measurement has passed")

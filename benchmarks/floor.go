@@ -20,19 +20,19 @@ const (
 
 // FloorOptions are the options of [Runner.Floor].
 type FloorOptions struct {
-	// F16, Q4, Shape and Dir are those of [MemoryOptions].
+	// F16, Q4, Shape and Dir are as in [MemoryOptions].
 	F16, Q4, Shape, Dir string
 
-	Tokens  int    // to generate; 0: 4
+	Tokens  int    // tokens to generate; 0: 4
 	Threads int    // 0: [runtime.DefaultThreads]
-	Context int    // tokens; 0: 256
-	Within  uint64 // bytes of the limit that is looked for; 0: 1 MiB or a 64th of the model
+	Context int    // context in tokens; 0: 256
+	Within  uint64 // precision of the limit, in bytes; 0: the larger of 1 MiB and 1/64 of the model
 }
 
-// Floor looks for the smallest limits under which a model still loads and generates: of
-// memory, by a control group, and of addresses (RLIMIT_AS), for each load mode.
+// Floor finds, for each load mode, the smallest limits under which a model still loads and
+// generates: of memory (control group) and of address space (RLIMIT_AS).
 //
-// The results so far are returned with an error too.
+// With an error it also returns the results so far.
 func (r *Runner) Floor(ctx context.Context, o FloorOptions) (rs Results, err error) {
 	for _, x := range []struct {
 		p    *int
@@ -43,7 +43,7 @@ func (r *Runner) Floor(ctx context.Context, o FloorOptions) (rs Results, err err
 			*x.p = x.or
 		}
 		if *x.p < 0 {
-			return nil, fmt.Errorf("%w: %d %s: 1 or more", runtime.ErrOption, *x.p, x.name)
+			return nil, fmt.Errorf("%w: %d %s: want at least 1", runtime.ErrOption, *x.p, x.name)
 		}
 	}
 	ms, done, err := r.preparePair(ctx, o.F16, o.Q4, o.Shape, o.Dir)
@@ -52,7 +52,7 @@ func (r *Runner) Floor(ctx context.Context, o FloorOptions) (rs Results, err err
 		return nil, err
 	}
 	one := *r
-	one.Repetitions = max(one.Repetitions, 1) // a bisection is many runs already
+	one.Repetitions = max(one.Repetitions, 1) // a bisection runs the case many times already
 	return one.run(ctx, plan{experiment: floorName, model: ms[0].preparedModel, cases: o.cases(ms)})
 }
 
@@ -65,7 +65,7 @@ func (o FloorOptions) cases(ms []typedModel) []testCase {
 		}
 		for _, kind := range []struct {
 			name   string
-			beyond uint64 // what a process has beside the model
+			beyond uint64 // memory of the process beside the model
 			set    func(*testCase, uint64)
 		}{
 			{groupLimit, 512 << 20, func(c *testCase, n uint64) { c.limit = n }},
@@ -75,7 +75,7 @@ func (o FloorOptions) cases(ms []typedModel) []testCase {
 				cases = append(cases, testCase{
 					name: fmt.Sprintf("%s %s, %s", m.label, load, kind.name), labels: map[string]string{"type": m.label, "load": load, "limit": kind.name},
 					metrics: map[string]float64{"disk_bytes": float64(m.about.Bytes)}, model: m.preparedModel, cold: kind.name == groupLimit,
-					// How many threads there are, with a stack each, differs from run to run.
+					// The number of threads, each with a stack, differs from run to run.
 					search: &search{most: 3*m.about.Bytes + kind.beyond, within: within, set: kind.set, again: kind.name == addressLimit},
 					job:    job{Do: "generate", Model: m.path, Load: load, NoRepack: load == "stock", Context: o.Context, UBatch: 64, Threads: o.Threads, Prompt: storyPrompt, Tokens: o.Tokens},
 				})
@@ -85,7 +85,7 @@ func (o FloorOptions) cases(ms []typedModel) []testCase {
 	return cases
 }
 
-// floorPlots are bars of the limits, beside what the model has on disk.
+// floorPlots returns bar plots of the limits, beside the model's size on disk.
 func floorPlots(rs Results) ([]*plot.Plot, error) {
 	names := distinct(rs, typeAndLoad)
 	disk, group, addresses := bars{name: "on disk"}, bars{name: groupLimit}, bars{name: addressLimit}
@@ -100,13 +100,13 @@ func floorPlots(rs Results) ([]*plot.Plot, error) {
 	if !hasValues(group.values) && !hasValues(addresses.values) {
 		return nil, nil
 	}
-	p, err := newBarPlot("The smallest limit under which it loads and generates", "MiB", names, disk, group, addresses)
+	p, err := newBarPlot("Smallest limit under which the model loads and generates", "MiB", names, disk, group, addresses)
 	return []*plot.Plot{p}, err
 }
 
 func floorView() view {
 	return view{
-		title: "The smallest limit under which a model loads and generates",
+		title: "Smallest limit under which a model loads and generates",
 		columns: []column{
 			{title: "type", label: "type"}, {title: "load", label: "load"}, {title: "limit of", label: "limit"},
 			{title: "on disk", metric: "disk_bytes"}, {title: "smallest", metric: floorBytes}, {title: "refused", metric: "last_refusal_bytes"},
@@ -115,7 +115,7 @@ func floorView() view {
 		compared: []string{floorBytes},
 		plots:    floorPlots,
 		facts: func(Results) []string {
-			return []string{"found by bisection: what runs under the smallest limit did not under the one refused; stock is without repacking"}
+			return []string{"found by bisection: it ran under the smallest limit and failed under the refused one; stock does not repack"}
 		},
 	}
 }

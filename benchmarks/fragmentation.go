@@ -15,19 +15,19 @@ const fragmentationName = "fragmentation"
 // FragmentationOptions are the options of [Runner.Fragmentation].
 type FragmentationOptions struct {
 	Model Model
-	// Holes are the largest free blocks of addresses to leave; nil: 2 GiB, halved down to
-	// 32 MiB.
+	// Holes are the sizes of the largest free block of addresses, in bytes; nil: 2 GiB, halved down
+	// to 32 MiB.
 	Holes []uint64
 
-	Tokens  int // to generate; 0: 16
+	Tokens  int // tokens to generate; 0: 16
 	Threads int // 0: [runtime.DefaultThreads]
-	Context int // tokens; 0: 256
+	Context int // context in tokens; 0: 256
 }
 
-// Fragmentation measures loading and generating in address spaces without large holes, as
-// the engine itself loads and in chunks. That a model does not load is a result here.
+// Fragmentation measures loading and generating in fragmented address spaces, with the engine's own
+// loader and in chunks. A model that does not load is a result, not a failure.
 //
-// The results so far are returned with an error too.
+// With an error it also returns the results so far.
 func (r *Runner) Fragmentation(ctx context.Context, o FragmentationOptions) (rs Results, err error) {
 	for _, x := range []struct {
 		p  *int
@@ -37,7 +37,7 @@ func (r *Runner) Fragmentation(ctx context.Context, o FragmentationOptions) (rs 
 			*x.p = x.or
 		}
 		if *x.p < 0 {
-			return nil, fmt.Errorf("%w: %d tokens, threads or tokens of context", runtime.ErrOption, *x.p)
+			return nil, fmt.Errorf("%w: %d tokens, threads or tokens of context: want at least 1", runtime.ErrOption, *x.p)
 		}
 	}
 	if len(o.Holes) == 0 {
@@ -46,7 +46,7 @@ func (r *Runner) Fragmentation(ctx context.Context, o FragmentationOptions) (rs 
 		}
 	}
 	if slices.Min(o.Holes) < 1<<20 {
-		return nil, fmt.Errorf("%w: holes of %s: 1 MiB or more", runtime.ErrOption, words.Size(slices.Min(o.Holes)))
+		return nil, fmt.Errorf("%w: holes of %s: want at least 1 MiB", runtime.ErrOption, words.Size(slices.Min(o.Holes)))
 	}
 	m, err := r.prepare(ctx, o.Model)
 	if err != nil {

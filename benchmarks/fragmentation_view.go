@@ -27,7 +27,7 @@ func fragmentationView() view {
 	}
 }
 
-// fragmentationPlots are who survives how far, and how fast.
+// fragmentationPlots plots which load modes still load at which size of holes, and their rates.
 func fragmentationPlots(rs Results) ([]*plot.Plot, error) {
 	holes := slices.Compact(rs.where(func(r Record) bool { return r.Labels["load"] != "" }).values(holeBytes).inMiB())
 	if len(holes) == 0 {
@@ -62,7 +62,7 @@ func atHole(rs Results, load string, mib float64) Results {
 	return rs.where(func(r Record) bool { return r.Labels["load"] == load && r.Metrics[holeBytes] == mib*(1<<20) })
 }
 
-// overHoles makes an axis of holes, in MiB, each twice as far as its half.
+// overHoles makes the x axis logarithmic, in MiB.
 func overHoles(p *plot.Plot, holes sample) {
 	var ticks plot.ConstantTicks
 	for _, hole := range holes {
@@ -74,8 +74,8 @@ func overHoles(p *plot.Plot, holes sample) {
 
 // survivorsPlot marks which load modes load and generate in which holes.
 func survivorsPlot(rs Results, holes sample) (*plot.Plot, error) {
-	p := newPlot("Who loads and generates", holeAxis, "")
-	var ran, did plotter.XYs // in all repetitions, in none or not in all
+	p := newPlot("Load modes that load and generate", holeAxis, "")
+	var ran, did plotter.XYs // in all repetitions, in none, in some
 	for i, load := range slices.Backward(loadModes) {
 		for _, hole := range holes {
 			s := atHole(rs, load, hole).values(succeeded)

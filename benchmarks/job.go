@@ -9,14 +9,14 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// job is what the process of a case is to do: the JSON object on its standard input.
+// job is what a child process shall do. It is passed as a JSON object on standard input.
 type job struct {
 	Do    string `json:"do"` // a name in jobs
 	Model string `json:"model"`
 
 	Load      string `json:"load,omitempty"`
 	NoRepack  bool   `json:"no_repack,omitempty"`
-	NoBudget  bool   `json:"no_budget,omitempty"` // all weights may stay
+	NoBudget  bool   `json:"no_budget,omitempty"` // budget for all weights
 	ChunkSize uint64 `json:"chunk_size,omitempty"`
 
 	Context int    `json:"context,omitempty"`
@@ -26,23 +26,23 @@ type job struct {
 	Tokens  int    `json:"tokens,omitempty"`
 	Lookup  bool   `json:"lookup,omitempty"`
 
-	Hole   uint64 `json:"hole,omitempty"`   // largest hole of the address space
-	Base   string `json:"base,omitempty"`   // a model to compare with
-	Chunks int    `json:"chunks,omitempty"` // of a text
+	Hole   uint64 `json:"hole,omitempty"`   // size of the largest hole of the address space, in bytes
+	Base   string `json:"base,omitempty"`   // model to compare with
+	Chunks int    `json:"chunks,omitempty"` // chunks of a text
 
-	Busy      int `json:"busy,omitempty"`      // processors that others keep busy
-	Sessions  int `json:"sessions,omitempty"`  // that generate at the same time
-	Processes int `json:"processes,omitempty"` // that do
+	Busy      int `json:"busy,omitempty"`      // processors that other processes keep busy
+	Sessions  int `json:"sessions,omitempty"`  // sessions that generate at the same time
+	Processes int `json:"processes,omitempty"` // processes that generate at the same time
 
-	PromptTokens int    `json:"prompt_tokens,omitempty"` // of no text, to be timed
-	Depth        int    `json:"depth,omitempty"`         // tokens in the context before
+	PromptTokens int    `json:"prompt_tokens,omitempty"` // number of random tokens to time
+	Depth        int    `json:"depth,omitempty"`         // tokens in the context before the test
 	Batch        int    `json:"batch,omitempty"`
 	CacheTypeK   string `json:"cache_type_k,omitempty"` // "": f16
 	CacheTypeV   string `json:"cache_type_v,omitempty"`
 	Flash        string `json:"flash_attention,omitempty"`
 }
 
-// session are the options of the session that a job wants.
+// session returns the options of the job's session.
 func (j job) session() runtime.SessionOptions {
 	return runtime.SessionOptions{
 		Context: j.Context, Batch: j.Batch, UBatch: j.UBatch, Threads: j.Threads,
@@ -59,10 +59,10 @@ func flashAttention(word string) llama.FlashAttention {
 	case "auto":
 		return llama.FlashAuto
 	}
-	return llama.FlashOn // whatever memory there is: texts are compared, and computed alike
+	return llama.FlashOn // independent of the available memory, so that all cases compute the same texts
 }
 
-// open opens the job's model, and says how far that is.
+// open opens the job's model and reports progress.
 func (j job) open(ctx context.Context, r *reporter) (*runtime.Model, *runtime.Session, error) {
 	mode, err := runtime.ParseLoadMode(j.Load)
 	if err != nil {
@@ -85,10 +85,10 @@ func (j job) open(ctx context.Context, r *reporter) (*runtime.Model, *runtime.Se
 	return m, s, nil
 }
 
-// message is a line of JSON that the process of a case writes, as soon as it knows: what
-// it said before it is killed counts.
+// message is a line of JSON from a case's process. Each figure is written as soon as it is known,
+// so that it is recorded even if the process is killed later.
 type message struct {
-	Phase string `json:"phase,omitempty"` // what it does now, and how far that is
+	Phase string `json:"phase,omitempty"` // current phase and its progress
 	Done  uint64 `json:"done,omitempty"`
 	Total uint64 `json:"total,omitempty"`
 
@@ -97,7 +97,7 @@ type message struct {
 	Series  map[string][]float64 `json:"series,omitempty"`
 	Note    string               `json:"note,omitempty"`
 
-	End     bool   `json:"end,omitempty"` // the last
+	End     bool   `json:"end,omitempty"` // last message
 	Error   string `json:"error,omitempty"`
-	Missing string `json:"missing,omitempty"` // what this machine cannot do
+	Missing string `json:"missing,omitempty"` // why this machine cannot run the case
 }

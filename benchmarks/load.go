@@ -15,30 +15,29 @@ const loadName = "load"
 
 // LoadOptions are the options of [Runner.Load].
 type LoadOptions struct {
-	// Shapes of models with random weights, and Models, which there are; nil both: seven
-	// shapes, of 0.1 to 2 GiB as f16, which differ in their layers alone.
+	// Shapes are shapes of models with random weights, Models are existing models. If both are nil:
+	// seven shapes of 0.1 to 2 GiB in f16, which differ only in their number of layers.
 	Shapes []string
 	Models []string
-	Type   string // of the models that are made; "": f16
-	Dir    string // keeps them; "": a temporary folder
+	Type   string // tensor type of the synthesized models; "": f16
+	Dir    string // folder that keeps them; "": a temporary folder
 
 	Threads int // 0: [runtime.DefaultThreads]
-	Context int // tokens; 0: 64
+	Context int // context in tokens; 0: 64
 }
 
-// loadShapes have one vocabulary, a small one, which takes time of its own.
+// loadShapes share one small vocabulary, since loading a vocabulary takes time too.
 var loadShapes = []string{"1b,layers=1,vocab=4096", "1b,layers=3,vocab=4096", "1b,layers=6,vocab=4096", "1b,layers=10,vocab=4096", "1b,layers=14,vocab=4096", "1b,layers=18,vocab=4096", "1b,layers=22,vocab=4096"}
 
-// Load measures the time and memory of loading against the size of the model, with its
-// pages dropped before and without.
+// Load measures time and memory of loading by model size, with a cold and with a warm page cache.
 //
-// The results so far are returned with an error too.
+// With an error it also returns the results so far.
 func (r *Runner) Load(ctx context.Context, o LoadOptions) (rs Results, err error) {
 	if o.Context == 0 {
 		o.Context = 64
 	}
 	if o.Context < 16 || o.Threads < 0 {
-		return nil, fmt.Errorf("%w: %d tokens of context, %d threads", runtime.ErrOption, o.Context, o.Threads)
+		return nil, fmt.Errorf("%w: %d tokens of context, %d threads: want at least 16 tokens and 0 threads", runtime.ErrOption, o.Context, o.Threads)
 	}
 	var sources []Model
 	for _, path := range o.Models {
@@ -82,7 +81,7 @@ func (r *Runner) Load(ctx context.Context, o LoadOptions) (rs Results, err error
 
 func loadView() view {
 	return view{
-		title: "Loading against the size of the model",
+		title: "Loading by model size",
 		columns: []column{
 			{title: "model", label: "model"}, {title: "on disk", metric: "disk_bytes"}, {title: "load", label: "load"}, {title: "page cache", label: "cache"},
 			{title: "load time", metric: loadTime, spread: true}, {title: "first token", metric: firstToken},
@@ -94,7 +93,7 @@ func loadView() view {
 	}
 }
 
-// loadGroups are the records of each load mode and state of the page cache.
+// loadGroups groups the records by load mode and state of the page cache.
 func loadGroups(rs Results, visit func(name string, of Results)) {
 	for _, load := range loadModes {
 		for _, cache := range []string{"cold", "warm"} {
@@ -104,8 +103,8 @@ func loadGroups(rs Results, visit func(name string, of Results)) {
 	}
 }
 
-// loadFacts are the lines fitted to load times: what a load takes whatever its size, and
-// what each GiB adds.
+// loadFacts describes the lines fitted to the load times (least squares): the constant part and the
+// time per GiB.
 func loadFacts(rs Results) []string {
 	var facts []string
 	signed := func(print func(float64) string, v float64) string {
@@ -130,7 +129,7 @@ func loadFacts(rs Results) []string {
 	return facts
 }
 
-// byModel are the sizes of models in GiB, and the medians of a metric.
+// byModel returns the models' sizes in GiB and the medians of a metric.
 func byModel(rs Results, metric string) (x, y []float64) {
 	for _, model := range distinct(rs, func(r Record) string { return r.Labels["model"] }) {
 		of := rs.labelled(map[string]string{"model": model})
@@ -139,7 +138,7 @@ func byModel(rs Results, metric string) (x, y []float64) {
 	return x, y
 }
 
-// loadPlots are times, cold and warm, and peaks, with the lines fitted to them.
+// loadPlots plots times, cold and warm, and peaks, with the fitted lines.
 func loadPlots(rs Results) ([]*plot.Plot, error) {
 	const x = "model, GiB on disk"
 	drawn := []struct {
@@ -147,9 +146,9 @@ func loadPlots(rs Results) ([]*plot.Plot, error) {
 		scale         float64
 		plot          *plot.Plot
 	}{
-		{"cold", firstToken, 1, newPlot("To the first token, nothing of the file in the page cache", x, "seconds")},
-		{"warm", firstToken, 1, newPlot("To the first token, the file in the page cache", x, "seconds")},
-		{"warm", "peak_rss_bytes", 1 << 20, newPlot("Resident at most, the file in the page cache", x, "MiB")},
+		{"cold", firstToken, 1, newPlot("Time to the first token, cold page cache", x, "seconds")},
+		{"warm", firstToken, 1, newPlot("Time to the first token, warm page cache", x, "seconds")},
+		{"warm", "peak_rss_bytes", 1 << 20, newPlot("Peak resident memory, warm page cache", x, "MiB")},
 	}
 	var plots []*plot.Plot
 	for _, d := range drawn {

@@ -9,7 +9,7 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// thisMachine describes the machine, as far as it tells.
+// thisMachine describes the machine, as far as known.
 func thisMachine() Machine {
 	m := Machine{OS: goruntime.GOOS, Arch: goruntime.GOARCH, CPUs: goruntime.NumCPU(), CPU: system.CPU(), Kernel: system.Kernel()}
 	if p, err := probe.Measure(); err == nil {
@@ -18,7 +18,7 @@ func thisMachine() Machine {
 	return m
 }
 
-// thisEngine describes the engine; without one the error is [runtime.ErrNoEngine].
+// thisEngine describes the engine. In builds without one it returns [runtime.ErrNoEngine].
 func thisEngine() (Engine, error) {
 	s, err := runtime.System()
 	if err != nil {

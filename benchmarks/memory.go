@@ -17,31 +17,32 @@ const memoryName = "memory"
 
 // MemoryOptions are the options of [Runner.Memory].
 type MemoryOptions struct {
-	// F16 and Q4 are one model in two types; all "", if there is no Shape: the embedded
-	// pair. Shape makes a pair with random weights, kept in Dir, if that is not "".
+	// F16 and Q4 are files or names of one model in two types. Shape makes a pair with random
+	// weights instead, which is kept in Dir unless that is "". If all three are "": the embedded
+	// pair.
 	F16, Q4, Shape, Dir string
-	Others              []string // further models, beside the pair or without one
+	Others              []string // further models, with or without a pair
 
-	Tokens    int    // to generate; 0: 32
+	Tokens    int    // tokens to generate; 0: 32
 	Threads   int    // 0: [runtime.DefaultThreads]
-	Context   int    // tokens; 0: 512
-	ChunkSize uint64 // bytes; 0: the runtime's default
-	// Text is what the cost in quality is measured on, of each model against F16; "": 300
-	// stories, of which Chunks (0: 20) are evaluated. Random weights have no quality.
+	Context   int    // context in tokens; 0: 512
+	ChunkSize uint64 // in bytes; 0: the runtime's default
+	// Text is the text for perplexity and divergence of each model from F16; "": 300 stories.
+	// Chunks (0: 20) of it are evaluated. Models with random weights are not evaluated.
 	Text   string
 	Chunks int
 }
 
-// typedModel is one of the models of an experiment that has several.
+// typedModel is one of several models of an experiment.
 type typedModel struct {
 	label string
 	*preparedModel
 }
 
-// Memory measures what a model takes as f16 and in four bits, mapped, copied and as the
-// engine itself loads it, and what the bits cost in quality.
+// Memory measures the memory of a model in f16 and in 4 bits, mapped, copied and as the engine
+// itself loads it, and the loss of quality by quantisation.
 //
-// The results so far are returned with an error too.
+// With an error it also returns the results so far.
 func (r *Runner) Memory(ctx context.Context, o MemoryOptions) (rs Results, err error) {
 	if o, err = o.withDefaults(); err != nil {
 		return nil, err
@@ -70,7 +71,7 @@ func (o MemoryOptions) withDefaults() (MemoryOptions, error) {
 			*x.p = x.or
 		}
 		if *x.p < x.min {
-			return o, fmt.Errorf("%w: %d %s: %d or more", runtime.ErrOption, *x.p, x.name, x.min)
+			return o, fmt.Errorf("%w: %d %s: want at least %d", runtime.ErrOption, *x.p, x.name, x.min)
 		}
 	}
 	if o.Text == "" {
@@ -79,14 +80,14 @@ func (o MemoryOptions) withDefaults() (MemoryOptions, error) {
 	return o, nil
 }
 
-// Labels of the two types; other models have their names.
+// Labels of the two types. Other models are labelled by their names.
 const (
 	typeF16 = "f16"
 	typeQ4  = "q4"
 )
 
-// preparePair makes one model in two types ready, and others. done has to be called in any
-// case.
+// preparePair prepares the pair and the other models. done must be called in any case, also after
+// an error.
 func (r *Runner) preparePair(ctx context.Context, f16, q4, shape, dir string, others ...string) (ms []typedModel, done func() error, err error) {
 	done = func() error {
 		var errs []error
@@ -100,7 +101,7 @@ func (r *Runner) preparePair(ctx context.Context, f16, q4, shape, dir string, ot
 	add := func(label string, m Model) { labels, models = append(labels, label), append(models, m) }
 	switch {
 	case shape != "" && f16+q4 != "":
-		return nil, done, fmt.Errorf("%w: models and a shape to make them of exclude each other", runtime.ErrOption)
+		return nil, done, fmt.Errorf("%w: both models and a shape are given: use only one of them", runtime.ErrOption)
 	case shape != "":
 		add(typeF16, Model{Shape: shape, Type: "f16", Dir: dir})
 		add(typeQ4, Model{Shape: shape, Type: "q4_0", Dir: dir})
@@ -118,7 +119,7 @@ func (r *Runner) preparePair(ctx context.Context, f16, q4, shape, dir string, ot
 	for _, path := range others {
 		label := strings.TrimSuffix(filepath.Base(path), ".gguf")
 		if slices.Contains(labels, label) {
-			return nil, done, fmt.Errorf("%w: two models are called %q: name them apart", runtime.ErrOption, label)
+			return nil, done, fmt.Errorf("%w: two models have the name %q: rename one file", runtime.ErrOption, label)
 		}
 		add(label, Model{Path: path})
 	}
@@ -132,7 +133,7 @@ func (r *Runner) preparePair(ctx context.Context, f16, q4, shape, dir string, ot
 	return ms, done, nil
 }
 
-// loadModes are what is compared.
+// loadModes are the load modes that are compared.
 var loadModes = []string{"mmap", "copy", "stock"}
 
 func (o MemoryOptions) cases(ms []typedModel) []testCase {
@@ -160,7 +161,7 @@ func (o MemoryOptions) cases(ms []typedModel) []testCase {
 	return append(cases, o.qualityCases(ms)...)
 }
 
-// qualityCases compare each model with the f16.
+// qualityCases returns the cases that compare each model with the f16.
 func (o MemoryOptions) qualityCases(ms []typedModel) []testCase {
 	var cases []testCase
 	for _, m := range ms[1:] {
@@ -172,7 +173,7 @@ func (o MemoryOptions) qualityCases(ms []typedModel) []testCase {
 			job: job{Do: "perplexity", Model: m.path, Base: ms[0].path, Prompt: o.Text, Context: min(o.Context, 256), Chunks: o.Chunks, Threads: o.Threads, Load: "mmap"},
 		}
 		if m.noise || ms[0].noise {
-			c.skip = "the weights are random, of which a perplexity says nothing: take a model that was trained (--f16, --q4, or the embedded pair)"
+			c.skip = "a perplexity of random weights is meaningless: use a trained model (--f16, --q4, or the embedded pair)"
 		}
 		cases = append(cases, c)
 	}
@@ -181,7 +182,7 @@ func (o MemoryOptions) qualityCases(ms []typedModel) []testCase {
 
 const quality = "quality"
 
-// writeOriginal puts the embedded model's original into a temporary folder.
+// writeOriginal writes the embedded model's f16 original into a temporary folder.
 func (p *preparedModel) writeOriginal() error {
 	dir, err := p.folder()
 	if err != nil {

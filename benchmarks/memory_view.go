@@ -27,17 +27,17 @@ func memoryView() view {
 		},
 		compared: []string{commitBytes, "peak_rss_bytes", bothPSS, loadTime, firstToken, tokenRate, perplexityValue},
 		facts: func(Results) []string {
-			return []string{"commit: private memory that the system has promised, what the process had before the load left out; two processes: PSS of both together, all generating"}
+			return []string{"commit: private memory charged by the system since the beginning of the load; two processes: sum of the PSS of two processes that generate at the same time"}
 		},
 		hide:  func(r Record) bool { return r.Labels["cache"] == quality && r.Status == Skipped },
 		plots: memoryPlots,
 	}
 }
 
-// typeAndLoad names what a plot compares.
+// typeAndLoad returns the label of a bar: type and load mode.
 func typeAndLoad(r Record) string { return r.Labels["type"] + " " + r.Labels["load"] }
 
-// memoryPlots are bars of what is resident at most, and memory over time.
+// memoryPlots plots the peak of resident memory as bars, and memory over time.
 func memoryPlots(rs Results) ([]*plot.Plot, error) {
 	var plots []*plot.Plot
 	warm := rs.where(func(r Record) bool { return r.Labels["cache"] == "warm" && r.Status == OK })
@@ -52,7 +52,7 @@ func memoryPlots(rs Results) ([]*plot.Plot, error) {
 			parts[i].values = append(parts[i].values, of.values(metric).inMiB())
 		}
 	}
-	peaks, err := newBarPlot("Memory at its peak", "MiB", names, parts...)
+	peaks, err := newBarPlot("Peak memory", "MiB", names, parts...)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func memoryPlots(rs Results) ([]*plot.Plot, error) {
 		plots = append(plots, peaks)
 	}
 
-	over := newPlot("Memory over time, of the first repetition", "seconds", "MiB resident")
+	over := newPlot("Memory over time (first repetition)", "seconds", "MiB resident")
 	drawn := 0
 	for i, name := range names {
 		of := warm.where(func(r Record) bool {

@@ -16,7 +16,7 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// Model is a model to measure with: one that there is, or a synthetic one.
+// Model is the model to measure: an existing file or a synthetic model.
 type Model struct {
 	// Path is a file or a name, as for [runtime.Open]; "" for the embedded model, unless
 	// Shape is set.
@@ -25,32 +25,32 @@ type Model struct {
 	Shape string
 	// Type of the synthetic model: "f16", "q4_0", …; "": q4_0.
 	Type string
-	// Dir keeps synthetic models: one that is there is used, one that is not is made. "":
-	// a temporary folder, which is removed at the end.
+	// Dir is the folder that keeps synthetic models: an existing one is reused, a missing one is
+	// made. "": a temporary folder, removed at the end.
 	Dir string
 
-	original bool // the f16 that the embedded model was made of
+	original bool // the f16 original of the embedded model
 }
 
-// preparedModel is a model's files, ready to be measured.
+// preparedModel has the files of a model that is ready to be measured.
 type preparedModel struct {
-	path  string // of the first file
+	path  string // path of the first file
 	files []string
 	about ModelFile
-	noise bool // its weights are random
-	// packed is its packed file, if there is one; unpacked says why there is none.
+	noise bool // the weights are random
+	// packed is its packed file, or ""; unpacked is the reason why there is none.
 	packed, unpacked string
 	close            func() error
 }
 
-// prepare finds or makes the model, and says how far it is.
+// prepare finds or makes the model, and reports progress.
 func (m Model) prepare(ctx context.Context, phase func(name string, done, total uint64)) (p *preparedModel, err error) {
 	p = &preparedModel{close: func() error { return nil }}
 	if m.original {
 		err = p.writeOriginal()
 	} else if m.Shape != "" {
 		if m.Path != "" {
-			return nil, fmt.Errorf("%w: a model and a shape to make one of exclude each other", runtime.ErrOption)
+			return nil, fmt.Errorf("%w: both a model and a shape are given: use only one of them", runtime.ErrOption)
 		}
 		err = p.synthesize(ctx, m, phase)
 	} else {
@@ -65,7 +65,7 @@ func (m Model) prepare(ctx context.Context, phase func(name string, done, total 
 	return p, nil
 }
 
-// folder makes a temporary folder, which close removes.
+// folder creates a temporary folder. close removes it.
 func (p *preparedModel) folder() (string, error) {
 	dir, err := os.MkdirTemp("", "infer-bench-")
 	if err != nil {
@@ -92,7 +92,7 @@ func (p *preparedModel) synthesize(ctx context.Context, m Model, phase func(name
 	} else if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	// The name says all that decides what is in it.
+	// The name has all parameters that determine the content.
 	p.path = filepath.Join(dir, strings.ToLower(m.Shape+"-"+m.Type)+".gguf")
 	if _, err := os.Stat(p.path); err == nil {
 		return nil
@@ -103,7 +103,7 @@ func (p *preparedModel) synthesize(ctx context.Context, m Model, phase func(name
 	})
 }
 
-// describe reads the files once, for their hash.
+// describe reads the files to compute their hash.
 func (p *preparedModel) describe(ctx context.Context, phase func(name string, done, total uint64)) error {
 	index, err := loader.Open(p.path)
 	if err != nil {

@@ -8,11 +8,11 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// loadPacked is the load mode of a packed file, which is mapped.
+// loadPacked is the label of the load mode of a packed file, which is mapped.
 const loadPacked = "packed"
 
-// pack makes the packed file of the model, in a temporary folder that close removes. A model
-// of which nothing would be packed has none.
+// pack makes the packed file of the model in a temporary folder, which close removes. A model
+// without tensors to repack has no packed file.
 func (p *preparedModel) pack(ctx context.Context, phase func(name string, done, total uint64)) error {
 	dir, err := p.folder()
 	if err != nil {
@@ -30,11 +30,11 @@ func (p *preparedModel) pack(ctx context.Context, phase func(name string, done, 
 		return err
 	}
 	p.packed = file
-	p.files = append(p.files, file) // which cold cases drop too
+	p.files = append(p.files, file) // so that cold cases drop its pages too
 	return nil
 }
 
-// as makes a case one of a load mode, which may be that of the packed file.
+// as returns the case for a load mode, which may be loadPacked.
 func (p *preparedModel) as(load string, c testCase) testCase {
 	c.job.Load = load
 	if load == loadPacked {

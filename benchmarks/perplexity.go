@@ -13,21 +13,22 @@ import (
 
 // PerplexityOptions are the options of [MeasurePerplexity].
 type PerplexityOptions struct {
-	Model string // a path or name, as for [runtime.Open]
-	Base  string // a model to compare the probabilities with; "": none
+	Model string // path or name, as for [runtime.Open]
+	Base  string // model to compare the probabilities with; "": none
 	Text  string
 
-	Context int // tokens of a chunk; 0: 512
-	Chunks  int // at most; 0: all that the text has
-	UBatch  int // tokens computed at once; 0: the runtime's default
+	Context int // tokens per chunk, at least 4; 0: 512
+	Chunks  int // maximum number of chunks; 0: all of the text
+	UBatch  int // micro-batch in tokens; 0: the runtime's default
 	Threads int // 0: [runtime.DefaultThreads]
 	Load    runtime.LoadMode
-	// Progress is told how many chunks are done, and what they give so far.
+	// Progress, if not nil, is called after each chunk with the number of chunks done and the
+	// result so far.
 	Progress func(done, total int, sofar Perplexity)
 }
 
-// Perplexity is how badly a model foresees a text: as if it had chosen among so many equally
-// likely tokens, each time. Errors are standard errors of the mean.
+// Perplexity is a model's perplexity on a text: a value of N means that the model was as uncertain
+// as among N equally likely tokens. Errors are standard errors of the mean.
 type Perplexity struct {
 	Model   string  `json:"model"`
 	Chunks  int     `json:"chunks"`
@@ -35,34 +36,33 @@ type Perplexity struct {
 	Tokens  int     `json:"scored_tokens"`
 	Value   float64 `json:"perplexity"`
 	Error   float64 `json:"perplexity_error"`
-	// Warnings are of the files of both models, as in [runtime.Report].
+	// Warnings are the warnings about the files of both models, as in [runtime.Report].
 	Warnings []string `json:"warnings"`
 
 	Base *Divergence `json:"base,omitempty"` // nil without a base model
 }
 
-// Divergence is how far a model's probabilities are from a base model's on the same text.
+// Divergence compares a model's probabilities with a base model's on the same text.
 type Divergence struct {
 	Model string  `json:"model"`
-	Value float64 `json:"perplexity"` // the base model's
+	Value float64 `json:"perplexity"` // the base model's perplexity
 	Error float64 `json:"perplexity_error"`
-	// KL is the mean Kullback-Leibler divergence of the base's probabilities from the
-	// model's, in nats: what the text costs more for being foreseen with the latter.
+	// KL is the mean Kullback-Leibler divergence KL(base ‖ model), in nats per token.
 	KL      float64 `json:"kl_divergence"`
 	KLError float64 `json:"kl_divergence_error"`
 	KLMax   float64 `json:"kl_divergence_max"`
-	SameTop float64 `json:"same_top_ratio"` // how often both think the same token likeliest
+	SameTop float64 `json:"same_top_ratio"` // share of places where both models have the same most likely token
 }
 
-// MeasurePerplexity evaluates a text as llama.cpp's perplexity does: cut into chunks of a
-// context each, which begin with the token that begins a text where the vocabulary has one,
-// and of which the second half is scored. With a base model, both see the same chunks.
+// MeasurePerplexity evaluates a text as llama.cpp's perplexity tool does: in chunks of one context
+// each, which begin with the BOS token if the vocabulary has one; the second half of each chunk is
+// scored. With a base model, both models evaluate the same chunks.
 func MeasurePerplexity(ctx context.Context, o PerplexityOptions) (p Perplexity, err error) {
 	if o.Context == 0 {
 		o.Context = 512
 	}
 	if o.Context < 4 || o.Chunks < 0 {
-		return p, fmt.Errorf("%w: %d chunks of %d tokens: 1 or more of 4 or more", runtime.ErrOption, o.Chunks, o.Context)
+		return p, fmt.Errorf("%w: need at least 1 chunk of at least 4 tokens, got %d of %d", runtime.ErrOption, o.Chunks, o.Context)
 	}
 	model, err := o.foresee(ctx, o.Model)
 	if err != nil {
@@ -78,12 +78,12 @@ func MeasurePerplexity(ctx context.Context, o PerplexityOptions) (p Perplexity, 
 		defer func() { err = errors.Join(err, base.close()) }()
 		warnings = append(warnings, base.m.Report().Warnings...)
 		if !slices.Equal(base.tokens, model.tokens) || base.begin != model.begin {
-			return p, fmt.Errorf("%s and the base model %s have different tokens for the text: a divergence needs one vocabulary", o.Model, o.Base)
+			return p, fmt.Errorf("%s and the base model %s have different vocabularies: a divergence needs the same one", o.Model, o.Base)
 		}
 	}
 	chunks := len(model.tokens) / o.Context
 	if len(model.tokens) < 2*o.Context {
-		return p, fmt.Errorf("%w: a text of %d tokens, and two chunks of %d are the least: use a longer text or a smaller context (-c)", runtime.ErrOption, len(model.tokens), o.Context)
+		return p, fmt.Errorf("%w: the text has %d tokens, fewer than two chunks of %d: use a longer text or a smaller context (-c)", runtime.ErrOption, len(model.tokens), o.Context)
 	}
 	if o.Chunks > 0 {
 		chunks = min(chunks, o.Chunks)
@@ -92,12 +92,12 @@ func MeasurePerplexity(ctx context.Context, o PerplexityOptions) (p Perplexity, 
 	largest, same := 0.0, 0
 	for i := range chunks {
 		chunk := slices.Clone(model.tokens[i*o.Context : (i+1)*o.Context])
-		next := chunk[1:] // what each token should foresee; not changed by what begins
+		next := chunk[1:] // the target of each token, without the BOS token that replaces the first
 		if model.begin >= 0 {
 			chunk[0] = model.begin
 		}
 		first := o.Context / 2
-		var wanted []float32 // log probabilities of the base model, row by row
+		var wanted []float32 // the base model's log probabilities, row by row
 		if base != nil {
 			if err := base.chunk(ctx, chunk, first, func(at int, logs []float32) {
 				wanted = append(wanted, logs...)
@@ -135,12 +135,12 @@ func MeasurePerplexity(ctx context.Context, o PerplexityOptions) (p Perplexity, 
 	return p, nil
 }
 
-// foresight is a model that foresees the tokens of a text.
+// foresight is a model with a session and the tokens of the text.
 type foresight struct {
 	m      *runtime.Model
 	s      *runtime.Session
 	tokens []int32
-	begin  int32 // -1: none
+	begin  int32 // BOS token; -1: none
 	score  tally
 	logs   []float32
 }
@@ -178,8 +178,8 @@ func (f *foresight) close() error {
 	return f.m.Close()
 }
 
-// chunk gives the log probabilities after each token of a chunk from the first to be
-// scored on. The last has none to foresee.
+// chunk evaluates a chunk and returns the log probabilities after each token, from the first that
+// is scored. The last token has no target.
 func (f *foresight) chunk(ctx context.Context, tokens []int32, first int, visit func(at int, logs []float32)) error {
 	if err := f.s.Reset(); err != nil {
 		return err
@@ -191,7 +191,7 @@ func (f *foresight) chunk(ctx context.Context, tokens []int32, first int, visit 
 	}})
 }
 
-// logProbabilities puts the logarithms of the probabilities into out.
+// logProbabilities computes the log-softmax of the logits into out.
 func logProbabilities(logits, out []float32) []float32 {
 	most := slices.Max(logits)
 	sum := 0.0
@@ -206,7 +206,7 @@ func logProbabilities(logits, out []float32) []float32 {
 	return out
 }
 
-// divergence is the Kullback-Leibler divergence of the first from the second.
+// divergence returns the Kullback-Leibler divergence KL(first ‖ second), in nats.
 func divergence(base, model []float32) float64 {
 	sum := 0.0
 	for i, b := range base {
@@ -214,12 +214,12 @@ func divergence(base, model []float32) float64 {
 			sum += p * (float64(b) - float64(model[i]))
 		}
 	}
-	return max(sum, 0) // rounding
+	return max(sum, 0) // rounding errors
 }
 
 func top(v []float32) int { return slices.Index(v, slices.Max(v)) }
 
-// tally is the sum of values and of their squares.
+// tally sums values and their squares.
 type tally struct {
 	n            int
 	sum, squares float64
@@ -233,7 +233,7 @@ func (t *tally) add(v float64) {
 
 func (t *tally) mean() float64 { return t.sum / float64(max(t.n, 1)) }
 
-// meanError is the standard error of the mean.
+// meanError returns the standard error of the mean.
 func (t *tally) meanError() float64 {
 	if t.n < 2 {
 		return 0
@@ -241,13 +241,13 @@ func (t *tally) meanError() float64 {
 	return math.Sqrt(max(t.squares/float64(t.n)-t.mean()*t.mean(), 0) / float64(t.n-1))
 }
 
-// perplexity is of a tally of negative log probabilities.
+// perplexity returns the perplexity of a tally of negative log probabilities.
 func (t *tally) perplexity() (value, err float64) {
 	value = math.Exp(t.mean())
 	return value, value * t.meanError()
 }
 
-// measurePerplexity is the same as a case.
+// measurePerplexity runs MeasurePerplexity as a case.
 func measurePerplexity(ctx context.Context, j job, r *reporter) error {
 	mode, err := runtime.ParseLoadMode(j.Load)
 	if err != nil {

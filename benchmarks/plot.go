@@ -21,26 +21,26 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// Size of a plot; those of one file stand one below the other.
+// Size of a plot. Plots of one file are drawn one below the other.
 const (
 	plotWidth  = 18 * vg.Centimeter
 	plotHeight = 11 * vg.Centimeter
 	plotMargin = 4 * vg.Millimeter
 )
 
-// CheckPlotName tells whether [Results.Plot] knows the format that a file's name asks for:
-// .png or .svg.
+// CheckPlotName returns an error unless the file's name ends in a format of [Results.Plot]: .png or
+// .svg.
 func CheckPlotName(path string) error {
 	switch ext := strings.ToLower(filepath.Ext(path)); ext {
 	case ".png", ".svg":
 		return nil
 	default:
-		return fmt.Errorf("plot %s: a file ends in .png or .svg", path)
+		return fmt.Errorf("plot %s: unknown format: use a name that ends in .png or .svg", path)
 	}
 }
 
-// Plot draws the results into a file that ends in .png or .svg, which appears whole or
-// not at all.
+// Plot draws the results into a file that ends in .png or .svg. The file appears only when it is
+// complete.
 func (rs Results) Plot(path string) error {
 	if err := CheckPlotName(path); err != nil {
 		return err
@@ -59,7 +59,7 @@ func (rs Results) Plot(path string) error {
 		plots = append(plots, ps...)
 	}
 	if len(plots) == 0 {
-		return fmt.Errorf("plot %s: there is nothing to draw: no case ended well", path)
+		return fmt.Errorf("plot %s: nothing to draw: no case succeeded", path)
 	}
 	return runtime.WriteFile(path, func(w io.Writer) error { return drawPlots(w, plots, strings.ToLower(filepath.Ext(path))) })
 }
@@ -82,7 +82,7 @@ func drawPlots(w io.Writer, plots []*plot.Plot, ext string) error {
 	return err
 }
 
-// palette tells colours apart for people who see fewer of them (Okabe and Ito).
+// palette has colours that colour-blind people can distinguish (Okabe and Ito).
 var palette = []color.RGBA{
 	{0, 114, 178, 255}, {213, 94, 0, 255}, {0, 158, 115, 255}, {204, 121, 167, 255}, {230, 159, 0, 255}, {86, 180, 233, 255}, {0, 0, 0, 255},
 }
@@ -108,10 +108,10 @@ func newPlot(title, x, y string) *plot.Plot {
 	return p
 }
 
-// roundTicks are about five marks, at 1, 2 or 5 times a power of ten.
+// roundTicks places about five ticks at 1, 2 or 5 times a power of ten.
 type roundTicks struct{}
 
-// Ticks gives the marks of an axis.
+// Ticks returns the ticks of an axis.
 func (roundTicks) Ticks(from, to float64) []plot.Tick {
 	if !(to > from) || math.IsInf(to-from, 0) {
 		return nil
@@ -131,13 +131,14 @@ func (roundTicks) Ticks(from, to float64) []plot.Tick {
 	return ticks
 }
 
-// curve is a line through medians, and bars from the least to the largest repetition.
+// curve is a line through medians, with error bars from the minimum to the maximum of the
+// repetitions.
 type curve struct {
 	name   string
 	x      []float64
 	y      []sample
 	dashed bool
-	fitted bool // a straight line through all points, rather than from one to the next
+	fitted bool // draw the fitted line instead of connecting the points
 }
 
 func (c *curve) add(x float64, y sample) {
@@ -146,7 +147,7 @@ func (c *curve) add(x float64, y sample) {
 	}
 }
 
-// The methods by which the plotter reads a curve.
+// The methods of plotter's interfaces.
 
 func (c *curve) Len() int                    { return len(c.x) }
 func (c *curve) XY(i int) (float64, float64) { return c.x[i], c.y[i].median() }
@@ -163,8 +164,7 @@ func (c *curve) fit() (base, slope float64, ok bool) {
 	return fit(c.x, y)
 }
 
-// addCurves draws curves; those without points are left out. There is a mark on the axis
-// for each point.
+// addCurves draws curves with at least one point. Each point has a tick on the x axis.
 func addCurves(p *plot.Plot, curves ...*curve) error {
 	marks := map[float64]bool{}
 	for i, c := range curves {
@@ -208,8 +208,8 @@ func addCurves(p *plot.Plot, curves ...*curve) error {
 	return nil
 }
 
-// leaveLegend leaves room above what is drawn for a legend of so many lines.
+// leaveLegend extends the y axis to make room for a legend of the given number of lines.
 func leaveLegend(p *plot.Plot, lines int) {
-	const share = 0.062 // of the height, that a line takes
+	const share = 0.062 // height of a line, as a share of the plot's
 	p.Y.Max /= 1 - min(share*float64(lines), 0.6)
 }

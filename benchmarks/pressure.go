@@ -16,25 +16,24 @@ const pressureName = "pressure"
 // PressureOptions are the options of [Runner.Pressure].
 type PressureOptions struct {
 	Model Model
-	// Shares are the limits to run under, as shares of what the plan says that weights, KV
-	// cache and compute buffers need together; nil, if there are no Limits either: 0.5, 0.6,
-	// 0.75, 0.9 and 0.98.
+	// Shares are the memory limits, as fractions of what weights, KV cache and compute buffers need
+	// together according to the plan. If Shares and Limits are nil: 0.5, 0.6, 0.75, 0.9 and 0.98.
 	Shares []float64
-	// Limits are further ones, in bytes.
+	// Limits are further memory limits, in bytes.
 	Limits []uint64
 
-	Tokens    int    // to generate; 0: 32
+	Tokens    int    // tokens to generate; 0: 32
 	Threads   int    // 0: [runtime.DefaultThreads]
-	Context   int    // tokens; 0: 512
-	UBatch    int    // tokens computed at once; 0: 64
-	ChunkSize uint64 // bytes; 0: the runtime's default
-	// Packed adds the packed file of the model.
+	Context   int    // context in tokens; 0: 512
+	UBatch    int    // micro-batch in tokens; 0: 64
+	ChunkSize uint64 // in bytes; 0: the runtime's default
+	// Packed adds cases with the packed file of the model.
 	Packed bool
-	// Lookup adds a question over a quoted text, with and without guessed tokens.
+	// Lookup adds a prompt whose answer repeats part of it, with and without drafted tokens.
 	Lookup bool
 }
 
-// Texts that are gone on with.
+// Prompts.
 const (
 	storyPrompt = "Once upon a time"
 	quotePrompt = "Notes of the keeper: The lamp was lit at six. The small boat came in at seven with two men and a dog. " +
@@ -42,20 +41,20 @@ const (
 		"Question: What came in at seven? Quote the notes.\nAnswer: The small boat came in at"
 )
 
-// Ways of running, as labels say them.
+// Labels of the ways of running.
 const (
-	ample       = "ample" // a budget of all there is
+	ample       = "ample" // budget for the whole model
 	textQuote   = "quote"
 	textLookup  = "quote, lookup"
 	budgetRatio = "budget_ratio"
 )
 
-// Pressure measures generation in control groups that are smaller than the model: mapped
-// weights with the automatic budget against the engine's own mapping of the file, beside
-// the same with ample memory and the disk's rate, from which follows what could be
-// reached at most. All have to generate the same tokens; those that do not are failed.
+// Pressure measures generation in control groups that are smaller than the model. It compares
+// mapped weights and the automatic budget with the engine's own mapping of the file. From the same
+// cases with ample memory and from the disk's rate it computes the upper bound of the speed. All
+// cases must generate the same tokens; a case that does not is recorded as failed.
 //
-// The results so far are returned with an error too.
+// With an error it also returns the results so far.
 func (r *Runner) Pressure(ctx context.Context, o PressureOptions) (rs Results, err error) {
 	if o, err = o.withDefaults(); err != nil {
 		return nil, err
@@ -87,7 +86,7 @@ func (o PressureOptions) withDefaults() (PressureOptions, error) {
 			*x.p = x.or
 		}
 		if *x.p < x.min {
-			return o, fmt.Errorf("%w: %d %s: %d or more", runtime.ErrOption, *x.p, x.name, x.min)
+			return o, fmt.Errorf("%w: %d %s: want at least %d", runtime.ErrOption, *x.p, x.name, x.min)
 		}
 	}
 	if len(o.Shares)+len(o.Limits) == 0 {
@@ -95,13 +94,14 @@ func (o PressureOptions) withDefaults() (PressureOptions, error) {
 	}
 	for _, s := range o.Shares {
 		if !(s > 0 && s <= 100) {
-			return o, fmt.Errorf("%w: a budget of %g times what is needed", runtime.ErrOption, s)
+			return o, fmt.Errorf("%w: budget factor %g out of range (more than 0, at most 100)", runtime.ErrOption, s)
 		}
 	}
 	return o, nil
 }
 
-// need is what weights, KV cache and compute buffers take, as the plan has it.
+// need returns the memory for weights, KV cache and compute buffers according to the plan, in
+// bytes.
 func (o PressureOptions) need(ctx context.Context, path string) (runtime.ModePlan, error) {
 	session := runtime.SessionOptions{Context: o.Context, UBatch: o.UBatch, Threads: o.Threads, FlashAttention: llama.FlashOn}
 	f, err := runtime.Plan(ctx, path, runtime.Options{ChunkSize: o.ChunkSize, Session: session})
@@ -111,8 +111,8 @@ func (o PressureOptions) need(ctx context.Context, path string) (runtime.ModePla
 	return f.Modes[slices.IndexFunc(f.Modes, func(p runtime.ModePlan) bool { return p.Mode == runtime.LoadMMap })], nil
 }
 
-// cases are in the order in which they are run: what others are compared with first, and
-// what is compared with each other side by side.
+// cases returns the cases in the order of execution: references first, and cases that are compared
+// with each other one after the other.
 func (o PressureOptions) cases(m *preparedModel, need runtime.ModePlan) []testCase {
 	all := need.Weights + need.KV + need.Compute
 	known := map[string]float64{
@@ -131,15 +131,15 @@ func (o PressureOptions) cases(m *preparedModel, need runtime.ModePlan) []testCa
 		share := float64(limit) / float64(all)
 		known := map[string]float64{
 			limitBytes: float64(limit), budgetRatio: share,
-			"least_streamed_bytes_per_token": float64(all - min(all, limit)), // if nothing else took memory
+			"least_streamed_bytes_per_token": float64(all - min(all, limit)), // the share of the limit if nothing else took memory
 		}
-		cases = append(cases, disk) // its rate changes with what else the machine does
+		cases = append(cases, disk) // measured for each limit, since the rate varies with the machine's load
 		cases = append(cases, o.ways(m, fmt.Sprintf("%.0f %%", 100*share), limit, known)...)
 	}
 	return cases
 }
 
-// ways are the cases of one budget.
+// ways returns the cases of one budget.
 func (o PressureOptions) ways(m *preparedModel, budget string, limit uint64, known map[string]float64) []testCase {
 	base := job{
 		Do: "generate", Model: m.path, NoBudget: limit == 0, ChunkSize: o.ChunkSize,
@@ -157,7 +157,7 @@ func (o PressureOptions) ways(m *preparedModel, budget string, limit uint64, kno
 	}
 	cases := []testCase{
 		way("mmap", "", func(*job) {}),
-		way("stock", "", func(j *job) { j.NoRepack = true }), // repacked weights are private: it would be killed
+		way("stock", "", func(j *job) { j.NoRepack = true }), // repacked weights are private: the process would be killed
 	}
 	if o.Packed {
 		cases = append(cases, way(loadPacked, "", func(*job) {}))
@@ -168,8 +168,8 @@ func (o PressureOptions) ways(m *preparedModel, budget string, limit uint64, kno
 	return cases
 }
 
-// sameTokens fails what does not generate the tokens that the first case did that went on
-// with the same text.
+// sameTokens marks cases as failed whose tokens differ from those of the first case with the same
+// prompt.
 type sameTokens map[string]Record
 
 func (s *sameTokens) check(r *Record) {
@@ -180,7 +180,7 @@ func (s *sameTokens) check(r *Record) {
 	if text == textLookup {
 		text = textQuote
 	}
-	if r.Labels["load"] == loadPacked { // other kernels round otherwise
+	if r.Labels["load"] == loadPacked { // kernels for repacked weights round differently
 		text += loadPacked
 	}
 	if *s == nil {
@@ -192,11 +192,11 @@ func (s *sameTokens) check(r *Record) {
 		return
 	}
 	if i, differ := firstDifference(first.Tokens, r.Tokens); differ {
-		r.fail(fmt.Sprintf("other tokens than of %q, repetition %d, from the %dth on", first.Case, first.Repetition, i+1))
+		r.fail(fmt.Sprintf("the tokens differ from those of %q, repetition %d, from number %d on", first.Case, first.Repetition, i+1))
 	}
 }
 
-// firstDifference is where two texts begin to differ.
+// firstDifference returns the index of the first difference of two token lists.
 func firstDifference(a, b []int32) (int, bool) {
 	for i := range min(len(a), len(b)) {
 		if a[i] != b[i] {
@@ -206,7 +206,7 @@ func firstDifference(a, b []int32) (int, bool) {
 	return min(len(a), len(b)), len(a) != len(b)
 }
 
-// needText says what 100 % of the budget is.
+// needText says how large a budget of 100 % is.
 func needText(rs Results) string {
 	m := rs[0].Metrics
 	part := func(name string) string { return words.Size(uint64(m[name])) }

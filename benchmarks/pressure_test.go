@@ -146,13 +146,13 @@ func TestCasesThatEndBadly(t *testing.T) {
 		status  Status
 		reason  string
 	}{
-		{"a job that is none", testCase{job: job{Do: "nothing"}}, nil, 0, Failed, `its process ended with exit code 1: bench-child: no case is called "nothing"`},
+		{"a job that is none", testCase{job: job{Do: "nothing"}}, nil, 0, Failed, `the case's process ended with exit code 1: bench-child: unknown job "nothing"`},
 		{"a model that is missing", testCase{job: missing}, nil, 0, Failed, "missing.gguf"},
 		{"a prompt that does not fit", testCase{job: long}, nil, 0, Failed, "context"},
 		{"a group too small to live in", testCase{job: generate, limit: 1 << 20}, nil, 0, Failed, "killed: it needed more than the control group's limit of 1.0 MiB"},
 		{"a case that takes too long", testCase{job: endless}, nil, time.Second / 4, Failed, "it did not end within 250ms"},
-		{"a program that says something else", testCase{job: generate}, []string{"echo", "hello"}, 0, Failed, `its process said what is no message: "hello"`},
-		{"a program that says nothing", testCase{job: generate}, []string{"true"}, 0, Failed, "its process ended with exit code 0"},
+		{"a program that says something else", testCase{job: generate}, []string{"echo", "hello"}, 0, Failed, `the case's process wrote an invalid message: "hello"`},
+		{"a program that says nothing", testCase{job: generate}, []string{"true"}, 0, Failed, "the case's process ended with exit code 0"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.c.limit > 0 {

@@ -6,17 +6,17 @@ import (
 	"gonum.org/v1/plot"
 )
 
-// Metrics that follow from several cases.
+// Metrics that are derived from several cases.
 const (
-	stockRatio  = "stock_ratio"             // times as fast as stock under the same limit
-	boundRate   = "bound_tokens_per_second" // what disk and CPU allow
-	boundRatio  = "bound_ratio"             // share of that
-	lookupRatio = "lookup_ratio"            // times as fast as without lookup
+	stockRatio  = "stock_ratio"             // speed relative to stock under the same limit
+	boundRate   = "bound_tokens_per_second" // upper bound by disk and CPU, in tokens per second
+	boundRatio  = "bound_ratio"             // speed relative to the bound
+	lookupRatio = "lookup_ratio"            // speed relative to the run without lookup
 )
 
 func pressureView() view {
 	return view{
-		title: "Generation in less memory than the model needs",
+		title: "Generation with less memory than the model needs",
 		columns: []column{
 			{title: "budget", label: "budget"},
 			{title: "limit", metric: limitBytes},
@@ -42,8 +42,8 @@ func pressureView() view {
 	}
 }
 
-// derivePressure adds ratios and bounds. A token takes at least as long as it takes with
-// ample memory, and as the disk takes for what has to be read for it.
+// derivePressure adds ratios and bounds. A token takes at least the time that it takes with ample
+// memory, and at least the time to read its streamed bytes from the disk.
 func derivePressure(all Results, experiment string) {
 	rs := all.where(func(r Record) bool { return r.Experiment == experiment })
 	median := func(metric, budget, load, text string) float64 {
@@ -83,23 +83,23 @@ func derivePressure(all Results, experiment string) {
 func pressureFacts(rs Results) []string {
 	facts := []string{needText(rs)}
 	if s := rs.values(diskRate); len(s) > 0 {
-		facts = append(facts, fmt.Sprintf("disk: %s (past the page cache, %d requests of %s at a time)", withSpread(diskRate, s), diskRequests, size(diskBlock)))
+		facts = append(facts, fmt.Sprintf("disk: %s (past the page cache, queue depth %d, requests of %s)", withSpread(diskRate, s), diskRequests, size(diskBlock)))
 	}
 	if s := rs.values(diskBusyRate); len(s) > 0 {
-		facts = append(facts, fmt.Sprintf("beside busy processors: %s (less where reading takes their time, as in many virtual machines: the bound is out of reach there)", withSpread(diskBusyRate, s)))
+		facts = append(facts, fmt.Sprintf("disk while processors are busy: %s (a lower rate means that reading takes CPU time, as in many virtual machines: the bound cannot be reached there)", withSpread(diskBusyRate, s)))
 	}
 	if s := rs.values(boundRatio); len(s) > 0 && s.most() > 1 {
-		facts = append(facts, "more than the bound: the disk gave more then than when it was measured")
+		facts = append(facts, "faster than the bound: the disk was faster in this run than when its rate was measured")
 	}
-	return append(facts, "stock is without repacking; bound: 1 / max(time per token with ample memory, streamed bytes per token / disk rate)")
+	return append(facts, "stock does not repack; bound: 1 / max(time per token with ample memory, streamed bytes per token / disk rate)")
 }
 
 func pressurePlots(rs Results) ([]*plot.Plot, error) {
 	rates := newPlot("Generation under a memory limit", "limit, % of weights + KV cache + compute buffers", "tokens per second")
 	reads := newPlot("Read from the disk", "limit, % of weights + KV cache + compute buffers", "MiB per token")
-	draw := []struct{ load, text, name string }{{"mmap", "", "mmap, automatic budget"}, {loadPacked, "", "packed, automatic budget"}, {"stock", "", "stock"}, {"mmap", textQuote, "mmap, quoting"}, {"mmap", textLookup, "mmap, quoting, lookup"}}
+	draw := []struct{ load, text, name string }{{"mmap", "", "mmap, automatic budget"}, {loadPacked, "", "packed, automatic budget"}, {"stock", "", "stock"}, {"mmap", textQuote, "mmap, quoting"}, {"mmap", textLookup, "mmap, repeated text, lookup"}}
 	var rate, read []*curve
-	bound := &curve{name: "bound by disk and CPU", dashed: true}
+	bound := &curve{name: "upper bound (disk and CPU)", dashed: true}
 	for _, d := range draw {
 		a, b := &curve{name: d.name}, &curve{name: d.name}
 		for _, budget := range distinct(rs, func(r Record) string { return r.Labels["budget"] }) {

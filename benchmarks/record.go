@@ -11,61 +11,61 @@ import (
 // Status is how a case ended.
 type Status string
 
-// Ends of a case.
+// The ways in which a case can end.
 const (
 	OK      Status = "ok"
-	Failed  Status = "failed"  // it ran and did not do what it should
-	Skipped Status = "skipped" // this machine cannot run it
+	Failed  Status = "failed"  // it ran, with an error or a wrong result
+	Skipped Status = "skipped" // this machine cannot run the case
 )
 
 // Record is one run of one case.
 type Record struct {
-	// Run is the same for all records of one run of an experiment: when it began.
+	// Run is the time at which the experiment's run began. All records of one run share it.
 	Run        time.Time         `json:"run"`
 	Experiment string            `json:"experiment"`
 	Case       string            `json:"case"`
-	Labels     map[string]string `json:"labels"` // what makes the case differ from others
+	Labels     map[string]string `json:"labels"` // what distinguishes the case from others
 	Repetition int               `json:"repetition"`
 	Status     Status            `json:"status"`
 	Reason     string            `json:"reason,omitempty"` // why it failed or was skipped
-	Notes      []string          `json:"notes,omitempty"`  // what was not as it should be
-	// Metrics are the figures, those that are known. The end of a name is its unit:
-	// _bytes, _seconds, _per_second, _ratio; others are counts.
+	Notes      []string          `json:"notes,omitempty"`  // irregularities
+	// Metrics are the known figures. The suffix of a name is its unit: _bytes, _seconds,
+	// _per_second, _ratio; others are counts.
 	Metrics map[string]float64 `json:"metrics"`
-	Tokens  []int32            `json:"tokens,omitempty"` // generated
-	// Series are figures over time, by name; the moments are those of "seconds".
+	Tokens  []int32            `json:"tokens,omitempty"` // generated tokens
+	// Series are figures over time, by name. "seconds" has the times.
 	Series map[string][]float64 `json:"series,omitempty"`
 
 	Model   ModelFile `json:"model"`
 	Machine Machine   `json:"machine"`
 	Engine  Engine    `json:"engine"`
-	Flags   []string  `json:"flags,omitempty"` // of the command
+	Flags   []string  `json:"flags,omitempty"` // flags of the command
 }
 
-// ModelFile says which model it was.
+// ModelFile identifies the model.
 type ModelFile struct {
 	Name   string `json:"name"`
-	Bytes  uint64 `json:"bytes"` // on disk
+	Bytes  uint64 `json:"bytes"` // size on disk
 	SHA256 string `json:"sha256"`
 }
 
-// Machine is where it ran.
+// Machine describes the machine.
 type Machine struct {
 	OS     string `json:"os"`
 	Arch   string `json:"arch"`
 	Kernel string `json:"kernel"`
 	CPU    string `json:"cpu"`
-	CPUs   int    `json:"cpus"`         // that the process may use
-	Memory uint64 `json:"memory_bytes"` // RAM; 0 where unknown
+	CPUs   int    `json:"cpus"`         // number that the process may use
+	Memory uint64 `json:"memory_bytes"` // RAM; 0 if unknown
 }
 
-// Engine is what computed.
+// Engine describes the engine.
 type Engine struct {
 	Version  string   `json:"version"`
 	Commit   string   `json:"commit"`
 	Compiled []string `json:"cpu_compiled"`
 	Repack   bool     `json:"repack"`
-	Revision string   `json:"revision"` // of this program; "" where unknown
+	Revision string   `json:"revision"` // of this program; "" if unknown
 }
 
 func (r *Record) note(text string) {
@@ -74,7 +74,8 @@ func (r *Record) note(text string) {
 	}
 }
 
-// withoutFolders are flags whose paths are names of files, for records to be shown.
+// withoutFolders replaces paths in flags by the names of their files, so that records can be
+// published.
 func withoutFolders(flags []string) []string {
 	var out []string
 	for _, f := range flags {
@@ -94,7 +95,7 @@ func withoutFolders(flags []string) []string {
 
 func isSeparator(r rune) bool { return r == '/' || r == filepath.Separator }
 
-// hideFolders leaves out of reasons and notes where the model's files are.
+// hideFolders removes the folders of the model's files from reasons and notes.
 func (r *Record) hideFolders(m *preparedModel) {
 	for _, path := range m.files {
 		name := filepath.Base(path)
@@ -107,7 +108,7 @@ func (r *Record) hideFolders(m *preparedModel) {
 
 func (r *Record) fail(reason string) { r.Status, r.Reason = Failed, reason }
 
-// clone is a copy whose metrics can be added to.
+// clone returns a copy with its own map of metrics.
 func (r Record) clone() Record {
 	r.Metrics = maps.Clone(r.Metrics)
 	if r.Metrics == nil {

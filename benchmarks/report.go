@@ -10,8 +10,8 @@ import (
 	"github.com/seed7adf6694/infer/internal/words"
 )
 
-// writeReport writes one experiment: what it ran on, a row for each case with the medians
-// of its repetitions, and what did not go well.
+// writeReport writes one experiment: machine and model, a row for each case with the medians of its
+// repetitions, and remarks on failed and skipped cases.
 func writeReport(w *bufio.Writer, rs, earlier Results, markdown bool) {
 	v := viewOf(rs[0].Experiment)
 	title, item := v.title+"\n", "  "
@@ -35,13 +35,13 @@ func writeReport(w *bufio.Writer, rs, earlier Results, markdown bool) {
 		}
 	}
 	if len(earlier) > 0 {
-		fmt.Fprintf(w, "\nAgainst the run of %s (%s):\n\n", earlier[0].Run.Format("2006-01-02 15:04:05"), engineName(earlier[0]))
+		fmt.Fprintf(w, "\nCompared with the run of %s (%s):\n\n", earlier[0].Run.Format("2006-01-02 15:04:05"), engineName(earlier[0]))
 		writeTable(w, compareRows(v, rs, earlier), markdown)
-		fmt.Fprintf(w, "\n%s~: no difference that chance would not make (p > %g, which takes four repetitions of each to get below)\n", item, significant)
+		fmt.Fprintf(w, "\n%s~: not significant (p > %g; at least four repetitions of each run are needed for a smaller p)\n", item, significant)
 	}
 }
 
-// aboutRun says what was measured, and where.
+// aboutRun describes the model, the machine and the command.
 func aboutRun(rs Results) []string {
 	r := rs[0]
 	lines := distinct(rs, func(r Record) string {
@@ -58,7 +58,7 @@ func aboutRun(rs Results) []string {
 	for _, r := range rs {
 		most = max(most, r.Repetition)
 	}
-	return append(lines, fmt.Sprintf("%s; medians, ± the largest distance from them", times(most, "repetition")))
+	return append(lines, fmt.Sprintf("%s; medians ± largest deviation", times(most, "repetition")))
 }
 
 func engineName(r Record) string {
@@ -72,7 +72,7 @@ func engineName(r Record) string {
 	return join(", ", r.Engine.Version, commit, revision)
 }
 
-// join is strings.Join of what is not empty.
+// join joins the texts that are not empty.
 func join(separator string, parts ...string) string {
 	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), separator)
 }
@@ -84,7 +84,7 @@ func times(n int, what string) string {
 	return fmt.Sprintf("%d %s", n, what)
 }
 
-// caseRows are the cells of the table, the header first.
+// caseRows returns the cells of the table, header first.
 func caseRows(v view, rs Results) [][]string {
 	header := []string{}
 	var columns []column
@@ -115,7 +115,7 @@ func caseRows(v view, rs Results) [][]string {
 	return rows
 }
 
-// used tells whether any record has something for the column.
+// used reports whether any record has a value for the column.
 func (c column) used(rs Results) bool {
 	return slices.ContainsFunc(rs, func(r Record) bool {
 		_, ok := r.Metrics[c.metric]
@@ -141,7 +141,7 @@ func (c column) cell(rs Results) string {
 	return text
 }
 
-// ending says how the repetitions of a case ended: how many well, or else how.
+// ending summarises the repetitions of a case: how many succeeded, or why they did not.
 func ending(rs Results) string {
 	n := map[Status]int{}
 	for _, r := range rs {
@@ -158,7 +158,7 @@ func ending(rs Results) string {
 	return fmt.Sprintf("%d of %d", n[OK], len(rs))
 }
 
-// remarks are the reasons and notes, each once, with the cases that they are of.
+// remarks returns reasons and notes, each once, with their cases.
 func remarks(rs Results) []string {
 	cases := map[string][]string{}
 	add := func(text, name string) string {
@@ -194,8 +194,8 @@ func remarks(rs Results) []string {
 	return lines
 }
 
-// writeTable writes rows of cells, the header first: for a terminal with the columns
-// under each other, numbers to the right but for the first column.
+// writeTable writes rows of cells, header first, as Markdown or as text. In text, columns are
+// aligned, and numbers are right-aligned except in the first column.
 func writeTable(w *bufio.Writer, rows [][]string, markdown bool) {
 	widths := make([]int, len(rows[0]))
 	right := make([]bool, len(widths))

@@ -10,22 +10,22 @@ import (
 	"time"
 )
 
-// Results are the records of runs, in the order in which they were made.
+// Results are the records of runs, in the order of execution.
 type Results []Record
 
-// Format is how results are written.
+// Format is a format of [Results.Write].
 type Format string
 
-// Formats. The first two are of medians over the repetitions, the others of each record.
+// Formats. The first two have medians over the repetitions, the others each record.
 const (
 	Table    Format = "table"
 	Markdown Format = "md"
 	CSV      Format = "csv"
 	JSON     Format = "json"  // one array
-	JSONL    Format = "jsonl" // an object a line
+	JSONL    Format = "jsonl" // one object per line
 )
 
-// Formats are all of them, by name.
+// Formats returns the names of all formats.
 func Formats() []string { return []string{"table", "md", "csv", "json", "jsonl"} }
 
 // ReadResults reads records, one a line, as [JSONL] writes them.
@@ -40,13 +40,13 @@ func ReadResults(r io.Reader) (Results, error) {
 		case err != nil:
 			return rs, fmt.Errorf("record %d: %w", len(rs)+1, err)
 		case rec.Experiment == "":
-			return rs, fmt.Errorf("record %d names no experiment: not a file that 'infer bench --out' has written", len(rs)+1)
+			return rs, fmt.Errorf("record %d has no experiment: the file was not written by 'infer bench --out'", len(rs)+1)
 		}
 		rs = append(rs, rec)
 	}
 }
 
-// Latest are the records of the latest run of each experiment.
+// Latest returns the records of the latest run of each experiment.
 func (rs Results) Latest() Results {
 	last := map[string]time.Time{}
 	for _, r := range rs {
@@ -57,18 +57,19 @@ func (rs Results) Latest() Results {
 	return rs.where(func(r Record) bool { return r.Run.Equal(last[r.Experiment]) })
 }
 
-// Err is the error of results of which some failed, and the first reason.
+// Err returns nil if no case failed, else an error with the number of failed cases and the first
+// reason.
 func (rs Results) Err() error {
 	failed := rs.where(func(r Record) bool { return r.Status == Failed })
 	if len(failed) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%d of %d cases failed, the first of them %s: %s", len(failed), len(rs), failed[0].Case, failed[0].Reason)
+	return fmt.Errorf("%d of %d cases failed, first %s: %s", len(failed), len(rs), failed[0].Case, failed[0].Reason)
 }
 
-// Write writes the results. What is derived from several cases, such as ratios, is added
-// to the records that it is of. If earlier results are given, the figures are compared
-// with theirs: in tables below the results, else as further metrics.
+// Write writes the results. Metrics that are derived from several cases, such as ratios, are added
+// to the records. If earlier results are given, the results are compared with them: in a table
+// below the results, or, in the other formats, as further metrics.
 func (rs Results) Write(w io.Writer, f Format, earlier Results) error {
 	out := bufio.NewWriter(w)
 	if err := rs.write(out, f, earlier); err != nil {
@@ -94,7 +95,7 @@ func (rs Results) write(w *bufio.Writer, f Format, earlier Results) error {
 	case JSON:
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
-		return e.Encode(append(Results{}, rs.against(earlier)...)) // [] where there are none
+		return e.Encode(append(Results{}, rs.against(earlier)...)) // [] instead of null
 	case JSONL:
 		for _, r := range rs.against(earlier) {
 			if err := json.NewEncoder(w).Encode(r); err != nil {
@@ -103,7 +104,7 @@ func (rs Results) write(w *bufio.Writer, f Format, earlier Results) error {
 		}
 		return nil
 	}
-	return fmt.Errorf("results have no format %q: one of %s", f, strings.Join(Formats(), ", "))
+	return fmt.Errorf("unknown format %q: want one of %s", f, strings.Join(Formats(), ", "))
 }
 
 func (rs Results) where(keep func(Record) bool) Results {
@@ -116,12 +117,12 @@ func (rs Results) where(keep func(Record) bool) Results {
 	return out
 }
 
-// experiments are the names, in order.
+// experiments returns the names of the experiments, in order.
 func (rs Results) experiments() []string {
 	return distinct(rs, func(r Record) string { return r.Experiment })
 }
 
-// distinct are the values that occur, in the order of their first.
+// distinct returns the distinct values, in the order of their first occurrence.
 func distinct(rs Results, of func(Record) string) []string {
 	var out []string
 	seen := map[string]bool{}
@@ -134,7 +135,7 @@ func distinct(rs Results, of func(Record) string) []string {
 	return out
 }
 
-// values are the values of a metric in what ended well.
+// values returns the values of a metric in the records that succeeded.
 func (rs Results) values(metric string) sample {
 	var out []float64
 	for _, r := range rs {
@@ -145,7 +146,7 @@ func (rs Results) values(metric string) sample {
 	return sampleOf(out)
 }
 
-// labelled are the records with all of these labels.
+// labelled returns the records that have all of these labels.
 func (rs Results) labelled(labels map[string]string) Results {
 	return rs.where(func(r Record) bool {
 		for name, value := range labels {
@@ -157,7 +158,7 @@ func (rs Results) labelled(labels map[string]string) Results {
 	})
 }
 
-// derived are copies of the records with what is derived from several of them.
+// derived returns copies of the records with the derived metrics added.
 func (rs Results) derived() Results {
 	out := make(Results, len(rs))
 	for i, r := range rs {

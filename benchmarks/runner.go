@@ -15,45 +15,47 @@ const (
 	DefaultTimeout     = 10 * time.Minute
 )
 
-// Runner runs experiments. The zero value is good for a program that calls [Child]. It
-// is for one goroutine at a time.
+// Runner runs experiments. The zero value is ready to use in a program that calls [Child]. It is
+// not safe for concurrent use.
 type Runner struct {
-	// Command is the program and the arguments of the process of a case; nil: this program
-	// with [ChildArgument].
+	// Command is the program and its arguments for the process of a case; nil: this program with
+	// [ChildArgument].
 	Command []string
-	// Repetitions is how often each case is run; 0: 3.
+	// Repetitions is the number of runs of each case; 0: 3.
 	Repetitions int
-	// Timeout ends a case, which then failed; 0: 10 minutes.
+	// Timeout is the time limit of a case. A case that exceeds it is ended and recorded as failed.
+	// 0: 10 minutes.
 	Timeout time.Duration
-	// Flags are kept in the records, to repeat a run; of paths, the folders are left out.
+	// Flags are stored in the records, so that a run can be repeated. Folders of paths are left
+	// out.
 	Flags []string
-	// OnRecord gets each record as its case ends. An error ends the run.
+	// OnRecord, if not nil, is called with each record when its case ends. An error ends the run.
 	OnRecord func(Record) error
-	// OnProgress is told what is being done, from one goroutine at a time.
+	// OnProgress, if not nil, is called with the progress. Calls do not overlap.
 	OnProgress func(Progress)
 }
 
-// Progress is how far a run is.
+// Progress is the progress of a run.
 type Progress struct {
-	Case     string // "" while the model is made ready
-	Cases    int    // that have ended
+	Case     string // "" while the model is prepared
+	Cases    int    // finished cases
 	AllCases int
-	Phase    string // of this case
-	Done     uint64 // of the phase
+	Phase    string // repetition of this case
+	Done     uint64 // progress of the phase
 	Total    uint64
 }
 
-// plan is an experiment, ready to run.
+// plan is an experiment that is ready to run.
 type plan struct {
 	experiment string
 	model      *preparedModel
 	cases      []testCase
-	check      func(*Record) // of what ended well, in the order of the runs; may be nil
+	check      func(*Record) // called with the successful records, in the order of the runs; may be nil
 }
 
-// run runs each case once, then each once more, every other time from the last to the
-// first: what warms up or slows down does so for all of them. What has been recorded is
-// returned with an error too.
+// run runs all cases once, then all cases again, in alternating order (every second round
+// backwards), so that a drift of the machine's speed affects all cases alike. With an error it also
+// returns the records so far.
 func (r *Runner) run(ctx context.Context, p plan) (Results, error) {
 	engine, err := thisEngine()
 	if err != nil {
@@ -91,9 +93,9 @@ func (r *Runner) run(ctx context.Context, p plan) (Results, error) {
 	return results, nil
 }
 
-// prepare makes the model of an experiment ready.
+// prepare prepares the model of an experiment.
 func (r *Runner) prepare(ctx context.Context, m Model) (*preparedModel, error) {
-	if _, err := thisEngine(); err != nil { // before anything large is made
+	if _, err := thisEngine(); err != nil { // fail before a large model is made
 		return nil, err
 	}
 	return m.prepare(ctx, r.phase)
@@ -109,14 +111,14 @@ func (r *Runner) progress(p Progress) {
 	}
 }
 
-// command is the program of a case's process, and its arguments.
+// command returns the program of a case's process and its arguments.
 func (r *Runner) command() ([]string, error) {
 	if len(r.Command) > 0 {
 		return r.Command, nil
 	}
 	exe, err := os.Executable()
 	if err != nil {
-		return nil, fmt.Errorf("this program cannot be started again for a case: %w", err)
+		return nil, fmt.Errorf("cannot find this program's executable to run a case: %w", err)
 	}
 	return []string{exe, ChildArgument}, nil
 }
@@ -128,4 +130,4 @@ func (r *Runner) timeout() time.Duration {
 	return DefaultTimeout
 }
 
-var errTimeout = errors.New("it took too long")
+var errTimeout = errors.New("the time limit of the case has passed")

@@ -7,19 +7,19 @@ import (
 	"github.com/seed7adf6694/infer/internal/words"
 )
 
-// search looks for the smallest limit under which a case still ends well, by bisection.
+// search finds by bisection the smallest limit under which a case still succeeds.
 type search struct {
-	most   uint64                  // bytes; tried first
-	within uint64                  // of the limit that is looked for
-	set    func(*testCase, uint64) // puts the case under a limit
-	again  bool                    // what was refused is tried once more: chance has a part in it
+	most   uint64                  // upper end in bytes, tried first
+	within uint64                  // precision of the limit, in bytes
+	set    func(*testCase, uint64) // sets the limit of the case
+	again  bool                    // try a failed limit a second time, since the result varies
 }
 
-// floorBytes is what a search finds.
+// floorBytes is the metric with the limit that a search has found.
 const floorBytes = "floor_bytes"
 
-// runSearch runs the case under one limit after the other. What the record has besides the
-// limit is of the last run that ended well.
+// runSearch runs the case under one limit after the other. The other metrics of the record are
+// those of the last successful run.
 func (r *Runner) runSearch(ctx context.Context, m *preparedModel, c testCase, rec *Record, p Progress) error {
 	s, seconds, tries := *c.search, 0.0, 0
 	c.search = nil
@@ -38,7 +38,7 @@ func (r *Runner) runSearch(ctx context.Context, m *preparedModel, c testCase, re
 		return err
 	}
 	if best.Status == Failed {
-		best.Reason = fmt.Sprintf("it does not run under %s either: %s", words.Size(high), best.Reason)
+		best.Reason = fmt.Sprintf("it fails even under %s: %s", words.Size(high), best.Reason)
 	}
 	for best.Status == OK && high-low > s.within {
 		middle := low + (high-low)/2

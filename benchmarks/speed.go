@@ -12,14 +12,15 @@ import (
 
 const speedName = "speed"
 
-// DefaultSpeedRepetitions are llama-bench's.
+// DefaultSpeedRepetitions is llama-bench's default number of repetitions.
 const DefaultSpeedRepetitions = 5
 
-// SpeedTest is what is timed: a prompt, tokens one by one, or both as one. Names are
+// SpeedTest is a test: a prompt, tokens one by one, or both timed together. Names are
 // llama-bench's: pp512, tg128, pp512+tg128.
 type SpeedTest struct{ Prompt, Generate int }
 
-// Name is what llama-bench calls the test, after so many tokens in the context.
+// Name returns llama-bench's name of the test, at a depth of the given number of tokens in the
+// context.
 func (t SpeedTest) Name(depth int) string {
 	var parts []string
 	if t.Prompt > 0 {
@@ -35,28 +36,28 @@ func (t SpeedTest) Name(depth int) string {
 	return name
 }
 
-// SpeedOptions are the options of [Runner.Speed]. Each test runs with all combinations of
-// the others; what is nil has one value, llama-bench's default.
+// SpeedOptions are the options of [Runner.Speed]. Each test runs with all combinations of the other
+// options. A nil list stands for one value, llama-bench's default.
 type SpeedOptions struct {
 	Model Model
 	Tests []SpeedTest // nil: pp512 and tg128
 
-	Depths      []int    // tokens in the context before; nil: 0
-	Loads       []string // load modes, and packed for the packed file of the model; nil: auto
+	Depths      []int    // tokens in the context before the test; nil: 0
+	Loads       []string // load modes, or packed for the model's packed file; nil: auto
 	Threads     []int    // 0: [runtime.DefaultThreads]
 	Batches     []int    // nil: 2048
 	UBatches    []int    // nil: 512
 	CacheTypesK []string // nil: f16
 	CacheTypesV []string // nil: f16
 	FlashAttn   []string // on, off or auto; nil: off
-	ChunkSize   uint64   // bytes; 0: the runtime's default
-	NoRepack    bool     // no weights in the layout for this CPU
+	ChunkSize   uint64   // in bytes; 0: the runtime's default
+	NoRepack    bool     // keep weights in the layout of the file
 }
 
-// Speed measures what llama-bench measures, by its names: tokens a second of a prompt and
-// of tokens one by one. Each repetition is a process of its own, which warms up first.
+// Speed runs llama-bench's tests under its names: the rates, in tokens per second, of a prompt and
+// of tokens one by one. Each repetition runs in a process of its own, which warms up first.
 //
-// The results so far are returned with an error too.
+// With an error it also returns the results so far.
 func (r *Runner) Speed(ctx context.Context, o SpeedOptions) (rs Results, err error) {
 	if o, err = o.withDefaults(); err != nil {
 		return nil, err
@@ -86,7 +87,7 @@ func (o SpeedOptions) withDefaults() (SpeedOptions, error) {
 	}
 	for _, t := range o.Tests {
 		if t.Prompt < 0 || t.Generate < 0 || t.Prompt+t.Generate == 0 {
-			return o, fmt.Errorf("%w: a test of %d tokens together and %d one by one", runtime.ErrOption, t.Prompt, t.Generate)
+			return o, fmt.Errorf("%w: test with a prompt of %d tokens and %d generated: want at least 0 each, and not both 0", runtime.ErrOption, t.Prompt, t.Generate)
 		}
 	}
 	for _, x := range []struct {
@@ -99,7 +100,7 @@ func (o SpeedOptions) withDefaults() (SpeedOptions, error) {
 			*x.p = []int{x.or}
 		}
 		if least := slices.Min(*x.p); least < x.min {
-			return o, fmt.Errorf("%w: %d %s: %d or more", runtime.ErrOption, least, x.name, x.min)
+			return o, fmt.Errorf("%w: %d %s: want at least %d", runtime.ErrOption, least, x.name, x.min)
 		}
 	}
 	for _, x := range []struct {
@@ -117,13 +118,13 @@ func (o SpeedOptions) withDefaults() (SpeedOptions, error) {
 	}
 	for _, word := range o.FlashAttn {
 		if !slices.Contains([]string{"on", "off", "auto"}, word) {
-			return o, fmt.Errorf("%w: flash attention %q: one of on, off, auto", runtime.ErrOption, word)
+			return o, fmt.Errorf("%w: flash attention %q: want on, off or auto", runtime.ErrOption, word)
 		}
 	}
 	return o, nil
 }
 
-// modelLabels say which model it is, in llama-bench's words.
+// modelLabels returns llama-bench's labels for the model.
 func modelLabels(ctx context.Context, path string) (map[string]string, error) {
 	f, err := runtime.Plan(ctx, path, runtime.Options{Session: runtime.SessionOptions{Context: 64}})
 	if err != nil {
@@ -133,7 +134,7 @@ func modelLabels(ctx context.Context, path string) (map[string]string, error) {
 	return map[string]string{"model": f.Description, "size": scaled(float64(weights), 1024, "MiB", "GiB"), "params": scaled(float64(f.Parameters), 1000, "M", "B"), "backend": "CPU"}, nil
 }
 
-// scaled prints millions or thousands of millions as llama-bench does.
+// scaled formats a number in millions or billions as llama-bench does.
 func scaled(v, step float64, million, thousandMillions string) string {
 	if v < step*step*step {
 		return fmt.Sprintf("%.2f %s", v/step/step, million)
@@ -141,7 +142,7 @@ func scaled(v, step float64, million, thousandMillions string) string {
 	return fmt.Sprintf("%.2f %s", v/step/step/step, thousandMillions)
 }
 
-// cases are all combinations; the tests of one stand side by side.
+// cases returns all combinations. The tests of one combination are adjacent.
 func (o SpeedOptions) cases(m *preparedModel, model map[string]string) []testCase {
 	jobs := []job{{Do: "speed", Model: m.path, ChunkSize: o.ChunkSize, NoRepack: o.NoRepack}}
 	each(&jobs, o.Loads, func(j *job, v string) { j.Load = v })
@@ -160,7 +161,7 @@ func (o SpeedOptions) cases(m *preparedModel, model map[string]string) []testCas
 	return cases
 }
 
-// each replaces jobs by one for each value.
+// each replaces each job by one job per value.
 func each[V any](jobs *[]job, values []V, set func(*job, V)) {
 	var out []job
 	for _, j := range *jobs {
@@ -172,7 +173,7 @@ func each[V any](jobs *[]job, values []V, set func(*job, V)) {
 	*jobs = out
 }
 
-// speedCase names a case by its test and what there are several of.
+// speedCase labels a case by its test and the options that have several values.
 func (o SpeedOptions) speedCase(j job, model map[string]string) testCase {
 	if j.Threads == 0 {
 		j.Threads = runtime.DefaultThreads()
@@ -180,7 +181,7 @@ func (o SpeedOptions) speedCase(j job, model map[string]string) testCase {
 	test := SpeedTest{j.PromptTokens, j.Tokens}.Name(j.Depth)
 	j.Context = max(j.PromptTokens+j.Tokens+j.Depth, 1)
 	c := testCase{name: test + " " + j.Load, labels: map[string]string{"test": test, "load": j.Load, "threads": fmt.Sprint(j.Threads)}, job: j}
-	c.metrics = map[string]float64{ // by llama-bench's names
+	c.metrics = map[string]float64{ // llama-bench's names
 		"n_prompt": float64(j.PromptTokens), "n_gen": float64(j.Tokens), "n_depth": float64(j.Depth),
 		"n_threads": float64(j.Threads), "n_batch": float64(j.Batch), "n_ubatch": float64(j.UBatch),
 	}

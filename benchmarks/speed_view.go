@@ -6,16 +6,16 @@ import (
 	"gonum.org/v1/plot"
 )
 
-// evaluatedRate is what llama-bench calls t/s: prompt and generated tokens alike.
+// evaluatedRate is the metric that llama-bench calls t/s: prompt and generated tokens per second.
 const evaluatedRate = "evaluated_tokens_per_second"
 
-// testSeconds is what it took.
+// testSeconds is the metric with the time of the test.
 const testSeconds = "test_seconds"
 
-// speedView has llama-bench's columns; those of what is as usual are left out, as there.
+// speedView has llama-bench's columns. As in llama-bench, columns with default values are left out.
 func speedView() view {
 	return view{
-		title: "Speed, as llama-bench measures it",
+		title: "Speed (llama-bench's tests)",
 		columns: []column{
 			{title: "model", label: "model"},
 			{title: "size", label: "size"},
@@ -32,15 +32,15 @@ func speedView() view {
 			{title: "t/s", metric: evaluatedRate, mean: true},
 		},
 		compared: []string{evaluatedRate, loadTime},
-		facts:    func(Results) []string { return []string{"t/s: mean ± standard deviation, as llama-bench has it"} },
+		facts:    func(Results) []string { return []string{"t/s: mean ± standard deviation, as in llama-bench"} },
 		noRuns:   true,
 		derive:   deriveSpeed,
 		plots:    speedPlots,
 	}
 }
 
-// deriveSpeed adds llama-bench's figures by its names: means and standard deviations of
-// the repetitions of a case, to each of its records.
+// deriveSpeed adds llama-bench's figures under its names to each record: mean and standard
+// deviation over the repetitions of the case.
 func deriveSpeed(all Results, experiment string) {
 	rs := all.where(func(r Record) bool { return r.Experiment == experiment })
 	for _, r := range rs {
@@ -54,8 +54,8 @@ func deriveSpeed(all Results, experiment string) {
 	}
 }
 
-// speedPlots are bars, of prompts, of tokens one by one and of both together: their rates
-// are far apart.
+// speedPlots returns separate bar plots for prompts, for tokens one by one and for both together,
+// since their rates differ widely.
 func speedPlots(rs Results) ([]*plot.Plot, error) {
 	var plots []*plot.Plot
 	for _, kind := range []struct {

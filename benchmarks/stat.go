@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// sample is what repetitions gave, in ascending order.
+// sample has the values of the repetitions, in ascending order.
 type sample []float64
 
 func sampleOf(values []float64) sample { return slices.Sorted(slices.Values(values)) }
@@ -24,7 +24,7 @@ func (s sample) median() float64 {
 func (s sample) least() float64 { return s[0] }
 func (s sample) most() float64  { return s[len(s)-1] }
 
-// spread is the largest distance from the median, as a share of it.
+// spread returns the largest deviation from the median, relative to the median.
 func (s sample) spread() float64 {
 	m := s.median()
 	if len(s) < 2 || m == 0 {
@@ -41,7 +41,7 @@ func (s sample) mean() float64 {
 	return sum / float64(max(len(s), 1))
 }
 
-// deviation is the standard deviation of what the sample is of.
+// deviation returns the sample standard deviation (n - 1).
 func (s sample) deviation() float64 {
 	if len(s) < 2 {
 		return 0
@@ -53,8 +53,8 @@ func (s sample) deviation() float64 {
 	return math.Sqrt(sum / float64(len(s)-1))
 }
 
-// quotient is the ratio of the medians of two samples, and the least and the largest
-// ratio that any two of their values have.
+// quotient returns the ratio of the medians of two samples, and the smallest and the largest ratio
+// of any two of their values.
 func quotient(a, b sample) (mid, low, high float64) {
 	if len(a) == 0 || len(b) == 0 || b.least() <= 0 {
 		return 0, 0, 0
@@ -62,13 +62,12 @@ func quotient(a, b sample) (mid, low, high float64) {
 	return a.median() / b.median(), a.least() / b.most(), a.most() / b.least()
 }
 
-// chance is the probability that two samples of the same thing differ in their ranks as
-// much as these or more: the exact two-sided test of Mann and Whitney, ties included.
+// chance returns the p-value of the exact two-sided Mann-Whitney test, with ties.
 func chance(a, b sample) float64 {
 	if len(a) == 0 || len(b) == 0 {
 		return 1
 	}
-	// Ranks, doubled, so that shared ones are whole.
+	// Ranks are doubled, so that tied ranks are whole numbers.
 	all := slices.Sorted(slices.Values(slices.Concat(a, b)))
 	rank := func(v float64) int {
 		first, _ := slices.BinarySearch(all, v)
@@ -82,7 +81,7 @@ func chance(a, b sample) float64 {
 	for _, v := range a {
 		sum += rank(v)
 	}
-	// ways[n][s] is how many choices of n values have ranks that add up to s.
+	// ways[n][s] is the number of choices of n values whose ranks add up to s.
 	ways := make([]map[int]float64, len(a)+1)
 	for i := range ways {
 		ways[i] = map[int]float64{}
@@ -109,8 +108,8 @@ func chance(a, b sample) float64 {
 	return as / every
 }
 
-// straightness is which share of the differences between values the line through them
-// explains: 1 where all are on it.
+// straightness returns r², the coefficient of determination of the fitted line: 1 if all points are
+// on it.
 func straightness(x, y []float64) float64 {
 	base, slope, ok := fit(x, y)
 	if !ok {
@@ -127,7 +126,7 @@ func straightness(x, y []float64) float64 {
 	return 1 - beside/around
 }
 
-// fit is the line through points that is least far from them in squares.
+// fit returns the least-squares line through points.
 func fit(x, y []float64) (base, slope float64, ok bool) {
 	n, sx, sy, sxx, sxy := float64(len(x)), 0.0, 0.0, 0.0, 0.0
 	for i := range x {

@@ -10,22 +10,22 @@ import (
 	"github.com/seed7adf6694/infer/internal/words"
 )
 
-// Names of metrics that several places know. The end of a name is its unit.
+// Names of metrics that are used in several files. The suffix is the unit.
 const (
-	tokenRate     = "tokens_per_second" // generated, load and prompt not included
+	tokenRate     = "tokens_per_second" // generation only, without load and prompt
 	promptRate    = "prompt_tokens_per_second"
 	loadTime      = "load_seconds"
 	firstToken    = "first_token_seconds" // from the beginning of the load
 	readPerToken  = "read_bytes_per_token"
-	readInAll     = "read_bytes" // by the whole process
+	readInAll     = "read_bytes" // of the whole process
 	streamedToken = "streamed_bytes_per_token"
 	groupPeak     = "group_peak_bytes"
 	limitBytes    = "limit_bytes"
 	diskRate      = "disk_bytes_per_second"
-	diskBusyRate  = "disk_busy_bytes_per_second" // beside processors that compute
+	diskBusyRate  = "disk_busy_bytes_per_second" // while the processors are busy
 )
 
-// unit is what a metric is counted in.
+// unit is the unit of a metric.
 type unit int
 
 const (
@@ -53,7 +53,7 @@ func unitOf(metric string) unit {
 	return asCount
 }
 
-// figure prints a value for people.
+// figure formats a value for tables.
 func figure(metric string, v float64) string {
 	switch unitOf(metric) {
 	case inBytes:
@@ -83,7 +83,7 @@ func duration(v float64) string {
 	return d.Round(time.Second).String()
 }
 
-// digits prints three significant digits, or all of a large whole part.
+// digits formats three significant digits, or the whole integer part if that is longer.
 func digits(v float64) string {
 	if v == math.Trunc(v) || math.Abs(v) >= 100 {
 		return strconv.FormatFloat(v, 'f', 0, 64)

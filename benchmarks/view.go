@@ -2,30 +2,30 @@ package benchmarks
 
 import "gonum.org/v1/plot"
 
-// view is how the results of an experiment are shown.
+// view defines how the results of an experiment are shown.
 type view struct {
 	title    string
 	columns  []column
-	compared []string // metrics that are compared with those of an earlier run
-	// derive adds metrics that follow from several records of the experiment.
+	compared []string // metrics that are compared with an earlier run
+	// derive adds metrics that are computed from several records of the experiment.
 	derive func(rs Results, experiment string)
 	// facts are lines above the table.
 	facts func(Results) []string
-	// hide tells of a case that facts have told all about.
+	// hide reports whether a case is left out of the table, because facts has all about it.
 	hide func(Record) bool
-	// noRuns leaves out how many repetitions there were, unless some did not end well.
+	// noRuns omits the column with the number of repetitions, unless some failed.
 	noRuns bool
 	// plots are drawn one below the other.
 	plots func(Results) ([]*plot.Plot, error)
 }
 
-// column is one of a table: of a label, or of a metric.
+// column is a column of a table, with a label or a metric.
 type column struct {
 	title  string
 	label  string
 	metric string
-	spread bool // shown with the median
-	mean   bool // and the standard deviation, in place of the median
+	spread bool // show the spread beside the median
+	mean   bool // show mean and standard deviation instead of the median
 }
 
 func views() map[string]view {
@@ -40,7 +40,8 @@ func views() map[string]view {
 	}
 }
 
-// viewOf is the view of an experiment; one that is not known shows its labels and rates.
+// viewOf returns the view of an experiment. The view of an unknown experiment has its labels and
+// rates.
 func viewOf(experiment string) view {
 	if v, ok := views()[experiment]; ok {
 		return v

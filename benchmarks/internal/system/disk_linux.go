@@ -11,17 +11,17 @@ import (
 	"github.com/seed7adf6694/infer/internal/memtest"
 )
 
-// directReader reads with O_DIRECT, which wants whole blocks at aligned addresses.
+// directReader reads with O_DIRECT, which needs whole blocks at aligned addresses.
 type directReader struct {
 	f      *os.File
 	mapped []byte
 	block  []byte
 }
 
-// hugePage is what one request to the disk can fill in one piece.
+// hugePage is the size of a huge page, which one disk request can fill.
 const hugePage = 2 << 20
 
-// OpenBlocks opens a file to be read in blocks of a size.
+// OpenBlocks opens a file for reading in blocks of the given size, in bytes.
 func OpenBlocks(path string, block int) (Blocks, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECT, 0)
 	if err != nil {
@@ -35,8 +35,8 @@ func OpenBlocks(path string, block int) (Blocks, error) {
 		f.Close()
 		return nil, os.NewSyscallError("mmap", err)
 	}
-	// Into large pages that are there already, as the streaming does: in small ones the
-	// disk is asked for small pieces, and is not as fast as it can be.
+	// Read into huge pages that are already resident, as streaming does. With small pages the
+	// kernel splits the read into small requests, which is slower.
 	_ = unix.Madvise(b, unix.MADV_HUGEPAGE)
 	off := -int(uintptr(unsafe.Pointer(&b[0]))) & (hugePage - 1)
 	r := &directReader{f, b, b[off : off+block]}
@@ -58,6 +58,6 @@ func (r *directReader) Read(offset int64) (int, error) {
 }
 
 func (r *directReader) Close() {
-	_ = unix.Munmap(r.mapped) // the process ends soon
+	_ = unix.Munmap(r.mapped) // freed when the process ends
 	r.f.Close()
 }

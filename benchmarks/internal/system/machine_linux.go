@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Kernel is the release of the running kernel, "" where it is not known.
+// Kernel returns the release of the running kernel, or "" if unknown.
 func Kernel() string {
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {
@@ -16,7 +16,7 @@ func Kernel() string {
 	return "Linux " + unix.ByteSliceToString(u.Release[:])
 }
 
-// CPU is what the CPU calls itself, "" where it does not.
+// CPU returns the model name of the CPU, or "" if unknown.
 func CPU() string {
 	b, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {

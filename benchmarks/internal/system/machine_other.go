@@ -2,8 +2,8 @@
 
 package system
 
-// Kernel is "".
+// Kernel returns "": unknown on this system.
 func Kernel() string { return "" }
 
-// CPU is "".
+// CPU returns "": unknown on this system.
 func CPU() string { return "" }

@@ -7,7 +7,7 @@ import (
 	"github.com/seed7adf6694/infer/internal/memtest"
 )
 
-// MemoryOf is that of a process.
+// MemoryOf returns the memory of a process's mappings.
 func MemoryOf(pid int) (Memory, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps", pid))
 	if err != nil {
@@ -16,7 +16,7 @@ func MemoryOf(pid int) (Memory, error) {
 	return parseMappings(string(b)), nil
 }
 
-// parseMappings reads smaps.
+// parseMappings parses the format of /proc/PID/smaps.
 func parseMappings(text string) Memory {
 	s := memtest.ParseSmaps(text)
 	return Memory{Shared: s.Proportional, Commit: s.Commit}

@@ -4,7 +4,7 @@ package system
 
 import "github.com/seed7adf6694/infer/internal/memtest"
 
-// MemoryOf is that of a process.
+// MemoryOf is not available on this system.
 func MemoryOf(int) (Memory, error) {
-	return Memory{}, &memtest.Unsupported{Tool: "memory", Missing: "commit and shares of a process are read on Linux only"}
+	return Memory{}, &memtest.Unsupported{Tool: "memory", Missing: "commit and PSS of a process are read on Linux only"}
 }

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// DiskRead is how many bytes this process has made the disks read, by the kernel's count.
+// DiskRead returns the bytes that this process has caused to be read from disks, as the kernel
+// counts them.
 func DiskRead() (uint64, error) {
 	b, err := os.ReadFile("/proc/self/io")
 	if err != nil {

@@ -4,5 +4,5 @@ package system
 
 import "errors"
 
-// DiskRead is not known here.
+// DiskRead is not available on this system.
 func DiskRead() (uint64, error) { return 0, errors.ErrUnsupported }
