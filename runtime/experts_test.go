@@ -6,23 +6,33 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
+	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// mixture is a model with 4 of 32 experts in each of 6 layers. Its experts are most of it.
-const mixture = "layers=6,width=512,heads=8,kv_heads=2,ffn=512,vocab=2048,experts=32,experts_used=4"
+// mixture is a model with 4 of 32 experts in each of 6 layers, which are most of it. An expert of
+// unevenMixture is no multiple of what direct reads are of.
+const (
+	mixture       = "layers=6,width=512,heads=8,kv_heads=2,ffn=512,vocab=2048,experts=32,experts_used=4"
+	unevenMixture = "layers=6,width=480,heads=8,kv_heads=2,ffn=544,vocab=2048,experts=32,experts_used=4"
+)
 
 // At any budget that is enough, plain and packed, the text is that of ample memory, and what does
 // not fit is read when it is chosen.
 func TestABudgetOfAMixtureChangesNothingInTheText(t *testing.T) {
 	plain := model(t, mixture, "q4_0")
-	for _, kind := range []string{"plain", "packed"} {
+	for _, kind := range []string{"plain", "uneven", "packed"} {
 		path := plain
-		if kind == "packed" {
+		switch kind {
+		case "uneven":
+			path = model(t, unevenMixture, "q4_0")
+		case "packed":
 			path = filepath.Join(t.TempDir(), "packed.gguf")
 			if err := runtime.Pack(t.Context(), plain, path, runtime.PackOptions{}); err != nil {
 				t.Skip("no layouts of this CPU's own:", err)
@@ -127,5 +137,53 @@ func TestSessionsShareTheExperts(t *testing.T) {
 	}
 	if _, err := given.Complete(t.Context(), prompt, greedyOptions(4)); err != nil {
 		t.Error(err)
+	}
+}
+
+// A micro-batch that chooses more experts than there are slots is evaluated from the mapping.
+func TestFewerSlotsThanExpertsOfAMicroBatch(t *testing.T) {
+	path := model(t, mixture, "q4_0")
+	so := budgeted
+	so.UBatch = 128
+	text := strings.Repeat(prompt+" ", 8)
+	complete := func(o runtime.Options) (string, runtime.Report) {
+		m := open(t, path, o)
+		got, err := session(t, m, so).Complete(t.Context(), text, greedyOptions(8))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := m.Report()
+		m.Close() // its mapping is in memory, too
+		return got, r
+	}
+	want, _ := complete(runtime.Options{Load: runtime.LoadMMap})
+	for _, share := range []uint64{8, 12} { // MiB
+		got, r := complete(runtime.Options{Load: runtime.LoadMMap, MaxMemory: budgetOf(t, path, so, 0) + share<<20, Session: so})
+		if e := r.Residency.Experts; got != want || e == nil || e.Slots >= 32 || e.Mapped == 0 || len(r.Warnings) == 0 {
+			t.Errorf("%d MiB: %q, want %q; %+v, warnings %q", share, got, want, e, r.Warnings)
+		}
+	}
+}
+
+// A file that is cut short while its experts are read is an error of the call.
+func TestExpertsOfAFileThatIsCutShort(t *testing.T) {
+	from, err := os.ReadFile(model(t, mixture, "q4_0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "short.gguf")
+	if err := os.WriteFile(path, from, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m := open(t, path, runtime.Options{Load: runtime.LoadMMap, MaxMemory: budgetOf(t, path, budgeted, 0.4), Session: budgeted})
+	s := session(t, m, budgeted)
+	if _, err := s.Complete(t.Context(), prompt, greedyOptions(4)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, int64(len(from)-1<<20)); err != nil {
+		t.Skip("files that are mapped can't be cut short here:", err)
+	}
+	if _, err := s.Complete(t.Context(), prompt, greedyOptions(16)); !errors.Is(err, loader.ErrFileChanged) {
+		t.Errorf("%v", err)
 	}
 }

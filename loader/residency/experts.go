@@ -117,6 +117,9 @@ func (e *Experts) resize(n int) error {
 	if n > e.room || n == 0 {
 		e.free()
 		for _, k := range e.layout.kinds {
+			if n == 0 {
+				break
+			}
 			p, err := e.arena.AllocFilled(memory.PurposeWeights, uint64(n)*k.stride)
 			if err != nil {
 				e.free()
