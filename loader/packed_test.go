@@ -226,7 +226,7 @@ func TestPackingFailsForReasons(t *testing.T) {
 	source := shard(t, t.TempDir(), 0, 1)
 	o := turned
 	o.Layout = func(gguf.Tensor) packed.Layout { return packed.Layout{Name: "odd", Group: 5} }
-	if _, err := pack(t, source, o); !errors.Is(err, gguf.ErrFormat) || !strings.Contains(err.Error(), "groups of 5 rows") {
+	if _, err := pack(t, source, o); !errors.Is(err, gguf.ErrFormat) || !strings.Contains(err.Error(), "a multiple of 5") {
 		t.Errorf("rows that are no groups: %v", err)
 	}
 	o = turned

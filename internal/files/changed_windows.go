@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// sizeAndTime asks for what a file that was written to has others of. It is asked for each
-// token, and does not allocate as os.File.Stat does.
+// sizeAndTime returns size and modification time. It is called for each token and, unlike
+// os.File.Stat, does not allocate.
 func sizeAndTime(f *os.File) (size int64, modified time.Time, err error) {
 	defer runtime.KeepAlive(f)
 	var info windows.ByHandleFileInformation

@@ -6,8 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openDirect opens a file that is open once more, for reads that pass the cache by where
-// it does not have the data.
+// openDirect opens an open file again, for reads that bypass the cache if it does not hold the data.
 func openDirect(f *os.File) (*os.File, error) {
 	d, err := os.Open(f.Name())
 	if err != nil {

@@ -2,7 +2,7 @@ package files
 
 import "os"
 
-// DirectUnit is what direct reads begin at and are multiples of: what every disk takes.
+// DirectUnit is the alignment of direct reads in bytes, which every disk supports.
 const DirectUnit = 4096
 
 // DirectFile is a file that is open for direct reads.
@@ -11,12 +11,13 @@ type DirectFile struct {
 	handles handles
 }
 
-// ReadAt is like that of [os.File], and several go on at once.
+// ReadAt is like [os.File.ReadAt], but offset, length and address must be multiples of DirectUnit.
+// It is safe for concurrent use, and reads run in parallel.
 func (d *DirectFile) ReadAt(b []byte, offset int64) (int, error) {
 	return d.handles.readAt(d.OS, b, offset)
 }
 
-// OpenDirectFile opens a file that is open once more, for reads past the page cache.
+// OpenDirectFile opens an open file again, for reads that bypass the page cache.
 func OpenDirectFile(f *os.File) (*DirectFile, error) {
 	d, err := openDirect(f)
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openDirect opens a file that is open once more, for direct reads. Through the
-// descriptor, as the name may be another file's by now.
+// openDirect opens an open file again, for direct reads: through its descriptor, as its path may lead
+// to another file by now.
 func openDirect(f *os.File) (*os.File, error) {
 	c, err := f.SyscallConn()
 	if err != nil {

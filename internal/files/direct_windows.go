@@ -10,12 +10,12 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// directFlags are what handles for direct reads are opened with: FILE_FLAG_NO_BUFFERING.
+// directFlags are the flags of handles for direct reads: FILE_FLAG_NO_BUFFERING.
 const directFlags = 0x20000000
 
-// openDirect opens a file that is open once more, for reads past the system's cache. By
-// "File Buffering" these must begin at, and be, multiples of the volume's sectors, and so
-// must be the addresses they go to: an error where sectors are larger than the unit.
+// openDirect opens an open file again, for reads that bypass the system's cache. According to "File
+// Buffering", their offsets, lengths and addresses must be multiples of the volume's sector
+// size; sectors larger than DirectUnit are an error.
 func openDirect(f *os.File) (*os.File, error) {
 	sector, err := sectorSize(f)
 	if err != nil {
@@ -35,7 +35,7 @@ type storageInfo struct {
 
 var procDiskFreeSpace = kernel32.DLL.NewProc("GetDiskFreeSpaceW")
 
-// sectorSize is that of the volume that a file is on; 0 where it does not tell.
+// sectorSize returns the sector size of a file's volume; 0: unknown.
 func sectorSize(f *os.File) (uint32, error) {
 	c, err := f.SyscallConn()
 	if err != nil {
@@ -51,7 +51,7 @@ func sectorSize(f *os.File) (uint32, error) {
 	if known && info.logicalBytesPerSector > 0 {
 		return info.logicalBytesPerSector, nil
 	}
-	// File systems of others, and wine, tell by the volume's name.
+	// For other file systems, and wine, ask by the volume's name.
 	path, err := filepath.Abs(f.Name())
 	if err != nil {
 		return 0, err

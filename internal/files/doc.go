@@ -1,4 +1,4 @@
-// Package files opens files for reading at offsets, past the page cache too, and writes files
-// that appear whole or not at all. What differs between systems is here: who may rename or remove
-// a file that is open, locks, links, what a read gives that was interrupted.
+// Package files opens files for reads at offsets, also bypassing the page cache, and writes files
+// that appear complete or not at all. It contains what differs between systems: who may rename or
+// remove an open file, locks, links, interrupted reads.
 package files

@@ -11,7 +11,7 @@ import (
 	"github.com/seed7adf6694/infer/internal/words"
 )
 
-// File is a regular file that is open for reading, with what it was when it was
+// File is a regular file that is open for reading, with its size and modification time when it was
 // opened. It is safe for concurrent use.
 type File struct {
 	OS      *os.File
@@ -22,13 +22,12 @@ type File struct {
 	handles handles
 }
 
-// Open opens a file. irregular makes the error of a path where there is no regular
-// file.
+// Open opens a file. irregular returns the error for a path that is no regular file.
 func Open(path string, irregular func(string, fs.FileMode) error) (*File, error) {
 	if err := CheckPath(path); err != nil {
 		return nil, err
 	}
-	// To open a device may do anything: look first. What is opened is looked at again.
+	// Opening a device may have side effects: check first, and again after opening.
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -59,12 +58,12 @@ func NewFile(f *os.File, path string, irregular func(string, fs.FileMode) error)
 	return &File{OS: f, Path: path, Size: info.Size(), ModTime: info.ModTime()}, nil
 }
 
-// ReadAt reads from the file, several reads at once.
+// ReadAt reads from the file. Concurrent reads run in parallel.
 func (f *File) ReadAt(b []byte, offset int64) (int, error) {
 	return f.handles.readAt(f.OS, b, offset)
 }
 
-// Read reads all of b. A file that ends before gives [ErrFileChanged].
+// Read reads all of b. If the file is too short now, the error wraps [ErrFileChanged].
 func (f *File) Read(b []byte, offset int64) error {
 	err := ReadFull(f, b, offset)
 	if errors.Is(err, io.ErrUnexpectedEOF) {
@@ -73,8 +72,8 @@ func (f *File) Read(b []byte, offset int64) error {
 	return err
 }
 
-// Unchanged returns an error wrapping [ErrFileChanged] when the file has another size or time
-// of modification than when it was opened.
+// Unchanged returns an error that wraps [ErrFileChanged] if the file's size or modification time
+// has changed since it was opened.
 func (f *File) Unchanged() error {
 	size, modified, err := sizeAndTime(f.OS)
 	switch {

@@ -4,5 +4,5 @@ package files
 
 import "os"
 
-// Forget leaves the system's cache to the system, which has no call for it.
+// Forget does nothing: the system has no call for it.
 func Forget(*os.File, int64, uint64) {}

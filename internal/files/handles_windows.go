@@ -8,21 +8,21 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// handles read a file from several goroutines at once. The system does one thing at a time
-// with a handle that is not opened for overlapped reads, and Go's files have a lock for it:
-// so each read that finds no idle handle opens one more. Safe for concurrent use.
+// handles read a file concurrently. Windows executes one request at a time on a handle that was not
+// opened for overlapped I/O, and Go's os.File holds a lock: so a read that finds no idle handle
+// opens another. It is safe for concurrent use.
 type handles struct {
-	flags uint32 // of those that are opened
+	flags uint32 // for opening handles
 
 	mu     sync.Mutex
 	idle   []*os.File
 	closed bool
 }
 
-// directHandles are those of a file that is open for direct reads.
+// directHandles are handles for direct reads.
 func directHandles() handles { return handles{flags: directFlags} }
 
-// readAt reads from a file, or from what has been opened of it.
+// readAt reads from f or one of its further handles.
 func (h *handles) readAt(f *os.File, b []byte, offset int64) (int, error) {
 	own := h.take(f)
 	if own == nil {
@@ -32,7 +32,7 @@ func (h *handles) readAt(f *os.File, b []byte, offset int64) (int, error) {
 	return own.ReadAt(b, offset)
 }
 
-// take is an idle handle, or a new one; nil where none can be opened.
+// take returns an idle handle or opens one; nil if that fails.
 func (h *handles) take(f *os.File) *os.File {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -77,7 +77,7 @@ func closeAll(files []*os.File) {
 
 var procReOpenFile = kernel32.DLL.NewProc("ReOpenFile")
 
-// reopen opens a file that is open once more, whatever its name is by now.
+// reopen opens an open file again, whatever its path is now.
 func reopen(f *os.File, flags uint32) (*os.File, error) {
 	c, err := f.SyscallConn()
 	if err != nil {

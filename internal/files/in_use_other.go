@@ -2,11 +2,11 @@
 
 package files
 
-// BlockedByUse leaves errors as they are: files can be removed and replaced while they are used.
+// BlockedByUse returns err: files in use can be removed and replaced on this system.
 func BlockedByUse(err error, _ string) error { return err }
 
-// CheckPath refuses a path that does not name a file of its own; on this system all do.
+// CheckPath returns an error for a path that names no file of its own; none on this system.
 func CheckPath(string) error { return nil }
 
-// TakeAway frees the name of a file that is about to be removed, which removing does here.
+// TakeAway frees the name of a file before it is removed; not needed on this system.
 func TakeAway(path string) (now string, err error) { return path, nil }

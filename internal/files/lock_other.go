@@ -7,5 +7,5 @@ import (
 	"os"
 )
 
-// Lock is not known here.
+// Lock is not supported on this system.
 func Lock(*os.File) error { return errors.ErrUnsupported }

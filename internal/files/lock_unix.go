@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Lock locks a file until it is closed, [ErrLocked] where somebody has it.
+// Lock locks a file until it is closed; [ErrLocked] if it is locked already.
 func Lock(f *os.File) error {
 	for {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)

@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MemoryFile makes a file in memory with a content that nobody can change any more. Its
-// name is a path for this process and those that it starts, until the file is closed. Where the
-// system has no such files, the error is [errors.ErrUnsupported]; where they have no path
-// because /proc is missing or hidden, it says that.
+// MemoryFile makes an immutable file in memory. Its name is a path for this process and its children,
+// until the file is closed. If the system has no such files, the error wraps
+// [errors.ErrUnsupported]; if they have no path because /proc is missing or hidden, the error
+// says so.
 func MemoryFile(name, content string) (*os.File, error) {
 	made, err := NewMemoryFile(name)
 	if err != nil {
@@ -36,8 +36,8 @@ func MemoryFile(name, content string) (*os.File, error) {
 	return f, nil
 }
 
-// samePath is the error of a path that does not lead to an open file: /proc may be that of
-// other processes.
+// samePath returns an error if a path does not lead to the open file: /proc may be that of another
+// PID namespace.
 func samePath(f *os.File, path string) error {
 	again, err := os.Open(path)
 	if err != nil {
@@ -54,8 +54,8 @@ func samePath(f *os.File, path string) error {
 	return nil
 }
 
-// NewMemoryFile makes a file in memory, empty. Kernels before 6.3 don't know the flag for files
-// that shall not be executed, and later ones may insist on it.
+// NewMemoryFile makes an empty file in memory. Kernels before 6.3 do not know the flag for files
+// that are not executable; later ones may require it.
 func NewMemoryFile(name string) (*os.File, error) {
 	const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
 	fd, err := unix.MemfdCreate(name, flags|unix.MFD_NOEXEC_SEAL)
@@ -68,11 +68,11 @@ func NewMemoryFile(name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// Seal makes the file one that nobody can change any more, through whatever name.
+// Seal makes the file immutable, through any path.
 func Seal(f *os.File) error {
 	const all = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE | unix.F_SEAL_SEAL
 	_, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, all)
-	if errors.Is(err, unix.EINVAL) { // emulated kernels know no seals: then it is not sealed
+	if errors.Is(err, unix.EINVAL) { // emulated kernels have no seals: then it is not sealed
 		return nil
 	}
 	return os.NewSyscallError("fcntl", err)

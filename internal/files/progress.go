@@ -2,8 +2,8 @@ package files
 
 import "sync"
 
-// Progress is told how many of how many bytes are done. It is called by one goroutine
-// at a time; done never falls, and is total once at the end.
+// Progress is called with the bytes done and their total, by one goroutine at a time. done never
+// decreases; the last call after success has done equal to total.
 type Progress func(done, total uint64)
 
 // Tally adds up progress.
@@ -13,7 +13,7 @@ type Tally struct {
 	Report      Progress
 }
 
-// Add enters n bytes more.
+// Add adds n bytes.
 func (t *Tally) Add(n uint64) {
 	if n == 0 || t.Report == nil {
 		return

@@ -13,22 +13,22 @@ import (
 	"github.com/seed7adf6694/infer/internal/words"
 )
 
-// partialMark is in the name of every file that is not finished.
+// partialMark is part of the name of every unfinished file.
 const partialMark = ".infer-partial-"
 
-// longestName is how many bytes the name of a file may have; every system in use takes
-// as many.
+// longestName is the maximum length of a file name in bytes, which every current system permits.
 const longestName = 255
 
-// Publish writes the file path so that nobody ever sees half of it: fill writes to a
-// hidden file beside it, which is synced and renamed. Where that fails, the hidden file is
-// removed, and what was called path before is untouched. A link is replaced, not followed.
-// A new file has the permissions perm, less what the umask takes.
+// Publish writes the file path so that no incomplete file is ever visible under that name: fill writes
+// to a hidden file in the same folder, which is then synced and renamed. After an error the
+// hidden file is removed and an existing file path is untouched. A symbolic link is replaced,
+// not followed. A new file has the permissions perm, reduced by the umask.
 //
-// The hidden file is locked while it is written. What a process that was killed has left
-// in the folder is removed by the next Publish there: see [RemoveAbandoned].
+// The hidden file is locked while it is written. The next Publish in the folder removes hidden files
+// of killed processes: see [RemoveAbandoned].
 //
-// fill must not close the file; it may open its name, [os.File.Name], once more. An error
+// fill must not close the file; it may open its name, [os.File.Name], again. Errors about that name
+// are returned as errors about path. Publish is safe for concurrent use.
 // about that name is returned as one about path. Publish is safe for concurrent use.
 func Publish(path string, perm fs.FileMode, fill func(*os.File) error) error {
 	if err := CheckPath(path); err != nil {
@@ -56,22 +56,22 @@ func finishPartial(f *os.File, path string, fill func(*os.File) error) error {
 	if err := fill(f); err != nil {
 		return err
 	}
-	// Without the sync a power cut after the rename may leave the new name with old or no
-	// content. It also brings out delayed write errors.
+	// Without the sync, a power failure after the rename may leave old or no content under the
+	// new name. It also reports delayed write errors.
 	if err := f.Sync(); err != nil {
 		return err
 	}
 	if err := renameOpen(f, path); err != nil {
 		return aboutUse(err, path)
 	}
-	_ = f.Close() // it is synced
+	_ = f.Close() // its content is synced
 	return nil
 }
 
-// aboutUse says of a file that can't be replaced that somebody uses it, where that is why.
+// aboutUse adds to an error, if it applies, that the file cannot be replaced because it is in use.
 func aboutUse(err error, path string) error {
 	cause := err
-	if rename := (*os.LinkError)(nil); errors.As(err, &rename) { // which names the hidden file
+	if rename := (*os.LinkError)(nil); errors.As(err, &rename) { // the error names the hidden file
 		cause = rename.Err
 	}
 	if busy := BlockedByUse(cause, path); errors.Is(busy, ErrFileInUse) {
@@ -80,8 +80,8 @@ func aboutUse(err error, path string) error {
 	return err
 }
 
-// WriteFile is [Publish] for a path that a user gives: a link is followed, a file that is
-// there keeps its permissions, and what is no regular file is not replaced.
+// WriteFile is [Publish] for a path from a user: a symbolic link is followed, an existing file keeps
+// its permissions, and anything but a regular file is not replaced.
 func WriteFile(path string, fill func(*os.File) error) error {
 	target, perm, err := writeTarget(path)
 	if err != nil {
@@ -90,7 +90,7 @@ func WriteFile(path string, fill func(*os.File) error) error {
 	if perm == 0 {
 		return Publish(target, 0o666, fill)
 	}
-	// The umask takes nothing of what was there, and one that was read-only is written too.
+	// Permissions of an existing file are not reduced by the umask; a read-only file is replaced.
 	return Publish(target, perm|0o600, func(f *os.File) error {
 		if err := fill(f); err != nil {
 			return err
@@ -99,8 +99,8 @@ func WriteFile(path string, fill func(*os.File) error) error {
 	})
 }
 
-// writeTarget returns where a file called path is written, and the permissions of what is
-// there, 0 for nothing.
+// writeTarget returns the path at which a file called path is written, and the permissions of an
+// existing file; 0: there is none.
 func writeTarget(path string) (target string, perm fs.FileMode, err error) {
 	if path == "" {
 		return "", 0, errors.New("the name of the file is empty")
@@ -113,7 +113,7 @@ func writeTarget(path string) (target string, perm fs.FileMode, err error) {
 	}
 	target, err = filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		// Nothing there, or a link that leads nowhere: it is replaced.
+		// No file, or a dangling link, which is replaced.
 		return path, 0, nil
 	}
 	if err != nil {
@@ -144,8 +144,8 @@ func FileKind(mode fs.FileMode) string {
 	return "something special"
 }
 
-// createPartial makes the hidden file for path and locks it. A file system without locks
-// is no reason to fail: nobody can take the lock of such a file, so nobody removes it.
+// createPartial creates the hidden file for path and locks it. It is no error if the file system has no
+// locks: then no process can lock the file, so none removes it.
 func createPartial(path string, perm fs.FileMode) (*os.File, error) {
 	for range 100 {
 		hidden := partialName(path)
@@ -156,7 +156,7 @@ func createPartial(path string, perm fs.FileMode) (*os.File, error) {
 		if err != nil {
 			return nil, aboutTarget(err, hidden, path)
 		}
-		// Between the two calls somebody may have taken it for abandoned.
+		// Between the two calls another process may have removed it as abandoned.
 		if busy := Lock(f); errors.Is(busy, ErrLocked) || !isAt(f, hidden) {
 			_ = f.Close()
 			_ = os.Remove(hidden)
@@ -167,7 +167,7 @@ func createPartial(path string, perm fs.FileMode) (*os.File, error) {
 	return nil, fmt.Errorf("no free name for a temporary file in %s", words.QuotePath(filepath.Dir(path)))
 }
 
-// partialName makes up a name for what is not, or no longer, the file at a path.
+// partialName returns a new hidden name in the folder of path.
 func partialName(path string) string {
 	dir, name := filepath.Split(path)
 	if most := longestName - len(partialMark) - 17; len(name) > most {
@@ -176,7 +176,7 @@ func partialName(path string) string {
 	return filepath.Join(dir, fmt.Sprintf(".%s%s%016x", name, partialMark, rand.Uint64()))
 }
 
-// isAt tells whether a path is that of an open file.
+// isAt reports whether a path leads to an open file.
 func isAt(f *os.File, path string) bool {
 	open, err := f.Stat()
 	if err != nil {
@@ -186,9 +186,9 @@ func isAt(f *os.File, path string) bool {
 	return err == nil && os.SameFile(open, there)
 }
 
-// RemoveAbandoned removes what processes that were killed while they wrote files have left
-// in a folder: the hidden files of [Publish] that nobody has locked. It returns how many
-// and of what size in bytes. What cannot be removed stays.
+// RemoveAbandoned removes the hidden files in a folder that killed processes have left: those of
+// [Publish] that are not locked. It returns their number and total size in bytes. Files
+// that cannot be removed are skipped.
 func RemoveAbandoned(dir string) (files int, size uint64) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -205,7 +205,7 @@ func RemoveAbandoned(dir string) (files int, size uint64) {
 	return files, size
 }
 
-// ErrLocked is why a file cannot be locked that somebody else has.
+// ErrLocked is returned by [Lock] for a file that is locked already.
 var ErrLocked = errors.New("locked by another process")
 
 var errInUse = errors.New("in use")
@@ -229,8 +229,7 @@ func removeAbandoned(path string) (size uint64, err error) {
 	return uint64(info.Size()), removeOpen(f)
 }
 
-// aboutTarget makes an error about the hidden file one about the file that the caller
-// knows.
+// aboutTarget replaces the name of the hidden file in an error by that of the file.
 func aboutTarget(err error, hidden, path string) error {
 	var of *fs.PathError
 	if errors.As(err, &of) && of.Path == hidden {
@@ -240,7 +239,7 @@ func aboutTarget(err error, hidden, path string) error {
 	if errors.As(err, &rename) && rename.Old == hidden {
 		return &fs.PathError{Op: rename.Op, Path: path, Err: rename.Err}
 	}
-	if text := err.Error(); strings.Contains(text, hidden) { // who wrapped it wrote the name down
+	if text := err.Error(); strings.Contains(text, hidden) { // the name is part of a wrapping error's text
 		return &renamedError{strings.ReplaceAll(text, hidden, path), err}
 	}
 	return err

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// leastAge is how old a hidden file is before it is taken for abandoned: an open file is
-// not renamed here, and for a moment nobody holds what is complete.
+// leastAge is the minimum age of an abandoned hidden file: an open file cannot be renamed on this
+// system, so a complete file is unlocked for a moment.
 const leastAge = time.Minute
 
-// mostBusy is how long a rename waits for programs that look at the file that it replaces,
-// another infer or a virus scanner: nobody can replace a file here that is open.
+// mostBusy is how long to retry a rename while programs (another infer, a virus scanner) have the
+// target open: an open file cannot be replaced on this system.
 const mostBusy = time.Second
 
 // renameOpen closes a file and renames it.
@@ -34,5 +34,5 @@ func renameOpen(f *os.File, path string) error {
 // removeOpen closes a file and removes it.
 func removeOpen(f *os.File) error { return errors.Join(f.Close(), os.Remove(f.Name())) }
 
-// syncFolder does nothing: folders can't be synced here.
+// syncFolder does nothing: folders cannot be synced on this system.
 func syncFolder(string) {}

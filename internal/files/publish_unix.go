@@ -4,17 +4,17 @@ package files
 
 import "os"
 
-// leastAge is how old a hidden file is before it is taken for abandoned.
+// leastAge is the minimum age of an abandoned hidden file.
 const leastAge = 0
 
-// renameOpen renames a file while it is open, and so locked until it has its name.
+// renameOpen renames a file while it is open, so that it stays locked.
 func renameOpen(f *os.File, path string) error { return os.Rename(f.Name(), path) }
 
 // removeOpen removes a file while it is locked.
 func removeOpen(f *os.File) error { return os.Remove(f.Name()) }
 
-// syncFolder makes a rename in dir last. It is done as well as the file system allows:
-// some refuse to sync a folder, and the file's content is safe anyway.
+// syncFolder makes a rename in dir durable, if the file system permits: some refuse to sync a folder;
+// the file's content is safe in any case.
 func syncFolder(dir string) {
 	d, err := os.Open(dir)
 	if err != nil {

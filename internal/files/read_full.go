@@ -6,10 +6,10 @@ import (
 	"io"
 )
 
-// maxInterruptions bounds how often in a row a read that brings nothing is tried.
+// maxInterruptions is how many reads in a row may return nothing before ReadFull gives up.
 const maxInterruptions = 100
 
-// ReadFull reads all of b at an offset, however small the pieces in which it comes.
+// ReadFull reads len(b) bytes at an offset and repeats short reads.
 func ReadFull(r io.ReaderAt, b []byte, offset int64) error {
 	for interruptions := 0; len(b) > 0; {
 		n, err := r.ReadAt(b, offset)

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// OpenRegular opens a file for reading. Others may rename it, or remove it where nobody
-// has it mapped, as on other systems: os.Open keeps them from that.
+// OpenRegular opens a file for reading. Other programs may rename it, and remove it unless it is
+// mapped, as on other systems; os.Open would prevent that.
 func OpenRegular(path string) (*os.File, error) {
 	p, err := windows.UTF16PtrFromString(longPath(path))
 	if err != nil {
@@ -26,8 +26,8 @@ func OpenRegular(path string) (*os.File, error) {
 
 const shareAll = windows.FILE_SHARE_READ | windows.FILE_SHARE_WRITE | windows.FILE_SHARE_DELETE
 
-// longPath makes a path of more than 247 characters one that all Windows take: "Maximum
-// Path Length Limitation".
+// longPath converts a path of more than 247 characters to a form that all versions of Windows accept:
+// "Maximum Path Length Limitation".
 func longPath(path string) string {
 	const most = 247
 	if len(path) <= most || strings.HasPrefix(path, `\\?\`) || strings.HasPrefix(path, `\\.\`) {
@@ -43,7 +43,7 @@ func longPath(path string) string {
 	return `\\?\` + full
 }
 
-// inUse makes an error of a file that others have open or mapped an [ErrFileInUse] too.
+// inUse adds [ErrFileInUse] to an error about a file that others have open or mapped.
 func inUse(err error) error {
 	for _, e := range []error{windows.ERROR_SHARING_VIOLATION, windows.ERROR_LOCK_VIOLATION, windows.ERROR_USER_MAPPED_FILE} {
 		if errors.Is(err, e) {
@@ -53,14 +53,14 @@ func inUse(err error) error {
 	return err
 }
 
-// fileInUse is an error of the system with a name.
+// fileInUse is a system error that wraps ErrFileInUse.
 type fileInUse struct{ err error }
 
 func (e *fileInUse) Error() string   { return ErrFileInUse.Error() }
 func (e *fileInUse) Unwrap() []error { return []error{ErrFileInUse, e.err} }
 
-// BlockedByUse is inUse of an error about removing or replacing a file: where it is mapped
-// the system speaks of access, as it does where that is not permitted.
+// BlockedByUse is inUse for an error about removing or replacing a file: for a mapped file the system
+// reports denied access, as it does for missing permission.
 func BlockedByUse(err error, path string) error {
 	if !errors.Is(err, windows.ERROR_ACCESS_DENIED) {
 		return inUse(err)
@@ -84,9 +84,8 @@ func BlockedByUse(err error, path string) error {
 	return &fileInUse{err}
 }
 
-// TakeAway frees the name of a file that is about to be removed: one that is open keeps it
-// until it is closed (DeleteFile marks it), and one that is mapped can be renamed but not
-// removed.
+// TakeAway frees the name of a file before it is removed: an open file keeps its name until it is
+// closed (DeleteFile marks it), and a mapped file can be renamed but not removed.
 func TakeAway(path string) (now string, err error) {
 	now = partialName(path)
 	if err := os.Rename(path, now); err != nil {
@@ -98,8 +97,8 @@ func TakeAway(path string) (now string, err error) {
 	return now, nil
 }
 
-// CheckPath refuses a path that names an alternate data stream: a part of a file, after a
-// colon, that neither folders nor file sizes show ("File Streams").
+// CheckPath returns an error for a path with an alternate data stream: a part of a file, named after a
+// colon, that folders and file sizes do not show ("File Streams").
 func CheckPath(path string) error {
 	rest := path[len(filepath.VolumeName(path)):]
 	if i := strings.IndexByte(rest, ':'); i >= 0 && !strings.Contains(rest, "://") {
@@ -108,6 +107,5 @@ func CheckPath(path string) error {
 	return nil
 }
 
-// Temporary tells whether a read may be tried again as it was: nothing interrupts
-// one here.
+// Temporary reports whether a read may be repeated unchanged; on Windows reads are not interrupted.
 func Temporary(error) bool { return false }

@@ -1,12 +1,12 @@
-// Package words makes texts for people: sizes, lists, names and paths that print on one line, and
-// the word that was meant by one that was mistyped.
+// Package words formats texts for messages: sizes, lists, names and paths that print on one line, and
+// the distance between words, for suggestions.
 package words
 
-// Distance counts the edits (insert, delete, replace, swap neighbours) that
-// make b of a.
+// Distance returns the number of edits (insert, delete, replace, swap neighbours) that turn a into
+// b.
 func Distance(a, b string) int {
 	x, y := []rune(a), []rune(b)
-	// rows i-2, i-1 and i of the usual table
+	// rows i-2, i-1 and i of the table
 	before, previous, row := make([]int, len(y)+1), make([]int, len(y)+1), make([]int, len(y)+1)
 	for j := range row {
 		row[j] = j

@@ -8,11 +8,11 @@ import (
 	"unicode/utf8"
 )
 
-// Quoted puts a name or an argument into quotes for a message of one line, as %q does, but
-// for backslashes: paths on Windows are full of them, and they stay as they are.
+// Quoted quotes a name or an argument for a message of one line, as %q does, but leaves backslashes
+// as they are, for paths on Windows.
 func Quoted(s string) string { return `"` + escaped(s, true) + `"` }
 
-// escaped replaces what would not print by escapes, and quotes where they are to be.
+// escaped replaces unprintable characters by escapes, and adds quotes.
 func escaped(s string, quotes bool) string {
 	var b strings.Builder
 	for i, r := range s {
@@ -31,11 +31,10 @@ func escaped(s string, quotes bool) string {
 
 const maxShownName = 80 // bytes of a name or a text of a file in an error
 
-// MostShown is how many bytes of one part of an error are shown.
+// MostShown is the maximum number of bytes shown of one part of an error.
 const MostShown = 600
 
-// Quote returns text of a file as it appears in errors: a Go string literal, and
-// not for pages.
+// Quote quotes text of a file for an error: a Go string literal, truncated if it is long.
 func Quote(s string) string {
 	if len(s) <= maxShownName {
 		return strconv.Quote(s)
@@ -43,11 +42,11 @@ func Quote(s string) string {
 	return fmt.Sprintf("%s… (%d bytes)", strconv.Quote(s[:maxShownName]), len(s))
 }
 
-// QuotePath keeps an error on one line, whatever a file is called.
+// QuotePath returns a path for an error, on one line whatever its name.
 func QuotePath(path string) string { return Printable(path, len(path)) }
 
-// Printable returns s with everything escaped that could end or disguise a line
-// of a terminal or log, and cut to about limit bytes.
+// Printable returns s with everything escaped that could end or disguise a line of a terminal or log,
+// truncated to about limit bytes.
 func Printable(s string, limit int) string {
 	if strings.ContainsFunc(s, func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }) {
 		s = escaped(s, false)

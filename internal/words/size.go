@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Size prints bytes for people, in binary units.
+// Size formats bytes in binary units.
 func Size(n uint64) string {
 	switch {
 	case n >= 10<<40:

@@ -14,16 +14,14 @@ import (
 	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
-// Origin are the open files that a packed file was made of. It is safe for
-// concurrent use.
+// Origin are the open source files of a packed file. It is safe for concurrent use.
 type Origin struct {
 	packed *gguf.Packed
 	files  []*files.File
 }
 
-// OpenSource opens the files that a packed file was made of. Those that are not there
-// give an error that is [os.ErrNotExist], those of another size or time of modification
-// [files.ErrFileChanged].
+// OpenSource opens the source files of a packed file. If one is missing the error wraps
+// [os.ErrNotExist]; if its size or modification time has changed, [files.ErrFileChanged].
 func OpenSource(p *gguf.Packed) (*Origin, error) {
 	o := &Origin{packed: p}
 	for _, s := range p.Source {
@@ -44,12 +42,12 @@ func openSource(s gguf.PackedSource) (*files.File, error) {
 	}
 	if f.Size != s.Size || !f.ModTime.Equal(s.ModTime) {
 		f.Close()
-		return nil, fmt.Errorf("%s: %w: the packed file was made of another one: pack it again", words.QuotePath(s.Path), files.ErrFileChanged)
+		return nil, fmt.Errorf("%s: %w: the packed file was made from an earlier version: pack it again", words.QuotePath(s.Path), files.ErrFileChanged)
 	}
 	return f, nil
 }
 
-// ReadTensor reads len(b) of the bytes that a tensor was made of, from an offset in them.
+// ReadTensor reads len(b) bytes of a tensor in the source, from an offset in the tensor.
 func (o *Origin) ReadTensor(t gguf.PackedTensor, b []byte, offset int64) error {
 	return o.files[t.File].Read(b, t.Offset+offset)
 }
@@ -63,9 +61,9 @@ func (o *Origin) Close() error {
 	return errors.Join(errs...)
 }
 
-// Check reads a whole packed file and compares it with its sums and, where origin is
-// not nil, each packed tensor with what repack makes of the source, and the source with its
-// sum. group is how many rows of a tensor repack takes at once. What differs gives a
+// Check reads a whole packed file and compares it with its sums. If origin is not nil it also compares
+// each packed tensor with the result of repack on the source, and the source with its sums.
+// group is the number of rows that repack converts at once. A difference is a
 // [*gguf.FormatError].
 func Check(ctx context.Context, ix *gguf.Index, origin *Origin, group func(gguf.PackedTensor) int, repack func(t gguf.PackedTensor, dst, src []byte) error, progress files.Progress) error {
 	c := packedCheck{ix: ix, progress: files.Tally{Total: ix.Bytes(), Report: progress}}
@@ -80,16 +78,16 @@ func Check(ctx context.Context, ix *gguf.Index, origin *Origin, group func(gguf.
 	}
 	for i, t := range ix.Tensors() {
 		p, compare := of[t.Name]
-		piece := uint64(packPiece)
+		piece := uint64(packStep)
 		if compare {
 			rows := t.Type.RowSize(t.Shape[0]) * uint64(group(p))
 			if rows == 0 || t.Size%rows != 0 {
-				return ix.TensorError(t.Name, t.ShapeText(), "is not of whole groups of rows")
+				return ix.TensorError(t.Name, t.ShapeText(), "the number of rows is not a multiple of a group")
 			}
 			piece = max(piece/rows, 1) * rows
 		}
 		sum := sha256.New()
-		err := c.pieces(ctx, tensorFile{ix, t.File}, t.Offset, t.Size, piece, sum, func(b []byte, at int64) error {
+		err := c.hashRange(ctx, tensorFile{ix, t.File}, t.Offset, t.Size, piece, sum, func(b []byte, at int64) error {
 			if !compare {
 				return nil
 			}
@@ -118,14 +116,14 @@ func Check(ctx context.Context, ix *gguf.Index, origin *Origin, group func(gguf.
 	return ix.Changed()
 }
 
-// packedCheck is one CheckPacked.
+// packedCheck is the state of one Check.
 type packedCheck struct {
 	ix             *gguf.Index
 	progress       files.Tally
 	buf, src, want []byte
 }
 
-// readable is a file of which all that is asked for is read, or an error comes.
+// readable reads whole ranges, or returns an error.
 type readable interface {
 	Read(b []byte, offset int64) error
 }
@@ -138,8 +136,8 @@ type tensorFile struct {
 
 func (f tensorFile) Read(b []byte, offset int64) error { return f.ix.ReadAt(f.i, b, offset) }
 
-// pieces shows the bytes of a piece of a file to sum and to f.
-func (c *packedCheck) pieces(ctx context.Context, file readable, offset int64, size, piece uint64, sum hash.Hash, f func(b []byte, at int64) error) error {
+// hashRange reads a range of a file in steps and passes the bytes to sum and to f.
+func (c *packedCheck) hashRange(ctx context.Context, file readable, offset int64, size, piece uint64, sum hash.Hash, f func(b []byte, at int64) error) error {
 	for at := uint64(0); at < size; {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -162,7 +160,7 @@ func (c *packedCheck) pieces(ctx context.Context, file readable, offset int64, s
 func (c *packedCheck) origin(ctx context.Context, o *Origin) error {
 	for i, f := range o.files {
 		sum := sha256.New()
-		if err := c.pieces(ctx, f, 0, uint64(f.Size), packPiece, sum, func([]byte, int64) error { return nil }); err != nil {
+		if err := c.hashRange(ctx, f, 0, uint64(f.Size), packStep, sum, func([]byte, int64) error { return nil }); err != nil {
 			return err
 		}
 		if hex.EncodeToString(sum.Sum(nil)) != o.packed.Source[i].SHA256 {

@@ -1,5 +1,5 @@
-// Package packed writes packed files ([Write]), compares them with what they were made of
-// ([Check]), and keeps them in a folder ([Store]). A packed file is a GGUF file in which some
-// tensors have the layout that an engine computes with on a kind of CPU, so that it can be mapped
-// as it is. What it says of itself is a [gguf.Packed].
+// Package packed writes packed files ([Write]), compares them with their source ([Check]), and keeps
+// them in a folder ([Store]). A packed file is a GGUF file with some tensors in the layout that an
+// engine uses on a kind of CPU, so that they can be mapped without repacking. [gguf.Packed]
+// describes it.
 package packed

@@ -12,39 +12,38 @@ import (
 	"github.com/seed7adf6694/infer/internal/files"
 )
 
-// Store is a folder in which packed files are kept, shared by all processes of a user. A
-// file appears in it whole or not at all, and can be removed at any time: whoever has it
-// mapped keeps it. Windows does not remove what is mapped, and frees its space when the
-// store is written to, or cleared, after that. It is safe for concurrent use.
+// Store is a folder of packed files, shared by all processes of a user. A file appears in it complete
+// or not at all. It can be removed at any time; processes that have mapped it keep it. Windows does
+// not remove a mapped file: its space is freed when the store is written to, or cleared, later.
+// It is safe for concurrent use.
 type Store struct{ dir string }
 
 // NewStore returns the store in a folder, which need not exist yet.
 func NewStore(dir string) *Store { return &Store{dir} }
 
-// ErrStoreBusy is returned by [Store.Lock] while another process, or another part of this
-// one, writes to the store.
+// ErrStoreBusy is returned by [Store.Lock] while the store is locked, by this or another process.
 var ErrStoreBusy = errors.New("another process is packing a model")
 
 // StoredFile is a file of a store.
 type StoredFile struct {
 	Path string
 	Size uint64    // bytes
-	Used time.Time // last
+	Used time.Time // last use
 }
 
 const (
 	storedSuffix = ".packed.gguf"
-	usedSuffix   = ".used" // of a mark beside a file, whose own time must not change
+	usedSuffix   = ".used" // suffix of a marker file, whose modification time is the last use
 	lockName     = "lock"
 )
 
-// Dir is the store's folder.
+// Dir returns the store's folder.
 func (s *Store) Dir() string { return s.dir }
 
-// Path is where a file of that name is, or would be.
+// Path returns the path of a file with this name, which need not exist.
 func (s *Store) Path(name string) string { return filepath.Join(s.dir, name+storedSuffix) }
 
-// Files lists the files, the least recently used first; none where there is no folder.
+// Files lists the files, the least recently used first; none if there is no folder.
 func (s *Store) Files() ([]StoredFile, error) {
 	entries, err := os.ReadDir(s.dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -54,7 +53,7 @@ func (s *Store) Files() ([]StoredFile, error) {
 	for _, e := range entries {
 		info, err := e.Info()
 		if err != nil || !info.Mode().IsRegular() || !strings.HasSuffix(e.Name(), storedSuffix) {
-			continue // gone meanwhile, or not ours
+			continue // removed meanwhile, or not ours
 		}
 		f := StoredFile{filepath.Join(s.dir, e.Name()), uint64(info.Size()), info.ModTime()}
 		if mark, err := os.Stat(f.Path + usedSuffix); err == nil && mark.ModTime().After(f.Used) {
@@ -66,8 +65,7 @@ func (s *Store) Files() ([]StoredFile, error) {
 	return files, nil
 }
 
-// MarkUsed notes that a file has been used now. A store that can't be written to stays as
-// it is.
+// MarkUsed records that a file was used now. It does nothing if the store is read-only.
 func (s *Store) MarkUsed(path string) {
 	if f, err := os.OpenFile(path+usedSuffix, os.O_CREATE|os.O_WRONLY, 0o600); err == nil {
 		f.Close()
@@ -76,11 +74,11 @@ func (s *Store) MarkUsed(path string) {
 	}
 }
 
-// Remove removes a file. One that is not there is no error. One that Windows does not
-// remove because it is mapped leaves the store all the same, under a name that a later
-// [Store.Lock] or [files.RemoveAbandoned] removes; the error is then an [files.ErrFileInUse], as the
-// space is not free yet. It is one too, and the file stays, where another program keeps
-// others from renaming it.
+// Remove removes a file; a missing file is no error. If Windows refuses because it is mapped, the
+// file is renamed, so that it is no longer in the store, and a later [Store.Lock] or
+// [files.RemoveAbandoned] removes it; the error then wraps [files.ErrFileInUse], as its
+// space is not free yet. If another program prevents renaming, the file stays and the error is
+// the same.
 func (s *Store) Remove(path string) error {
 	hidden, err := files.TakeAway(path)
 	if err == nil {
@@ -89,13 +87,13 @@ func (s *Store) Remove(path string) error {
 	return s.removed(path, hidden, err)
 }
 
-// RemoveUnused is Remove of a file that nobody uses: where Windows does not remove it for
-// being in use, it stays, and the error is an [files.ErrFileInUse].
+// RemoveUnused removes a file that is not in use. If Windows refuses because it is, the file stays and
+// the error wraps [files.ErrFileInUse].
 func (s *Store) RemoveUnused(path string) error {
 	return s.removed(path, path, os.Remove(path))
 }
 
-// removed ends the removal of a file that was called path and is called now now.
+// removed completes the removal of the file path, which may have been renamed to now.
 func (s *Store) removed(path, now string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
@@ -112,10 +110,10 @@ func (s *Store) removed(path, now string, err error) error {
 	return err
 }
 
-// Free is how many bytes the disk has left for this user.
+// Free returns how many bytes the disk has left for this user.
 func (s *Store) Free() (uint64, error) {
 	dir := s.dir
-	for { // of what is there of it
+	for { // use the nearest existing folder
 		if _, err := os.Stat(dir); err == nil || filepath.Dir(dir) == dir {
 			break
 		}
@@ -124,14 +122,14 @@ func (s *Store) Free() (uint64, error) {
 	return diskFree(dir)
 }
 
-// StoreLock is the right to write to a store, of one at a time. It ends with the process.
+// StoreLock is the exclusive right to write to a store. It ends with the process.
 type StoreLock struct {
 	s *Store
 	f *os.File
 }
 
-// Lock makes the folder where it is missing, and takes the right to write, [ErrStoreBusy]
-// where somebody has it. What processes that died have left half written is removed.
+// Lock creates the folder if necessary and locks the store for writing; [ErrStoreBusy] if it is locked.
+// It removes unfinished files of processes that have ended.
 func (s *Store) Lock() (*StoreLock, error) {
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return nil, err
@@ -151,10 +149,10 @@ func (s *Store) Lock() (*StoreLock, error) {
 	return &StoreLock{s, f}, nil
 }
 
-// Add makes a file of that name by calling write with an empty one, as [files.Publish] does.
+// Add creates a file with this name; write fills it, as in [files.Publish].
 func (l *StoreLock) Add(name string, write func(*os.File) error) error {
 	return files.Publish(l.s.Path(name), 0o600, write)
 }
 
-// Close gives the right back.
+// Close releases the lock.
 func (l *StoreLock) Close() error { return l.f.Close() }

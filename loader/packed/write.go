@@ -18,51 +18,50 @@ import (
 
 // Options are the options of [Write].
 type Options struct {
-	Engine       string // the engine's version, see [gguf.Packed]
-	Instructions string // what it was compiled for
-	// Layout tells how a tensor is to be laid out.
+	Engine       string // version of the engine, see [gguf.Packed]
+	Instructions string // instruction set that it was compiled for
+	// Layout returns the layout of a tensor in the packed file.
 	Layout func(t gguf.Tensor) Layout
-	// Repack converts src, whole groups of rows of a tensor, into dst, which is as long.
-	// One goroutine calls it.
+	// Repack converts src, whole groups of rows of a tensor, into dst of the same length. It is
+	// called by one goroutine.
 	Repack func(t gguf.Tensor, dst, src []byte) error
-	// Progress is told of bytes of tensors written.
+	// Progress is called with the bytes of tensors written. nil: none.
 	Progress files.Progress
-	// Quiet keeps what is read and written out of the page cache, so that what others have
-	// there stays.
+	// Quiet keeps the files out of the page cache, so that they do not evict other data.
 	Quiet bool
 }
 
-// Layout is how a tensor is laid out in a packed file.
+// Layout is the layout of a tensor in a packed file.
 type Layout struct {
-	Name  string // "": as it is
+	Name  string // "": unchanged
 	Group int    // rows that are repacked together
-	Both  bool   // it is to be there as it is, too
+	Both  bool   // the unchanged tensor is written too
 }
 
-// File is what [Write] writes: one behind the other, and the header once more
-// at the end.
+// File is the output of [Write]: written sequentially, then the header again.
 type File interface {
 	io.Writer
 	io.WriterAt
 }
 
-// packPiece is how much is read, converted and written at once, or one group of rows.
-const packPiece = 4 << 20
+// packStep is how many bytes are read, converted and written at once; one group of rows if larger.
+const packStep = 4 << 20
 
-// mostPackedPadding is the share of a file that may go into beginning tensors on pages.
-const mostPackedPadding = 100
+// maxPaddingShare is the divisor of a file's size: padding to align tensors to pages may take that
+// share.
+const maxPaddingShare = 100
 
-// Write writes a packed file of a model to an empty file: the same metadata and
-// tensors, in the order of the model's files, with some tensors converted. It reads the
-// model's files once, from the first byte to the last, takes a few MiB, and stops between
-// two pieces when ctx is cancelled. Where it fails, out holds no valid model.
+// Write writes a packed file of a model to an empty file: the same metadata and tensors, in file
+// order, with some tensors converted. It reads the model's files once, sequentially, and uses a
+// few MiB of memory. If ctx is cancelled it stops between steps. After an error, out is not a
+// valid model.
 //
-// Files that change meanwhile give [files.ErrFileChanged].
+// If the model's files change meanwhile, the error wraps [files.ErrFileChanged].
 func Write(ctx context.Context, ix *gguf.Index, out File, o Options) error {
 	if ix.Packed() != nil {
 		return fmt.Errorf("%s is packed already", words.QuotePath(ix.Path()))
 	}
-	p := &packer{ix: ix, out: out, w: wholePieces{w: out}, o: o, progress: files.Tally{Total: ix.Bytes(), Report: o.Progress}}
+	p := &packer{ix: ix, out: out, w: alignedWriter{w: out}, o: o, progress: files.Tally{Total: ix.Bytes(), Report: o.Progress}}
 	if f, ok := out.(*os.File); ok && o.Quiet {
 		p.w.quiet = f
 	}
@@ -72,49 +71,49 @@ func Write(ctx context.Context, ix *gguf.Index, out File, o Options) error {
 	return p.write(ctx)
 }
 
-// packer is one Write.
+// packer is the state of one Write.
 type packer struct {
 	ix       *gguf.Index
 	out      File
 	o        Options
 	progress files.Tally
 	align    uint32
-	tensors  []packedPart // in the order of the packed file
-	paths    []string     // of the source's files
-	source   []string     // SHA-256 of those
+	tensors  []packedTensor // in the order of the packed file
+	paths    []string       // of the source's files
+	source   []string       // their SHA-256
 	src, dst []byte
-	w        wholePieces
+	w        alignedWriter
 }
 
-// packedPart is a tensor of a packed file.
-type packedPart struct {
+// packedTensor is a tensor of a packed file.
+type packedTensor struct {
 	gguf.Tensor        // of the source
 	name        string // in the packed file
 	layout      Layout
 	sum         string
 }
 
-// unknownSum stands in the header until a sum is known.
+// unknownSum is the placeholder in the header for a sum that is not known yet.
 var unknownSum = strings.Repeat("0", 2*sha256.Size)
 
 func (p *packer) plan() error {
-	var copies []packedPart
+	var copies []packedTensor
 	for _, t := range p.ix.Tensors() {
 		if gguf.IsPackedKey(t.Name) {
-			return p.ix.TensorError(t.Name, "", "a name of packed files, in one that is none")
+			return p.ix.TensorError(t.Name, "", "the name is reserved for packed files, and this is none")
 		}
-		part := packedPart{Tensor: t, name: t.Name, sum: unknownSum}
+		out := packedTensor{Tensor: t, name: t.Name, sum: unknownSum}
 		if l := p.o.Layout(t); l.Name != "" && l.Both {
-			copies = append(copies, packedPart{Tensor: t, name: gguf.PackedCopy(t.Name), layout: l, sum: unknownSum})
+			copies = append(copies, packedTensor{Tensor: t, name: gguf.PackedCopy(t.Name), layout: l, sum: unknownSum})
 			p.progress.Total += t.Size
 		} else {
-			part.layout = l
+			out.layout = l
 		}
-		p.tensors = append(p.tensors, part)
+		p.tensors = append(p.tensors, out)
 	}
 	p.tensors = append(p.tensors, copies...)
 	p.align = uint32(p.ix.Alignment())
-	if p.align < files.DirectUnit && uint64(len(p.tensors))*files.DirectUnit <= p.ix.Bytes()/mostPackedPadding {
+	if p.align < files.DirectUnit && uint64(len(p.tensors))*files.DirectUnit <= p.ix.Bytes()/maxPaddingShare {
 		p.align = files.DirectUnit
 	}
 	for _, f := range p.ix.Files() {
@@ -127,7 +126,7 @@ func (p *packer) plan() error {
 	return nil
 }
 
-// header is the file's, with the sums that are known.
+// header returns the file's header, with the sums known so far.
 func (p *packer) header() *gguf.Writer {
 	w := &gguf.Writer{}
 	w.SetAlignment(p.align)
@@ -198,13 +197,13 @@ func (p *packer) write(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// skip hashes what is no tensor's.
+// skip hashes bytes between tensors.
 func (p *packer) skip(ctx context.Context, file int, sum hash.Hash, from, to int64) error {
 	for from < to {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		b := sized(&p.src, min(packPiece, uint64(to-from)))
+		b := sized(&p.src, min(packStep, uint64(to-from)))
 		if err := p.read(file, b, from); err != nil {
 			return err
 		}
@@ -214,14 +213,13 @@ func (p *packer) skip(ctx context.Context, file int, sum hash.Hash, from, to int
 	return nil
 }
 
-// tensor writes a tensor, converted where it is to be, and hashes its bytes before and
-// after.
-func (p *packer) tensor(ctx context.Context, t *packedPart, source hash.Hash, w *gguf.Writer) error {
-	piece := uint64(packPiece)
+// tensor writes a tensor, converted if required, and hashes its bytes before and after.
+func (p *packer) tensor(ctx context.Context, t *packedTensor, source hash.Hash, w *gguf.Writer) error {
+	piece := uint64(packStep)
 	if t.layout.Name != "" {
 		group := t.Type.RowSize(t.Shape[0]) * uint64(t.layout.Group)
 		if group == 0 || t.Size%group != 0 {
-			return p.ix.TensorError(t.Name, t.ShapeText(), fmt.Sprintf("is not of whole groups of %d rows", t.layout.Group))
+			return p.ix.TensorError(t.Name, t.ShapeText(), fmt.Sprintf("the number of rows is not a multiple of %d", t.layout.Group))
 		}
 		piece = max(piece/group, 1) * group
 	}
@@ -264,23 +262,23 @@ func (p *packer) read(file int, b []byte, offset int64) error {
 	return err
 }
 
-// wholePieces writes pieces of packPiece that begin at multiples of it: then the system's
-// cache holds the file in pages as large as it has, which computing with it shows.
-type wholePieces struct {
+// alignedWriter writes in steps of packStep at multiples of it, so that the page cache holds the file
+// in its largest pages, which makes computing with it faster.
+type alignedWriter struct {
 	w     io.Writer
 	buf   []byte
-	quiet *os.File // what is written is to leave the cache; nil: not
-	at    int64    // written
-	kept  uint64   // of that, what may be in the cache
+	quiet *os.File // evict what was written from the page cache; nil: do not
+	at    int64    // bytes written
+	kept  uint64   // bytes of these that may be in the page cache
 }
 
-// mostKept is how much of what has been written waits for the disk.
-const mostKept = 8 * packPiece
+// maxCached is how many written bytes may wait for the disk.
+const maxCached = 8 * packStep
 
-func (w *wholePieces) Write(b []byte) (int, error) {
+func (w *alignedWriter) Write(b []byte) (int, error) {
 	n := len(b)
 	if w.buf == nil {
-		w.buf = make([]byte, 0, packPiece)
+		w.buf = make([]byte, 0, packStep)
 	}
 	for len(b) > 0 {
 		k := min(cap(w.buf)-len(w.buf), len(b))
@@ -294,11 +292,11 @@ func (w *wholePieces) Write(b []byte) (int, error) {
 	return n, nil
 }
 
-func (w *wholePieces) flush() error {
+func (w *alignedWriter) flush() error {
 	n, err := w.w.Write(w.buf)
 	w.buf = w.buf[:0]
 	w.at, w.kept = w.at+int64(n), w.kept+uint64(n)
-	if w.quiet != nil && w.kept >= mostKept && err == nil {
+	if w.quiet != nil && w.kept >= maxCached && err == nil {
 		if err = w.quiet.Sync(); err == nil {
 			files.Forget(w.quiet, w.at-int64(w.kept), w.kept)
 			w.kept = 0
@@ -307,7 +305,7 @@ func (w *wholePieces) flush() error {
 	return err
 }
 
-// sized is a buffer of n bytes that is used again.
+// sized returns a buffer of n bytes, reusing *b if it is large enough.
 func sized(b *[]byte, n uint64) []byte {
 	if uint64(cap(*b)) < n {
 		*b = make([]byte, n)
