@@ -7,23 +7,23 @@ import (
 	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
-// A blueprint is a tensor of a synthetic model.
+// A blueprint describes a tensor of a synthetic model.
 type blueprint struct {
 	name  string
-	part  part
-	layer int      // of the transformer blocks; -1 outside of them
+	role  role
+	layer int      // layer number; -1: outside layers
 	dims  []uint64 // ggml order, fastest first
-	// deviation of the random values; 0 stands for ones
+	// deviation is the standard deviation of the random values; 0: all ones
 	deviation float64
-	scales    []float32 // one for each row; nil stands for ones
-	kind      gguf.Type // chosen by a recipe
+	scales    []float32 // one for each row; nil: all ones
+	kind      gguf.Type // set by a recipe
 }
 
-// The part that a tensor plays decides its type.
-type part uint8
+// A role decides the type of a tensor.
+type role uint8
 
 const (
-	norm   part = iota // stays f32
+	norm   role = iota // stays f32
 	router             // chooses experts, stays f32
 	embedding
 	output
@@ -36,8 +36,7 @@ const (
 	ffnDown
 )
 
-// rowLength is the number of values of which a row is made; blocks of
-// quantised values never span rows.
+// rowLength returns the number of values in a row; blocks of quantised values never span rows.
 func (b *blueprint) rowLength() uint64 { return b.dims[0] }
 
 func (b *blueprint) rows() uint64 { return b.elements() / b.dims[0] }
@@ -50,12 +49,12 @@ func (b *blueprint) elements() uint64 {
 	return n
 }
 
-// tensors lists the tensors of a complete shape in the order of the file.
+// tensors lists the tensors of a complete shape in file order.
 //
-// The deviations keep random activations sane: a matrix whose values have the
-// deviation 1/√(length of its rows) keeps the size of what it is applied to.
-// What the blocks add to the stream is made smaller by the number of additions,
-// so that the stream grows to about √2 times the embedding, whatever the depth.
+// The deviations keep activations in range: multiplying by a matrix whose values have deviation
+// 1/√(row length) preserves the magnitude. The outputs that layers add to the residual stream
+// are scaled down by their number, so that the stream grows to about √2 times the embedding at
+// any depth.
 func (s Shape) tensors() []blueprint {
 	width, kv, ffn := uint64(s.Width), uint64(s.kvWidth()), uint64(s.FFN)
 	vocab, experts := uint64(s.Vocab), uint64(s.Experts)
@@ -63,14 +62,14 @@ func (s Shape) tensors() []blueprint {
 	added := keep(2 * uint64(s.Layers))
 
 	list := []blueprint{
-		{name: "token_embd.weight", part: embedding, layer: -1, dims: []uint64{width, vocab}, deviation: 1},
-		{name: "output_norm.weight", part: norm, layer: -1, dims: []uint64{width}},
-		{name: "output.weight", part: output, layer: -1, dims: []uint64{width, vocab}, deviation: keep(width)},
+		{name: "token_embd.weight", role: embedding, layer: -1, dims: []uint64{width, vocab}, deviation: 1},
+		{name: "output_norm.weight", role: norm, layer: -1, dims: []uint64{width}},
+		{name: "output.weight", role: output, layer: -1, dims: []uint64{width, vocab}, deviation: keep(width)},
 	}
 	for layer := range s.Layers {
-		add := func(name string, p part, deviation float64, dims ...uint64) {
+		add := func(name string, r role, deviation float64, dims ...uint64) {
 			list = append(list, blueprint{
-				name: fmt.Sprintf("blk.%d.%s.weight", layer, name), part: p, layer: layer, dims: dims, deviation: deviation,
+				name: fmt.Sprintf("blk.%d.%s.weight", layer, name), role: r, layer: layer, dims: dims, deviation: deviation,
 			})
 		}
 		add("attn_norm", norm, 0, width)

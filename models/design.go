@@ -7,11 +7,10 @@ import (
 	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
-// alignment is that of the tensors in the file, GGUF's default.
+// alignment is the alignment of tensors in the file, GGUF's default.
 const alignment = 32
 
-// design turns the options into the tensors and the header of a file, and
-// checks them on the way.
+// design computes the tensors and the header of a file from the options, and checks the options.
 func design(o *SynthesizeOptions) ([]blueprint, *gguf.Writer, error) {
 	shape, err := o.Shape.complete()
 	if err != nil {
@@ -26,7 +25,7 @@ func design(o *SynthesizeOptions) ([]blueprint, *gguf.Writer, error) {
 		return nil, nil, err
 	}
 	if quantised(r.bulk) && o.Quantize == nil {
-		return nil, nil, fmt.Errorf("type %s needs the engine to quantise and there is none, take f16, bf16 or f32: %w", r.name, ErrNoQuantizer)
+		return nil, nil, fmt.Errorf("type %s needs a quantiser, and there is none; use f16, bf16 or f32: %w", r.name, ErrNoQuantizer)
 	}
 	w := new(gguf.Writer)
 	describe(w, shape, r, o.Seed)
@@ -43,11 +42,11 @@ func design(o *SynthesizeOptions) ([]blueprint, *gguf.Writer, error) {
 	return tensors, w, nil
 }
 
-// randomWeights begins the description of what [Synthesize] makes.
+// randomWeights is the beginning of the description of models from [Synthesize].
 const randomWeights = "Random weights"
 
-// Synthetic tells whether a model is one that [Synthesize] made, in whatever type it is
-// now: its weights are random, and what it says or foresees means nothing.
+// Synthetic reports whether a model was made by [Synthesize], also if it was quantised since: its
+// weights are random, so its output has no meaning.
 func Synthetic(ix *gguf.Index) bool {
 	name, _ := ix.Lookup("general.name")
 	about, _ := ix.Lookup("general.description")
@@ -56,7 +55,7 @@ func Synthetic(ix *gguf.Index) bool {
 	return s == "synthetic" && strings.HasPrefix(d, randomWeights)
 }
 
-// describe sets what the engine must know of the model.
+// describe adds the model's hyperparameters.
 func describe(w *gguf.Writer, s Shape, r recipe, seed uint64) {
 	w.Add("general.architecture", gguf.StringValue("llama"))
 	w.Add("general.type", gguf.StringValue("model"))
@@ -80,7 +79,7 @@ func describe(w *gguf.Writer, s Shape, r recipe, seed uint64) {
 	}
 }
 
-// describe sets the tokeniser.
+// describe adds the tokeniser.
 func (v vocabulary) describe(w *gguf.Writer) {
 	w.Add("tokenizer.ggml.model", gguf.StringValue("llama"))
 	w.Add("tokenizer.ggml.pre", gguf.StringValue("default"))

@@ -1,17 +1,15 @@
-// Package models answers one question: which file?
+// Package models finds model files.
 //
-// It turns what a user names into a path that the loader can open, and makes
-// files where there are none: the embedded default model and synthetic models
-// of any size for measurements.
+// It turns a name from the user into a path for the loader, and makes files: the embedded default
+// model and synthetic models of any size for measurements.
 //
-//   - [Resolve] takes a path, the word tiny, a name found in the folders of
-//     INFER_MODELS, a folder holding one model or one shard of a set.
-//   - [Tiny] puts the embedded model (3.9 M parameters, q4_0, 2.4 MB) into the
-//     user's cache folder and returns its path.
-//   - [Synthesize] writes a llama-architecture GGUF of a [Shape] with seeded
-//     random weights, as a stream and in bounded memory.
+//   - [Resolve] accepts a path, the word tiny, a name in the folders of INFER_MODELS, a folder with
+//     one model, or one shard of a model.
+//   - [Tiny] writes the embedded model (3.9 M parameters, q4_0, 2.4 MB) to the user's cache
+//     folder and returns its path.
+//   - [Synthesize] writes a llama-architecture GGUF of a [Shape] with seeded random weights,
+//     sequentially and in bounded memory.
 //
-// The package is pure Go. It never opens a model to read it and never prints;
-// quantising is done by a [Quantizer] that the caller brings. All of it may be
-// called from several goroutines and several processes at once.
+// The package is pure Go. It does not read model files and does not print; a [Quantizer] of the
+// caller does quantisation. All functions are safe for concurrent use, also by several processes.
 package models

@@ -11,24 +11,22 @@ import (
 	"github.com/seed7adf6694/infer/internal/words"
 )
 
-// ErrAmbiguous is what [errors.Is] finds in an error when a name or a folder
-// stands for several models.
+// ErrAmbiguous is wrapped if a name or a folder matches several models.
 var ErrAmbiguous = errors.New("several models match")
 
-// Looked is one place where a model was not.
+// Looked is a place where a model was looked for without success.
 type Looked struct {
 	Path string // file, folder or pattern
-	Err  error  // why it could not be looked at; nil if there is simply nothing
+	Err  error  // why it could not be examined; nil if nothing was there
 }
 
-// A NotFoundError says that no file stands for a name, and where it was looked
-// for. It is [fs.ErrNotExist] to [errors.Is], and [fs.ErrPermission] too if a
-// place was closed to the user.
+// A NotFoundError is returned if no file matches a name. It lists the places that were examined. It
+// wraps [fs.ErrNotExist], and [fs.ErrPermission] if a place could not be accessed.
 type NotFoundError struct {
 	Name        string
 	Looked      []Looked
 	Suggestions []string // existing models with a similar name
-	Hint        string   // what else may help; may be empty
+	Hint        string   // other advice; may be empty
 }
 
 func (e *NotFoundError) Error() string {
@@ -56,8 +54,7 @@ func (e *NotFoundError) Error() string {
 	return b.String()
 }
 
-// Unwrap returns fs.ErrNotExist and the reasons of places that could not be
-// looked at.
+// Unwrap returns fs.ErrNotExist and the errors of places that could not be examined.
 func (e *NotFoundError) Unwrap() []error {
 	errs := []error{fs.ErrNotExist}
 	for _, l := range e.Looked {
@@ -68,8 +65,8 @@ func (e *NotFoundError) Unwrap() []error {
 	return errs
 }
 
-// An AmbiguousError says that a name or a folder stands for several models. It
-// is [ErrAmbiguous] to [errors.Is].
+// An AmbiguousError is returned if a name or a folder matches several models. It wraps
+// [ErrAmbiguous].
 type AmbiguousError struct {
 	Name       string
 	Candidates []string // paths, sorted
@@ -82,7 +79,7 @@ func (e *AmbiguousError) Error() string {
 // Unwrap returns ErrAmbiguous.
 func (e *AmbiguousError) Unwrap() error { return ErrAmbiguous }
 
-// list joins paths for people; of very many it shows the first.
+// list joins paths for a message; of many it shows the first ones.
 func list(paths []string, separator string) string {
 	const most = 20
 	var b strings.Builder
@@ -99,7 +96,7 @@ func list(paths []string, separator string) string {
 	return b.String()
 }
 
-// show quotes a path that would do more to a terminal than be read, and an empty one.
+// show quotes a path if it is empty or has unprintable characters.
 func show(path string) string {
 	if path == "" {
 		return `""`
@@ -112,8 +109,7 @@ func show(path string) string {
 	return path
 }
 
-// cause leaves out the operation and the path of a file system error where the
-// path stands beside it anyway.
+// cause removes operation and path from a file system error, for messages that show the path anyway.
 func cause(err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {

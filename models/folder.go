@@ -7,15 +7,14 @@ import (
 	"strings"
 )
 
-// A model in a folder: one file, or the set that its shards make.
+// A model in a folder: one file, or a set of shards.
 type folderModel struct {
-	name string // what it may be called: the file name without .gguf or shard numbers
-	file string // file name of the model or of its first shard
+	name string // the file name without .gguf or shard numbers
+	file string // file name of the model or its first shard
 }
 
-// listFolder returns the models that lie directly in dir, by file name. Hidden
-// files are left out, and so are mmproj files, which hold the vision part of a
-// model that lies beside them.
+// listFolder returns the models directly in dir, by file name. It skips hidden files, and mmproj files,
+// which hold the vision part of another model.
 func listFolder(dir string) ([]folderModel, error) {
 	entries, err := os.ReadDir(dir) // sorted
 	if err != nil {

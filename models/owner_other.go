@@ -10,11 +10,11 @@ import (
 // tempVariable is the environment variable that moves os.TempDir.
 const tempVariable = "TMP"
 
-// userSuffix is empty: the temporary folder is the user's own here.
+// userSuffix is empty: the temporary folder belongs to the user on this system.
 func userSuffix() string { return "" }
 
-// checkPrivate accepts any folder: the temporary folder is the user's own and
-// what is in it inherits its access list.
+// checkPrivate accepts any folder: the temporary folder belongs to the user, and folders in it inherit
+// its access list.
 func checkPrivate(dir string, info fs.FileInfo) error {
 	if !info.IsDir() {
 		return fmt.Errorf("%s is not a folder", dir)

@@ -13,11 +13,11 @@ import (
 // tempVariable is the environment variable that moves os.TempDir.
 const tempVariable = "TMPDIR"
 
-// userSuffix tells the users of one temporary folder apart.
+// userSuffix makes folder names in a shared temporary folder distinct by user.
 func userSuffix() string { return "-" + strconv.Itoa(os.Geteuid()) }
 
-// checkPrivate refuses a folder that another user owns or may write to: in a
-// temporary folder anybody could have made it first and change what is in it.
+// checkPrivate returns an error for a folder that another user owns or may write to: in a temporary
+// folder any user could have created it and could change its content.
 func checkPrivate(dir string, info fs.FileInfo) error {
 	if !info.IsDir() {
 		return fmt.Errorf("%s is not a folder", dir)
@@ -30,7 +30,7 @@ func checkPrivate(dir string, info fs.FileInfo) error {
 		return fmt.Errorf("%s belongs to user %d, not to user %d", dir, st.Uid, uid)
 	}
 	if perm := info.Mode().Perm(); perm&0o077 != 0 {
-		return fmt.Errorf("%s has mode %04o and must be closed to others (0700)", dir, perm)
+		return fmt.Errorf("%s has mode %04o, needs 0700: other users must not have access", dir, perm)
 	}
 	return nil
 }

@@ -12,28 +12,27 @@ import (
 	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
-// blockValues is the number of values that are made at a time, or one row if
-// that is longer. With what several workers hold, a production needs a few MiB
-// whatever the size of the model.
+// blockValues is the number of values made at a time, or one row if that is longer. A production needs
+// a few MiB for its workers, whatever the size of the model.
 const blockValues = 256 << 10
 
-// A production writes the data of synthetic tensors one after the other, while
-// several goroutines make what comes next.
+// A production writes the data of synthetic tensors in order, while several goroutines compute the
+// next blocks.
 type production struct {
 	tensors  []blueprint
 	seed     uint64
 	align    uint64
 	quantize Quantizer
 	progress func(done, total uint64)
-	total    uint64 // bytes, padding included
+	total    uint64 // bytes, with padding
 	done     uint64
 }
 
-// A job is to make some rows of a tensor.
+// A job computes some rows of a tensor.
 type job struct {
 	tensor      *blueprint
 	first, rows uint64
-	last        bool // rows of the tensor
+	last        bool // range of rows
 	out         []byte
 	err         error
 	ready       chan struct{} // closed when out and err are set
@@ -49,15 +48,14 @@ func newProduction(tensors []blueprint, o SynthesizeOptions, align uint64) *prod
 
 func pad(n, align uint64) uint64 { return (n + align - 1) / align * align }
 
-// bytes is the size of the data of a tensor.
+// bytes returns the size of a tensor's data.
 func (b *blueprint) bytes() uint64 { return b.rows() * b.kind.RowSize(b.rowLength()) }
 
-// write makes all the data and writes it to w, which stands at an aligned
-// place.
+// write computes all data and writes it to w, whose position must be aligned.
 func (p *production) write(ctx context.Context, w io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	workers := min(runtime.GOMAXPROCS(0), 8)
-	// Jobs go to the workers and, in the order of the file, to the loop below.
+	// Each job is sent to the workers and, in file order, to the loop below.
 	order, work := make(chan *job, workers), make(chan *job)
 	var group sync.WaitGroup
 	defer group.Wait()
@@ -96,15 +94,15 @@ func (p *production) write(ctx context.Context, w io.Writer) error {
 			n += padding
 		}
 		if !quantised(j.tensor.kind) {
-			recycle(j.out) // the quantiser's bytes are garbage, nobody asks for them again
+			recycle(j.out) // the quantiser's buffers are not reused
 		}
 		p.report(n)
 	}
 	return stopped(ctx)
 }
 
-// stopped returns the reason why ctx ended, nil if it did not. It is ctx.Err()
-// to errors.Is, and the cause too if there is one.
+// stopped returns why ctx ended, nil if it did not. The error wraps ctx.Err() and, if there is one,
+// the cause.
 func stopped(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if cause == err {
@@ -113,7 +111,7 @@ func stopped(ctx context.Context) error {
 	return fmt.Errorf("%w: %w", err, cause)
 }
 
-// hand gives out the jobs until there are no more or ctx ends.
+// hand sends out the jobs until there are no more or ctx ends.
 func (p *production) hand(ctx context.Context, order, work chan<- *job) {
 	defer close(order)
 	defer close(work)
@@ -142,7 +140,7 @@ func (p *production) report(n uint64) {
 	}
 }
 
-// A maker makes blocks, one at a time.
+// A maker computes blocks, one at a time.
 type maker struct {
 	halves []uint16
 	floats []float32
@@ -188,7 +186,7 @@ func (m *maker) make(p *production, j *job) ([]byte, error) {
 	return out, nil
 }
 
-// fill makes the values of a block, as f16.
+// fill computes the values of a block as f16.
 func (m *maker) fill(seed uint64, j *job) {
 	t := j.tensor
 	if t.deviation == 0 {
@@ -203,16 +201,15 @@ func (m *maker) fill(seed uint64, j *job) {
 			m.halves[i] = toHalf(fromHalf(h) * t.scales[j.first+uint64(i)/t.rowLength()])
 		}
 	}
-	if t.part == output && j.first <= tokenEOS {
-		// No weights for the special tokens: the best token never is one, and
-		// the model does not end before it is told to.
+	if t.role == output && j.first <= tokenEOS {
+		// The rows of special tokens are zero, so that none is ever the most likely token and the
+		// model does not end its text early.
 		special := (tokenEOS + 1 - j.first) * t.rowLength()
 		clear(m.halves[:min(special, uint64(len(m.halves)))])
 	}
 }
 
-// sized returns a slice of n values with unknown content, s if it is large
-// enough.
+// sized returns a slice of n values with unspecified content, reusing s if it is large enough.
 func sized[T any](s []T, n int) []T {
 	if cap(s) < n {
 		return make([]T, n)

@@ -8,11 +8,10 @@ import (
 	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
-// A recipe is what llama.cpp calls a file type: a type for the bulk of the
-// weights, and rules by which some tensors get another. The rules here are
-// those of llama_tensor_get_type in llama.cpp's llama-quant.cpp for the llama
-// architecture, without an importance matrix, so that a synthetic model has
-// the very types that quantising its f16 twin would give.
+// A recipe is a file type of llama.cpp: a type for most weights, and rules for tensors that get
+// another. The rules are those of llama_tensor_get_type in llama.cpp's llama-quant.cpp for the
+// llama architecture without an importance matrix, so that a synthetic model has the same
+// types as its f16 original after quantisation.
 type recipe struct {
 	name     string
 	fileType uint32 // LLAMA_FTYPE_…
@@ -48,14 +47,14 @@ var recipes = []recipe{
 	{"mxfp4_moe", 38, gguf.TypeMXFP4},
 }
 
-// aliases are the short names that llama.cpp's quantiser accepts as well.
+// aliases are short names that llama.cpp's quantiser accepts too.
 var aliases = map[string]string{"q3_k": "q3_k_m", "q4_k": "q4_k_m", "q5_k": "q5_k_m"}
 
-// needMatrix lists the file types that the engine refuses to make without an
-// importance matrix, which random weights do not have.
+// needMatrix lists the file types that the engine makes only with an importance matrix, which random
+// weights do not have.
 var needMatrix = []string{"iq1_s", "iq1_m", "iq2_xxs", "iq2_xs", "iq2_s", "iq2_m", "iq3_xxs", "q2_k_s"}
 
-// parseRecipe finds a file type by name, in either case.
+// parseRecipe returns the file type with this name; case does not matter.
 func parseRecipe(name string) (recipe, error) {
 	lower := strings.ToLower(name)
 	if alias, ok := aliases[lower]; ok {
@@ -69,20 +68,20 @@ func parseRecipe(name string) (recipe, error) {
 		names = append(names, r.name)
 	}
 	if slices.Contains(needMatrix, lower) {
-		return recipe{}, fmt.Errorf("type %s needs an importance matrix, which random weights do not have; take one of %s", lower, strings.Join(names, ", "))
+		return recipe{}, fmt.Errorf("type %s needs an importance matrix, which random weights do not have; use one of %s", lower, strings.Join(names, ", "))
 	}
 	return recipe{}, fmt.Errorf("unknown type %q%s, the types are %s", name, didYouMean(name, names), strings.Join(names, ", "))
 }
 
-// quantised tells whether a Quantizer is needed for a type.
+// quantised reports whether a type needs a Quantizer.
 func quantised(t gguf.Type) bool {
 	return t != gguf.TypeF32 && t != gguf.TypeF16 && t != gguf.TypeBF16
 }
 
-// kind chooses the type of a tensor.
+// kind returns the type of a tensor.
 func (r recipe) kind(s Shape, b *blueprint) (gguf.Type, error) {
 	switch {
-	case b.part == norm || b.part == router:
+	case b.role == norm || b.role == router:
 		return gguf.TypeF32, nil
 	case !quantised(r.bulk):
 		return r.bulk, nil
@@ -90,7 +89,7 @@ func (r recipe) kind(s Shape, b *blueprint) (gguf.Type, error) {
 	return fit(r.wish(s, b), b)
 }
 
-// wish is the type that a matrix gets if the length of its rows allows.
+// wish returns the type of a matrix without regard to the length of its rows.
 func (r recipe) wish(s Shape, b *blueprint) gguf.Type {
 	if r.bulk == gguf.TypeMXFP4 {
 		if len(b.dims) == 3 {
@@ -98,8 +97,8 @@ func (r recipe) wish(s Shape, b *blueprint) gguf.Type {
 		}
 		return gguf.TypeQ8_0
 	}
-	// Of one type, or a mixture that depends on the depth.
-	switch b.part {
+	// One type, or a mixture that depends on the layer.
+	switch b.role {
 	case output:
 		if b.rowLength()%r.bulk.BlockSize() != 0 || r.bulk == gguf.TypeQ8_0 {
 			return gguf.TypeQ8_0
@@ -134,8 +133,8 @@ func (r recipe) wish(s Shape, b *blueprint) gguf.Type {
 	return r.bulk
 }
 
-// wishValue is the rule for attn_v, which is small where heads share values
-// and matters much.
+// wishValue is the rule for attn_v, which is small if heads share values, and has a large effect on
+// quality.
 func (r recipe) wishValue(s Shape, layer int) gguf.Type {
 	if s.Experts == 8 {
 		return gguf.TypeQ8_0
@@ -173,7 +172,7 @@ func (r recipe) wishValue(s Shape, layer int) gguf.Type {
 			t = gguf.TypeQ5_K
 		}
 	}
-	// llama.cpp takes any model of 80 layers with shared values for the 70B.
+	// llama.cpp treats any model of 80 layers with shared values as the 70B.
 	if s.Layers == 80 && s.Heads != s.KVHeads && (t == gguf.TypeQ3_K || t == gguf.TypeQ4_K) {
 		t = gguf.TypeQ5_K
 	}
@@ -227,13 +226,12 @@ func (r recipe) wishDown(s Shape, layer int) gguf.Type {
 	return r.bulk
 }
 
-// moreBits picks the first and the last eighth of the layers and every third
-// between.
+// moreBits selects the first and the last eighth of the layers and every third in between.
 func moreBits(layer, layers int) bool {
 	return layer < layers/8 || layer >= 7*layers/8 || (layer-layers/8)%3 == 2
 }
 
-// fit replaces a type whose blocks do not fill the tensor's rows.
+// fit replaces a type whose block size does not divide the row length.
 func fit(t gguf.Type, b *blueprint) (gguf.Type, error) {
 	if b.rowLength()%t.BlockSize() == 0 {
 		return t, nil
@@ -251,7 +249,7 @@ func fit(t gguf.Type, b *blueprint) (gguf.Type, error) {
 	case gguf.TypeTQ1_0, gguf.TypeTQ2_0:
 		instead = gguf.TypeQ4_0
 	default:
-		return 0, fmt.Errorf("shape: the rows of %s have %d values, which is no multiple of %d, the block of %s", b.name, b.rowLength(), t.BlockSize(), t)
+		return 0, fmt.Errorf("shape: the rows of %s have %d values, not a multiple of %d, the block size of %s", b.name, b.rowLength(), t.BlockSize(), t)
 	}
 	if b.rowLength()%instead.BlockSize() != 0 {
 		return gguf.TypeF16, nil

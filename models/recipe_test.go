@@ -19,7 +19,7 @@ func TestRecipesChooseTheTypesOfTheEngine(t *testing.T) {
 	)
 	for _, c := range []struct {
 		name, shape, kind string
-		part              part
+		role              role
 		want              string // types of the layers, as in 2×q6_k
 	}{
 		{"values of the first, the last and every third layer get more bits", shared, "q4_k_m", attentionV, "2×q6_k 2×q4_k q6_k 2×q4_k q6_k 2×q4_k q6_k 2×q4_k q6_k q4_k 3×q6_k"},
@@ -59,7 +59,7 @@ func TestRecipesChooseTheTypesOfTheEngine(t *testing.T) {
 			s := shapeOf(t, c.shape)
 			var kinds []string
 			for _, b := range s.tensors() {
-				if b.part != c.part {
+				if b.role != c.role {
 					continue
 				}
 				kind, err := r.kind(s, &b)

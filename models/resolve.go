@@ -15,20 +15,19 @@ import (
 	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
-// DirsVariable is the environment variable that lists the folders in which
-// [Resolve] finds models by name, separated as in PATH.
+// DirsVariable is the environment variable with the folders in which [Resolve] finds models by name,
+// separated as in PATH.
 const DirsVariable = "INFER_MODELS"
 
-// ResolveOptions are the options of [Resolve]. The zero value is good.
+// ResolveOptions are the options of [Resolve]. The zero value is the default.
 type ResolveOptions struct {
-	// Dirs are the folders in which models are found by name, the first
-	// first. nil stands for those of the environment variable INFER_MODELS;
-	// an empty slice for none. Empty entries are ignored.
+	// Dirs are the folders in which models are found by name, in order of preference. nil: those
+	// of the environment variable INFER_MODELS; an empty slice: none. Empty entries are ignored.
 	Dirs []string
 }
 
-// Resolve returns the path of the model that name stands for, of its first
-// file if the model is split. It is the first of these that there is:
+// Resolve returns the path of the model that a name refers to, or of its first shard. It is the first
+// match of:
 //
 //  1. The embedded model (see [Tiny]), for the name tiny and for no name. A
 //     file called tiny is reached as ./tiny.
@@ -41,17 +40,15 @@ type ResolveOptions struct {
 //  5. For a name without a folder, the only model in the folders of
 //     INFER_MODELS whose name begins so.
 //
-// A name with a folder in it (./model.gguf) is only ever a path. Upper and
-// lower case differ where the file system says so. One shard of a set stands
-// for the set. In a folder, hidden files and mmproj files do not count as
-// models. A leading ~ is the shell's business and not expanded.
+// A name that contains a folder (./model.gguf) is always a path. Case matters if it does for the file
+// system. Any shard stands for its model. In a folder, hidden files and mmproj files are not
+// models. A leading ~ is not expanded: the shell does that.
 //
-// Nothing is opened: whether the file holds a model is for the loader to say.
+// No file is opened: the loader checks whether it is a model.
 //
-// The error is a [*NotFoundError], which lists what was looked at, or an
-// [*AmbiguousError]; a path that cannot be looked at or is no file (a device, a
-// pipe) gives an error that says so, wrapping [fs.ErrPermission] where that is
-// the reason. Resolve may be called from several goroutines at once.
+// The error is a [*NotFoundError], which lists the places examined, or an [*AmbiguousError]. A path that
+// cannot be examined or is no file (a device, a pipe) gives an error that says so and wraps
+// [fs.ErrPermission] if that is the cause. Resolve is safe for concurrent use.
 func Resolve(name string, o ResolveOptions) (path string, err error) {
 	if name == "" || name == TinyName {
 		return Tiny()
@@ -79,14 +76,14 @@ func Resolve(name string, o ResolveOptions) (path string, err error) {
 	return s.run(err == nil)
 }
 
-// isPath tells a path from a name that may be looked up.
+// isPath reports whether a name is a path, not a name to be looked up.
 func isPath(name string) bool {
 	return strings.ContainsRune(name, '/') || strings.ContainsRune(name, filepath.Separator) ||
 		name == "." || name == ".." || filepath.VolumeName(name) != ""
 }
 
-// checkFile returns the path of the regular file at path, or of the first
-// shard where path is another of a set.
+// checkFile returns the path of the regular file at path, or of the first shard if path is another
+// shard.
 func checkFile(name, path string) (string, error) {
 	if err := files.CheckPath(path); err != nil {
 		return "", fmt.Errorf("model %s: %w", words.Quoted(name), errors.Unwrap(err))
@@ -106,7 +103,7 @@ func checkFile(name, path string) (string, error) {
 	return first, nil
 }
 
-// pathHint says what may have been meant by a path that is not there.
+// pathHint returns what may have been meant by a path that does not exist.
 func pathHint(name string) string {
 	part := gguf.Unfinished(name)
 	switch {
@@ -120,9 +117,9 @@ func pathHint(name string) string {
 	return ""
 }
 
-// isRemote tells whether a name that is no file is an address, or one of a registry:
-// hf.co/org/repo:quant, org/repo:quant, hf:org/repo or llama3.2:1b. A name of two parts
-// is one only where the first is no folder here.
+// isRemote reports whether a name that is no file is an address or a name in a registry:
+// hf.co/org/repo:quant, org/repo:quant, hf:org/repo or llama3.2:1b. A name of two parts is one
+// only if the first is no folder here.
 func isRemote(name string) bool {
 	if strings.Contains(name, "://") {
 		return true

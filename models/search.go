@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// A search looks for a name in the folders of INFER_MODELS.
+// A search looks up a name in the folders of INFER_MODELS.
 type search struct {
 	name    string
 	folders []searchFolder
@@ -41,8 +41,8 @@ func (s *search) open(dirs []string) {
 	}
 }
 
-// see notes that path was looked at in vain; err is why, nil or
-// fs.ErrNotExist if there was nothing of use.
+// see records that path was examined without success; err is the reason, nil or fs.ErrNotExist if
+// nothing suitable was there.
 func (s *search) see(path string, err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
@@ -50,8 +50,7 @@ func (s *search) see(path string, err error) {
 	s.looked = append(s.looked, Looked{path, err})
 }
 
-// run does steps 3 to 5 of Resolve; isFolder says that the name is that of a
-// folder here.
+// run does steps 3 to 5 of Resolve; isFolder: the name is a folder in the working directory.
 func (s *search) run(isFolder bool) (string, error) {
 	for _, f := range s.folders {
 		if path, err := s.exact(f); path != "" || err != nil {
@@ -73,8 +72,7 @@ func (s *search) run(isFolder bool) (string, error) {
 	return "", missing
 }
 
-// exact looks for the whole name in one folder; path is empty if it is not
-// there.
+// exact looks for the whole name in one folder; path is "" if it is not there.
 func (s *search) exact(f searchFolder) (path string, err error) {
 	if errors.Is(f.err, fs.ErrNotExist) {
 		s.looked = append(s.looked, Looked{f.dir, f.err})
@@ -113,7 +111,7 @@ func (s *search) exact(f searchFolder) (path string, err error) {
 	return "", nil
 }
 
-// folder looks for the one model in a folder; path is empty if there is none.
+// folder looks for the only model in a folder; path is "" if there is none.
 func (s *search) folder(dir string) (path string, err error) {
 	path, err = inFolder(s.name, dir)
 	var none *NotFoundError
@@ -124,8 +122,8 @@ func (s *search) folder(dir string) (path string, err error) {
 	return path, err
 }
 
-// prefix looks for the only model whose name begins with the name; of models
-// with one name in several folders the first counts.
+// prefix looks for the only model whose name has this prefix; if several folders have a model with the
+// same name, the first counts.
 func (s *search) prefix() (path string, err error) {
 	var names, paths []string
 	for _, f := range s.folders {
@@ -146,8 +144,8 @@ func (s *search) prefix() (path string, err error) {
 	return "", &AmbiguousError{s.name, paths}
 }
 
-// suggest returns names like the one that was not found: of the embedded
-// model, in the folders, and of files here.
+// suggest returns similar names: of the embedded model, of models in the folders, and of files in the
+// working directory.
 func (s *search) suggest() []string {
 	names := []string{TinyName}
 	for _, f := range s.folders {

@@ -6,25 +6,25 @@ import (
 	"strings"
 )
 
-// A Shape is the size of a llama-architecture model. Layers, Width and Heads
-// must be given; the zero value of the rest stands for a default.
+// A Shape is the size of a llama-architecture model. Layers, Width and Heads are required; other fields
+// have defaults for 0.
 type Shape struct {
 	Layers      int // transformer blocks
 	Width       int // values per token between blocks (embedding length)
-	Heads       int // attention heads; Width/Heads is even
-	KVHeads     int // heads of keys and values; 0 = Heads
-	FFN         int // width inside the feed-forward part, of each expert; 0 = 8/3 of Width, rounded up to 256
-	Vocab       int // tokens, at least 259; 0 = 32000
-	Context     int // tokens that the model says it was trained for; 0 = 2048
-	Experts     int // feed-forward parts to choose from, 0 or at least 2; 0 = one without a choice
-	ExpertsUsed int // experts that each token passes; 0 = 2
+	Heads       int // attention heads; Width/Heads must be even
+	KVHeads     int // heads of keys and values; 0: Heads
+	FFN         int // width of the feed-forward network, of each expert; 0: 8/3 of Width, rounded up to 256
+	Vocab       int // tokens, at least 259; 0: 32000
+	Context     int // context length in the metadata, in tokens; 0: 2048
+	Experts     int // experts of each layer, at least 2; 0: a single feed-forward network
+	ExpertsUsed int // experts used for each token; 0: 2
 
-	// ExpertsSkew is the share of the choices that half of the experts of each layer
-	// take, above 0.5 and below 1; 0 = the experts are chosen alike. Which half is random.
+	// ExpertsSkew is the share of the choices that go to half of the experts of each layer, above
+	// 0.5 and below 1; 0: experts are chosen equally often. The half is random.
 	ExpertsSkew float64
 }
 
-// Limits of the engine and of what the vocabulary can be filled with.
+// Limits of the engine and of the vocabulary.
 const (
 	maxLayers  = 512
 	maxExperts = 512
@@ -34,7 +34,7 @@ const (
 	maxVocab   = 1 << 20
 )
 
-// namedShapes are in the order of their size.
+// namedShapes are in ascending order of size.
 var namedShapes = []struct {
 	name  string
 	shape Shape
@@ -50,8 +50,7 @@ var namedShapes = []struct {
 	{"8b", Shape{Layers: 32, Width: 4096, Heads: 32, KVHeads: 8, FFN: 14336, Vocab: 128256, Context: 8192}},
 }
 
-// ShapeNames returns the names that [ParseShape] knows, the smallest shape
-// first.
+// ShapeNames returns the names that [ParseShape] accepts, the smallest shape first.
 func ShapeNames() []string {
 	names := make([]string, len(namedShapes))
 	for i, s := range namedShapes {
@@ -60,7 +59,7 @@ func ShapeNames() []string {
 	return names
 }
 
-// shapeKeys are the keys of ParseShape and what they set.
+// shapeKeys are the keys of ParseShape and the fields that they set.
 var shapeKeys = []struct {
 	key   string
 	field func(*Shape) *int
@@ -76,19 +75,19 @@ var shapeKeys = []struct {
 	{"experts_used", func(s *Shape) *int { return &s.ExpertsUsed }},
 }
 
-// keySkew is the key of [Shape.ExpertsSkew], the only one that is no whole number.
+// keySkew is the key of [Shape.ExpertsSkew], the only one that is not an integer.
 const keySkew = "experts_skew"
 
-// ParseShape reads a shape: a name (see [ShapeNames]), or key=value pairs
-// between commas, or a name and pairs that change it:
+// ParseShape parses a shape: a name (see [ShapeNames]), or key=value pairs separated by commas, or a
+// name followed by pairs that change it:
 //
 //	1b
 //	layers=22,width=2048,heads=32,kv_heads=4,ffn=5632,vocab=32000
 //	1b,layers=4
 //
-// The keys are layers, width, heads, kv_heads, ffn, vocab, context, experts,
-// experts_used and experts_skew; layers, width and heads must be there unless a
-// name is. What comes back has been checked and its defaults are filled in.
+// The keys are layers, width, heads, kv_heads, ffn, vocab, context, experts, experts_used and
+// experts_skew; layers, width and heads are required without a name. The result is validated and
+// complete.
 func ParseShape(text string) (Shape, error) {
 	var s Shape
 	seen := map[string]bool{}
@@ -163,12 +162,12 @@ func unknownShape(name string, later bool) error {
 		return fmt.Errorf("shape: the name %q must come first", name)
 	}
 	if later {
-		return fmt.Errorf("shape: %q is no key=value pair", name)
+		return fmt.Errorf("shape: %q is not a key=value pair", name)
 	}
 	return fmt.Errorf("unknown shape %q%s, give one of %s or layers=…,width=…,heads=…", name, didYouMean(name, ShapeNames()), strings.Join(ShapeNames(), ", "))
 }
 
-// didYouMean is empty if nothing is close.
+// didYouMean returns a suggestion, "" if no name is similar.
 func didYouMean(word string, words []string) string {
 	near := nearest(word, words)
 	if len(near) == 0 {
@@ -177,7 +176,7 @@ func didYouMean(word string, words []string) string {
 	return fmt.Sprintf(" (did you mean %s?)", strings.Join(near, " or "))
 }
 
-// String returns the shape in the form that [ParseShape] reads.
+// String returns the shape in the format of [ParseShape].
 func (s Shape) String() string {
 	var parts []string
 	for _, k := range shapeKeys {
@@ -191,7 +190,7 @@ func (s Shape) String() string {
 	return strings.Join(parts, ",")
 }
 
-// Parameters returns the number of weights, 0 for a shape that is not valid.
+// Parameters returns the number of weights, 0 for an invalid shape.
 func (s Shape) Parameters() uint64 {
 	s, err := s.complete()
 	if err != nil {
@@ -204,7 +203,7 @@ func (s Shape) Parameters() uint64 {
 	return n
 }
 
-// complete fills in the defaults and checks the whole.
+// complete sets the defaults and validates the shape.
 func (s Shape) complete() (Shape, error) {
 	for _, k := range shapeKeys {
 		if n := *k.field(&s); n < 0 {
@@ -253,19 +252,19 @@ func (s Shape) check() error {
 		{"experts_used", s.ExpertsUsed, min(s.Experts, 1), s.Experts},
 	} {
 		if c.value < c.least || c.value > c.most {
-			return fmt.Errorf("shape: %s is %d and must be from %d to %d", c.key, c.value, c.least, c.most)
+			return fmt.Errorf("shape: %s is %d, must be from %d to %d", c.key, c.value, c.least, c.most)
 		}
 	}
 	switch {
 	case s.Width%s.Heads != 0:
-		return fmt.Errorf("shape: width %d is no multiple of heads %d", s.Width, s.Heads)
+		return fmt.Errorf("shape: width %d is not a multiple of heads %d", s.Width, s.Heads)
 	case s.Width/s.Heads%2 != 0:
-		return fmt.Errorf("shape: width %d over heads %d is %d values a head and must be even", s.Width, s.Heads, s.Width/s.Heads)
+		return fmt.Errorf("shape: width %d divided by heads %d is %d, must be even", s.Width, s.Heads, s.Width/s.Heads)
 	case s.Heads%s.KVHeads != 0:
-		return fmt.Errorf("shape: heads %d is no multiple of kv_heads %d", s.Heads, s.KVHeads)
+		return fmt.Errorf("shape: heads %d is not a multiple of kv_heads %d", s.Heads, s.KVHeads)
 	}
 	return s.checkSkew()
 }
 
-// kvWidth is the number of values of a token's keys, and of its values.
+// kvWidth returns the number of values of a token's keys, which is that of its values.
 func (s Shape) kvWidth() int { return s.Width / s.Heads * s.KVHeads }

@@ -7,21 +7,20 @@ import (
 	"strconv"
 )
 
-// extension is how the file name of a model ends.
+// extension is the extension of model files.
 const extension = ".gguf"
 
-// shardPattern is llama.cpp's naming of the files of a split model; they count
-// from 1.
+// shardPattern is llama.cpp's pattern for the names of shards, which are numbered from 1.
 var shardPattern = regexp.MustCompile(`^(.+)-([0-9]{5})-of-([0-9]{5})\.gguf$`)
 
-// A shard is what the name of one file of a split model says.
+// A shard is the parsed file name of a shard.
 type shard struct {
-	base      string // what the files of the set have in common
+	base      string // the common prefix of the set
 	no, count int
 }
 
-// parseShard reads a file name (no folders); ok is false where the name is not
-// that of a shard or its numbers make no sense.
+// parseShard parses a file name without folders; ok is false if it is not the name of a shard or its
+// numbers are invalid.
 func parseShard(name string) (s shard, ok bool) {
 	m := shardPattern.FindStringSubmatch(name)
 	if m == nil {
@@ -33,13 +32,12 @@ func parseShard(name string) (s shard, ok bool) {
 	return shard{m[1], no, count}, 1 <= no && no <= count
 }
 
-// first is the name of the set's first file, by which the set is known.
+// first returns the name of the first shard.
 func (s shard) first() string {
 	return fmt.Sprintf("%s-%05d-of-%05d%s", s.base, 1, s.count, extension)
 }
 
-// firstShard returns the path of the first shard where path names a shard, and
-// path itself otherwise.
+// firstShard returns the path of the first shard if path is that of a shard, otherwise path.
 func firstShard(path string) (first string, s shard, ok bool) {
 	dir, name := filepath.Split(path)
 	s, ok = parseShard(name)

@@ -5,12 +5,12 @@ import (
 	"slices"
 )
 
-// Half of the experts of a layer are hot: the rows by which the router rates them
-// are longer. A token's ratings of the experts are its products with random rows,
-// so they are independent and normally distributed, and those of the hot experts
-// spread further. The highest are chosen, and more of them are hot.
+// Half of the experts of a layer are hot: their rows of the router's matrix are longer. A token's score
+// for an expert is the product with a random row, so scores are independent and normally
+// distributed, with a larger deviation for hot experts. The highest scores are chosen, and more
+// of them are of hot experts.
 
-// evenShare is the share of half of the experts when all are chosen alike.
+// evenShare is the share of half of the experts if all are chosen equally often.
 const evenShare = 0.5
 
 func validSkew(share float64) bool { return share > evenShare && share < 1 }
@@ -18,7 +18,7 @@ func validSkew(share float64) bool { return share > evenShare && share < 1 }
 // hot is the number of hot experts.
 func (s Shape) hot() int { return s.Experts / 2 }
 
-// The scales of hot rows are whole numbers over scaleUnit.
+// The scales of hot rows are integers divided by scaleUnit.
 const (
 	scaleUnit = 64
 	maxScale  = 64 * scaleUnit
@@ -29,26 +29,26 @@ func (s Shape) checkSkew() error {
 	case s.ExpertsSkew == 0:
 		return nil
 	case !validSkew(s.ExpertsSkew):
-		return fmt.Errorf("shape: %s is %g and must be above %g and below 1", keySkew, s.ExpertsSkew, evenShare)
+		return fmt.Errorf("shape: %s is %g, must be above %g and below 1", keySkew, s.ExpertsSkew, evenShare)
 	case s.Experts == 0:
-		return fmt.Errorf("shape: %s is %g and there are no experts, give experts too", keySkew, s.ExpertsSkew)
+		return fmt.Errorf("shape: %s is %g and there are no experts: set experts too", keySkew, s.ExpertsSkew)
 	}
 	if most := newRatings(s).hotShare(maxScale); s.ExpertsSkew > most {
-		return fmt.Errorf("shape: %s is %g and can be at most %.2f where a token passes %d of %d experts: raise experts or lower experts_used",
+		return fmt.Errorf("shape: %s is %g, can be at most %.2f with %d of %d experts used for a token: raise experts or lower experts_used",
 			keySkew, s.ExpertsSkew, most, s.ExpertsUsed, s.Experts)
 	}
 	return nil
 }
 
-// skew gives the rows of the routers the scales that make ExpertsSkew of the choices
-// fall on half of the experts. The seed chooses the half, in each layer anew.
+// skew scales rows of the routers so that a share of ExpertsSkew of the choices goes to half of the
+// experts. The seed selects the half, for each layer anew.
 func (s Shape) skew(tensors []blueprint, seed uint64) {
 	if s.ExpertsSkew == 0 {
 		return
 	}
 	scale := float32(newRatings(s).scaleFor(s.ExpertsSkew)) / scaleUnit
 	for i := range tensors {
-		if t := &tensors[i]; t.part == router {
+		if t := &tensors[i]; t.role == router {
 			t.scales = make([]float32, s.Experts)
 			for expert, rank := range shuffled(s.Experts, newStream(seed, t.name+" skew", 1).key) {
 				t.scales[expert] = 1
@@ -60,7 +60,7 @@ func (s Shape) skew(tensors []blueprint, seed uint64) {
 	}
 }
 
-// shuffled returns the numbers below n in an order that the key determines.
+// shuffled returns the numbers below n in an order that depends on the key.
 func shuffled(n int, key uint64) []int {
 	order := make([]int, n)
 	for i := range order {
@@ -72,12 +72,12 @@ func shuffled(n int, key uint64) []int {
 	return order
 }
 
-// ratings are what random tokens get from a router with equally long rows: for each
-// token those of the hot experts and those of the others, the highest first. All
-// arithmetic is in whole numbers, the same on every machine.
+// ratings are the scores of random tokens from a router with equally long rows: for each token those of
+// the hot experts and those of the others, in descending order. All arithmetic is in integers,
+// the same on every machine.
 type ratings struct {
 	used, hot, others int
-	values            []int64 // of each token the hot ones, then the others
+	values            []int64 // for each token the hot ones, then the others
 }
 
 func newRatings(s Shape) ratings {
@@ -86,7 +86,7 @@ func newRatings(s Shape) ratings {
 	r.values = make([]int64, tokens*s.Experts)
 	key := mix(uint64(s.Experts))
 	for i := range r.values {
-		// The tails decide, so these are sums of many numbers, nearly normal.
+		// Only the tails matter, so these are sums of many numbers, which are nearly normal.
 		for range 16 {
 			key = mix(key)
 			r.values[i] += int64(key&0xffff+key>>16&0xffff+key>>32&0xffff+key>>48) - laneMean
@@ -100,8 +100,7 @@ func newRatings(s Shape) ratings {
 	return r
 }
 
-// hotShare is the share of the choices that hot experts get when their rows are scaled
-// by scale/scaleUnit.
+// hotShare returns the share of choices of hot experts if their rows are scaled by scale/scaleUnit.
 func (r ratings) hotShare(scale int64) float64 {
 	chosen, all := 0, 0
 	for of := range slices.Chunk(r.values, r.hot+r.others) {
@@ -119,8 +118,8 @@ func (r ratings) hotShare(scale int64) float64 {
 	return float64(chosen) / float64(all)
 }
 
-// scaleFor is the smallest scale that gives hot experts a share of the choices. The
-// share grows with the scale where it can be more than a half.
+// scaleFor returns the smallest scale with which hot experts get a share of the choices. The share
+// grows with the scale where it can exceed one half.
 func (r ratings) scaleFor(share float64) int64 {
 	low, high := int64(scaleUnit), int64(maxScale)
 	for low < high {

@@ -55,7 +55,7 @@ func TestOnlyTheRowsOfHalfOfTheExpertsAreScaled(t *testing.T) {
 		tensors := s.tensors()
 		s.skew(tensors, seed)
 		for i := range tensors {
-			if tensors[i].part != router {
+			if tensors[i].role != router {
 				if tensors[i].scales != nil {
 					t.Errorf("%s is scaled", tensors[i].name)
 				}

@@ -6,10 +6,10 @@ import (
 	"github.com/seed7adf6694/infer/internal/words"
 )
 
-// nearest returns those of the names that are most like word, at most three,
-// none if nothing is close: one typing error in three letters, and case is free.
+// nearest returns at most three names that are similar to word, none if no name is: one typing error
+// for every three letters, and case does not matter.
 func nearest(word string, names []string) []string {
-	// Comparing is quadratic in the length; no name that one meant is longer.
+	// The comparison takes quadratic time; longer names are never meant.
 	if len(word) > 256 {
 		return nil
 	}

@@ -204,7 +204,7 @@ func TestSynthesizeSaysWhatIsWrong(t *testing.T) {
 		is         error
 	}{
 		{"no shape", file, SynthesizeOptions{}, "layers is missing", nil},
-		{"a shape that cannot be", file, SynthesizeOptions{Shape: Shape{Layers: 1, Width: 65, Heads: 2}}, "width 65 is no multiple of heads 2", nil},
+		{"a shape that cannot be", file, SynthesizeOptions{Shape: Shape{Layers: 1, Width: 65, Heads: 2}}, "width 65 is not a multiple of heads 2", nil},
 		{"a skew that cannot be", file, SynthesizeOptions{Shape: Shape{Layers: 1, Width: 64, Heads: 2, Experts: 8, ExpertsSkew: math.NaN()}}, "experts_skew is NaN", nil},
 		{"an unknown type", file, SynthesizeOptions{Shape: test, Type: "q9"}, `unknown type "q9"|q4_0|f16`, nil},
 		{"a typing error in a type is spotted", file, SynthesizeOptions{Shape: test, Type: "q4_km"}, "did you mean q4_k_m", nil},

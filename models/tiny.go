@@ -16,7 +16,7 @@ import (
 	"github.com/seed7adf6694/infer/internal/files"
 )
 
-// TinyName is the name by which [Resolve] knows the embedded model.
+// TinyName is the name of the embedded model for [Resolve].
 const TinyName = "tiny"
 
 // TinySHA256 is the SHA-256 of the embedded model, in hexadecimal. The file is
@@ -27,25 +27,24 @@ const TinySHA256 = "b292d5f6d6eb53aa3b790956aaf6b62418a38b5cafcfa3b4bf37d890d479
 //go:embed tiny/tiny-stories-q4_0.gguf
 var tinyContent string
 
-// tinyFile is the name of the extracted file; part of the hash is in it so
-// that programs with different embedded models do not fight over one file.
+// tinyFile is the name of the extracted file. It contains a part of the hash, so that programs with
+// different embedded models use different files.
 var tinyFile = "tiny-stories-q4_0-" + TinySHA256[:8] + ".gguf"
 
-// Tiny returns the path of a file that holds the embedded model, writing it
-// first where it is missing or not what it should be.
+// Tiny returns the path of a file with the embedded model. It writes the file if it is missing or has
+// other content.
 //
-// The file lies in infer/models of the user's cache folder ([os.UserCacheDir]).
-// Where that cannot be written (no home, read-only, full) it lies in a folder
-// of the temporary directory that belongs to this user alone. Every call
-// compares size and SHA-256 with the embedded model, so a copy that was
-// damaged, cut short or replaced by a link is replaced by a good one. The file
-// appears under its name only when it is complete.
+// The file is in infer/models in the user's cache folder ([os.UserCacheDir]). If that is not writable
+// (no home, read-only, full), it is in a folder of the temporary directory that only this user
+// can access. Each call compares size and SHA-256 with the embedded model, so that a damaged or
+// truncated copy, or a link in its place, is replaced. The file appears under its name only
+// when it is complete.
 //
-// Where no folder will do, it is a file in memory, where the system has such
-// files: its path is good until the process ends, and for those that it starts.
+// If no folder is usable, it is a file in memory, if the system supports that: its path is valid for
+// this process and its children.
 //
-// An error names each folder that was tried and why it would not do. Tiny may
-// be called from several goroutines and several processes at once.
+// The error names each folder that was tried and why it failed. Tiny is safe for concurrent use, also
+// by several processes.
 func Tiny() (path string, err error) {
 	path, err = extractTiny(tinyPlaces())
 	if err == nil {
@@ -59,15 +58,15 @@ func Tiny() (path string, err error) {
 	return "", err
 }
 
-// tinyInMemory makes the file once: it stays open as long as the process runs.
+// tinyInMemory makes the file once; it stays open until the process ends.
 var tinyInMemory = sync.OnceValues(func() (*os.File, error) {
 	return files.MemoryFile(tinyFile, tinyContent)
 })
 
-// A place is a folder in which the embedded model may be kept.
+// A place is a folder for the embedded model.
 type place struct {
 	dir     string
-	private bool  // must belong to this user alone
+	private bool  // only this user may have access
 	err     error // why there is no such folder
 }
 
@@ -96,7 +95,7 @@ func extractTiny(places []place) (string, error) {
 
 var extracting sync.Mutex
 
-// extract returns the path of a good copy in p, made now if need be.
+// extract returns the path of a valid copy in p; it writes the copy if necessary.
 func (p place) extract() (string, error) {
 	if p.err != nil {
 		return "", p.err
@@ -104,7 +103,7 @@ func (p place) extract() (string, error) {
 	if err := p.prepare(); err != nil {
 		return "", err
 	}
-	// One goroutine writes and the others find what it wrote.
+	// One goroutine writes; the others find its file.
 	extracting.Lock()
 	defer extracting.Unlock()
 	path := filepath.Join(p.dir, tinyFile)
@@ -116,8 +115,8 @@ func (p place) extract() (string, error) {
 		_, err := f.WriteString(tinyContent)
 		return err
 	})
-	// Another process may have been faster, and on Windows a file that is in
-	// use cannot be replaced: what counts is what lies there now.
+	// Another process may have been faster, and Windows does not replace a file that is in use:
+	// check the file that is there now.
 	if again := checkTiny(path); again == nil {
 		return path, nil
 	} else if err == nil {
@@ -129,7 +128,7 @@ func (p place) extract() (string, error) {
 	return "", err
 }
 
-// prepare makes the folder and checks whose it is.
+// prepare creates the folder and checks its owner.
 func (p place) prepare() error {
 	if !p.private {
 		return os.MkdirAll(p.dir, 0o755)
@@ -137,8 +136,7 @@ func (p place) prepare() error {
 	if err := os.Mkdir(p.dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	// Lstat: a link in a folder that all may write to leads where its maker
-	// likes.
+	// Lstat: in a folder that all users may write to, a symbolic link may lead anywhere.
 	info, err := os.Lstat(p.dir)
 	if err != nil {
 		return err
@@ -146,14 +144,13 @@ func (p place) prepare() error {
 	return checkPrivate(p.dir, info)
 }
 
-// errReplaced says that another process put a new file in place of the one that
-// was being checked.
+// errReplaced: another process has replaced the file that was being checked.
 var errReplaced = errors.New("the file was replaced while it was checked")
 
-// checkTiny says what is wrong with the file at path, nil if it is a regular
-// file with the content of the embedded model.
+// checkTiny returns why the file at path is unusable, nil if it is a regular file with the content of
+// the embedded model.
 func checkTiny(path string) error {
-	// Each of several processes that start at once may replace the file once.
+	// Several processes that start at the same time may each replace the file once.
 	for range 100 {
 		if err := checkTinyOnce(path); !errors.Is(err, errReplaced) {
 			return err
@@ -178,7 +175,7 @@ func checkTinyOnce(path string) error {
 		return err
 	}
 	defer f.Close()
-	// The name may have become that of a link since Lstat looked.
+	// Since Lstat, the path may have become a symbolic link.
 	if after, err := f.Stat(); err != nil {
 		return err
 	} else if !os.SameFile(before, after) {
@@ -194,7 +191,7 @@ func checkTinyOnce(path string) error {
 	return nil
 }
 
-// A tinyError says why no folder could hold the embedded model.
+// A tinyError lists why no folder could hold the embedded model.
 type tinyError struct{ tried []error }
 
 func (e *tinyError) Error() string {

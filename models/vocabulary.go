@@ -10,7 +10,7 @@ const (
 	tokenByte    = 6
 )
 
-// A vocabulary is that of a synthetic model, in the manner of SentencePiece.
+// A vocabulary of a synthetic model, in the style of SentencePiece.
 type vocabulary struct {
 	pieces []string
 	scores []float32
@@ -24,10 +24,9 @@ const (
 	tokenEOS = 2
 )
 
-// newVocabulary fills a vocabulary of n tokens, at least 259 and at most 2^20:
-// special tokens, bytes, the space and the printable ASCII characters, and
-// then made-up syllables and words. Any text can be written in it. Every
-// longer piece is made of two shorter ones, as the tokeniser needs it.
+// newVocabulary returns a vocabulary of n tokens, 259 to 2^20: special tokens, bytes, the space and the
+// printable ASCII characters, then made-up syllables and words. It can represent any text. Every
+// longer piece is composed of two shorter ones, as the tokeniser requires.
 func newVocabulary(n int) vocabulary {
 	v := vocabulary{make([]string, 0, n), make([]float32, 0, n), make([]int32, 0, n)}
 	add := func(piece string, kind int32) bool {
@@ -36,7 +35,7 @@ func newVocabulary(n int) vocabulary {
 		}
 		score := float32(0)
 		if kind == tokenNormal {
-			// Earlier pieces are joined first, as if more frequent.
+			// Higher scores: earlier pieces are merged first.
 			score = -float32(len(v.pieces))
 		}
 		v.pieces = append(v.pieces, piece)
@@ -54,8 +53,8 @@ func newVocabulary(n int) vocabulary {
 	for c := '!'; c <= '~'; c++ {
 		add(string(c), tokenNormal)
 	}
-	// Words of one syllable inside and at the beginning of a word, then of
-	// two, then of three: enough for maxVocab.
+	// Words of one syllable, inside and at the beginning of a word, then of two, then of three:
+	// enough for maxVocab.
 	words := []string{""}
 	for {
 		var longer []string
@@ -78,5 +77,5 @@ func newVocabulary(n int) vocabulary {
 	}
 }
 
-// spacePiece stands for a space in the pieces.
+// spacePiece represents a space in pieces.
 const spacePiece = "\u2581"
