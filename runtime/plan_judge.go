@@ -11,12 +11,12 @@ import (
 	"github.com/seed7adf6694/infer/loader/residency"
 )
 
-// judge compares the plan with what there is.
+// judge compares the plan with the probe: whether it fits, which limit it exceeds, what helps.
 func (p *ModePlan) judge(ctx context.Context, s *sizer, n need, measured probe.Probe) {
 	var private, ranges, mappings uint64
 	for _, x := range p.Pieces {
 		ranges += x.Size
-		mappings += 3 // the system joins the allocations of a range; and the guards beside it
+		mappings += 3 // the range, whose allocations the system merges, and a guard on each side
 		if x.Private {
 			for _, a := range x.Allocations {
 				private = max(private, a)
@@ -37,12 +37,12 @@ func (p *ModePlan) judge(ctx context.Context, s *sizer, n need, measured probe.P
 	sum := append(memory.Parts{}.With(memory.PurposeWeights, weights), n.parts()...)
 	sum = sum.Plus(memory.Parts{}.With(memory.PurposeOther, spare(available, weights, weights+n.allBlocks())))
 	refused := s.roomFor(sum, measured)
-	if s.weights.mode == LoadStock { // which takes nothing from a pool
+	if s.weights.mode == LoadStock { // takes nothing from a pool
 		refused = roomFor(sum, measured)
 	}
 	tooMuch := refused != nil && short(refused.Requested, refused.Available, refused.Limit)
 	block, by := measured.LargestFreeBlock, measured.LimitedBy
-	if s.weights.mode != LoadStock && measured.PossibleBlock > block { // in chunks, for which page files grow in time
+	if s.weights.mode != LoadStock && measured.PossibleBlock > block { // page files grow between the chunks
 		block, by = measured.PossibleBlock, measured.PossibleBy
 	}
 	tooLarge := short(private, block, by)
@@ -80,8 +80,8 @@ func (p *ModePlan) judge(ctx context.Context, s *sizer, n need, measured probe.P
 	}
 }
 
-// smallerTypes are quantisations with which copied weights would be smaller, the best
-// first, until one fits.
+// smallerTypes lists quantisations that make copied weights smaller, the most precise first,
+// up to the first that fits.
 func (w *weights) smallerTypes(available uint64) []memory.Remedy {
 	var remedies []memory.Remedy
 	for _, t := range []gguf.Type{gguf.TypeQ8_0, gguf.TypeQ4_0} {
@@ -97,8 +97,8 @@ func (w *weights) smallerTypes(available uint64) []memory.Remedy {
 	return remedies
 }
 
-// quantisedSize is the size of all weights if matrices were of a type; what it cannot
-// hold, such as norms, stays as it is.
+// quantisedSize returns the size in bytes of all weights with matrices converted to a type.
+// Tensors that the type cannot hold, such as norms, keep their size.
 func quantisedSize(index *gguf.Index, t gguf.Type) uint64 {
 	sum := uint64(0)
 	for _, x := range index.Tensors() {
@@ -113,19 +113,19 @@ func quantisedSize(index *gguf.Index, t gguf.Type) uint64 {
 	return sum
 }
 
-// BudgetPlan is how mapped weights would be kept within a memory budget ([Options].MaxMemory).
-// Sizes are bytes.
+// BudgetPlan is what a memory budget ([Options].MaxMemory) would do with mapped weights. Sizes
+// are bytes.
 type BudgetPlan struct {
-	// Budget is what the model might keep in memory: what was asked for, or what the system
-	// leaves now.
+	// Budget is the limit of resident memory: Options.MaxMemory, or by default what is
+	// available now.
 	Budget uint64 `json:"budget_bytes"`
 	// Least is the smallest budget with which this session runs.
 	Least uint64 `json:"least_bytes"`
-	// Streamed is what would be read from the file for each pass over the layers; 0 where
-	// all fits.
+	// Streamed is what would be read from the file in each pass over the layers; 0 if all
+	// weights fit.
 	Streamed uint64 `json:"streamed_bytes_per_pass"`
-	Layers   int    `json:"streamed_layers"` // in part or whole
-	// Private is the memory that is read into, part of what is charged as commit.
+	Layers   int    `json:"streamed_layers"` // in part or in whole
+	// Private is the memory that layers are read into. It is a part of ModePlan.Commit.
 	Private uint64 `json:"private_bytes"`
 	// Experts is how many of AllExperts, of all layers together, have slots in memory; 0: the model
 	// has no experts, or all fit. PerToken is the size of the experts of one token. Streamed counts
@@ -135,8 +135,8 @@ type BudgetPlan struct {
 	PerToken   uint64 `json:"experts_bytes_per_token"`
 }
 
-// planBudget adds what keeping a budget would do, and returns how much of the weights would
-// be in memory then, 0 for all of them.
+// planBudget plans the memory budget. It returns how many bytes of weights would be resident,
+// 0 if all of them.
 func (p *ModePlan) planBudget(f *Forecast, w *weights, n need) (resident uint64) {
 	measured := f.Probe
 	base, _, err := baseMemory()
@@ -166,7 +166,7 @@ func (p *ModePlan) planBudget(f *Forecast, w *weights, n need) (resident uint64)
 	if few := warnFewExperts(r.Experts, r.AllExperts, r.TokenExperts); !f.fewExperts { // once for all modes
 		f.Warnings, f.fewExperts = append(f.Warnings, few...), len(few) > 0
 	}
-	if wanted && w.config.maxMemory > 0 && p.Budget.Least > total { // nobody asked for an automatic one
+	if wanted && w.config.maxMemory > 0 && p.Budget.Least > total { // an automatic budget is not enforced where it is too small
 		p.Missing, p.LimitedBy = p.Budget.Least-total, probe.LimitBudget
 		p.Needed = leastBudget(r.Least, planned, base)
 		p.Remedies = append(p.Remedies, useBudget(p.Budget.Least))
