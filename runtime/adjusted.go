@@ -8,7 +8,7 @@ import (
 	"github.com/seed7adf6694/infer/loader/memory"
 )
 
-// AdjustmentKind is what an [Adjustment] is about.
+// AdjustmentKind is the subject of an [Adjustment].
 type AdjustmentKind string
 
 // Kinds of adjustments.
@@ -16,23 +16,23 @@ const (
 	AdjustedContext  AdjustmentKind = "context"
 	AdjustedCache    AdjustmentKind = "cache"     // the type of the KV cache
 	AdjustedUBatch   AdjustmentKind = "ubatch"    // the micro-batch
-	AdjustedPageFile AdjustmentKind = "page_file" // nothing was lowered: page files have to grow
-	AdjustedModel    AdjustmentKind = "model"     // passed over for a fallback
+	AdjustedPageFile AdjustmentKind = "page_file" // page files have to grow; nothing was lowered
+	AdjustedModel    AdjustmentKind = "model"     // a fallback was opened instead
 )
 
-// Adjustment is what [Open] or [Model.NewSession] did otherwise than by default, because
-// there was not enough memory, and why. As text, and in JSON, it is one line.
+// Adjustment is a difference from the defaults that [Open] or [Model.NewSession] chose because
+// there was not enough memory. As text, and in JSON, it is one line with the reason.
 type Adjustment struct {
 	Kind AdjustmentKind
 	// What was done, without the reason: "context lowered from 4096 to 2048 tokens".
 	What string
-	// Err is why. Of a model that was passed over it is the error of opening it, in which
-	// there is a [*memory.Error] with what would help; of others it is a
-	// *memory.Error with what the default takes and the limit that leaves less.
+	// Err is the reason. With AdjustedModel it is the error of opening the model, which wraps
+	// a [*memory.Error] with remedies. Otherwise it is a *memory.Error with the memory for
+	// the default and the limit that it exceeds.
 	Err error
 }
 
-// String is What and the reason, on one line.
+// String returns What and the reason on one line.
 func (a Adjustment) String() string {
 	switch {
 	case a.Err == nil:
@@ -43,10 +43,10 @@ func (a Adjustment) String() string {
 	return a.What + ": " + shortReason(a.Err)
 }
 
-// MarshalText writes what String returns.
+// MarshalText returns the same text as String.
 func (a Adjustment) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
-// passedOver are the models that were tried before the one that is open.
+// passedOver returns an adjustment for each model that was tried before the open one.
 func passedOver(rungs []Rung) (list []Adjustment) {
 	for _, r := range rungs {
 		list = append(list, Adjustment{AdjustedModel, "passed over", r.Err})
@@ -54,7 +54,7 @@ func passedOver(rungs []Rung) (list []Adjustment) {
 	return list
 }
 
-// shortReason is an error of memory without its remedies.
+// shortReason returns an error's text, a *memory.Error's without its remedies.
 func shortReason(err error) string {
 	var e *memory.Error
 	if !errors.As(err, &e) {

@@ -13,8 +13,9 @@ import (
 	"github.com/seed7adf6694/infer/loader/probe"
 )
 
-// bind gives the engine's tensors their memory: mapped, all to stay or within a budget, or
-// copied. planned are the bytes of the session that room was made for.
+// bind maps or copies the weights and points the engine's tensors to them, and starts the
+// memory budget of mapped weights if one is needed. planned is the memory of the planned
+// session.
 func (w *weights) bind(ctx context.Context, probe probe.Probe, planned memory.Parts, progress loader.Progress) error {
 	ws, err := w.native.Weights()
 	if err != nil {
@@ -33,20 +34,20 @@ func (w *weights) bind(ctx context.Context, probe probe.Probe, planned memory.Pa
 	auto := w.config.maxMemory == 0
 	err = w.startBudget(ctx, ws, planned, total, auto)
 	if auto && errors.Is(err, ErrInsufficientMemory) {
-		// Nobody asked for a budget, and without one the system pages as for any mapping.
-		w.config.log("no memory budget is kept", "reason", err)
+		// The budget is automatic: without it the system evicts pages by its own rules.
+		w.config.log("no memory budget is used", "reason", err)
 		return nil
 	}
 	return err
 }
 
-// bindMapped maps the files' chunks and points the engine's tensors into them.
+// bindMapped maps the files' chunks and points the engine's tensors to them.
 func (w *weights) bindMapped(ctx context.Context, ws []llama.Weight, probe probe.Probe, prefetch bool, progress loader.Progress) error {
 	available, _ := probe.Available()
 	var err error
 	w.memory, err = loader.MapWeights(ctx, w.index, w.plan, loader.MapOptions{
 		Ledger: w.ledger, Progress: progress,
-		// Reading ahead what does not fit would only push out what it has just read.
+		// Reading ahead more than fits would evict what was just read.
 		Prefetch: prefetch && w.plan.Bytes < available-min(available, reserve(available)),
 	})
 	if err != nil {
@@ -75,9 +76,9 @@ func (w *weights) bindMapped(ctx context.Context, ws []llama.Weight, probe probe
 	return nil
 }
 
-// bindCopied copies the weights, those that the engine wants repacked in its layout.
+// bindCopied copies the weights, repacked where the engine has a layout for them.
 func (w *weights) bindCopied(ctx context.Context, ws []llama.Weight, progress loader.Progress) error {
-	// What has a place in the plan's ranges, and what is converted into it.
+	// By name: tensors that are copied unchanged, and tensors that are converted.
 	plain := map[string]bool{}
 	special := map[string]int{}
 	for i, x := range ws {
@@ -117,7 +118,7 @@ func (w *weights) bindCopied(ctx context.Context, ws []llama.Weight, progress lo
 	return w.bindSecond(ctx, ws)
 }
 
-// bindSecond converts the copied tensors that the engine wants in a second layout.
+// bindSecond converts the copied tensors that the engine needs in a second layout.
 func (w *weights) bindSecond(ctx context.Context, ws []llama.Weight) error {
 	for _, i := range secondCopies(ws) {
 		data, err := w.tensorData(ws[i])
@@ -138,7 +139,7 @@ func (w *weights) bindSecond(ctx context.Context, ws []llama.Weight) error {
 	return nil
 }
 
-// convert makes of a tensor's bytes what the engine wants, at dst or on a device.
+// convert repacks a tensor's bytes to dst, or uploads them if the tensor is on a device.
 func (w *weights) convert(ctx context.Context, i int, x llama.Weight, dst, src unsafe.Pointer) error {
 	if x.Kind == llama.WeightDevice {
 		return w.upload(ctx, i, src, x.Size)
@@ -147,7 +148,7 @@ func (w *weights) convert(ctx context.Context, i int, x llama.Weight, dst, src u
 	return w.native.Repack(i, dst, src)
 }
 
-// placeOf is the name in the file of the bytes that a weight wants.
+// placeOf returns the name, in the file, of the tensor with a weight's bytes.
 func (b *binding) placeOf(w llama.Weight) string {
 	if t, ok := b.packed[w.Name]; ok && w.Kind == llama.WeightRepack {
 		return t.Name
@@ -155,16 +156,17 @@ func (b *binding) placeOf(w llama.Weight) string {
 	return w.Name
 }
 
-// tensorData returns where a tensor's bytes lie, having compared the sizes.
+// tensorData returns the address of a weight's bytes. A size that is not the engine's is an
+// error.
 func (b *binding) tensorData(w llama.Weight) (unsafe.Pointer, error) {
 	data, size, ok := b.memory.TensorData(b.placeOf(w))
 	if !ok || size != w.Size {
-		return nil, fmt.Errorf("%w: tensor %q of %d bytes, the engine expects %d", ErrBadModel, w.Name, size, w.Size)
+		return nil, fmt.Errorf("%w: tensor %q has %d bytes, and the engine expects %d", ErrBadModel, w.Name, size, w.Size)
 	}
 	return data, nil
 }
 
-// upload copies a tensor to its device, a chunk at a time.
+// upload copies a tensor to its device chunk by chunk.
 func (w *weights) upload(ctx context.Context, i int, src unsafe.Pointer, size uint64) error {
 	for off := uint64(0); off < size; off += w.chunkSize {
 		if err := ctx.Err(); err != nil {

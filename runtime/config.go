@@ -13,11 +13,11 @@ import (
 	"github.com/seed7adf6694/infer/runtime/internal/threads"
 )
 
-// config is what [Options] come to: checked, in the words of what follows, and never changed.
-// Whatever opens, plans or moves a model reads it.
+// config holds checked [Options] in the form that loads use. It is never changed. All code
+// that opens, plans or moves a model reads it.
 type config struct {
 	load      LoadMode
-	chunkSize uint64 // asked for; 0: by what the system grants
+	chunkSize uint64 // as Options.ChunkSize
 	repack    bool   // the engine may choose layouts for this CPU
 	prefetch  bool   // mapped weights are read ahead
 	check     bool   // all weights are read for invalid values
@@ -37,7 +37,7 @@ type config struct {
 	logger   *slog.Logger   // never nil
 }
 
-// resolve checks options, and makes a configuration of them.
+// resolve checks the options and returns their configuration.
 func (o Options) resolve() (*config, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -45,7 +45,7 @@ func (o Options) resolve() (*config, error) {
 	return o.config(), nil
 }
 
-// config makes a configuration of options that are known to be good.
+// config returns the configuration of options that have been checked.
 func (o Options) config() *config {
 	c := &config{
 		load: o.Load, chunkSize: o.ChunkSize, repack: !o.NoRepack, prefetch: !o.NoPrefetch, check: o.CheckTensors, gpuLayers: o.GPULayers,
@@ -71,23 +71,23 @@ func (o Options) config() *config {
 	return c
 }
 
-// auto is the configuration with the load mode left open.
+// auto returns the configuration with LoadAuto.
 func (c *config) auto() *config {
 	auto := *c
 	auto.load = LoadAuto
 	return &auto
 }
 
-// offloads tells whether layers go to GPUs.
+// offloads tells whether layers are placed on GPUs.
 func (c *config) offloads() bool { return c.gpuLayers > 0 }
 
-// guesses tells whether generations will guess tokens.
+// guesses tells whether generations will draft tokens (GenerateOptions.Lookup).
 func (c *config) guesses() bool { return c.generate != nil && c.generate.Lookup }
 
-// log takes a decision.
+// log logs a decision.
 func (c *config) log(msg string, args ...any) { c.logger.Info(msg, args...) }
 
-// enumName is the name of an enumeration's value, or what says that it has none.
+// enumName returns the name of an enumeration's value, or "Type(n)" if it has none.
 func enumName[E ~int](typ string, v E, names []string) string {
 	if v < 0 || int(v) >= len(names) {
 		return fmt.Sprintf("%s(%d)", typ, int(v))
@@ -102,18 +102,18 @@ func parseEnum[E ~int](what, s string, names []string) (E, error) {
 			return E(i), nil
 		}
 	}
-	return 0, optionError("%s %q: one of %s", what, s, strings.Join(names, ", "))
+	return 0, optionError("unknown %s %q: use one of %s", what, s, strings.Join(names, ", "))
 }
 
 // enumeration refuses values that have no name.
 func enumeration[E ~int](what string, v E, names []string) error {
 	if v < 0 || int(v) >= len(names) {
-		return optionError("%s of %d, 0 to %d are possible: %s", what, int(v), len(names)-1, strings.Join(names, ", "))
+		return optionError("%s %d out of range (0 to %d): use one of %s", what, int(v), len(names)-1, strings.Join(names, ", "))
 	}
 	return nil
 }
 
-// check refuses what no model can be opened with.
+// check refuses options that no model can be opened with.
 func (o Options) check() error {
 	if err := enumeration("load mode", o.Load, loadModes); err != nil {
 		return err
@@ -121,19 +121,20 @@ func (o Options) check() error {
 	if err := enumeration("packed mode", o.Packed, packedModes); err != nil {
 		return err
 	}
+	const mostChunk = 1 << 62
 	switch {
-	case o.ChunkSize > 1<<62:
-		return optionError("chunk size of %d bytes: more than there are addresses", o.ChunkSize)
+	case o.ChunkSize > mostChunk:
+		return optionError("chunk size %d out of range (0 to %d bytes)", o.ChunkSize, uint64(mostChunk))
 	case o.GPULayers < 0:
-		return optionError("%d layers on GPUs: 0 or more", o.GPULayers)
+		return optionError("GPU layers %d out of range: use 0 or more", o.GPULayers)
 	case o.Load == LoadStock && o.Pool != nil:
-		return optionError("a stock load takes its memory itself, not from a pool")
+		return optionError("load mode stock can't use a pool, as the engine allocates the memory itself: leave out the pool or use another mode")
 	case o.Packed == PackedRequire && (o.Load == LoadCopy || o.Load == LoadStock || o.NoRepack || o.GPULayers > 0):
-		return optionError("a packed file is required, which is mapped, with this CPU's layout and no layers on a GPU: leave the load mode to auto")
+		return optionError("packed mode require needs mapped weights in this CPU's layout: use load mode auto, and neither NoRepack nor GPU layers")
 	}
 	for _, a := range o.Adapters {
 		if s := float64(a.Scale); math.IsNaN(s) || math.IsInf(s, 0) {
-			return optionError("adapter %s: scale of %g: a finite number", a.Path, a.Scale)
+			return optionError("adapter %s: scale %g is not finite: use a finite number", a.Path, a.Scale)
 		}
 	}
 	if o.Generate != nil {
@@ -144,7 +145,7 @@ func (o Options) check() error {
 	return o.Session.check()
 }
 
-// check refuses what no session of any model can be made with.
+// check refuses options that no session of any model can be made with.
 func (o SessionOptions) check() error {
 	for _, n := range []struct {
 		name         string
@@ -155,7 +156,7 @@ func (o SessionOptions) check() error {
 		{"threads", o.Threads, 0, threads.Most}, {"batch threads", o.BatchThreads, 0, threads.Most},
 	} {
 		if n.value < n.least || n.value > n.limit {
-			return optionError("%s of %d: %d to %d are possible", n.name, n.value, n.least, n.limit)
+			return optionError("%s %d out of range (%d to %d)", n.name, n.value, n.least, n.limit)
 		}
 	}
 	if err := checkThreads(max(o.Threads, o.BatchThreads)); err != nil {
@@ -164,7 +165,7 @@ func (o SessionOptions) check() error {
 	return asOption(o.params().Check())
 }
 
-// params are the engine's words for what needs no model to be known.
+// params returns the engine's parameters that do not depend on the model.
 func (o SessionOptions) params() llama.ContextParams {
 	return llama.ContextParams{
 		Ctx: o.Context, Batch: o.Batch, UBatch: o.UBatch, Threads: o.Threads, BatchThreads: o.BatchThreads,
@@ -173,29 +174,28 @@ func (o SessionOptions) params() llama.ContextParams {
 	}
 }
 
-// Check refuses, with [ErrOption], what [Session.Generate] would refuse with any model:
-// numbers out of their range and grammars that are none. It loads nothing. What depends on
-// the vocabulary, tokens in a logit bias or grammar, is for Open (see [Options].Generate)
-// and Generate to refuse.
+// Check refuses, with [ErrOption], options that [Session.Generate] refuses with any model:
+// numbers out of range and invalid grammars. It loads nothing. Tokens in a logit bias or
+// grammar depend on the vocabulary: Generate checks them, and Open with [Options].Generate.
 func (o GenerateOptions) Check() error {
 	switch {
 	case o.MaxTokens < 0:
-		return optionError("%d tokens at most", o.MaxTokens)
+		return optionError("MaxTokens %d out of range: use 0 (no limit) or more", o.MaxTokens)
 	case o.LookupTokens < 0:
-		return optionError("drafts of %d tokens", o.LookupTokens)
+		return optionError("LookupTokens %d out of range: use 0 (default) or more", o.LookupTokens)
 	}
 	if err := enumeration("overflow", o.Overflow, overflows); err != nil {
 		return err
 	}
 	for _, stop := range o.Stop {
 		if stop == "" || !utf8.ValidString(stop) {
-			return optionError("stop string %q: empty or no valid UTF-8", stop)
+			return optionError("stop string %q: must be valid UTF-8 and not empty", stop)
 		}
 	}
 	return o.Sampling.Check()
 }
 
-// Check refuses, with [ErrOption], what no sampler of any model can work with.
+// Check refuses, with [ErrOption], values that no sampler of any model accepts.
 func (s Sampling) Check() error {
 	if _, err := s.withDefaults(); err != nil {
 		return err

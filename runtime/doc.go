@@ -1,7 +1,7 @@
-// Package runtime loads GGUF models in bounded chunks and generates text from them:
-// what a service embeds. It composes the packages below it (loader for files and
-// memory, llama for the engine, models for names) and owns the policy: how to
-// load, how much to ask for at once, what to do when there is not enough.
+// Package runtime loads GGUF models in bounded chunks and generates text from them. It is the
+// package that services import. It combines the packages below it (loader for files and
+// memory, llama for the engine, models for names) and decides how to load, how much memory
+// to request at once, and what to do if there is not enough.
 //
 //	m, err := runtime.Open(ctx, "model.gguf", runtime.Options{})
 //	s, err := m.NewSession(ctx, runtime.SessionOptions{})
@@ -13,10 +13,12 @@
 // text being generated, with a KV cache of its own; sessions of one model run
 // concurrently. The zero value of every options struct is a good default.
 //
-// Models make other things than text too: [Model.Task] says what one is for. [Model.Embed]
-// makes vectors of texts, [Model.Rerank] orders documents by how well they answer a query;
-// a session for either evaluates many texts together.
+// Some models are not for text: [Model.Task] tells what a model is for. [Model.Embed]
+// returns a vector for each text, [Model.Rerank] orders documents by how well they answer a
+// query. A session for either evaluates several texts together.
 //
-// The package prints nothing, handles no signals and never ends the process. Reports
-// are snapshots ([Model.Report], [Session.Stats]); decisions go to [Options].Logger.
+// The package prints nothing and never ends the process. The first mapping of weights installs
+// a handler for SIGBUS (for exceptions on Windows), which handles lost pages of such mappings
+// and passes other faults on; see llama.WatchMapped. Reports are snapshots ([Model.Report],
+// [Session.Stats]); decisions are logged to [Options].Logger.
 package runtime

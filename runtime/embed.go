@@ -11,32 +11,32 @@ import (
 	"github.com/seed7adf6694/infer/llama"
 )
 
-// embedSequences is how many texts are evaluated together at most.
+// embedSequences is the largest number of texts that are evaluated together.
 const embedSequences = 32
 
 // EmbedOptions are the options of [Session.EmbedTexts].
 type EmbedOptions struct {
-	// Norm is what the vectors are scaled to. The scores of a classifier (rank pooling)
-	// are left as they are.
+	// Norm scales the vectors. The scores of a classifier (rank pooling) are not scaled.
 	Norm Norm
-	// Tokens gives a vector for each token of a text rather than one for the text. It
+	// Tokens returns a vector for each token of a text instead of one for the text. It
 	// needs a session with PoolingNone.
 	Tokens bool
 }
 
-// Embedding is what a text became.
+// Embedding is the result of a text.
 type Embedding struct {
-	// Vector is that of the text; with rank pooling, the classifier's scores.
+	// Vector is the vector of the text; with rank pooling, the classifier's scores.
 	Vector []float32
-	// Tokens are the vectors of its tokens, with [EmbedOptions].Tokens.
+	// Tokens are the vectors of the text's tokens, with [EmbedOptions].Tokens.
 	Tokens [][]float32
-	// Count is how many tokens the text has, with those that begin and end it.
+	// Count is the number of tokens in the text, special ones included.
 	Count int
 }
 
-// Embed returns an embedding of each text, of length 1, in a session made for it
-// with [SessionOptions].Embeddings. Models that pool do it their way, others with
-// the mean over the text's tokens. A text that does not fit is a [*ContextError].
+// Embed returns an embedding of each text, scaled to length 1. The session has to be made
+// with [SessionOptions].Embeddings. Its Pooling combines the vectors of a text's tokens; by
+// default it is the model's, or the mean if the model has none. A text that does not fit is a
+// [*ContextError].
 func (s *Session) Embed(ctx context.Context, texts ...string) ([][]float32, error) {
 	list, err := s.EmbedTexts(ctx, texts, EmbedOptions{})
 	if err != nil {
@@ -49,8 +49,8 @@ func (s *Session) Embed(ctx context.Context, texts ...string) ([][]float32, erro
 	return out, nil
 }
 
-// EmbedTexts is [Session.Embed] with options. Texts are evaluated together where the model
-// can keep them apart, as many as fit into a micro-batch.
+// EmbedTexts is [Session.Embed] with options. Texts are evaluated together, as many as fit
+// into a micro-batch, if the model's memory can hold several.
 func (s *Session) EmbedTexts(ctx context.Context, texts []string, o EmbedOptions) ([]Embedding, error) {
 	if err := s.lock(); err != nil {
 		return nil, err
@@ -58,11 +58,11 @@ func (s *Session) EmbedTexts(ctx context.Context, texts []string, o EmbedOptions
 	defer s.unlock()
 	switch {
 	case !s.embeds:
-		return nil, optionError("session without SessionOptions.Embeddings")
+		return nil, optionError("the session was not made for embeddings: set SessionOptions.Embeddings")
 	case o.Tokens && s.ctx.Pooled():
 		return nil, optionError("vectors of tokens need a session with PoolingNone")
 	case !o.Norm.valid():
-		return nil, optionError("norm %d: NormNone, NormMax or from 0 on", o.Norm)
+		return nil, optionError("norm %d out of range: use NormNone, NormMax or 0 and more", o.Norm)
 	}
 	inputs := make([][]llama.Token, len(texts))
 	for i, text := range texts {
@@ -85,8 +85,8 @@ func (s *Session) EmbedTexts(ctx context.Context, texts []string, o EmbedOptions
 	return list, nil
 }
 
-// embedAll evaluates texts, several together, and calls read for each: the i-th was a
-// sequence whose first token is so far into the batch.
+// embedAll evaluates texts, several together, and calls read for each with its index, its
+// sequence, and the index in the batch of its first token.
 func (s *Session) embedAll(ctx context.Context, inputs [][]llama.Token, read func(i int, seq llama.SeqID, first int) error) error {
 	limit := min(s.batch.Cap(), s.ubatch, s.context)
 	total := 0
@@ -141,7 +141,7 @@ func (s *Session) evalEmbeddings(ctx context.Context) error {
 	return s.decode(ctx)
 }
 
-// embedding reads what a sequence of the last batch became.
+// embedding reads the embedding of a sequence of the last batch.
 func (s *Session) embedding(seq llama.SeqID, first, count int, o EmbedOptions) (e Embedding, err error) {
 	e.Count = count
 	if s.ctx.Pooled() {
@@ -177,8 +177,7 @@ func (s *Session) embedding(seq llama.SeqID, first, count int, o EmbedOptions) (
 	return e, o.Norm.scale(mean)
 }
 
-// Embed is [Session.Embed] in a session of its own, large enough for the texts up
-// to the model's context.
+// Embed is [Session.Embed] in a new session, whose context is that of [Model.EmbedContext].
 func (m *Model) Embed(ctx context.Context, texts ...string) (embeddings [][]float32, err error) {
 	context, err := m.EmbedContext(texts...)
 	if err != nil {
@@ -192,9 +191,9 @@ func (m *Model) Embed(ctx context.Context, texts ...string) (embeddings [][]floa
 	return s.Embed(ctx, texts...)
 }
 
-// EmbedContext returns how many tokens of context a session for embeddings of these texts
-// needs: those of the longest, and enough for several short ones together, up to what the
-// model was trained with.
+// EmbedContext returns the context, in tokens, that a session for embeddings of these texts
+// needs: at least the longest text, more for several short ones together, at most the trained
+// context.
 func (m *Model) EmbedContext(texts ...string) (tokens int, err error) {
 	longest, total := 0, 0
 	for _, text := range texts {
@@ -207,7 +206,8 @@ func (m *Model) EmbedContext(texts ...string) (tokens int, err error) {
 	return m.embedContext(longest, total), nil
 }
 
-// embedContext is the context for texts of so many tokens, which are evaluated together.
+// embedContext returns the context for texts whose longest and total numbers of tokens are
+// given.
 func (m *Model) embedContext(longest, total int) int {
 	n := max(longest, min(total, defaultUBatch), 16)
 	if m.info.CtxTrain > 0 {
@@ -216,30 +216,30 @@ func (m *Model) embedContext(longest, total int) int {
 	return n
 }
 
-// Norm is what the vectors of embeddings are scaled by. Values from 3 on are the p-norm of
-// that p.
+// Norm is how vectors of embeddings are scaled. 2 is NormEuclidean too; a value p from 3 on
+// makes the p-norm 1.
 type Norm int
 
 const (
-	// NormEuclidean makes the length 1.
+	// NormEuclidean makes the Euclidean length 1.
 	NormEuclidean Norm = 0
 	// NormTaxicab makes the sum of the absolute values 1.
 	NormTaxicab Norm = 1
-	// NormNone leaves vectors as the model made them.
+	// NormNone does not scale.
 	NormNone Norm = -1
-	// NormMax makes the largest absolute value 32760, for vectors kept in 16 bits.
+	// NormMax makes the largest absolute value 32760, for vectors stored as 16-bit integers.
 	NormMax Norm = -2
 )
 
-// maxInt16 is the largest absolute value of NormMax, as llama.cpp has it.
+// maxInt16 is the largest absolute value with NormMax, the same as in llama.cpp.
 const maxInt16 = 32760
 
 func (n Norm) valid() bool { return n >= NormMax }
 
-// ErrNotANumber is returned for embeddings and scores that are infinite or no numbers.
-var ErrNotANumber = errors.New("the model computed what is no number: its weights are damaged, or of a type that is too small for them")
+// ErrNotANumber is returned for embeddings and scores that are NaN or infinite.
+var ErrNotANumber = errors.New("the model computed NaN or infinity: its weights are damaged, or overflow their type")
 
-// numbers looks for values that are none.
+// numbers returns ErrNotANumber if a value is NaN or infinite.
 func numbers(v []float32) error {
 	for _, x := range v {
 		if f := float64(x); math.IsNaN(f) || math.IsInf(f, 0) {
@@ -249,7 +249,7 @@ func numbers(v []float32) error {
 	return nil
 }
 
-// scale scales v; the zero vector stays.
+// scale scales v in place; a zero vector is not changed.
 func (n Norm) scale(v []float32) error {
 	if err := numbers(v); err != nil || n == NormNone {
 		return err
@@ -270,7 +270,7 @@ func (n Norm) scale(v []float32) error {
 	}
 	sum := 0.0
 	for _, x := range v {
-		sum += math.Pow(math.Abs(float64(x))/largest, p) // whose powers stay in range
+		sum += math.Pow(math.Abs(float64(x))/largest, p) // powers of at most 1 can't overflow
 	}
 	length := largest * math.Pow(sum, 1/p)
 	if n == NormMax {

@@ -13,48 +13,47 @@ import (
 
 var (
 	// ErrInsufficientMemory is returned when a model or session needs more memory
-	// than there is; errors.As to *memory.Error tells which limit refused.
+	// than is available; errors.As to *memory.Error gives the limit and the figures.
 	ErrInsufficientMemory = memory.ErrInsufficientMemory
-	// ErrBadModel is returned for files that are no valid model; errors.As to
-	// *gguf.FormatError tells what is wrong where.
+	// ErrBadModel is returned for files that are not a valid model; errors.As to
+	// *gguf.FormatError gives the field, its offset and the reason.
 	ErrBadModel = gguf.ErrFormat
 	// ErrUnsupportedArchitecture is returned for valid files of an architecture that
 	// the engine does not know.
 	ErrUnsupportedArchitecture = check.ErrUnsupportedArchitecture
 	// ErrContextFull is returned when a text does not fit into the session's
-	// context; errors.As to *ContextError has the numbers.
+	// context; errors.As to *ContextError gives the numbers.
 	ErrContextFull = errors.New("context full")
 	// ErrClosed is returned when a closed model or session is used.
 	ErrClosed = errors.New("closed")
-	// ErrBusy is returned by a call on a session that is doing something else.
+	// ErrBusy is returned by a call on a session while another call runs.
 	ErrBusy = errors.New("session is busy with another call")
-	// ErrOption is returned for option values that make no sense.
+	// ErrOption is returned for invalid option values.
 	ErrOption = errors.New("invalid option")
 	// ErrPackedElsewhere is returned for a packed file whose layout is not the one that
-	// this engine chooses on this CPU: it is never computed with. errors.As to *PackedError
-	// tells what to do.
+	// this engine uses on this CPU. errors.As to *PackedError says what to do.
 	ErrPackedElsewhere = errors.New("packed for another engine or CPU")
-	// ErrNothingToPack is returned by [Pack] for models that would gain nothing.
+	// ErrNothingToPack is returned by [Pack] for models of which no tensor is repacked.
 	ErrNothingToPack = errors.New("nothing to pack")
-	// ErrTask is returned when a model is asked for what it is not made for; errors.As to
-	// *TaskError tells what it is made for.
+	// ErrTask is returned when a model cannot do a task; errors.As to *TaskError gives the
+	// task that it is made for.
 	ErrTask = errors.New("not what the model is made for")
 	// ErrTooMuch is returned by [Session.Generate] for a grammar that takes too much work
-	// for one token: a text that can be read in thousands of ways, or nests as deep.
+	// for one token: the text has thousands of possible parses, or nests thousands deep.
 	ErrTooMuch = llama.ErrTooMuch
 	// ErrNoEngine is returned in programs built without cgo.
 	ErrNoEngine = llama.ErrNoEngine
 )
 
-// PackedError is the error of a packed file whose layout is not this engine's on this CPU. It
-// wraps [ErrPackedElsewhere].
+// PackedError is the error of a packed file whose layout this engine does not use on this
+// CPU. It wraps [ErrPackedElsewhere].
 type PackedError struct {
-	Reason string // what is different
-	Source string // the file that it was made of
-	Again  bool   // the source can be packed for this engine and CPU; otherwise open the source
+	Reason string // what differs
+	Source string // the file that it was packed from
+	Again  bool   // pack the source again; false: open the source instead
 }
 
-// Error says what is different and what to do.
+// Error says what differs and what to do.
 func (e *PackedError) Error() string {
 	todo := "open " + e.Source
 	if e.Again {
@@ -68,16 +67,16 @@ func (e *PackedError) Unwrap() error { return ErrPackedElsewhere }
 
 // ContextError is the error of a text that does not fit.
 type ContextError struct {
-	Tokens  int // that the text needs
-	Context int // that the session has
-	// Most is how many positions the model has, beyond which there is no context; 0
-	// where it does not say.
+	Tokens  int // tokens that the text needs
+	Context int // the session's context, in tokens
+	// Most is the size of the model's table of positions, the largest possible context; 0
+	// if it has none.
 	Most int
 }
 
 func (e *ContextError) Error() string {
 	if e.Most > 0 && e.Context >= e.Most {
-		return fmt.Sprintf("prompt of %d tokens does not fit into the %d positions that the model has: use a shorter prompt", e.Tokens, e.Most)
+		return fmt.Sprintf("prompt of %d tokens does not fit into the model's %d positions: use a shorter prompt", e.Tokens, e.Most)
 	}
 	return fmt.Sprintf("prompt of %d tokens does not fit into the context of %d: use a larger context or a shorter prompt", e.Tokens, e.Context)
 }
@@ -88,17 +87,17 @@ func (e *ContextError) Is(target error) bool { return target == ErrContextFull }
 // ShiftError is the error of a full context that cannot be shifted.
 type ShiftError struct {
 	Architecture string
-	Context      int    // tokens that the session has
+	Context      int    // the session's context, in tokens
 	Most         int    // as in [ContextError]
-	Reason       string // what the model's memory cannot do
+	Reason       string // why not, as "its state cannot forget a part of a text"
 }
 
 func (e *ShiftError) Error() string {
 	remedy := "use a larger context"
 	if e.Most > 0 && e.Context >= e.Most {
-		remedy = "begin a new text"
+		remedy = "start a new text"
 	}
-	return fmt.Sprintf("context full: %d tokens, and a context of %s cannot be shifted, %s: %s", e.Context, e.Architecture, e.Reason, remedy)
+	return fmt.Sprintf("context of %d tokens is full, and can't be shifted for %s: %s: %s", e.Context, e.Architecture, e.Reason, remedy)
 }
 
 // Is makes the error an ErrContextFull.
@@ -107,36 +106,36 @@ func (e *ShiftError) Is(target error) bool { return target == ErrContextFull }
 // PositionsError is the error of a context that is larger than a model's table of
 // positions.
 type PositionsError struct {
-	Context   int // asked for
-	Positions int // that the model has
+	Context   int // requested, in tokens
+	Positions int // of the model
 }
 
 func (e *PositionsError) Error() string {
-	return fmt.Sprintf("%v: context of %d tokens: the model has a table of %d positions: use %d or less", ErrOption, e.Context, e.Positions, e.Positions)
+	return fmt.Sprintf("%v: context of %d tokens exceeds the model's table of %d positions: use at most %d", ErrOption, e.Context, e.Positions, e.Positions)
 }
 
 // Is makes the error an ErrOption.
 func (e *PositionsError) Is(target error) bool { return target == ErrOption }
 
-// TaskError is the error of a model that is asked for what it is not made for.
+// TaskError is the error of a call for a task that the model is not made for.
 type TaskError struct {
 	Architecture string
-	Task         Task // what the model is made for
-	Asked        Task
+	Task         Task // the model's task
+	Asked        Task // the task of the call
 }
 
 func (e *TaskError) Error() string {
 	is := map[Task]string{
-		TaskText:       "a model for text",
+		TaskText:       "a text model",
 		TaskEmbeddings: "an encoder for embeddings",
-		TaskRerank:     "a reranker, which tells how well documents answer a query",
-		TaskDiffusion:  "a diffusion model, which fills in a whole text in steps that this program does not make",
-		TaskAudio:      "a decoder of audio codes, for which there is nothing here",
+		TaskRerank:     "a reranker, which scores documents for a query",
+		TaskDiffusion:  "a diffusion model, which is not supported",
+		TaskAudio:      "a decoder of audio codes, which is not supported",
 	}[e.Task]
 	cannot := map[Task]string{
-		TaskText:       "it generates no text token by token",
-		TaskEmbeddings: "it makes no embeddings",
-		TaskRerank:     "it has no classifier that ranks documents",
+		TaskText:       "it can't generate text token by token",
+		TaskEmbeddings: "it can't make embeddings",
+		TaskRerank:     "it has no classifier to rank documents with",
 	}[e.Asked]
 	return fmt.Sprintf("the model (%s) is %s: %s", e.Architecture, is, cannot)
 }
@@ -144,11 +143,11 @@ func (e *TaskError) Error() string {
 // Is makes the error an ErrTask.
 func (e *TaskError) Is(target error) bool { return target == ErrTask }
 
-// LoadError is the error of [Open]: what was tried on which model, and why it failed.
+// LoadError is the error of [Open]: the model, the load mode and the reason.
 type LoadError struct {
 	Path  string
-	Tried []*LoadError // of the load modes tried before the one that failed, without paths
-	Mode  LoadMode     // the mode that failed; LoadAuto where none was chosen yet
+	Tried []*LoadError // errors of load modes tried before Mode, without paths
+	Mode  LoadMode     // the mode that failed; LoadAuto if none was chosen yet
 	Err   error
 }
 
@@ -170,7 +169,8 @@ func (e *LoadError) Error() string {
 
 func (e *LoadError) Unwrap() error { return e.Err }
 
-// engineError makes the engine's words for closed and for memory this package's.
+// engineError translates the engine's sentinels for a closed model and for refused memory
+// into this package's.
 func engineError(err error) error {
 	if errors.Is(err, llama.ErrNoMemory) && !errors.Is(err, ErrInsufficientMemory) {
 		return fmt.Errorf("%w: %w", ErrInsufficientMemory, err)
@@ -178,7 +178,7 @@ func engineError(err error) error {
 	return closed(err)
 }
 
-// asOption makes the engine's word for what makes no sense this package's.
+// asOption translates the engine's sentinel for invalid arguments into ErrOption.
 func asOption(err error) error {
 	if errors.Is(err, llama.ErrArgument) && !errors.Is(err, ErrOption) {
 		return fmt.Errorf("%w: %w", ErrOption, err)
@@ -186,7 +186,7 @@ func asOption(err error) error {
 	return closed(err)
 }
 
-// optionError names an option that makes no sense.
+// optionError returns an ErrOption with a message that names the option.
 func optionError(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrOption, fmt.Sprintf(format, args...))
 }

@@ -9,17 +9,18 @@ import (
 
 // EvaluateOptions are the options of [Session.Evaluate].
 type EvaluateOptions struct {
-	// Logits, where set, gets the logits after the i-th token for each i from From on, in
-	// order: one for each token of the vocabulary. They are valid during the call only. An
-	// error ends the evaluation.
+	// Logits, if set, is called with the logits after the i-th token, one for each token of
+	// the vocabulary, for each i from From on and in order. The slice is valid only during
+	// the call. An error ends the evaluation and is returned.
 	Logits func(i int, logits []float32) error
-	From   int
+	// From is the index of the first token whose logits are wanted.
+	From int
 }
 
-// Evaluate puts tokens at the end of the session's text, as a prompt is, and chooses none:
-// to measure what a model makes of a text, or how fast. Nothing is added to the tokens.
+// Evaluate appends tokens to the session's text as a prompt does, and samples none. It serves
+// to score a text or to measure speed. No special tokens are added.
 //
-// Logits of many tokens at once take memory; where there is none, fewer are evaluated at
+// If there is no memory for the logits of a whole micro-batch, fewer tokens are evaluated at
 // once. Tokens that do not fit are a [*ContextError].
 func (s *Session) Evaluate(ctx context.Context, tokens []int32, o EvaluateOptions) error {
 	if err := s.lock(); err != nil {
@@ -31,11 +32,11 @@ func (s *Session) Evaluate(ctx context.Context, tokens []int32, o EvaluateOption
 	}
 	switch {
 	case s.embeds:
-		return optionError("a session made for embeddings has no logits")
+		return optionError("a session for embeddings has no logits: make one without SessionOptions.Embeddings")
 	case s.model.info.Encoder:
-		return optionError("a model with an encoder has no text to put tokens at the end of")
+		return optionError("Evaluate does not support models with an encoder: use Generate")
 	case o.From < 0:
-		return optionError("logits from token %d on", o.From)
+		return optionError("EvaluateOptions.From %d out of range: use 0 or more", o.From)
 	}
 	if need := len(s.tokens) + len(s.tail) + len(tokens); need > s.context {
 		return s.contextError(need)
@@ -58,7 +59,8 @@ func (s *Session) Evaluate(ctx context.Context, tokens []int32, o EvaluateOption
 	return s.evalLogits(ctx, ids, skip, min(skip+o.From, len(ids)), o.Logits)
 }
 
-// evalLogits evaluates the tokens from a position on, with logits for all.
+// evalLogits evaluates ids[from:] with logits for all of them. skip is the number of ids
+// before the caller's first token.
 func (s *Session) evalLogits(ctx context.Context, ids []llama.Token, skip, from int, visit func(int, []float32) error) error {
 	var row []float32
 	for most := s.ubatch; from < len(ids); {
@@ -74,7 +76,7 @@ func (s *Session) evalLogits(ctx context.Context, ids []llama.Token, skip, from 
 		}
 		if err := s.decode(ctx); err != nil {
 			s.forgetFrom(len(s.tokens))
-			if errors.Is(err, llama.ErrNoMemory) && n > 1 { // for the logits of so many
+			if errors.Is(err, llama.ErrNoMemory) && n > 1 { // the logits do not fit: half as many tokens
 				most = (n + 1) / 2
 				continue
 			}

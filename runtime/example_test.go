@@ -137,7 +137,7 @@ func ExampleSampling() {
 		}
 	}
 	fmt.Println(runtime.Sampling{TopK: -5}.Check())
-	// Output: invalid option: top-k of -5: 1 to 1073741824 are possible, or Off
+	// Output: invalid option: top-k -5 out of range (1 to 1073741824, or Off)
 }
 
 func ExampleSession_Complete() {

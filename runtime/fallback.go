@@ -13,20 +13,20 @@ import (
 // Rung is one of the models that [Open] tried.
 type Rung struct {
 	Path      string
-	Mode      LoadMode     // LoadAuto where none was chosen yet
-	Needed    uint64       // bytes; 0 where that is not why
+	Mode      LoadMode     // LoadAuto if none was chosen yet
+	Needed    uint64       // bytes; 0 if memory is not the reason
 	Parts     memory.Parts // as in [memory.Error]
 	Available uint64       // bytes
-	Limit     probe.Limit  // which limit left no more
+	Limit     probe.Limit  // the limit that was exceeded
 	Remedies  []memory.Remedy
 	Err       error
 }
 
-// FallbackError is the error of [Open] with fallbacks, none of which could be opened.
-// errors.Is and errors.As look into the errors of all rungs.
+// FallbackError is the error of [Open] if neither the model nor a fallback could be opened.
+// Rungs are in the order of the attempts. errors.Is and errors.As look into all of them.
 type FallbackError struct{ Rungs []Rung }
 
-// Error is one line for all rungs.
+// Error returns one line with the errors of all rungs.
 func (e *FallbackError) Error() string {
 	parts := make([]string, len(e.Rungs))
 	for i, r := range e.Rungs {
@@ -58,9 +58,8 @@ func rung(path string, err error) Rung {
 	return r
 }
 
-// openFallbacks goes on where there was not enough memory for the model at path. What
-// each attempt needs is measured before anything large is taken, so that those which do
-// not fit cost a look at their header.
+// openFallbacks tries the fallbacks after the model at path did not fit. An attempt that does
+// not fit reads only the header, as memory is checked before it is allocated.
 func openFallbacks(ctx context.Context, path string, c *config, first error) (*Model, error) {
 	e := &FallbackError{Rungs: []Rung{rung(path, first)}}
 	for _, fallback := range c.fallbacks {

@@ -10,33 +10,34 @@ import (
 	"github.com/seed7adf6694/infer/loader/probe"
 )
 
-// Least values to which what was left open is lowered.
+// The lowest values to which open options are lowered.
 const (
 	leastContext = 512
 	leastUBatch  = 32
 )
 
-// fitted is what a load has made room for, and what it had to lower.
+// fitted is the session that a load has made room for, and what was lowered for it.
 type fitted struct {
-	planned  memory.Parts         // bytes of a session
-	defaults SessionOptions       // of sessions that leave values open, where lowered
+	planned  memory.Parts         // bytes of the session
+	defaults SessionOptions       // lowered values, for sessions that leave them open
 	flash    llama.FlashAttention // of the session
 	flashWhy string
 	adjusted []Adjustment // what was lowered, and why
 }
 
-// fit makes room for the configuration's session: where weights and session need more
-// private memory than there is, what the caller left open is lowered, and remembered for
-// sessions to come. It touches no memory. Where nothing helps, the error is a
+// fit makes room for the configuration's session. If weights and session need more private
+// memory than is available, it lowers options that the caller left open, and keeps the lowered
+// values for later sessions. It allocates nothing. If lowering does not help, the error is a
 // *memory.Error.
 //
-// A copy that was not asked for is refused instead, as mapped weights leave more room.
+// For a copy that LoadAuto chose it lowers nothing and returns the error, as mapped weights
+// need less private memory.
 func (s *sizer) fit(ctx context.Context) (f fitted, err error) {
 	weights, err := s.weights.privateBytes()
 	if err != nil {
 		return f, err
 	}
-	mapped := uint64(0) // which take addresses
+	mapped := uint64(0) // bytes that take addresses only
 	if s.weights.mode == LoadMMap {
 		mapped = s.weights.plan.Bytes
 	}
@@ -62,24 +63,25 @@ func (s *sizer) fit(ctx context.Context) (f fitted, err error) {
 	return f, nil
 }
 
-// fitSession finds what a session takes beside weights that are still to be copied or
-// mapped, lowering what was left open as far as it must. It says so, a line each.
+// fitSession finds parameters with which a session fits beside weights that are still to be
+// copied or mapped, and lowers open options as far as necessary. It returns what the session
+// takes and one adjustment for each lowered option.
 func (s *sizer) fitSession(ctx context.Context, o SessionOptions, free leftOpen, weights, mapped uint64) (need, []Adjustment, error) {
 	params, err := s.contextParams(o)
 	if err != nil {
 		return need{}, nil, err
 	}
-	// Now, since the engine has read the header since the last look.
+	// Measured again, as the engine has read the header meanwhile.
 	p, err := probe.Measure()
-	if err != nil { // nothing is known: the attempt decides
+	if err != nil { // without figures the allocation itself decides
 		n, err := s.measure(params, !free.ubatch)
 		return n, nil, err
 	}
 	if free.nothing {
 		p = p.Fixed()
 	}
-	if s.config.pool == nil { // which has its memory already
-		granted := memory.Unused() // and counts as available until then
+	if s.config.pool == nil { // a pool has its memory already
+		granted := memory.Unused() // granted to others, and available until they touch it
 		p.RAMAvailable -= min(p.RAMAvailable, granted)
 		if p.CgroupLeft != probe.Unlimited {
 			p.CgroupLeft -= min(p.CgroupLeft, granted)
@@ -92,7 +94,7 @@ func (s *sizer) fitSession(ctx context.Context, o SessionOptions, free leftOpen,
 	if err != nil {
 		return need{}, nil, err
 	}
-	if s.weights.mode == LoadStock { // the attempt decides, but for the cache, which is cleared when it is made
+	if s.weights.mode == LoadStock { // checks the KV cache only, which the engine clears and so touches
 		refused := roomFor(memory.Parts{}.With(memory.PurposeKV, first.bytes(llama.PurposeKV)), p)
 		if refused == nil {
 			return first, nil, nil
@@ -121,13 +123,13 @@ func (s *sizer) fitSession(ctx context.Context, o SessionOptions, free leftOpen,
 	return need{}, nil, sessionError(refused, params)
 }
 
-// roomForBoth is the error of weights and a session that do not fit together.
+// roomForBoth returns nil if weights and session fit together, and the error otherwise.
 func (s *sizer) roomForBoth(weights uint64, n need, p probe.Probe) *memory.Error {
 	parts := append(memory.Parts{}.With(memory.PurposeWeights, weights), n.parts()...)
 	if s.config.pool == nil {
 		available, _ := p.Available()
 		least := spare(available, weights, weights+n.allBlocks())
-		if s.busy() { // those that are there must go on as fast
+		if s.busy() { // open sessions must not become slower
 			least = max(least, engineReserve)
 		}
 		parts = parts.Plus(memory.Parts{}.With(memory.PurposeOther, least))
@@ -135,18 +137,18 @@ func (s *sizer) roomForBoth(weights uint64, n need, p probe.Probe) *memory.Error
 	return s.roomFor(parts, p)
 }
 
-// spare is what is to be left where total bytes are taken, weights of them for copied
-// weights.
+// spare returns how many bytes have to stay free if total bytes are taken, of which weights
+// are copied weights.
 func spare(available, weights, total uint64) uint64 {
-	n := min(engineReserve, available/4) // threads, the engine's lists, Go's heap
-	if weights > 0 {                     // a copy that takes the last page pushes out all that others have
+	n := min(engineReserve, available/4) // threads, the engine's heap, Go's heap
+	if weights > 0 {                     // a copy of the last free page would evict the pages of others
 		n = max(n, min(reserve(available), total/8))
 	}
 	return n
 }
 
-// roomFor tells whether private memory is there: in the model's pool, which has no room for
-// what is other, or in the system.
+// roomFor returns nil if there is enough private memory, in the pool or in the system, and
+// the error otherwise. PurposeOther is never taken from a pool.
 func (s *sizer) roomFor(parts memory.Parts, p probe.Probe) *memory.Error {
 	refused := roomFor(parts, p)
 	if s.config.pool == nil {
@@ -155,7 +157,7 @@ func (s *sizer) roomFor(parts memory.Parts, p probe.Probe) *memory.Error {
 	st := s.config.pool.Stats()
 	inPool := parts.Minus(memory.Parts{}.With(memory.PurposeOther, parts.Of(memory.PurposeOther)))
 	if inPool.Total() <= st.Free {
-		return refused // what is committed need not be there
+		return refused // the pool's memory may not be in RAM yet
 	}
 	return inPool.Short(st.Free, probe.LimitPool)
 }
@@ -163,7 +165,7 @@ func (s *sizer) roomFor(parts memory.Parts, p probe.Probe) *memory.Error {
 // leftOpen tells which parameters may be lowered: those that the caller did not set.
 type leftOpen struct {
 	context, cache, ubatch bool
-	nothing                bool // for lack of memory, as there is another way
+	nothing                bool // none of them: the weights can be mapped instead
 }
 
 func openValues(o SessionOptions) leftOpen {
@@ -174,8 +176,8 @@ func openValues(o SessionOptions) leftOpen {
 	}
 }
 
-// lowered lists what could be asked for instead, in order of what is lost: one thing
-// alone, context first, before several together.
+// lowered lists lower parameters, those with the least loss first: one parameter alone,
+// beginning with the context, then several together.
 func lowered(p llama.ContextParams, free leftOpen) []llama.ContextParams {
 	var list []llama.ContextParams
 	contexts := func(p llama.ContextParams) {
@@ -212,7 +214,7 @@ func lowered(p llama.ContextParams, free leftOpen) []llama.ContextParams {
 	return list
 }
 
-// lowerings says what of first is lower in n, and why.
+// lowerings returns an adjustment for each parameter that is lower in n than in first.
 func (s *sizer) lowerings(first, n need, why *memory.Error) (list []Adjustment) {
 	note := func(kind AdjustmentKind, format string, args ...any) {
 		a := Adjustment{kind, fmt.Sprintf(format, args...), why}

@@ -13,14 +13,13 @@ import (
 	"github.com/seed7adf6694/infer/runtime/internal/text"
 )
 
-// Generate evaluates a prompt and yields what the model goes on with, token by
-// token, while the caller ranges. Breaking out of the range ends the generation; a
-// cancelled ctx ends it within one token, with the context's error. After an error
-// nothing follows; its Token may still hold text that had been held back.
+// Generate evaluates a prompt and yields the model's continuation token by token. Breaking
+// out of the range ends the generation; a cancelled ctx ends it within one token, with the
+// context's error. An error is the last value; its Token may contain text that was held back.
 //
-// A prompt that does not fit is a [*ContextError]. The same prompt and options with a seed
-// give the same tokens, whatever the number of threads, as long as flash attention is the
-// same ([Stats].FlashAttention).
+// A prompt that does not fit is a [*ContextError]. The same prompt, options and seed give the
+// same tokens with any number of threads, if flash attention is the same
+// ([Stats].FlashAttention).
 func (s *Session) Generate(ctx context.Context, prompt string, o GenerateOptions) iter.Seq2[Token, error] {
 	return func(yield func(Token, error) bool) {
 		if err := s.lock(); err != nil {
@@ -47,8 +46,8 @@ func (s *Session) Generate(ctx context.Context, prompt string, o GenerateOptions
 	}
 }
 
-// Complete returns the whole text that Generate yields; with an error, the text up
-// to it.
+// Complete returns the whole text that Generate yields; with an error, the text before the
+// error.
 func (s *Session) Complete(ctx context.Context, prompt string, o GenerateOptions) (string, error) {
 	var text strings.Builder
 	for t, err := range s.Generate(ctx, prompt, o) {
@@ -60,7 +59,7 @@ func (s *Session) Complete(ctx context.Context, prompt string, o GenerateOptions
 	return text.String(), nil
 }
 
-// generation is a Generate call that runs.
+// generation is a running call of Generate.
 type generation struct {
 	s       *Session
 	o       GenerateOptions
@@ -68,13 +67,13 @@ type generation struct {
 	text    text.Stream
 	piece   []byte
 	count   int
-	passes  int       // evaluations of the model, after the prompt's
-	start   time.Time // of the token after the first
-	output  int       // of the last batch, to sample from; -1: its last
+	passes  int       // evaluations of the model after the prompt
+	start   time.Time // when the first token was sampled
+	output  int       // index in the last batch to sample from; -1: its last token
 	look    *drafts   // nil without lookup
 }
 
-// end leaves the session with what was yielded, and nothing more.
+// end removes rejected drafts from the session, and frees the sampler.
 func (g *generation) end() {
 	g.settle()
 	g.sampler.Close()
@@ -83,7 +82,7 @@ func (g *generation) end() {
 // begin checks the options and evaluates the prompt.
 func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (*generation, error) {
 	if s.embeds {
-		return nil, optionError("a session made for embeddings does not generate")
+		return nil, optionError("a session for embeddings can't generate: make one without SessionOptions.Embeddings")
 	}
 	if err := o.Check(); err != nil {
 		return nil, err
@@ -91,7 +90,7 @@ func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (
 	if err := s.model.decodes(); err != nil {
 		return nil, err
 	}
-	if !s.ctx.Remembers() { // of an architecture that is not known here
+	if !s.ctx.Remembers() { // an encoder that is missing from the list of encoders
 		return nil, &TaskError{Architecture: s.model.info.Architecture, Task: TaskEmbeddings, Asked: TaskText}
 	}
 	sampling, err := o.Sampling.withDefaults()
@@ -99,7 +98,7 @@ func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (
 		return nil, err
 	}
 	o.Sampling = sampling
-	sampler, err := s.model.newSampler(o) // before the text is forgotten: it may be refused
+	sampler, err := s.model.newSampler(o) // before the text is removed: it may be refused
 	if err != nil {
 		return nil, err
 	}
@@ -114,11 +113,11 @@ func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (
 	if err != nil {
 		return nil, err
 	}
-	if len(tokens) == 0 { // nothing new: the last token is evaluated again for its logits
+	if len(tokens) == 0 { // no new tokens: the last one is evaluated again for its logits
 		all := slices.Clone(s.tokens)
 		s.tokens = s.tokens[:len(s.tokens)-1]
 		s.forgetFrom(len(s.tokens))
-		tokens = all[len(s.tokens):] // all of it, where a part cannot be forgotten
+		tokens = all[len(s.tokens):] // the whole text, if the memory could not remove a part
 	}
 	s.tail = s.tail[:0]
 	s.updateStats(func(st *Stats) {
@@ -128,7 +127,7 @@ func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (
 	if err := s.evalPrompt(ctx, tokens); err != nil {
 		return nil, err
 	}
-	for _, t := range s.tokens[max(0, len(s.tokens)-len(tokens)):] { // penalties look at the prompt too
+	for _, t := range s.tokens[max(0, len(s.tokens)-len(tokens)):] { // penalties apply to the prompt too
 		if err := sampler.AcceptPrompt(t); err != nil {
 			return nil, err
 		}
@@ -144,13 +143,13 @@ func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (
 	return g, nil
 }
 
-// take makes tokens of a prompt, and forgets the text before it unless it goes on. They begin
+// take tokenizes a prompt, and removes the session's text unless o.Continue. The tokens begin
 // with those of the text that are not evaluated yet. The notes are as in [Stats].
 func (s *Session) take(ctx context.Context, prompt string, o GenerateOptions) (tokens []llama.Token, notes []string, err error) {
 	fresh := !o.Continue || len(s.tokens)+len(s.tail) == 0
 	tokens, err = s.model.tokenize(prompt, fresh, !o.PlainPrompt)
 	if err == nil {
-		err = ctx.Err() // a long text takes time, and whoever has left wants no other error
+		err = ctx.Err() // tokenizing a long text takes time: cancellation comes before later errors
 	}
 	if err != nil {
 		return nil, nil, err
@@ -160,7 +159,7 @@ func (s *Session) take(ctx context.Context, prompt string, o GenerateOptions) (t
 			return nil, nil, err
 		}
 		if len(tokens) == 0 {
-			return nil, nil, optionError("empty prompt: this model's vocabulary has no token that begins a text")
+			return nil, nil, optionError("empty prompt, and the model has no token that begins a text: give a prompt")
 		}
 	}
 	if fresh && !o.PlainPrompt && s.model.addsBOS && len(tokens) > 1 && tokens[1] == s.model.bos && tokens[0] == s.model.bos {
@@ -180,7 +179,7 @@ func (s *Session) evalPrompt(ctx context.Context, tokens []llama.Token) error {
 		return s.eval(ctx, tokens)
 	}
 	if len(tokens) > s.ubatch {
-		return fmt.Errorf("prompt of %d tokens for an encoder that takes %d: use a larger micro-batch or a shorter prompt", len(tokens), s.ubatch)
+		return fmt.Errorf("prompt of %d tokens exceeds the encoder's micro-batch of %d: use a larger micro-batch or a shorter prompt", len(tokens), s.ubatch)
 	}
 	s.batch.Clear()
 	for i, t := range tokens {
@@ -198,7 +197,7 @@ func (s *Session) evalPrompt(ctx context.Context, tokens []llama.Token) error {
 	return s.eval(ctx, []llama.Token{start})
 }
 
-// next makes one token.
+// next samples one token, and evaluates the one before it first.
 func (g *generation) next(ctx context.Context) (Token, error) {
 	s := g.s
 	if len(s.tail) > 0 {
@@ -242,8 +241,7 @@ func (g *generation) next(ctx context.Context) (Token, error) {
 	return t, nil
 }
 
-// advance puts the token that was sampled last into the context, unless a draft has
-// put it there already.
+// advance evaluates the token that was sampled last, unless it was evaluated in a draft.
 func (g *generation) advance(ctx context.Context) error {
 	s := g.s
 	if g.look.confirms(s.tail[0]) {
@@ -263,7 +261,7 @@ func (g *generation) advance(ctx context.Context) error {
 		if !errors.Is(err, llama.ErrNoMemory) {
 			return err
 		}
-		s.model.config.log("no lookup from here on", "error", err) // no room for the logits of a draft
+		s.model.config.log("lookup is turned off: no memory for a draft's logits", "error", err)
 		g.look.most = 0
 	}
 	if err := s.eval(ctx, s.tail); err != nil {
@@ -273,7 +271,7 @@ func (g *generation) advance(ctx context.Context) error {
 	return nil
 }
 
-// measure updates the figures after a token was sampled.
+// measure updates the session's figures after a token was sampled.
 func (g *generation) measure() {
 	now := time.Now()
 	if g.count == 1 {
@@ -288,8 +286,8 @@ func (g *generation) measure() {
 	})
 }
 
-// makeRoom forgets the older half of a full context, as llama.cpp's context shift
-// does, keeping the token that begins the text.
+// makeRoom removes the older half of the text from a full context, as llama.cpp's context
+// shift does. It keeps the token that begins the text.
 func (g *generation) makeRoom() error {
 	s := g.s
 	if len(s.tokens) < s.context {
@@ -319,36 +317,36 @@ func (g *generation) makeRoom() error {
 		return s.closedError(err)
 	}
 	s.tokens = append(s.tokens[:keep], s.tokens[keep+discard:]...)
-	if g.look != nil { // so that a text without end takes no memory without end
+	if g.look != nil { // bounds the index's memory
 		g.look.index.reset(append(slices.Clip(s.tokens), s.tail...))
 	}
 	return nil
 }
 
-// contextError is the error of a text of so many tokens.
+// contextError returns the error of a text that does not fit.
 func (s *Session) contextError(tokens int) error {
 	return &ContextError{Tokens: tokens, Context: s.context, Most: s.model.info.Positions}
 }
 
-// shiftError says why a full context cannot be shifted.
+// shiftError returns the error of a full context that can't be shifted.
 func (s *Session) shiftError() error {
 	i := s.model.info
-	e := &ShiftError{Architecture: i.Architecture, Context: s.context, Most: i.Positions, Reason: "whose positions cannot be changed"}
+	e := &ShiftError{Architecture: i.Architecture, Context: s.context, Most: i.Positions, Reason: "its positions can't be changed"}
 	switch {
 	case i.Recurrent || i.Hybrid:
-		e.Reason = "whose state cannot forget a part of a text"
+		e.Reason = "its state can't drop a part of a text"
 	case i.Positions > 0:
-		e.Reason = "which learned each position by itself"
+		e.Reason = "its position embeddings are a table"
 	case i.SWA > 0:
-		e.Reason = "whose sliding window has a cache of its own"
+		e.Reason = "its sliding window has a separate cache"
 	case s.context < 3:
-		e.Reason = "which has no older half to forget"
+		e.Reason = "the context has no older half"
 	}
 	return e
 }
 
-// twiceBOS says that a prompt begins with what the tokenizer adds.
+// twiceBOS is the note about a prompt that begins with the token that the tokenizer adds.
 func (m *Model) twiceBOS() string {
 	text, _ := piece(m.weights.native, int32(m.bos))
-	return fmt.Sprintf("the prompt begins with %s, which the model's tokenizer adds too: the text begins with two of them, leave it out of the prompt", text)
+	return fmt.Sprintf("the prompt begins with %s, and the tokenizer adds another: leave it out of the prompt", text)
 }

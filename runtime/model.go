@@ -11,7 +11,7 @@ import (
 	"github.com/seed7adf6694/infer/runtime/internal/threads"
 )
 
-// Model is an open model: its weights and vocabulary. It is safe for concurrent use.
+// Model is an open model, with weights and vocabulary. It is safe for concurrent use.
 type Model struct {
 	path string
 	sizer
@@ -22,7 +22,7 @@ type Model struct {
 
 	tuners   threadTuners
 	activity idle.Activity
-	packing  *idle.Work // nil where no packed file is made
+	packing  *idle.Work // nil if no packed file is made
 
 	mu       sync.Mutex
 	users    int
@@ -33,9 +33,9 @@ type Model struct {
 	peak    *peak.Peak
 }
 
-// newModel makes a model of weights, which it owns then. Where it fails they stay the caller's.
+// newModel makes a model that owns the weights. After an error the caller still owns them.
 func newModel(w *weights) (*Model, error) {
-	threads.Computing().Load() // the first evaluation looks at what the processors did meanwhile
+	threads.Computing().Load() // starts the period that the first evaluation measures
 	z, err := newSizer(w)
 	if err != nil {
 		return nil, err
@@ -45,8 +45,8 @@ func newModel(w *weights) (*Model, error) {
 	return m, nil
 }
 
-// Close closes the model's sessions and gives all memory back, at the latest when
-// the last call on it or on a session returns. Closing twice is safe.
+// Close closes the model's sessions and frees all memory, at the latest when the last running
+// call on the model or a session returns. Closing twice is safe.
 func (m *Model) Close() error {
 	m.mu.Lock()
 	m.closed = true
@@ -64,7 +64,7 @@ func (m *Model) Close() error {
 	return nil
 }
 
-// acquire begins a use of the model.
+// acquire begins a use of the model, which keeps it from being freed.
 func (m *Model) acquire() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -75,26 +75,25 @@ func (m *Model) acquire() error {
 	return nil
 }
 
-// adopt makes a use that acquire began last as long as the session.
+// adopt extends the use that acquire began to the session's life.
 func (m *Model) adopt(s *Session) {
 	m.mu.Lock()
 	closed := m.closed
 	m.sessions[s] = struct{}{}
 	m.mu.Unlock()
-	if closed { // meanwhile
+	if closed { // while the session was made
 		s.Close()
 	}
 }
 
-// inUse tells whether there are sessions.
+// inUse tells whether the model has open sessions.
 func (m *Model) inUse() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return len(m.sessions) > 0
 }
 
-// release ends a use, that of a session or of a call; the last one frees a closed
-// model.
+// release ends the use of a session, or of a call (nil). The last one frees a closed model.
 func (m *Model) release(s *Session) {
 	m.mu.Lock()
 	delete(m.sessions, s)
@@ -106,8 +105,8 @@ func (m *Model) release(s *Session) {
 	}
 }
 
-// Report returns what the model takes. On a closed model the sizes by purpose are
-// what they were.
+// Report returns what the model takes now. On a closed model, sizes by purpose are those at
+// its end.
 func (m *Model) Report() Report {
 	m.peak.SampleNow()
 	m.activity.Weights.RLock()
@@ -127,7 +126,7 @@ func (m *Model) Report() Report {
 	}
 	r.LargestAllocation = r.Memory.Total.LargestAllocation
 	r.LargestRange = r.Memory.Total.LargestRange
-	if w.mode == LoadStock { // the engine's own: a mapping a file, of all of it
+	if w.mode == LoadStock { // the engine maps each file whole
 		r.Chunks = len(w.files)
 		for _, f := range w.files {
 			r.LargestAllocation = max(r.LargestAllocation, wholeUnits(uint64(f.Size)))

@@ -8,12 +8,12 @@ import (
 	"github.com/seed7adf6694/infer/loader/probe"
 )
 
-// errBudgeted is why a model stays where it is.
+// errBudgeted is why a model with a memory budget is not moved.
 var errBudgeted = errors.New("the model streams its weights within a memory budget")
 
-// moveTo points the weights of an open model at a packed file of it, when nobody computes.
-// Contexts stay as they are; a call that comes meanwhile waits while pointers change. After
-// an error the model is where it was.
+// moveTo points an open model's tensors to its packed file, after no call has run for
+// idleBefore. Sessions keep their contexts. Calls that begin meanwhile wait only while the
+// pointers are changed. After an error the model is unchanged.
 func (m *Model) moveTo(ctx context.Context, file string) error {
 	if m.weights.budget != nil {
 		return errBudgeted
@@ -23,13 +23,13 @@ func (m *Model) moveTo(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
-	defer to.close() // and with it what the model has had
+	defer to.close() // after the swap it owns the model's former memory
 	opened := time.Since(start)
 	for {
 		if err := m.activity.Wait(ctx, idleBefore); err != nil {
 			return err
 		}
-		if m.activity.Weights.TryLock() { // else a call has just begun
+		if m.activity.Weights.TryLock() { // false: a call has just begun
 			break
 		}
 	}
@@ -40,12 +40,11 @@ func (m *Model) moveTo(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
-	m.config.log("the model has moved to a packed file", "file", file, "opened_in", opened, "calls_held_for", held) // by a logger that may ask the model
+	m.config.log("the model has moved to a packed file", "file", file, "opened_in", opened, "calls_held_for", held) // without locks: the logger may call the model
 	return nil
 }
 
-// openBeside opens the packed file of a model for its weights alone, which the model's
-// ledger counts.
+// openBeside opens the weights of the model's packed file, counted by the model's ledger.
 func (m *Model) openBeside(ctx context.Context, file string) (*weights, error) {
 	c := Options{NoPrefetch: !m.config.prefetch, Logger: m.config.logger}.config()
 	src, err := openSource(file, m.path, c, m.weights.chunkSize)
@@ -60,7 +59,7 @@ func (m *Model) openBeside(ctx context.Context, file string) (*weights, error) {
 	return w, nil
 }
 
-// loadPacked maps a packed file, all of which may stay in memory.
+// loadPacked maps a packed file without a memory budget.
 func (w *weights) loadPacked(ctx context.Context) error {
 	probe, err := probe.Measure()
 	if err != nil {

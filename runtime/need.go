@@ -9,22 +9,22 @@ import (
 	"github.com/seed7adf6694/infer/loader/probe"
 )
 
-// need is the private memory that a session takes, as the engine measured it.
+// need is the private memory of a session, as measured by the engine.
 type need struct {
 	params llama.ContextParams
 	blocks []llama.MeasuredBlock
-	work   uint64 // bytes of the engine's work buffer, beside the blocks
-	ubatch int    // tokens, as the engine rounded them
+	work   uint64 // bytes of the engine's work buffer, which is no block
+	ubatch int    // tokens, as rounded by the engine
 	ctx    int
-	why    string // with or without flash attention
-	short  bool   // with, because memory is short
+	why    string // the reason for the choice of flash attention
+	short  bool   // flash attention was chosen because memory is short
 }
 
-// mostMeasured bounds the contexts, in tokens, that the engine is asked about: a dry run
-// keeps some 100 bytes for each token, and visits them.
+// mostMeasured bounds the context of a dry run, in tokens: the run takes some 100 bytes and
+// some time for each token.
 const mostMeasured = 1 << 20
 
-// measureContext is the engine's dry run. What a larger context takes is in proportion.
+// measureContext does the engine's dry run. Above mostMeasured tokens it extrapolates.
 func (s *sizer) measureContext(p llama.ContextParams, blockSize uintptr) (llama.ContextMemory, error) {
 	asked := p.Ctx
 	p.Ctx = min(p.Ctx, mostMeasured)
@@ -43,8 +43,8 @@ func (s *sizer) measureContext(p llama.ContextParams, blockSize uintptr) (llama.
 	return got, nil
 }
 
-// measure asks the engine what a session would take. The micro-batch is lowered, where
-// the caller left it open, until no block needs a longer range of addresses than it may.
+// measure returns what a session would take. If the caller did not set the micro-batch, it is
+// halved until no block exceeds maxRange.
 func (s *sizer) measure(p llama.ContextParams, ubatchGiven bool) (need, error) {
 	for {
 		size := uintptr(0)
@@ -61,18 +61,18 @@ func (s *sizer) measure(p llama.ContextParams, ubatchGiven bool) (need, error) {
 		if s.weights.mode == LoadStock || largest.Size <= bound {
 			return n, nil
 		}
-		// A piece of the compute graph is larger than any block may be. It is in
-		// proportion to the tokens computed at once.
+		// A tensor of the compute graph is larger than a block may be. Its size is
+		// proportional to the micro-batch.
 		if ubatchGiven || p.Embeddings || p.UBatch == 1 {
 			tooLarge := &memory.RangeError{Purpose: memory.PurposeCompute, Requested: largest.Size, Limit: bound}
-			return n, fmt.Errorf("session with a micro-batch of %d: %w: use a larger chunk size, a smaller micro-batch or a smaller context", p.UBatch, tooLarge)
+			return n, fmt.Errorf("session with a micro-batch of %d tokens: %w: use a larger chunk size, a smaller micro-batch or a smaller context", p.UBatch, tooLarge)
 		}
 		p.UBatch = max(p.UBatch/2, 1)
 		s.config.log("lowering the micro-batch", "ubatch", p.UBatch, "largest_block", largest.Size, "bound", bound)
 	}
 }
 
-// bytes is the memory of the blocks of one purpose: each is whole units of memory.
+// bytes returns the memory of the blocks of one purpose, each rounded up to whole units.
 func (n need) bytes(purpose llama.Purpose) (sum uint64) {
 	for _, b := range n.blocks {
 		if b.Purpose == purpose {
@@ -82,7 +82,7 @@ func (n need) bytes(purpose llama.Purpose) (sum uint64) {
 	return sum
 }
 
-// allBlocks is the memory of all blocks.
+// allBlocks returns the memory of all blocks in bytes.
 func (n need) allBlocks() (sum uint64) {
 	for _, b := range n.blocks {
 		sum += wholeUnits(b.Size)
@@ -90,46 +90,45 @@ func (n need) allBlocks() (sum uint64) {
 	return sum
 }
 
-// total is all memory of the session in bytes.
+// total returns all memory of the session in bytes.
 func (n need) total() uint64 { return n.allBlocks() + n.work }
 
-// parts are the memory by purpose. The work buffer is the engine's own: [memory.PurposeOther].
+// parts returns the memory by purpose. The work buffer counts as [memory.PurposeOther].
 func (n need) parts() memory.Parts {
 	return n.blockParts().With(memory.PurposeOther, n.work)
 }
 
-// blockParts are the blocks by purpose.
+// blockParts returns the memory of the blocks by purpose.
 func (n need) blockParts() memory.Parts {
 	kv, output := n.bytes(llama.PurposeKV), n.bytes(llama.PurposeOutput)
 	return memory.Parts{}.With(memory.PurposeKV, kv).
 		With(memory.PurposeCompute, n.allBlocks()-kv-output).With(memory.PurposeOutput, output)
 }
 
-// used is what of a block is in RAM at the end of a full context.
+// used returns how much of a block is in RAM when the context is full.
 func (n need) used(b llama.MeasuredBlock) uint64 {
-	if n.params.Embeddings { // where every token may have a result
+	if n.params.Embeddings { // every token may have an output
 		return wholeUnits(b.Size)
 	}
 	return wholeUnits(min(b.Used, b.Size))
 }
 
-// What the engine takes for itself, in bytes, fitted to what Linux counts for six shapes: for a
-// token of the vocabulary, a tensor, a node of the graphs beyond the least that there is room
-// for, a cell of the KV cache, and the rest.
+// The heap memory of the engine in bytes, by a fit to measurements on Linux with models of six
+// shapes.
 const (
-	perToken     = 146
-	perTensor    = 2 << 10
-	perNode      = 2250
-	leastNodes   = 1024
-	perCell      = 350
-	engineItself = 1750 << 10
+	perToken     = 146        // of the vocabulary
+	perTensor    = 2 << 10    // of the model
+	perNode      = 2250       // of a graph, beyond leastNodes
+	leastNodes   = 1024       // the smallest graph that the engine reserves
+	perCell      = 350        // of the KV cache
+	engineItself = 1750 << 10 // constant part
 )
 
-// engineMemory is what the engine and this package take beside blocks and weights.
+// engineMemory estimates what the engine and this package take beside blocks and weights.
 func (s *sizer) engineMemory(n need) uint64 {
 	vocabulary, err := s.weights.native.VocabSize()
 	if err != nil {
-		vocabulary = 0 // a model without one
+		vocabulary = 0 // the model has none
 	}
 	tensors := uint64(len(s.weights.index.Tensors()))
 	spareNodes := max(8*tensors, leastNodes) - leastNodes
@@ -146,13 +145,13 @@ func (n need) largest() llama.MeasuredBlock {
 	return most
 }
 
-// wholeUnits is what n bytes take.
+// wholeUnits rounds n bytes up to whole units of memory.
 func wholeUnits(n uint64) uint64 {
 	unit := memory.Granularity()
 	return (n + unit - 1) / unit * unit
 }
 
-// blockName says what a measured block is, for people: "KV layer 3", "compute".
+// blockName names a measured block for people: "KV layer 3", "compute".
 func blockName(b llama.MeasuredBlock) string {
 	if b.Purpose != llama.PurposeKV {
 		if b.Purpose == llama.PurposeCompute && b.First != "" && b.First == b.Last {
@@ -171,7 +170,7 @@ func blockName(b llama.MeasuredBlock) string {
 	return "KV layers " + first + " to " + last
 }
 
-// layerOf reads the layer out of cache_k_l3.
+// layerOf returns the layer in a tensor's name: "3" of cache_k_l3.
 func layerOf(tensor string) (string, bool) {
 	i := strings.LastIndex(tensor, "_l")
 	if i < 0 || !strings.HasPrefix(tensor, "cache_") {
@@ -180,18 +179,18 @@ func layerOf(tensor string) (string, bool) {
 	return tensor[i+2:], true
 }
 
-// engineReserve is what a session leaves to the engine's threads and lists and to the rest of
-// the process.
+// engineReserve is the memory in bytes that a session leaves free for the engine's threads and
+// heap and for the rest of the process.
 const engineReserve = 24 << 20
 
-// reserve is what is left to the rest of the process and the system when the weights
-// are copied: the larger of a fixed sum and a share of what is available.
+// reserve returns the memory that a copy of the weights leaves free for the process and the
+// system: 64 MiB or a sixteenth of what is available, whichever is more.
 func reserve(available uint64) uint64 {
 	return max(64<<20, available/16)
 }
 
-// roomFor tells whether private memory is there, also if page files have to grow for it,
-// and the error that names the limit if not.
+// roomFor returns nil if there is enough private memory, even if page files have to grow for
+// it, and the error with the limit otherwise.
 func roomFor(parts memory.Parts, p probe.Probe) *memory.Error {
 	available, limit := p.Possible()
 	if parts.Total() <= available {
@@ -200,7 +199,7 @@ func roomFor(parts memory.Parts, p probe.Probe) *memory.Error {
 	return parts.Short(available, limit)
 }
 
-// growth is by how much page files have to grow for private memory that is granted then.
+// growth returns by how many bytes page files have to grow for private memory.
 func growth(bytes uint64, p probe.Probe) uint64 {
 	if p.CommitPossibleLeft <= p.CommitLeft {
 		return 0
@@ -208,7 +207,7 @@ func growth(bytes uint64, p probe.Probe) uint64 {
 	return bytes - min(bytes, p.CommitLeft)
 }
 
-// beforeGrowth says of a limit that it is not the last word.
+// beforeGrowth names a limit, and adds that page files can still grow if they can.
 func beforeGrowth(limit probe.Limit, p probe.Probe) string {
 	now, _ := p.Available()
 	if possible, _ := p.Possible(); possible > now {

@@ -9,15 +9,15 @@ import (
 	"github.com/seed7adf6694/infer/models"
 )
 
-// Open opens a model: a path, a name (see models.Resolve), or "" for the embedded
-// one. The file is read and validated, the load mode chosen from what memory there
-// is, room made for a session (see [Options].Session), and the weights mapped or copied
-// chunk by chunk.
+// Open opens a model. path is a file's path, a model's name (see models.Resolve), or "" for
+// the embedded model. Open reads and validates the file's header, chooses the load mode by the
+// available memory, makes room for a session (see [Options].Session), and maps or copies the
+// weights chunk by chunk.
 //
-// The error is a [*LoadError] around the reason. Where there is not enough memory, it is
-// an [ErrInsufficientMemory], and Fallbacks are tried one after the other; the error is
-// then a [*FallbackError] with all of them. A cancelled ctx stops the load between two
-// chunks and gives the context's error. Nothing is left behind where it fails.
+// The error is a [*LoadError] that wraps the reason. If there is not enough memory, the reason
+// is an [ErrInsufficientMemory], and Fallbacks are tried in order; if all fail, the error is a
+// [*FallbackError] with the errors of all. A cancelled ctx stops the load between two chunks
+// and returns the context's error. After an error no memory or file is kept.
 func Open(ctx context.Context, path string, o Options) (*Model, error) {
 	c, err := o.resolve()
 	if err != nil {
@@ -51,7 +51,7 @@ func openOne(ctx context.Context, path string, c *config) (*Model, error) {
 	return m, nil
 }
 
-// openFile opens a model's file; one of the cache stands in for another.
+// openFile opens a model's file, or the packed file of the model at cacheOf if that is set.
 func openFile(ctx context.Context, path, cacheOf string, c *config) (m *Model, err error) {
 	start := time.Now()
 	if err := ctx.Err(); err != nil {
@@ -95,7 +95,7 @@ func openFile(ctx context.Context, path, cacheOf string, c *config) (m *Model, e
 	return m, nil
 }
 
-// load loads a model in its mode. Where it fails nothing is left but the source.
+// load loads a model in its mode. After an error everything is freed except the source.
 func load(ctx context.Context, w *weights, probe probe.Probe) (m *Model, err error) {
 	w.config.log("opening", "path", w.path, "mode", w.mode.String(), "reason", w.reason, "chunks", len(w.plan.Chunks), "chunk_size", w.plan.ChunkSize)
 	defer func() {
@@ -117,7 +117,7 @@ func load(ctx context.Context, w *weights, probe probe.Probe) (m *Model, err err
 	if err := m.checkGenerate(w.config.generate); err != nil {
 		return nil, err
 	}
-	if w.mode != LoadStock { // which has its weights
+	if w.mode != LoadStock { // stock: the engine has loaded the weights
 		if m.fitted, err = m.fit(ctx); err != nil {
 			return nil, err
 		}

@@ -14,7 +14,8 @@ import (
 	"github.com/seed7adf6694/infer/models"
 )
 
-// Forecast is what a model and one session would take, by load mode. Sizes are bytes.
+// Forecast is the memory that a model and one session would take in each load mode. Sizes are
+// bytes.
 type Forecast struct {
 	Path          string      `json:"path"`
 	Architecture  string      `json:"architecture"`
@@ -23,7 +24,7 @@ type Forecast struct {
 	LargestTensor uint64      `json:"largest_tensor_bytes"`
 	Probe         probe.Probe `json:"probe"`
 	Modes         []ModePlan  `json:"modes"`
-	// Auto is the mode that LoadAuto would take, and Reason why.
+	// Auto is the mode that LoadAuto would choose, and Reason says why.
 	Auto   LoadMode `json:"auto"`
 	Reason string   `json:"reason"`
 	// Warnings are as in [Report].
@@ -32,41 +33,41 @@ type Forecast struct {
 	fewExperts bool // is one of them
 }
 
-// ModePlan is what one load mode would take.
+// ModePlan is the memory that one load mode would take. Sizes are bytes.
 type ModePlan struct {
 	Mode LoadMode `json:"mode"`
-	// Packed is of a packed file, mapped: the one that is planned, or one that [Pack]
-	// would make.
+	// Packed tells that the plan is for a mapped packed file: the planned file itself, or the
+	// one that [Pack] would make of it.
 	Packed     bool   `json:"packed"`
 	Context    int    `json:"context_tokens"`
 	UBatch     int    `json:"ubatch_tokens"`
 	CacheTypeK string `json:"cache_type_k"`
 	CacheTypeV string `json:"cache_type_v"`
-	// FlashAttention is on or off, or auto with layers on GPUs; FlashReason says why.
+	// FlashAttention is on or off, or auto if layers are on GPUs; FlashReason says why.
 	FlashAttention llama.FlashAttention `json:"flash_attention"`
 	FlashReason    string               `json:"flash_attention_reason"`
 
-	Weights uint64 `json:"weights_bytes"` // mapped or copied; on devices not counted
+	Weights uint64 `json:"weights_bytes"` // mapped or copied, without those on devices
 	KV      uint64 `json:"kv_bytes"`
 	Compute uint64 `json:"compute_bytes"`
 	Output  uint64 `json:"output_bytes"`
-	Scratch uint64 `json:"scratch_bytes"` // while loading only
+	Scratch uint64 `json:"scratch_bytes"` // only while loading
 	Device  uint64 `json:"device_bytes"`  // weights on GPUs
 
-	// Engine is what the engine and this package take for themselves: the vocabulary and
-	// the list of tensors, graphs, and what operands are converted into.
+	// Engine estimates the heap memory of the engine and this package: vocabulary, list of
+	// tensors, graphs, and the work buffer for converted operands.
 	Engine uint64 `json:"engine_bytes"`
 
-	// Commit is private memory, which systems promise (and count) when it is asked for:
-	// private weights, KV, Compute, Output and Engine. Resident is what is in RAM at the end
-	// of a full context, after a prompt and generation: all weights, of which mapped ones can
-	// be evicted again, KV, Output, Engine, and of Compute what is used. Both are of one
-	// session, beyond what the process has before, and without the stacks of threads. A
-	// [memory.Pool] has to have room for Commit less Engine.
+	// Commit is private memory, which the system charges when it is allocated: private
+	// weights, KV, Compute, Output and Engine. Resident is what is in RAM when a prompt and a
+	// generation have filled the context: all weights (mapped ones can be evicted), KV,
+	// Output, Engine, and the used part of Compute. Both include one session, and exclude
+	// what the process had before and the stacks of threads. A [memory.Pool] needs room for
+	// Commit less Engine.
 	Commit   uint64 `json:"commit_bytes"`
 	Resident uint64 `json:"resident_bytes"`
 
-	LargestAllocation   uint64 `json:"largest_allocation_bytes"` // one mapping or commit
+	LargestAllocation   uint64 `json:"largest_allocation_bytes"` // of one mapping or commit
 	LargestAllocationOf string `json:"largest_allocation_of"`    // a tensor, "KV layer 3", "compute"
 	LargestRange        uint64 `json:"largest_range_bytes"`      // contiguous addresses
 	LargestRangeOf      string `json:"largest_range_of"`
@@ -74,33 +75,33 @@ type ModePlan struct {
 	Chunks    int    `json:"chunks"`
 	ChunkSize uint64 `json:"chunk_size_bytes"`
 
-	Budget *BudgetPlan `json:"budget,omitempty"` // of mapped weights
+	Budget *BudgetPlan `json:"budget,omitempty"` // for mapped weights
 
 	Fits    bool   `json:"fits"` // now
 	Missing uint64 `json:"missing_bytes"`
-	// PageFileGrowth is by how much Windows has to make page files larger for it, where it
-	// fits: they stay as large until the next start.
+	// PageFileGrowth is by how much Windows would enlarge page files, if the mode fits. They
+	// keep that size until the system restarts.
 	PageFileGrowth uint64      `json:"page_file_growth_bytes"`
-	LimitedBy      probe.Limit `json:"limited_by"` // the limit that does not suffice
-	// Needed is the sum that is too much, by purpose, where that is why it does not fit.
+	LimitedBy      probe.Limit `json:"limited_by"` // the limit that is exceeded; "" if it fits
+	// Needed is the memory that exceeds the limit, by purpose, if a sum exceeds it.
 	Needed   memory.Parts    `json:"needed,omitempty"`
-	Remedies []memory.Remedy `json:"remedies"` // in order of what is lost
+	Remedies []memory.Remedy `json:"remedies"` // the one with the least loss first
 
-	Pieces []PlanPiece `json:"pieces"` // in the order in which they are taken
+	Pieces []PlanPiece `json:"pieces"` // in the order of allocation
 }
 
-// PlanPiece is a range of addresses that a plan takes, and the allocations in it.
+// PlanPiece is a planned range of addresses and the allocations in it. Sizes are bytes.
 type PlanPiece struct {
 	Purpose     memory.Purpose `json:"purpose"` // weights, kv, compute or output
 	Of          string         `json:"of"`
 	Size        uint64         `json:"size_bytes"`
 	Allocations []uint64       `json:"allocations_bytes"`
 	Private     bool           `json:"private"` // committed, not mapped
-	// Resident is what of it is in RAM at the end of a full context.
+	// Resident is the part in RAM when the context is full.
 	Resident uint64 `json:"resident_bytes"`
 }
 
-// Name is the mode's name, or "packed".
+// Name returns the mode's name, or "packed".
 func (p ModePlan) Name() string {
 	if p.Packed {
 		return "packed"
@@ -111,11 +112,11 @@ func (p ModePlan) Name() string {
 // MarshalText writes the mode's name.
 func (m LoadMode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
-// Plan tells what opening the model at path and one session of o.Session would take, in
-// each load mode and as a packed file where that would gain something, before anything large
-// is taken: the header is read, the chunks are planned, and the engine is asked for
-// everything else in a dry run. Nothing is lowered: the plan is of what was asked for, or of
-// the defaults. Errors are those of [Open].
+// Plan returns the memory that the model at path and one session with o.Session would take,
+// in each load mode, and as a packed file if weights would be repacked. It allocates nothing
+// large: it reads the header, plans the chunks, and measures the rest in a dry run of the
+// engine. No option is lowered: the plan is for the given options or the defaults. Errors are
+// those of [Open].
 func Plan(ctx context.Context, path string, o Options) (*Forecast, error) {
 	c, err := o.resolve()
 	if err != nil {
@@ -146,7 +147,7 @@ func planFile(ctx context.Context, path string, c *config) (*Forecast, error) {
 	if f.Auto, f.Reason, err = chooseMode(src, probe, c); err != nil {
 		return nil, err
 	}
-	var header *weights // ways that follow each other share one where the engine reads the same
+	var header *weights // shared by consecutive ways for which the engine reads the same
 	defer func() {
 		if header != nil {
 			header.unload()
@@ -183,7 +184,7 @@ type way struct {
 	packed bool // as a packed file
 }
 
-// waysOf are the ways to load a file, as if it were packed too where it could be.
+// waysOf lists the ways to load a file, with a packed file if the engine can repack.
 func waysOf(src *source, c *config) []way {
 	if src.packed != nil {
 		return []way{{src, LoadMMap, true}}
@@ -197,8 +198,8 @@ func waysOf(src *source, c *config) []way {
 	return append(ways, way{src, LoadCopy, false}, way{src, LoadStock, false})
 }
 
-// planMode plans for weights of which the engine has read the header. It tells whether the
-// engine wants a layout of its own.
+// planMode plans one way to load weights, whose header the engine has read. It tells whether
+// the engine repacks any of them.
 func planMode(ctx context.Context, f *Forecast, w *weights, packed bool) (_ ModePlan, repacked bool, _ error) {
 	s, err := newSizer(w)
 	if err != nil {
@@ -238,7 +239,7 @@ func planMode(ctx context.Context, f *Forecast, w *weights, packed bool) (_ Mode
 	resident := p.planBudget(f, w, n)
 	p.sum()
 	if resident > 0 {
-		p.Resident += resident - p.Weights // of which the rest is read when it is used
+		p.Resident += resident - p.Weights // the budget keeps fewer of them
 	}
 	p.judge(ctx, &s, n, f.Probe)
 	if w.mode == LoadStock {
@@ -267,7 +268,7 @@ func (p *ModePlan) addWeights(w *weights, ws []llama.Weight) {
 		}
 	}
 	if p.Mode == LoadStock {
-		// The engine maps each file whole, and converts into one buffer beside it.
+		// The engine maps each file whole, and repacks into one private buffer.
 		for i, f := range w.files {
 			size := wholeUnits(uint64(f.Size))
 			p.add(PlanPiece{Purpose: memory.PurposeWeights, Of: "the whole file", Size: size, Allocations: []uint64{size}, Resident: w.stockResident(i, ws)})
@@ -307,8 +308,8 @@ func (p *ModePlan) addWeights(w *weights, ws []llama.Weight) {
 	}
 }
 
-// stockResident is what stays mapped of a file that the engine has mapped whole: it gives
-// back what is before the first and behind the last of the tensors that it uses there.
+// stockResident returns how much of a file stays mapped in a stock load: the engine unmaps
+// what is before the first and after the last tensor that it uses in place.
 func (w *weights) stockResident(file int, ws []llama.Weight) uint64 {
 	host := map[string]bool{}
 	for _, x := range ws {
@@ -343,7 +344,7 @@ func (p *ModePlan) addSession(w *weights, n need) {
 	p.KV, p.Compute, p.Output = n.bytes(llama.PurposeKV), n.bytes(llama.PurposeCompute), n.bytes(llama.PurposeOutput)
 }
 
-// privatePiece is a block of the arena: committed chunk by chunk.
+// privatePiece returns the piece of a block of the arena, which is committed chunk by chunk.
 func (w *weights) privatePiece(purpose memory.Purpose, of string, size uint64) PlanPiece {
 	size = wholeUnits(size)
 	piece := PlanPiece{Purpose: purpose, Of: of, Size: size, Private: true}
@@ -355,7 +356,7 @@ func (w *weights) privatePiece(purpose memory.Purpose, of string, size uint64) P
 	return piece
 }
 
-// add adds a piece. All of weights is resident, where nothing else is said.
+// add adds a piece. Weights are fully resident by default.
 func (p *ModePlan) add(piece PlanPiece) {
 	if piece.Purpose == memory.PurposeWeights && piece.Resident == 0 {
 		piece.Resident = piece.Size
@@ -363,7 +364,7 @@ func (p *ModePlan) add(piece PlanPiece) {
 	p.Pieces = append(p.Pieces, piece)
 }
 
-// sum adds the pieces up.
+// sum adds up the pieces.
 func (p *ModePlan) sum() {
 	p.Commit, p.Resident = p.Engine, p.Engine
 	for _, x := range p.Pieces {

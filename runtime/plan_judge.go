@@ -161,7 +161,7 @@ func (p *ModePlan) planBudget(f *Forecast, w *weights, n need) (resident uint64)
 		p.add(w.privatePiece(memory.PurposeWeights, fmt.Sprintf("slots for %d of %d experts", r.Experts, r.AllExperts), size))
 	}
 	if layers > 0 {
-		p.add(w.privatePiece(memory.PurposeWeights, "layers that are streamed, two at a time", layers))
+		p.add(w.privatePiece(memory.PurposeWeights, "slots of streamed layers", layers))
 	}
 	if few := warnFewExperts(r.Experts, r.AllExperts, r.TokenExperts); !f.fewExperts { // once for all modes
 		f.Warnings, f.fewExperts = append(f.Warnings, few...), len(few) > 0

@@ -11,17 +11,18 @@ import (
 	"github.com/seed7adf6694/infer/llama"
 )
 
-// Rank is how well a document answers a query.
+// Rank is the score of a document for a query.
 type Rank struct {
 	Index int     // of the document, from 0
-	Score float32 // the classifier's first output: larger is better, the scale is the model's
-	Count int     // tokens that were evaluated for it
+	Score float32 // the classifier's first output: larger is better; the scale depends on the model
+	Count int     // tokens of query and document
 }
 
-// Rerank tells how well each document answers a query, the best first, in a session made
-// for it: with [SessionOptions].Embeddings and the pooling that models with a classifier
-// have, PoolingRank. Documents are evaluated together as texts of [Session.EmbedTexts] are.
-// A model without a classifier is a [*TaskError], a query and document that do not fit
+// Rerank scores how well each document answers a query, and returns the best first. The
+// session has to be made with [SessionOptions].Embeddings and rank pooling (the default of
+// rerankers). Documents are evaluated together like the texts of [Session.EmbedTexts].
+//
+// A model without a classifier is a [*TaskError]. A query and document that do not fit
 // together are a [*ContextError].
 func (s *Session) Rerank(ctx context.Context, query string, documents ...string) ([]Rank, error) {
 	if err := s.lock(); err != nil {
@@ -32,7 +33,7 @@ func (s *Session) Rerank(ctx context.Context, query string, documents ...string)
 	case !s.model.classifier:
 		return nil, s.model.cannotRank()
 	case !s.ranks:
-		return nil, optionError("session without PoolingRank")
+		return nil, optionError("the session does not rank: make one with PoolingRank")
 	}
 	inputs, err := s.model.pairs(query, documents)
 	if err != nil {
@@ -57,8 +58,7 @@ func (s *Session) Rerank(ctx context.Context, query string, documents ...string)
 	return list, nil
 }
 
-// Rerank is [Session.Rerank] in a session of its own, large enough for the texts up to the
-// model's context.
+// Rerank is [Session.Rerank] in a new session, whose context is that of [Model.RerankContext].
 func (m *Model) Rerank(ctx context.Context, query string, documents ...string) (ranks []Rank, err error) {
 	context, err := m.RerankContext(query, documents...)
 	if err != nil {
@@ -72,7 +72,8 @@ func (m *Model) Rerank(ctx context.Context, query string, documents ...string) (
 	return s.Rerank(ctx, query, documents...)
 }
 
-// RerankContext is [Model.EmbedContext] for [Session.Rerank].
+// RerankContext is [Model.EmbedContext] for [Session.Rerank]: each text is the query with a
+// document.
 func (m *Model) RerankContext(query string, documents ...string) (tokens int, err error) {
 	if err := m.acquire(); err != nil {
 		return 0, err
@@ -89,14 +90,14 @@ func (m *Model) RerankContext(query string, documents ...string) (tokens int, er
 	return m.embedContext(longest, total), nil
 }
 
-// cannotRank is the error of a model without a classifier.
+// cannotRank returns the error of a model without a classifier.
 func (t *traits) cannotRank() error {
 	return &TaskError{Architecture: t.info.Architecture, Task: t.task(), Asked: TaskRerank}
 }
 
-// pairs are the tokens of a query with each document, as llama.cpp's server puts them
-// together: by the template that the model has for it, or one behind the other with the
-// tokens that the vocabulary puts around texts.
+// pairs returns the tokens of the query with each document, joined as llama.cpp's server
+// does: by the model's template for reranking, or else one after the other with the special
+// tokens that begin, separate and end texts.
 func (m *Model) pairs(query string, documents []string) ([][]llama.Token, error) {
 	if !m.classifier {
 		return nil, m.cannotRank()

@@ -9,8 +9,8 @@ import (
 	"github.com/seed7adf6694/infer/llama"
 )
 
-// DefaultSampling are the values that zero fields of [Sampling] stand for. What is zero in it
-// is Off by default.
+// DefaultSampling returns the values that zero fields of [Sampling] stand for. A number that
+// is zero here is Off by default.
 func DefaultSampling() Sampling {
 	return Sampling{
 		Temperature: 0.8, DynatempExponent: 1, TopK: 40, TopP: 0.95, MinP: 0.05, TypicalP: 1, XTCThreshold: 0.1,
@@ -19,7 +19,7 @@ func DefaultSampling() Sampling {
 	}
 }
 
-// number is a field of Sampling. off changes the options so that its step is left out.
+// number is a field of Sampling. off changes the options so that the field's step is off.
 type number[T int | float32] struct {
 	name     string
 	v        *T
@@ -28,7 +28,7 @@ type number[T int | float32] struct {
 	off      func()
 }
 
-// resolveNumbers replaces 0 and Off by the defaults, and adds off of those that were Off.
+// resolveNumbers replaces 0 and Off by the defaults, and appends off for fields that were Off.
 func resolveNumbers[T int | float32](numbers []number[T], offs *[]func()) error {
 	for _, n := range numbers {
 		v := *n.v
@@ -38,19 +38,19 @@ func resolveNumbers[T int | float32](numbers []number[T], offs *[]func()) error 
 			*offs = append(*offs, n.off)
 		case v == 0:
 			*n.v = n.def
-		case !(v >= n.min && v <= n.max): // NaN is not
+		case !(v >= n.min && v <= n.max): // true for NaN
 			hint := ""
 			if n.min >= 0 && v < 0 {
 				hint = ", or Off"
 			}
-			return optionError("%s of %v: %v to %v are possible%s", n.name, v, n.min, n.max, hint)
+			return optionError("%s %v out of range (%v to %v%s)", n.name, v, n.min, n.max, hint)
 		}
 	}
 	return nil
 }
 
-// withDefaults replaces zero fields and Off by what they stand for, draws a seed where none
-// is given and refuses values that no sampler can work with.
+// withDefaults replaces zero and Off by what they stand for, draws a seed if none is set, and
+// refuses values that no sampler accepts.
 func (s Sampling) withDefaults() (Sampling, error) {
 	d := DefaultSampling()
 	noDRY := func() { s.DRYMultiplier = 0 }
@@ -95,15 +95,15 @@ func (s Sampling) withDefaults() (Sampling, error) {
 	}
 	for id, bias := range s.LogitBias {
 		if id < 0 {
-			return s, optionError("logit bias for token %d: tokens count from 0", id)
+			return s, optionError("logit bias for token %d: use a token from 0 on", id)
 		}
 		if math.IsNaN(float64(bias)) || math.IsInf(float64(bias), 1) {
-			return s, optionError("logit bias of %g for token %d", bias, id)
+			return s, optionError("logit bias %g for token %d: use a finite number or -Inf", bias, id)
 		}
 	}
 	for _, b := range s.DRYBreakers {
 		if b == "" || strings.IndexByte(b, 0) >= 0 {
-			return s, optionError("DRY breaker %q: empty, or with a NUL", b)
+			return s, optionError("DRY breaker %q: must not be empty or contain NUL", b)
 		}
 	}
 	if s.DRYBreakers == nil {
@@ -113,7 +113,7 @@ func (s Sampling) withDefaults() (Sampling, error) {
 		var b [4]byte
 		rand.Read(b[:])
 		seed := binary.LittleEndian.Uint32(b[:])
-		if seed == math.MaxUint32 { // the engine's word for "draw one"
+		if seed == math.MaxUint32 { // LLAMA_DEFAULT_SEED: the engine would draw one
 			seed--
 		}
 		s.Seed = &seed
@@ -121,14 +121,14 @@ func (s Sampling) withDefaults() (Sampling, error) {
 	return s, nil
 }
 
-// grammarRoot is the rule with which a text begins.
+// grammarRoot is the start rule of grammars.
 const grammarRoot = "root"
 
-// mirostatWindow is the number of tokens over which mirostat 1 estimates, its paper's.
+// mirostatWindow is m of mirostat 1, the number of tokens for its estimate, as in its paper.
 const mirostatWindow = 100
 
-// newSampler makes the chain that options with defaults describe, in llama.cpp's
-// order: what looks back at the text, what cuts off, temperature, choice.
+// newSampler makes the sampler chain for options without zero fields, in llama.cpp's order:
+// penalties, truncation, temperature, choice.
 func (m *Model) newSampler(o GenerateOptions) (*llama.Sampler, error) {
 	x, err := m.weights.native.NewSampler()
 	if err != nil {
@@ -188,7 +188,7 @@ func (m *Model) newSampler(o GenerateOptions) (*llama.Sampler, error) {
 	return x, nil
 }
 
-// checkGenerate refuses what generations of this model could not ask for.
+// checkGenerate refuses options that generations of this model refuse.
 func (m *Model) checkGenerate(o *GenerateOptions) error {
 	if o == nil {
 		return nil

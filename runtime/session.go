@@ -12,52 +12,53 @@ import (
 	"github.com/seed7adf6694/infer/loader/memory"
 )
 
-// Defaults of [SessionOptions], llama.cpp's but for the context.
+// Defaults of [SessionOptions]: llama.cpp's, except for the context.
 const (
 	defaultContext = 4096
 	defaultBatch   = 2048
 	defaultUBatch  = 512
 	maxContext     = 1 << 24
-	trained        = -1 // as a context: what the model was trained with
+	trained        = -1 // as a context: the trained context of the model
 )
 
-// Session is a text being generated: a KV cache and compute buffers over a model's
-// weights. Sessions of one model run concurrently; a session does one thing at a time,
-// and a call during another returns [ErrBusy]. Close may be called at any time.
+// Session holds one text with its KV cache and compute buffers, and uses a model's weights.
+// Sessions of one model run concurrently. A session runs one call at a time; a second call
+// meanwhile returns [ErrBusy]. Close may be called at any time.
 type Session struct {
 	model    *Model
 	arena    *memory.Arena
 	ctx      *llama.Context
 	batch    *llama.Batch
-	context  int // tokens that it takes: what was asked for, the engine rounds it up
+	context  int // tokens, as requested; the engine rounds it up
 	ubatch   int
 	seat     threadSeat
 	embeds   bool
-	ranks    bool // by a classifier
+	ranks    bool // pools with the classifier
 	flash    llama.FlashAttention
 	pass     *pass        // nil without a memory budget
-	counts   memory.Parts // that the model's budget counts for it
-	adjusted []Adjustment // what was lowered for it
+	counts   memory.Parts // the session's memory in the model's budget
+	adjusted []Adjustment // what was lowered for the session
 
-	threads, batchThreads int // as asked for; 0: chosen for each evaluation
+	threads, batchThreads int // as requested; 0: chosen for each evaluation
 
 	closing, freed atomic.Bool
 	life           context.Context // ended by Close
 	end            context.CancelFunc
 
-	mu      sync.Mutex    // held by the call that runs
-	tokens  []llama.Token // what the context holds, by position
-	tail    []llama.Token // generated last, not in the context yet
-	ids     []llama.Token // that Evaluate was given last
-	counted bool          // the call, in the model's activity
+	mu      sync.Mutex    // held by the running call
+	tokens  []llama.Token // tokens in the context, by position
+	tail    []llama.Token // the token generated last, not in the context yet
+	ids     []llama.Token // buffer of Evaluate
+	counted bool          // the model's activity counts the running call
 	stats   Stats         // guarded by the model's statsMu
 }
 
-// NewSession makes a session. Its memory is the model's arena's in kind, but its
-// own: Close gives all of it back. It is refused ([ErrInsufficientMemory]) where there is not
-// room for all of it beside what other sessions of the process have been granted, whether or
-// not they have used it yet (on Linux; elsewhere what they use counts). With a memory budget it
-// waits for passes over the layers that are on. A cancelled ctx stops it; it is not the session's.
+// NewSession makes a session. Close gives all of its memory back.
+//
+// It is refused with [ErrInsufficientMemory] if its memory does not fit beside that of the
+// other sessions of the process. On Linux memory counts that they have been granted and not
+// touched yet; elsewhere only memory in use counts. With a memory budget NewSession waits for
+// running passes over the layers. ctx cancels NewSession, and does not affect the session.
 func (m *Model) NewSession(ctx context.Context, o SessionOptions) (*Session, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -83,8 +84,8 @@ func (m *Model) NewSession(ctx context.Context, o SessionOptions) (*Session, err
 func (m *Model) newSession(ctx context.Context, o SessionOptions) (*Session, error) {
 	m.activity.Begin()
 	defer m.activity.End()
-	// Refused before it is taken: private memory is granted before it is there, and the
-	// process would be killed for it when it is first touched.
+	// Checked before it is allocated: the system grants more private memory than it has, and
+	// would kill the process when the memory is first touched.
 	n, notes, err := m.fitSession(ctx, m.withDefaults(o), openValues(o), 0, 0)
 	if err != nil {
 		return nil, err
@@ -101,7 +102,7 @@ func (m *Model) newSession(ctx context.Context, o SessionOptions) (*Session, err
 	return s, nil
 }
 
-// withDefaults fills in what Open had to lower.
+// withDefaults fills in the values that Open lowered.
 func (m *Model) withDefaults(o SessionOptions) SessionOptions {
 	d := m.defaults
 	if o.Context == 0 {
@@ -153,8 +154,8 @@ func (m *Model) makeSession(p llama.ContextParams, o SessionOptions) (*Session, 
 	return s, nil
 }
 
-// Close stops what runs on the session and frees it, at the latest when that call
-// returns. Closing twice is safe.
+// Close stops a running call and frees the session, at the latest when that call returns.
+// Closing twice is safe.
 func (s *Session) Close() error {
 	s.closing.Store(true)
 	s.end()
@@ -165,7 +166,7 @@ func (s *Session) Close() error {
 	return nil
 }
 
-// free gives everything back, once. It tells whether it did.
+// free frees the session's memory the first time, and tells whether it did.
 func (s *Session) free() bool {
 	if s.arena == nil {
 		return false
@@ -177,7 +178,7 @@ func (s *Session) free() bool {
 	}
 	s.arena.Close()
 	s.arena = nil
-	_ = s.model.weights.budget.change(context.Background(), func(b *budget) { b.sessions = b.sessions.Minus(s.counts) }) // more room always fits
+	_ = s.model.weights.budget.change(context.Background(), func(b *budget) { b.sessions = b.sessions.Minus(s.counts) }) // can't fail: sessions need less
 	s.freed.Store(true)
 	return true
 }
@@ -196,8 +197,8 @@ func (s *Session) lock() error {
 	return nil
 }
 
-// unlock ends a call, and frees a session that was closed meanwhile: whoever sees
-// the flag last does it.
+// unlock ends a call, and frees the session if it was closed meanwhile. Close and the call
+// may both get here: the last one that sees the flag frees it.
 func (s *Session) unlock() {
 	for {
 		if s.counted {
@@ -216,7 +217,7 @@ func (s *Session) unlock() {
 	}
 }
 
-// Reset forgets the text.
+// Reset removes the session's text. Its memory is kept.
 func (s *Session) Reset() error {
 	if err := s.lock(); err != nil {
 		return err
@@ -230,16 +231,16 @@ func (s *Session) reset() error {
 	return s.closedError(s.ctx.Clear())
 }
 
-// Stats returns the figures of the last generation, or of the one that runs up to
-// its last token.
+// Stats returns the figures of the last generation, or of the running one up to its last
+// token. It may be called at any time.
 func (s *Session) Stats() Stats {
 	s.model.statsMu.Lock()
 	defer s.model.statsMu.Unlock()
 	return s.stats
 }
 
-// Adjusted is what of the session's defaults was lowered because there was not enough
-// memory when it was made; see [Report].Adjusted for what Open lowered.
+// Adjusted lists the defaults that NewSession lowered because there was not enough memory;
+// see [Report].Adjusted for those that Open lowered.
 func (s *Session) Adjusted() []Adjustment { return s.adjusted }
 
 func (s *Session) updateStats(f func(*Stats)) {
@@ -248,7 +249,7 @@ func (s *Session) updateStats(f func(*Stats)) {
 	f(&s.stats)
 }
 
-// closedError makes the engine's word for closed this package's.
+// closedError translates the engine's sentinel for a closed context into ErrClosed.
 func (s *Session) closedError(err error) error {
 	if errors.Is(err, llama.ErrClosed) {
 		return fmt.Errorf("session: %w", ErrClosed)
@@ -256,10 +257,10 @@ func (s *Session) closedError(err error) error {
 	return err
 }
 
-// eval puts tokens at the end of the text, in micro-batches, each an evaluation of its own:
-// the number of threads may change and others have their turn in between, and one that is
-// interrupted has overwritten nothing of a sliding window that is needed without it. The
-// last token has logits.
+// eval appends tokens to the text. Each micro-batch is an evaluation of its own: between two,
+// the number of threads may change and other sessions get their turn, and an interrupted one
+// has not overwritten cells of a sliding window that the text before it needs. The last token
+// gets logits.
 func (s *Session) eval(ctx context.Context, tokens []llama.Token) error {
 	for len(tokens) > 0 {
 		if err := s.model.weights.changed(); err != nil {
@@ -283,7 +284,7 @@ func (s *Session) eval(ctx context.Context, tokens []llama.Token) error {
 	return nil
 }
 
-// decode evaluates the batch, when it is this session's turn.
+// decode waits for the session's turn and evaluates the batch.
 func (s *Session) decode(ctx context.Context) error { return s.inTurn(ctx, s.ctx.Decode) }
 
 func (s *Session) inTurn(ctx context.Context, f func(context.Context, *llama.Batch) error) error {
@@ -300,7 +301,7 @@ func (s *Session) onePass(ctx context.Context, f func(context.Context, *llama.Ba
 		return err
 	}
 	defer func() {
-		// What could not be read was computed from the mapping, if that has it.
+		// After a read error the engine computed from the mapping.
 		if e := s.pass.leave(); err == nil && e != nil {
 			err = fmt.Errorf("streaming the weights: %w", e)
 		}
@@ -308,8 +309,8 @@ func (s *Session) onePass(ctx context.Context, f func(context.Context, *llama.Ba
 	return f(ctx, s.batch)
 }
 
-// forgetFrom drops what an interrupted evaluation left behind a position; a memory
-// that cannot forget a part forgets all.
+// forgetFrom removes what an interrupted evaluation left at a position and after it. If the
+// model's memory can't remove a part of a text, all of the text is removed.
 func (s *Session) forgetFrom(pos int) {
 	if ok, err := s.ctx.RemoveSeq(0, llama.Pos(pos), -1); err == nil && !ok {
 		s.reset()

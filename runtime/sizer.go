@@ -7,14 +7,14 @@ import (
 	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
-// sizer tells what sessions of a model take, and whether there is room for them: of one that
-// is open, or of one that the engine has read the header of only.
+// sizer tells what sessions of a model take and whether they fit. The model is open, or the
+// engine has read only its header.
 type sizer struct {
 	config  *config
 	weights *weights
 	traits
-	flashOn bool        // memory was short for others
-	busy    func() bool // there are sessions, which must go on as fast
+	flashOn bool        // flash attention was chosen before because memory is short
+	busy    func() bool // the model has open sessions
 }
 
 func newSizer(w *weights) (sizer, error) {
@@ -22,8 +22,8 @@ func newSizer(w *weights) (sizer, error) {
 	return sizer{config: w.config, weights: w, traits: t, busy: func() bool { return false }}, err
 }
 
-// maxRange is the longest range of addresses that a block may take: the chunk size,
-// or where the engine wants a single tensor side by side, that tensor.
+// maxRange returns the longest range of addresses, in bytes, that a block may take: the chunk
+// size, or the largest tensor if that is larger, as the engine needs a tensor contiguous.
 func (s *sizer) maxRange(p llama.ContextParams) uint64 {
 	return max(s.weights.chunkSize, s.weights.largestTensor, s.kv.largest(p))
 }
@@ -36,7 +36,7 @@ func (s *sizer) contextParams(o SessionOptions) (llama.ContextParams, error) {
 	}
 	switch {
 	case o.Context == trained && s.info.CtxTrain < 1:
-		return p, optionError("the model does not say what context it was trained with: give a context")
+		return p, optionError("context -1: the model's file names no trained context: set a number of tokens")
 	case o.Context == trained:
 		p.Ctx = s.info.CtxTrain
 	case o.Context == 0:
@@ -50,7 +50,7 @@ func (s *sizer) contextParams(o SessionOptions) (llama.ContextParams, error) {
 		head        int
 	}{{"K", o.CacheTypeK, s.info.KeyLength}, {"V", o.CacheTypeV, s.info.ValueLength}} {
 		if t, err := gguf.ParseType(cacheName(c.name)); err == nil && uint64(c.head)%t.BlockSize() != 0 {
-			return p, optionError("%s cache of type %s: the heads of this model are of %d, which blocks of %d do not divide: use f16", c.which, c.name, c.head, t.BlockSize())
+			return p, optionError("%s cache type %s needs a head size that is a multiple of %d, and this model's is %d: use f16", c.which, c.name, t.BlockSize(), c.head)
 		}
 	}
 	if most := s.info.Positions; most > 0 && p.Ctx > most {
@@ -63,13 +63,13 @@ func (s *sizer) contextParams(o SessionOptions) (llama.ContextParams, error) {
 		p.Batch = defaultBatch
 	}
 	p.Batch = min(p.Batch, p.Ctx)
-	// The engine's default would be threads for all processors, of each session.
+	// The engine's default would start a thread for each processor in each session.
 	p.Threads, p.BatchThreads = max(o.Threads, 1), max(o.BatchThreads, o.Threads, 1)
 	if p.UBatch == 0 {
 		p.UBatch = defaultUBatch
 	}
 	p.UBatch = min(p.UBatch, p.Batch)
-	if o.Embeddings { // all tokens of a text see each other: they must be computed at once
+	if o.Embeddings { // all tokens of a text attend to each other, so they need one micro-batch
 		p.UBatch = p.Batch
 		if err := s.embeddingParams(&p); err != nil {
 			return p, err
@@ -78,7 +78,7 @@ func (s *sizer) contextParams(o SessionOptions) (llama.ContextParams, error) {
 	return p, nil
 }
 
-// sessionError adds to an error what was asked for, and what would help.
+// sessionError adds the requested context, micro-batch and cache types to an error.
 func sessionError(err error, p llama.ContextParams) error {
 	return fmt.Errorf("session with a context of %d tokens, micro-batch %d, cache %s/%s: %w", p.Ctx, p.UBatch, cacheName(p.CacheTypeK), cacheName(p.CacheTypeV), err)
 }
@@ -90,8 +90,8 @@ func cacheName(t string) string {
 	return t
 }
 
-// embeddingParams completes the parameters of a session for embeddings: several texts are
-// evaluated together where the model's memory keeps them apart at no cost.
+// embeddingParams completes the parameters of a session for embeddings. Several texts are
+// evaluated together if that takes no additional memory.
 func (s *sizer) embeddingParams(p *llama.ContextParams) error {
 	if err := s.embedsTexts(); err != nil {
 		return err

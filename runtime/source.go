@@ -8,17 +8,17 @@ import (
 	"github.com/seed7adf6694/infer/runtime/internal/cache"
 )
 
-// source is a model's file that is open, and how its weights are divided.
+// source is a model's open file and the plan of its chunks.
 type source struct {
 	path   string
 	index  *gguf.Index
 	plan   *loader.Plan
 	files  []gguf.FileInfo
-	packed map[string]gguf.PackedTensor // by the model's names; nil but for packed files
+	packed map[string]gguf.PackedTensor // by the model's names; nil if the file is not packed
 }
 
-// newSource plans for an index in chunks of a size, 0 for the default. The index stays the
-// caller's where that fails.
+// newSource plans an index with a chunk size, 0 for the default. It takes over the index
+// unless it fails.
 func newSource(path string, index *gguf.Index, chunkSize uint64) (*source, error) {
 	plan, err := loader.NewPlan(index, loader.PlanOptions{ChunkSize: chunkSize})
 	if err != nil {
@@ -27,8 +27,8 @@ func newSource(path string, index *gguf.Index, chunkSize uint64) (*source, error
 	return &source{path: path, index: index, plan: plan, files: index.Files(), packed: packedTensors(index)}, nil
 }
 
-// openSource opens a model's file, which is refused where no model can be made of it with
-// this configuration; one of the cache stands in for another, cacheOf.
+// openSource opens a model's file, or the packed file of the model at cacheOf if that is set.
+// It refuses files that can't be loaded with this configuration.
 func openSource(path, cacheOf string, c *config, chunkSize uint64) (src *source, err error) {
 	index, err := loader.Open(path)
 	if err != nil {
@@ -55,7 +55,7 @@ func openSource(path, cacheOf string, c *config, chunkSize uint64) (src *source,
 }
 
 func errNoWeights() error {
-	return fmt.Errorf("%w: vocabulary only, there are no weights to load", ErrBadModel)
+	return fmt.Errorf("%w: the file has a vocabulary and no weights", ErrBadModel)
 }
 
 func (s *source) close() { s.index.Close() }
@@ -70,7 +70,8 @@ func (w *weights) addAdapters(tied bool) error {
 	return nil
 }
 
-// addAdapter loads a LoRA adapter, whose file is validated as the model's was.
+// addAdapter validates and loads a LoRA adapter. tied tells that the model's output uses the
+// token embeddings.
 func (w *weights) addAdapter(a Adapter, tied bool) error {
 	index, err := loader.OpenWith(a.Path, loader.OpenOptions{SkipModel: true})
 	if err != nil {
@@ -79,11 +80,11 @@ func (w *weights) addAdapter(a Adapter, tied bool) error {
 	defer index.Close()
 	if v, ok := index.Lookup("general.type"); ok {
 		if s, _ := v.Str(); s != "adapter" {
-			return fmt.Errorf("%s: %w: general.type is %q, an adapter's is \"adapter\"", a.Path, ErrBadModel, s)
+			return fmt.Errorf("adapter %s: %w: general.type is %q, and must be \"adapter\"", a.Path, ErrBadModel, s)
 		}
 	}
 	if _, ok := index.Tensor("token_embd.weight.lora_a"); ok && tied {
-		return fmt.Errorf("adapter %s: %w: it changes token_embd.weight, which this model uses for its output too, where the engine can't apply it: merge it into the model", a.Path, ErrBadModel)
+		return fmt.Errorf("adapter %s: %w: the engine can't apply it to token_embd.weight, as this model also uses that tensor for its output: merge it into the model", a.Path, ErrBadModel)
 	}
 	native, err := w.native.LoadAdapter(a.Path)
 	if err != nil {

@@ -12,29 +12,30 @@ import (
 	"github.com/seed7adf6694/infer/loader/probe"
 )
 
-// stockAlignment is what the engine demands of the address of a buffer (TENSOR_ALIGNMENT),
-// such as that of the first weight in a mapped file. It ends the process otherwise.
+// stockAlignment is the alignment in bytes that the engine asserts for the address of a buffer
+// (TENSOR_ALIGNMENT), such as that of the first weight in a mapped file.
 const stockAlignment = 32
 
-// ErrStock is returned for valid files that llama.cpp's own load does not take: other load
-// modes do. errors.As to *StockError tells why.
+// ErrStock is returned for valid files that can't be loaded with [LoadStock]; other load modes
+// can load them. errors.As to *StockError gives the tensor.
 var ErrStock = errors.New("llama.cpp's own load does not take the file")
 
-// StockError is the error of a file whose weights begin where a buffer of the engine cannot.
+// StockError is the error of a file whose weights begin at an offset that the engine does not
+// accept for a buffer.
 type StockError struct {
-	Tensor    string // the first one that the engine would use where it lies
-	Offset    int64  // in its file
-	Alignment uint64 // of the file: general.alignment
+	Tensor    string // the first tensor that the engine would use in place
+	Offset    int64  // of the tensor in its file, in bytes
+	Alignment uint64 // the file's general.alignment, in bytes
 }
 
 func (e *StockError) Error() string {
-	return fmt.Sprintf("%v: tensor %s begins at byte %d, which is no multiple of %d (general.alignment is %d): load it mapped in chunks or as a copy", ErrStock, e.Tensor, e.Offset, stockAlignment, e.Alignment)
+	return fmt.Sprintf("%v: tensor %s begins at byte %d, which is not a multiple of %d (general.alignment is %d): use load mode mmap or copy", ErrStock, e.Tensor, e.Offset, stockAlignment, e.Alignment)
 }
 
 // Is makes the error an ErrStock.
 func (e *StockError) Is(target error) bool { return target == ErrStock }
 
-// loadStock lets the engine load the file by itself, where it could and has room for that.
+// loadStock lets the engine load the file, after checking alignment and memory.
 func (w *weights) loadStock(ctx context.Context) error {
 	if err := w.checkStock(ctx); err != nil {
 		return err
@@ -51,12 +52,12 @@ func (w *weights) loadStock(ctx context.Context) error {
 	return err
 }
 
-// checkStock returns a [*StockError] where the engine could not load the file by itself.
+// checkStock returns a [*StockError] if the engine can't load the file.
 func (w *weights) checkStock(ctx context.Context) error {
 	if !slices.ContainsFunc(w.index.Tensors(), func(t gguf.Tensor) bool { return t.Offset%stockAlignment != 0 }) {
 		return nil
 	}
-	// Which weights stay where they are, the engine decides.
+	// The engine decides which weights it uses in place: ask it in a dry run.
 	dry, err := loadHeader(ctx, w.config, w.source, LoadStock)
 	if err != nil {
 		return err
@@ -65,8 +66,8 @@ func (w *weights) checkStock(ctx context.Context) error {
 	return dry.stockBegin()
 }
 
-// stockBegin looks at where the weights of each file begin that the engine would use where
-// they lie: its buffer begins there. The engine has read the header.
+// stockBegin returns a [*StockError] if the first tensor that the engine would use in place in
+// a file is not aligned, as its buffer begins there. The engine has read the header.
 func (w *weights) stockBegin() error {
 	ws, err := w.native.Weights()
 	if err != nil {
@@ -87,16 +88,16 @@ func (w *weights) stockBegin() error {
 	return nil
 }
 
-// roomForRepacked refuses a stock load whose repacked weights, which are private beside the
-// mapped file, do not fit: the system would end the process while they are made.
+// roomForRepacked refuses a stock load whose repacked weights, which are private memory beside
+// the mapped file, do not fit: the system would kill the process during the load.
 func (w *weights) roomForRepacked(ctx context.Context) error {
 	p, err := probe.Measure()
 	if err != nil || !w.repacks() || !llama.CanRepack() {
-		return nil // where nothing is known the attempt decides
+		return nil // without figures the allocation itself decides
 	}
 	fits := func(repacked uint64) *memory.Error { return roomFor(besideCopy(repacked, p), p) }
 	if fits(repackable(w.index)) == nil {
-		return nil // whatever the engine chooses
+		return nil // even all of them fit
 	}
 	dry, err := loadHeader(ctx, w.config, w.source, LoadStock)
 	if err != nil {

@@ -10,28 +10,26 @@ import (
 	"github.com/seed7adf6694/infer/runtime/internal/threads"
 )
 
-// DefaultThreads is how many threads the sessions of the process compute with together,
-// where they are not told: one for each core that the process may use, of the fast kind
-// where there are two kinds, and none for a core's second hardware thread, as llama.cpp
-// counts. The engine's threads wait for each other many times in a token, so that more of
-// them are slower. Control groups that limit the processors' time lower it: to 2 where they
-// allow 1.5 processors.
+// DefaultThreads returns how many threads the sessions of the process share by default: one
+// for each core that the process may use. As in llama.cpp, efficiency cores do not count if
+// there are performance cores, nor do second hardware threads of a core: the engine's threads
+// synchronise many times in a token, so that slower ones delay all. A CPU quota of a control
+// group lowers the number, rounded up: 1.5 processors give 2 threads.
 //
-// How many of these a session computes with at a moment is chosen anew for each evaluation:
-// see [SessionOptions].Threads.
+// Each evaluation gets a share of them: see [SessionOptions].Threads.
 func DefaultThreads() int { return threads.Default() }
 
-// checkThreads refuses more threads than the process has processors for: each would wait
-// for others that have no processor, and a token would take seconds.
+// checkThreads refuses more threads than the process has processors: threads would spin while
+// they wait for threads without a processor, and a token would take seconds.
 func checkThreads(n int) error {
 	if processors := runtime.NumCPU(); n > processors {
-		return optionError("%d threads on the %d processors that this process may use, where they wait for each other: use as many or fewer, or 0 to have them chosen", n, processors)
+		return optionError("%d threads exceed the %d processors that this process may use: use at most %d, or 0 for the default", n, processors, processors)
 	}
 	return nil
 }
 
-// promptTokens is how many tokens an evaluation has at least that is measured as one of a
-// prompt; drafts are shorter, and of all lengths.
+// promptTokens is the smallest number of tokens for which an evaluation is measured as a
+// prompt. Drafts are shorter, and their lengths differ too much to be measured.
 const promptTokens = 32
 
 // threadTuners choose the numbers of threads for a model's evaluations.
@@ -41,16 +39,16 @@ func newThreadTuners() threadTuners {
 	return threadTuners{threads.NewTuner(false), threads.NewTuner(true)}
 }
 
-// threadSeat is threads of the budget, held by one evaluation, or by several of a model
-// that streams its weights: these take turns within, see passes.
+// threadSeat is threads of the budget, held by one evaluation. Evaluations of a model that
+// streams its weights share one seat, as they take turns: see passes.
 type threadSeat struct {
 	share threads.Share
 	n     int // threads
-	most  int // that there might have been
-	users int // guarded by the passes' mutex; without passes there is one
+	most  int // the largest number that was allowed
+	users int // evaluations; guarded by the passes' mutex; 1 without passes
 }
 
-// withThreads evaluates the batch when there are threads for it, with as many as are chosen.
+// withThreads waits for threads of the budget and evaluates the batch with them.
 func (s *Session) withThreads(ctx context.Context, evaluate func() error) error {
 	b := threads.Computing()
 	tokens := s.batch.Len()
@@ -94,12 +92,12 @@ func (s *Session) withThreads(ctx context.Context, evaluate func() error) error 
 	return err
 }
 
-// compute evaluates with n threads, and gives the seat back.
+// compute evaluates with n threads, and leaves the seat.
 func (s *Session) compute(b *threads.Budget, seat *threadSeat, n int, evaluate func() error) (took time.Duration, err error) {
 	start := time.Now()
 	defer func() {
 		took = time.Since(start)
-		if b.Wanted() { // by others, rather than for this session's next evaluation
+		if b.Wanted() { // others wait: don't let idle threads spin until the next evaluation
 			s.ctx.RestThreads()
 		}
 		if s.pass == nil || s.pass.of.left(seat) {
@@ -112,7 +110,7 @@ func (s *Session) compute(b *threads.Budget, seat *threadSeat, n int, evaluate f
 	return took, err
 }
 
-// sit takes threads of the budget, or joins others that have some.
+// sit takes threads of the budget, or joins the seat of another evaluation of the model.
 func (s *Session) sit(ctx context.Context, b *threads.Budget, choose func(share int) int) (seat *threadSeat, joined bool, err error) {
 	seat = &s.seat
 	if s.pass != nil {
@@ -134,7 +132,8 @@ func (s *Session) sit(ctx context.Context, b *threads.Budget, choose func(share 
 	return seat, false, err
 }
 
-// join is a seat that evaluations of the model have already, unless others wait for it.
+// join joins the seat of the model's other evaluations, if there is one. It returns nil if
+// other models wait for threads.
 func (ps *passes) join(b *threads.Budget) *threadSeat {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
@@ -145,14 +144,14 @@ func (ps *passes) join(b *threads.Budget) *threadSeat {
 	return ps.seat
 }
 
-// offer lets others join.
+// offer lets the model's other evaluations join the seat.
 func (ps *passes) offer(seat *threadSeat) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	ps.seat = seat
 }
 
-// left tells whether the last one has left the seat.
+// left leaves the seat, and tells whether nobody holds it any more.
 func (ps *passes) left(seat *threadSeat) bool {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()

@@ -10,11 +10,11 @@ import (
 	"github.com/seed7adf6694/infer/models"
 )
 
-// TokenizeOptions are the options of Tokenize.
+// TokenizeOptions are the options of [Model.Tokenize] and [Vocabulary.Tokenize].
 type TokenizeOptions struct {
-	// NoSpecial adds no token for the beginning and end of a text.
+	// NoSpecial adds no tokens that begin and end a text.
 	NoSpecial bool
-	// Plain takes the names of special tokens in the text as text.
+	// Plain treats the names of special tokens in the text as plain text.
 	Plain bool
 }
 
@@ -56,8 +56,8 @@ type Vocabulary struct {
 	warnings []string
 }
 
-// OpenVocabulary opens the vocabulary of a model, or of a file that has no more than
-// that; path is as for [Open]. Errors are Open's.
+// OpenVocabulary opens the vocabulary of a model or of a vocabulary-only file; path is as for
+// [Open]. Errors are those of Open.
 func OpenVocabulary(ctx context.Context, path string) (*Vocabulary, error) {
 	file, err := models.Resolve(path, models.ResolveOptions{})
 	if err != nil {
@@ -131,7 +131,7 @@ func piece(m *llama.Model, id int32) (string, error) {
 	return string(b), closed(err)
 }
 
-// closed makes the engine's word for closed this package's.
+// closed translates the engine's sentinel for a closed model into ErrClosed.
 func closed(err error) error {
 	if errors.Is(err, llama.ErrClosed) {
 		return fmt.Errorf("model: %w", ErrClosed)

@@ -12,35 +12,35 @@ import (
 	"github.com/seed7adf6694/infer/loader/memory"
 )
 
-// weights are a model in the engine and the memory that its tensors lie in: all native memory
-// of a model that is no session's. There is one owner, who closes them.
+// weights are a model in the engine and the memory of its tensors: all native memory of a
+// model except that of sessions. They have one owner, who closes them.
 type weights struct {
 	config   *config
 	ledger   *memory.Ledger
 	native   *llama.Model
 	arena    *memory.Arena    // the engine's blocks: copies, second layouts, adapters
-	second   []unsafe.Pointer // blocks of the arena with a second layout of copied tensors
+	second   []unsafe.Pointer // blocks of the arena with copied tensors in a second layout
 	adapters []appliedAdapter
-	budget   *budget // nil where all of them may stay
+	budget   *budget // nil without a memory budget
 
 	chunkSize     uint64
 	largestTensor uint64
 
-	*binding // what a move replaces
+	*binding // replaced by a move
 	once     sync.Once
 }
 
-// binding is where the engine's tensors lie: a file, and its weights in memory. A stock load
-// has the file alone.
+// binding is the memory that the engine's tensors point to, and the file that it was read
+// from. For a stock load it has only the file.
 type binding struct {
 	*source
 	mode    LoadMode
 	reason  string          // why this mode
-	memory  *loader.Weights // nil for a stock load, and until there are weights
-	watches []*llama.Mapped // of the mappings
+	memory  *loader.Weights // nil for a stock load, and before the weights are loaded
+	watches []*llama.Mapped // detect lost pages of the mappings
 
 	repacked    uint64 // bytes that were repacked
-	packedBytes uint64 // mapped in the layout of this CPU
+	packedBytes uint64 // bytes mapped in this CPU's layout
 }
 
 type appliedAdapter struct {
@@ -48,8 +48,8 @@ type appliedAdapter struct {
 	scale  float32
 }
 
-// newWeights prepares for a load of a source, which stays the caller's until the weights are
-// good. ledger counts their memory; nil: one of their own.
+// newWeights prepares a load of a source, which the caller owns until the load has succeeded.
+// ledger counts the memory; nil: a new one.
 func newWeights(c *config, src *source, mode LoadMode, reason string, ledger *memory.Ledger) *weights {
 	if ledger == nil {
 		ledger = &memory.Ledger{Admit: c.admit}
@@ -60,8 +60,8 @@ func newWeights(c *config, src *source, mode LoadMode, reason string, ledger *me
 	}
 }
 
-// loadHeader makes weights of which the engine has read the header, for dry runs or to be
-// bound. They are to be unloaded.
+// loadHeader returns weights whose header the engine has read, for dry runs. The caller
+// unloads them.
 func loadHeader(ctx context.Context, c *config, src *source, mode LoadMode) (*weights, error) {
 	w := newWeights(c, src, mode, "", nil)
 	if err := w.loadHeader(ctx); err != nil {
@@ -71,8 +71,8 @@ func loadHeader(ctx context.Context, c *config, src *source, mode LoadMode) (*we
 	return w, nil
 }
 
-// loadHeader lets the engine read the validated header. It never opens the file itself; see
-// gguf.Skeleton.
+// loadHeader lets the engine read the validated header from a skeleton file. The engine never
+// opens the model's file; see gguf.Skeleton.
 func (w *weights) loadHeader(ctx context.Context) error {
 	w.arena = w.newArena(max(w.chunkSize, w.plan.LargestRange))
 	skeleton, err := w.index.Skeleton()
@@ -92,19 +92,19 @@ func (w *weights) loadHeader(ctx context.Context) error {
 	return engineError(err)
 }
 
-// repacks tells whether the engine is to choose layouts for this CPU.
+// repacks tells whether the engine may choose layouts for this CPU.
 func (w *weights) repacks() bool {
 	return (w.mode != LoadMMap || w.packed != nil) && w.config.repack
 }
 
-// newArena makes an arena of the chunk size, whose blocks are at most so long.
+// newArena makes an arena with the weights' chunk size and blocks of at most longest bytes.
 func (w *weights) newArena(longest uint64) *memory.Arena {
 	return memory.NewArena(memory.ArenaOptions{ChunkSize: w.chunkSize, MaxRange: longest, Ledger: w.ledger, Pool: w.config.pool})
 }
 
-// swap binds the engine's tensors to where those of another model of the same weights are,
-// and the other way round. Nobody else looks at either meanwhile. After an error both are as
-// they were.
+// swap exchanges the bindings of two models with the same weights: the tensors of each then
+// point to the memory of the other. Nobody may use either model meanwhile. After an error both
+// are unchanged.
 func (w *weights) swap(to *weights) error {
 	if err := w.native.Rebind(to.native); err != nil {
 		return engineError(err)
@@ -117,8 +117,8 @@ func (w *weights) swap(to *weights) error {
 	return nil
 }
 
-// unload gives everything back but the source; the engine first, since its tensors point into
-// the memory. Twice is safe.
+// unload frees everything except the source; the engine's model first, as its tensors point
+// to the memory. Calling it twice is safe.
 func (w *weights) unload() {
 	w.once.Do(func() {
 		for _, a := range w.adapters {
@@ -140,14 +140,14 @@ func (w *weights) unload() {
 	})
 }
 
-// close gives everything back. Twice is safe.
+// close frees everything. Calling it twice is safe.
 func (w *weights) close() {
 	w.unload()
 	w.source.close()
 }
 
-// changed returns an error when the files are not what was opened: what is mapped of them
-// would be other bytes, or a fault.
+// changed returns an error if the files have changed since they were opened: mappings would
+// show other bytes, or fault.
 func (w *weights) changed() error {
 	if w.mode == LoadCopy {
 		return nil
@@ -155,8 +155,8 @@ func (w *weights) changed() error {
 	return w.index.Changed()
 }
 
-// lost returns an error when weights could not be read from the files: what was computed
-// with them is nonsense. path names the model.
+// lost returns an error if pages of mapped weights could not be read: results computed with
+// them are wrong. path names the model.
 func (w *weights) lost(path string) error {
 	lost := uint64(0)
 	for _, m := range w.watches {
@@ -168,11 +168,11 @@ func (w *weights) lost(path string) error {
 	if err := w.index.Changed(); err != nil {
 		return err
 	}
-	return fmt.Errorf("%s: %s of the weights could not be read from the disk: load it again", path, words.Size(lost))
+	return fmt.Errorf("%s: %s of the weights could not be read from the disk: open the model again", path, words.Size(lost))
 }
 
-// privateBytes are the bytes of weights that are copied: the plan's ranges, and what lies
-// there twice because the engine wants it in two layouts. Others are mapped, or on devices.
+// privateBytes returns the bytes of copied weights: the plan's ranges, and tensors that the
+// engine needs in a second layout. It is 0 in other modes.
 func (w *weights) privateBytes() (uint64, error) {
 	if w.mode != LoadCopy {
 		return 0, nil
@@ -193,7 +193,8 @@ func (w *weights) privateBytes() (uint64, error) {
 	return sum, nil
 }
 
-// stockRepacked are the bytes of weights that the engine converts by itself, into one buffer.
+// stockRepacked returns the bytes of weights that the engine repacks in a stock load, into one
+// buffer.
 func (w *weights) stockRepacked(ws []llama.Weight) (bytes uint64) {
 	converted := map[string]bool{}
 	for _, x := range ws {
@@ -205,9 +206,8 @@ func (w *weights) stockRepacked(ws []llama.Weight) (bytes uint64) {
 	return bytes
 }
 
-// secondCopies are the indices of tensors that are converted although their name has a
-// place already: it occurs as it is for looking up rows, and repacked or on a device for
-// the product at the end.
+// secondCopies returns the indices of tensors that are needed in a second layout. Tied
+// embeddings are: plain for row lookup, and repacked or on a device for the output.
 func secondCopies(ws []llama.Weight) []int {
 	plain, special := map[string]bool{}, map[string]bool{}
 	for _, w := range ws {
@@ -236,14 +236,14 @@ func (b blocks) AllocBlock(p llama.Purpose, size uintptr) (unsafe.Pointer, error
 }
 
 func (b blocks) TagBlock(block unsafe.Pointer, p llama.Purpose) {
-	_ = b.arena.TagBlock(block, purposeOf(p)) // purposeOf knows all
+	_ = b.arena.TagBlock(block, purposeOf(p)) // can't fail: purposeOf covers all purposes
 }
 
 func (b blocks) FreeBlock(block unsafe.Pointer) { b.arena.FreeBlock(block) }
 
 func (b blocks) BlockSize() uintptr { return b.arena.BlockSize() }
 
-// purposeOf is the ledger's word for a purpose of the engine's; none for one that it lacks.
+// purposeOf returns the ledger's purpose for the engine's, 0 (invalid) for an unknown one.
 func purposeOf(p llama.Purpose) memory.Purpose {
 	switch p {
 	case llama.PurposeWeights:
