@@ -78,7 +78,7 @@ func (ms *modelState) newContext(p ContextParams) (*Context, error) {
 	if err != nil {
 		return nil, err
 	}
-	layers, err := newLayerWatch(p.Layers, ms)
+	layers, err := newLayerWatch(p, ms)
 	if err != nil {
 		return nil, err
 	}

@@ -39,19 +39,17 @@ extern "C" bool infer_streams_set_experts(infer_streams * s, const infer_weights
 
 void infer_layers::choose(int layer, ggml_tensor * ids) {
     infer::expert_choice & c = choice;
-    if (ids->type != GGML_TYPE_I32 || ids->ne[2] != 1 || ids->ne[3] != 1) {
+    if (ids->type != GGML_TYPE_I32 || ids->nb[0] != sizeof(int32_t) || ids->ne[2] != 1 || ids->ne[3] != 1) {
         return;
     }
     const size_t n = (size_t) (ids->ne[0] * ids->ne[1]);
     c.chosen.resize(n);
     c.slots.resize(n);
-    size_t at = 0;
-    for (int64_t row = 0; row < ids->ne[1]; row++) {
-        for (int64_t k = 0; k < ids->ne[0]; k++) {
-            memcpy(&c.chosen[at++], (const char *) ids->data + row * ids->nb[1] + k * ids->nb[0], sizeof(int32_t));
-        }
+    for (int64_t row = 0; row < ids->ne[1]; row++) { // they may be on a device
+        ggml_backend_tensor_get(ids, c.chosen.data() + row * ids->ne[0], row * ids->nb[1], ids->ne[0] * sizeof(int32_t));
     }
-    if (!goInferBeforeExperts(layers, layer, c.chosen.data(), c.slots.data(), n)) {
+    int32_t * slots = streams->experts_of(layer) > 0 ? c.slots.data() : nullptr;
+    if (!goInferBeforeExperts(layers, layer, c.chosen.data(), slots, n)) {
         return;
     }
     c.layer  = layer;

@@ -83,8 +83,8 @@ extern "C" bool infer_streams_set(infer_streams * s, const infer_weights * w, si
     });
 }
 
-extern "C" infer_layers * infer_layers_new(uintptr_t layers, infer_streams * streams) {
-    return new (std::nothrow) infer_layers{layers, streams, {}, {}};
+extern "C" infer_layers * infer_layers_new(uintptr_t layers, infer_streams * streams, bool watched) {
+    return new (std::nothrow) infer_layers{layers, streams, watched, {}, {}};
 }
 
 extern "C" void infer_layers_free(infer_layers * l) {
@@ -113,6 +113,7 @@ extern "C" bool infer_eval(struct ggml_tensor * node, bool ask, void * user_data
     const infer_streams & streams = *l->streams;
     const int done   = number_of(node, "l_out");        // the last tensor of a layer
     const int chosen = number_of(node, "ffn_moe_topk"); // the ids of its experts
+    const bool told  = chosen >= 0 && (l->watched || streams.experts_of(chosen) > 0);
     if (!ask) {
         if (done >= 0 && streams.has(done)) {
             l->leave(done);
@@ -121,16 +122,16 @@ extern "C" bool infer_eval(struct ggml_tensor * node, bool ask, void * user_data
         if (l->choice.layer >= 0) {
             l->release(); // all that was patched has been computed
         }
-        if (chosen >= 0 && streams.experts_of(chosen) > 0) {
+        if (told) {
             l->choose(chosen, node);
         }
         return true;
     }
     if (streams.tensors.empty() && streams.experts.empty()) {
-        return false;
+        return told;
     }
     l->use(node);
     // What precedes a streamed layer is computed while that is read.
     return l->patch(node) || (done >= 0 && (streams.has(done) || streams.has((size_t) done + 1))) ||
-        (chosen >= 0 && streams.experts_of(chosen) > 0);
+        told;
 }

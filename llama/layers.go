@@ -85,13 +85,22 @@ type layerWatch struct {
 	handle cgo.Handle
 }
 
-// newLayerWatch makes one for a context of a model, nil where there is nothing to stream.
-func newLayerWatch(l Layers, m *modelState) (*layerWatch, error) {
-	if l == nil || m.streams == nil {
+// listener is what the handle is of: who is told.
+type listener struct {
+	layers    Layers
+	onExperts func(layer int, ids []int32)
+}
+
+// newLayerWatch makes one for a context of a model, nil where there is nobody to tell.
+func newLayerWatch(p ContextParams, m *modelState) (*layerWatch, error) {
+	if p.Layers == nil && p.OnExperts == nil {
 		return nil, nil
 	}
-	w := &layerWatch{handle: cgo.NewHandle(l)}
-	if w.c = C.infer_layers_new(C.uintptr_t(w.handle), m.streams); w.c == nil {
+	if m.streams == nil {
+		return nil, ErrNoMemory
+	}
+	w := &layerWatch{handle: cgo.NewHandle(listener{p.Layers, p.OnExperts})}
+	if w.c = C.infer_layers_new(C.uintptr_t(w.handle), m.streams, C.bool(p.OnExperts != nil)); w.c == nil {
 		w.handle.Delete()
 		return nil, ErrNoMemory
 	}
@@ -121,25 +130,37 @@ func (w *layerWatch) close() {
 	}
 }
 
+func listenerOf(handle C.uintptr_t) listener { return cgo.Handle(handle).Value().(listener) }
+
 //export goInferBeforeLayer
 func goInferBeforeLayer(handle C.uintptr_t, layer C.int) C.bool {
-	return C.bool(cgo.Handle(handle).Value().(Layers).BeforeLayer(int(layer)))
+	l := listenerOf(handle).layers
+	return C.bool(l != nil && l.BeforeLayer(int(layer)))
 }
 
 //export goInferAfterLayer
 func goInferAfterLayer(handle C.uintptr_t, layer C.int) {
-	cgo.Handle(handle).Value().(Layers).AfterLayer(int(layer))
+	if l := listenerOf(handle).layers; l != nil {
+		l.AfterLayer(int(layer))
+	}
 }
 
+// slots is nil where the layer's experts have none.
+//
 //export goInferBeforeExperts
 func goInferBeforeExperts(handle C.uintptr_t, layer C.int, ids, slots *C.int32_t, n C.size_t) C.bool {
-	x, ok := cgo.Handle(handle).Value().(Experts)
-	return C.bool(ok && x.BeforeExperts(int(layer), unsafe.Slice((*int32)(ids), n), unsafe.Slice((*int32)(slots), n)))
+	l := listenerOf(handle)
+	chosen := unsafe.Slice((*int32)(ids), n)
+	if l.onExperts != nil {
+		l.onExperts(int(layer), chosen)
+	}
+	x, ok := l.layers.(Experts)
+	return C.bool(ok && slots != nil && x.BeforeExperts(int(layer), chosen, unsafe.Slice((*int32)(slots), n)))
 }
 
 //export goInferAfterExperts
 func goInferAfterExperts(handle C.uintptr_t, layer C.int) {
-	if x, ok := cgo.Handle(handle).Value().(Experts); ok {
+	if x, ok := listenerOf(handle).layers.(Experts); ok {
 		x.AfterExperts(int(layer))
 	}
 }

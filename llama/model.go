@@ -119,8 +119,8 @@ func (s *modelState) load(paths []*C.char, params C.struct_llama_model_params, p
 	if s.weights != nil {
 		s.pending = int(C.infer_weights_count(s.weights))
 		s.bound = make([]bool, s.pending)
-		s.streams = C.infer_streams_new() // nil without memory, and then nothing streams
 	}
+	s.streams = C.infer_streams_new() // nil without memory, and then nothing streams
 	return nil
 }
 
@@ -129,8 +129,8 @@ func (s *modelState) free() {
 		C.infer_pieces_free(s.pieces)
 	}
 	C.llama_model_free(s.model)
+	C.infer_streams_free(s.streams)
 	if s.weights != nil {
-		C.infer_streams_free(s.streams)
 		C.infer_weights_free(s.weights)
 	}
 	s.home.close()

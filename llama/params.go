@@ -183,6 +183,11 @@ type ContextParams struct {
 	// Layers is told where the computation is, for models with Unbound weights that are
 	// streamed; nil, the default, costs nothing.
 	Layers Layers
+	// OnExperts is called, by the goroutine of Decode, which waits, when a layer's router has
+	// chosen experts, for each micro-batch: with the ids of each token's experts, token by token.
+	// ids is valid during the call. Architectures whose graphs do not mark the choice do not
+	// tell. nil, the default, costs nothing.
+	OnExperts func(layer int, ids []int32)
 }
 
 // Layers is told when the engine comes to a layer with streamed weights (see

@@ -26,7 +26,7 @@ bool infer_streams_set_experts(infer_streams * s, const infer_weights * w, size_
 // What a context tells Go of layers (a handle): the user data of the eval callback.
 typedef struct infer_layers infer_layers;
 
-infer_layers * infer_layers_new(uintptr_t layers, infer_streams * streams);
+infer_layers * infer_layers_new(uintptr_t layers, infer_streams * streams, bool watched); // watched: all choices of experts are told
 void           infer_layers_free(infer_layers * l);
 void           infer_layers_begin(infer_layers * l); // before each pass
 bool           infer_eval(struct ggml_tensor * tensor, bool ask, void * user_data);

@@ -58,6 +58,7 @@ struct infer_layers {
 
     uintptr_t            layers; // a Go handle
     infer_streams *      streams;
+    bool                 watched; // Go is told of all choices of experts
     std::vector<state>   states;
     infer::expert_choice choice;
 

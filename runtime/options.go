@@ -127,6 +127,12 @@ type SessionOptions struct {
 	// context. If Context is set, it is the default for Batch too.
 	Embeddings bool
 	Pooling    llama.Pooling
+	// OnExperts is told, while the session evaluates a mixture of experts, which experts a
+	// layer's router has chosen: for each layer of each evaluation, with the ids of each
+	// token's experts, token by token. The evaluation waits for it, and ids is valid during the
+	// call; it must not use the session. The last layer is computed of those tokens alone
+	// whose logits are wanted. nil, the default, costs nothing.
+	OnExperts func(layer int, ids []int32)
 }
 
 // Overflow is what a generation does when the context is full.

@@ -133,6 +133,7 @@ func (m *Model) makeSession(p llama.ContextParams, o SessionOptions) (*Session, 
 	if s.pass = m.weights.budget.newPass(); s.pass != nil {
 		p.Layers = s.pass
 	}
+	p.OnExperts = o.OnExperts
 	var err error
 	if s.ctx, err = m.weights.native.NewContext(p); err != nil {
 		s.arena.Close()
