@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/seed7adf6694/infer/loader/residency/replay"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -84,5 +85,27 @@ func TestAModelWithoutExpertsTellsOfNone(t *testing.T) {
 	s := session(t, m, runtime.SessionOptions{Context: 64, OnExperts: func(int, []int32) { t.Error("told of experts") }})
 	if _, err := s.Complete(t.Context(), prompt, greedyOptions(2)); err != nil {
 		t.Error(err)
+	}
+}
+
+// What a trace says of a number of slots is what a budget with so many of them does.
+func TestAReplayMissesWhatABudgetReads(t *testing.T) {
+	path := model(t, mixture, "q4_0")
+	_, layers, ids, r := chosenExperts(t, path, runtime.Options{Load: runtime.LoadMMap, MaxMemory: budgetOf(t, path, budgeted, 0.5), Session: budgeted})
+	h := replay.Header{Used: 4, Slot: 1}
+	for n := range 6 {
+		h.Layers = append(h.Layers, replay.Layer{Layer: n, Experts: 32, Bytes: 1})
+	}
+	trace := replay.Trace{Header: h}
+	for i, chosen := range ids {
+		trace.Choices = append(trace.Choices, replay.Choice{Evaluation: i / 6, Layer: layers[i], Tokens: len(chosen) / 4, IDs: chosen})
+	}
+	if r.Residency == nil || r.Residency.Experts == nil {
+		t.Fatalf("%+v", r.Residency)
+	}
+	e := r.Residency.Experts
+	got, err := trace.Replay(replay.LFU, e.Slots)
+	if err != nil || got.Alone.Hits+got.Together.Hits != e.Hits || got.Alone.Misses+got.Together.Misses != e.Misses {
+		t.Errorf("%v: %+v, the budget had %+v", err, got, e)
 	}
 }

@@ -43,14 +43,15 @@ var floors = []struct {
 
 // loaderRooms are the packages of loader, with those of them that are below each.
 var loaderRooms = map[string][]string{
-	"loader/residency":      {"loader", "loader/gguf", "loader/memory", "loader/probe", "loader/internal/space"},
-	"loader":                {"loader/gguf", "loader/gguf/check", "loader/memory", "loader/probe", "loader/internal/space"},
-	"loader/packed":         {"loader/gguf"},
-	"loader/memory":         {"loader/probe", "loader/internal/space"},
-	"loader/probe":          {"loader/internal/space"},
-	"loader/internal/space": nil,
-	"loader/gguf/check":     {"loader/gguf"},
-	"loader/gguf":           nil,
+	"loader/residency":        {"loader", "loader/gguf", "loader/memory", "loader/probe", "loader/internal/space"},
+	"loader/residency/replay": {"loader/residency"},
+	"loader":                  {"loader/gguf", "loader/gguf/check", "loader/memory", "loader/probe", "loader/internal/space"},
+	"loader/packed":           {"loader/gguf"},
+	"loader/memory":           {"loader/probe", "loader/internal/space"},
+	"loader/probe":            {"loader/internal/space"},
+	"loader/internal/space":   nil,
+	"loader/gguf/check":       {"loader/gguf"},
+	"loader/gguf":             nil,
 }
 
 // sources calls f with each file that is no test, by its path from the module's folder.
