@@ -45,6 +45,10 @@ func TestNoFieldOfAnOptionBringsAnythingDown(t *testing.T) {
 		_, err := r.Load(gone, o)
 		check("Load "+name, err)
 	})
+	fieldtest.Each(benchmarks.ExpertsOptions{}, func(name string, o benchmarks.ExpertsOptions) {
+		_, err := r.Experts(gone, o)
+		check("Experts "+name, err)
+	})
 	fieldtest.Each(benchmarks.PerplexityOptions{Text: "Once upon a time"}, func(name string, o benchmarks.PerplexityOptions) {
 		_, err := benchmarks.MeasurePerplexity(gone, o)
 		check("perplexity "+name, err)

@@ -28,9 +28,13 @@ func writeReport(w *bufio.Writer, rs, earlier Results, markdown bool) {
 	}
 	fmt.Fprintln(w)
 	writeTable(w, caseRows(v, rs), markdown)
-	if remarks := remarks(rs); len(remarks) > 0 {
+	below := remarks(rs)
+	if v.closing != nil {
+		below = append(below, v.closing(rs)...)
+	}
+	if len(below) > 0 {
 		fmt.Fprintln(w)
-		for _, line := range remarks {
+		for _, line := range below {
 			fmt.Fprintln(w, item+line)
 		}
 	}
@@ -57,6 +61,9 @@ func aboutRun(rs Results) []string {
 	most := 0
 	for _, r := range rs {
 		most = max(most, r.Repetition)
+	}
+	if most == 0 { // the figures are the same each time
+		return lines
 	}
 	return append(lines, fmt.Sprintf("%s; medians ± largest deviation", times(most, "repetition")))
 }

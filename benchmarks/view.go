@@ -13,6 +13,8 @@ type view struct {
 	facts func(Results) []string
 	// hide reports whether a case is left out of the table, because facts has all about it.
 	hide func(Record) bool
+	// closing are lines below the table.
+	closing func(Results) []string
 	// noRuns omits the column with the number of repetitions, unless some failed.
 	noRuns bool
 	// plots are drawn one below the other.
@@ -37,6 +39,7 @@ func views() map[string]view {
 		loadName:          loadView(),
 		memoryName:        memoryView(),
 		contentionName:    contentionView(),
+		expertsName:       expertsView(),
 	}
 }
 

@@ -156,7 +156,8 @@ func (p *benchProgress) progress(at benchmarks.Progress) {
 
 // record prints how a case ended.
 func (p *benchProgress) record(r benchmarks.Record) {
-	if !p.lines {
+	seconds, timed := r.Metrics["case_seconds"]
+	if !p.lines || !timed && r.Status == benchmarks.OK { // what took no time needs no line
 		return
 	}
 	p.bar.Clear()
@@ -172,7 +173,7 @@ func (p *benchProgress) record(r benchmarks.Record) {
 	if r.Status != benchmarks.OK {
 		how = fmt.Sprintf("%s: %s", r.Status, r.Reason)
 	}
-	took := time.Duration(r.Metrics["case_seconds"] * float64(time.Second)).Round(100 * time.Millisecond)
+	took := time.Duration(seconds * float64(time.Second)).Round(100 * time.Millisecond)
 	fmt.Fprintf(p.w, "infer: %d/%d %s: %s, %s\n", p.at.Cases+1, p.at.AllCases, texts.OneLine(r.Case), texts.OneLine(how), took)
 }
 

@@ -61,7 +61,7 @@ func TestBenchUsage(t *testing.T) {
 		want string
 		help string
 	}{
-		{"no experiment", []string{"bench"}, "no experiment: one of speed, memory, pressure, floor, fragmentation, load, contention, show", "bench"},
+		{"no experiment", []string{"bench"}, "no experiment: one of speed, memory, pressure, experts, floor, fragmentation, load, contention, show", "bench"},
 		{"a typo in an experiment", []string{"bench", "presure"}, `unknown experiment "presure" (did you mean pressure?)`, "bench"},
 		{"a flag before the experiment", []string{"bench", "-q", "pressure"}, "unknown flag -q", "bench"},
 		{"a budget that is none", []string{"bench", "pressure", "--budgets", "50%,lots"}, `--budgets "50%,lots": want percentages or sizes, as in 50%,75%,400MiB`, "bench pressure"},
@@ -74,6 +74,12 @@ func TestBenchUsage(t *testing.T) {
 		{"a model and a shape", []string{"bench", "pressure", "x.gguf", "--synthesize", "1b"}, "--synthesize synthesizes a model and --model names an existing one: use only one of them", "bench pressure"},
 		{"a plot that cannot be drawn", []string{"bench", "pressure", "--plot", "p.pdf"}, "--plot p.pdf: a file ends in .png or .svg", "bench pressure"},
 		{"a timeout that is none", []string{"bench", "pressure", "--timeout", "soon"}, `--timeout "soon": want a time such as 90s, 10m or 1h`, "bench pressure"},
+		{"experts of no model", []string{"bench", "experts", "--trace", "t.jsonl"}, "no model: name a mixture of experts, or give a trace with --replay FILE", "bench experts"},
+		{"a trace and a prompt", []string{"bench", "experts", "--replay", "t.jsonl", "-p", "x"}, "--replay and --prompt exclude each other: a trace has its model and text", "bench experts"},
+		{"a trace and a model", []string{"bench", "experts", "x.gguf", "--replay", "t.jsonl"}, `unexpected argument "x.gguf"`, "bench experts"},
+		{"a text and a number of tokens", []string{"bench", "experts", "x.gguf", "--text", "t.txt", "-n", "3"}, "--text and --predict exclude each other: nothing is generated after a text", "bench experts"},
+		{"slots for more than all", []string{"bench", "experts", "x.gguf", "--slots", "50%,101%"}, `--slots "50%,101%": "101%" is out of range (more than 0%, at most 100%)`, "bench experts"},
+		{"slots that are no shares", []string{"bench", "experts", "x.gguf", "--slots", "half"}, `--slots "half": want percentages, as in 25%,50%,75%`, "bench experts"},
 		{"nothing to show", []string{"bench", "show"}, "no file to show", "bench show"},
 		{"help on an experiment that is none", []string{"help", "bench", "presure"}, `no help on "bench presure" (did you mean bench pressure?)`, ""},
 	} {

@@ -199,3 +199,28 @@ func interruptBench(t *testing.T, after, shown string, args ...string) {
 		t.Errorf("%v, %v", files, err)
 	}
 }
+
+// A trace is recorded, not overwritten, and replayed without the model.
+func TestBenchExperts(t *testing.T) {
+	needEngine(t)
+	dir := t.TempDir()
+	trace := filepath.Join(dir, "t.jsonl")
+	record := []string{"bench", "experts", "--synthesize", "layers=2,width=256,heads=4,ffn=256,vocab=512,experts=8", "--models", dir, "--trace", trace, "-n", "8", "-c", "64", "-t", "1", "-p", "One\\nday"}
+	recorded := call(t, append(record, "-o", "jsonl")...)
+	if recorded.code != 0 || strings.Count(recorded.out, "\n") != 5 {
+		t.Fatalf("%+v", recorded)
+	}
+	if r := call(t, record...); r.code != exitFailure || !strings.Contains(r.stderr, trace+" exists: overwrite it with --force") {
+		t.Errorf("%+v", r)
+	}
+	r := call(t, "bench", "experts", "--replay", trace, "--slots", "25%,50", "-q")
+	if r.code != 0 || r.stderr != "" || !strings.Contains(r.out, "16 experts in 2 layers") || !strings.Contains(r.out, "7 tokens evaluated one by one") || !strings.Contains(r.out, "\n  at 50 % of the experts, ") {
+		t.Errorf("%+v", r)
+	}
+	if r := call(t, "bench", "experts", "--replay", tinyQ4); r.code != exitFailure || !strings.Contains(r.stderr, "not a trace of experts: line 1") {
+		t.Errorf("%+v", r)
+	}
+	if r := call(t, "bench", "experts", tinyQ4); r.code != exitFailure || !strings.Contains(r.stderr, "no experts to choose from") {
+		t.Errorf("%+v", r)
+	}
+}

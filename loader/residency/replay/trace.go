@@ -219,6 +219,6 @@ func (c *checker) check(x Choice) string {
 			return fmt.Sprintf("expert %d of layer %d, which has %d", id, x.Layer, experts)
 		}
 	}
-	c.last = x
+	c.last = Choice{Evaluation: x.Evaluation, Layer: x.Layer}
 	return ""
 }

@@ -1,0 +1,293 @@
+package benchmarks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/seed7adf6694/infer/internal/files"
+	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/residency"
+	"github.com/seed7adf6694/infer/loader/residency/replay"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+const expertsName = "experts"
+
+// ErrNoExperts is returned by [Runner.Experts] for a model that is no mixture of experts, or one
+// whose experts cannot be kept one by one.
+var ErrNoExperts = errors.New("no experts to choose from")
+
+// DefaultSlotShares are the shares of all experts that [ExpertsOptions].Slots stands for.
+func DefaultSlotShares() []float64 { return []float64{0.1, 0.25, 0.5, 0.75, 0.9} }
+
+// ExpertsOptions are the options of [Runner.Experts].
+type ExpertsOptions struct {
+	Model Model
+	// Replay is the file of a trace, as package replay writes it, to be replayed; no model is
+	// needed then. "": a trace is recorded.
+	Replay string
+	// Trace is the file to record into; "": the trace is not kept. A file that is there is
+	// replaced.
+	Trace string
+
+	Prompt  string // to be continued; "": the beginning of a story
+	Tokens  int    // generated after it; 0: 128
+	Text    string // evaluated token by token, as if it had been generated, in place of Prompt
+	Context int    // tokens; 0: the runtime's default. A longer text is evaluated in pieces
+	Threads int    // 0: [runtime.DefaultThreads]
+
+	Slots []float64 // numbers of slots, as shares of all experts; nil: [DefaultSlotShares]
+}
+
+// Experts records which experts of a mixture are chosen while a text is evaluated, and replays
+// that with several numbers of slots and all policies, to show what memory for experts would
+// save. It has a record for each number of slots. The model is evaluated in this process, once, with
+// as much memory as there is: figures are counts, not times.
+func (r *Runner) Experts(ctx context.Context, o ExpertsOptions) (rs Results, err error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	path := o.Replay
+	if path == "" {
+		m, err := r.prepare(ctx, o.Model)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, m.close()) }()
+		if path = o.Trace; path == "" {
+			dir, err := m.folder()
+			if err != nil {
+				return nil, err
+			}
+			path = filepath.Join(dir, "trace.jsonl")
+		}
+		if err := r.recordExperts(ctx, m, o, path); err != nil {
+			return nil, err
+		}
+	}
+	trace, err := readTrace(path)
+	if err != nil {
+		return nil, err
+	}
+	return r.replayExperts(ctx, trace, o.Slots)
+}
+
+func (o *ExpertsOptions) check() error {
+	if o.Tokens == 0 {
+		o.Tokens = 128
+	}
+	if o.Prompt == "" {
+		o.Prompt = storyPrompt
+	}
+	if o.Slots == nil {
+		o.Slots = DefaultSlotShares()
+	}
+	switch {
+	case o.Tokens < 1:
+		return fmt.Errorf("%w: %d tokens to generate: 1 or more", runtime.ErrOption, o.Tokens)
+	case o.Replay != "" && o.Trace != "":
+		return fmt.Errorf("%w: a trace to replay and one to record exclude each other", runtime.ErrOption)
+	case len(o.Slots) == 0:
+		return fmt.Errorf("%w: no number of slots", runtime.ErrOption)
+	}
+	for _, share := range o.Slots {
+		if !(share > 0 && share <= 1) {
+			return fmt.Errorf("%w: slots for a share of %g of the experts: more than 0, at most 1", runtime.ErrOption, share)
+		}
+	}
+	return nil
+}
+
+func readTrace(path string) (*replay.Trace, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	t, err := replay.Read(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return t, nil
+}
+
+// recordExperts writes a trace, whole or not at all.
+func (r *Runner) recordExperts(ctx context.Context, m *preparedModel, o ExpertsOptions, path string) error {
+	header, err := m.experts()
+	if err != nil {
+		return err
+	}
+	return files.WriteFile(path, func(f *os.File) error {
+		w, err := replay.NewWriter(f, header)
+		if err != nil {
+			return fmt.Errorf("%s: %w", m.about.Name, err)
+		}
+		rec := &choiceRecorder{w: w, used: header.Used, layer: -1}
+		if err := r.evaluate(ctx, m, o, rec); err != nil {
+			return err
+		}
+		if rec.err == nil && rec.layer < 0 {
+			rec.err = fmt.Errorf("%w: the engine does not tell what the routers of this architecture choose", ErrNoExperts)
+		}
+		if rec.err != nil {
+			return fmt.Errorf("%s: %w", m.about.Name, rec.err)
+		}
+		return w.Flush()
+	})
+}
+
+// experts is the header of the model's traces.
+func (m *preparedModel) experts() (h replay.Header, err error) {
+	index, err := loader.Open(m.path)
+	if err != nil {
+		return h, err
+	}
+	defer index.Close()
+	plan, err := loader.NewPlan(index, loader.PlanOptions{})
+	if err != nil {
+		return h, err
+	}
+	sizes, ok := residency.SizesOfExperts(plan)
+	if !ok {
+		return h, fmt.Errorf("%s: %w: its architecture is %s, and its layers have no experts that could be kept one by one", m.about.Name, ErrNoExperts, index.Architecture())
+	}
+	h = replay.Header{Model: replay.Model(m.about), Used: sizes.Used, Slot: sizes.Slot}
+	for n, l := range sizes.Layers {
+		if l.Experts > 0 {
+			h.Layers = append(h.Layers, replay.Layer{Layer: n, Experts: l.Experts, Bytes: l.Bytes})
+		}
+	}
+	return h, nil
+}
+
+// choiceRecorder writes what a session tells of. Layers ascend in each evaluation.
+type choiceRecorder struct {
+	w          *replay.Writer
+	used       int
+	evaluation int
+	layer      int // told of last; -1: none
+	err        error
+}
+
+func (c *choiceRecorder) told(layer int, ids []int32) {
+	if layer <= c.layer {
+		c.evaluation++
+	}
+	c.layer = layer
+	if c.err == nil {
+		c.err = c.w.Write(replay.Choice{Evaluation: c.evaluation, Layer: layer, Tokens: len(ids) / c.used, IDs: ids})
+	}
+}
+
+// evaluate evaluates the text that is wanted.
+func (r *Runner) evaluate(ctx context.Context, m *preparedModel, o ExpertsOptions, rec *choiceRecorder) (err error) {
+	session := runtime.SessionOptions{Context: o.Context, Threads: o.Threads, OnExperts: rec.told}
+	model, err := runtime.Open(ctx, m.path, runtime.Options{Packed: runtime.PackedOff, Session: session, Progress: func(p runtime.Progress) { r.phase("loading", p.Done, p.Total) }})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, model.Close()) }()
+	s, err := model.NewSession(ctx, session)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if o.Text != "" {
+		return r.evaluateText(ctx, model, s, o.Text)
+	}
+	seed, n := uint32(1), 0
+	for _, err := range s.Generate(ctx, o.Prompt, runtime.GenerateOptions{MaxTokens: o.Tokens, IgnoreEOG: true, Sampling: runtime.Sampling{Seed: &seed}}) {
+		if err != nil {
+			return err
+		}
+		n++
+		r.phase("generating", uint64(n), uint64(o.Tokens))
+	}
+	return nil
+}
+
+// evaluateText evaluates a text token by token, and begins anew where the context is full.
+func (r *Runner) evaluateText(ctx context.Context, m *runtime.Model, s *runtime.Session, text string) error {
+	tokens, err := m.Tokenize(text, runtime.TokenizeOptions{Plain: true})
+	if err != nil {
+		return err
+	}
+	for i := range tokens {
+		err := s.Evaluate(ctx, tokens[i:i+1], runtime.EvaluateOptions{})
+		if errors.Is(err, runtime.ErrContextFull) && i > 0 {
+			if err = s.Reset(); err == nil {
+				err = s.Evaluate(ctx, tokens[i:i+1], runtime.EvaluateOptions{})
+			}
+		}
+		if err != nil {
+			return err
+		}
+		r.phase("evaluating", uint64(i+1), uint64(len(tokens)))
+	}
+	return nil
+}
+
+// replayExperts makes a record for each number of slots.
+func (r *Runner) replayExperts(ctx context.Context, t *replay.Trace, shares []float64) (rs Results, err error) {
+	engine, err := thisEngine()
+	if err != nil { // without one, traces can be replayed yet
+		engine = Engine{}
+	}
+	base := Record{Run: time.Now().UTC(), Experiment: expertsName, Status: OK, Model: ModelFile(t.Model), Machine: thisMachine(), Engine: engine, Flags: withoutFolders(r.Flags)}
+	for i, share := range shares {
+		if err := ctx.Err(); err != nil {
+			return rs, err
+		}
+		rec := base
+		slots := max(int(math.Round(share*float64(t.Experts()))), 1)
+		rec.Case = fmt.Sprintf("slots for %s %% of the experts", digits(100*share))
+		rec.Labels = map[string]string{shareLabel: digits(100*share) + " %"}
+		rec.Metrics = map[string]float64{slotsShare: share, slotCount: float64(slots), slotsBytes: float64(slots) * float64(t.Slot)}
+		r.progress(Progress{Case: rec.Case, Cases: i, AllCases: len(shares), Phase: "replaying"})
+		if err := rec.replay(t, slots); err != nil {
+			return rs, err
+		}
+		rs = append(rs, rec)
+		if r.OnRecord != nil {
+			if err := r.OnRecord(rec); err != nil {
+				return rs, err
+			}
+		}
+	}
+	return rs, nil
+}
+
+// replay adds what all policies come to with so many slots. Figures are of the tokens that were
+// evaluated one by one; where there are none, of those that were evaluated together.
+func (r *Record) replay(t *replay.Trace, slots int) error {
+	all := uint64(0)
+	for _, l := range t.Layers {
+		all += uint64(l.Experts) * l.Bytes
+	}
+	r.Metrics[layersOfExperts], r.Metrics[expertsOfLayers], r.Metrics[expertsUsed] = float64(len(t.Layers)), float64(t.Experts()), float64(t.Used)
+	r.Metrics[expertsBytes], r.Metrics[expertsPerToken] = float64(all), float64(t.PerToken())
+	for _, p := range replay.Policies() {
+		res, err := t.Replay(p, slots)
+		if err != nil {
+			return err
+		}
+		c := res.Alone
+		if c.Tokens == 0 {
+			c = res.Together
+		}
+		r.Metrics[hitsOf(p)], r.Metrics[readOf(p)] = c.HitRatio(), c.ReadPerToken()
+		r.Metrics[readShareOf(p)] = float64(c.Read) / float64(max(c.Bytes, 1))
+		r.Metrics[tokensAlone], r.Metrics[tokensTogether] = float64(res.Alone.Tokens), float64(res.Together.Tokens)
+		if res.Alone.Mapped > 0 {
+			r.note("fewer slots than the experts of a layer that a token uses: all of them are read")
+		} else if res.Together.Mapped > 0 {
+			r.note("tokens that were evaluated together chose more experts of a layer than there are slots: all of those were read, and the slots stayed as they were")
+		}
+	}
+	return nil
+}
