@@ -27,9 +27,11 @@ const (
 // not fit is read when it is chosen.
 func TestABudgetOfAMixtureChangesNothingInTheText(t *testing.T) {
 	plain := model(t, mixture, "q4_0")
-	for _, kind := range []string{"plain", "uneven", "packed"} {
-		path := plain
+	for _, kind := range []string{"plain", "uneven", "packed", "in small chunks"} {
+		path, chunk := plain, uint64(0)
 		switch kind {
+		case "in small chunks":
+			chunk = 1 << 20
 		case "uneven":
 			path = model(t, unevenMixture, "q4_0")
 		case "packed":
@@ -44,7 +46,7 @@ func TestABudgetOfAMixtureChangesNothingInTheText(t *testing.T) {
 		}
 		for _, share := range []float64{0.9, 0.6, 0.4, 0.25} {
 			t.Run(fmt.Sprintf("%s, %v", kind, share), func(t *testing.T) {
-				o := runtime.Options{Load: runtime.LoadMMap, MaxMemory: budgetOf(t, path, budgeted, share), Session: budgeted}
+				o := runtime.Options{Load: runtime.LoadMMap, MaxMemory: budgetOf(t, path, budgeted, share), ChunkSize: chunk, Session: budgeted}
 				got, r, err := greedy(t.Context(), path, o, budgeted, 24)
 				if err != nil {
 					t.Fatal(err)

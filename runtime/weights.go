@@ -10,6 +10,7 @@ import (
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/loader/memory"
+	"github.com/seed7adf6694/infer/loader/residency"
 )
 
 // weights are a model in the engine and the memory of its tensors: all native memory of a
@@ -74,7 +75,7 @@ func loadHeader(ctx context.Context, c *config, src *source, mode LoadMode) (*we
 // loadHeader lets the engine read the validated header from a skeleton file. The engine never
 // opens the model's file; see gguf.Skeleton.
 func (w *weights) loadHeader(ctx context.Context) error {
-	w.arena = w.newArena(max(w.chunkSize, w.plan.LargestRange))
+	w.arena = w.newArena(residency.LargestBlock(w.plan, w.chunkSize))
 	skeleton, err := w.index.Skeleton()
 	if err != nil {
 		return err

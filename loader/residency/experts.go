@@ -23,9 +23,7 @@ import (
 type Experts struct {
 	layout *expertLayout
 	arena  *memory.Arena
-	bases  []unsafe.Pointer // of the slots, by kind
-	room   int              // slots that there is memory for
-	first  int              // layer with experts
+	first  int // layer with experts
 
 	reading sync.Mutex // held while reading: the reader is for one goroutine
 	index   *gguf.Index
@@ -33,10 +31,13 @@ type Experts struct {
 
 	mu      sync.Mutex
 	changed *sync.Cond
-	slots   []expertSlot // in use, at most room
-	where   [][]int      // by layer and expert: its slot, -1 for none
-	scores  [][]float64  // by layer and expert
-	weight  float64      // of a use now
+	banks   [][]unsafe.Pointer // addresses of the first slots, by kind
+	room    int                // slots that a bank has memory for
+	each    int                // slots of a bank
+	slots   []expertSlot       // of the banks, one behind the other
+	where   [][]int            // by layer and expert: its slot, -1 for none
+	scores  [][]float64        // by layer and expert
+	weight  float64            // of a use now
 	stats   ExpertStats
 }
 
@@ -106,43 +107,34 @@ func (e *Experts) count() int {
 	return len(e.slots)
 }
 
-// resize makes it n slots, when nobody has any in use. What no longer has a slot is not in memory
-// any more. After an error there are none.
-func (e *Experts) resize(n int) error {
+// resize makes n slots, in banks that divide the layers among them, when nobody has any in use.
+// Experts that lose their slot are not in memory any more. After an error there are no slots.
+func (e *Experts) resize(banks, n int) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.reader == nil && n > 0 {
 		e.reader = newReader(e.index)
 	}
-	if n > e.room || n == 0 {
+	if each := n / max(banks, 1); banks != len(e.banks) || each > e.room {
 		e.free()
-		for _, k := range e.layout.kinds {
-			if n == 0 {
-				break
+		for range banks {
+			b := make([]unsafe.Pointer, 0, len(e.layout.kinds))
+			for _, k := range e.layout.kinds {
+				p, err := e.arena.AllocFilled(memory.PurposeWeights, uint64(each)*k.stride)
+				if err != nil {
+					e.banks = append(e.banks, b)
+					e.free()
+					return err
+				}
+				b = append(b, p)
 			}
-			p, err := e.arena.AllocFilled(memory.PurposeWeights, uint64(n)*k.stride)
-			if err != nil {
-				e.free()
-				return err
-			}
-			e.bases = append(e.bases, p)
+			e.banks = append(e.banks, b)
 		}
-		e.room = n
+		e.room, e.slots = each, emptySlots(n)
+	} else {
+		e.shrink(each)
 	}
-	for i := n; i < len(e.slots); i++ {
-		if s := e.slots[i]; s.layer >= 0 {
-			e.where[s.layer][s.expert] = -1
-		}
-	}
-	for i, k := range e.layout.kinds {
-		if 0 < n && n < len(e.slots) {
-			memory.Discard(space.At(e.bases[i], uint64(n)*k.stride), uint64(len(e.slots)-n)*k.stride)
-		}
-	}
-	e.slots = e.slots[:min(n, len(e.slots))]
-	for len(e.slots) < n {
-		e.slots = append(e.slots, expertSlot{layer: -1})
-	}
+	e.each = n / max(banks, 1)
 	all, _ := e.layout.counts()
 	e.stats.Slots, e.stats.Experts, e.stats.PerToken, e.stats.Private = n, all, e.layout.tokenExperts(), 0
 	for _, k := range e.layout.kinds {
@@ -151,12 +143,46 @@ func (e *Experts) resize(n int) error {
 	return nil
 }
 
+func emptySlots(n int) []expertSlot {
+	slots := make([]expertSlot, n)
+	for i := range slots {
+		slots[i].layer = -1
+	}
+	return slots
+}
+
+// shrink leaves each bank so many slots, or gives it back slots that it had.
+func (e *Experts) shrink(each int) {
+	slots := emptySlots(each * len(e.banks))
+	for i, s := range e.slots {
+		bank, k := i/e.each, i%e.each
+		switch {
+		case s.layer < 0:
+		case k < each:
+			slots[bank*each+k] = s
+			e.where[s.layer][s.expert] = bank*each + k
+		default:
+			e.where[s.layer][s.expert] = -1
+		}
+	}
+	for _, bases := range e.banks {
+		for i, k := range e.layout.kinds {
+			if each < e.each {
+				memory.Discard(space.At(bases[i], uint64(each)*k.stride), uint64(e.each-each)*k.stride)
+			}
+		}
+	}
+	e.slots = slots
+}
+
 // free gives all slots back.
 func (e *Experts) free() {
-	for _, p := range e.bases {
-		e.arena.FreeBlock(p)
+	for _, bases := range e.banks {
+		for _, p := range bases {
+			e.arena.FreeBlock(p)
+		}
 	}
-	e.bases, e.slots, e.room = nil, nil, 0
+	e.banks, e.slots, e.room, e.each = nil, nil, 0, 0
 	for n, count := range e.layout.experts {
 		e.where[n] = make([]int, count)
 		for i := range e.where[n] {
@@ -164,6 +190,9 @@ func (e *Experts) free() {
 		}
 	}
 }
+
+// bankOf returns the bank of a layer.
+func (e *Experts) bankOf(layer int) int { return e.layout.order[layer] % len(e.banks) }
 
 // Slots is where the engine finds the experts of a tensor: slot n begins n × stride bytes behind
 // base. It holds until the budget changes. slots is 0 for tensors of no experts.
@@ -178,8 +207,8 @@ func (e *Experts) Slots(name string) (layer int, base unsafe.Pointer, stride uin
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, t := range e.layout.layers[n] {
-		if t.name == name && len(e.bases) > 0 {
-			return n, space.At(e.bases[t.kind], t.inSlot()), e.layout.kinds[t.kind].stride, len(e.slots)
+		if t.name == name && len(e.banks) > 0 {
+			return n, space.At(e.banks[e.bankOf(n)][t.kind], t.inSlot()), e.layout.kinds[t.kind].stride, e.each
 		}
 	}
 	return -1, nil, 0, 0
@@ -212,8 +241,9 @@ func (e *Experts) Use(ctx context.Context, u *ExpertUse, layer int, ids, slots [
 		e.release(u)
 		return false, err
 	}
+	first := int32(e.bankOf(layer) * e.each)
 	for i, id := range ids {
-		slots[i] = u.seen[id]
+		slots[i] = u.seen[id] - first
 	}
 	return true, nil
 }
@@ -257,7 +287,7 @@ func (e *Experts) take(u *ExpertUse, layer int, ids []int32) (missing []int32, o
 	if layer == e.first {
 		e.stats.Passes++
 	}
-	if len(u.chosen) > len(e.slots) {
+	if len(u.chosen) > e.each {
 		e.stats.Mapped++
 		return nil, false
 	}
@@ -273,7 +303,7 @@ func (e *Experts) take(u *ExpertUse, layer int, ids []int32) (missing []int32, o
 		if u.seen[id] >= 0 {
 			continue
 		}
-		i := e.victim()
+		i := e.victim(layer)
 		if i < 0 {
 			for _, i := range missing {
 				e.slots[i].filling = false
@@ -309,10 +339,13 @@ func (e *Experts) age() {
 	e.weight = 1
 }
 
-// victim is the slot that nobody uses of the expert that is used least, -1 if there is none.
-func (e *Experts) victim() int {
+// victim is the slot for an expert of a layer that nobody uses, of the expert that is used least; -1
+// if there is none.
+func (e *Experts) victim(layer int) int {
 	best, least := -1, math.Inf(1)
-	for i, s := range e.slots {
+	first := e.bankOf(layer) * e.each
+	for i := first; i < first+e.each; i++ {
+		s := e.slots[i]
 		switch {
 		case s.users > 0 || s.filling:
 		case s.layer < 0:
@@ -384,7 +417,7 @@ func (e *Experts) fill(ctx context.Context, layer int, slots []int32) error {
 
 // slot is the beginning of a slot for a tensor.
 func (e *Experts) slot(t expertTensor, i int32) unsafe.Pointer {
-	return space.At(e.bases[t.kind], uint64(i)*e.layout.kinds[t.kind].stride)
+	return space.At(e.banks[int(i)/e.each][t.kind], uint64(int(i)%e.each)*e.layout.kinds[t.kind].stride)
 }
 
 // Release says that a pass no longer computes with what it had in use.

@@ -102,7 +102,7 @@ func expertsOf(t *testing.T, rows, slots int) *Experts {
 	t.Cleanup(func() { arena.Close() })
 	e := newExperts(expertLayoutOf(weights.TensorData, plan), arena, plan.Index())
 	t.Cleanup(func() { e.close() })
-	if err := e.resize(slots); err != nil {
+	if err := e.resize(1, slots); err != nil {
 		t.Fatal(err)
 	}
 	return e
@@ -206,7 +206,7 @@ func TestSlotsForExpertsComeAndGo(t *testing.T) {
 	e := expertsOf(t, 100, 6)
 	choose(t, e, 0, 0, 1, 2, 3, 4, 5)
 	for _, n := range []int{2, 6, 16, 0, 3} {
-		if err := e.resize(n); err != nil {
+		if err := e.resize(min(n, 1), n); err != nil {
 			t.Fatal(err)
 		}
 		if n == 0 {
@@ -225,5 +225,33 @@ func TestSlotsForExpertsComeAndGo(t *testing.T) {
 	}
 	if _, _, _, slots := (*Experts)(nil).Slots("blk.0.ffn_up_exps.weight"); slots != 0 {
 		t.Error("no experts have slots")
+	}
+}
+
+// Slots are in blocks of bounded size, and each layer has all of its slots in one.
+func TestSlotsForExpertsAreInBanks(t *testing.T) {
+	plan, weights := mixtureOf(t, 2, 128, 8, 0, 1, 3, 4)
+	l := expertLayoutOf(weights.TensorData, plan)
+	stride := l.kinds[0].stride
+	for _, tt := range []struct {
+		wanted, block, banks, slots int // block in slots
+	}{{32, 32, 1, 32}, {32, 31, 2, 32}, {31, 16, 2, 30}, {32, 8, 4, 32}, {10, 8, 1, 8}, {17, 8, 2, 16}, {3, 8, 1, 3}, {32, 100, 1, 32}} {
+		if banks, slots := l.banks(tt.wanted, uint64(tt.block)*stride); banks != tt.banks || slots != tt.slots {
+			t.Errorf("%d in blocks of %d: %d banks, %d slots, want %d, %d", tt.wanted, tt.block, banks, slots, tt.banks, tt.slots)
+		}
+	}
+	arena := memory.NewArena(memory.ArenaOptions{MaxRange: 8 * stride})
+	t.Cleanup(func() { arena.Close() })
+	e := newExperts(l, arena, plan.Index())
+	t.Cleanup(func() { e.close() })
+	for _, n := range []int{32, 16, 24, 8, 32} { // in all of 4 banks
+		if err := e.resize(4, n); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			for _, layer := range []int{0, 1, 3, 4} {
+				choose(t, e, layer, 0, 7)
+			}
+		}
 	}
 }

@@ -32,6 +32,7 @@ type expertLayout struct {
 	layers  [][]expertTensor // by layer; none for those without experts
 	experts []int            // of each layer
 	used    int              // experts of a layer that a token uses
+	order   []int            // of the layers with experts, by layer
 	mapped  []fileRange      // the tensors, where they are mapped
 	bytes   uint64           // of all tensors
 }
@@ -93,6 +94,11 @@ func expertLayoutOf(data tensorAddr, plan *loader.Plan) *expertLayout {
 		l.kinds[i].stride = space.Pad(l.kinds[i].size, files.DirectUnit) + files.DirectUnit
 	}
 	l.used = int(used)
+	next := 0
+	for _, n := range l.experts {
+		l.order = append(l.order, next)
+		next += min(n, 1)
+	}
 	return l
 }
 
@@ -109,6 +115,29 @@ const (
 	rowMapping    = 8   // bytes of an entry
 	countedTokens = 512 // of a micro-batch
 )
+
+// banks divides at most n slots into banks, whose blocks have at most maxBlock bytes, and returns how
+// many slots there are then. A layer has its slots in one bank.
+func (l *expertLayout) banks(n int, maxBlock uint64) (banks, slots int) {
+	stride := uint64(0)
+	for _, k := range l.kinds {
+		stride = max(stride, k.stride)
+	}
+	most := max(int(maxBlock/stride), 1)
+	layers := l.order[len(l.order)-1] + 1
+	_, layer := l.counts() // for which there should be slots in each bank
+	banks = max(min((n+most-1)/most, layers, n/layer), 1)
+	return banks, banks * min(n/banks, most)
+}
+
+// layerBlock is the size of a block with slots for all experts of a layer.
+func (l *expertLayout) layerBlock() (size uint64) {
+	_, most := l.counts()
+	for _, k := range l.kinds {
+		size = max(size, uint64(most)*k.stride)
+	}
+	return size
+}
 
 // counts returns the number of experts of all layers, and of the layer with most.
 func (l *expertLayout) counts() (all, most int) {

@@ -49,8 +49,10 @@ func NewPlan(p *loader.Plan, budget, chunk uint64) Plan {
 		f.Read += d.layers[n].split(now.selection, d.maxBlock).readSize()
 	}
 	if f.Experts = now.experts; f.Experts > 0 {
-		for _, k := range d.experts.kinds {
-			f.ExpertBlocks = append(f.ExpertBlocks, uint64(f.Experts)*k.stride)
+		for range now.banks {
+			for _, k := range d.experts.kinds {
+				f.ExpertBlocks = append(f.ExpertBlocks, uint64(f.Experts/now.banks)*k.stride)
+			}
 		}
 		f.Private += sumOf(f.ExpertBlocks)
 		f.Read += uint64(float64(f.PerToken) * (1 - float64(f.Experts)/float64(f.AllExperts)))

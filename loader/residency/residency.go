@@ -206,7 +206,7 @@ func (r *Residency) apply(ctx context.Context, d modelSplit) (err error) {
 		}
 	}()
 	if r.experts.count() > d.experts { // before others take what they free
-		if err := r.setExperts(d.experts); err != nil {
+		if err := r.setExperts(d); err != nil {
 			return err
 		}
 	}
@@ -239,16 +239,16 @@ func (r *Residency) apply(ctx context.Context, d modelSplit) (err error) {
 	for _, n := range changed { // pages that read-ahead brought back
 		r.evict(splits[n].streamed)
 	}
-	if err := r.setExperts(d.experts); err != nil {
+	if err := r.setExperts(d); err != nil {
 		return err
 	}
 	r.setSplit(d, splits)
 	return nil
 }
 
-// setExperts makes n slots for experts. The caller makes sure that no pass is running.
-func (r *Residency) setExperts(n int) error {
-	if n == r.experts.count() {
+// setExperts makes the slots for experts. The caller makes sure that no pass is running.
+func (r *Residency) setExperts(d modelSplit) error {
+	if d.experts == r.experts.count() {
 		return nil
 	}
 	if r.experts.count() == 0 { // until now they were used from the mapping
@@ -257,7 +257,7 @@ func (r *Residency) setExperts(n int) error {
 			memory.UsedByPages(x.p, x.size)
 		}
 	}
-	return r.experts.resize(n)
+	return r.experts.resize(d.banks, d.experts)
 }
 
 // Experts are those with slots, nil if none have.

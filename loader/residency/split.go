@@ -23,11 +23,12 @@ type modelSplit struct {
 	streamed  []int
 	shape     []uint64 // sizes of a slot's blocks
 	experts   int      // slots for experts; 0: experts are used from the mapping
+	banks     int      // that these are in
 }
 
 // same reports whether both stream the same tensors with the same slots.
 func (d modelSplit) same(e modelSplit) bool {
-	return slices.Equal(d.streamed, e.streamed) && maps.Equal(d.selection.kinds, e.selection.kinds) && d.selection.sparse == e.selection.sparse && slices.Equal(d.shape, e.shape) && d.experts == e.experts
+	return slices.Equal(d.streamed, e.streamed) && maps.Equal(d.selection.kinds, e.selection.kinds) && d.selection.sparse == e.selection.sparse && slices.Equal(d.shape, e.shape) && d.experts == e.experts && d.banks == e.banks
 }
 
 // of returns which tensors of a layer are streamed.
@@ -40,18 +41,30 @@ func (d modelSplit) selectionOf(layer int) selection {
 
 // splitter computes splits.
 type splitter struct {
-	layers   []layerWeights
-	nonLayer layerWeights // tensors outside layers
-	maxBlock uint64       // largest block that holds several tensors
-	stopCost uint64
-	experts  *expertLayout // nil: no tensors of experts, or they are treated as other sparse tensors
+	layers    []layerWeights
+	nonLayer  layerWeights // tensors outside layers
+	maxBlock  uint64       // largest block that holds several tensors
+	stopCost  uint64
+	maxBanked uint64        // largest block of slots for experts
+	experts   *expertLayout // nil: no tensors of experts, or they are treated as other sparse tensors
 }
 
 func newSplitter(data tensorAddr, plan *loader.Plan, chunk uint64) splitter {
 	d := splitter{maxBlock: space.Payload(chunk), stopCost: stopCost}
 	d.experts = expertLayoutOf(data, plan)
+	d.maxBanked = LargestBlock(plan, chunk)
 	d.layers, d.nonLayer = layersOf(data, plan, d.experts)
 	return d
+}
+
+// LargestBlock is the size of the largest block of memory, in bytes, that a residency takes for a plan
+// and an arena with this chunk size.
+func LargestBlock(plan *loader.Plan, chunk uint64) uint64 {
+	size := max(chunk, plan.LargestRange)
+	if l := expertLayoutOf(nil, plan); l != nil {
+		size = max(size, l.layerBlock())
+	}
+	return size
 }
 
 // choose returns the split that reads the fewest bytes per pass within the budget. A slot is as
@@ -81,7 +94,7 @@ func (r *splitter) choose(budget uint64, slots int) (modelSplit, error) {
 			break
 		}
 	}
-	d.budget = budget
+	d.budget, d.banks = budget, 1
 	var refused *memory.Error
 	if errors.As(err, &refused) {
 		refused.Requested, refused.Available = d.resident, budget
@@ -89,9 +102,9 @@ func (r *splitter) choose(budget uint64, slots int) (modelSplit, error) {
 	if err != nil {
 		return d, err
 	}
-	more := int(min((budget-d.resident)/each, uint64(all-d.experts)))
-	d.experts += more
-	d.resident += uint64(more) * each
+	before := d.experts
+	d.banks, d.experts = r.experts.banks(before+int(min((budget-d.resident)/each, uint64(all-before))), r.maxBanked)
+	d.resident = d.resident - uint64(before)*each + uint64(d.experts)*each
 	return d, nil
 }
 
