@@ -25,8 +25,8 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// architectureModes are the ways in which every architecture computes. Those of a layout
-// give the same text.
+// architectureModes are the ways in which every architecture computes. Modes with the same
+// layout give the same text.
 var architectureModes = []struct {
 	name, layout string
 	options      runtime.Options
@@ -40,22 +40,22 @@ var architectureModes = []struct {
 	{"packed", "repacked", runtime.Options{Packed: runtime.PackedRequire}},
 }
 
-// streamed is the mode with the smallest budget of memory that there can be.
+// streamed is the mode with the smallest possible memory budget.
 const streamed = "mmap with a budget"
 
-// computed is what one architecture made in one mode.
+// computed is the result of one architecture in one mode.
 type computed struct {
 	Name     string
-	Start    bool      `json:",omitempty"` // it begins now
+	Start    bool      `json:",omitempty"` // the line that announces it
 	Tokens   []int32   `json:",omitempty"` // generated
 	Vector   []float32 `json:",omitempty"` // embedded
-	Refuse   string    `json:",omitempty"` // why it goes no further
+	Refuse   string    `json:",omitempty"` // why it was refused
 	Streamed int       `json:",omitempty"` // layers
 	Err      string    `json:",omitempty"`
 }
 
-// TestEveryArchitectureComputes opens a small model of each in each mode, in processes in
-// which one after the other computes.
+// TestEveryArchitectureComputes opens a small model of each architecture in each mode, one
+// after the other in child processes.
 func TestEveryArchitectureComputes(t *testing.T) {
 	memtest.WithoutRace(t)
 	folder := t.TempDir()
@@ -70,7 +70,7 @@ func TestEveryArchitectureComputes(t *testing.T) {
 	turns := make(chan struct{}, goruntime.GOMAXPROCS(0))
 	for i, mode := range architectureModes {
 		if mode.layout != "repacked" || llama.CanRepack() {
-			wg.Go(func() { // with one thread, so none waits for another
+			wg.Go(func() { // one thread each, so that none spins
 				turns <- struct{}{}
 				results[i], errs[i] = computeAll(ctx, mode.name, folder)
 				<-turns
@@ -104,13 +104,13 @@ func TestEveryArchitectureComputes(t *testing.T) {
 			}
 		}
 	}
-	if all := len(results[0]); layers < all { // of four each
+	if all := len(results[0]); layers < all { // a model has four
 		t.Errorf("%d layers of %d models were streamed", layers, all)
 	}
 }
 
-// computeAll runs the models of a folder in a child; behind one that ends it, the others
-// have another child.
+// computeAll runs the models of a folder in a child process. After a crash, another child runs
+// the remaining models.
 func computeAll(ctx context.Context, mode, folder string) (all []computed, err error) {
 	paths, err := filepath.Glob(filepath.Join(folder, "*.gguf"))
 	for err == nil && len(paths) > 0 {
@@ -141,7 +141,7 @@ func computeAll(ctx context.Context, mode, folder string) (all []computed, err e
 	return all, err
 }
 
-// lastLines is how a child ended, and the beginning of what it said.
+// lastLines describes how a child ended and the beginning of its output.
 func lastLines(r memtest.Result) string {
 	r.Stdout = nil
 	r.Stderr = r.Stderr[:min(len(r.Stderr), 1000)]
@@ -166,13 +166,13 @@ func childArchitectures(args []string) int {
 	return 0
 }
 
-// compute computes twice, from the same weights.
+// compute computes twice with the same weights.
 func (c *computed) compute(path string, stream bool, o runtime.Options) error {
-	// What is chosen by memory would not be the same with a budget.
+	// Fixed: choices by the available memory would differ with a budget.
 	o.Session = runtime.SessionOptions{Context: 256, Threads: 1, FlashAttention: llama.FlashOff, Embeddings: embeds(c.Name)}
 	m, err := runtime.Open(background, path, o)
 	if err != nil && (notText(c.Name) || stream && strings.HasPrefix(c.Name, "t5")) {
-		// Nothing to repack, or no layers that are used one after the other.
+		// Nothing is repacked, or layers are not used one after the other.
 		c.Refuse = err.Error()
 		return nil
 	}
@@ -230,7 +230,7 @@ func (c *computed) once(m *runtime.Model, so runtime.SessionOptions) error {
 		return err
 	}
 	defer s.Close()
-	if !notText(c.Name) && !strings.HasPrefix(c.Name, "t5") { // which are not evaluated without generating
+	if !notText(c.Name) && !strings.HasPrefix(c.Name, "t5") { // evaluated only in a generation
 		err := s.Evaluate(background, tokens[:8], runtime.EvaluateOptions{Logits: func(_ int, l []float32) error {
 			return finite(l)
 		}})
@@ -256,18 +256,18 @@ func (c *computed) once(m *runtime.Model, so runtime.SessionOptions) error {
 	return nil
 }
 
-// embeds tells whether a model is one for embeddings.
+// embeds tells whether a model is for embeddings.
 func embeds(name string) bool {
 	return strings.Contains(name, "bert") || name == "t5encoder" || name == "gemma-embedding"
 }
 
-// notText tells whether a model makes no text, or not one token after the other.
+// notText tells whether a model generates no text token by token.
 func notText(name string) bool {
 	name, _, _ = strings.Cut(name, " ")
 	return slices.Contains([]string{"dream", "llada", "llada-moe", "rnd1", "wavtokenizer-dec"}, name)
 }
 
-// finite looks for numbers that are none, and for ones that are all the same.
+// finite fails for NaN and infinity, and if all numbers are equal.
 func finite(v []float32) error {
 	for i, x := range v {
 		if math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) {

@@ -42,8 +42,7 @@ func BenchmarkIndex(b *testing.B) {
 	}
 }
 
-// BenchmarkPlan is all of a plan: header, chunks, what the system has, and the engine's dry
-// runs.
+// BenchmarkPlan makes a complete plan: header, chunks, probe and the engine's dry runs.
 func BenchmarkPlan(b *testing.B) {
 	for _, tt := range []struct{ name, path string }{{"small", tinyF16}, {"large", wide(b)}} {
 		b.Run(tt.name, func(b *testing.B) {
@@ -76,14 +75,14 @@ func BenchmarkTokenize(b *testing.B) {
 	}
 }
 
-// BenchmarkToken is a token of the tiny model, of which the engine's part is small: what
-// binding and sampling take, by the difference between the two.
+// BenchmarkToken generates a token with the tiny model, for which the engine's part is small.
+// The difference between the two cases is the cost of binding and sampling.
 func BenchmarkToken(b *testing.B) {
 	for name, sampling := range map[string]runtime.Sampling{"greedy": {Greedy: true}, "sampled": {}} {
 		b.Run(name, func(b *testing.B) {
 			_, s := tinySession(b, runtime.SessionOptions{Context: 256, Threads: 1})
 			b.ReportAllocs()
-			b.ResetTimer() // which b.Loop would have done
+			b.ResetTimer() // b.Loop would do that
 			for done := 0; done < b.N; {
 				o := runtime.GenerateOptions{MaxTokens: min(b.N-done, 200), IgnoreEOG: true, Sampling: sampling}
 				for _, err := range s.Generate(background, prompt, o) {
@@ -97,7 +96,7 @@ func BenchmarkToken(b *testing.B) {
 	}
 }
 
-// BenchmarkEvaluate is a token that is not sampled.
+// BenchmarkEvaluate evaluates a token without sampling.
 func BenchmarkEvaluate(b *testing.B) {
 	_, s := tinySession(b, runtime.SessionOptions{Context: 256, Threads: 1})
 	b.ReportAllocs()

@@ -16,12 +16,12 @@ import (
 
 const childUnsupported = 77
 
-// childCarved is childGenerate in an address space of holes of 16 MiB, which is room
-// for the stacks of the threads that Go starts when it needs them.
+// childCarved is childGenerate in an address space with holes of 16 MiB, which suffice for the
+// stacks of Go's threads.
 func childCarved(args []string) int {
 	path, o, so := parseChild(args)
-	// The engine's static parts and threads come up before the carving, as they
-	// would in a process that has run for a while.
+	// The engine's static parts and threads are started before the carving, as in a process
+	// that has run for a while.
 	if _, _, err := greedy(context.Background(), tinyF16, runtime.Options{Load: runtime.LoadStock}, runtime.SessionOptions{Context: 64}, 2); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -51,7 +51,7 @@ func childBound(args []string) int {
 	memtest.Mark("generate")
 	s, err := m.NewSession(background, so)
 	if err == nil {
-		// Longer than a micro-batch, for the engine's largest buffers to be in use.
+		// Longer than a micro-batch, so that the engine's largest buffers are used.
 		_, err = s.Complete(context.Background(), strings.Repeat(prompt+" ", 80), runtime.GenerateOptions{MaxTokens: 16, IgnoreEOG: true})
 	}
 	r := m.Report()
@@ -66,7 +66,7 @@ func childBound(args []string) int {
 	return 0
 }
 
-// Issue's 7.2: what the ledger says, and what the kernel was asked for.
+// The ledger and the kernel's trace agree that no allocation exceeds its bound.
 func TestNothingIsLargerThanItMustBe(t *testing.T) {
 	memtest.WithoutRace(t)
 	for _, file := range []struct{ kind, typ string }{{"synthetic", "f16"}, {"synthetic", "q4_0"}, {"tiny", "q4_0"}} {
@@ -81,7 +81,7 @@ func TestNothingIsLargerThanItMustBe(t *testing.T) {
 					if _, err := fmt.Sscan(string(res.Stdout), &allocation, &addresses, &tensor); res.Code != 0 || err != nil {
 						t.Fatal(res)
 					}
-					// A tensor need not begin and end with a page.
+					// Tensors need not begin and end at page boundaries.
 					bound := max(chunk, tensor+2*uint64(os.Getpagesize()))
 					if allocation > chunk {
 						t.Errorf("the ledger's largest allocation is %d", allocation)
@@ -93,7 +93,7 @@ func TestNothingIsLargerThanItMustBe(t *testing.T) {
 					if c := memtest.LargestMapping(calls, in); c.Granted > chunk {
 						t.Errorf("largest mapping: %v", c)
 					}
-					// A reservation ends in a page without access, which tells neighbours apart.
+					// A reservation ends with a page without access, which separates neighbours.
 					if c := memtest.LargestReservation(calls, in); c.Reserved > bound+1<<16 {
 						t.Errorf("largest reservation: %v, largest tensor %d", c, tensor)
 					}

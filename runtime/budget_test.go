@@ -20,9 +20,9 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// budgetOf is a budget that leaves a share of the weights' size for them, with a session
-// as the tests of this file use it. What goes off for the process is asked of a model
-// that is open, as the test binary's heap is a part of it.
+// budgetOf returns a budget that leaves the given share of the weights' size for weights, with
+// a session as in this file. The process's part is taken from an open model, as it includes
+// the heap of the test binary.
 func budgetOf(t testing.TB, path string, so runtime.SessionOptions, share float64) uint64 {
 	t.Helper()
 	debug.FreeOSMemory()
@@ -36,7 +36,7 @@ func budgetOf(t testing.TB, path string, so runtime.SessionOptions, share float6
 	return plenty - r.Residency.Budget + uint64(float64(r.WeightBytes)*share)
 }
 
-// budgeted has one way to compute attention, whatever memory there is.
+// budgeted fixes flash attention, which otherwise depends on the available memory.
 var budgeted = runtime.SessionOptions{Context: 128, UBatch: 32, Threads: 1, FlashAttention: llama.FlashOn}
 
 func TestABudgetChangesNothingInTheText(t *testing.T) {
@@ -66,7 +66,7 @@ func TestABudgetChangesNothingInTheText(t *testing.T) {
 				}
 				return
 			}
-			// The prompt is one pass, and each token but the last is one.
+			// The prompt takes one pass, and each token except the last one takes one.
 			if x.Streamed == 0 || x.Passes != 12 || x.Hits+x.Misses != 12*uint64(x.Streamed) || x.Read == 0 {
 				t.Errorf("%+v", x)
 			}
@@ -86,7 +86,7 @@ func TestABudgetThatIsTooSmallIsRefused(t *testing.T) {
 			t.Errorf("%v of %v", p, refused.Parts)
 		}
 	}
-	const heap = 16 << 20 // of the test's binary, which comes and goes
+	const heap = 16 << 20 // of the test binary, which varies
 	o := runtime.Options{Load: runtime.LoadMMap, MaxMemory: refused.Requested + heap, Session: budgeted}
 	enough := open(t, path, o)
 	if x := enough.Report().Residency; x == nil || x.Streamed == 0 {
@@ -132,7 +132,7 @@ func TestThePlanSaysWhatIsStreamed(t *testing.T) {
 			}
 			continue
 		}
-		// The process differs by some MiB between the two, and so do the weights' shares.
+		// The process's memory, and so the weights' part, differs by some MiB between the two.
 		const some = 8 << 20
 		weights := p.Resident - p.Engine
 		for _, piece := range p.Pieces {
@@ -204,7 +204,7 @@ func TestSessionsTakeTurnsUnderABudget(t *testing.T) {
 					return
 				}
 				got = append(got, tok.ID)
-				if i == 0 && len(got) == 3 { // gives a pass up for the others to go on after
+				if i == 0 && len(got) == 3 { // cancelled during a pass: the others must go on
 					cancel()
 				}
 			}
@@ -216,7 +216,7 @@ func TestSessionsTakeTurnsUnderABudget(t *testing.T) {
 	wg.Wait()
 }
 
-// Whatever happens when: no crash, no deadlock, no wrong token.
+// Random sessions, cancellations and budgets: no crash, no deadlock, no wrong token.
 func TestBudgetsPassesAndClosingAtAnyMoment(t *testing.T) {
 	path := model(t, "large", "q4_0")
 	o := runtime.Options{Load: runtime.LoadMMap, MaxMemory: budgetOf(t, path, budgeted, 0.9), Session: budgeted}
@@ -284,8 +284,8 @@ func TestBudgetsPassesAndClosingAtAnyMoment(t *testing.T) {
 	}
 }
 
-// Resident memory stays below the limit of a control group that is smaller than the
-// weights, and no pass reads what stays.
+// Resident memory stays below the limit of a control group that is smaller than the weights,
+// and passes read only streamed layers.
 func TestAnAutomaticBudgetFollowsTheControlGroup(t *testing.T) {
 	memtest.WithoutRace(t)
 	path := model(t, "large", "f16")
@@ -320,7 +320,7 @@ func TestAnAutomaticBudgetFollowsTheControlGroup(t *testing.T) {
 	t.Logf("peak %d of %d, read %d for %d passes, all weights each time would be %d", use.Peak, limit, res.DiskRead, passes, whole)
 }
 
-// childBudget generates and prints what the budget did.
+// childBudget generates and prints the budget's statistics.
 func childBudget(args []string) int {
 	path, o, so := parseChild(args)
 	o.Session = so
@@ -337,7 +337,7 @@ func childBudget(args []string) int {
 	return 0
 }
 
-// Less than a budget can be kept in is no reason not to run: nobody asked for one.
+// If the available memory is below the smallest automatic budget, the model runs without one.
 func TestAnAutomaticBudgetIsNoReasonToRefuse(t *testing.T) {
 	memtest.WithoutRace(t)
 	path := model(t, "large", "f16")
@@ -357,7 +357,8 @@ func TestAnAutomaticBudgetIsNoReasonToRefuse(t *testing.T) {
 	}
 }
 
-// What another program of the control group takes is given up before the kernel ends one.
+// The budget shrinks when another program in the control group takes memory, before the kernel
+// kills one.
 func TestAnAutomaticBudgetGivesWayToOthers(t *testing.T) {
 	memtest.WithoutRace(t)
 	path := model(t, "large", "f16")
@@ -385,8 +386,7 @@ func TestAnAutomaticBudgetGivesWayToOthers(t *testing.T) {
 	}
 }
 
-// childGiveWay generates while memory is taken that is not the model's, and prints the
-// budgets before and after.
+// childGiveWay generates while other memory is taken, and prints the budgets before and after.
 func childGiveWay(args []string) int {
 	o := runtime.Options{Load: runtime.LoadMMap, Session: budgeted}
 	var size int
@@ -403,7 +403,7 @@ func childGiveWay(args []string) int {
 			if taken == nil {
 				taken = bytes.Repeat([]byte{1}, size)
 			}
-			if m.Report().Budget < before-uint64(size)/4 { // it follows small changes too
+			if m.Report().Budget < before-uint64(size)/4 { // a clear change: it follows small ones too
 				break
 			}
 		}

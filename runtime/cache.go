@@ -17,21 +17,21 @@ import (
 	"github.com/seed7adf6694/infer/runtime/internal/cache"
 )
 
-// PackedMode is whether packed files are kept in a cache and used.
+// PackedMode is whether packed files are cached and used.
 type PackedMode int
 
 const (
-	// PackedAuto uses the packed file that the cache has of a model, with [LoadAuto] where
-	// nothing asks for another layout, and makes one while the model is open and idle. The
-	// model then moves to it between two calls: sessions keep what they hold, and a copy's
-	// private memory is given back. One that streams within a budget uses it when it is
-	// opened again. A cache that can't be written to, or has no room, is told to the logger
-	// and gone without.
+	// PackedAuto opens the cached packed file of a model instead of the model's file. If
+	// there is none, it makes one while the model is open and idle, and then moves the model
+	// to it between two calls: sessions keep their contexts, and the memory of copied weights
+	// is freed. A model with a memory budget uses the packed file when it is opened again.
+	// PackedAuto applies with [LoadAuto] and without NoRepack, GPULayers and Pool. If the
+	// cache can't be written or is full, that is logged and no packed file is used.
 	PackedAuto PackedMode = iota
-	// PackedOff neither uses nor makes any.
+	// PackedOff neither uses nor makes packed files.
 	PackedOff
-	// PackedRequire makes the packed file before the model is opened where it is missing,
-	// and is an error where that fails.
+	// PackedRequire makes a missing packed file before the model is opened. If that fails,
+	// Open returns the error.
 	PackedRequire
 )
 
@@ -39,20 +39,20 @@ var packedModes = []string{"auto", "off", "require"}
 
 func (p PackedMode) String() string { return enumName("PackedMode", p, packedModes) }
 
-// ParsePackedMode is the inverse of String.
+// ParsePackedMode is the inverse of String. An unknown name is an [ErrOption].
 func ParsePackedMode(s string) (PackedMode, error) {
 	return parseEnum[PackedMode]("packed mode", s, packedModes)
 }
 
-// CacheShare is the part of a disk that the cache of packed files takes at most: one of so
-// many of the bytes that are free or taken by it.
+// CacheShare bounds the cache of packed files: it takes at most 1/CacheShare of the bytes of
+// the disk that are free or taken by the cache.
 const CacheShare = cache.Share
 
-// PackedCacheVariable names the environment variable with the folder of packed files.
+// PackedCacheVariable is the environment variable with the folder of packed files.
 const PackedCacheVariable = "INFER_PACKED_CACHE"
 
-// PackedCache is the folder in which packed files are kept: dir, or where that is "",
-// what [PackedCacheVariable] says, or infer/packed in the user's cache folder ([os.UserCacheDir]).
+// PackedCache returns the cache of packed files. Its folder is dir; if that is "", the value of
+// [PackedCacheVariable]; if that is empty too, infer/packed in [os.UserCacheDir].
 func PackedCache(dir string) (*packed.Store, error) {
 	if dir == "" {
 		dir = os.Getenv(PackedCacheVariable)
@@ -67,12 +67,12 @@ func PackedCache(dir string) (*packed.Store, error) {
 	return packed.NewStore(dir), nil
 }
 
-// CacheUsage is what a cache of packed files holds, and may hold. Sizes are bytes.
+// CacheUsage is the size of a cache of packed files and its limit. Sizes are bytes.
 type CacheUsage struct {
 	Dir   string `json:"folder"`
 	Files int    `json:"files"`
 	Used  uint64 `json:"used_bytes"`
-	Limit uint64 `json:"limit_bytes"` // by [CacheShare], of the disk as it is now
+	Limit uint64 `json:"limit_bytes"` // by [CacheShare], for the disk's free space now
 }
 
 // PackedCacheUsage measures the cache in a folder, named as for [PackedCache].
@@ -85,19 +85,19 @@ func PackedCacheUsage(dir string) (CacheUsage, error) {
 	return CacheUsage(usage), err
 }
 
-// reasonCached is why a model is mapped from a packed file of the cache.
+// reasonCached is the reason for a model that is mapped from a cached packed file.
 const reasonCached = "packed for this CPU, from the cache: as fast as a copy"
 
-// wantsPacked tells whether a packed file of the cache may stand in for the model's own.
+// wantsPacked tells whether a cached packed file may be opened instead of the model's file.
 func (c *config) wantsPacked() bool {
 	return c.packed == PackedRequire || c.packed == PackedAuto && c.load == LoadAuto && c.repack && c.gpuLayers == 0 && c.pool == nil && llama.CanRepack()
 }
 
-// lasts tells whether a path means the same file to the next process.
+// lasts tells whether a path means the same file in a later process.
 func lasts(path string) bool { return !strings.HasPrefix(path, "/proc/") }
 
-// openCached opens the packed file that the cache has of a model. Where there is none that
-// is good, the model is nil, and so is the error unless one is required.
+// openCached opens the cached packed file of a model. Without a valid one it returns nil and no
+// error, or with PackedRequire makes it or returns why it can't.
 func openCached(ctx context.Context, path string, c *config) (*Model, error) {
 	if !c.wantsPacked() || c.packed == PackedAuto && !lasts(path) {
 		return nil, nil
@@ -105,7 +105,7 @@ func openCached(ctx context.Context, path string, c *config) (*Model, error) {
 	store, err := PackedCache(c.cacheDir)
 	if err != nil {
 		if c.packed != PackedRequire {
-			c.log("no packed file is used", "reason", err)
+			c.log("no packed file can be used", "reason", err)
 			return nil, nil
 		}
 		return nil, err
@@ -124,7 +124,7 @@ func openCached(ctx context.Context, path string, c *config) (*Model, error) {
 		}
 	case c.packed == PackedRequire || ctx.Err() != nil:
 		return nil, err
-	default: // the model's own file may do
+	default: // the model's file is opened instead
 		c.log("a packed file is not used", "file", file, "reason", err)
 	}
 	if c.packed != PackedRequire {
@@ -142,25 +142,25 @@ func openCached(ctx context.Context, path string, c *config) (*Model, error) {
 		c.progress(Progress{Mode: LoadMMap, Packing: true, Done: done, Total: total})
 	}
 	if err := fillCache(ctx, store, path, index, fill{progress: progress}); err != nil {
-		return nil, fmt.Errorf("a packed file is required: %w", err)
+		return nil, fmt.Errorf("making the required packed file: %w", err)
 	}
 	m, err = openFile(ctx, file, path, c)
 	return m, err
 }
 
-// isAbout tells whether an error says that a file is damaged, rather than an adapter's, say.
+// isAbout tells whether an error says that this file is damaged. It may be about another one,
+// such as an adapter.
 func isAbout(err error, file string) bool {
 	var e *gguf.FormatError
 	return errors.As(err, &e) && e.File == file
 }
 
-// idleBefore is for how long no session must have computed before a packed file is made,
-// or goes on being made. Programs that generate and end never get there, and nothing is
-// taken from those that are busy.
+// idleBefore is how long no session may have computed before making a packed file begins or
+// resumes. Short-lived programs never make one, and busy ones are not slowed down.
 var idleBefore = 2 * time.Second
 
-// packLater begins to wait for a time in which a packed file of the model can be made, and
-// for one in which the model can be moved to it.
+// packLater makes a packed file of the model and moves the model to it in the background, as
+// soon as the model is idle.
 func (m *Model) packLater() {
 	c := m.config
 	if c.packed != PackedAuto || !c.wantsPacked() || m.weights.packed != nil || !lasts(m.path) || !repackGains(m.weights.index) {
@@ -177,7 +177,7 @@ func (m *Model) packLater() {
 		case err == nil:
 			file := cache.Path(store, m.path)
 			moved := make(chan error)
-			go func() { moved <- m.moveTo(ctx, file) }() // on a thread that calls may wait for
+			go func() { moved <- m.moveTo(ctx, file) }() // on a thread of normal priority, as calls may wait for it
 			if err := <-moved; err == nil {
 				store.MarkUsed(file)
 			} else if ctx.Err() == nil {

@@ -48,7 +48,7 @@ func TestAnIdleModelIsPacked(t *testing.T) {
 
 func TestABusyModelIsNotPacked(t *testing.T) {
 	m, _, dir := openWithCache(t)
-	m.Close() // ends what waits
+	m.Close() // stops the background work
 	select {
 	case <-m.packing.Done():
 	default:

@@ -16,7 +16,7 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// ownCopy is a model's file of this test alone, and an empty cache for it.
+// ownCopy returns a copy of a model for one test, and an empty cache.
 func ownCopy(t *testing.T) (path, cache string) {
 	t.Helper()
 	if !llama.CanRepack() {
@@ -87,8 +87,8 @@ func TestARequiredPackedFileIsMadeOnceAndUsed(t *testing.T) {
 		t.Errorf("%v, and was %v", again, made)
 	}
 
-	// A source that has changed, a damaged file: made anew where it is required, and
-	// gone without otherwise.
+	// For a changed source or a damaged file, a required packed file is made again; otherwise
+	// none is used.
 	later := time.Now().Add(time.Hour)
 	if err := os.Chtimes(path, later, later); err != nil {
 		t.Fatal(err)
@@ -107,7 +107,7 @@ func TestARequiredPackedFileIsMadeOnceAndUsed(t *testing.T) {
 	if r := use(runtime.Options{Packed: runtime.PackedRequire}); r.Packed == 0 || !packing {
 		t.Errorf("%d bytes packed, packing %v", r.Packed, packing)
 	}
-	// What is wrong with an adapter is not the packed file's fault.
+	// An error of an adapter does not remove the packed file.
 	_, err = runtime.Open(t.Context(), path, runtime.Options{CacheDir: cache, Adapters: []runtime.Adapter{{Path: path}}})
 	if err == nil || len(cachedFiles(t, cache)) != 1 {
 		t.Errorf("%v, %v", err, cachedFiles(t, cache))

@@ -15,47 +15,47 @@ import (
 
 // CheckOptions are the options of [Check].
 type CheckOptions struct {
-	// Progress is called with the bytes read, of packed files.
+	// Progress is called with the bytes read of a packed file.
 	Progress func(done, total uint64)
-	// NoCompute leaves out computing, which reads all weights.
+	// NoCompute does not compute tokens, which would read all weights.
 	NoCompute bool
 }
 
-// Checked is what [Check] looked at.
+// Checked is the result of [Check].
 type Checked struct {
 	Path         string
 	Architecture string
 	Description  string
 	Tensors      int
 	Bytes        uint64 // of weights
-	Packed       int    // tensors of a packed file in a layout of their own; 0 for other files
-	// Source says why the packed tensors were not compared with the source; "" where they
+	Packed       int    // tensors in the layout of a packed file; 0 for other files
+	// Source says why the packed tensors were not compared with the source; "" if they
 	// were.
 	Source string
-	// Modes are the ways in which a few tokens were computed, with the same numbers; nil
-	// where none were. Of a packed file whose source is gone there is one.
+	// Modes are the ways in which a few tokens were computed, with equal results; nil if
+	// none were computed. For a packed file without its source it is one way.
 	Modes []string
-	// NotStock says why llama.cpp's own load does not take the file, as a [StockError] does;
-	// "" where it does.
+	// NotStock is the text of the [StockError] of a file that [LoadStock] can't load; "" if
+	// it can.
 	NotStock string
-	// NotComputed says why there are no more; "" where that was not asked for.
+	// NotComputed says why a way was not computed; "" if all were, or with NoCompute.
 	NotComputed string
 	// Warnings are as in [Report].
 	Warnings []string
 }
 
-// Check looks whether a model can be loaded: its file is validated, and the engine reads
-// the header. Of a packed file it reads all: each tensor is compared with the sum that was
-// written, and with what the engine makes of the source's bytes, and the source with its
-// sum. A source that has changed is an error that wraps loader.ErrFileChanged; one that is not there
-// any more is told in the result. Tensors that are zero to the end of a file, as a stopped
-// download leaves them, are an [ErrBadModel]; other matrices of zeros are a warning.
+// Check checks that a model can be loaded: it validates the file, and lets the engine read the
+// header. It reads all of a packed file: it compares each tensor with its checksum and with
+// the repacked bytes of the source, and the source with its checksum. A source that has changed
+// is an error that wraps loader.ErrFileChanged; a missing source is noted in the result. Tensors
+// that are zero up to the end of a file, as left by a stopped download, are an [ErrBadModel];
+// other matrices of zeros are a warning.
 //
-// Then it computes a few tokens twice: with the file mapped, and as the engine loads it by
-// itself, or of a packed file with a copy of the source; a file that the engine does not load
-// by itself is copied. Numbers that differ are an
-// [ErrModesDiffer], ones that are none an [ErrBadModel]. Where there is not enough memory
-// for the weights, or the model makes no text and no embeddings, the result says so.
+// Then it computes a few tokens in two ways: with mapped weights and with [LoadStock], or with
+// a copy if LoadStock can't load the file. For a packed file the second way is a copy of the
+// source. Different results are an [ErrModesDiffer], NaN and infinity an [ErrBadModel]. If
+// there is not enough memory for the weights, or the model makes neither text nor embeddings,
+// the result says so in NotComputed.
 func Check(ctx context.Context, path string, o CheckOptions) (Checked, error) {
 	file, err := models.Resolve(path, models.ResolveOptions{})
 	if err != nil {
@@ -71,7 +71,7 @@ func Check(ctx context.Context, path string, o CheckOptions) (Checked, error) {
 	return c, err
 }
 
-// checkFile looks at all but what is computed, and returns in which ways that is to be.
+// checkFile does all checks except computing, and returns the ways to compute.
 func checkFile(ctx context.Context, path string, o CheckOptions) (c Checked, ways []checkedWay, err error) {
 	c.Path = path
 	src, err := openSource(path, "", Options{}.config(), 0)
@@ -114,7 +114,7 @@ func checkFile(ctx context.Context, path string, o CheckOptions) (c Checked, way
 	return c, checkedWays(path, source, true, false), nil
 }
 
-// zeroWarning is the warning of matrices without any weight, which are not at the end.
+// zeroWarning returns the warning about matrices of zeros.
 func zeroWarning(names []string) []string {
 	const most = 5
 	switch n := len(names); {
@@ -128,7 +128,8 @@ func zeroWarning(names []string) []string {
 	return []string{fmt.Sprintf("tensor %s holds nothing but zeros", names[0])}
 }
 
-// checkAllPacked compares all of a packed file. It returns why not with the source.
+// checkAllPacked compares all tensors of a packed file. It returns why they were not compared
+// with the source, "" if they were.
 func (w *weights) checkAllPacked(ctx context.Context, o CheckOptions) (string, error) {
 	ws, err := w.native.Weights()
 	if err != nil {
@@ -160,7 +161,7 @@ func (w *weights) checkAllPacked(ctx context.Context, o CheckOptions) (string, e
 	case err != nil:
 		return "", err
 	case errors.Is(missing, fs.ErrNotExist):
-		return fmt.Sprintf("%s is not there any more", w.index.Packed().Source[0].Path), nil
+		return fmt.Sprintf("%s does not exist any more", w.index.Packed().Source[0].Path), nil
 	case errors.Is(missing, loader.ErrFileChanged):
 		return "", missing
 	case missing != nil:

@@ -12,18 +12,18 @@ import (
 	"github.com/seed7adf6694/infer/loader/probe"
 )
 
-// checkTokens is how many tokens [Check] computes in each mode.
+// checkTokens is the number of tokens that [Check] computes in each way.
 const checkTokens = 4
 
-// ErrModesDiffer is returned by [Check] for a model that computes something else in one
-// mode than in another with the same layout of the weights.
+// ErrModesDiffer is returned by [Check] if two load modes with the same layout of the weights
+// compute different numbers.
 var ErrModesDiffer = errors.New("two modes compute different numbers")
 
-// ModesError is the error of a model whose modes differ.
+// ModesError is the error of two load modes that compute different numbers.
 type ModesError struct {
 	Modes      [2]string
-	Token      int     // the first that differs, from 0
-	Difference float64 // the largest between two of its numbers
+	Token      int     // the first token that differs, from 0
+	Difference float64 // the largest difference of its numbers
 }
 
 func (e *ModesError) Error() string {
@@ -33,16 +33,15 @@ func (e *ModesError) Error() string {
 // Is makes the error an ErrModesDiffer.
 func (e *ModesError) Is(target error) bool { return target == ErrModesDiffer }
 
-// A checkedWay is a way to open a model in which its tokens are computed. Those of one
-// model have the same layout of the weights, and so the same numbers to the last bit.
+// checkedWay is a way to open a model for [Check]. All ways of one model have the same layout
+// of the weights, and so the same results to the last bit.
 type checkedWay struct {
 	name, path string
 	options    Options
 }
 
-// checkedWays returns the ways of a file: what this package maps, and what the engine loads
-// by itself where it does (stock), or of a packed file makes of the source, "" where there is
-// none.
+// checkedWays returns the ways of a file: mapped, and stock or a copy. For a packed file the
+// second is a copy of its source, which is "" if there is none.
 func checkedWays(path, source string, packed, stock bool) []checkedWay {
 	mapped := checkedWay{"mmap", path, Options{Load: LoadMMap, NoRepack: !packed, Packed: PackedOff}}
 	switch {
@@ -57,7 +56,7 @@ func checkedWays(path, source string, packed, stock bool) []checkedWay {
 	return []checkedWay{mapped, {"stock", path, Options{Load: LoadStock, NoRepack: true, Packed: PackedOff}}}
 }
 
-// compute computes tokens in the ways, and compares them.
+// compute computes tokens in all ways and compares the results.
 func (c *Checked) compute(ctx context.Context, ways []checkedWay) error {
 	if why, err := tooLarge(c.Bytes); err != nil || why != "" {
 		c.NotComputed = why
@@ -76,7 +75,7 @@ func (c *Checked) compute(ctx context.Context, ways []checkedWay) error {
 		case errors.Is(err, ErrInsufficientMemory):
 			c.NotComputed = fmt.Sprintf("%s: %v", way.name, err)
 			return nil
-		case errors.As(err, &load): // names the way
+		case errors.As(err, &load): // it names the load mode
 			return err
 		case err != nil:
 			return fmt.Errorf("%s: %w", way.name, err)
@@ -92,24 +91,24 @@ func (c *Checked) compute(ctx context.Context, ways []checkedWay) error {
 	return nil
 }
 
-// tooLarge says why so many bytes of weights are not read for a check, or "".
+// tooLarge says why weights of that many bytes are not read for a check, "" if they are.
 func tooLarge(weights uint64) (string, error) {
 	p, err := probe.Measure()
 	if err != nil {
 		return "", err
 	}
 	if left := min(p.RAMAvailable, p.CgroupLeft); weights > left {
-		return fmt.Sprintf("weights of %s, and %s of memory are available", words.Size(weights), words.Size(left)), nil
+		return fmt.Sprintf("the weights take %s, and %s of memory are available", words.Size(weights), words.Size(left)), nil
 	}
 	return "", nil
 }
 
-// compute opens the model and computes a few tokens: the logits of each, or of a model for
-// embeddings the embedding of a text.
+// compute opens the model and returns the logits of a few tokens, or for a model for embeddings
+// the embedding of a text.
 func (w checkedWay) compute(ctx context.Context) (rows [][]float32, err error) {
 	o := w.options
 	o.MaxMemory = MaxMemoryOff
-	// What is chosen by memory need not be the same in two ways.
+	// Fixed: choices by the available memory could differ between two ways.
 	o.Session = SessionOptions{Context: checkContext, FlashAttention: llama.FlashOff}
 	m, err := openFile(ctx, w.path, "", o.config())
 	if err != nil {
@@ -140,14 +139,15 @@ func (w checkedWay) compute(ctx context.Context) (rows [][]float32, err error) {
 	return rows, nil
 }
 
-// checkPrompt is what the tokens follow, and checkContext has room for its bytes and them.
+// checkPrompt precedes the computed tokens; checkContext has room for a token for each of its
+// bytes and for the computed tokens.
 const (
 	checkPrompt  = "Hello world"
 	checkContext = 32
 )
 
-// checkText generates a few tokens and returns their logits; of a model that encodes its
-// prompt, the tokens' numbers.
+// checkText generates a few tokens and returns their logits, or their ids for a model that
+// encodes its prompt.
 func (m *Model) checkText(ctx context.Context, o SessionOptions) (rows [][]float32, err error) {
 	s, err := m.NewSession(ctx, o)
 	if err != nil {
@@ -177,7 +177,7 @@ func (m *Model) checkText(ctx context.Context, o SessionOptions) (rows [][]float
 		if err != nil {
 			return nil, err
 		}
-		if tokens[0] < 0 { // the largest of numbers that are none
+		if tokens[0] < 0 { // Index found no maximum: NaN
 			break
 		}
 	}
@@ -195,7 +195,7 @@ func (m *Model) checkEmbedding(ctx context.Context, o SessionOptions) (rows [][]
 	return s.Embed(ctx, checkPrompt)
 }
 
-// compareRows returns nil where all numbers are the same.
+// compareRows returns nil if all numbers are equal.
 func compareRows(a, b [][]float32) *ModesError {
 	for i := range max(len(a), len(b)) {
 		if i >= len(a) || i >= len(b) || len(a[i]) != len(b[i]) {
@@ -203,7 +203,7 @@ func compareRows(a, b [][]float32) *ModesError {
 		}
 		e := &ModesError{Token: i}
 		for j := range a[i] {
-			if a[i][j] != b[i][j] { // infinities have no difference
+			if a[i][j] != b[i][j] { // two equal infinities have the difference NaN
 				e.Difference = max(e.Difference, math.Abs(float64(a[i][j])-float64(b[i][j])))
 			}
 		}

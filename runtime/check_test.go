@@ -47,7 +47,7 @@ func TestCheckComputes(t *testing.T) {
 		{computing(t, "t5encoder"), "mmap stock"},
 		{computing(t, "bert"), "mmap stock"},
 		{computing(t, "bert"), "mmap stock"},
-		{computing(t, "gpt2"), "mmap stock"}, // which has few positions
+		{computing(t, "gpt2"), "mmap stock"}, // has few positions
 	} {
 		c, err := runtime.Check(t.Context(), tt.path, runtime.CheckOptions{})
 		if got := strings.Join(c.Modes, " "); err != nil || got != tt.modes || c.NotComputed != "" {
@@ -100,7 +100,7 @@ func TestCheckRefusesNumbersThatAreNone(t *testing.T) {
 	}
 }
 
-// A model of 768 GiB, all of it a hole in the file.
+// A model of 768 GiB in a sparse file.
 func TestCheckSaysThatAModelIsTooLargeToCompute(t *testing.T) {
 	ix, err := loader.Open(computing(t, "llama"))
 	memtest.Need(t, err)

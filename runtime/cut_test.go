@@ -16,7 +16,7 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// copyOf is a copy of a file for a test to spoil.
+// copyOf returns a copy of a file for a test to damage.
 func copyOf(t testing.TB, path string) string {
 	t.Helper()
 	in, err := os.Open(path)
@@ -36,7 +36,7 @@ func copyOf(t testing.TB, path string) string {
 	return dst
 }
 
-// The system tells of a lost page by a signal that ends processes, so this is about one.
+// A lost page raises a signal that would kill the process, so the test runs a child process.
 func TestAFileThatIsCutShortIsAnErrorAndNotTheEnd(t *testing.T) {
 	path := model(t, "large", "q4_0")
 	for _, tt := range []struct{ name, budget string }{
@@ -60,7 +60,7 @@ func TestAFileThatIsCutShortIsAnErrorAndNotTheEnd(t *testing.T) {
 	}
 }
 
-// childCut generates, and cuts the file short meanwhile.
+// childCut truncates the file while it generates.
 func childCut(args []string) int {
 	var keep int64
 	o := runtime.Options{Load: runtime.LoadMMap, Session: budgeted}
@@ -88,7 +88,7 @@ func childCut(args []string) int {
 			}
 		}
 		if n >= 20 {
-			return errors.New("a file that is not there any more made text")
+			return errors.New("a deleted file generated text")
 		}
 		if _, err := s.Complete(ctx, prompt, greedyOptions(1)); !errors.Is(err, loader.ErrFileChanged) {
 			return fmt.Errorf("afterwards: %w", err)

@@ -19,7 +19,7 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// references are embeddings that llama.cpp made; the file says how.
+// references are embeddings by llama.cpp; the file says how they were made.
 func references(t *testing.T) (text string, vectors map[string][]float32) {
 	t.Helper()
 	var r struct {
@@ -39,7 +39,7 @@ var poolings = map[string]llama.Pooling{
 	"none": llama.PoolingNone, "mean": llama.PoolingMean, "cls": llama.PoolingCLS, "last": llama.PoolingLast, "rank": llama.PoolingRank,
 }
 
-// Other kernels round differently: by a thousandth of the largest number at most.
+// Other kernels round differently, by at most a thousandth of the largest number.
 func sameVector(t *testing.T, what string, got, want []float32) {
 	t.Helper()
 	if len(got) < len(want) {
@@ -81,7 +81,7 @@ func TestEmbeddingsAreLlamaCpps(t *testing.T) {
 				continue
 			}
 			sameVector(t, what, vector(alone[0]), vectors[what])
-			// In several evaluations, and among others of one.
+			// In several evaluations, and together with other texts in one.
 			texts := []string{"Hello", text, "a low road", "low", text, "all"}
 			together, err := s.EmbedTexts(t.Context(), texts, o)
 			if err != nil {
@@ -98,7 +98,7 @@ func TestEmbeddingsAreLlamaCpps(t *testing.T) {
 	}
 }
 
-// Every architecture that is for embeddings makes them as its file says.
+// Every architecture for embeddings pools as its file says.
 func TestEncodersEmbed(t *testing.T) {
 	for name, b := range ggufcases.Computing() {
 		if !embeds(name) {
@@ -165,7 +165,7 @@ func TestModelsRefuseWhatTheyAreNotFor(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		task runtime.Task
-		text bool // it can be asked for text
+		text bool // it can generate text
 	}{
 		{"bert", runtime.TaskEmbeddings, false},
 		{"bert rank", runtime.TaskRerank, false},
@@ -236,7 +236,7 @@ func TestRerank(t *testing.T) {
 			t.Errorf("%s: %v", name, ranks)
 		}
 	}
-	// Without a template the query and the document follow each other.
+	// Without a template the document follows the query.
 	m := open(t, computing(t, "bert rank"), runtime.Options{})
 	s := session(t, m, runtime.SessionOptions{Embeddings: true, Context: 64, Threads: 1})
 	ranks, err := s.Rerank(t.Context(), query, "wool")
@@ -257,7 +257,7 @@ func TestRerank(t *testing.T) {
 }
 
 func TestTextsThatDoNotFitAnEncoder(t *testing.T) {
-	m := open(t, computing(t, "bert"), runtime.Options{}) // which has 256 positions
+	m := open(t, computing(t, "bert"), runtime.Options{}) // has 256 positions
 	long := strings.Repeat("Hello world ", 200)
 	_, err := m.Embed(t.Context(), "Hello", long)
 	var ce *runtime.ContextError

@@ -11,7 +11,7 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// tinySession is a session of the tiny f16 model with a context of so many tokens.
+// tinySession returns a session of the tiny f16 model with a context of that many tokens.
 func tinySession(t testing.TB, o runtime.SessionOptions) (*runtime.Model, *runtime.Session) {
 	t.Helper()
 	m, err := runtime.Open(background, tinyF16, runtime.Options{Load: runtime.LoadMMap, Session: o})

@@ -16,19 +16,18 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// answers is a small service: it answers questions from a folder of texts. Searching
-// needs no model and always works; a model puts what was found into words when there is
-// memory for one.
+// answers is a small service that answers questions about a folder of texts. Searching needs
+// no model and always works; a model phrases the answer if there is memory for one.
 type answers struct {
 	texts   map[string]string
 	model   string
 	options runtime.Options
 
 	mu   sync.Mutex
-	open *runtime.Model // nil while there is not enough memory
+	open *runtime.Model // nil while memory is short
 }
 
-// newAnswers reads the texts. It does not fail for want of memory.
+// newAnswers reads the texts. It does not fail if memory is short.
 func newAnswers(folder, model string, o runtime.Options) (*answers, error) {
 	files, err := filepath.Glob(filepath.Join(folder, "*.txt"))
 	if err != nil {
@@ -45,7 +44,7 @@ func newAnswers(folder, model string, o runtime.Options) (*answers, error) {
 	return a, nil
 }
 
-// ready returns the model, opening it if that has become possible.
+// ready returns the model, and opens it if there is memory now.
 func (a *answers) ready(ctx context.Context) (*runtime.Model, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -85,7 +84,7 @@ func (a *answers) ask(ctx context.Context, question string) (string, error) {
 	return name + ":" + answer, err
 }
 
-// inWords lets the model answer a question about a text. Memory may be short for the
+// inWords lets the model answer a question about a text. Memory may be too short for the
 // model, for its session or while it generates.
 func (a *answers) inWords(ctx context.Context, text, question string) (string, error) {
 	m, err := a.ready(ctx)
@@ -102,7 +101,7 @@ func (a *answers) inWords(ctx context.Context, text, question string) (string, e
 	})
 }
 
-// A service goes on without a model while there is no memory for one.
+// A service works without a model while there is no memory for one.
 func ExampleOpen_service() {
 	ctx := context.Background()
 	folder, err := os.MkdirTemp("", "texts")

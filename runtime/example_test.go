@@ -38,7 +38,7 @@ func Example() {
 	// Output: , there lived a young boy called Remy.
 }
 
-// Memory that is not there is an error of the program's, not its end.
+// Too little memory is an error, and does not end the process.
 func ExampleOpen_notEnoughMemory() {
 	m, err := runtime.Open(context.Background(), "large.gguf", runtime.Options{Load: runtime.LoadCopy})
 	var refused *memory.Error
@@ -98,7 +98,7 @@ func ExampleReport() {
 	// Output: mmap, 7877632 bytes, 0 values lowered
 }
 
-// What was done otherwise for lack of memory comes with the error that says why.
+// Each adjustment for lack of memory has the error with the reason.
 func ExampleAdjustment() {
 	ctx := context.Background()
 	pool, err := memory.NewPool(6<<20, memory.PoolOptions{})
@@ -123,14 +123,14 @@ func ExampleAdjustment() {
 	// Output: model: the pool leaves 6 MiB
 }
 
-// A zero field is a good default, and Off leaves out its step.
+// A zero field is the default, and Off turns off its step.
 func ExampleSampling() {
 	seed := uint32(1)
 	for _, s := range []runtime.Sampling{
-		{},                         // llama.cpp's defaults, and another text each time
+		{},                         // llama.cpp's defaults, another text each time
 		{Seed: &seed, TopK: 5},     // the same text each time
-		{TopP: runtime.Off},        // nothing is cut off by its share of the probability
-		{Temperature: runtime.Off}, // no chance: the same as Greedy
+		{TopP: runtime.Off},        // top-p keeps all tokens
+		{Temperature: runtime.Off}, // the same as Greedy
 	} {
 		if err := s.Check(); err != nil {
 			log.Fatal(err)

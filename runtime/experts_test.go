@@ -23,8 +23,8 @@ const (
 	unevenMixture = "layers=6,width=480,heads=8,kv_heads=2,ffn=544,vocab=2048,experts=32,experts_used=4"
 )
 
-// At any budget that is enough, plain and packed, the text is that of ample memory, and what does
-// not fit is read when it is chosen.
+// With any sufficient budget, plain and packed, the text is the same as with ample memory, and
+// experts that do not fit are read when they are chosen.
 func TestABudgetOfAMixtureChangesNothingInTheText(t *testing.T) {
 	plain := model(t, mixture, "q4_0")
 	for _, kind := range []string{"plain", "uneven", "packed", "in small chunks"} {
@@ -57,7 +57,7 @@ func TestABudgetOfAMixtureChangesNothingInTheText(t *testing.T) {
 					t.Fatalf("no experts: %+v", x)
 				}
 				e := x.Experts
-				// The prompt is one pass, and each token but the last is one.
+				// The prompt takes one pass, and each token except the last one takes one.
 				if e.Experts != 6*32 || e.Slots == 0 || e.Slots >= e.Experts || x.Resident > x.Budget || e.Private > x.Resident || e.Passes != 24 || e.Mapped > 0 {
 					t.Errorf("%+v, %+v", x, e)
 				}
@@ -127,7 +127,7 @@ func TestSessionsShareTheExperts(t *testing.T) {
 		}
 	})
 	wg.Wait()
-	// All fits: nothing needs slots any more.
+	// All experts fit: no slots are needed.
 	if err := m.SetMaxMemory(t.Context(), 0); err != nil {
 		t.Error(err)
 	}

@@ -19,8 +19,7 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// newPool is memory of a size that the test decides on: what does not fit is refused,
-// whatever the machine has.
+// newPool makes a pool, so that the test decides how much memory there is on any machine.
 func newPool(t testing.TB, size uint64) *memory.Pool {
 	t.Helper()
 	p, err := memory.NewPool(size, memory.PoolOptions{SegmentSize: 4 << 20})
@@ -37,7 +36,7 @@ func TestTheFirstModelThatFitsIsOpened(t *testing.T) {
 	for _, tt := range []struct {
 		pool uint64
 		want string
-		over int // models passed over
+		over int // models tried before
 	}{
 		{400 << 20, large, 0},
 		{64 << 20, synthetic, 1},
@@ -105,7 +104,7 @@ func TestOtherErrorsAreNotForFallbacks(t *testing.T) {
 
 func TestWhatIsLeftOpenIsLowered(t *testing.T) {
 	path := model(t, "synthetic", "f16") // a context of 2048 if it is left open
-	// With flash attention, before which nothing else is lowered.
+	// With flash attention, which is turned on before any option is lowered.
 	load := func(size uint64, so runtime.SessionOptions) (*runtime.Model, error) {
 		so.FlashAttention = llama.FlashOn
 		return runtime.Open(t.Context(), path, runtime.Options{Load: runtime.LoadMMap, ChunkSize: 16 << 20, Pool: newPool(t, size), Session: so})
@@ -122,7 +121,7 @@ func TestWhatIsLeftOpenIsLowered(t *testing.T) {
 		name string
 		pool uint64
 		so   runtime.SessionOptions
-		want []string // what the lines say
+		want []string // parts of the lines
 	}{
 		{"nothing where all fits", needs(runtime.SessionOptions{}), runtime.SessionOptions{}, nil},
 		{"the context alone", needs(runtime.SessionOptions{Context: 1024}), runtime.SessionOptions{}, []string{"context lowered from 2048 to 1024 tokens"}},
@@ -186,7 +185,7 @@ func TestWhatIsLeftOpenIsLowered(t *testing.T) {
 	})
 }
 
-// Weights are mapped before anything is lowered to make room for a copy.
+// Weights are mapped rather than an option lowered to make room for a copy.
 func TestNothingIsLoweredForACopy(t *testing.T) {
 	if !llama.CanRepack() {
 		t.Skip("this engine repacks no weights, so that nothing is gained by a copy")
@@ -226,7 +225,7 @@ func TestNothingIsLoweredForACopy(t *testing.T) {
 	}
 }
 
-// Two models, a thousand times: no failure, no growth, and the pool as it was.
+// Two models are opened in turn a thousand times: no failure, no growth, the pool unchanged.
 func TestModelsTakeTurnsInAPool(t *testing.T) {
 	memtest.WithoutRace(t)
 	res, err := memtest.Run(t.Context(), memtest.Child("turns", model(t, "tiny", "f16"), model(t, "tiny", "q4_0")), memtest.Limits{})
@@ -253,7 +252,7 @@ func childTurns(args []string) int {
 	defer pool.Close()
 	whole := pool.Stats().LargestFree
 	o := runtime.Options{Load: runtime.LoadCopy, ChunkSize: 4 << 20, Pool: pool}
-	grown, err := memtest.Growth(470, func() (int64, error) { // and 30 that do not count
+	grown, err := memtest.Growth(470, func() (int64, error) { // after 30 rounds of warm-up
 		debug.FreeOSMemory()
 		p, err := probe.ProcessMemory()
 		return int64(p.Anon), err

@@ -18,18 +18,18 @@ import (
 type QuantizeOptions struct {
 	// Type is the name of a file type as in llama.cpp's quantiser: "q4_0", "q4_k_m".
 	Type string
-	// Threads to use; 0: one per CPU.
+	// Threads is the number of threads; 0: one for each CPU.
 	Threads int
-	// AllowRequantize takes files that are quantised already, at a loss.
+	// AllowRequantize accepts files that are quantised already, with a loss of precision.
 	AllowRequantize bool
-	// Pure gives every matrix the same type.
+	// Pure converts all matrices to the same type.
 	Pure bool
-	// Progress is called with the tensors done.
+	// Progress is called with the number of tensors done.
 	Progress func(done, total int, tensor string)
 }
 
-// Quantize writes the model in as another type to the file out, which appears whole
-// or not at all. The bytes are those of llama.cpp's own quantiser.
+// Quantize converts the model in to another type and writes it to the file out, completely or
+// not at all. The bytes are the same as those of llama.cpp's quantiser.
 func Quantize(ctx context.Context, in, out string, o QuantizeOptions) error {
 	index, err := loader.Open(in)
 	if err != nil {
@@ -37,10 +37,10 @@ func Quantize(ctx context.Context, in, out string, o QuantizeOptions) error {
 	}
 	defer index.Close()
 	if !index.HasTensors() {
-		return fmt.Errorf("%s: %w: vocabulary only, there are no weights to quantise", in, ErrBadModel)
+		return fmt.Errorf("%s: %w", in, errNoWeights())
 	}
 	if index.Packed() != nil {
-		return optionError("%s is a packed file: quantise the file that it was made of", in)
+		return optionError("%s is a packed file: quantise the file that it was packed from", in)
 	}
 	return files.WriteFile(out, func(f *os.File) error {
 		return llama.Quantize(ctx, in, f.Name(), llama.QuantizeParams{
@@ -49,12 +49,14 @@ func Quantize(ctx context.Context, in, out string, o QuantizeOptions) error {
 	})
 }
 
-// WriteFile writes a file that appears whole or not at all: see [files.WriteFile].
+// WriteFile writes a file completely or not at all: write gets a temporary file, which then
+// replaces the file at path. An error of write removes it and is returned.
 func WriteFile(path string, write func(io.Writer) error) error {
 	return files.WriteFile(path, func(f *os.File) error { return write(f) })
 }
 
-// Synthesize is models.Synthesize with the engine's quantiser.
+// Synthesize is models.Synthesize with the engine's quantiser as the default of
+// SynthesizeOptions.Quantize.
 func Synthesize(ctx context.Context, path string, o models.SynthesizeOptions) error {
 	if o.Quantize == nil {
 		o.Quantize = func(t gguf.Type, src []float32, rowLen int) ([]byte, error) {
@@ -66,18 +68,17 @@ func Synthesize(ctx context.Context, path string, o models.SynthesizeOptions) er
 
 // PackOptions are the options of [Pack].
 type PackOptions struct {
-	// Progress is called with the bytes of weights done.
+	// Progress is called with the number of bytes of weights done.
 	Progress func(done, total uint64)
 }
 
-// Pack writes a packed file of the model at path (see [Open]) to the file out, which appears whole
-// or not at all: the same model, with the weights that the engine repacks on this CPU in
-// the layout that it computes with. Opened, such a file is mapped and as fast as a copy.
-// It is good for this version of the engine and this kind of CPU, and for nothing but this
-// package: see [ErrPackedElsewhere].
+// Pack writes a packed file of the model at path (as for [Open]) to the file out, completely or
+// not at all. A packed file has the weights in the layout that the engine repacks them to on
+// this CPU, so that mapping it is as fast as a copy. Only this package can open it, with the
+// same version of the engine and the same kind of CPU: see [ErrPackedElsewhere].
 //
-// It reads the model once and takes a few MiB. A model of which nothing would be repacked
-// gives [ErrNothingToPack], a packed one [ErrOption].
+// Pack reads the model once and takes a few MiB of memory. A model of which no tensor is
+// repacked is an [ErrNothingToPack], a packed file an [ErrOption].
 func Pack(ctx context.Context, path, out string, o PackOptions) error {
 	file, err := models.Resolve(path, models.ResolveOptions{})
 	if err != nil {
@@ -90,7 +91,7 @@ func Pack(ctx context.Context, path, out string, o PackOptions) error {
 	defer index.Close()
 	for _, f := range index.Files() {
 		if cache.SameFile(f.Path, out) {
-			return fmt.Errorf("%s would be replaced with its own packed file: name another file", out)
+			return fmt.Errorf("%s is the model to be packed, and would be overwritten: name another file", out)
 		}
 	}
 	p, err := newPacking(ctx, file, index)

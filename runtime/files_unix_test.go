@@ -21,7 +21,7 @@ func TestAFileHasThePermissionsThatTheUserGivesFiles(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		umask  int
-		before fs.FileMode // of a file that is replaced; 0: there is none
+		before fs.FileMode // of the replaced file; 0: none
 		want   fs.FileMode
 	}{
 		{"for everybody", 0o000, 0, 0o666},

@@ -9,28 +9,29 @@ import (
 	"github.com/seed7adf6694/infer/loader/probe"
 )
 
-// Flash attention on CPUs saves memory, not time: the engine's kernel for it takes each
-// position of the cache by itself, and without it attention is two products of matrices,
-// whose result is kept. What that takes grows with the context, the micro-batch and the
-// heads. The products round differently for one row than for several, so that guessed tokens
-// (GenerateOptions.Lookup) may change a text. llama.FlashAuto here means without it where memory is ample.
+// Flash attention on CPUs saves memory, not time. The engine's kernel processes the positions
+// of the cache one by one. Without it, attention is two matrix products whose intermediate
+// result takes memory in proportion to context, micro-batch and heads. These products round
+// differently for one row than for several, so drafted tokens (GenerateOptions.Lookup) may
+// change a text. In this package, llama.FlashAuto computes without flash attention if memory
+// is ample.
 
-// firstNeed is what a session takes with the values that were asked for, and whether with
-// flash attention, where that was left open. A session computes the same way until it is
-// closed. weights are still to be copied.
+// firstNeed returns what a session takes with the given options, and chooses flash attention
+// if it is auto. The choice holds until the session is closed. weights is the size of weights
+// that are still to be copied.
 func (s *sizer) firstNeed(ctx context.Context, params llama.ContextParams, ubatchGiven bool, weights uint64, p probe.Probe) (n need, err error) {
 	why, short := "", false
 	switch {
 	case params.FlashAttn != llama.FlashAuto:
-		why = "as asked"
+		why = "as requested"
 	case s.config.offloads():
-		why = "left to the engine with layers on GPUs"
+		why = "the engine decides with layers on GPUs"
 	case llama.QuantisedCache(params.CacheTypeV):
 		why = fmt.Sprintf("a V cache of type %s needs it", params.CacheTypeV)
 	case llama.QuantisedCache(params.CacheTypeK):
-		why = fmt.Sprintf("a K cache of type %s", params.CacheTypeK)
+		why = fmt.Sprintf("the K cache has type %s", params.CacheTypeK)
 	case s.config.guesses():
-		why = "guessed tokens are computed as they would be alone"
+		why = "with it drafted tokens give the same results as single ones"
 	case s.flashOn:
 		why = "memory was short when the model was opened"
 	default:
@@ -46,7 +47,7 @@ func (s *sizer) firstNeed(ctx context.Context, params llama.ContextParams, ubatc
 				return n, nil
 			}
 		} else {
-			why = "without it a piece of the graph is larger than a block may be"
+			why = "without it a tensor of the graph is larger than a block may be"
 		}
 		if err := ctx.Err(); err != nil {
 			return n, err
@@ -58,11 +59,11 @@ func (s *sizer) firstNeed(ctx context.Context, params llama.ContextParams, ubatc
 	return n, err
 }
 
-// errSmallerBatch is why a session is not made without flash attention.
+// errSmallerBatch is the reason for flash attention if the micro-batch would be lowered without.
 var errSmallerBatch = optionError("the micro-batch would be smaller")
 
-// notAmple tells why there is not ample memory for a session beside the weights: all has to
-// stay in memory, and to leave a quarter of what there is to others. "": there is.
+// notAmple returns why memory is not ample for a session beside the weights, "" if it is.
+// Memory is ample if session and weights stay in memory and leave a quarter of it free.
 func (s *sizer) notAmple(weights uint64, n need, p probe.Probe) string {
 	if refused := s.roomForBoth(weights, n, p); refused != nil {
 		return fmt.Sprintf("%s needed without it, %s left (%s)", words.Size(refused.Requested), words.Size(refused.Available), refused.Limit)
@@ -83,8 +84,8 @@ func (s *sizer) notAmple(weights uint64, n need, p probe.Probe) string {
 	return ""
 }
 
-// with is what a model would have in memory with all its weights and one session more, and
-// what it may have: its budget, or most where there is none yet.
+// with returns what a model would have in memory with all its weights and one more session,
+// and its budget. Without a budget yet, the budget is most.
 func (b *budget) with(session, weights, most uint64) (all, budget uint64) {
 	if b == nil {
 		base, _, err := baseMemory()
@@ -98,8 +99,8 @@ func (b *budget) with(session, weights, most uint64) (all, budget uint64) {
 	return b.base + max(b.planned.Total(), b.sessions.Total()+session) + weights, b.total
 }
 
-// flashAttention is what a session's parameters come to: without layers on GPUs the engine's
-// own choice is with it.
+// flashAttention returns what a session's parameters mean: without layers on GPUs, the engine
+// turns FlashAuto into FlashOn.
 func (s *sizer) flashAttention(p llama.ContextParams) llama.FlashAttention {
 	if p.FlashAttn == llama.FlashAuto && !s.config.offloads() {
 		return llama.FlashOn

@@ -12,7 +12,7 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// planOf is the plan for a mode.
+// planOf returns the plan for a mode.
 func planOf(t *testing.T, o runtime.Options, mode runtime.LoadMode) runtime.ModePlan {
 	t.Helper()
 	f, err := runtime.Plan(t.Context(), tinyF16, o)
@@ -51,10 +51,10 @@ func TestFlashAttentionIsForWhereMemoryIsShort(t *testing.T) {
 		why     string
 	}{
 		{"where memory is ample", runtime.Options{}, open, llama.FlashOff, "ample"},
-		{"as asked", runtime.Options{}, with, llama.FlashOn, "as asked"},
-		{"as asked", runtime.Options{}, without, llama.FlashOff, "as asked"},
+		{"as requested", runtime.Options{}, with, llama.FlashOn, "as requested"},
+		{"as requested", runtime.Options{}, without, llama.FlashOff, "as requested"},
 		{"a cache that needs it", runtime.Options{}, quantised, llama.FlashOn, "q8_0"},
-		{"guessed tokens", runtime.Options{Generate: &runtime.GenerateOptions{Lookup: true}}, open, llama.FlashOn, "guessed"},
+		{"guessed tokens", runtime.Options{Generate: &runtime.GenerateOptions{Lookup: true}}, open, llama.FlashOn, "drafted"},
 		{"a pool that has no room without", runtime.Options{Pool: small}, open, llama.FlashOn, "pool"},
 		{"a budget", runtime.Options{MaxMemory: budgeted.Budget.Least + 8<<20}, open, llama.FlashOn, "budget"},
 	} {

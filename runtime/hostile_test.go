@@ -13,7 +13,7 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// Issue's 7.5: what would hurt the engine does not reach it.
+// Files that would crash the engine do not reach it.
 func TestHostileFilesAreRefused(t *testing.T) {
 	memtest.WithoutRace(t)
 	for name, c := range ggufcases.Hostile() {

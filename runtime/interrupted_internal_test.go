@@ -15,8 +15,8 @@ import (
 	"github.com/seed7adf6694/infer/internal/ggufcases"
 )
 
-// Whenever a prompt is interrupted, what is left of it computes as it would have alone. A
-// sliding window keeps no more than it needs, and tells nobody what it has overwritten.
+// After an interrupted prompt, the part that was kept gives the same results as alone. The
+// cache of a sliding window keeps only the window, and does not report overwritten cells.
 func TestAnInterruptedPromptLeavesWhatItSays(t *testing.T) {
 	for name, b := range ggufcases.Computing() {
 		if name == "gemma3" || name == "llama" || name == "rwkv7" {
@@ -65,7 +65,7 @@ func interrupt(t *testing.T, m *Model) {
 		t.Fatal(err)
 	}
 	took := time.Since(start)
-	for i := range 6 { // at moments that are spread over the evaluation
+	for i := range 6 { // interrupted at different times of the evaluation
 		s := fresh()
 		if err := s.Evaluate(t.Context(), tokens[:100], EvaluateOptions{}); err != nil {
 			t.Fatal(err)
@@ -80,7 +80,7 @@ func interrupt(t *testing.T, m *Model) {
 		if err := alone.Evaluate(t.Context(), tokens[:left], EvaluateOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		// Where in the cache the tokens lie decides in which order attention adds them up.
+		// Attention sums tokens in the order of their cells, which may differ.
 		if off, largest := distance(next(s), next(alone)); off > largest/10000 {
 			t.Errorf("with %d tokens left of an interrupted evaluation, logits are off by %g, of %g, from those with as many alone", left, off, largest)
 		} else if off > 0 {
@@ -89,7 +89,8 @@ func interrupt(t *testing.T, m *Model) {
 	}
 }
 
-// distance is the largest difference between two lists, and the largest number in the second.
+// distance returns the largest difference between two lists, and the largest number of the
+// second.
 func distance(a, b []float32) (off, largest float64) {
 	for i := range b {
 		off = max(off, math.Abs(float64(a[i]-b[i])))

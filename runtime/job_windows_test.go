@@ -10,7 +10,8 @@ import (
 	"github.com/seed7adf6694/infer/internal/memtest"
 )
 
-// A job object refuses what it has no room for: by name, before it is taken.
+// Memory beyond a job object's limit is refused before it is allocated, and the error names the
+// limit.
 func TestAJobObjectRefusesBeforehand(t *testing.T) {
 	path := model(t, "large", "f16")
 	info, err := os.Stat(path)

@@ -13,8 +13,7 @@ import (
 	"github.com/seed7adf6694/infer/loader/probe"
 )
 
-// childCycles loads, generates and closes 200 times, and prints by how much the private
-// memory grew.
+// childCycles loads, generates and closes 200 times, and prints the growth of private memory.
 func childCycles(args []string) int {
 	path, o, so := parseChild(args)
 	grown, err := memtest.Growth(200, func() (int64, error) {
@@ -46,8 +45,8 @@ func TestNothingLeaksOverManyLoads(t *testing.T) {
 				t.Fatal(res)
 			}
 			t.Logf("private memory grew by %d KiB in 200 rounds", grown>>10)
-			// A round that left as little as 10 KiB behind would come to 2 MiB. The C
-			// library and Go keep some of what was freed.
+			// A leak of 10 KiB per round would add up to 2 MiB. The C library and Go keep some
+			// freed memory.
 			if grown > 1<<20 {
 				t.Errorf("private memory grew by %d bytes in 200 rounds", grown)
 			}

@@ -16,7 +16,7 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// Issue's 7.1: the way of loading changes nothing in what the model says.
+// All load modes give the same tokens.
 func TestSameTokensHoweverTheWeightsAreLoaded(t *testing.T) {
 	memtest.WithoutRace(t)
 	for _, kind := range []string{"tiny", "synthetic"} {
@@ -27,7 +27,7 @@ func TestSameTokensHoweverTheWeightsAreLoaded(t *testing.T) {
 					file = "q4_k_m"
 				}
 				path := model(t, kind, file)
-				// Small chunks have no room for what attention takes without it.
+				// With small chunks, attention needs flash attention to fit.
 				so := runtime.SessionOptions{Context: 128, FlashAttention: llama.FlashOn}
 				want, _, err := greedy(t.Context(), path, runtime.Options{Load: runtime.LoadStock, NoRepack: true}, so, 32)
 				if err != nil {
@@ -131,7 +131,7 @@ func TestProgressCountsTheBytes(t *testing.T) {
 	}
 }
 
-// Issue's 7.3.
+// In a fragmented address space, chunked loads succeed and the whole-file load fails.
 func TestAFragmentedAddressSpace(t *testing.T) {
 	path := model(t, "large", "f16") // 250 MiB, and a largest tensor of 8 MiB
 	want, _, err := greedy(t.Context(), path, runtime.Options{Load: runtime.LoadStock, NoRepack: true}, runtime.SessionOptions{Context: 128}, 24)
@@ -156,7 +156,8 @@ func TestAFragmentedAddressSpace(t *testing.T) {
 	}
 }
 
-// Issue's 7.4.
+// In a control group smaller than the weights, mapped weights work, and a copy is an error that
+// names the limit.
 func TestAControlGroupSmallerThanTheWeights(t *testing.T) {
 	memtest.WithoutRace(t)
 	path := model(t, "large", "f16")
@@ -191,7 +192,7 @@ func TestAControlGroupSmallerThanTheWeights(t *testing.T) {
 	}
 }
 
-// A stock load that would not fit is an error before the system ends the process.
+// A stock load that does not fit is an error, before the system kills the process.
 func TestAStockLoadThatDoesNotFitIsAnError(t *testing.T) {
 	if !llama.CanRepack() {
 		t.Skip("this engine repacks no weights")
@@ -209,7 +210,7 @@ func TestAStockLoadThatDoesNotFitIsAnError(t *testing.T) {
 	}{
 		{"repacked weights", uint64(info.Size()), []string{"ctx=128"},
 			[]string{"not enough memory for weights ", " and other ", "left by the control group", "as they are in the file", "map the weights"}},
-		{"a cache", 256 << 20, []string{"ctx=65536"}, // of 512 MiB
+		{"a cache", 256 << 20, []string{"ctx=65536"}, // 512 MiB
 			[]string{"session with a context of 65536", "not enough memory for kv: 512 MiB needed", "left by the control group", "use a context of "}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

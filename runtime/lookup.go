@@ -8,37 +8,36 @@ import (
 	"github.com/seed7adf6694/infer/llama"
 )
 
-// Prompt-lookup decoding: where a text repeats itself, what followed the last time is
-// a good guess at what follows now. The guess is evaluated in one batch with the token
-// before it, which costs little more than that token alone where reading the weights
-// is what takes the time, and the sampler decides as ever: a guessed token counts only
-// if it is the one that was sampled.
+// Prompt-lookup decoding: if a text repeats itself, the tokens that followed the last time are
+// a likely continuation. Such a draft is evaluated in one batch with the token before it. If
+// reading the weights dominates the time, that costs little more than the one token. The
+// sampler is unchanged: a drafted token is accepted only if it is the one that was sampled.
 
 const (
-	// A draft needs the text's last lookupShortest tokens to have occurred before. One
-	// token says too little: most words were in the text before, and went on otherwise.
+	// A draft needs an earlier occurrence of the text's last lookupShortest tokens. One token
+	// is too few: most words occur earlier with another continuation.
 	lookupShortest = 2
-	// Of several places, the most recent that agrees in lookupLongest tokens wins. More
-	// than that seldom tells apart what four tokens do not, and each length is an entry
-	// of the index a token.
+	// The longest match up to lookupLongest tokens is used, and of several the most recent.
+	// Longer n-grams seldom distinguish more, and each length adds an index entry for each
+	// token.
 	lookupLongest = 4
 
-	// Drafts begin with shortDraft tokens, and grow to defaultLookup while all of them
-	// come true: with the token before them 4, 8 and 16, the numbers of rows that the
-	// engine's kernels for packed weights take at once. On 2 cores an evaluation of 4,
-	// 8 and 16 tokens costs 1.9, 3.4 and 5.4 times that of one (q4_0 of 1.1 B
-	// parameters, packed; f16: 1.7, 2.3 and 4.2), so that a draft pays once a third
-	// comes true; where the weights come from a disk, nearly any does.
+	// Drafts begin with shortDraft tokens, and grow to defaultLookup while they are accepted
+	// completely. With the token before them that makes 4, 8 and 16 rows, the numbers that
+	// the engine's kernels for packed weights process at once. On 2 cores an evaluation of 4,
+	// 8 and 16 tokens costs 1.9, 3.4 and 5.4 times that of one (packed q4_0 with 1.1 B
+	// parameters; f16: 1.7, 2.3 and 4.2), so a draft pays if a third of it is accepted. If
+	// weights are read from a disk, almost any draft pays.
 	shortDraft    = 3
 	defaultLookup = 15
-	// After a draft of which nothing came true, 1 token goes without, after the next
-	// such one 3, and so on up to longestPause: a text that does not repeat itself then
-	// takes little longer than without lookup.
+	// After a draft that is rejected completely, 1 token is generated without a draft, after
+	// the next one 3, and so on up to longestPause: a text without repetitions then takes
+	// little longer than without lookup.
 	longestPause = 31
 )
 
-// gram is the last tokens of a text, at most lookupLongest of them, right-aligned:
-// what is not used is the null token, so that one map holds all lengths.
+// gram is an n-gram of at most lookupLongest tokens, right-aligned and padded with the null
+// token, so that one map holds all lengths.
 type gram [lookupLongest]llama.Token
 
 func gramOf(tokens []llama.Token) gram {
@@ -51,16 +50,16 @@ func gramOf(tokens []llama.Token) gram {
 	return g
 }
 
-// lookup is a text with an index of where its n-grams were last seen. It takes some
-// 100 bytes a token, where a KV cache takes 10 KiB and more.
+// lookup is a text with an index of the last occurrence of each n-gram. It takes some 100
+// bytes for each token; a KV cache takes 10 KiB and more.
 type lookup struct {
 	text []llama.Token
-	// next is the position after the last occurrence of an n-gram that something
-	// follows: so never of the one that ends the text, which would find itself.
+	// next is the position after the last occurrence of an n-gram. It does not contain the
+	// n-gram that ends the text, which would match itself.
 	next map[gram]int32
 }
 
-// reset begins anew with a text.
+// reset replaces the text.
 func (l *lookup) reset(text []llama.Token) {
 	l.text = l.text[:0]
 	if l.next == nil {
@@ -81,9 +80,9 @@ func (l *lookup) add(t llama.Token) {
 	l.text = append(l.text, t)
 }
 
-// draft appends to dst at most most tokens that followed the most recent earlier
-// occurrence of the longest n-gram that ends the text. Where they reach the end of the
-// text they go on with themselves: a period repeats.
+// draft appends to dst up to most tokens that followed the most recent earlier occurrence of
+// the longest n-gram that ends the text. At the end of the text it goes on with the draft
+// itself, which continues a period.
 func (l *lookup) draft(dst []llama.Token, most int) []llama.Token {
 	for n := min(lookupLongest, len(l.text)); n >= lookupShortest; n-- {
 		next, ok := l.next[gramOf(l.text[len(l.text)-n:])]
@@ -103,40 +102,40 @@ func (l *lookup) draft(dst []llama.Token, most int) []llama.Token {
 	return dst
 }
 
-// drafts are the guesses of a generation. A nil one makes none.
+// drafts makes the drafts of a generation. nil makes none.
 type drafts struct {
 	index  lookup
-	most   int // tokens of a draft; 0: no more drafts
+	most   int // the largest number of tokens in a draft; 0: no more drafts
 	pace   pace
-	buffer []llama.Token // of the draft
-	// ahead is what the context holds beyond the session's tokens: the part of the last
-	// draft of which it is not known yet whether it is the text.
+	buffer []llama.Token // the last draft
+	// ahead is the part of the last draft that is evaluated and neither accepted nor
+	// rejected yet. The context holds it after the session's tokens.
 	ahead []llama.Token
 
-	drafted, accepted int // of the whole generation
+	drafted, accepted int // in the whole generation
 	before            int // accepted before the last draft
 }
 
-// newDrafts returns the guesses for a session that has evaluated its prompt; nil where
-// its memory could not take a wrong one back.
+// newDrafts returns the drafts for a session that has evaluated its prompt, nil if the model's
+// memory can't drop a rejected draft.
 func (s *Session) newDrafts(o GenerateOptions) *drafts {
 	if s.model.info.Recurrent || s.model.info.Hybrid {
-		s.model.config.log("no lookup: the memory of this model cannot forget a part of a text")
+		s.model.config.log("lookup is not used: the state of a recurrent model can't drop a rejected draft")
 		return nil
 	}
 	most := o.LookupTokens
 	if most == 0 {
 		most = defaultLookup
 	}
-	// Within a micro-batch: a sliding window's cache may overwrite what is out of the
-	// window of the next one's first token, which a wrong draft would have moved.
+	// At most a micro-batch: with more, the cache of a sliding window may overwrite cells that
+	// are needed again after the draft is rejected.
 	d := &drafts{most: min(most, s.ubatch-1)}
 	d.pace.length = min(d.most, shortDraft)
 	d.index.reset(s.tokens)
 	return d
 }
 
-// draft returns the guess at what follows the tail; it may be empty.
+// draft returns a draft of the tokens after the tail. It may be empty.
 func (g *generation) draft() []llama.Token {
 	d, s := g.look, g.s
 	if d == nil {
@@ -156,21 +155,21 @@ func (g *generation) draft() []llama.Token {
 	}
 	d.buffer = d.index.draft(d.buffer[:0], most)
 	if !g.o.IgnoreEOG {
-		if i := slices.IndexFunc(d.buffer, s.model.isEOG); i >= 0 { // nothing follows it
+		if i := slices.IndexFunc(d.buffer, s.model.isEOG); i >= 0 { // the text ends there
 			d.buffer = d.buffer[:i]
 		}
 	}
 	return d.buffer
 }
 
-// pace is how much is guessed.
+// pace is how long drafts are and how often they are made.
 type pace struct {
 	length int // of the next draft
-	pause  int // tokens without one after the last, if nothing of it came true
-	skip   int // of them, those that are left
+	pause  int // tokens without a draft after the last one, if it was rejected completely
+	skip   int // the rest of them
 }
 
-// after is the pace after a draft of which some tokens came true.
+// after returns the pace after a draft of which some tokens were accepted.
 func (p pace) after(drafted, accepted, most int) pace {
 	switch accepted {
 	case drafted:
@@ -206,7 +205,7 @@ func (g *generation) evalDraft(ctx context.Context, draft []llama.Token) error {
 	return nil
 }
 
-// sampled takes note of a token of the text.
+// sampled adds a sampled token to the index, and counts it if it was drafted.
 func (d *drafts) sampled(t llama.Token) {
 	if d == nil {
 		return
@@ -217,8 +216,8 @@ func (d *drafts) sampled(t llama.Token) {
 	}
 }
 
-// confirms tells whether a sampled token is the next of the draft, and takes it from
-// there.
+// confirms tells whether a sampled token is the next one of the draft, and removes it from
+// the draft if so.
 func (d *drafts) confirms(t llama.Token) bool {
 	if d == nil || len(d.ahead) == 0 || d.ahead[0] != t {
 		return false
@@ -227,7 +226,7 @@ func (d *drafts) confirms(t llama.Token) bool {
 	return true
 }
 
-// settle makes the context forget the rest of a draft.
+// settle removes the rejected rest of a draft from the context.
 func (g *generation) settle() error {
 	d, s := g.look, g.s
 	g.output = -1
@@ -241,7 +240,7 @@ func (g *generation) settle() error {
 	}
 	if !ok {
 		s.reset()
-		return errors.New("the memory of this model does not forget a draft: generate without lookup")
+		return errors.New("this model's memory can't drop a rejected draft: generate without lookup")
 	}
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/seed7adf6694/infer/llama"
 )
 
-// naiveDraft is what draft is to find, in the words of its comment.
+// naiveDraft is a direct implementation of draft's comment.
 func naiveDraft(text []llama.Token, most int) []llama.Token {
 	for n := min(lookupLongest, len(text)); n >= lookupShortest; n-- {
 		last := text[len(text)-n:]
@@ -30,7 +30,7 @@ func checkDrafts(t *testing.T, text []llama.Token, most int) {
 	t.Helper()
 	var l lookup
 	half := len(text) / 2
-	l.reset(text[half:]) // what was there before a reset does not count
+	l.reset(text[half:]) // the text before a reset does not count
 	l.reset(text[:half])
 	for i, token := range text[half:] {
 		if got, want := l.draft(nil, most), naiveDraft(text[:half+i], most); !slices.Equal(got, want) {

@@ -23,19 +23,19 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// A story, what is asked about it, and the story's beginning again.
+// A story, a question about it, and the story's beginning again.
 const (
 	story = `Once upon a time, there was a curious otter named Velvet. She lived at the top of a grassy hill. Every day she liked to swim in the lake. One sunny morning, Velvet found a soft boat in the park. Acorn the turtle lived next door and came over to see it. "What a fine boat!" said Acorn. "Can we share it?" "No," said Velvet. "It is mine." Acorn felt sad and went home.`
 	again = story + " Question: What kind of animal was Velvet? Answer: an otter. Once upon a time, there was a curious otter"
 )
 
-// repetitive opens a model that repeats itself soon, as small models of random weights
-// do, and whose batches compute exactly what single tokens do.
+// repetitive opens a small model of random weights, which repeats itself soon, and for which
+// batches compute exactly the same as single tokens.
 func repetitive(t testing.TB) *runtime.Model {
 	return open(t, model(t, "synthetic", "q4_0"), runtime.Options{})
 }
 
-// generated is the course of a generation.
+// generated is the result of a generation.
 type generated struct {
 	ids    []int32
 	text   string
@@ -43,7 +43,7 @@ type generated struct {
 	stats  runtime.Stats
 }
 
-// generate generates all, or as many tokens as the caller wants before it breaks off.
+// generate generates up to a number of tokens, then breaks off.
 func generate(t testing.TB, s *runtime.Session, prompt string, o runtime.GenerateOptions, most int) (g generated) {
 	t.Helper()
 	for tok, err := range s.Generate(t.Context(), prompt, o) {
@@ -59,8 +59,8 @@ func generate(t testing.TB, s *runtime.Session, prompt string, o runtime.Generat
 	return g
 }
 
-// compare generates without and with lookup, which have to give the same, and returns
-// the latter.
+// compare generates without and with lookup, fails if the results differ, and returns the
+// second.
 func compare(t *testing.T, s *runtime.Session, prompt string, o runtime.GenerateOptions) generated {
 	t.Helper()
 	o.Lookup = false
@@ -100,7 +100,7 @@ func TestLookupGivesTheSameText(t *testing.T) {
 				s := session(t, m, runtime.SessionOptions{FlashAttention: llama.FlashOn, Threads: 1, Context: 512})
 				for name, sampling := range samplings {
 					if file.typ == "f16" && !sampling.Greedy {
-						continue // the engine rounds differently for one token, and chance is close to a border now and then
+						continue // the engine rounds differently for one token, which may change a sampled one
 					}
 					t.Run(name, func(t *testing.T) {
 						compare(t, s, again, runtime.GenerateOptions{MaxTokens: 80, IgnoreEOG: true, Sampling: sampling})
@@ -124,7 +124,7 @@ func TestDraftsAreAsLongAsAskedFor(t *testing.T) {
 	for _, tt := range []struct {
 		name           string
 		ubatch, tokens int
-		most           int // accepted tokens of an evaluation
+		most           int // accepted tokens in an evaluation
 	}{
 		{"no more than one where one is asked for", 0, 1, 1},
 		{"no more than two where two are asked for", 0, 2, 2},
@@ -204,14 +204,14 @@ func TestWhatWasYieldedIsWhatTheSessionHolds(t *testing.T) {
 		o := greedyOptions(60)
 		o.Lookup = true
 		first := generate(t, s, again, o, n)
-		rest.Lookup, rest.MaxTokens = n%2 == 0, 60-n // the call that goes on has it or not
+		rest.Lookup, rest.MaxTokens = n%2 == 0, 60-n // lookup may differ from the first call's
 		second := generate(t, s, "", rest, 0)
 		equal(t, fmt.Sprintf("broken off after %d tokens", n), append(first.ids, second.ids...), whole.ids)
 		if second.stats.Used != whole.stats.Used {
 			t.Errorf("broken off after %d tokens: %d are in the context, want %d", n, second.stats.Used, whole.stats.Used)
 		}
 	}
-	// More than once, a token or few at a time.
+	// Several times, one or a few tokens at a time.
 	var ids []int32
 	o := greedyOptions(60)
 	o.Lookup = true
@@ -314,7 +314,7 @@ func TestLookupWithoutRoomForTheLogitsOfADraft(t *testing.T) {
 	if goruntime.GOOS == "windows" {
 		t.Skip("the 64 KiB that Windows gives at least have room for the logits of a small model's draft")
 	}
-	var most uint64 // bytes that are granted at once; 0: all
+	var most uint64 // the largest granted allocation in bytes; 0: any
 	m := open(t, model(t, "synthetic", "q4_0"), runtime.Options{Admit: func(_ memory.Purpose, size uint64) error {
 		if most > 0 && size > most {
 			return errors.New("no more than a quota")
@@ -339,8 +339,7 @@ func TestLookupWithoutRoomForTheLogitsOfADraft(t *testing.T) {
 	}
 }
 
-// recurrentModel makes a model of random weights whose memory is a state, with the tiny
-// model's vocabulary.
+// recurrentModel makes a recurrent model of random weights with the tiny model's vocabulary.
 func recurrentModel(t *testing.T) string {
 	t.Helper()
 	index, err := loader.Open(tinyF16)
@@ -417,7 +416,7 @@ func TestAMemoryThatCannotForgetGoesWithoutLookup(t *testing.T) {
 }
 
 // BenchmarkLookup generates the same tokens without and with lookup, side by side:
-// without/with is how many times as fast it is.
+// without/with is the speed-up.
 func BenchmarkLookup(b *testing.B) {
 	types := []string{"q4_0", "f16"}
 	if testing.Short() {

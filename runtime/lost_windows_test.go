@@ -12,7 +12,8 @@ import (
 	"github.com/seed7adf6694/infer/models"
 )
 
-// A stick that is unplugged while a model on it generates is an error, and not the end.
+// A model's lost disk, such as an unplugged USB stick, is an error of the generation and does
+// not end the process.
 func TestAFileThatGoesAwayIsAnErrorAndNotTheEnd(t *testing.T) {
 	path, err := models.Tiny()
 	if err != nil {
@@ -28,8 +29,8 @@ func TestAFileThatGoesAwayIsAnErrorAndNotTheEnd(t *testing.T) {
 	}
 	raise := windows.NewLazySystemDLL("kernel32.dll").NewProc("RaiseException")
 	for p := range m.weights.memory.Mapped() {
-		// What the system raises where it can't read a page.
-		arguments := [3]uintptr{0, uintptr(p), 0xC000009D} // to be read; device not connected
+		// The exception for a page that can't be read.
+		arguments := [3]uintptr{0, uintptr(p), 0xC000009D} // a read; device not connected
 		_, _, _ = raise.Call(0xC0000006, 0, uintptr(len(arguments)), uintptr(unsafe.Pointer(&arguments[0])))
 	}
 	var failed error

@@ -28,7 +28,7 @@ const (
 // tempDir holds the models that the tests make, for the whole run.
 var tempDir string
 
-// children are the tasks of child processes; those of one system are added by its files.
+// children are the tasks of child processes; files of a system add those of that system.
 var children = memtest.Children{
 	"architectures": childArchitectures,
 	"generate":      childGenerate,
@@ -46,7 +46,7 @@ var children = memtest.Children{
 }
 
 func TestMain(m *testing.M) {
-	if os.Getenv(runtime.PackedCacheVariable) == "" { // children have it from here
+	if os.Getenv(runtime.PackedCacheVariable) == "" { // children inherit it
 		os.Setenv(runtime.PackedCacheVariable, filepath.Join(sharedDir(nil), "packed"))
 	}
 	code := memtest.Main(m, children)
@@ -84,7 +84,7 @@ func parseChild(args []string) (path string, o runtime.Options, s runtime.Sessio
 	return path, o, s
 }
 
-// inChild runs f with a model and a session of it, and is the exit code of a child.
+// inChild runs f with a model and a session, and returns the child's exit code.
 func inChild(path string, o runtime.Options, f func(*runtime.Model, *runtime.Session) error) int {
 	err := func() error {
 		m, err := runtime.Open(context.Background(), path, o)
@@ -147,8 +147,9 @@ var made struct {
 	paths map[string]string
 }
 
-// model returns the path of a test model, made at first use: the tiny one quantised
-// to a type, or random weights, "synthetic" (16 MiB as f16), "large" (250 MiB) or any shape.
+// model returns the path of a test model, which is made at first use: the tiny one quantised
+// to a type, or one of random weights: "synthetic" (16 MiB as f16), "large" (250 MiB) or any
+// shape.
 func model(t testing.TB, kind, typ string) string {
 	t.Helper()
 	if kind == "tiny" && typ == "f16" {
@@ -174,7 +175,7 @@ func model(t testing.TB, kind, typ string) string {
 		switch kind {
 		case "synthetic":
 			text = "layers=3,width=512,heads=8,kv_heads=2,ffn=1536,vocab=2048"
-		case "large": // enough for the Go runtime to be small beside it
+		case "large": // much larger than the Go runtime
 			text = "layers=8,width=1024,heads=8,kv_heads=2,ffn=4096,vocab=4096"
 		}
 		if shape, err = models.ParseShape(text); err == nil {
@@ -191,7 +192,7 @@ func model(t testing.TB, kind, typ string) string {
 	return path
 }
 
-// sharedDir outlives the test that makes it; TestMain removes it.
+// sharedDir lasts until TestMain removes it.
 func sharedDir(t testing.TB) string {
 	if tempDir == "" {
 		var err error

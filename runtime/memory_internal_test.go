@@ -13,7 +13,7 @@ import (
 	"github.com/seed7adf6694/infer/models"
 )
 
-// growing is a system that promises so much more now, and 8 GiB once its page files have
+// growing is a system with the given commit left now, and 8 GiB after its page files have
 // grown.
 func growing(left uint64) probe.Probe {
 	const gib = 1 << 30

@@ -10,28 +10,28 @@ import (
 	"github.com/seed7adf6694/infer/loader/probe"
 )
 
-// chooseMode decides where the weights go, and why.
+// chooseMode chooses the load mode, and returns why.
 func chooseMode(src *source, p probe.Probe, c *config) (LoadMode, string, error) {
-	available, limit := p.Available() // page files are not to grow for a copy
+	available, limit := p.Available() // page files must not grow for a copy
 	of := beforeGrowth(limit, p)
 	if c.maxMemory > 0 && c.maxMemory < available {
 		available, of = c.maxMemory, string(probe.LimitBudget)
 	}
 	share := available / 2
-	if c.pool != nil { // which is there for this
+	if c.pool != nil { // the pool's memory is meant for weights: all of it counts
 		available, of = c.pool.Stats().Free, string(probe.LimitPool)
 		share = available
 	}
 	switch c.load {
 	case LoadMMap, LoadStock:
-		return c.load, "as asked", nil
+		return c.load, "as requested", nil
 	case LoadCopy:
-		// Before the header is given to the engine: the session comes on top later.
+		// Checked before the engine reads the header; the session is checked later.
 		if e := roomFor(besideCopy(src.plan.Bytes, p), p); e != nil && c.pool == nil {
 			e.Remedies = append([]memory.Remedy{{Kind: memory.RemedyMap}, {Kind: memory.RemedyQuantise}}, memory.RaiseLimit(e.Limit, e.Requested-e.Available)...)
 			return c.load, "", e
 		}
-		return c.load, "as asked", nil
+		return c.load, "as requested", nil
 	}
 	gains := repackGains(src.index)
 	switch {
@@ -42,11 +42,11 @@ func chooseMode(src *source, p probe.Probe, c *config) (LoadMode, string, error)
 	case src.plan.Bytes > share:
 		return LoadMMap, fmt.Sprintf("a copy of %s would take more than %s of the %s left (%s)", words.Size(src.plan.Bytes), words.Size(share), words.Size(available), of), nil
 	}
-	return LoadCopy, fmt.Sprintf("the weights can be repacked for this CPU, and %s fit well into the %s left (%s)", words.Size(src.plan.Bytes), words.Size(available), of), nil
+	return LoadCopy, fmt.Sprintf("the weights can be repacked for this CPU, and %s fit into the %s left (%s)", words.Size(src.plan.Bytes), words.Size(available), of), nil
 }
 
-// repackGains tells whether a good part of the weights is of a type that the engine
-// repacks on this CPU.
+// repackGains tells whether more than a quarter of the weights has a type that the engine
+// repacks.
 func repackGains(index *gguf.Index) bool {
 	if !llama.CanRepack() {
 		return false
@@ -54,7 +54,8 @@ func repackGains(index *gguf.Index) bool {
 	return repackable(index) > index.Bytes()/4
 }
 
-// repackable is the size of all tensors of such types; the engine may leave out some.
+// repackable returns the size in bytes of all matrices of such types. It is an upper bound: the
+// engine may not repack all of them.
 func repackable(index *gguf.Index) (bytes uint64) {
 	for _, t := range index.Tensors() {
 		switch t.Type {
@@ -67,7 +68,7 @@ func repackable(index *gguf.Index) (bytes uint64) {
 	return bytes
 }
 
-// besideCopy are weights that are copied, and what has to be left beside them.
+// besideCopy returns the memory for copied weights and the memory that has to stay free.
 func besideCopy(weights uint64, p probe.Probe) memory.Parts {
 	available, _ := p.Available()
 	return memory.Parts{}.With(memory.PurposeWeights, weights).With(memory.PurposeOther, min(reserve(available), weights/8))

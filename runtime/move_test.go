@@ -15,7 +15,7 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// goOn generates some tokens after what a session has, or after the prompt.
+// goOn generates some tokens after the session's text, or after the prompt.
 func goOn(t *testing.T, s *runtime.Session, prompt string) (text string) {
 	t.Helper()
 	for x, err := range s.Generate(t.Context(), prompt, runtime.GenerateOptions{MaxTokens: 8, Sampling: runtime.Sampling{Greedy: true}}) {
@@ -28,7 +28,7 @@ func goOn(t *testing.T, s *runtime.Session, prompt string) (text string) {
 	return text
 }
 
-// asking is a logger's handler that asks the model what it takes, as one of a program may.
+// asking is a logger's handler that calls the model's Report.
 type asking struct {
 	slog.Handler
 	m **runtime.Model
@@ -62,7 +62,7 @@ func TestAnIdleModelMovesToThePackedFile(t *testing.T) {
 	want := goOn(t, s, prompt)
 	wantAfter := goOn(t, s, " Then")
 
-	for _, load := range []runtime.LoadMode{runtime.LoadAuto, runtime.LoadMMap} { // the first is a copy, and fills the cache
+	for _, load := range []runtime.LoadMode{runtime.LoadAuto, runtime.LoadMMap} { // the first one copies, and fills the cache
 		t.Run(load.String(), func(t *testing.T) {
 			m := open(t, path, runtime.Options{Load: load, Adapters: adapters, CacheDir: cache})
 			s := session(t, m, so)
@@ -127,7 +127,7 @@ func TestAModelThatCanNotMoveStays(t *testing.T) {
 	}
 }
 
-// Whoever generates while the model moves is not disturbed, and the model can be closed.
+// Generations go on while the model moves, and the model can be closed meanwhile.
 func TestAModelMovesWhileSessionsComeAndGo(t *testing.T) {
 	path, cache := ownCopy(t)
 	defer runtime.SetIdle(runtime.SetIdle(time.Microsecond))

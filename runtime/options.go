@@ -32,7 +32,7 @@ var loadModes = []string{"auto", "mmap", "copy", "stock"}
 
 func (m LoadMode) String() string { return enumName("LoadMode", m, loadModes) }
 
-// ParseLoadMode is the inverse of String.
+// ParseLoadMode is the inverse of String. An unknown name is an [ErrOption].
 func ParseLoadMode(s string) (LoadMode, error) { return parseEnum[LoadMode]("load mode", s, loadModes) }
 
 // Options are the options of [Open].

@@ -16,7 +16,7 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// openTiny opens the small model as few tests need it: mapped, one thread.
+// openTiny opens the tiny model, mapped.
 func openTiny(t *testing.T) *runtime.Model {
 	t.Helper()
 	m, err := runtime.Open(t.Context(), tinyF16, runtime.Options{Load: runtime.LoadMMap})
@@ -33,14 +33,14 @@ func TestNoFieldOfAnOptionBringsAnythingDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := openTiny(t)
-	t.Chdir(t.TempDir()) // caches by relative names
+	t.Chdir(t.TempDir()) // for caches with relative names
 	small := runtime.SessionOptions{Context: 256, Threads: 1}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 
 	t.Run("Options", func(t *testing.T) {
 		fieldtest.Each(runtime.Options{Load: runtime.LoadMMap, Packed: runtime.PackedOff, Session: small}, func(name string, o runtime.Options) {
-			if strings.HasPrefix(name, "Session.") { // below
+			if strings.HasPrefix(name, "Session.") { // tried below
 				return
 			}
 			m, err := runtime.Open(t.Context(), model, o)
@@ -141,7 +141,7 @@ func TestEnumerationsAreChecked(t *testing.T) {
 	}
 	open := func(o runtime.Options) func() error {
 		return func() error {
-			// Before the file is looked for.
+			// Options are checked before the file is opened.
 			m, err := runtime.Open(t.Context(), "no such model", o)
 			if err == nil {
 				m.Close()
@@ -173,7 +173,7 @@ func TestEnumerationsAreChecked(t *testing.T) {
 			t.Errorf("%s: %v, want %q in it", c.name, err, c.want)
 		}
 	}
-	// What was refused holds nothing: the model can be closed, and sessions made.
+	// Refusals hold nothing: sessions can be made, and the model closed.
 	if s, err := m.NewSession(t.Context(), small); err != nil {
 		t.Error(err)
 	} else {
@@ -196,7 +196,7 @@ func TestWhatGenerateRefusesIsRefusedBeforeTheWeightsAreRead(t *testing.T) {
 	for _, c := range []struct {
 		name       string
 		o          runtime.GenerateOptions
-		vocabulary bool // it takes the vocabulary to know
+		vocabulary bool // only known with the vocabulary
 	}{
 		{"a temperature", sampling(func(s *runtime.Sampling) { s.Temperature = -1 }), false},
 		{"a penalty", sampling(func(s *runtime.Sampling) { s.RepeatPenalty = -1 }), false},
@@ -222,7 +222,7 @@ func TestWhatGenerateRefusesIsRefusedBeforeTheWeightsAreRead(t *testing.T) {
 				t.Errorf("%s: opened as %v, weights read %v: %v", c.name, mode, read, err)
 			}
 		}
-		// The text that the session holds is not lost over it.
+		// A refusal does not change the session's text.
 		if _, err := s.Complete(t.Context(), prompt, runtime.GenerateOptions{MaxTokens: 2}); err != nil {
 			t.Fatal(err)
 		}

@@ -33,7 +33,7 @@ func TestAFullDiskLeavesNoPackedFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	limit := fmt.Sprint(info.Size() + 1024) // for what the engine is shown, not for the keys of a packed file
+	limit := fmt.Sprint(info.Size() + 1024) // enough for the skeleton, not for the keys of a packed file
 	out, err := memtest.Child("pack", source, filepath.Join(dir, "packed.gguf"), limit).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -46,7 +46,7 @@ func TestAFullDiskLeavesNoPackedFile(t *testing.T) {
 	}
 }
 
-// childPack packs where files may not become large.
+// childPack packs under a limit of file sizes.
 func childPack(args []string) int {
 	signal.Ignore(syscall.SIGXFSZ)
 	limit, err := strconv.ParseUint(args[2], 10, 64)

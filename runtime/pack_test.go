@@ -19,7 +19,7 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// packed packs a model into a folder of its own.
+// packed packs a model into a new folder.
 func packedOf(t testing.TB, path string) string {
 	t.Helper()
 	if !llama.CanRepack() {
@@ -32,7 +32,7 @@ func packedOf(t testing.TB, path string) string {
 	return out
 }
 
-// logitsOf are those of some tokens, one behind the other.
+// logitsOf returns the logits of some tokens in one list.
 func logitsOf(t *testing.T, path string, o runtime.Options) ([]float32, runtime.Report) {
 	t.Helper()
 	m, err := runtime.Open(t.Context(), path, o)
@@ -46,7 +46,7 @@ func logitsOf(t *testing.T, path string, o runtime.Options) ([]float32, runtime.
 	}
 	defer s.Close()
 	var all []float32
-	for _, tokens := range [][]int32{{1, 403, 407, 261, 378, 432, 9, 77, 31, 6, 500, 41}, {17}, {99}} { // a prompt, and one at a time
+	for _, tokens := range [][]int32{{1, 403, 407, 261, 378, 432, 9, 77, 31, 6, 500, 41}, {17}, {99}} { // a prompt, then single tokens
 		err := s.Evaluate(t.Context(), tokens, runtime.EvaluateOptions{Logits: func(_ int, l []float32) error {
 			all = append(all, l...)
 			return nil
@@ -59,7 +59,7 @@ func logitsOf(t *testing.T, path string, o runtime.Options) ([]float32, runtime.
 }
 
 func TestAPackedModelComputesWhatTheEnginesCopyComputes(t *testing.T) {
-	tied := filepath.Join(t.TempDir(), "tied.gguf") // the table of embeddings is the output head too
+	tied := filepath.Join(t.TempDir(), "tied.gguf") // the token embeddings are the output matrix too
 	if err := runtime.Quantize(t.Context(), tinyF16, tied, runtime.QuantizeOptions{Type: "q4_0", Pure: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestAPackedModelComputesWhatTheEnginesCopyComputes(t *testing.T) {
 func TestWhatWouldGainNothingIsNotPacked(t *testing.T) {
 	dir := t.TempDir()
 	out := filepath.Join(dir, "packed.gguf")
-	for _, typ := range []string{"f16", "q8_0"} { // of these the engine repacks nothing on x86
+	for _, typ := range []string{"f16", "q8_0"} { // the engine repacks neither on x86
 		err := runtime.Pack(t.Context(), model(t, "synthetic", typ), out, runtime.PackOptions{})
 		if err == nil && typ == "q8_0" {
 			t.Log("this engine repacks q8_0 on this CPU")
@@ -172,12 +172,12 @@ func TestAdaptersAndLookupWorkOnAPackedModel(t *testing.T) {
 	}
 }
 
-// adapter writes a LoRA adapter for the tiny model that changes what it says.
+// adapter writes a LoRA adapter for the tiny model that changes its text.
 func adapter(t *testing.T) string {
 	return adapterOf(t, "blk.0.attn_q.weight", [2]uint64{256, 1}, [2]uint64{1, 256})
 }
 
-// adapterOf writes one that changes a weight, with two matrices of these shapes.
+// adapterOf writes an adapter for one weight, with two matrices of these shapes.
 func adapterOf(t *testing.T, weight string, a, b [2]uint64) string {
 	t.Helper()
 	var w gguf.Writer
@@ -237,7 +237,7 @@ func TestPackedFilesThatDoNotFitAreRefused(t *testing.T) {
 			return bytes.ReplaceAll(b, []byte(from), []byte(to))
 		}
 	}
-	// after replaces what follows a key, of the same length.
+	// after replaces the bytes after a key by as many others.
 	after := func(key, from, to string) func([]byte) []byte {
 		return func(b []byte) []byte {
 			at := bytes.Index(b, []byte(key))
@@ -255,8 +255,8 @@ func TestPackedFilesThatDoNotFitAreRefused(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		change func([]byte) []byte
-		target error    // of opening; nil where it opens
-		words  []string // of the error, of Check where it opens
+		target error    // of opening; nil if it opens
+		words  []string // in the error, or in that of Check if it opens
 	}{
 		{"another engine", after("infer.packed.engine", llama.EngineVersion, "v9.99.9"), runtime.ErrPackedElsewhere, []string{"v9.99.9", llama.EngineVersion, "pack "}},
 		{"other instructions", after("infer.packed.instructions", instructions, strings.Repeat("z", len(instructions))), runtime.ErrPackedElsewhere, []string{"zz", instructions, "pack "}},
@@ -319,7 +319,7 @@ func TestPackedFilesThatDoNotFitAreRefused(t *testing.T) {
 			t.Errorf("%s: check: %+v, %v", what, c, err)
 		}
 	}
-	// A source of the same size and time with other bytes, one of another time, none.
+	// A source of the same size and time with other bytes, one with another time, and none.
 	other := flip(int64(len(content)) - 40)(slices.Clone(content))
 	if err := errors.Join(os.WriteFile(source, other, 0o600), os.Chtimes(source, info.ModTime(), info.ModTime())); err != nil {
 		t.Fatal(err)
@@ -332,7 +332,7 @@ func TestPackedFilesThatDoNotFitAreRefused(t *testing.T) {
 	if err := os.Remove(source); err != nil {
 		t.Fatal(err)
 	}
-	check("no source", nil, "not there any more")
+	check("no source", nil, "does not exist any more")
 }
 
 func TestACancelledPackingLeavesNothing(t *testing.T) {

@@ -15,33 +15,33 @@ import (
 	"github.com/seed7adf6694/infer/runtime/internal/cache"
 )
 
-// checkPacked tells why a packed file can't be opened, before anything of it is read.
+// checkPacked returns why a packed file can't be opened with a configuration, by its header.
 func checkPacked(index *gguf.Index, c *config) error {
 	p := index.Packed()
 	if p == nil {
 		return nil
 	}
-	from := "the file that it was made of"
+	from := "the file that it was packed from"
 	if len(p.Source) > 0 {
 		from = p.Source[0].Path
 	}
 	switch {
 	case c.load == LoadCopy || c.load == LoadStock:
-		return optionError("a packed file is mapped as it is and can't be loaded in mode %v: use mmap or auto, or %s", c.load, from)
+		return optionError("load mode %v is not possible for a packed file: use mmap or auto, or open %s", c.load, from)
 	case !c.repack:
-		return optionError("a packed file has no other layout than that of this CPU: to compute with the file's own, open %s", from)
+		return optionError("NoRepack is not possible for a packed file, whose weights are repacked already: open %s", from)
 	case !llama.CanRepack():
 		return &PackedError{Reason: "this program was compiled without -DGGML_USE_CPU_REPACK and can't compute with its layout", Source: from}
 	case p.Engine != llama.EngineVersion:
-		return &PackedError{Reason: fmt.Sprintf("by engine %s, and this is %s", p.Engine, llama.EngineVersion), Source: from, Again: true}
+		return &PackedError{Reason: fmt.Sprintf("packed by engine %s, and this is engine %s", p.Engine, llama.EngineVersion), Source: from, Again: true}
 	case p.Instructions != cache.Instructions():
-		return &PackedError{Reason: fmt.Sprintf("for %s, and this program is compiled for %s", p.Instructions, cache.Instructions()), Source: from, Again: true}
+		return &PackedError{Reason: fmt.Sprintf("packed for %s, and this program is compiled for %s", p.Instructions, cache.Instructions()), Source: from, Again: true}
 	}
 	return nil
 }
 
-// packedTensors are the tensors of a packed file that have a layout of their own, by the
-// model's names.
+// packedTensors returns the repacked tensors of a packed file by their names in the model; nil
+// for other files.
 func packedTensors(index *gguf.Index) map[string]gguf.PackedTensor {
 	p := index.Packed()
 	if p == nil {
@@ -54,7 +54,8 @@ func packedTensors(index *gguf.Index) map[string]gguf.PackedTensor {
 	return tensors
 }
 
-// matchPacked compares the layouts of a packed file with those that the engine wants.
+// matchPacked compares the layouts of a packed file with those that the engine chooses on this
+// CPU. A difference is a [*PackedError].
 func (w *weights) matchPacked(ws []llama.Weight) error {
 	if w.packed == nil {
 		return nil
@@ -64,7 +65,7 @@ func (w *weights) matchPacked(ws []llama.Weight) error {
 		t, packed := w.packed[x.Name]
 		if x.Kind != llama.WeightRepack {
 			if packed && t.Name == t.Of {
-				return &PackedError{Reason: fmt.Sprintf("tensor %q is laid out as %s, and is wanted as it was, on %s", x.Name, t.Layout, where(x.Kind)), Source: from}
+				return &PackedError{Reason: fmt.Sprintf("tensor %q has layout %s, and %s needs it in the original layout", x.Name, t.Layout, where(x.Kind)), Source: from}
 			}
 			continue
 		}
@@ -73,9 +74,9 @@ func (w *weights) matchPacked(ws []llama.Weight) error {
 		case err != nil:
 			return fmt.Errorf("%w: %w", ErrPackedElsewhere, err)
 		case !packed:
-			return &PackedError{Reason: fmt.Sprintf("tensor %q is laid out as it was, and this engine wants %s", x.Name, layout.Name), Source: from, Again: true}
+			return &PackedError{Reason: fmt.Sprintf("tensor %q has its original layout, and this engine needs %s", x.Name, layout.Name), Source: from, Again: true}
 		case layout.Name != t.Layout:
-			return &PackedError{Reason: fmt.Sprintf("tensor %q is laid out as %s, and this engine wants %s", x.Name, t.Layout, layout.Name), Source: from, Again: true}
+			return &PackedError{Reason: fmt.Sprintf("tensor %q has layout %s, and this engine needs %s", x.Name, t.Layout, layout.Name), Source: from, Again: true}
 		}
 		w.packedBytes += x.Size
 	}
@@ -89,19 +90,19 @@ func where(k llama.WeightKind) string {
 	return "the CPU"
 }
 
-// samplePacked compares some rows of each layout with what the engine makes of the source,
-// where that is still there.
+// samplePacked compares some rows of each layout with the repacked rows of the source, if the
+// source still exists.
 func (w *weights) samplePacked(ws []llama.Weight) error {
 	p := w.index.Packed()
 	source, err := packed.OpenSource(p)
 	if err != nil {
-		// The file is complete without it; `infer check` knows more.
+		// The packed file is complete without its source; Check reports the difference.
 		reason := "the source can't be read"
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			reason = "the source is not there any more"
+			reason = "the source does not exist any more"
 		case errors.Is(err, loader.ErrFileChanged):
-			reason = "the source is another file now"
+			reason = "the source has changed"
 		}
 		w.config.log("packed weights are not compared with their source", "reason", reason, "error", err)
 		return nil
@@ -121,7 +122,7 @@ func (w *weights) samplePacked(ws []llama.Weight) error {
 	return nil
 }
 
-// sampledTensors are the tensors of each layout of which rows are compared at a load.
+// sampledTensors is the number of tensors of each layout of which a load compares rows.
 const sampledTensors = 2
 
 // compareRows compares the first and the last group of rows of a tensor with its source.
@@ -145,7 +146,7 @@ func (w *weights) compareRows(source *packed.Origin, i int, p gguf.PackedTensor)
 		}
 		if !bytes.Equal(is, want) {
 			return &gguf.FormatError{File: w.path, Offset: t.Offset + at, Field: fmt.Sprintf("tensor %q", p.Name),
-				Reason: "differs from what the engine makes of " + w.index.Packed().Source[p.File].Path + ": pack it again"}
+				Reason: "differs from the repacked tensor of " + w.index.Packed().Source[p.File].Path + ": pack it again"}
 		}
 	}
 	return nil
@@ -153,12 +154,12 @@ func (w *weights) compareRows(source *packed.Origin, i int, p gguf.PackedTensor)
 
 // fill is how a packed file is made.
 type fill struct {
-	quiet    bool // keep out of the way of what computes
+	quiet    bool // as packed.Options.Quiet
 	pause    func(context.Context) error
 	progress loader.Progress
 }
 
-// fillCache makes the packed file of a model for the cache, unless it is there.
+// fillCache adds the packed file of a model to the cache, unless the cache has it.
 func fillCache(ctx context.Context, store *packed.Store, path string, index *gguf.Index, how fill) error {
 	return cache.Fill(ctx, store, path, index.Bytes(), func() (func(*os.File) error, func(), error) {
 		p, err := newPacking(ctx, path, index)
@@ -169,23 +170,23 @@ func fillCache(ctx context.Context, store *packed.Store, path string, index *ggu
 	})
 }
 
-// packing is what the engine says of how a model is packed.
+// packing is a model and the layouts that the engine chooses for its tensors.
 type packing struct {
-	header  *weights // that the engine has read the header of
+	header  *weights // whose header the engine has read
 	tensors map[string]packedAs
 }
 
 // packedAs is how a tensor is packed.
 type packedAs struct {
-	i      int // the engine's number of it
+	i      int // the engine's index of the tensor
 	layout llama.Layout
-	plain  bool // it is wanted as it is too
+	plain  bool // the original layout is needed too
 }
 
 func newPacking(ctx context.Context, path string, index *gguf.Index) (_ *packing, err error) {
 	switch {
 	case index.Packed() != nil:
-		return nil, optionError("%s is a packed file: pack the file that it was made of", path)
+		return nil, optionError("%s is a packed file: pack the file that it was packed from", path)
 	case !index.HasTensors():
 		return nil, fmt.Errorf("%s: %w", path, errNoWeights())
 	}
@@ -229,7 +230,7 @@ func newPacking(ctx context.Context, path string, index *gguf.Index) (_ *packing
 	return p, nil
 }
 
-// whyNothing says why nothing of a model is repacked.
+// whyNothing returns why the engine repacks no tensor of a model.
 func whyNothing(index *gguf.Index) string {
 	if !llama.CanRepack() {
 		return "this program was compiled without -DGGML_USE_CPU_REPACK"
@@ -241,7 +242,7 @@ func whyNothing(index *gguf.Index) string {
 			most = t.Type
 		}
 	}
-	return fmt.Sprintf("the engine computes with weights of %v as they are on this CPU, so the file itself is as fast", most)
+	return fmt.Sprintf("on this CPU the engine does not repack weights of type %v: open the file itself, which is as fast", most)
 }
 
 // write writes the packed file.
@@ -266,5 +267,5 @@ func (p *packing) write(ctx context.Context, f *os.File, how fill) error {
 	})
 }
 
-// close frees the engine's part; the index is the caller's.
+// close frees the engine's part. The index belongs to the caller.
 func (p *packing) close() { p.header.unload() }

@@ -13,10 +13,9 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// BenchmarkPacked computes with the packed file of a model, and in turn with a copy that is
-// repacked and as the engine itself loads it: medians of the ratios of two that followed
-// each other, because a machine's speed may change within seconds. Each round is a prompt
-// and some tokens one by one.
+// BenchmarkPacked compares the packed file of a model with a repacked copy and with a stock
+// load. It reports medians of ratios of two consecutive rounds, because a machine's speed may
+// change within seconds. A round is a prompt and some single tokens.
 func BenchmarkPacked(b *testing.B) {
 	path, file := packedPair(b)
 	const promptTokens, tokens = 64, 8
@@ -29,7 +28,7 @@ func BenchmarkPacked(b *testing.B) {
 		return session(b, open(b, path, runtime.Options{Load: load, Packed: runtime.PackedOff, Session: o}), o)
 	}
 	this := sessionOf(file, runtime.LoadAuto)
-	// round computes once, and tells how long the prompt and the tokens took.
+	// round computes once, and returns the durations of the prompt and of the tokens.
 	round := func(s *runtime.Session) (prompt, each time.Duration) {
 		b.Helper()
 		if err := s.Reset(); err != nil {
@@ -54,7 +53,7 @@ func BenchmarkPacked(b *testing.B) {
 				var p, t [2]time.Duration // this and the other
 				ways := []*runtime.Session{this, other}
 				for k := range ways {
-					w := (i + k) % 2 // who is first takes turns too
+					w := (i + k) % 2 // the order alternates too
 					p[w], t[w] = round(ways[w])
 				}
 				prompts = append(prompts, p[1].Seconds()/p[0].Seconds())
@@ -71,8 +70,8 @@ func BenchmarkPacked(b *testing.B) {
 	}
 }
 
-// BenchmarkMove moves a copy to its packed file: how long that takes beside what computes,
-// and for how long calls have to wait.
+// BenchmarkMove moves a copied model to its packed file, and reports how long the move takes
+// and how long calls wait for it.
 func BenchmarkMove(b *testing.B) {
 	path, file := packedPair(b)
 	defer runtime.SetIdle(runtime.SetIdle(0))
@@ -104,8 +103,8 @@ func BenchmarkMove(b *testing.B) {
 	b.ReportMetric(held.Seconds()*1e3/float64(b.N), "held-ms/op")
 }
 
-// packedPair is a model of 1.1 billion parameters, with -short of two layers of it, and its
-// packed file.
+// packedPair returns a model of 1.1 billion parameters, or with -short two of its layers, and
+// its packed file.
 func packedPair(b *testing.B) (path, file string) {
 	b.Helper()
 	shape := "1b"

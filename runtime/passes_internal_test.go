@@ -18,10 +18,10 @@ import (
 
 const (
 	streamedLayers = 8
-	layerSize      = 256 << 10 // some units of addresses on every system
+	layerSize      = 256 << 10 // several units of memory on every system
 )
 
-// streaming is passes over a file of layers, of which two are in memory at once.
+// streaming makes passes over a file of layers, of which two are in memory at once.
 func streaming(t *testing.T) *passes {
 	t.Helper()
 	var w gguf.Writer
@@ -70,7 +70,7 @@ func streaming(t *testing.T) *passes {
 	return &ps
 }
 
-// over is what a pass does; each is told of when it computes.
+// over does one pass, and calls computing for each layer.
 func (p *pass) over(computing func(layer int)) error {
 	for n := range streamedLayers {
 		if !p.BeforeLayer(n) {
@@ -82,7 +82,7 @@ func (p *pass) over(computing func(layer int)) error {
 	return nil
 }
 
-// entered waits until so many passes are on.
+// entered waits until that many passes have entered.
 func (ps *passes) entered(n int) {
 	for {
 		ps.mu.Lock()
@@ -108,7 +108,7 @@ func TestPassesShareWhatIsRead(t *testing.T) {
 		for i := range list {
 			list[i] = ps.newPass()
 		}
-		if err := list[0].enter(t.Context()); err != nil { // the others wait for their turn
+		if err := list[0].enter(t.Context()); err != nil { // the others have to wait
 			t.Fatal(err)
 		}
 		run := func(i int) {
@@ -142,7 +142,7 @@ func TestPassesShareWhatIsRead(t *testing.T) {
 	if busy != company*rounds*streamedLayers {
 		t.Errorf("%d layers were computed", busy)
 	}
-	// Each layer once a round, and what is read ahead.
+	// Each layer once in a round, and layers that are read ahead.
 	if read, most := st.Read-before.Read, uint64(rounds*streamedLayers+2)*(layerSize+8192); read > most {
 		t.Errorf("%d bytes were read, %d would be enough for all %d sessions", read, most, company)
 	}
@@ -176,7 +176,7 @@ func TestALatePassMeetsTheOthersWhereTheyComeRound(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	// The same decoding goes on with its next micro-batch.
+	// The same evaluation goes on with its next micro-batch.
 	begun := ps.residency.Stats().Passes
 	if err := early.over(func(int) {}); err != nil {
 		t.Fatal(err)
@@ -240,7 +240,7 @@ func TestACancelledPassLetsTheOthersGoOn(t *testing.T) {
 	}
 }
 
-// What changes the budget waits for passes, and no longer than its caller wants.
+// A change of the budget waits for running passes until its context ends.
 func TestAChangeOfTheBudgetIsCancelled(t *testing.T) {
 	b := &budget{passes: newPasses(streaming(t).residency)}
 	p := b.newPass()

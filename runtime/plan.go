@@ -67,7 +67,7 @@ type ModePlan struct {
 	Commit   uint64 `json:"commit_bytes"`
 	Resident uint64 `json:"resident_bytes"`
 
-	LargestAllocation   uint64 `json:"largest_allocation_bytes"` // of one mapping or commit
+	LargestAllocation   uint64 `json:"largest_allocation_bytes"` // one mapping or commit
 	LargestAllocationOf string `json:"largest_allocation_of"`    // a tensor, "KV layer 3", "compute"
 	LargestRange        uint64 `json:"largest_range_bytes"`      // contiguous addresses
 	LargestRangeOf      string `json:"largest_range_of"`
@@ -83,7 +83,7 @@ type ModePlan struct {
 	// keep that size until the system restarts.
 	PageFileGrowth uint64      `json:"page_file_growth_bytes"`
 	LimitedBy      probe.Limit `json:"limited_by"` // the limit that is exceeded; "" if it fits
-	// Needed is the memory that exceeds the limit, by purpose, if a sum exceeds it.
+	// Needed is the memory, by purpose, whose sum exceeds the limit; nil if no sum does.
 	Needed   memory.Parts    `json:"needed,omitempty"`
 	Remedies []memory.Remedy `json:"remedies"` // the one with the least loss first
 
@@ -109,7 +109,7 @@ func (p ModePlan) Name() string {
 	return p.Mode.String()
 }
 
-// MarshalText writes the mode's name.
+// MarshalText returns the mode's name.
 func (m LoadMode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
 // Plan returns the memory that the model at path and one session with o.Session would take,

@@ -18,19 +18,18 @@ import (
 
 func init() { children["taken"] = childTaken }
 
-// taken is what a run took, as the system counts: memory that is charged, and what is
-// resident.
+// taken is what a run took by the system's figures: charged and resident memory.
 type taken struct{ Commit, Resident uint64 }
 
-// mappings adds this process's mappings up.
+// mappings adds up the process's mappings.
 func mappings() (taken, error) {
 	b, err := os.ReadFile("/proc/self/smaps")
 	s := memtest.ParseSmaps(string(b))
 	return taken{s.Commit, s.Resident}, err
 }
 
-// settle takes what Go keeps to use again, its heap and the stacks of its threads. With one
-// thread of Go at a time, others do not begin an arena of the C library's, or a cache of Go's.
+// settle makes Go allocate in advance what it keeps: heap and stacks. With one running thread,
+// no other thread starts an arena of the C library or a cache of Go.
 func settle() {
 	goruntime.GOMAXPROCS(1)
 	debug.SetGCPercent(-1)
@@ -43,11 +42,11 @@ func settle() {
 	memtest.StartThreads(16)
 }
 
-// childTaken fills a session's context and prints what that took.
+// childTaken fills a session's context and prints the memory that it took.
 func childTaken(args []string) int {
 	path, o, so := parseChild(args)
 	o.Session = so
-	// The engine's static parts come up first.
+	// The engine's static parts are initialised first.
 	if _, _, err := greedy(background, tinyF16, runtime.Options{Load: runtime.LoadStock}, runtime.SessionOptions{Context: 64, Threads: 1}, 2); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -92,7 +91,7 @@ func TestThePlanIsWhatTheSystemCounts(t *testing.T) {
 		{"layers=3,width=1024,heads=16,kv_heads=4,ffn=2816,vocab=64000", "q8_0", []int{256, 1024}, runtime.SessionOptions{}},
 		{"layers=16,width=512,heads=8,ffn=2048,vocab=16000", "f16", []int{256, 1024}, runtime.SessionOptions{}},
 		{"layers=4,width=512,heads=8,kv_heads=2,ffn=1024,vocab=8000,experts=4", "f16", []int{256, 1024}, runtime.SessionOptions{}},
-		// The engine's own part was fitted to those above, and not to these.
+		// The estimate of the engine's heap was fitted to the models above, not to these.
 		{"layers=10,width=640,heads=10,kv_heads=5,ffn=1792,vocab=24000", "q4_0", []int{512, 3072}, runtime.SessionOptions{}},
 		{"layers=10,width=640,heads=10,kv_heads=5,ffn=1792,vocab=24000", "q4_0", []int{2048}, runtime.SessionOptions{FlashAttention: llama.FlashOn, CacheTypeK: "q8_0", CacheTypeV: "q8_0"}},
 	} {

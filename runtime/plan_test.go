@@ -46,7 +46,7 @@ func TestThePlanIsWhatIsTaken(t *testing.T) {
 				}
 				for _, p := range forecast.Modes {
 					if p.Mode == runtime.LoadStock {
-						continue // the engine's own memory is in nobody's ledger
+						continue // the engine's heap is in no ledger
 					}
 					t.Run(fmt.Sprintf("%s %s, session %d, %d MiB, %s", file.kind, file.typ, i, chunk>>20, p.Name()), func(t *testing.T) {
 						o.Load = p.Mode
@@ -191,7 +191,7 @@ func TestAPlanThatDoesNotFitSaysWhatWould(t *testing.T) {
 	}
 }
 
-// Where no change is enough alone, the smallest combinations that are.
+// If no single change is enough, the smallest sufficient combinations are named.
 func TestAPlanCombinesWhatIsNotEnoughAlone(t *testing.T) {
 	res, err := memtest.Run(t.Context(), memtest.Child("plan", model(t, "large", "f16"), "small", "ctx=16384", "chunk=16777216"), memtest.Limits{})
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 // learned are models with a table of 256 positions.
 var learned = []string{"gpt2", "starcoder", "mpt"}
 
-// A context is at most the table of positions, and the engine's rounding does not go
-// beyond what was asked for.
+// A context is at most the table of positions, and the engine's rounding does not exceed the
+// request.
 func TestLearnedPositionsBoundTheContext(t *testing.T) {
 	for _, name := range learned {
 		path := computing(t, name)
@@ -72,7 +72,7 @@ func tooLarge(t *testing.T, what string, err error) {
 	}
 }
 
-// A session has the context that was asked for, however small.
+// A session has the requested context, however small.
 func TestContextIsWhatWasAskedFor(t *testing.T) {
 	m := open(t, tinyF16, runtime.Options{})
 	for _, context := range []int{1, 2, 7, 100, 300} {
@@ -95,8 +95,8 @@ func TestContextIsWhatWasAskedFor(t *testing.T) {
 	}
 }
 
-// What has nothing new to evaluate goes on where it was, also where the last token alone
-// cannot be forgotten.
+// An empty prompt with Continue goes on with the text, even if the model's memory can't drop
+// the last token.
 func TestContinueWithNothingNew(t *testing.T) {
 	for _, name := range []string{"llama", "rwkv7", "mamba", "jamba"} {
 		m := open(t, computing(t, name), runtime.Options{})
@@ -142,7 +142,7 @@ func TestPromptWithTwoBOS(t *testing.T) {
 	}
 }
 
-// A quantised cache that the heads' size does not allow is an error, whatever attention.
+// A cache type whose blocks do not divide the head size is an error, with any attention.
 func TestCacheTypesThatHeadsDoNotAllow(t *testing.T) {
 	m := open(t, computing(t, "llama"), runtime.Options{}) // heads of 16
 	for _, o := range []runtime.SessionOptions{

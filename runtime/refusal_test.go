@@ -23,8 +23,8 @@ import (
 
 var errNth = errors.New("refused by the test")
 
-// Whatever request of a load, a session and a generation is the one that is refused, the
-// error is typed, nothing is left behind, and another model goes on.
+// If any one allocation of a load, a session or a generation is refused, the error is typed,
+// nothing leaks, and another model goes on.
 func TestEveryRefusalIsAnErrorThatLeavesNothing(t *testing.T) {
 	memtest.WithoutRace(t)
 	other := session(t, open(t, tinyF16, runtime.Options{}), runtime.SessionOptions{Context: 64, Threads: 1})
@@ -78,8 +78,8 @@ func TestEveryRefusalIsAnErrorThatLeavesNothing(t *testing.T) {
 	}
 }
 
-// childAddressSpace tries the same load under an ever smaller limit of addresses, while a
-// model that is open goes on.
+// childAddressSpace repeats a load under decreasing limits of the address space, while another
+// open model goes on.
 func childAddressSpace(args []string) int {
 	path, o, so := parseChild(args)
 	ctx := context.Background()
@@ -98,7 +98,7 @@ func childAddressSpace(args []string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	for room := uint64(512); room >= 64; room -= 32 { // below, Go itself may not get a thread
+	for room := uint64(512); room >= 64; room -= 32 { // with less, Go may not get a thread
 		p, err := probe.Measure()
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -143,7 +143,7 @@ func TestUnderALimitOfAddresses(t *testing.T) {
 	}
 }
 
-// What is refused together is named together.
+// An error about a sum names all of its parts.
 func TestARefusedSumNamesItsParts(t *testing.T) {
 	path := model(t, "synthetic", "f16")
 	so := runtime.SessionOptions{Context: 1024, UBatch: 64, CacheTypeK: "f16", CacheTypeV: "f16", FlashAttention: llama.FlashOn}
@@ -183,8 +183,8 @@ func TestARefusedSumNamesItsParts(t *testing.T) {
 	check("a second session", err, 0)
 }
 
-// Where no change is enough alone, an error names the smallest combination that is, and
-// that opens.
+// If no single change is enough, an error names the smallest sufficient combination, and a
+// model opens with it.
 func TestAnErrorCombinesWhatIsNotEnoughAlone(t *testing.T) {
 	path := model(t, "synthetic", "f16")
 	given := runtime.SessionOptions{Context: 2048, UBatch: 512, CacheTypeK: "f16", CacheTypeV: "f16", FlashAttention: llama.FlashOn}

@@ -13,8 +13,8 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// childRefused asks for what there is no memory for, three times, and prints the
-// errors. What loaded before goes on working.
+// childRefused makes a request that does not fit into memory three times, and prints the
+// errors. A model that was loaded before goes on working.
 func childRefused(args []string) int {
 	path, o, so := parseChild(args)
 	ctx := context.Background()
@@ -43,7 +43,7 @@ func childRefused(args []string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return childUnsupported
 	}
-	for range 3 { // the first refusal leaves as much as the last
+	for range 3 { // refusals leak nothing: all are the same
 		_, _, err = greedy(ctx, path, o, so, 4)
 		fmt.Println(err)
 		if got := say(); got != want {

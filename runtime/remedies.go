@@ -10,26 +10,26 @@ import (
 	"github.com/seed7adf6694/infer/loader/probe"
 )
 
-// remedies are what would help against what was refused: what would fit, then what
-// raises the limit.
+// remedies returns what would help after a refusal: lower options that would fit, then ways to
+// raise the limit.
 func (s *sizer) remedies(ctx context.Context, refused *memory.Error, params llama.ContextParams, weights uint64, p probe.Probe) []memory.Remedy {
 	return append(s.whatWouldFit(ctx, params, weights, p), memory.RaiseLimit(refused.Limit, refused.Requested-refused.Available)...)
 }
 
-// attempt is a session that might fit beside weights that are copied.
+// attempt is a session that may fit beside copied weights.
 type attempt struct {
 	params  llama.ContextParams
-	weights uint64
+	weights uint64 // bytes of copied weights
 }
 
-// change is one thing that takes less memory.
+// change is one option with which an attempt takes less memory.
 type change struct {
 	remedy memory.Remedy
 	make   func(*attempt)
 }
 
-// changes lists what takes less memory, by kind, whether or not the caller set the values:
-// kinds in order of what is lost, and of each kind that with the least loss first.
+// changes lists changes that take less memory, by kind, even of values that the caller set.
+// Kinds, and the changes of each kind, are in order of increasing loss.
 func changes(p llama.ContextParams, weights uint64) (kinds [][]change) {
 	add := func(kind []change) {
 		if len(kind) > 0 {
@@ -68,7 +68,7 @@ func changes(p llama.ContextParams, weights uint64) (kinds [][]change) {
 	return kinds
 }
 
-// cacheSize tells how large caches of a type are, compared with each other.
+// cacheSize returns a size to compare cache types by: the bytes of 256 elements.
 func cacheSize(name string) uint64 {
 	t, err := gguf.ParseType(cacheName(name))
 	if err != nil {
@@ -77,11 +77,11 @@ func cacheSize(name string) uint64 {
 	return t.RowSize(256)
 }
 
-// mostCombinations bounds how many combinations of changes are named.
+// mostCombinations is the largest number of combinations of changes in an error.
 const mostCombinations = 3
 
-// whatWouldFit lists changes with which a session would fit: single ones, or where none
-// is enough, the smallest combinations that are.
+// whatWouldFit lists changes with which a session would fit: single ones, or if none is
+// enough, the smallest combinations.
 func (s *sizer) whatWouldFit(ctx context.Context, p llama.ContextParams, weights uint64, probe probe.Probe) (remedies []memory.Remedy) {
 	kinds := changes(p, weights)
 	fits := func(list []change) memory.Remedy {
@@ -113,8 +113,8 @@ func (s *sizer) whatWouldFit(ctx context.Context, p llama.ContextParams, weights
 	return remedies
 }
 
-// mildest takes one change of each kind such that they fit together, and says so; none
-// where none do. As little as possible is lost of the first kind, then of the next.
+// mildest chooses one change of each kind with which the session fits, and returns the remedy;
+// the zero remedy if it does not fit. It minimises the loss of the first kind, then of the next.
 func mildest(kinds [][]change, fits func([]change) memory.Remedy) memory.Remedy {
 	list := make([]change, len(kinds))
 	for i, kind := range kinds {
@@ -138,7 +138,7 @@ func mildest(kinds [][]change, fits func([]change) memory.Remedy) memory.Remedy 
 	return found
 }
 
-// combinations are the ways to choose size of the kinds, the first ones first.
+// combinations iterates over the ways to choose size of the kinds, in lexical order.
 func combinations(kinds [][]change, size int) func(yield func([][]change) bool) {
 	return func(yield func([][]change) bool) {
 		var choose func(from int, chosen [][]change) bool
@@ -157,7 +157,7 @@ func combinations(kinds [][]change, size int) func(yield func([][]change) bool) 
 	}
 }
 
-// together makes one remedy of changes that are to be made together.
+// together returns one remedy for changes that are made together.
 func together(list []change) memory.Remedy {
 	r := list[0].remedy
 	for _, c := range list[1:] {

@@ -10,13 +10,12 @@ import (
 	"github.com/seed7adf6694/infer/llama"
 )
 
-// repackTolerance is by how much a logit may differ, by type. The logits of the tiny
-// model have a standard deviation of 2.9. Most repacked kernels add up the same
-// products in another order; those of the K types also round the activations to 8 bits
-// in another way.
+// repackTolerance is the largest difference of a logit, by type. The logits of the tiny model
+// have a standard deviation of 2.9. Most repacked kernels sum the same products in another
+// order; those of the K types also round the activations to 8 bits differently.
 var repackTolerance = map[string]float64{"q4_0": 1e-3, "q8_0": 1e-3, "iq4_nl": 1e-3, "q4_k_m": 0.25}
 
-// Issue's 7.1: repacked weights are the same weights.
+// Repacked weights give the same logits within the tolerance.
 func TestRepackedWeightsGiveNearLogits(t *testing.T) {
 	if !llama.CanRepack() {
 		t.Skip("the engine was compiled without GGML_USE_CPU_REPACK")
@@ -30,7 +29,7 @@ func TestRepackedWeightsGiveNearLogits(t *testing.T) {
 			}
 			plain, _ := logitsOf(t, path, Options{Load: LoadMMap})
 			packed, repacked := logitsOf(t, path, Options{Load: LoadCopy})
-			if repacked == 0 && typ != "q8_0" { // which AMD and Intel CPUs have no layout for
+			if repacked == 0 && typ != "q8_0" { // AMD and Intel CPUs have no layout for it
 				t.Error("nothing was repacked")
 			}
 			most := 0.0

@@ -53,7 +53,7 @@ func TestOneRuleForNegativeNumbersOfSampling(t *testing.T) {
 	})
 }
 
-// Off in a number of a step leaves out that step and no other.
+// Off as a number turns off its step and no other.
 func TestOffLeavesOutAStep(t *testing.T) {
 	m, err := Open(t.Context(), filepath.FromSlash("../models/tiny/tiny-stories-f16.gguf"), Options{Load: LoadMMap})
 	if err != nil {

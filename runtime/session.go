@@ -56,9 +56,9 @@ type Session struct {
 // NewSession makes a session. Close gives all of its memory back.
 //
 // It is refused with [ErrInsufficientMemory] if its memory does not fit beside that of the
-// other sessions of the process. On Linux memory counts that they have been granted and not
-// touched yet; elsewhere only memory in use counts. With a memory budget NewSession waits for
-// running passes over the layers. ctx cancels NewSession, and does not affect the session.
+// other sessions of the process: on Linux all memory that they have been granted, elsewhere
+// the part that they have touched. With a memory budget NewSession waits for running passes
+// over the layers. ctx cancels NewSession, and does not affect the session.
 func (m *Model) NewSession(ctx context.Context, o SessionOptions) (*Session, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

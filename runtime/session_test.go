@@ -32,7 +32,7 @@ func TestTheModelTellsAStory(t *testing.T) {
 		t.Errorf("text: %q", text)
 	}
 	st := s.Stats()
-	timed := st.PromptRate() > 0 || goruntime.GOOS == "windows" && st.PromptDuration == 0 // whose clock has steps
+	timed := st.PromptRate() > 0 || goruntime.GOOS == "windows" && st.PromptDuration == 0 // its clock is coarse
 	if st.PromptTokens < 4 || st.GeneratedTokens != 60 || st.Used < 60 || !timed || st.Rate() <= 0 {
 		t.Errorf("figures: %+v", st)
 	}
@@ -45,7 +45,7 @@ func TestASeedDeterminesTheText(t *testing.T) {
 	var first string
 	for i := range 3 {
 		s := session(t, m, runtime.SessionOptions{Context: 128, Threads: min(i, goruntime.NumCPU())})
-		for range 2 { // a fresh session and a used one
+		for range 2 { // a new session and a used one
 			text, err := s.Complete(t.Context(), prompt, o)
 			if err != nil {
 				t.Fatal(err)
@@ -313,7 +313,7 @@ func TestOneCallAtATime(t *testing.T) {
 	}
 }
 
-// HOSTILE.md, Requests.
+// Hostile requests are errors.
 func TestRequestsThatMakeNoSense(t *testing.T) {
 	m := open(t, tinyF16, runtime.Options{})
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))

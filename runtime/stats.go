@@ -11,8 +11,8 @@ import (
 	"github.com/seed7adf6694/infer/loader/residency"
 )
 
-// Report is what a model took, at the moment of asking. Sizes are bytes. In JSON it is an
-// object with all fields, sizes with names in _bytes and times in seconds.
+// Report is a snapshot of what a model takes. Sizes are bytes. In JSON it is an object with
+// all fields; the names of sizes end in _bytes, and times are seconds.
 type Report struct {
 	Path         string   `json:"model"`
 	Architecture string   `json:"architecture"`
@@ -21,12 +21,12 @@ type Report struct {
 	LoadMode     LoadMode `json:"load_mode"`
 	LoadReason   string   `json:"load_reason"` // why this mode
 	Repacked     uint64   `json:"repacked_bytes"`
-	Packed       uint64   `json:"packed_bytes"` // mapped from a packed file, in the layout of this CPU
-	// Adjusted is what was lowered because there was not enough memory for the default, and
-	// which models were passed over.
+	Packed       uint64   `json:"packed_bytes"` // mapped from a packed file, in this CPU's layout
+	// Adjusted lists what was lowered because there was not enough memory for the defaults,
+	// and the models before the fallback that was opened.
 	Adjusted []Adjustment `json:"adjusted"`
-	// Warnings says, a line each, what is wrong with the model's file and does not keep it
-	// from being loaded; see loader's Index.Warnings.
+	// Warnings are problems of the model's file that do not prevent loading, one line each;
+	// see gguf.Index.Warnings.
 	Warnings []string `json:"warnings"`
 
 	Chunks            int    `json:"chunks"`
@@ -35,27 +35,27 @@ type Report struct {
 	LargestTensor     uint64 `json:"largest_tensor_bytes"`
 	LargestTensorName string `json:"largest_tensor"`
 	// LargestAllocation is the largest single mapping or commit since the model was
-	// opened, LargestRange the largest range of contiguous addresses.
+	// opened; LargestRange is the largest range of contiguous addresses.
 	LargestAllocation uint64 `json:"largest_allocation_bytes"`
 	LargestRange      uint64 `json:"largest_range_bytes"`
 
 	Memory  memory.Usage  `json:"memory"`  // by purpose
-	Process probe.Process `json:"process"` // of the whole process, now
-	// PeakRSS is the kernel's figure; PeakAnon and PeakFile are the largest values
-	// seen while loading and generating: looked at every 20 ms, and less often where that
-	// takes long (Windows before 10 22H2).
+	Process probe.Process `json:"process"` // the whole process now
+	// PeakRSS is the kernel's figure. PeakAnon and PeakFile are the largest samples while
+	// loading and generating, taken every 20 ms, or less often if a sample takes long
+	// (Windows before 10 22H2).
 	PeakRSS  uint64 `json:"peak_rss_bytes"`
 	PeakAnon uint64 `json:"peak_anon_bytes"`
 	PeakFile uint64 `json:"peak_file_bytes"`
 
-	// FlashAttention is what the session that Open made room for computes with: on or off,
-	// or auto where layers are on GPUs; FlashReason says why. Of a stock load, which makes
-	// room for none, it is auto and "".
+	// FlashAttention is the choice for the session that Open made room for: on or off, or
+	// auto if layers are on GPUs; FlashReason says why. With LoadStock, which makes room for
+	// no session, they are auto and "".
 	FlashAttention llama.FlashAttention `json:"flash_attention"`
 	FlashReason    string               `json:"flash_attention_reason"`
 
-	// Budget is the memory budget in force, and Residency what it does with the weights;
-	// 0 and nil without one.
+	// Budget is the memory budget in bytes, and Residency says which weights stay in memory;
+	// 0 and nil without a budget.
 	Budget    uint64           `json:"budget_bytes"`
 	Residency *residency.Stats `json:"residency"`
 
@@ -73,30 +73,29 @@ func (r Report) MarshalJSON() ([]byte, error) {
 }
 
 // Stats are the figures of a session's last generation. In JSON they are an object with all
-// fields and both rates, times in seconds.
+// fields and both rates; times are seconds.
 type Stats struct {
 	PromptTokens     int           `json:"prompt_tokens"`
 	PromptDuration   time.Duration `json:"-"`
 	GeneratedTokens  int           `json:"generated_tokens"`
-	GenerateDuration time.Duration `json:"-"`                   // of the tokens after the first
+	GenerateDuration time.Duration `json:"-"`                   // for the tokens after the first
 	Context          int           `json:"context_tokens"`      // tokens that fit
 	Used             int           `json:"context_used_tokens"` // tokens in the context
 	UBatch           int           `json:"ubatch_tokens"`       // tokens computed at once
-	// FlashAttention is on or off as the session was made, or auto where the engine decides
-	// for layers on GPUs.
+	// FlashAttention is on or off, or auto if layers are on GPUs and the engine decides.
 	FlashAttention llama.FlashAttention `json:"flash_attention"`
 	Seed           uint32               `json:"seed"`
-	Threads        int                  `json:"threads"`       // that the last evaluation of a token computed with
-	BatchThreads   int                  `json:"batch_threads"` // and the last one of several
-	// Passes are the evaluations of the model that the generated tokens took: one for
-	// each token after the first, or fewer with [GenerateOptions].Lookup.
+	Threads        int                  `json:"threads"`       // of the last evaluation of one token
+	BatchThreads   int                  `json:"batch_threads"` // of the last evaluation of several tokens
+	// Passes is the number of evaluations for the generated tokens: one for each token
+	// after the first, or fewer with [GenerateOptions].Lookup.
 	Passes int `json:"passes"`
-	// Drafted are the tokens that were guessed and evaluated, Accepted those of them
-	// that were sampled.
+	// Drafted is the number of drafted tokens that were evaluated, Accepted the number of
+	// those that were sampled.
 	Drafted  int `json:"drafted_tokens"`
 	Accepted int `json:"accepted_tokens"`
-	// Notes are what a user should know of the prompt, a line each: that it begins with
-	// a token that the tokenizer adds as well.
+	// Notes are hints about the prompt, one line each: for example, that it begins with a
+	// token that the tokenizer adds too.
 	Notes []string `json:"notes"`
 }
 
@@ -113,7 +112,8 @@ func (s Stats) MarshalJSON() ([]byte, error) {
 	}{plain(s), s.PromptDuration.Seconds(), s.PromptRate(), s.GenerateDuration.Seconds(), s.Rate()})
 }
 
-// marshal encodes v. Whether <, > and & are escaped is for the encoder to say that asks.
+// marshal encodes v without escaping <, > and &: the calling encoder escapes them if it is
+// set to.
 func marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -122,14 +122,14 @@ func marshal(v any) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// noNil is a list that is [] in JSON where it is empty.
+// noNil returns a copy of a list that is [] in JSON if it is empty.
 func noNil[T any](list []T) []T { return append([]T{}, list...) }
 
-// PromptRate is prompt tokens per second, 0 where unknown.
+// PromptRate returns prompt tokens per second, 0 if unknown.
 func (s Stats) PromptRate() float64 { return rate(s.PromptTokens, s.PromptDuration) }
 
-// Rate is generated tokens per second, 0 where unknown. The first token comes with
-// the prompt and is not counted.
+// Rate returns generated tokens per second, 0 if unknown. The first token is not counted, as
+// it needs no evaluation after the prompt.
 func (s Stats) Rate() float64 { return rate(s.GeneratedTokens-1, s.GenerateDuration) }
 
 func rate(n int, d time.Duration) float64 {
@@ -139,19 +139,19 @@ func rate(n int, d time.Duration) float64 {
 	return float64(n) / d.Seconds()
 }
 
-// SystemInfo is what the engine was built for and what it found.
+// SystemInfo describes the engine's build and the CPU and devices that it found.
 type SystemInfo struct {
-	EngineVersion string         `json:"engine_version"` // of the Go module that carries it
+	EngineVersion string         `json:"engine_version"` // of the Go module with its sources
 	EngineCommit  string         `json:"engine_commit"`  // of llama.cpp
-	Compiled      []string       `json:"cpu_compiled"`   // instruction sets in use
+	Compiled      []string       `json:"cpu_compiled"`   // instruction sets in the build
 	Available     []string       `json:"cpu_available"`  // instruction sets of this CPU
-	Missing       []string       `json:"cpu_missing"`    // what the build lacks and speed wants
-	Repack        bool           `json:"repack"`         // weights can be converted for this CPU
+	Missing       []string       `json:"cpu_missing"`    // of this CPU, not compiled in, and faster
+	Repack        bool           `json:"repack"`         // weights can be repacked for this CPU
 	Devices       []llama.Device `json:"devices"`
 	GPUOffload    bool           `json:"gpu_offload"`
 }
 
-// System describes the engine. Without one (cgo off) the error is [ErrNoEngine].
+// System describes the engine. In a build without cgo the error is [ErrNoEngine].
 func System() (SystemInfo, error) {
 	devices, err := llama.Devices()
 	return SystemInfo{

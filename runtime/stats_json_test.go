@@ -27,7 +27,7 @@ func keys(t *testing.T, v any) []string {
 	return slices.Sorted(maps.Keys(object))
 }
 
-// changes tells of each field of base whether JSON shows that it has changed.
+// changes checks for each field of base that a change of it shows in JSON.
 func changes[T any](t *testing.T, base T) {
 	text := func(v T) string {
 		b, err := json.Marshal(v)

@@ -40,7 +40,7 @@ func TestATokenAllocatesNoMoreThanItsText(t *testing.T) {
 	}
 	allocations(900) // slices grow to what they need
 	const few, many = 100, 900
-	// The tenth: the process's memory is looked at a few times a second.
+	// A tenth, as the process's memory is sampled several times a second.
 	if a, b := allocations(few), allocations(many); b > a+(many-few)*11/10 {
 		t.Errorf("%d allocations for %d tokens, %d for %d", a, few, b, many)
 	}

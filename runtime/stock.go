@@ -18,7 +18,7 @@ const stockAlignment = 32
 
 // ErrStock is returned for valid files that can't be loaded with [LoadStock]; other load modes
 // can load them. errors.As to *StockError gives the tensor.
-var ErrStock = errors.New("llama.cpp's own load does not take the file")
+var ErrStock = errors.New("llama.cpp's own loader refuses the file")
 
 // StockError is the error of a file whose weights begin at an offset that the engine does not
 // accept for a buffer.

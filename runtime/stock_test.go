@@ -17,8 +17,8 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// aligned writes a model again with another alignment, with its first tensor at a byte that
-// is beyond a multiple of 32 by so many.
+// aligned rewrites a model with another alignment, and its first tensor at the given offset
+// from a multiple of 32.
 func aligned(t *testing.T, source string, alignment uint32, beyond int64) (path string) {
 	t.Helper()
 	ix, err := loader.Open(source)

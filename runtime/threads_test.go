@@ -13,8 +13,7 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// Sessions that compute at the same time share the threads, whatever each asked for, and
-// say the same as each alone.
+// Sessions that compute at the same time share the threads, and generate the same as alone.
 func TestSessionsShareTheThreads(t *testing.T) {
 	m := open(t, tinyF16, runtime.Options{})
 	want, err := session(t, m, runtime.SessionOptions{Context: 128, Threads: 1}).Complete(t.Context(), prompt, greedyOptions(30))
@@ -61,8 +60,8 @@ func TestThreadsBeyondTheProcessorsAreRefused(t *testing.T) {
 	}
 }
 
-// Long prompts of two sessions take turns: each micro-batch is an evaluation of its own,
-// and gives the same as all at once.
+// Long prompts of two sessions take turns by micro-batches, and give the same as one after the
+// other.
 func TestAPromptInMicroBatches(t *testing.T) {
 	m := open(t, tinyF16, runtime.Options{})
 	long := strings.Repeat("Once upon a time there was a house. ", 20)

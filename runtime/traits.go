@@ -8,21 +8,21 @@ import (
 	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
-// traits are what a model's header and the engine say of it. They stay as they are wherever
-// the weights go.
+// traits are properties of a model from its header and the engine. They do not depend on the
+// memory of the weights.
 type traits struct {
 	info       llama.ModelInfo
 	kv         kvShape
 	bos        llama.Token
-	addsBOS    bool // the tokenizer, before a text
+	addsBOS    bool // the tokenizer adds bos before a text
 	eog        map[llama.Token]bool
-	reranker   bool // the file says so
-	classifier bool // there is one, without which no model ranks
-	outputs    bool // of the classifier, one for each text
-	tied       bool // the output is computed with the embeddings of the tokens
+	reranker   bool // the file's pooling type is rank
+	classifier bool // the file has a classifier, which ranking needs
+	outputs    bool // the classifier has an output matrix
+	tied       bool // the output matrix is that of the token embeddings
 }
 
-// readTraits reads them from a model that the engine has read the header of.
+// readTraits returns the traits of a model whose header the engine has read.
 func readTraits(w *weights) (t traits, err error) {
 	t.kv = readKVShape(w.index)
 	if t.info, err = w.native.Info(); err != nil {
@@ -51,7 +51,7 @@ func readTraits(w *weights) (t traits, err error) {
 		n, _ := v.Uint()
 		t.reranker = n == poolingRank
 	}
-	causal := true // models that look both ways, as those for embeddings do, compute no output
+	causal := true // without causal attention (embedding models) there is no output matrix
 	if v, ok := w.index.Lookup(t.info.Architecture + ".attention.causal"); ok {
 		causal, _ = v.Bool()
 	}
@@ -61,17 +61,17 @@ func readTraits(w *weights) (t traits, err error) {
 
 func (t *traits) isEOG(id llama.Token) bool { return t.eog[id] }
 
-// kvShape bounds the tensors that a context keeps of its tokens: the engine wants the
-// K or V cache of one layer, or its recurrent state, side by side. It decides how
-// long a range a block may take; what a context takes in all, the engine says.
+// kvShape gives an upper bound for the largest tensor of a context's memory: the K or V cache
+// of one layer, or its recurrent state, which the engine needs contiguous. It bounds the range
+// of a block; the engine measures what a context takes.
 type kvShape struct {
-	width uint64 // elements of a token in the K or V cache of a layer, at most
-	state uint64 // bytes of the recurrent state of a layer and sequence, at most
+	width uint64 // upper bound of the elements of a token in the K or V cache of a layer
+	state uint64 // upper bound of the bytes of the recurrent state of a layer and sequence
 }
 
 func readKVShape(index *gguf.Index) kvShape {
 	arch := index.Architecture()
-	get := func(key string) uint64 { // the largest element of what may be a list
+	get := func(key string) uint64 { // a number, or the largest one of an array
 		v, ok := index.Lookup(arch + "." + key)
 		if !ok {
 			return 0
@@ -108,8 +108,8 @@ func readKVShape(index *gguf.Index) kvShape {
 	}
 }
 
-// largest bounds the size in bytes of one of those tensors in a context. The engine
-// rounds the number of tokens up.
+// largest returns an upper bound for the size in bytes of such a tensor. The engine rounds the
+// number of tokens up to a multiple of 256.
 func (s kvShape) largest(p llama.ContextParams) uint64 {
 	const padding = 256
 	cells := (uint64(p.Ctx) + padding - 1) / padding * padding
@@ -122,20 +122,19 @@ func (s kvShape) largest(p llama.ContextParams) uint64 {
 	return max(cells*row, s.state*uint64(max(p.SeqMax, 1)))
 }
 
-// Task is what a model is made for.
+// Task is the task that a model is made for.
 type Task int
 
 const (
-	// TaskText is to go on with a text, token by token: [Session.Generate].
+	// TaskText is to continue a text token by token: [Session.Generate].
 	TaskText Task = iota
-	// TaskEmbeddings is to make vectors of texts: [Session.Embed].
+	// TaskEmbeddings is to return vectors for texts: [Session.Embed].
 	TaskEmbeddings
-	// TaskRerank is to tell how well documents answer a query: [Session.Rerank].
+	// TaskRerank is to score how well documents answer a query: [Session.Rerank].
 	TaskRerank
-	// TaskDiffusion is to fill in a whole text at once, in steps, which this package
-	// does not do.
+	// TaskDiffusion is to denoise all tokens of a text in steps. It is not supported.
 	TaskDiffusion
-	// TaskAudio is to make sound of codes, which this package does not do.
+	// TaskAudio is to decode audio codes. It is not supported.
 	TaskAudio
 )
 
@@ -148,11 +147,11 @@ func (t Task) String() string {
 	return taskWords[t]
 }
 
-// encoders are the architectures that look at a whole text at once and predict no token.
+// encoders are the architectures without causal attention, which predict no tokens.
 var encoders = []string{"bert", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "jina-bert-v3", "neo-bert", "gemma-embedding", "t5encoder"}
 
-// Task returns what the model is made for. Models for text make embeddings too; rerankers
-// made of such models rank, and can be asked for text.
+// Task returns the task that the model is made for. Models for text can make embeddings too,
+// and rerankers that were made of text models can generate text too.
 func (m *Model) Task() Task { return m.task() }
 
 func (t *traits) task() Task {
@@ -169,13 +168,13 @@ func (t *traits) task() Task {
 	return TaskText
 }
 
-// poolingRank is the number of rank pooling in a file.
+// poolingRank is the value of rank pooling in a file.
 const poolingRank = 4
 
-// ranks tells whether the model says that it is a reranker.
+// ranks tells whether the model is a reranker.
 func (t *traits) ranks() bool { return t.reranker && t.classifier }
 
-// decodes returns an error for models that make no text token by token.
+// decodes returns a [*TaskError] for models that can't generate text token by token.
 func (t *traits) decodes() error {
 	task := t.task()
 	if task == TaskText || task == TaskRerank && !slices.Contains(encoders, t.info.Architecture) {
@@ -184,7 +183,7 @@ func (t *traits) decodes() error {
 	return &TaskError{Architecture: t.info.Architecture, Task: task, Asked: TaskText}
 }
 
-// embedsTexts returns an error for models that make no embeddings of texts.
+// embedsTexts returns a [*TaskError] for models that can't make embeddings of texts.
 func (t *traits) embedsTexts() error {
 	switch task := t.task(); {
 	case task == TaskAudio, t.info.Encoder && t.info.Decoder:

@@ -13,8 +13,8 @@ import (
 	"github.com/seed7adf6694/infer/runtime"
 )
 
-// What sessions have been granted and not used yet is not there for another: as many as
-// are made can all be filled, in a control group that holds only some.
+// Memory granted to sessions and not touched yet is not available to another session: in a
+// small control group, all sessions that could be made can be filled.
 func TestSessionsThatAreMadeCanBeFilled(t *testing.T) {
 	cg, err := memtest.NewCgroup(160 << 20)
 	memtest.Need(t, err)
@@ -37,12 +37,11 @@ func TestSessionsThatAreMadeCanBeFilled(t *testing.T) {
 	t.Logf("%d sessions, peak %d of %d", n, use.Peak, cg.Limit)
 }
 
-// childSessions makes sessions until one is refused, fills all of them, and prints how
-// many there were.
+// childSessions makes sessions until one is refused, fills all of them, and prints their number.
 func childSessions(args []string) int {
 	path, o, so := parseChild(args)
 	so.CacheTypeK, so.CacheTypeV, so.UBatch = "f16", "f16", so.Context
-	so.FlashAttention = llama.FlashOff // which is faster here
+	so.FlashAttention = llama.FlashOff // faster here
 	o.Session = so
 	return inChild(path, o, func(m *runtime.Model, first *runtime.Session) error {
 		sessions := []*runtime.Session{first}

@@ -1,6 +1,6 @@
-// Package cache keeps packed files of models in a folder: what they are called, whether one is
-// still of its model, how much room there is, and that one is made at a time. Opening them, and
-// what is written into them, is for others.
+// Package cache keeps packed files of models in a folder. It names them, checks that a file
+// belongs to the present version of its model, limits their total size, and lets one process
+// write at a time. It neither opens models nor writes the contents of packed files.
 package cache
 
 import (
@@ -21,11 +21,11 @@ import (
 	"github.com/seed7adf6694/infer/loader/packed"
 )
 
-// Share is the part of a disk that a cache takes at most: one of so many of the bytes that are
-// free or taken by it.
+// Share bounds a cache: it takes at most 1/Share of the bytes of the disk that are free or
+// taken by the cache.
 const Share = 10
 
-// Usage is what a cache holds, and may hold. Sizes are bytes.
+// Usage is the size of a cache and its limit. Sizes are bytes.
 type Usage struct {
 	Dir   string
 	Files int
@@ -51,11 +51,12 @@ func UsageOf(store *packed.Store) (usage Usage, files []packed.StoredFile, err e
 	return usage, files, nil
 }
 
-// ErrStale is why a packed file of the cache is not of the model as it is now.
+// ErrStale is returned for a packed file that was not made from the present version of the
+// model.
 var ErrStale = errors.New("the packed file is of another version of the model")
 
-// Path is where the packed file of a model is in a cache: one for each path, engine and kind
-// of CPU.
+// Path returns the path of a model's packed file in a cache. It depends on the model's path,
+// the engine's version and the kind of CPU.
 func Path(store *packed.Store, model string) string { return store.Path(name(model)) }
 
 func name(path string) string {
@@ -67,7 +68,8 @@ func name(path string) string {
 	return fmt.Sprintf("%.64s-%x", base, sum[:8])
 }
 
-// Check checks that a packed file is of the model at a path as it is now.
+// Check returns [ErrStale] unless a packed file was made from the present version of the model
+// at path.
 func Check(index *gguf.Index, path string) error {
 	p := index.Packed()
 	if p == nil {
@@ -85,9 +87,9 @@ func Check(index *gguf.Index, path string) error {
 	return source.Close()
 }
 
-// Fill adds the packed file of a model, of about so many bytes, unless somebody else has
-// meanwhile. It waits for others that pack. prepare makes ready to write one, and returns what
-// writes it and what is to be called in the end.
+// Fill adds the packed file of a model, of about size bytes, unless the cache has it. It waits
+// while another process writes to the cache, until ctx ends. prepare returns a function that
+// writes the file, and one that Fill calls at the end.
 func Fill(ctx context.Context, store *packed.Store, model string, size uint64, prepare func() (write func(*os.File) error, done func(), err error)) error {
 	if has(store, model) {
 		return nil
@@ -105,7 +107,7 @@ func Fill(ctx context.Context, store *packed.Store, model string, size uint64, p
 		return err
 	}
 	defer lock.Close()
-	if has(store, model) { // by now
+	if has(store, model) { // added while Fill waited
 		return nil
 	}
 	write, done, err := prepare()
@@ -119,7 +121,7 @@ func Fill(ctx context.Context, store *packed.Store, model string, size uint64, p
 	return lock.Add(name(model), write)
 }
 
-// has tells whether the cache has the packed file of a model as it is now.
+// has tells whether the cache has a packed file of the present version of a model.
 func has(store *packed.Store, path string) bool {
 	there, err := loader.OpenWith(Path(store, path), loader.OpenOptions{SkipModel: true})
 	if err != nil {
@@ -129,23 +131,23 @@ func has(store *packed.Store, path string) bool {
 	return Check(there, path) == nil
 }
 
-// lockPeriod is how often somebody who waits for another packer looks again.
+// lockPeriod is the time between two attempts to lock the cache.
 const lockPeriod = 100 * time.Millisecond
 
-// ErrNoRoom is why a packed file is not made.
+// ErrNoRoom is returned for a packed file that would exceed the cache's limit.
 var ErrNoRoom = errors.New("no room for a packed file")
 
-// makeRoom removes the least recently used files until one of that size fits.
+// makeRoom removes the least recently used files until a file of size bytes fits.
 func makeRoom(store *packed.Store, size uint64) error {
 	usage, files, err := UsageOf(store)
 	if err != nil {
 		return err
 	}
 	if size > usage.Limit {
-		return fmt.Errorf("%w in %s: %s, and the cache takes %s at most, a tenth of what the disk has for it: write the file elsewhere",
+		return fmt.Errorf("%w in %s: it needs %s, and the cache is limited to %s, a tenth of the disk's free space: free disk space, or use another folder",
 			ErrNoRoom, usage.Dir, words.Size(size), words.Size(usage.Limit))
 	}
-	var failed []error // of files that stay: others may do
+	var failed []error // of files that could not be removed
 	for _, f := range files {
 		if usage.Used+size <= usage.Limit {
 			break
@@ -157,14 +159,14 @@ func makeRoom(store *packed.Store, size uint64) error {
 		usage.Used -= f.Size
 	}
 	if usage.Used+size > usage.Limit {
-		return fmt.Errorf("%w in %s: %s, and the cache has %s of %s at most: %w",
+		return fmt.Errorf("%w in %s: it needs %s, and files that can't be removed take %s of the limit of %s: %w",
 			ErrNoRoom, usage.Dir, words.Size(size), words.Size(usage.Used), words.Size(usage.Limit), errors.Join(failed...))
 	}
 	return nil
 }
 
-// Instructions names what the engine was compiled for, as far as that decides how it lays
-// weights out.
+// Instructions names the instruction set, of those that the engine was compiled for, that
+// decides the layout of repacked weights.
 func Instructions() string {
 	compiled := llama.CompiledFeatures()
 	for _, name := range []string{"avx512", "avx2", "avx", "sve", "matmul_int8", "dotprod", "neon"} {
@@ -175,7 +177,7 @@ func Instructions() string {
 	return "any CPU"
 }
 
-// SameFile tells whether two paths lead to one file.
+// SameFile tells whether two paths name the same file.
 func SameFile(a, b string) bool {
 	x, err := os.Stat(a)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/seed7adf6694/infer/loader/packed"
 )
 
-// A file that somebody uses stays, and those that nobody uses make room all the same.
+// Files in use are kept, and unused ones are removed to make room.
 func TestMakingRoomGoesPastFilesInUse(t *testing.T) {
 	store := packed.NewStore(t.TempDir())
 	free, err := store.Free()

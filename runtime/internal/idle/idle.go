@@ -1,4 +1,4 @@
-// Package idle knows when the calls on a model rest, and does other work then.
+// Package idle detects when no call runs on a model, and does background work then.
 package idle
 
 import (
@@ -9,33 +9,35 @@ import (
 	"time"
 )
 
-// Activity is what a model's sessions do. Its zero value is good.
+// Activity counts the running calls of a model's sessions. The zero value is ready to use. It
+// is safe for concurrent use.
 type Activity struct {
 	running atomic.Int64 // calls
-	ended   atomic.Int64 // the last one, nanoseconds since 1970
+	ended   atomic.Int64 // end of the last call, nanoseconds since 1970
 
-	// Weights is held by calls, and by what reads where the weights are; whoever moves them
-	// has it alone, by TryLock: nobody waits for it with it in hand.
+	// Weights is read-locked by calls and by code that reads the addresses of the weights.
+	// A move of the weights write-locks it with TryLock only, so that no call waits behind a
+	// waiting writer.
 	Weights sync.RWMutex
 }
 
-// Begin begins a call.
+// Begin begins a call, which ends with End.
 func (a *Activity) Begin() {
 	a.running.Add(1)
 	a.Weights.RLock()
 }
 
-// End ends it.
+// End ends a call.
 func (a *Activity) End() {
 	a.Weights.RUnlock()
 	a.ended.Store(time.Now().UnixNano())
 	a.running.Add(-1)
 }
 
-// Busy tells whether there is a call.
+// Busy tells whether a call is running.
 func (a *Activity) Busy() bool { return a.running.Load() > 0 }
 
-// idle is for how long there has been no call; 0 while there is one.
+// idle returns the time since the last call ended, 0 while one is running.
 func (a *Activity) idle() time.Duration {
 	if a.Busy() {
 		return 0
@@ -43,7 +45,7 @@ func (a *Activity) idle() time.Duration {
 	return time.Since(time.Unix(0, a.ended.Load()))
 }
 
-// Wait waits until there has been no call for a time.
+// Wait waits until no call has run for the given time, or returns ctx's error.
 func (a *Activity) Wait(ctx context.Context, idle time.Duration) error {
 	for {
 		now := a.idle()
@@ -60,21 +62,21 @@ func (a *Activity) Wait(ctx context.Context, idle time.Duration) error {
 	}
 }
 
-// Work is what is done in the background.
+// Work is a background task.
 type Work struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 }
 
-// Later begins to wait until there has been no call for a time, from now on, and then does
-// something on a thread of low priority.
+// Later starts a background task, which waits until no call has run for the given time from
+// now on, and then calls do on a thread of low priority.
 func (a *Activity) Later(idle time.Duration, do func(context.Context)) *Work {
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &Work{cancel, make(chan struct{})}
 	a.ended.Store(time.Now().UnixNano())
 	go func() {
 		defer close(w.done)
-		runtime.LockOSThread() // and never unlocked: the thread, of low priority, ends with this
+		runtime.LockOSThread() // never unlocked: the low-priority thread ends with the goroutine
 		if err := a.Wait(ctx, idle); err != nil {
 			return
 		}
@@ -84,10 +86,10 @@ func (a *Activity) Later(idle time.Duration, do func(context.Context)) *Work {
 	return w
 }
 
-// Done is closed when the work has ended.
+// Done returns a channel that is closed when the task has ended.
 func (w *Work) Done() <-chan struct{} { return w.done }
 
-// Stop ends it and waits until it has. nil is no work.
+// Stop cancels the task and waits until it has ended. It does nothing for nil.
 func (w *Work) Stop() {
 	if w != nil {
 		w.cancel()

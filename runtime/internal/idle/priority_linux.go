@@ -2,8 +2,8 @@ package idle
 
 import "golang.org/x/sys/unix"
 
-// lowerPriority makes the system prefer all other threads to this one, for processors and
-// disks. It can't be undone.
+// lowerPriority gives the calling thread the lowest priority for processors and disks. It can't
+// be undone.
 func lowerPriority() {
 	const lowest, idleClass, classShift = 19, 3, 13
 	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), lowest)

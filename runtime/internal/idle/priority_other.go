@@ -2,5 +2,5 @@
 
 package idle
 
-// lowerPriority does nothing: threads have no priority of their own that Go could set.
+// lowerPriority does nothing: these systems offer no priority of a thread that Go can set.
 func lowerPriority() {}

@@ -2,5 +2,5 @@
 
 package peak
 
-// firstSample is what the first reading of the process's memory is taken to cost.
+// firstSample is the assumed cost of the first reading of the process's memory.
 const firstSample = 0

@@ -2,7 +2,6 @@ package peak
 
 import "time"
 
-// firstSample is what the first reading of the process's memory is taken to cost. Before
-// Windows 10 22H2 each page is asked for; wine takes microseconds for a page, and more for
-// those of large blocks.
+// firstSample is the assumed cost of the first reading of the process's memory. Before Windows
+// 10 22H2 each page is queried; under wine a query takes microseconds, and more in large blocks.
 const firstSample = 20 * time.Millisecond

@@ -1,4 +1,4 @@
-// Package peak watches the memory of the process, and knows the most that was seen.
+// Package peak samples the memory of the process and keeps the largest values.
 package peak
 
 import (
@@ -8,39 +8,40 @@ import (
 	"github.com/seed7adf6694/infer/loader/probe"
 )
 
-// The process's memory is read while loading and generating at most once in samplePeriod, as
-// that costs tens of microseconds. Where the system has to be asked for each page it may cost
-// a hundred milliseconds: the pause is sampleShare times what the last reading took.
+// The process's memory is read at most once in samplePeriod, as a reading takes tens of
+// microseconds. If the system has to be queried for each page, it may take a hundred
+// milliseconds: the pause is at least sampleShare times the duration of the last reading.
 const (
 	samplePeriod = 20 * time.Millisecond
 	sampleShare  = 32
 )
 
-// Figures are the process's memory, as seen so far.
+// Figures are the last sample and the largest values so far, in bytes.
 type Figures struct {
 	Now             probe.Process
-	RSS, Anon, File uint64 // the most
+	RSS, Anon, File uint64 // the largest values
 }
 
-// Peak is the process's memory over time. It is safe for concurrent use.
+// Peak samples the process's memory. It is safe for concurrent use.
 type Peak struct {
 	mu      sync.Mutex
 	figures Figures
-	last    time.Time
-	took    time.Duration // for the last reading
+	last    time.Time     // of the last reading
+	took    time.Duration // duration of the last reading
 }
 
-// New has seen nothing yet: a reading is due at once, unless the first may cost much.
+// New returns a Peak without samples. The first is due at once, or on Windows after the pause
+// for firstSample.
 func New() *Peak {
 	return &Peak{last: time.Now().Add(-samplePeriod), took: firstSample}
 }
 
-// due tells whether it is time to look again.
+// due tells whether the pause since the last reading is over.
 func (p *Peak) due(now time.Time) bool {
 	return now.Sub(p.last) >= max(samplePeriod, sampleShare*p.took)
 }
 
-// Sample looks at the process's memory now and then.
+// Sample reads the process's memory if a reading is due.
 func (p *Peak) Sample() {
 	p.mu.Lock()
 	due := p.due(time.Now())
@@ -50,12 +51,12 @@ func (p *Peak) Sample() {
 	}
 }
 
-// SampleNow looks at it.
+// SampleNow reads the process's memory.
 func (p *Peak) SampleNow() {
 	start := time.Now()
 	now, err := probe.ProcessMemory()
 	if err != nil {
-		return // a figure less in the report, nothing else
+		return // the report has the figures of the last reading
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -66,7 +67,7 @@ func (p *Peak) SampleNow() {
 	f.RSS, f.Anon, f.File = max(f.RSS, now.PeakRSS, now.RSS), max(f.Anon, now.Anon), max(f.File, now.File)
 }
 
-// Figures returns what was seen.
+// Figures returns the figures so far.
 func (p *Peak) Figures() Figures {
 	p.mu.Lock()
 	defer p.mu.Unlock()

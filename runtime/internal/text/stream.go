@@ -1,4 +1,4 @@
-// Package text makes the text of a generation of the bytes of its tokens.
+// Package text converts the bytes of generated tokens into text.
 package text
 
 import (
@@ -6,18 +6,17 @@ import (
 	"unicode/utf8"
 )
 
-// Stream turns the bytes of tokens into text that is certain: characters that
-// span tokens come out whole, and what may turn out to begin a stop string is held
-// back until it is known not to.
+// Stream converts the bytes of tokens into whole UTF-8 characters, and ends at stop strings. A
+// possible beginning of a stop string is held back until it is clear that it is none. The zero
+// value has no stop strings. It is not safe for concurrent use.
 type Stream struct {
-	Stops []string
-	raw   []byte // bytes of a character that is not complete
-	held  string // text that ends in the beginning of a stop string
+	Stops []string // not empty, valid UTF-8
+	raw   []byte   // bytes of an incomplete character
+	held  string   // a possible beginning of a stop string
 }
 
-// Push adds a token's bytes. It returns the text that has become certain, and
-// whether a stop string was reached: then nothing of it, nor anything after, is
-// returned ever.
+// Push adds a token's bytes. It returns the text that they complete, and whether a stop string
+// was reached. The stop string and the text after it are never returned.
 func (t *Stream) Push(piece []byte) (text string, stopped bool) {
 	t.raw = append(t.raw, piece...)
 	n := completeRunes(t.raw)
@@ -42,15 +41,14 @@ func (t *Stream) Push(piece []byte) (text string, stopped bool) {
 	return s[:len(s)-keep], false
 }
 
-// Flush returns what is left when no more tokens come.
+// Flush returns the text that was held back, at the end of the generation.
 func (t *Stream) Flush() string {
 	s := t.held + strings.ToValidUTF8(string(t.raw), "\uFFFD")
 	t.held, t.raw = "", t.raw[:0]
 	return s
 }
 
-// completeRunes returns the length of the prefix of b that no further byte can
-// change: all but an unfinished character at the end.
+// completeRunes returns the length of b without an incomplete character at its end.
 func completeRunes(b []byte) int {
 	for back := 1; back <= min(len(b), utf8.UTFMax); back++ {
 		i := len(b) - back

@@ -9,17 +9,17 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// Computing is the budget of threads that all sessions of the process share: the engine's
-// threads wait for each other by spinning, so that two evaluations on the same processors
-// are many times slower than one after the other.
+// Computing returns the budget of threads that all sessions of the process share. The engine's
+// threads spin while they wait for each other, so two simultaneous evaluations on the same
+// processors are many times slower than one after the other.
 var Computing = sync.OnceValue(func() *Budget { return newBudget(Default()) })
 
-// ErrEnded is returned to a session that ends while it waits.
+// ErrEnded is returned by [Budget.Enter] if the session ends while it waits.
 var ErrEnded = errors.New("the session has ended")
 
-// Budget gives out threads to evaluations, in the order in which they ask. What is
-// there is divided among the sessions that compute at the moment; those for which there
-// is no thread left wait for their turn.
+// Budget grants threads to evaluations in the order of their requests. It divides its threads
+// among the sessions that compute at the moment; evaluations without a free thread wait. It is
+// safe for concurrent use.
 type Budget struct {
 	count int
 	free  *semaphore.Weighted
@@ -30,15 +30,15 @@ type Budget struct {
 	shares  map[*Share]struct{}
 }
 
-// Share is a session's part in the budget.
+// Share is a session's part of the budget. The zero value holds nothing.
 type Share struct {
 	held  int       // threads that it computes with
-	asks  bool      // it computes, or waits for its turn
-	until time.Time // it counts as computing for so long: the next token is being sampled
+	asks  bool      // it computes or waits
+	until time.Time // it counts as computing until then, while the next token is sampled
 }
 
-// Between two tokens a session goes on counting as one that computes, for a quarter of what
-// the evaluation took, within these bounds.
+// Between two tokens a session counts as computing for a quarter of the evaluation's duration,
+// within these bounds.
 const (
 	leastPause = time.Millisecond
 	mostPause  = 50 * time.Millisecond
@@ -48,9 +48,9 @@ func newBudget(count int) *Budget {
 	return &Budget{count: count, free: semaphore.NewWeighted(int64(count)), shares: map[*Share]struct{}{}}
 }
 
-// Enter takes threads for an evaluation, as many as choose says of those that are s's
-// share, and waits for them, for as long as ctx and the life of the session last. Whoever
-// gets them gives them back by leave.
+// Enter takes threads for an evaluation and returns their number, which choose returns when it
+// is given the size of s's share. It waits for them until ctx ends (ctx's error) or life, the
+// session's context, ends ([ErrEnded]). Leave gives them back.
 func (b *Budget) Enter(ctx, life context.Context, s *Share, choose func(share int) int) (int, error) {
 	b.mu.Lock()
 	s.asks = true
@@ -83,8 +83,8 @@ func (b *Budget) Enter(ctx, life context.Context, s *Share, choose func(share in
 	return 0, ErrEnded
 }
 
-// share is how many threads a session's evaluation may have, of the sessions that compute
-// now: the same number for all, and one more for as many as there is a remainder.
+// share returns how many threads a session may have: an equal part for each session that
+// computes now, and one of the remaining threads if one is left.
 func (b *Budget) share(s *Share, now time.Time) int {
 	sessions, larger := 0, 0
 	for other := range b.shares {
@@ -106,13 +106,13 @@ func (b *Budget) share(s *Share, now time.Time) int {
 	return max(each, 1)
 }
 
-// hold notes what a session computes with.
+// hold records the threads that a session holds.
 func (b *Budget) hold(s *Share, n int) {
 	b.load.holds(n)
 	s.held = n
 }
 
-// Leave gives the threads of an evaluation back, which took so long.
+// Leave gives the threads of an evaluation back; took is its duration.
 func (b *Budget) Leave(s *Share, took time.Duration) {
 	b.mu.Lock()
 	n := s.held
@@ -123,12 +123,12 @@ func (b *Budget) Leave(s *Share, took time.Duration) {
 	b.free.Release(int64(n))
 }
 
-// Wanted tells whether others wait for threads.
+// Wanted tells whether an evaluation waits for threads.
 func (b *Budget) Wanted() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.waiting > 0
 }
 
-// Load is the load of the processors, as of the last period.
+// Load returns the processors' load in the last period.
 func (b *Budget) Load() Figures { return b.load.figures() }

@@ -12,7 +12,7 @@ import (
 
 func all(share int) int { return share }
 
-// sitDown takes what is there now, and fails where that has to be waited for.
+// sitDown enters the budget, and fails if it would have to wait.
 func sitDown(t *testing.T, b *Budget, s *Share, choose func(int) int) int {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -61,7 +61,7 @@ func TestThreadsAreDividedAmongSessions(t *testing.T) {
 	}
 }
 
-// A session that computes no more leaves its share to the others.
+// The share of a session that has stopped computing goes to the others.
 func TestASessionThatPausesHasNoShare(t *testing.T) {
 	b := newBudget(4)
 	var a, c Share

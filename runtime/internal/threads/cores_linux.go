@@ -20,10 +20,10 @@ func countCores() int {
 	return coresIn(os.DirFS("/sys/devices"), set.IsSet)
 }
 
-// coresIn counts the cores that have a processor that may be used; 0 where the files don't
-// tell. Processors with two kinds of cores list the fast ones in cpu_core/cpus.
+// coresIn counts the cores with a processor that may be used; 0 if the files do not tell. CPUs
+// with two kinds of cores list the performance cores in cpu_core/cpus.
 func coresIn(devices fs.FS, allowed func(cpu int) bool) int {
-	text, _ := fs.ReadFile(devices, "cpu_core/cpus") // without, no list
+	text, _ := fs.ReadFile(devices, "cpu_core/cpus") // missing on other CPUs
 	if fast, ok := cpulist.Parse(string(text)); ok {
 		if n := countIn(devices, func(cpu int) bool { return allowed(cpu) && slices.Contains(fast, cpu) }); n > 0 {
 			return n

@@ -26,9 +26,9 @@ func countCores() int {
 	return coresOf(b[:size])
 }
 
-// coresOf counts the cores of the highest class in what the system lists: structures that
-// begin with their relationship and size, four bytes each; behind these, a core's flags and
-// its class.
+// coresOf counts the cores of the highest efficiency class in a list of
+// SYSTEM_LOGICAL_PROCESSOR_INFORMATION_EX: four bytes of relationship, four of size, then the
+// core's flags and its efficiency class, a byte each.
 func coresOf(b []byte) int {
 	var classes [256]int
 	for len(b) >= 10 {

@@ -8,17 +8,17 @@ import (
 	"github.com/seed7adf6694/infer/loader/probe"
 )
 
-// loadPeriod is how often the load of the processors is measured: the system counts idle
-// time in hundredths of a second, and the reading takes some 50 microseconds.
+// loadPeriod is the time between two measurements of the processors' load: the system counts
+// idle time in hundredths of a second, and a reading takes some 50 microseconds.
 const loadPeriod = 100 * time.Millisecond
 
 // processorLoad measures whether the processors have time for more threads of this process,
-// or less than those that it has.
+// or not even for those that it has. It is safe for concurrent use.
 type processorLoad struct {
 	mu      sync.Mutex
 	held    int           // threads that compute
-	wanted  time.Duration // the sum over them of the time since they began
-	changed time.Time     // when wanted was last brought up to date
+	wanted  time.Duration // processor time that they could have used, summed over threads
+	changed time.Time     // last update of wanted
 
 	last loadReading
 	now  Figures
@@ -30,31 +30,31 @@ type loadReading struct {
 	wanted time.Duration
 }
 
-// Figures are of the last period; negative where they are not known.
+// Figures are the load in the last period; negative values are unknown.
 type Figures struct {
-	spare float64 // processors that had nothing to do
-	own   float64 // processors that computed for this process
-	ran   float64 // the part of the time in which threads that wanted to compute did
-	free  int     // processors that nobody else wants at this moment
+	spare float64 // idle processors, on average
+	own   float64 // processors used by this process, on average
+	ran   float64 // processor time of computing threads, as a fraction of what they could use
+	free  int     // processors not wanted by other processes at this moment
 }
 
-// NoFigures are what is known where the system tells nothing.
+// NoFigures are figures of which none is known.
 var NoFigures = Figures{spare: -1, own: -1, ran: -1, free: -1}
 
-// available is how many processors this process may have to itself. In doubt it is one more:
-// a thread too many is noticed within a token, one too few only when it has been idle for long.
+// available returns how many processors this process may use alone. It rounds up in doubt: a
+// thread too many is noticed within a token, an unused processor only after a long time.
 func (l Figures) available() (n int, known bool) {
 	known = l.own >= 0 && l.spare >= 0
 	if known {
 		n = max(int(math.Round(l.own+l.spare)), 1)
 	}
-	if now := max(l.free, 1); l.free >= 0 && (!known || now < n) { // others have begun since
+	if now := max(l.free, 1); l.free >= 0 && (!known || now < n) { // other processes have started since the last period
 		n, known = now, true
 	}
 	return n, known
 }
 
-// holds counts n more threads that compute, or fewer.
+// holds adds n, which may be negative, to the number of threads that compute.
 func (l *processorLoad) holds(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -69,7 +69,7 @@ func (l *processorLoad) settle(now time.Time) {
 	l.changed = now
 }
 
-// figures returns the load, measured anew where a period has gone by.
+// figures returns the load. It measures if the last measurement is a period old.
 func (l *processorLoad) figures() Figures {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -99,14 +99,14 @@ func (l *processorLoad) figures() Figures {
 	return l.now
 }
 
-// Now adds what is free at this moment, for those who know nothing else.
+// Now returns the figures with the processors that are free at this moment.
 func (l Figures) Now() Figures {
-	l.free = max(freeProcessors(), freeProcessors()) // what runs at one moment only does not count
+	l.free = max(freeProcessors(), freeProcessors()) // of two readings, to ignore short-lived threads
 	return l
 }
 
-// freeProcessors is how many processors no other process wants at this moment; negative where
-// that is not known.
+// freeProcessors returns how many processors are not wanted by other processes at this moment;
+// -1 if unknown.
 func freeProcessors() int {
 	r, ok := probe.ReadRunnable()
 	if !ok {

@@ -1,7 +1,7 @@
-// Package threads decides how many threads evaluations compute with: the cores that there
-// are ([Default]), a [Budget] that all sessions of the process share, and a [Tuner] for each
-// kind of evaluations of a model, which goes by what they take and what other processes leave.
-// It starts no thread and knows no engine.
+// Package threads chooses the number of threads for evaluations: [Default] counts cores, a
+// [Budget] is shared by all sessions of the process, and a [Tuner] for each kind of evaluation
+// of a model adapts the number to measured durations and the load by other processes. The
+// package starts no threads and does not depend on the engine.
 package threads
 
 import (
@@ -12,11 +12,11 @@ import (
 	"github.com/seed7adf6694/infer/loader/probe"
 )
 
-// Most is the engine's limit.
+// Most is the engine's largest number of threads.
 const Most = 512
 
-// Default is how many threads the sessions of the process compute with together, where they
-// are not told: one for each core that it may use, and no more than control groups allow.
+// Default returns how many threads the sessions of the process share by default: one for each
+// core that it may use, within GOMAXPROCS and the CPU quota of control groups.
 func Default() int {
 	n := min(runtime.GOMAXPROCS(0), Most)
 	if c := cores(); c > 0 {
@@ -28,8 +28,8 @@ func Default() int {
 	return max(n, 1)
 }
 
-// cores is the number of cores of the fast kind; 0 where the system does not say.
+// cores returns the number of performance cores; 0 if the system does not tell.
 var cores = sync.OnceValue(countCores)
 
-// quota is the processors' time that control groups allow, in processors.
+// quota returns the CPU quota of control groups, in processors.
 var quota = sync.OnceValues(probe.ProcessorLimit)

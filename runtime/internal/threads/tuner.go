@@ -5,42 +5,42 @@ import (
 	"time"
 )
 
-// Tuner chooses the number of threads for one kind of evaluations of a model, tokens
-// one by one or prompts, by what they take: where other processes use the processors too,
-// fewer threads can be many times as fast. The number changes between two evaluations, and
-// only to one that was tried and found better.
+// Tuner chooses the number of threads for one kind of evaluation of a model, single tokens or
+// prompts, by measured durations: if other processes use the processors too, fewer threads can
+// be many times as fast. The number changes only between two evaluations, and only to one that
+// was faster in a trial. It is safe for concurrent use.
 type Tuner struct {
-	shortest time.Duration // of what is measured to decide a trial
-	blindly  time.Duration // until more threads are tried where no processor seems to be free
+	shortest time.Duration // the least measured time that decides a trial
+	blindly  time.Duration // first wait for a trial of more threads without an idle processor
 
 	mu    sync.Mutex
-	n     int           // in force; 0: none chosen yet
-	cost  float64       // seconds a token, on average of the last evaluations; 0: not known
-	took  time.Duration // evaluations since n is in force
+	n     int           // the number of threads; 0: none chosen yet
+	cost  float64       // seconds per token, moving average; 0: unknown
+	took  time.Duration // total of evaluations since n was chosen
 	trial trial
 
 	fewer, more, blind backoff
 }
 
-// trial is a number of threads that is being tried.
+// trial is a trial of another number of threads.
 type trial struct {
-	n      int // 0: none is
-	blind  bool
-	count  int // evaluations
+	n      int  // 0: no trial
+	blind  bool // without an idle processor
+	count  int  // evaluations
 	tokens int
 	took   time.Duration
 
-	best     int // of the numbers tried before in a row; 0: none was better
+	best     int // the fastest number of the trials just before; 0: none was better
 	bestCost float64
 }
 
-// backoff is when something is tried again that did not help.
+// backoff is when a kind of trial that failed is repeated.
 type backoff struct {
 	at   time.Time
 	wait time.Duration
 }
 
-// failed makes the time until the next trial twice as long, and at first first.
+// failed doubles the time until the next trial, beginning with first.
 func (b *backoff) failed(now time.Time, first time.Duration) {
 	b.wait = min(max(2*b.wait, first), longestRetry)
 	b.at = now.Add(b.wait)
@@ -50,18 +50,19 @@ const (
 	firstRetry   = time.Second
 	longestRetry = 2 * time.Minute
 
-	// crowded is how many threads, on average, have no processor where others have it.
+	// crowded is the average number of own threads without a processor above which fewer
+	// threads are tried.
 	crowded = 0.35
-	// room is how many processors without work are enough for another thread.
+	// room is the number of idle processors from which more threads are tried.
 	room = 0.75
-	// better is the part of the time that makes another number of threads the better one.
+	// better is the ratio of costs below which another number of threads is better.
 	better = 0.97
-	// roundUp makes a number of processors, measured a little too low, a whole one.
+	// roundUp is added to a measured number of processors before it is rounded down.
 	roundUp = 0.25
 )
 
-// NewTuner makes a tuner for this process. For tokens one by one, a thread too many costs
-// much more than it does for prompts, and is tried less often.
+// NewTuner makes a tuner for prompts or for single tokens. For single tokens, too many threads
+// cost much more than for prompts, and are tried less often.
 func NewTuner(prompts bool) *Tuner {
 	_, limited := quota()
 	return newTuner(prompts, limited)
@@ -72,20 +73,20 @@ func newTuner(prompts, quota bool) *Tuner {
 	if prompts {
 		t.blindly = 500 * time.Millisecond
 	}
-	if quota { // which is given in pieces of up to a tenth of a second
+	if quota { // granted in periods of up to 100 ms, so that short measurements vary
 		t.shortest = 300 * time.Millisecond
 	}
 	return t
 }
 
-// Begun tells whether a number has been chosen.
+// Begun tells whether a number of threads has been chosen.
 func (t *Tuner) Begun() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.n > 0
 }
 
-// Choose is the number of threads for the next evaluation, of at most so many.
+// Choose returns the number of threads for the next evaluation, at most most.
 func (t *Tuner) Choose(most int, l Figures) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -104,7 +105,7 @@ func (t *Tuner) Choose(most int, l Figures) int {
 	return min(t.n, most)
 }
 
-// Note takes what an evaluation took with n threads of at most so many.
+// Note records the duration of an evaluation with n threads, where most were allowed.
 func (t *Tuner) Note(n, most, tokens int, took time.Duration, l Figures, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -113,7 +114,7 @@ func (t *Tuner) Note(n, most, tokens int, took time.Duration, l Figures, now tim
 	case t.trial.n > 0 && t.trial.n == n:
 		t.tried(cost, tokens, took, l, now)
 		return
-	case t.trial.n > 0 || n != t.n: // evaluations that had less than that
+	case t.trial.n > 0 || n != t.n: // with fewer threads than chosen
 		return
 	case t.cost == 0:
 		t.cost = cost
@@ -124,7 +125,7 @@ func (t *Tuner) Note(n, most, tokens int, took time.Duration, l Figures, now tim
 	t.begin(most, l, now)
 }
 
-// begin begins a trial where there is a reason for one.
+// begin begins a trial if there is a reason for one.
 func (t *Tuner) begin(most int, l Figures, now time.Time) {
 	if t.blind.wait == 0 {
 		t.blind.failed(now, t.blindly)
@@ -140,15 +141,15 @@ func (t *Tuner) begin(most int, l Figures, now time.Time) {
 	}
 }
 
-// crowds tells whether n threads have not the processors that they want.
+// crowds tells whether n threads have too few processors.
 func (l Figures) crowds(n int) bool {
 	return n > 1 && l.ran >= 0 && l.spare < room && float64(n)*(1-l.ran) > crowded
 }
 
-// fewer is a number of threads that are likely to have their processors.
+// fewer returns a number of threads, below n, for which there are likely enough processors.
 func (l Figures) fewer(n int) int { return min(max(int(l.own), 1), n-1) }
 
-// tried takes an evaluation of a trial, and ends the trial when it has seen enough.
+// tried records an evaluation of a trial, and ends the trial when enough has been measured.
 func (t *Tuner) tried(cost float64, tokens int, took time.Duration, l Figures, now time.Time) {
 	r := &t.trial
 	r.count++
@@ -164,7 +165,7 @@ func (t *Tuner) tried(cost float64, tokens int, took time.Duration, l Figures, n
 		done.best, done.bestCost = done.n, mean
 	}
 	t.trial = trial{}
-	if done.n < t.n && done.n > 1 && (done.best == 0 || l.crowds(done.n)) { // still too many?
+	if done.n < t.n && done.n > 1 && (done.best == 0 || l.crowds(done.n)) { // fewer were not better yet, or still crowd
 		next := done.n / 2
 		if l.crowds(done.n) {
 			next = l.fewer(done.n)

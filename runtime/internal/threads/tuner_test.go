@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// machine is a number of processors and of other threads that keep some of them busy, and
-// how fast an engine computes on it whose threads spin while they wait for each other.
+// machine simulates processors, other threads that keep some of them busy, and an engine whose
+// threads spin while they wait for each other.
 type machine struct {
 	processors, others int
 	now                time.Time
@@ -16,8 +16,8 @@ type machine struct {
 	spent              time.Duration
 }
 
-// cost is what a token takes with n threads: 100 ms for one, and ten times as long where
-// they wait for each other and not all of them have a processor.
+// cost returns the time of a token with n threads: 100 ms for one; ten times as long if several
+// wait for each other and not all of them have a processor.
 func (m *machine) cost(n int) time.Duration {
 	d := time.Duration(float64(100*time.Millisecond) / math.Pow(float64(n), 0.9))
 	if n+m.others > m.processors {
@@ -29,14 +29,14 @@ func (m *machine) cost(n int) time.Duration {
 	return d
 }
 
-// load is what the system says while n threads compute.
+// load returns the load while n threads compute.
 func (m *machine) load(n int) Figures {
 	all := float64(n + m.others)
 	part := min(1, float64(m.processors)/all)
 	return Figures{spare: max(0, float64(m.processors)-all), own: float64(n) * part, ran: part}
 }
 
-// run evaluates tokens, and returns with how many threads the last one.
+// run evaluates tokens, and returns the number of threads of the last one.
 func (m *machine) run(tokens int) int {
 	n := 0
 	for range tokens {
@@ -97,7 +97,7 @@ func TestTheNumberOfThreadsFollowsChanges(t *testing.T) {
 	}
 }
 
-// What the first evaluation computes with is known from the load, where that was measured.
+// The first number of threads is chosen by the load, if it was measured.
 func TestTheFirstNumberOfThreads(t *testing.T) {
 	for _, tt := range []struct {
 		load Figures
@@ -119,8 +119,7 @@ func TestTheFirstNumberOfThreads(t *testing.T) {
 	}
 }
 
-// A session that shares the budget with others computes with its share, which teaches
-// nothing about the machine.
+// An evaluation with a session's share of the budget is not measured as a trial.
 func TestAShareIsNoTrial(t *testing.T) {
 	m := &machine{processors: 8, tuner: newTuner(false, false)}
 	m.run(10)
