@@ -72,7 +72,7 @@ func TestBenchUsage(t *testing.T) {
 		{"a budget of nothing", []string{"bench", "pressure", "--budgets", "0"}, `--budgets "0": "0" is out of range (more than 0%, at most 1000%)`, "bench pressure"},
 		{"one token", []string{"bench", "pressure", "-n", "1"}, `-n/--predict "1": out of range (at least 2)`, "bench pressure"},
 		{"a model and a shape", []string{"bench", "pressure", "x.gguf", "--synthesize", "1b"}, "--synthesize synthesizes a model and --model names an existing one: use only one of them", "bench pressure"},
-		{"a plot that cannot be drawn", []string{"bench", "pressure", "--plot", "p.pdf"}, "--plot p.pdf: a file ends in .png or .svg", "bench pressure"},
+		{"a plot that cannot be drawn", []string{"bench", "pressure", "--plot", "p.pdf"}, "--plot p.pdf: unknown format: use a name that ends in .png or .svg", "bench pressure"},
 		{"a timeout that is none", []string{"bench", "pressure", "--timeout", "soon"}, `--timeout "soon": want a time such as 90s, 10m or 1h`, "bench pressure"},
 		{"experts of no model", []string{"bench", "experts", "--trace", "t.jsonl"}, "no model: name a mixture of experts, or give a trace with --replay FILE", "bench experts"},
 		{"a trace and a prompt", []string{"bench", "experts", "--replay", "t.jsonl", "-p", "x"}, "--replay and --prompt exclude each other: a trace has its model and text", "bench experts"},

@@ -11,11 +11,11 @@ import (
 	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
-// Content is the byte of a test's model at an offset of a tensor.
+// Content returns the byte at an offset of a tensor in a test's model.
 func Content(tensor int, off uint64) byte { return byte(off*31 + off>>8*7 + uint64(tensor)*101 + 1) }
 
-// Model writes a model of tensors t0, t1, ... of these sizes in bytes, in as many
-// shards as there are lists, and opens it.
+// Model writes a model of tensors t0, t1, … with these sizes in bytes, one shard for each list, and
+// opens it.
 func Model(t testing.TB, shards ...[]uint64) *gguf.Index {
 	t.Helper()
 	dir := t.TempDir()
@@ -67,8 +67,7 @@ func Model(t testing.TB, shards ...[]uint64) *gguf.Index {
 	return ix
 }
 
-// Truncate changes the size of a file. It returns why the system does not, where it is
-// mapped.
+// Truncate changes the size of a file. refused is why the system does not do that for a mapped file.
 func Truncate(t testing.TB, path string, size int64) (refused error) {
 	t.Helper()
 	err := os.Truncate(path, size)

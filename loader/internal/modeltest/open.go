@@ -1,4 +1,4 @@
-// Package modeltest makes files of models for tests and opens them.
+// Package modeltest writes model files for tests and opens them.
 package modeltest
 
 import (
@@ -9,7 +9,7 @@ import (
 	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
-// Write writes a file into a folder of its own and returns its path.
+// Write writes a file to a new folder and returns its path.
 func Write(t testing.TB, content []byte) string {
 	t.Helper()
 	path, err := ggufcases.Case{Bytes: content}.Write(t.TempDir())
@@ -19,7 +19,7 @@ func Write(t testing.TB, content []byte) string {
 	return path
 }
 
-// Open opens a file whatever model it holds, until the test ends.
+// Open opens a file without checking the model; it is closed at the end of the test.
 func Open(t testing.TB, path string) *gguf.Index {
 	t.Helper()
 	ix, err := gguf.Open(path, gguf.Options{})
@@ -30,13 +30,13 @@ func Open(t testing.TB, path string) *gguf.Index {
 	return ix
 }
 
-// Full is a disk with room for so many bytes.
+// Full is a disk with Left bytes of free space.
 type Full struct{ Left int }
 
-// ErrFull is what a full disk answers.
+// ErrFull is the error of a full disk.
 var ErrFull = errors.New("no space left on device")
 
-// Write takes what there is room for.
+// Write writes as much as fits.
 func (f *Full) Write(b []byte) (int, error) {
 	n := min(len(b), f.Left)
 	if f.Left -= n; n < len(b) {

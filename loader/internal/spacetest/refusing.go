@@ -1,4 +1,4 @@
-// Package spacetest has a system of memory that refuses, for tests.
+// Package spacetest provides a memory system for tests that can refuse requests.
 package spacetest
 
 import (
@@ -13,26 +13,25 @@ import (
 	"github.com/seed7adf6694/infer/loader/internal/space"
 )
 
-// What tests of memory have in common.
+// Helpers for tests of memory.
 
 const (
 	KiB = 1 << 10
 	MiB = 1 << 20
 )
 
-// ErrRefused is what refusing systems answer.
+// ErrRefused is the error of a refused request.
 var ErrRefused = errors.New("refused by the test")
 
-// Refusing is the real system, unless refuse says otherwise of the n-th request
-// (counted from 0, of all kinds together) and its size. It knows what was not given
-// back.
+// Refusing is the real system, unless Refuse returns true for the n-th request (counted from 0 over
+// all kinds) and its size. It records reservations that have not been released.
 type Refusing struct {
 	space.System
 	Refuse func(what string, n int, size uint64) bool
 
 	mu       sync.Mutex
 	Requests int
-	Advice   int // calls of huge
+	Advice   int // calls of Huge
 	Live     map[unsafe.Pointer]uint64
 }
 
@@ -77,7 +76,7 @@ func (r *Refusing) Huge(p unsafe.Pointer, size uint64) {
 	r.System.Huge(p, size)
 }
 
-// Reserved tells whether a piece of memory is within a reservation.
+// Reserved reports whether an address range is within a reservation.
 func (r *Refusing) Reserved(p unsafe.Pointer, size uint64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -128,7 +127,7 @@ func (r *Refusing) Release(p unsafe.Pointer, size uint64, views bool) error {
 	return r.System.Release(p, size, views)
 }
 
-// NothingLeft fails where addresses were not given back.
+// NothingLeft fails the test if reservations have not been released.
 func (r *Refusing) NothingLeft(t *testing.T) {
 	t.Helper()
 	r.mu.Lock()
@@ -138,14 +137,14 @@ func (r *Refusing) NothingLeft(t *testing.T) {
 	}
 }
 
-// Use makes a system the one of later reservations, until restore.
+// Use makes new reservations use a system, until restore is called.
 func Use(sys space.System) (restore func()) {
 	before := space.Current
 	space.Current = sys
 	return func() { space.Current = before }
 }
 
-// Must ends a test that can't go on.
+// Must ends the test if err is not nil.
 func Must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
