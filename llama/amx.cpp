@@ -1,6 +1,6 @@
-// On a CPU with AMX, the engine refers to a buffer type whose code its Go packages do not
-// hold: the program would not link. There is none, then, and the engine goes on to the
-// layout of AVX-512.
+// When compiled for AMX, the engine refers to a buffer type whose code its Go packages lack, and
+// the program would not link. This definition says that there is no such type; the engine then uses
+// the layout for AVX-512.
 
 #if defined(__AMX_INT8__) && defined(__AVX512VNNI__)
 

@@ -113,7 +113,7 @@ func TestCacheBlocksThatHeadsDoNotAllow(t *testing.T) {
 		{CacheTypeK: "q8_0"}, {CacheTypeK: "q4_0", FlashAttn: llama.FlashOff}, {CacheTypeK: "q5_1", CacheTypeV: "q5_1", FlashAttn: llama.FlashOn}, {CacheTypeV: "iq4_nl", FlashAttn: llama.FlashOn},
 	} {
 		p.Ctx, p.Threads = 64, 1
-		if _, err := m.NewContext(p); !errors.Is(err, llama.ErrArgument) || !strings.Contains(err.Error(), "heads of 16") {
+		if _, err := m.NewContext(p); !errors.Is(err, llama.ErrArgument) || !strings.Contains(err.Error(), "head size 16") {
 			t.Errorf("%+v: %v", p, err)
 		}
 		if _, err := m.MeasureContext(p, 0); !errors.Is(err, llama.ErrArgument) {

@@ -13,8 +13,8 @@ import (
 // maxSeqs is the engine's limit of sequences: LLAMA_MAX_SEQ.
 const maxSeqs = 256
 
-// Batch is the input of [Context.Decode]: tokens with their positions and
-// sequences. It is not safe for concurrent use, but for Close.
+// Batch is the input of [Context.Decode]: tokens with their positions and sequences. Except for
+// Close it is not safe for concurrent use.
 type Batch struct {
 	s *batchState
 }
@@ -23,11 +23,10 @@ type batchState struct {
 	life lifetime
 	c    C.llama_batch
 	cap  int
-	seq  int // sequences a token may belong to
+	seq  int // maximum number of sequences per token
 }
 
-// NewBatch returns a batch for at most tokens tokens, each in at most seqs sequences
-// (0: 1).
+// NewBatch returns a batch with room for tokens tokens, each in at most seqs sequences (0: 1).
 func NewBatch(tokens, seqs int) (*Batch, error) {
 	if err := start(); err != nil {
 		return nil, err
@@ -43,24 +42,24 @@ func NewBatch(tokens, seqs int) (*Batch, error) {
 	return b, nil
 }
 
-// Close frees the batch, once no Decode reads it any more. Closing twice is safe.
+// Close frees the batch, after a running Decode that reads it has returned. Closing twice is safe.
 func (b *Batch) Close() error {
 	b.s.life.close()
 	runtime.KeepAlive(b)
 	return nil
 }
 
-// Len is the number of tokens added since the last Clear.
+// Len returns the number of tokens added since the last Clear.
 func (b *Batch) Len() int { return int(b.s.c.n_tokens) }
 
-// Cap is the number of tokens that fit.
+// Cap returns the number of tokens that fit.
 func (b *Batch) Cap() int { return b.s.cap }
 
 // Clear empties the batch.
 func (b *Batch) Clear() { b.s.c.n_tokens = 0 }
 
-// Add appends a token at a position of one or more sequences (none: sequence 0).
-// Where output is set, its logits or embedding can be read after Decode.
+// Add appends a token at a position of one or more sequences (none: sequence 0). If output is true,
+// the token's logits or embedding can be read after Decode.
 func (b *Batch) Add(t Token, pos Pos, output bool, seqs ...SeqID) error {
 	s := b.s
 	if err := s.life.acquire(); err != nil {

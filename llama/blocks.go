@@ -11,13 +11,13 @@ import (
 	"unsafe"
 )
 
-// home is where the blocks of a model or context come from, as the engine sees it:
-// C keeps the handle, Go the interface and the error of the last refusal.
+// home is the source of the blocks of a model or context. C keeps its handle, Go the interface and
+// the error of the last refusal.
 type home struct {
 	blocks Blocks
 	handle cgo.Handle
 
-	measure  int // blocks are only told about, for so many threads; 0: not
+	measure  int // number of threads of a measured context, whose blocks are only reported; 0: blocks are allocated
 	measured []MeasuredBlock
 	work     uint64 // the largest work buffer of the graphs measured
 
@@ -35,14 +35,14 @@ func newHome(b Blocks) *home {
 	return h
 }
 
-// close gives the handle back, after everything taken has been freed.
+// close releases the handle. All blocks must have been freed.
 func (h *home) close() {
 	if h != nil {
 		h.handle.Delete()
 	}
 }
 
-// scope is what the engine needs to know while a call runs.
+// scope returns the memory scope of a call into the engine.
 func (h *home) scope(purpose C.int) C.infer_scope {
 	if h == nil {
 		return C.infer_scope{}
@@ -87,7 +87,7 @@ func goInferTag(handle C.uintptr_t, p unsafe.Pointer, purpose C.int) {
 	homeOf(handle).blocks.TagBlock(p, purposes[purpose])
 }
 
-// purposes are those of enum infer_purpose.
+// purposes maps enum infer_purpose to Purpose.
 var purposes = [...]Purpose{
 	C.INFER_PURPOSE_OUTPUT: PurposeOutput, C.INFER_PURPOSE_KV: PurposeKV, C.INFER_PURPOSE_COMPUTE: PurposeCompute, C.INFER_PURPOSE_WEIGHTS: PurposeWeights,
 }

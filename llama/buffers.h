@@ -1,4 +1,4 @@
-// The engine's host memory. Internal to these C++ files, which share nothing but this header:
+// The engine's host memory. Internal to these C++ files, which share only this header:
 //
 //   scope.cpp         owns the scopes: where memory comes from while a call runs, by thread
 //   buffer_types.cpp  owns what the engine had installed in its buffer types, written once
@@ -19,7 +19,7 @@ namespace infer {
 
 // --- scope.cpp
 
-// scope is what holds on a thread while a call of the engine runs.
+// scope has the settings of a thread while a call of the engine runs.
 struct scope {
     infer_scope                        from;
     infer_weights *                    record; // weights that are loaded; nullptr: none

@@ -12,20 +12,19 @@ import (
 	"unsafe"
 )
 
-// abortWatch raises a context's abort flag when a ctx is cancelled. It stays in place
-// between calls that have one ctx: a token is a call, and to begin watching for each would
-// take longer than anything else that this package does for it, and allocate.
+// abortWatch raises a context's abort flag when a ctx is cancelled. It is kept between calls with
+// the same ctx: there is one call per token, and a new watch for each would be slow and allocate.
 type abortWatch struct {
-	done   <-chan struct{} // the ctx's; nil: none is watched
+	done   <-chan struct{} // Done channel of the ctx; nil: no watch
 	stop   func() bool
-	raised chan struct{} // closed when the flag has been
+	raised chan struct{} // closed when the flag has been raised
 }
 
-// abortOn raises the abort flag when ctx is cancelled, until the next call that has
-// another one. That of a call that has ended stops nothing.
+// abortOn raises the abort flag when ctx is cancelled, until the next call with another ctx. If ctx
+// is cancelled after its call has ended, nothing is aborted.
 func (s *contextState) abortOn(ctx context.Context) {
 	done := ctx.Done()
-	if done == s.watch.done { // the same ctx, or one that is cancelled with it
+	if done == s.watch.done { // the same ctx, or one with the same Done channel
 		return
 	}
 	s.unwatch()
@@ -39,7 +38,7 @@ func (s *contextState) abortOn(ctx context.Context) {
 	})}
 }
 
-// unwatch ends the watching, and lowers the flag again.
+// unwatch ends the watch and clears the flag.
 func (s *contextState) unwatch() {
 	w := s.watch
 	s.watch = abortWatch{}
@@ -50,12 +49,12 @@ func (s *contextState) unwatch() {
 	if !s.closing.Load() {
 		atomic.StoreInt32(s.abort, 0)
 	}
-	if s.closing.Load() { // Close may have come between
+	if s.closing.Load() { // Close may have freed the flag
 		atomic.StoreInt32(s.abort, 1)
 	}
 }
 
-// progress lets the engine report to a Go function.
+// progress connects the engine's progress callback to a Go function.
 type progress struct {
 	c      *C.infer_progress_data
 	handle cgo.Handle
@@ -80,7 +79,7 @@ func goInferProgress(handle C.uintptr_t, fraction C.float) {
 	cgo.Handle(handle).Value().(func(float32))(float32(fraction))
 }
 
-// watch raises a flag in C memory when a context is cancelled.
+// watch raises a flag in C memory when a context.Context is cancelled.
 type watch struct {
 	flag   *int32
 	cancel func() bool
@@ -99,7 +98,7 @@ func newWatch(ctx context.Context) *watch {
 	return w
 }
 
-// stop waits for the flag's last writer and frees it.
+// stop waits until nobody writes to the flag and frees it.
 func (w *watch) stop() {
 	if w.cancel != nil && !w.cancel() {
 		<-w.done

@@ -11,25 +11,25 @@ import (
 	"unsafe"
 )
 
-// ApplyChatTemplate writes a conversation as a model's chat template would:
-// llama_chat_apply_template. The template is a name of [BuiltinChatTemplates], or the
-// text of one (see [Model.ChatTemplate]), which is not run but recognised by what it
-// contains; one that is not recognised is [ErrTemplate]. addAssistant begins the
-// assistant's next message.
+// ApplyChatTemplate formats a conversation with a chat template: llama_chat_apply_template. The
+// template is a name of [BuiltinChatTemplates], or the text of a template (see
+// [Model.ChatTemplate]). The text is not executed: the engine recognises known templates by their
+// content, and others are [ErrTemplate]. addAssistant appends the beginning of the assistant's next
+// message.
 func ApplyChatTemplate(template string, messages []ChatMessage, addAssistant bool) (string, error) {
 	if err := start(); err != nil {
 		return "", err
 	}
 	if len(template) > maxTemplate {
-		return "", argument("chat template of %d bytes, at most %d are possible", len(template), maxTemplate)
+		return "", argument("chat template of %d bytes is too long (at most %d)", len(template), maxTemplate)
 	}
 	total := 0
 	for _, m := range messages {
-		// Every template adds some text of its own, none of them a kilobyte.
+		// Each template adds less than 1 KiB per message.
 		total += len(m.Role) + len(m.Content) + 1<<10
 	}
 	if total > math.MaxInt32/2 {
-		return "", argument("conversation of about %d bytes, at most %d are possible", total, math.MaxInt32/2)
+		return "", argument("conversation of about %d bytes is too long (at most %d)", total, math.MaxInt32/2)
 	}
 	tmpl, err := cString(template)
 	if err != nil {

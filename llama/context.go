@@ -13,40 +13,39 @@ import (
 	"unsafe"
 )
 
-// Context is the state of the sequences that a model evaluates: KV cache, compute
-// buffers, logits. Its methods may be called from any goroutine; they run one at a
-// time. Close stops a running Decode.
+// Context has the state of sequences: KV cache, compute buffers, logits. It is safe for concurrent
+// use; calls run one at a time. Close aborts a running Decode.
 type Context struct {
 	s *contextState
 }
 
 type contextState struct {
-	mu      sync.Mutex // held while the engine works on the context
+	mu      sync.Mutex // held during calls of the engine on this context
 	ctx     *C.struct_llama_context
 	mem     C.llama_memory_t
 	model   *modelState
 	home    *home
 	layers  *layerWatch
 	threads threads
-	rebound int64  // of the model, when the engine last made a graph
-	abort   *int32 // C memory, read by the engine between operations
+	rebound int64  // generation of the model's weights when the engine last built a graph
+	abort   *int32 // abort flag in C memory; the engine reads it between operations
 	watch   abortWatch
-	failed  C.infer_error // of the call that runs: on the heap once, rather than for each token
+	failed  C.infer_error // of the running call; a field, so that it is allocated once and not for each token
 	closing atomic.Bool
-	stop    sync.Mutex // held while Close raises or frees the flag: closing twice at once
+	stop    sync.Mutex // held while Close raises or frees the flag, for concurrent Close
 	broken  bool
 
 	vocab, embd, seqs, ctxLen, batch, ubatch, classes int
 	mostThreads                                       int
-	positions                                         int // of a table; 0: no table
+	positions                                         int // length of the position table; 0: no table
 	pooling                                           C.enum_llama_pooling_type
 	causal, embeddings                                bool
-	encoder                                           bool   // the model has one
-	recurrent, hybrid                                 bool   // the model is
-	unified                                           bool   // sequences share a buffer
+	encoder                                           bool   // the model has an encoder
+	recurrent, hybrid                                 bool   // the model is recurrent
+	unified                                           bool   // all sequences share one buffer (KVUnified)
 	outputs                                           []int8 // of the last batch
 	outputCount                                       int
-	restored                                          bool       // outputs are those of a restored state
+	restored                                          bool       // the outputs are those of a restored state
 	loras                                             []*Adapter // kept alive while applied
 }
 
@@ -72,7 +71,7 @@ func (ms *modelState) newContext(p ContextParams) (*Context, error) {
 		return nil, err
 	}
 	if ms.vocabOnly {
-		return nil, argument("the model was loaded without its weights, VocabOnly")
+		return nil, argument("the model was loaded with VocabOnly and has no weights")
 	}
 	params, err := p.native(ms)
 	if err != nil {
@@ -153,14 +152,14 @@ func (s *contextState) close() {
 	s.model.life.release()
 }
 
-// Close stops what is running on the context and frees it.
+// Close aborts a running call on the context and frees the context. Closing twice is safe.
 func (c *Context) Close() error {
 	c.s.close()
 	runtime.KeepAlive(c)
 	return nil
 }
 
-// lock gives the engine the context for one call.
+// lock locks the context for one call of the engine.
 func (s *contextState) lock() error {
 	s.mu.Lock()
 	switch {
@@ -174,7 +173,7 @@ func (s *contextState) lock() error {
 	return nil
 }
 
-// locked runs f on the context.
+// locked runs f while the context is locked.
 func (c *Context) locked(f func(*C.struct_llama_context) error) error {
 	if err := c.s.lock(); err != nil {
 		return err
@@ -186,19 +185,19 @@ func (c *Context) locked(f func(*C.struct_llama_context) error) error {
 	return err
 }
 
-// Ctx is the number of tokens that the context holds.
+// Ctx returns the number of tokens that the context can hold.
 func (c *Context) Ctx() int { return c.s.ctxLen }
 
-// Batch is the number of tokens that one Decode call takes.
+// Batch returns the maximum number of tokens of one Decode call.
 func (c *Context) Batch() int { return c.s.batch }
 
-// UBatch is the number of tokens that are computed at once.
+// UBatch returns the number of tokens that are computed at once (micro-batch).
 func (c *Context) UBatch() int { return c.s.ubatch }
 
-// SeqMax is the number of sequences.
+// SeqMax returns the maximum number of sequences.
 func (c *Context) SeqMax() int { return c.s.seqs }
 
-// Vocab is the number of logits of a token.
+// Vocab returns the number of logits per token.
 func (c *Context) Vocab() int { return c.s.vocab }
 
 // SetEmbeddings switches the computation of embeddings: llama_set_embeddings.

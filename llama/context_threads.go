@@ -10,34 +10,35 @@ import (
 	"strconv"
 )
 
-// threads are what a context computes with: pools of its own, of several sizes, one of
-// which is at work at a time while the others sleep. Without a pool, the engine starts
-// and joins threads for every token, and ends the process where one is refused.
+// threads holds the thread pools of a context, in several sizes. One pool works at a time, the
+// others sleep. Without a pool the engine starts and joins threads for every token, and ends the
+// process if a thread is refused.
 type threads struct {
-	pools   []*threadPool // the last used first; the first one or two are attached
-	retired []*threadPool // to be freed when the engine has computed with another
-	n       int           // as asked for: for one token at a time
-	batch   int           // for several
-	awake   bool          // they wait for work without sleeping
+	pools   []*threadPool // most recently used first; the first one or two are attached
+	retired []*threadPool // to be freed after the engine has computed with another pool
+	n       int           // requested size for single tokens
+	batch   int           // requested size for batches
+	awake   bool          // the threads may be polling for work
 }
 
-// threadPool is a pool of the engine's. It is freed by what threads holds.
+// threadPool is a thread pool of the engine. threads frees it.
 type threadPool struct {
-	size int // as asked for: it has fewer threads where no more could be had
+	size int // requested size; the pool has fewer threads if the system refused more
 	has  int
 	c    *C.struct_ggml_threadpool
-	used bool // the engine may have computed with it
+	used bool // the engine may refer to it
 }
 
-// mostPools are kept: for one token, for several, and the former of them.
+// mostPools is the number of pools that are kept: for single tokens, for batches, and the previous
+// one.
 const mostPools = 3
 
-// pollLevel is for how long threads wait for the next evaluation without sleeping, in
-// 131,072 pauses of the processor: some milliseconds, which sampling a token takes.
+// pollLevel is how long threads poll for the next evaluation before they sleep, in units of 131,072
+// pause instructions: some milliseconds, about the time to sample a token.
 const pollLevel = 4
 
-// setThreads attaches pools of these sizes. Where memory for them is refused, the context
-// computes on the calling thread alone.
+// setThreads attaches pools of these sizes. If memory for them is refused, the context computes on
+// the calling thread only.
 func (s *contextState) setThreads(n, batch int) {
 	n, batch = min(n, s.mostThreads), min(batch, s.mostThreads)
 	t := &s.threads
@@ -46,7 +47,7 @@ func (s *contextState) setThreads(n, batch int) {
 	}
 	level := C.uint32_t(pollLevel)
 	if s.layers != nil {
-		level = 0 // while a layer is read, they are to sleep: the reading needs time too
+		level = 0 // do not poll while a layer is read: reading needs CPU time too
 	}
 	t.n, t.batch = n, batch
 	one, many := t.pool(n, level), t.pool(batch, level)
@@ -60,8 +61,8 @@ func (s *contextState) setThreads(n, batch int) {
 	C.llama_attach_threadpool(s.ctx, one.c, many.c)
 }
 
-// pool returns a pool of a size, which is made asleep where there is none; nil where
-// there is no memory for it.
+// pool returns the pool of a size. If there is none, it creates one, paused; nil if memory is
+// refused.
 func (t *threads) pool(size int, level C.uint32_t) *threadPool {
 	i := slices.IndexFunc(t.pools, func(p *threadPool) bool { return p.size == size })
 	if i >= 0 {
@@ -70,7 +71,7 @@ func (t *threads) pool(size int, level C.uint32_t) *threadPool {
 		return p
 	}
 	p := &threadPool{size: size, has: size}
-	for !bool(C.infer_threads_available(C.int(p.has - 1))) { // beside the calling one
+	for !bool(C.infer_threads_available(C.int(p.has - 1))) { // in addition to the calling thread
 		p.has /= 2
 	}
 	params := C.ggml_threadpool_params_default(C.int(p.has))
@@ -82,7 +83,7 @@ func (t *threads) pool(size int, level C.uint32_t) *threadPool {
 	if len(t.pools) > mostPools {
 		last := t.pools[mostPools]
 		t.pools = t.pools[:mostPools]
-		if last.used { // the engine pauses it once more when it computes with another
+		if last.used { // the engine pauses it again when it computes with another pool
 			t.retired = append(t.retired, last)
 		} else {
 			C.ggml_threadpool_free(last.c)
@@ -93,7 +94,7 @@ func (t *threads) pool(size int, level C.uint32_t) *threadPool {
 
 func (t *threads) wake() { t.awake = true }
 
-// rest puts the threads to sleep, which the next evaluation wakes.
+// rest puts the threads to sleep. The next evaluation wakes them.
 func (t *threads) rest() {
 	if !t.awake {
 		return
@@ -119,14 +120,13 @@ func (t *threads) free() {
 	t.pools = nil
 }
 
-// SetThreads sets the numbers of threads, for one token at a time and for several:
-// llama_set_n_threads. A context keeps the threads of the last three numbers, asleep, so
-// that changing between them costs next to nothing. Where the system has not as many
-// threads, there are fewer, as there are for a model that can't be computed with as many:
-// an RWKV of fewer heads.
+// SetThreads sets the number of threads for single tokens and for batches: llama_set_n_threads. A
+// context keeps the threads of the last three numbers asleep, so that switching between them is
+// cheap. Fewer threads are used if the system refuses more, or if the model cannot use more (RWKV
+// models with fewer heads).
 func (c *Context) SetThreads(n, batch int) error {
 	if n < 1 || batch < 1 || n > C.GGML_MAX_N_THREADS || batch > C.GGML_MAX_N_THREADS {
-		return argument("%d and %d threads, 1 to %d are possible", n, batch, C.GGML_MAX_N_THREADS)
+		return argument("%d and %d threads out of range (1 to %d)", n, batch, C.GGML_MAX_N_THREADS)
 	}
 	return c.locked(func(*C.struct_llama_context) error {
 		c.s.setThreads(n, batch)
@@ -134,9 +134,8 @@ func (c *Context) SetThreads(n, batch int) error {
 	})
 }
 
-// RestThreads puts the threads to sleep, which for some milliseconds after an evaluation
-// wait for another one without giving their processors back. The next evaluation wakes
-// them.
+// RestThreads puts the threads to sleep at once. Otherwise they poll for the next evaluation for
+// some milliseconds and keep their processors busy. The next evaluation wakes them.
 func (c *Context) RestThreads() error {
 	return c.locked(func(*C.struct_llama_context) error {
 		c.s.threads.rest()
@@ -144,10 +143,9 @@ func (c *Context) RestThreads() error {
 	})
 }
 
-// mostThreads is the largest number of threads that the model can be computed with. The
-// engine's kernels of RWKV give each thread heads of its own, and a thread for which there
-// is none leaves: those of RWKV 6 before a barrier, at which the others wait forever, that
-// of RWKV 7 with heads that nobody computes.
+// mostThreads returns the largest number of threads that the model supports. The engine's RWKV
+// kernels divide the heads among threads. A thread without a head returns early: in RWKV 6 before a
+// barrier, so that the others wait forever; in RWKV 7 some heads are then not computed.
 func (ms *modelState) mostThreads() int {
 	for _, arch := range []string{"rwkv6", "rwkv6qwen2", "rwkv7", "arwkv7"} {
 		if size, err := strconv.Atoi(metadata(ms.model, arch+".wkv.head_size")); err == nil && size > 0 {

@@ -14,20 +14,20 @@ import (
 	"unsafe"
 )
 
-// Decode evaluates a batch: llama_decode. A cancelled ctx stops it between two
-// operations and returns the context's error; what had been evaluated by then stays
-// in the sequences (see [Context.PosMax]).
+// Decode evaluates a batch: llama_decode. If ctx is cancelled, it stops between two operations and
+// returns ctx's error; tokens that were evaluated before stay in the sequences (see
+// [Context.PosMax]).
 //
-// [ErrNoSlot] means that the batch does not fit; nothing has changed then.
+// [ErrNoSlot] means that the batch does not fit into the context, which is unchanged then.
 //
-// A context that pools embeddings takes the tokens of a sequence in one batch of at most
-// UBatch tokens, all with output set.
+// In a context that pools embeddings all tokens of a sequence must be in one batch, of at most
+// UBatch tokens, with output set.
 func (c *Context) Decode(ctx context.Context, b *Batch) error {
 	return c.evaluate(ctx, b, true)
 }
 
-// Encode evaluates a batch with the encoder: llama_encode. Errors are Decode's; models
-// that have no encoder are refused with [ErrArgument].
+// Encode evaluates a batch with the encoder: llama_encode. It returns the same errors as Decode,
+// and [ErrArgument] for models without an encoder.
 func (c *Context) Encode(ctx context.Context, b *Batch) error {
 	return c.evaluate(ctx, b, false)
 }
@@ -50,7 +50,7 @@ func (c *Context) evaluate(ctx context.Context, b *Batch, decode bool) error {
 		e := &s.failed
 		var status C.int32_t
 		s.threads.wake()
-		if n := s.model.rebound.Load(); n != s.rebound { // the graph has addresses of weights
+		if n := s.model.rebound.Load(); n != s.rebound { // a graph contains the addresses of weights: build it again
 			C.infer_forget_graph(p)
 			s.rebound = n
 		}
@@ -86,12 +86,12 @@ func (c *Context) evaluate(ctx context.Context, b *Batch, decode bool) error {
 	return err
 }
 
-// check refuses batches on which the engine has asserts or no checks.
+// check refuses batches that would fail an assertion of the engine or that it does not validate.
 func (s *contextState) check(b *Batch, decode bool) error {
 	n := b.Len()
 	limit := s.batch
 	if !decode || s.mem == nil || !s.causal || s.pools() {
-		limit = min(s.batch, s.ubatch) // without causal attention all tokens see each other, and a pool is of one micro-batch
+		limit = min(s.batch, s.ubatch) // without causal attention, and for pooling, all tokens must be in one micro-batch
 	}
 	switch {
 	case !decode && s.mem != nil && !s.encoder:
@@ -99,7 +99,7 @@ func (s *contextState) check(b *Batch, decode bool) error {
 	case n == 0:
 		return argument("empty batch")
 	case n > limit:
-		return argument("batch of %d tokens, the context takes %d", n, limit)
+		return argument("batch of %d tokens, the context takes at most %d", n, limit)
 	}
 	tokens := unsafe.Slice(b.s.c.token, n)
 	counts := unsafe.Slice(b.s.c.n_seq_id, n)
@@ -127,23 +127,23 @@ func (s *contextState) check(b *Batch, decode bool) error {
 	return nil
 }
 
-// pools tells whether a batch's embeddings are computed of whole sequences.
+// pools reports whether embeddings are pooled over whole sequences.
 func (s *contextState) pools() bool { return s.embeddings && s.pooling != C.LLAMA_POOLING_TYPE_NONE }
 
-// separate tells whether each sequence has a buffer of its own.
+// separate reports whether each sequence has its own buffer.
 func (s *contextState) separate() bool { return !s.unified && !s.recurrent }
 
-// checkPools refuses batches whose pools the engine would compute of a part of their
-// tokens, or outside its memory: it pools what has output set, within a micro-batch, and
-// sequences that are not of one length go to several where they have separate buffers
-// or recurrent state.
+// checkPools refuses batches for which the engine would pool only a part of a sequence's tokens, or
+// access memory out of bounds. The engine pools the tokens with output set within one micro-batch,
+// and splits sequences of different lengths into several micro-batches if they have separate
+// buffers or recurrent state.
 func (s *contextState) checkPools(b *Batch) error {
 	n := b.Len()
 	lengths := map[C.llama_seq_id]int{}
 	ids := unsafe.Slice(b.s.c.seq_id, n)
 	for i, o := range unsafe.Slice(b.s.c.logits, n) {
 		if o == 0 {
-			return argument("token %d of the batch has no output set, which pooled embeddings need of all", i)
+			return argument("token %d of the batch has no output set: pooled embeddings need it for all tokens", i)
 		}
 		lengths[*ids[i]]++
 	}
@@ -152,7 +152,7 @@ func (s *contextState) checkPools(b *Batch) error {
 	}
 	for _, l := range lengths {
 		if l*len(lengths) != n {
-			return argument("pooled sequences of different lengths in a batch: one call each, or a context with one buffer for all (KVUnified), where the model has no recurrent state")
+			return argument("pooled sequences of different lengths in one batch: use one call for each, or KVUnified if the model has no recurrent state")
 		}
 	}
 	return nil

@@ -34,7 +34,7 @@ var start = sync.OnceValue(func() error {
 	return nil
 })
 
-// failure makes a Go error of what a guarded call left behind.
+// failure returns the error of a guarded call.
 func failure(call string, e *C.infer_error, home *home) error {
 	err := &Error{Call: call, Reason: oneLine(C.GoString(&e.log[0])), Err: home.takeError()}
 	what := strings.TrimSpace(C.GoString(&e.what[0]))
@@ -54,7 +54,7 @@ func failure(call string, e *C.infer_error, home *home) error {
 	return err
 }
 
-// ranOut tells whether the engine's log says that there was no memory: it catches some
+// ranOut reports whether the engine's log says that an allocation failed: the engine catches some
 // exceptions itself.
 func ranOut(log string) bool {
 	for _, words := range []string{"std::bad_alloc", "failed to allocate", "unable to allocate", "insufficient memory"} {
@@ -65,10 +65,10 @@ func ranOut(log string) bool {
 	return false
 }
 
-// broken tells whether the engine's state is undefined after the call.
+// broken reports whether the engine's state is undefined after the call.
 func broken(err error) bool { return errors.Is(err, ErrBroken) }
 
-// cString returns s as a C string, which the caller frees.
+// cString returns s as a C string. The caller frees it.
 func cString(s string) (*C.char, error) {
 	if strings.IndexByte(s, 0) >= 0 {
 		return nil, argument("%q contains a NUL byte", s)
@@ -76,12 +76,12 @@ func cString(s string) (*C.char, error) {
 	return C.CString(s), nil
 }
 
-// cPath returns the path of a file for the engine, which the caller frees.
+// cPath returns a path for the engine as a C string. The caller frees it.
 func cPath(path string) (*C.char, error) { return cString(enginepath.Native(path)) }
 
 func cFree(p unsafe.Pointer) { C.free(p) }
 
-// cStrings returns an array of C strings, which free frees; nil for none.
+// cStrings returns an array of C strings and a function that frees it; nil for no strings.
 func cStrings(list []string) (array **C.char, free func(), err error) {
 	if len(list) == 0 {
 		return nil, func() {}, nil
@@ -103,6 +103,6 @@ func cStrings(list []string) (array **C.char, free func(), err error) {
 	return array, free, nil
 }
 
-// errorPool keeps infer_errors for calls that are made for every token: one is 2 KiB and
-// escapes to the heap when C is given its address.
+// errorPool reuses infer_errors in calls that are made for every token: an infer_error has 2 KiB
+// and escapes to the heap, since C gets its address.
 var errorPool = sync.Pool{New: func() any { return new(C.infer_error) }}

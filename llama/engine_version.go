@@ -14,9 +14,9 @@ const (
 	EngineCommit = "ec98e2002"
 )
 
-// checkEngineVersion refuses an engine whose structures may be laid out otherwise.
-// Programs whose build information names no modules (some build systems strip it)
-// are let through: their go.sum has pinned the version.
+// checkEngineVersion refuses another version of the engine, whose structures may have another
+// layout. Programs without build information on modules (some build systems strip it) are accepted:
+// go.sum has pinned the version.
 func checkEngineVersion() error {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		return checkEngine(info)

@@ -7,38 +7,37 @@ import (
 )
 
 var (
-	// ErrNoEngine is returned by everything that needs the engine in a program
-	// built without cgo.
+	// ErrNoEngine is returned by all functions that need the engine in a program built without cgo.
 	ErrNoEngine = errors.New("llama: built without the engine (CGO_ENABLED=0): rebuild with cgo and a C++ compiler")
-	// ErrClosed is returned when something closed is used.
+	// ErrClosed is returned by methods of a closed object.
 	ErrClosed = errors.New("llama: closed")
-	// ErrUnbound is returned when a model is used whose weights are not all bound.
+	// ErrUnbound is returned if a model is used before all its weights are bound.
 	ErrUnbound = errors.New("llama: weights not bound")
-	// ErrNoSlot is returned by Decode when the context has no room left for a batch.
-	// The context is as it was before the call.
+	// ErrNoSlot is returned by Decode if the context has no room for the batch. The context is
+	// unchanged.
 	ErrNoSlot = errors.New("llama: no room left in the context")
-	// ErrNoMemory is returned when the engine could not allocate. When memory comes
-	// from [Blocks], the error of the refused block is wrapped as well.
+	// ErrNoMemory is returned if an allocation of the engine failed. If memory comes from [Blocks],
+	// the error of the refused block is wrapped too.
 	ErrNoMemory = errors.New("llama: out of memory")
-	// ErrArgument is returned for arguments that the engine would not survive.
+	// ErrArgument is returned for invalid arguments, for which the engine would end the process or
+	// access memory out of bounds.
 	ErrArgument = errors.New("llama: invalid argument")
-	// ErrTooMuch is returned where a grammar would take more work, or memory, for one
-	// token than it may.
+	// ErrTooMuch is returned if a grammar exceeds the bounds on work or memory for one token.
 	ErrTooMuch = errors.New("llama: too much work for one token")
-	// ErrBroken is returned when a check inside the engine failed. What the failed
-	// call worked on must not be used any more; closing it is safe.
+	// ErrBroken is returned if an assertion inside the engine failed. The objects of the failed
+	// call must not be used any more; closing them is safe.
 	ErrBroken = errors.New("llama: internal check of the engine failed")
-	// ErrEngineVersion is returned when the program was linked with another version
-	// of the engine than this package was checked against.
+	// ErrEngineVersion is returned if the program is linked with another version of the engine than
+	// this package was checked against.
 	ErrEngineVersion = errors.New("llama: engine version not supported")
 )
 
-// Error is what the engine said about a call that failed.
+// Error is an error of the engine, with the reason from its log.
 type Error struct {
-	Call   string // the function of llama.cpp
-	Reason string // what it logged or threw, on one line; may be empty
+	Call   string // name of the function of llama.cpp
+	Reason string // text that it logged or threw, on one line; may be empty
 	Kind   error  // ErrNoMemory, ErrBroken, ErrTooMuch, or nil
-	Err    error  // the error of a refused block, or nil
+	Err    error  // error of a refused block, or nil
 }
 
 func (e *Error) Error() string {
@@ -52,7 +51,7 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Unwrap makes errors.Is and errors.As see the kind and the cause.
+// Unwrap returns the kind and the cause, for errors.Is and errors.As.
 func (e *Error) Unwrap() []error {
 	var errs []error
 	if e.Kind != nil {
@@ -64,13 +63,13 @@ func (e *Error) Unwrap() []error {
 	return errs
 }
 
-// argument makes an error of ErrArgument.
+// argument returns an error that wraps ErrArgument.
 func argument(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrArgument, fmt.Sprintf(format, args...))
 }
 
-// oneLine turns the engine's log into one line: the first lines name the reason,
-// what follows only repeats that the caller failed too.
+// oneLine shortens the engine's log to one line: the first lines have the reason, the following
+// ones only report that the callers failed too.
 func oneLine(log string) string {
 	var parts []string
 	for line := range strings.Lines(log) {

@@ -1,8 +1,8 @@
-// Experts that are in memory only while they are wanted. When a layer's router has chosen, Go
-// brings the experts into slots and tells which. The multiplications with them (MUL_MAT_ID) then
-// get two sources of ours: a tensor of all slots in place of the tensor of all experts, and slots
-// in place of ids. The ids themselves stay as they are, as biases and weights are looked up by
-// them too. Afterwards the graph is as it was: it may be used again.
+// Experts that are in memory only while they are used. When a layer's router has chosen experts, Go
+// reads them into slots and returns the slots. The multiplications with them (MUL_MAT_ID) then get
+// two other sources: a tensor of all slots in place of the tensor of all experts, and slot numbers
+// in place of expert ids. The tensor of ids is unchanged, since biases and weights are looked up by
+// it too. Afterwards the graph is restored, since it may be used again.
 
 #include "streams.h"
 
@@ -80,7 +80,7 @@ bool infer_layers::patch(ggml_tensor * node) {
 void infer_layers::release() {
     infer::expert_choice & c = choice;
     for (const auto & p : c.nodes) {
-        // A graph that was given up may have been built anew in the same memory.
+        // After an aborted pass another graph may have been built in the same memory.
         if (p.node->src[2] == &c.shadow) {
             p.node->src[0] = p.weight;
             p.node->src[2] = p.ids;

@@ -10,10 +10,9 @@ import (
 // for, by the names of [CompiledFeatures].
 func AvailableFeatures() []string { return features.Available() }
 
-// MissingFeatures lists what the CPU has and the engine was not compiled for, of what
-// makes a difference of several times in speed: AVX-512 is not among it, with which
-// prompts of 4-bit models are 1.4 times as fast. It is empty for a good build, and for one
-// without the engine.
+// MissingFeatures lists the instruction sets that the CPU has and the engine was not compiled for,
+// if they make it several times faster. AVX-512 is not listed: it makes prompts of 4-bit models
+// only 1.4 times as fast. The list is empty for a good build, and for a build without the engine.
 func MissingFeatures() []string {
 	if !hasEngine {
 		return nil

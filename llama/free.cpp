@@ -1,6 +1,6 @@
-// Two ways in which the engine frees what it should not, or not what it should. The
-// linker leads its calls here: see the LDFLAGS in engine.go. (On macOS, where it can't,
-// the engine stays as it is.)
+// Corrections of two errors of the engine when it frees memory: one leak, and one use after free.
+// The linker redirects the engine's calls here: see the LDFLAGS in engine.go. (The linker of macOS
+// cannot; the engine is unchanged there.)
 
 #include "guard.h"
 
@@ -15,8 +15,8 @@ void __real_ggml_backend_free(ggml_backend_t backend);
 void __wrap_ggml_backend_free(ggml_backend_t backend);
 }
 
-// The engine loses the structure of every buffer that has no function to free it: one
-// for each tensor that it looks at while it loads a model, about 100 bytes each.
+// The engine leaks the structure of each buffer without a free function: about 100 bytes for each
+// tensor that it inspects while it loads a model.
 void __wrap_ggml_backend_buffer_free(ggml_backend_buffer_t buffer) {
     if (buffer && !buffer->iface.free_buffer) {
         delete buffer; // of ggml_backend_buffer_init; the others delete themselves

@@ -9,7 +9,7 @@ namespace {
 constexpr size_t   max_stacks = 2048;     // of a state: ways to read a text
 constexpr uint32_t max_height = 4096;     // of a stack: how deep a text is nested
 constexpr uint64_t max_work   = 1u << 25; // steps for one token, some nanoseconds each
-// What is kept from token to token, some ten MiB; one token may take as much again.
+// Bounds on the memory that is kept between tokens, about 10 MiB; one token may take as much again.
 constexpr size_t max_nodes  = 1u << 18;
 constexpr size_t max_moves  = 1u << 18;
 constexpr size_t max_stored = 1u << 21; // stacks in states
@@ -76,7 +76,7 @@ int32_t machine::push(int32_t below, uint32_t place) {
     if (nodes_.size() >= 2 * max_nodes) {
         throw too_much("the grammar can go on in more than " + std::to_string(2 * max_nodes) + " ways within one token");
     }
-    // In this order, so that one which fails leaves no number without a node.
+    // In this order, so that a failed allocation leaves no number without a node.
     seen_.push_back(0);
     nodes_.push_back({below, place, height});
     const int32_t n = (int32_t) nodes_.size() - 1;
@@ -89,7 +89,8 @@ int32_t machine::behind(int32_t stack, uint32_t place) {
     return ended(place) ? below : push(below, place);
 }
 
-// add collects the stacks whose tops take characters or tokens that a stack comes to.
+// add expands a stack and collects the stacks that it leads to whose tops match characters or
+// tokens.
 void machine::add(int32_t stack) {
     const auto & e = rules_->elements;
     todo_.push_back(stack);
@@ -288,7 +289,7 @@ bool machine::takes_part(state s, partial rest) {
     return false;
 }
 
-// copy takes a state over from another machine of the same grammar.
+// copy imports a state from another machine of the same grammar.
 machine::state machine::copy(const machine & from, state s) {
     std::unordered_map<int32_t, int32_t> to;
     to[-1]           = -1;

@@ -30,7 +30,7 @@ void frame::fail(int kind, const char * what) {
 }
 
 void frame::note(bool error, const char * text) {
-    // Warnings are the reason only where nothing is called an error.
+    // Warnings are used as the reason only if there is no error.
     if (error && !errors_) {
         errors_ = true;
         len_    = 0;
@@ -65,7 +65,7 @@ static void on_assert(const char * message) {
     if (top) {
         throw assert_failure(message);
     }
-    // A worker thread of the engine: nobody up the stack can take an exception.
+    // A worker thread of the engine: no frame above can catch an exception.
     fprintf(stderr, "%s\n", message);
 }
 

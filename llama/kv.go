@@ -8,11 +8,11 @@ import "C"
 // The memory of a context's sequences: KV cache, recurrent state. Ranges are
 // [from, to); a negative from is 0, a negative to the end.
 
-// Remembers tells whether the context has a memory at all. Encoders and diffusion models
-// have none: each batch is computed by itself.
+// Remembers reports whether the context has a memory of sequences. Encoders and diffusion models
+// have none: they compute each batch independently.
 func (c *Context) Remembers() bool { return c.s.mem != nil }
 
-// Clear forgets all sequences; without a memory there is nothing to forget.
+// Clear removes all sequences. Without a memory it does nothing.
 func (c *Context) Clear() error {
 	return c.locked(func(*C.struct_llama_context) error {
 		if c.s.mem != nil {
@@ -22,15 +22,15 @@ func (c *Context) Clear() error {
 	})
 }
 
-// RemoveSeq forgets a range of a sequence (negative: of all). It returns false where
-// the memory cannot forget a part of a sequence, as recurrent state cannot.
+// RemoveSeq removes a range of a sequence (negative: of all sequences). It returns false if the
+// memory cannot remove a part of a sequence, as with recurrent state.
 func (c *Context) RemoveSeq(seq SeqID, from, to Pos) (ok bool, err error) {
 	check := []SeqID{seq}
 	if seq < 0 {
 		seq, check = -1, nil
 	}
 	err = c.memory(check, func(m C.llama_memory_t) error {
-		if seq >= 0 && (c.s.recurrent || c.s.hybrid) { // the engine says that it forgot what is in the middle, and does not
+		if seq >= 0 && (c.s.recurrent || c.s.hybrid) { // the engine reports success for ranges in the middle, but removes nothing
 			last := Pos(C.llama_memory_seq_pos_max(m, C.llama_seq_id(seq)))
 			if part := from > 0 || to >= 0 && to <= last; part && from <= last && (to < 0 || max(from, 0) < to) {
 				return nil
@@ -42,15 +42,14 @@ func (c *Context) RemoveSeq(seq SeqID, from, to Pos) (ok bool, err error) {
 	return ok, err
 }
 
-// CopySeq makes a range of sequence src part of sequence dst too. Where sequences have
-// buffers of their own (without [ContextParams].KVUnified) they are copied as a whole
-// only, and what dst had is replaced.
+// CopySeq adds a range of sequence src to sequence dst. If sequences have separate buffers (without
+// [ContextParams].KVUnified), only whole sequences can be copied, and dst's content is replaced.
 func (c *Context) CopySeq(src, dst SeqID, from, to Pos) error {
 	return c.memory([]SeqID{src, dst}, func(m C.llama_memory_t) error {
 		if c.s.separate() && src != dst {
 			first, last := Pos(C.llama_memory_seq_pos_min(m, C.llama_seq_id(src))), Pos(C.llama_memory_seq_pos_max(m, C.llama_seq_id(src)))
 			if from > max(first, 0) || to >= 0 && to <= last {
-				return argument("a part of a sequence can be copied in a context with one buffer for all only, KVUnified")
+				return argument("copying a part of a sequence needs a context with one buffer for all sequences (KVUnified)")
 			}
 			from, to = -1, -1
 		}
@@ -59,10 +58,10 @@ func (c *Context) CopySeq(src, dst SeqID, from, to Pos) error {
 	})
 }
 
-// KeepSeq forgets all sequences but one.
+// KeepSeq removes all sequences except one.
 func (c *Context) KeepSeq(seq SeqID) error {
 	return c.memory([]SeqID{seq}, func(m C.llama_memory_t) error {
-		if c.s.separate() { // the engine's function does not look into other buffers
+		if c.s.separate() { // the engine's function ignores other buffers
 			for other := range SeqID(c.s.seqs) {
 				if other != seq {
 					C.llama_memory_seq_rm(m, C.llama_seq_id(other), -1, -1)
@@ -100,7 +99,7 @@ func (c *Context) DivideSeq(seq SeqID, from, to Pos, d int) error {
 	})
 }
 
-// CanShift tells whether positions can be changed.
+// CanShift reports whether positions can be changed.
 func (c *Context) CanShift() (ok bool, err error) {
 	err = c.memory(nil, func(m C.llama_memory_t) error {
 		ok = c.canShift(m)
@@ -109,7 +108,7 @@ func (c *Context) CanShift() (ok bool, err error) {
 	return ok, err
 }
 
-// PosMin returns the smallest position that a sequence has, -1 if it is empty.
+// PosMin returns the smallest position in a sequence, -1 if the sequence is empty.
 func (c *Context) PosMin(seq SeqID) (p Pos, err error) {
 	err = c.memory([]SeqID{seq}, func(m C.llama_memory_t) error {
 		p = Pos(C.llama_memory_seq_pos_min(m, C.llama_seq_id(seq)))
@@ -118,7 +117,7 @@ func (c *Context) PosMin(seq SeqID) (p Pos, err error) {
 	return p, err
 }
 
-// PosMax returns the largest position that a sequence has, -1 if it is empty.
+// PosMax returns the largest position in a sequence, -1 if the sequence is empty.
 func (c *Context) PosMax(seq SeqID) (p Pos, err error) {
 	err = c.memory([]SeqID{seq}, func(m C.llama_memory_t) error {
 		p = Pos(C.llama_memory_seq_pos_max(m, C.llama_seq_id(seq)))
@@ -127,8 +126,9 @@ func (c *Context) PosMax(seq SeqID) (p Pos, err error) {
 	return p, err
 }
 
-// canShift is llama_memory_can_shift, which forgets models with several positions a token,
-// states that cannot lose a part, and positions that are a part of what was computed.
+// canShift extends llama_memory_can_shift, which wrongly allows models with several positions per
+// token, memories that cannot remove a part of a sequence, and models whose cached values depend on
+// absolute positions.
 func (c *Context) canShift(m C.llama_memory_t) bool {
 	if c.s.recurrent || c.s.hybrid || c.s.positions > 0 {
 		return false
@@ -137,12 +137,12 @@ func (c *Context) canShift(m C.llama_memory_t) bool {
 	return bool(C.llama_memory_can_shift(m)) && rope != C.LLAMA_ROPE_TYPE_MROPE && rope != C.LLAMA_ROPE_TYPE_IMROPE
 }
 
-// memory runs f on the context's memory, having checked the sequences: the engine
-// indexes arrays with them.
+// memory checks the sequences, with which the engine indexes arrays, and runs f on the context's
+// memory.
 func (c *Context) memory(seqs []SeqID, f func(C.llama_memory_t) error) error {
 	return c.locked(func(*C.struct_llama_context) error {
 		if c.s.mem == nil {
-			return argument("this model has no memory of sequences")
+			return argument("the model has no memory of sequences")
 		}
 		for _, seq := range seqs {
 			if seq < 0 || int(seq) >= c.s.seqs {

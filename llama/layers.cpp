@@ -1,8 +1,7 @@
-// Weights that are in memory only while their layer is computed. The scheduler shows every
-// node of a graph before it computes it, and stops behind those that are asked for: what a
-// node uses is found out from its sources, and where to stop from its name. A graph whose
-// layers are named otherwise, or used in another order, thus computes with the mapped
-// bytes, never with wrong ones.
+// Weights that are in memory only while their layer is computed. The scheduler's eval callback sees
+// every node of a graph before it is computed, and can stop after a node. The weights that a node
+// uses follow from its sources, the ends of layers from node names. If a graph's layers have other
+// names or another order, it computes with the mapped bytes, never with wrong ones.
 
 #include "streams.h"
 
@@ -23,7 +22,7 @@ infer_layers::state infer_layers::enter(int layer) {
     return states[layer];
 }
 
-// Between two passes everything is where it is mapped.
+// Between two passes all tensors point to the bytes to which they are bound.
 void infer_layers::leave(int layer) {
     if ((size_t) layer < states.size() && states[layer] != away) {
         for (auto & t : streams->tensors) {
@@ -131,7 +130,7 @@ extern "C" bool infer_eval(struct ggml_tensor * node, bool ask, void * user_data
         return told;
     }
     l->use(node);
-    // What precedes a streamed layer is computed while that is read.
+    // Nodes before a streamed layer are computed while the layer is read.
     return l->patch(node) || (done >= 0 && (streams.has(done) || streams.has((size_t) done + 1))) ||
         told;
 }

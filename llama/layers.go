@@ -10,10 +10,10 @@ import (
 	"unsafe"
 )
 
-// Stream says where the bytes of tensor i, which is on no device, are while its layer is in
-// memory, as [Layers] tells; a nil slot undoes it. Both the slot and what the tensor is bound to must
-// stay until then, or until the model has been freed. The contexts that use the model must
-// not compute meanwhile, and have to have been made with Layers.
+// Stream sets the slot of tensor i: the address of its bytes while [Layers] says that its layer is
+// in memory. A nil slot ends streaming. The slot and the bytes to which the tensor is bound must
+// stay valid until then, or until the model has been freed. The tensor must be in host memory.
+// Contexts of the model must have been made with Layers, and must not compute during the call.
 func (m *Model) Stream(i, layer int, slot unsafe.Pointer) error {
 	if err := m.s.life.acquire(); err != nil {
 		return err
@@ -35,11 +35,12 @@ func (m *Model) Stream(i, layer int, slot unsafe.Pointer) error {
 	return nil
 }
 
-// StreamExperts says that tensor i, which is on no device, holds the experts of a layer, and
-// that chosen ones are in slots of stride bytes, from base on, as [Experts] tells: slot n begins at
-// base + n × stride, with an expert's bytes as they are in the tensor. No slots undo it. The
-// slots must stay until then, or until the model has been freed. The contexts that use the model
-// must not compute meanwhile, and have to have been made with [Layers] that are [Experts].
+// StreamExperts sets the slots of tensor i, which holds the experts of a layer: chosen experts are
+// in the slots that [Experts] returns. Slot n begins at base + n × stride, in bytes, and has an
+// expert's bytes in the tensor's layout. With 0 slots streaming ends. The slots must stay valid
+// until then, or until the model has been freed. The tensor must be in host memory. Contexts of the
+// model must have been made with [Layers] that implement [Experts], and must not compute during the
+// call.
 func (m *Model) StreamExperts(i, layer int, base unsafe.Pointer, stride uintptr, slots int) error {
 	if err := m.s.life.acquire(); err != nil {
 		return err
@@ -58,7 +59,7 @@ func (m *Model) StreamExperts(i, layer int, base unsafe.Pointer, stride uintptr,
 		return argument("tensor %q is on a device", C.GoString(w.name))
 	}
 	if expert := uintptr(w.expert_size); slots > 0 && (expert == 0 || stride < expert) {
-		return argument("tensor %q in slots of %d bytes: an expert has %d", C.GoString(w.name), stride, expert)
+		return argument("tensor %q: slots of %d bytes are too small for an expert of %d bytes", C.GoString(w.name), stride, expert)
 	}
 	var e C.infer_error
 	if !C.infer_streams_set_experts(m.s.streams, m.s.weights, C.size_t(i), C.int(layer), base, C.size_t(stride), C.int(slots), &e) {
@@ -67,10 +68,10 @@ func (m *Model) StreamExperts(i, layer int, base unsafe.Pointer, stride uintptr,
 	return nil
 }
 
-// maxSlots bounds what the engine counts by slot.
+// maxSlots bounds the engine's arrays that are indexed by slot.
 const maxSlots = 1 << 20
 
-// maxLayers bounds what a table by layer takes.
+// maxLayers bounds tables that are indexed by layer.
 const maxLayers = 1 << 16
 
 func (s *modelState) isBound(i int) bool {
@@ -79,19 +80,20 @@ func (s *modelState) isBound(i int) bool {
 	return s.bound[i]
 }
 
-// layerWatch is a Layers as C knows it.
+// layerWatch connects a Layers with C.
 type layerWatch struct {
 	c      *C.infer_layers
 	handle cgo.Handle
 }
 
-// listener is what the handle is of: who is told.
+// listener is the Go side of a layerWatch, to which the handle refers.
 type listener struct {
 	layers    Layers
 	onExperts func(layer int, ids []int32)
 }
 
-// newLayerWatch makes one for a context of a model, nil where there is nobody to tell.
+// newLayerWatch returns the watch for a context of a model, nil if p has neither Layers nor
+// OnExperts.
 func newLayerWatch(p ContextParams, m *modelState) (*layerWatch, error) {
 	if p.Layers == nil && p.OnExperts == nil {
 		return nil, nil
@@ -107,7 +109,7 @@ func newLayerWatch(p ContextParams, m *modelState) (*layerWatch, error) {
 	return w, nil
 }
 
-// set makes a context's parameters use it.
+// set adds the watch to a context's parameters.
 func (w *layerWatch) set(p *C.struct_llama_context_params) {
 	if w != nil {
 		p.cb_eval = (C.ggml_backend_sched_eval_callback)(C.infer_eval)
@@ -115,14 +117,14 @@ func (w *layerWatch) set(p *C.struct_llama_context_params) {
 	}
 }
 
-// begin is for before each pass: the one before may have been given up.
+// begin must be called before each pass, since the previous pass may have been aborted.
 func (w *layerWatch) begin() {
 	if w != nil {
 		C.infer_layers_begin(w.c)
 	}
 }
 
-// close is for when the context has been freed.
+// close must be called after the context has been freed.
 func (w *layerWatch) close() {
 	if w != nil {
 		C.infer_layers_free(w.c)

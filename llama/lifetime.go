@@ -2,13 +2,13 @@ package llama
 
 import "sync"
 
-// lifetime counts the users of a native object, so that it can be closed at any
-// moment and is freed when the last user has left.
+// lifetime counts the users of a native object. It can be closed at any time; the object is freed
+// after the last user has released it.
 type lifetime struct {
 	mu     sync.Mutex
 	users  int
 	closed bool
-	free   func() // called once, when closed and unused
+	free   func() // frees the object; called once, when closed and unused
 }
 
 // acquire adds a user, or returns ErrClosed.
@@ -22,7 +22,7 @@ func (l *lifetime) acquire() error {
 	return nil
 }
 
-// share adds a user for one who is a user already, and so may when it is closed.
+// share adds a further user on behalf of an existing user; it works after close too.
 func (l *lifetime) share() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -40,7 +40,7 @@ func (l *lifetime) release() {
 	}
 }
 
-// close lets no further user in.
+// close marks the object as closed: acquire fails from then on.
 func (l *lifetime) close() {
 	l.mu.Lock()
 	l.closed = true

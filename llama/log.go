@@ -12,17 +12,16 @@ import (
 	"sync"
 )
 
-// The engine has one log for the whole process, so this is global too.
+// The engine has one log callback per process, so this is global too.
 var logSink struct {
 	mu      sync.Mutex
 	logger  *slog.Logger
 	level   slog.Level
-	partial strings.Builder // lines arrive in pieces
+	partial strings.Builder // the engine logs parts of lines
 }
 
-// SetLogger sends the engine's log to l, for the whole process; nil, the default,
-// silences it. Levels follow the engine's: debug, info, warn, error. Safe for
-// concurrent use.
+// SetLogger sends the engine's log to l, for the whole process. nil, the default, discards it.
+// Levels are the engine's: debug, info, warn, error. Safe for concurrent use.
 func SetLogger(l *slog.Logger) {
 	logSink.mu.Lock()
 	logSink.logger = l

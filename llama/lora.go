@@ -11,8 +11,7 @@ import (
 	"unsafe"
 )
 
-// Adapter is a LoRA adapter of a model, which it keeps alive. It is safe for concurrent
-// use.
+// Adapter is a LoRA adapter of a model. It keeps the model alive. It is safe for concurrent use.
 type Adapter struct{ s *adapterState }
 
 type adapterState struct {
@@ -21,11 +20,10 @@ type adapterState struct {
 	model   *modelState
 }
 
-// LoadAdapter loads a LoRA adapter: llama_adapter_lora_init. Its weights lie in memory
-// of the model's [Blocks], with [PurposeWeights]. The file is read by the engine's
-// own parser, which ends the process on some malformed files: validate it first. It has
-// to be an adapter (general.type) of the model's architecture, with tensors of the
-// model's shapes.
+// LoadAdapter loads a LoRA adapter: llama_adapter_lora_init. Its weights are in blocks of the
+// model's [Blocks], with [PurposeWeights]. The engine's own parser reads the file and ends the
+// process on some malformed files: validate it first. The file must be an adapter (general.type)
+// for the model's architecture, with tensors that match the model's shapes.
 func (m *Model) LoadAdapter(path string) (*Adapter, error) {
 	c, err := cPath(path)
 	if err != nil {
@@ -52,7 +50,7 @@ func (m *Model) LoadAdapter(path string) (*Adapter, error) {
 	return a, nil
 }
 
-// Close frees the adapter, once no context applies it any more. Closing twice is safe.
+// Close frees the adapter, as soon as no context applies it any more. Closing twice is safe.
 func (a *Adapter) Close() error {
 	a.s.life.close()
 	runtime.KeepAlive(a)
@@ -98,9 +96,9 @@ func (a *Adapter) AllMetadata() (map[string]string, error) {
 	return all, err
 }
 
-// InvocationTokens are the tokens from which on an activated adapter (aLoRA) is to be
-// applied, which is for the caller to do; none for other adapters:
-// llama_adapter_get_alora_invocation_tokens.
+// InvocationTokens returns the token sequence from which on an activated LoRA (aLoRA) shall be
+// applied, nil for other adapters: llama_adapter_get_alora_invocation_tokens. The caller must apply
+// the adapter there.
 func (a *Adapter) InvocationTokens() (tokens []Token, err error) {
 	err = a.use(func(p *C.struct_llama_adapter_lora) {
 		n := int(C.llama_adapter_get_alora_n_invocation_tokens(p))
@@ -114,9 +112,9 @@ func (a *Adapter) InvocationTokens() (tokens []Token, err error) {
 	return tokens, err
 }
 
-// ApplyAdapter makes a context use an adapter, or changes its scale:
-// llama_set_adapter_lora. A scale of 1 is the adapter as trained, 0 is none. What is in
-// the KV cache stays as it was computed. The context keeps the adapter alive.
+// ApplyAdapter applies an adapter to a context, or changes its scale: llama_set_adapter_lora. A
+// scale of 1 is the adapter as trained, 0 has no effect. The content of the KV cache does not
+// change. The context keeps the adapter alive.
 func (c *Context) ApplyAdapter(a *Adapter, scale float32) error {
 	if err := number("adapter scale", scale, -finite, finite); err != nil {
 		return err
@@ -127,14 +125,15 @@ func (c *Context) ApplyAdapter(a *Adapter, scale float32) error {
 	kept := false
 	err := c.locked(func(p *C.struct_llama_context) error {
 		if a.s.model != c.s.model {
-			return argument("adapter of another model than the context's")
+			return argument("the adapter belongs to another model than the context")
 		}
 		var e C.infer_error
 		if !C.infer_adapter_set(p, a.s.adapter, C.float(scale), &e) {
 			return failure("llama_set_adapter_lora", &e, nil)
 		}
 		if kept = !slices.ContainsFunc(c.s.loras, func(l *Adapter) bool { return l.s == a.s }); kept {
-			// Not a itself: it may be forgotten and cleaned up while it is applied.
+			// Do not keep a itself: the garbage collector must be able to collect it while it is
+			// applied.
 			c.s.loras = append(c.s.loras, &Adapter{a.s})
 		}
 		return nil
@@ -146,8 +145,8 @@ func (c *Context) ApplyAdapter(a *Adapter, scale float32) error {
 	return err
 }
 
-// RemoveAdapter makes a context use an adapter no longer: llama_rm_adapter_lora. It
-// tells whether it was in use.
+// RemoveAdapter removes an adapter from a context: llama_rm_adapter_lora. It reports whether the
+// adapter was applied.
 func (c *Context) RemoveAdapter(a *Adapter) (removed bool, err error) {
 	err = c.locked(func(p *C.struct_llama_context) error {
 		for i, l := range c.s.loras {
@@ -165,7 +164,7 @@ func (c *Context) RemoveAdapter(a *Adapter) (removed bool, err error) {
 	return removed, err
 }
 
-// ClearAdapters makes a context use no adapter: llama_clear_adapter_lora.
+// ClearAdapters removes all adapters from a context: llama_clear_adapter_lora.
 func (c *Context) ClearAdapters() error {
 	return c.locked(func(p *C.struct_llama_context) error {
 		C.infer_forget_graph(p)
@@ -178,17 +177,16 @@ func (c *Context) ClearAdapters() error {
 	})
 }
 
-// ApplyControlVector adds a vector to the outputs of the layers from first to last,
-// both included: llama_apply_adapter_cvec. data has as many numbers as the model is
-// wide for each layer from layer 1 on (layer 0 takes none), up to all of them; layers
-// without numbers keep those of an earlier call, zero at first. nil removes the vector.
-// The first call allocates for all layers; when that is refused, the context takes no
-// vector any more.
+// ApplyControlVector adds a vector to the outputs of the layers from first to last, both included:
+// llama_apply_adapter_cvec. data has the vectors of consecutive layers from layer 1 on, each of the
+// model's embedding length; layer 0 has none. Layers beyond data keep the vectors of an earlier
+// call, initially zero. nil removes the vector. The first call allocates for all layers; if that
+// fails, the context accepts no control vector any more.
 func (c *Context) ApplyControlVector(data []float32, first, last int) error {
 	return c.locked(func(p *C.struct_llama_context) error {
 		layers, width := int(C.llama_model_n_layer(c.s.model.model)), c.s.embd
 		if data != nil && (len(data) == 0 || len(data)%width != 0 || len(data)/width > layers-1) {
-			return argument("control vector of %d numbers, %d for each of %d layers are possible", len(data), width, layers-1)
+			return argument("control vector of %d numbers: want a multiple of %d, for at most %d layers", len(data), width, layers-1)
 		}
 		if data != nil && (first < 1 || last < first || last >= layers) {
 			return argument("control vector for layers %d to %d, the model has layers 1 to %d", first, last, layers-1)

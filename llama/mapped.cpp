@@ -1,8 +1,7 @@
-// Pages of mapped files that are not there any more. A file that is cut short, or a disk
-// that fails or is unplugged, is told of by a signal, on Windows by an exception, when the
-// lost page is read, which by default ends the process. Where the page is a weight's, it is
-// replaced by zeros and counted: what is computed with it is nonsense, and nobody gets it, as
-// the count is looked at afterwards.
+// Lost pages of mapped files. When a file is truncated, or its disk fails or is unplugged, reading
+// a lost page raises a signal, on Windows an exception, which ends the process by default. Lost
+// pages of weights are replaced by zeros and counted. The result of the computation is then
+// invalid; the caller checks the count afterwards and discards it.
 
 #include "guard.h"
 #include "shim_mapped.h"
@@ -36,8 +35,8 @@ namespace {
 struct sigaction before; // Go's handler
 uintptr_t        page;
 
-// A mapping that takes the place of lost pages is at most this large: there are many more
-// to come where one is lost, and no bound on mappings is smaller.
+// Maximum size of a mapping that replaces lost pages. Where one page is lost, many usually follow,
+// so that larger mappings need fewer entries of the mapping limit.
 const size_t most_replaced = 64 << 10;
 
 void on_bus(int sig, siginfo_t * info, void * context) {
@@ -60,7 +59,7 @@ void on_bus(int sig, siginfo_t * info, void * context) {
     if (before.sa_flags & SA_SIGINFO) {
         before.sa_sigaction(sig, info, context);
     } else if (before.sa_handler == SIG_DFL || before.sa_handler == SIG_IGN) {
-        sigaction(sig, &before, nullptr); // comes again, and ends the process
+        sigaction(sig, &before, nullptr); // the fault is raised again and ends the process
     } else {
         before.sa_handler(sig);
     }
@@ -91,7 +90,7 @@ namespace {
 // What takes the place of lost pages comes in blocks of this size, as they are read.
 const size_t block = 64 << 10;
 
-// Held while a view is replaced: whoever reads it meanwhile waits.
+// Held while a view is replaced: other threads that fault in it wait.
 SRWLOCK replacing = SRWLOCK_INIT;
 
 // Set, in a thread, between the handler of exceptions and that of continuations, where the
@@ -104,7 +103,7 @@ PVOID (WINAPI * virtual_alloc2)(HANDLE process, PVOID address, SIZE_T size, ULON
 
 const ULONG preserve_placeholder = 0x2, replace_placeholder = 0x4000;
 
-// zeros makes a block at an address readable that is reserved and has no memory yet.
+// zeros commits zeroed memory for the block at a reserved address.
 bool zeros(infer_mapped * m, uintptr_t addr) {
     MEMORY_BASIC_INFORMATION info;
     if (!VirtualQuery((void *) addr, &info, sizeof info)) {

@@ -10,28 +10,27 @@ import (
 	"unsafe"
 )
 
-// Mapped is a piece of a mapped file that the engine reads. Pages of it that the system
-// can't bring, because the file was cut short or its disk fails, are replaced by zeros
-// rather than end the process: look at Lost after what has been computed. It is safe for
-// concurrent use.
+// Mapped is a range of a mapped file that the engine reads. Pages that the system cannot read,
+// because the file was truncated or its disk fails, are replaced by zeros instead of ending the
+// process: check Lost after each computation. It is safe for concurrent use.
 //
-// To that end, the first one installs a handler for SIGBUS, on Windows for exceptions, in
-// front of Go's, which gets what is not about such pieces. On Windows, where a part of a view
-// can't be replaced, the whole of it is, by a reservation of its size: to be given back by
-// VirtualFree. What Go's own code reads there ends the process as ever.
+// The first Mapped installs a handler for SIGBUS, on Windows for exceptions, in front of Go's
+// handler, which gets all other faults. On Windows a part of a view cannot be replaced: the whole
+// view is replaced by a reservation of its size, which must be freed by VirtualFree. A fault in Go
+// code still ends the process.
 type Mapped struct {
 	mu   sync.Mutex
 	c    *C.infer_mapped
-	lost uint64 // when it was closed
+	lost uint64 // value of Lost at Close
 }
 
-// WatchMapped begins to watch size bytes at p, until Close, which comes before they are
-// unmapped. Without memory for the entry nothing is watched.
+// WatchMapped protects size bytes at p until Close. Call Close before the range is unmapped. If
+// memory for the entry is refused, the range is not protected.
 func WatchMapped(p unsafe.Pointer, size uint64) *Mapped {
 	return &Mapped{c: C.infer_mapped_new(p, C.size_t(size))}
 }
 
-// Lost is how many bytes have been replaced.
+// Lost returns the number of bytes that were replaced by zeros.
 func (m *Mapped) Lost() uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -41,7 +40,7 @@ func (m *Mapped) Lost() uint64 {
 	return uint64(C.infer_mapped_lost(m.c))
 }
 
-// Close ends the watch. Closing twice is safe.
+// Close ends the protection. Closing twice is safe.
 func (m *Mapped) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

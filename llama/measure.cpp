@@ -1,4 +1,4 @@
-// What a context would use of its memory: blocks that are told about instead of taken.
+// Measures a context's memory: blocks are recorded instead of allocated.
 
 #include "buffers.h"
 

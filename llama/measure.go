@@ -10,11 +10,11 @@ import (
 	"unsafe"
 )
 
-// MeasureContext tells what memory a context would take: the engine makes one, and
-// every block it asks for is told about instead of taken. No weights are needed, so that
-// a model of [ModelParams].Unbound will do, and the memory of p.Blocks is not touched;
-// its block size counts, and blockSize where Blocks is nil (0: no bound). Memory of
-// devices is taken for a moment. Errors are [Model.NewContext]'s.
+// MeasureContext returns the memory that a context would take: the engine creates a context, and
+// its blocks are recorded instead of allocated. No weights are needed: the model may be unbound
+// ([ModelParams].Unbound). p.Blocks is only asked for its block size; if it is nil, blocks have at
+// most blockSize bytes (0: no bound). Memory of devices is allocated for a moment. Errors are those
+// of [Model.NewContext].
 func (m *Model) MeasureContext(p ContextParams, blockSize uintptr) (ContextMemory, error) {
 	if err := m.s.life.acquire(); err != nil {
 		return ContextMemory{}, err
@@ -42,7 +42,7 @@ func (m *Model) MeasureContext(p ContextParams, blockSize uintptr) (ContextMemor
 	return ContextMemory{Ctx: int(C.llama_n_ctx(ctx)), Batch: int(C.llama_n_batch(ctx)), UBatch: int(C.llama_n_ubatch(ctx)), Blocks: h.measured, Work: h.work}, nil
 }
 
-// measuring is the Blocks of a context that is only measured.
+// measuring is the Blocks of a measured context.
 type measuring struct{ size uintptr }
 
 func (m measuring) BlockSize() uintptr                                { return m.size }

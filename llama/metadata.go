@@ -31,7 +31,7 @@ func (m *Model) Info() (ModelInfo, error) {
 			Diffusion:    bool(C.llama_model_is_diffusion(p)),
 			DecoderStart: Token(C.llama_model_decoder_start_token(p)),
 		}
-		if i.Layers > 0 { // else it has only its vocabulary, and the engine ends the process
+		if i.Layers > 0 { // a vocabulary-only model has no layers, and the engine would end the process
 			i.Heads, i.HeadsKV = int(C.llama_model_n_head(p)), int(C.llama_model_n_head_kv(p))
 			i.KeyLength, i.ValueLength = headLength(p, "key"), headLength(p, "value")
 		}
@@ -42,8 +42,8 @@ func (m *Model) Info() (ModelInfo, error) {
 	return i, err
 }
 
-// headLength is the length of a head's keys or values: what the file says, or the width
-// divided by the heads.
+// headLength returns the length of a head's keys or values: the file's, or else the embedding
+// length divided by the number of heads.
 func headLength(p *C.struct_llama_model, which string) int {
 	if n, err := strconv.Atoi(metadata(p, metadata(p, "general.architecture")+".attention."+which+"_length")); err == nil {
 		return n
@@ -54,7 +54,7 @@ func headLength(p *C.struct_llama_model, which string) int {
 	return 0
 }
 
-// metadata is a scalar of the file's metadata as text, "" where it is not there.
+// metadata returns a scalar of the file's metadata as text, or "".
 func metadata(p *C.struct_llama_model, key string) (value string) {
 	c := C.CString(key)
 	defer C.free(unsafe.Pointer(c))
@@ -64,15 +64,15 @@ func metadata(p *C.struct_llama_model, key string) (value string) {
 	return value
 }
 
-// tensorRows is the second dimension of a tensor, 0 where the model has none of that name.
+// tensorRows returns the second dimension of a tensor, 0 if the model has no tensor of that name.
 func tensorRows(p *C.struct_llama_model, name string) int {
 	c := C.CString(name)
 	defer C.free(unsafe.Pointer(c))
 	return int(C.infer_tensor_rows(p, c))
 }
 
-// Metadata returns a scalar of the file's metadata as llama.cpp prints it, and
-// whether it is there. Arrays are not kept by the engine.
+// Metadata returns a scalar of the file's metadata as llama.cpp formats it, and whether it exists.
+// The engine does not keep arrays.
 func (m *Model) Metadata(key string) (value string, ok bool, err error) {
 	c, err := cString(key)
 	if err != nil {
@@ -99,8 +99,8 @@ func (m *Model) AllMetadata() (map[string]string, error) {
 	return all, err
 }
 
-// ChatTemplate returns the model's chat template: the default one for name "", and
-// "" where there is none.
+// ChatTemplate returns a chat template of the model, the default one for name "", or "" if there is
+// none.
 func (m *Model) ChatTemplate(name string) (string, error) {
 	var c *C.char
 	if name != "" {
@@ -132,8 +132,8 @@ func (m *Model) ClassLabels() ([]string, error) {
 	return labels, err
 }
 
-// growString calls a function that returns the length of its text, like snprintf,
-// with a buffer large enough.
+// growString calls a function that returns the length of its text, like snprintf, again with a
+// larger buffer if needed.
 func growString(f func(buf *C.char, n C.size_t) C.int32_t) string {
 	buf := make([]byte, 128)
 	for {

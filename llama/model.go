@@ -25,7 +25,7 @@ type modelState struct {
 	life      lifetime
 	model     *C.struct_llama_model
 	home      *home
-	weights   *C.infer_weights // of an unbound model
+	weights   *C.infer_weights // weights of an unbound model
 	streams   *C.infer_streams // of those
 	vocabOnly bool
 
@@ -33,16 +33,14 @@ type modelState struct {
 
 	mu      sync.Mutex
 	pieces  *C.infer_pieces // nil until there is a grammar
-	pending int             // weights that are not bound yet
+	pending int             // number of weights that are not bound yet
 	bound   []bool
 }
 
-// LoadModel loads a GGUF file: llama_model_load_from_file, or _from_splits where
-// Shards are given.
+// LoadModel loads a GGUF file: llama_model_load_from_file, or _from_splits if Shards are given.
 //
-// The file is read by the engine's own parser, which ends the process on some
-// malformed files: validate it first. A cancelled ctx stops the load before the
-// next tensor and returns the context's error.
+// The engine's own parser reads the file and ends the process on some malformed files: validate it
+// first. If ctx is cancelled, the load stops before the next tensor and returns ctx's error.
 func LoadModel(ctx context.Context, path string, p ModelParams) (*Model, error) {
 	if err := start(); err != nil {
 		return nil, err
@@ -57,7 +55,7 @@ func LoadModel(ctx context.Context, path string, p ModelParams) (*Model, error) 
 		return nil, argument("an unbound load needs scratch memory, no memory mapping and no check of tensors")
 	}
 	if len(p.TensorSplit) > int(C.llama_max_devices()) {
-		return nil, argument("tensor split of %d parts, the engine knows %d devices at most", len(p.TensorSplit), int(C.llama_max_devices()))
+		return nil, argument("tensor split of %d parts: the engine supports at most %d devices", len(p.TensorSplit), int(C.llama_max_devices()))
 	}
 	paths, free, err := p.paths(path)
 	if err != nil {
@@ -67,8 +65,8 @@ func LoadModel(ctx context.Context, path string, p ModelParams) (*Model, error) 
 	params := p.native()
 	defer C.free(unsafe.Pointer(params.tensor_split))
 
-	// The engine asks this flag before every tensor; a C callback that only reads
-	// it keeps Go out of the load's inner loop.
+	// The engine checks this flag before every tensor. A C callback reads it, which avoids a call
+	// into Go for each tensor.
 	watch := newWatch(ctx)
 	defer watch.stop()
 	if p.Progress == nil {
@@ -91,14 +89,14 @@ func LoadModel(ctx context.Context, path string, p ModelParams) (*Model, error) 
 	s.life.free = s.free
 	m := &Model{s: s}
 	runtime.AddCleanup(m, func(s *modelState) { s.life.close() }, s)
-	if err := ctx.Err(); err != nil { // too late for the engine to see
+	if err := ctx.Err(); err != nil { // cancelled after the engine's last check
 		m.Close()
 		return nil, err
 	}
 	return m, nil
 }
 
-// load makes the engine read the files; what it had taken is free again after an error.
+// load lets the engine read the files. After an error all memory is freed.
 func (s *modelState) load(paths []*C.char, params C.struct_llama_model_params, p ModelParams) error {
 	var e C.infer_error
 	var weights *C.infer_weights
@@ -111,7 +109,7 @@ func (s *modelState) load(paths []*C.char, params C.struct_llama_model_params, p
 	s.weights = weights
 	if s.model == nil {
 		err := failure("llama_model_load_from_file", &e, s.home)
-		if !broken(err) { // else buffers of the lost model may still refer to it
+		if !broken(err) { // otherwise buffers of the failed model may still refer to it
 			s.home.close()
 		}
 		return err
@@ -136,7 +134,8 @@ func (s *modelState) free() {
 	s.home.close()
 }
 
-// Close frees the model, once its contexts and adapters have been closed too.
+// Close frees the model, as soon as its contexts, samplers and adapters have been closed too.
+// Closing twice is safe.
 func (m *Model) Close() error {
 	m.s.life.close()
 	runtime.KeepAlive(m)

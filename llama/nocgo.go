@@ -9,8 +9,8 @@ import (
 	"unsafe"
 )
 
-// Without cgo there is no engine: nothing can be made, and what works on what was made
-// returns ErrNoEngine. The other build's files document what is here.
+// Without cgo there is no engine: all constructors and methods return ErrNoEngine. The files of the
+// cgo build have the documentation.
 
 // hasEngine tells what can be asked at run time from what cannot.
 const hasEngine = false

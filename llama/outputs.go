@@ -7,11 +7,11 @@ import "C"
 
 import "unsafe"
 
-// output refuses an index into the outputs of the last batch that the engine would
-// end the process over: i counts the batch's tokens, negative from its last output
+// output checks an index into the outputs of the last batch, since the engine ends the process on
+// invalid ones: i counts the tokens of the batch; a negative i counts from the last output
 // backwards.
 func (s *contextState) output(i int) error {
-	if s.restored { // the outputs came with a state: only the engine knows them
+	if s.restored { // the outputs were restored with a state: only the engine knows them
 		return nil
 	}
 	if i < 0 {
@@ -24,7 +24,7 @@ func (s *contextState) output(i int) error {
 	return argument("no output at %d: the last batch had %d tokens, %d with output set", i, len(s.outputs), s.outputCount)
 }
 
-// keepOutputs remembers which tokens of a batch have outputs.
+// keepOutputs records which tokens of a batch have outputs.
 func (s *contextState) keepOutputs(b *Batch) {
 	s.outputs = s.outputs[:0]
 	s.outputCount = 0
@@ -36,9 +36,9 @@ func (s *contextState) keepOutputs(b *Batch) {
 	}
 }
 
-// Logits appends the logits of the i-th token of the last batch, which must have had
-// output set, to dst, one for each token of the vocabulary; a negative i counts from
-// the last output backwards.
+// Logits appends the logits of the i-th token of the last batch to dst, one for each token of the
+// vocabulary. The token must have had output set. A negative i counts from the last output
+// backwards.
 func (c *Context) Logits(i int, dst []float32) ([]float32, error) {
 	err := c.locked(func(p *C.struct_llama_context) error {
 		if err := c.s.output(i); err != nil {
@@ -59,7 +59,7 @@ func (c *Context) Logits(i int, dst []float32) ([]float32, error) {
 func (c *Context) Embedding(i int, dst []float32) ([]float32, error) {
 	err := c.locked(func(p *C.struct_llama_context) error {
 		if c.s.pooling != C.LLAMA_POOLING_TYPE_NONE {
-			return argument("a pooled context has embeddings of sequences only")
+			return argument("a pooled context has only embeddings of sequences")
 		}
 		if !c.s.embeddings {
 			return argument("the context computes no embeddings")
@@ -77,12 +77,12 @@ func (c *Context) Embedding(i int, dst []float32) ([]float32, error) {
 	return dst, err
 }
 
-// SequenceEmbedding appends the pooled embedding of a sequence of the last batch to
-// dst; with rank pooling, the classifier's outputs.
+// SequenceEmbedding appends the pooled embedding of a sequence of the last batch to dst, or, with
+// rank pooling, the classifier's outputs.
 func (c *Context) SequenceEmbedding(seq SeqID, dst []float32) ([]float32, error) {
 	err := c.locked(func(p *C.struct_llama_context) error {
 		if c.s.pooling == C.LLAMA_POOLING_TYPE_NONE {
-			return argument("a context without pooling has embeddings of tokens only")
+			return argument("a context without pooling has only embeddings of tokens")
 		}
 		v := C.infer_embedding_seq(p, C.llama_seq_id(seq), &c.s.failed)
 		if v == nil {
@@ -90,7 +90,7 @@ func (c *Context) SequenceEmbedding(seq SeqID, dst []float32) ([]float32, error)
 		}
 		n := c.s.embd
 		if c.s.pooling == C.LLAMA_POOLING_TYPE_RANK {
-			if seq > 0 && tensorRows(c.s.model.model, "cls.output.weight") == 0 { // the engine takes a further one's from the first
+			if seq > 0 && tensorRows(c.s.model.model, "cls.output.weight") == 0 { // the engine would return that of the first sequence
 				return argument("score of sequence %d: a classifier without outputs of its own has that of sequence 0", seq)
 			}
 			n = c.s.classes
@@ -101,5 +101,5 @@ func (c *Context) SequenceEmbedding(seq SeqID, dst []float32) ([]float32, error)
 	return dst, err
 }
 
-// Pooled tells whether embeddings are of sequences rather than tokens.
+// Pooled reports whether embeddings are pooled per sequence.
 func (c *Context) Pooled() bool { return c.s.pooling != C.LLAMA_POOLING_TYPE_NONE }

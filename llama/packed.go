@@ -13,8 +13,8 @@ import (
 	"unsafe"
 )
 
-// BindPacked points tensor i, one to be repacked, at bytes that have its layout already,
-// which must stay readable until the model has been freed. Nothing is converted.
+// BindPacked binds tensor i, whose kind is to be repacked, to bytes that are already in its layout.
+// The bytes must stay readable until the model has been freed. Nothing is converted.
 func (m *Model) BindPacked(i int, data unsafe.Pointer) error {
 	return m.provide(i, WeightRepack, func(w *C.infer_weights) error {
 		C.infer_weights_bind(w, C.size_t(i), data)
@@ -22,7 +22,7 @@ func (m *Model) BindPacked(i int, data unsafe.Pointer) error {
 	})
 }
 
-// layouts are the names by what the engine tells layouts apart by, and errors.
+// layouts caches the layouts, and errors, by the engine's identification of a layout.
 var layouts sync.Map
 
 type layoutKey struct {
@@ -31,8 +31,8 @@ type layoutKey struct {
 	group  C.int64_t
 }
 
-// Layout tells how the engine lays out tensor i, one to be repacked. It is an error where
-// the layout is none that bytes of the tensor's size can hold by groups of rows.
+// Layout returns the layout of tensor i, whose kind is to be repacked. It returns an error if the
+// layout does not consist of groups of rows within the tensor's size.
 func (m *Model) Layout(i int) (Layout, error) {
 	var l Layout
 	err := m.repacked(i, func(w *C.infer_weights, name string, c C.infer_layout) error {
@@ -54,9 +54,9 @@ func (m *Model) Layout(i int) (Layout, error) {
 	return l, err
 }
 
-// RepackRows converts rows of tensor i, one to be repacked, into its layout: src are whole
-// groups of rows (see [Layout]), and dst takes as many bytes. The matrices of a tensor of
-// three dimensions count as one, with the rows of all. It may be called concurrently.
+// RepackRows converts rows of tensor i, whose kind is to be repacked, into its layout. src has
+// whole groups of rows (see [Layout]); dst has the same length. A tensor of three dimensions counts
+// as one matrix with the rows of all its matrices. Safe for concurrent use.
 func (m *Model) RepackRows(i int, dst, src []byte) error {
 	return m.repacked(i, func(w *C.infer_weights, name string, c C.infer_layout) error {
 		row := int(C.ggml_row_size(c._type, c.length))
@@ -82,14 +82,14 @@ func (m *Model) repacked(i int, f func(w *C.infer_weights, name string, c C.infe
 	})
 }
 
-// fingerprint is of what the engine makes of a fixed matrix of several groups. It also
-// makes sure that a group lies where its rows were, whatever comes before and behind it.
+// fingerprint returns the hash of a fixed matrix of several groups after repacking. It also
+// verifies that each group is at the place of its rows and independent of the groups around it.
 func fingerprint(w *C.infer_weights, i int, c C.infer_layout) (string, error) {
 	const rows, length = C.INFER_MOST_GROUP, 512 // a multiple of every type's block
 	row := int(C.ggml_row_size(c._type, length))
 	src := make([]byte, rows*row)
 	x := uint32(1)
-	for k := range src { // not one row like another
+	for k := range src { // all rows differ
 		x = x*1664525 + 1013904223
 		src[k] = byte(x >> 24)
 	}

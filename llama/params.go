@@ -5,7 +5,7 @@ import "unsafe"
 // Token is an entry of a model's vocabulary. NullToken stands for none.
 type Token int32
 
-// NullToken is what is returned where a vocabulary lacks a token.
+// NullToken is returned if a vocabulary lacks a token.
 const NullToken Token = -1
 
 // Pos is a position in a sequence, counted from 0.
@@ -14,54 +14,53 @@ type Pos int32
 // SeqID names one of the sequences of a context, from 0 to [ContextParams].SeqMax-1.
 type SeqID int32
 
-// Blocks is where host memory of the engine comes from, other than weights.
+// Blocks allocates the engine's host memory, except weights.
 //
-// It must be safe for concurrent use. It may be called from inside the engine on
-// any thread, and until the model or context that it was given to is freed.
+// It must be safe for concurrent use. The engine may call it on any thread until the model or
+// context that it was given to has been freed.
 type Blocks interface {
 	// AllocBlock returns a zeroed block of size bytes, aligned to at least 64 bytes.
 	// The purpose is PurposeCompute until TagBlock corrects it.
 	AllocBlock(p Purpose, size uintptr) (unsafe.Pointer, error)
-	// TagBlock says the purpose of a block once it is known what the engine uses it for.
+	// TagBlock sets the purpose of a block as soon as it is known.
 	TagBlock(block unsafe.Pointer, p Purpose)
-	// FreeBlock takes a block back.
+	// FreeBlock frees a block.
 	FreeBlock(block unsafe.Pointer)
-	// BlockSize is the size in bytes that the engine keeps its blocks below
-	// wherever it can split; a single larger tensor still needs a block of its own.
+	// BlockSize returns the maximum size of blocks, in bytes, where the engine can split; a single
+	// larger tensor still gets a larger block.
 	BlockSize() uintptr
 }
 
-// ModelParams are the parameters of [LoadModel]. The zero value reads a whole model
-// into memory of the engine's own, without any device.
+// ModelParams are the parameters of [LoadModel]. The zero value reads the whole model into memory
+// that the engine allocates, without any device.
 type ModelParams struct {
 	// MMap maps the whole file, as llama.cpp does by default.
 	MMap bool
-	// VocabOnly loads the vocabulary and metadata alone.
+	// VocabOnly loads only the vocabulary and the metadata.
 	VocabOnly bool
-	// CheckTensors validates the weights' values while reading.
+	// CheckTensors validates the values of weights while they are read.
 	CheckTensors bool
 	// Repack lets ggml convert weights to the layout that is fastest on this CPU.
 	Repack bool
-	// GPULayers is how many layers go to devices; more than there are means all.
+	// GPULayers is the number of layers to put on devices; a larger number than the model's means
+	// all.
 	GPULayers int
 	// MainGPU, Split and TensorSplit distribute over several devices, as llama.cpp's
 	// --main-gpu, --split-mode (SplitLayer by default) and --tensor-split do.
 	MainGPU     int
 	Split       SplitMode
 	TensorSplit []float32
-	// Shards are the files of a sharded model in order, when path is not followed
-	// by the engine itself. The path argument is then ignored.
+	// Shards are the files of a sharded model in order. If set, the path argument is ignored.
 	Shards []string
-	// Progress is called with the fraction done, from 0 to 1, on the calling thread.
+	// Progress, if not nil, is called with the fraction done, from 0 to 1, on the calling thread.
 	Progress func(fraction float32)
 	// Blocks gives the host memory. nil: the engine allocates for itself.
 	Blocks Blocks
-	// Unbound loads everything but the weights: see [Model.Weights]. Scratch is an
-	// address range of ScratchSize bytes, at least the size of the largest tensor,
-	// where the engine has all tensors meanwhile; it may be backed by less memory than
-	// its size and is not used after LoadModel has returned. On 64-bit Linux and
-	// Windows nothing is read into it, elsewhere the file's bytes are. There is nothing
-	// that CheckTensors could check.
+	// Unbound loads everything except the weights: see [Model.Weights]. Scratch is an address range
+	// of ScratchSize bytes, at least the size of the largest tensor, at which the engine places all
+	// tensors during the load. It may be backed by less memory than its size, and is not used after
+	// LoadModel has returned. On 64-bit Linux and Windows nothing is read into it, elsewhere the
+	// file's bytes are. CheckTensors cannot be used together with Unbound.
 	Unbound     bool
 	Scratch     unsafe.Pointer
 	ScratchSize uintptr
@@ -77,7 +76,7 @@ const (
 	SplitRow                    // rows of matrices, where the backend can
 )
 
-// WeightKind says what a tensor of an unbound model waits for.
+// WeightKind is the way in which a tensor of an unbound model must be bound.
 type WeightKind int
 
 // Kinds of weights.
@@ -95,13 +94,13 @@ type Weight struct {
 	Kind WeightKind
 }
 
-// Layout is how the engine lays out a matrix that it repacks, on this CPU.
+// Layout is the layout into which the engine repacks a matrix on this CPU.
 type Layout struct {
-	// Name has the type, the rows of a group and a fingerprint of what the engine makes
-	// of a fixed pattern, as in "q4_0x8-54a1c09be77d": the same name is the same layout.
+	// Name has the type, the rows of a group and a fingerprint of the engine's repacking of a fixed
+	// pattern, as in "q4_0x8-54a1c09be77d". Equal names mean equal layouts.
 	Name string
-	// Group is how many rows are laid out together. They lie where the same rows of the
-	// original do, so that a matrix can be repacked one group after the other.
+	// Group is the number of rows that are interleaved. A group occupies the bytes of the same rows
+	// in the original, so that a matrix can be repacked group by group.
 	Group int
 }
 
@@ -115,13 +114,13 @@ const (
 	FlashOn
 )
 
-// Pooling is how the embeddings of a sequence's tokens become one.
+// Pooling is the way in which the embeddings of a sequence's tokens are combined into one.
 type Pooling int32
 
 // Values of Pooling.
 const (
 	PoolingDefault Pooling = iota // as the model says
-	PoolingNone                   // one embedding a token
+	PoolingNone                   // one embedding per token
 	PoolingMean
 	PoolingCLS
 	PoolingLast
@@ -157,8 +156,8 @@ type ContextParams struct {
 	Batch        int    // tokens of one Decode call at most; 0: 2048
 	UBatch       int    // tokens computed at once; 0: 512
 	SeqMax       int    // sequences; 0: 1
-	Threads      int    // for one token at a time; 0: as many as Go uses CPUs
-	BatchThreads int    // for several; 0: Threads
+	Threads      int    // for single tokens; 0: number of CPUs that Go uses
+	BatchThreads int    // for batches; 0: Threads
 	CacheTypeK   string // ggml type of the K cache: "f16" (default), "q8_0", "q4_0", ...
 	CacheTypeV   string // of the V cache; quantised types need flash attention
 	FlashAttn    FlashAttention
@@ -180,8 +179,8 @@ type ContextParams struct {
 
 	// Blocks gives the host memory. nil: the engine allocates for itself.
 	Blocks Blocks
-	// Layers is told where the computation is, for models with Unbound weights that are
-	// streamed; nil, the default, costs nothing.
+	// Layers is called during the computation, for models with Unbound weights that are streamed.
+	// nil, the default, has no cost.
 	Layers Layers
 	// OnExperts is called, by the goroutine of Decode, which waits, when a layer's router has
 	// chosen experts, for each micro-batch: with the ids of each token's experts, token by token.
@@ -190,28 +189,28 @@ type ContextParams struct {
 	OnExperts func(layer int, ids []int32)
 }
 
-// Layers is told when the engine comes to a layer with streamed weights (see
-// [Model.Stream]) and when it has left it, by the goroutine of Decode, which waits: for
-// most models layer after layer in ascending order, for each micro-batch anew.
+// Layers is called before and after the engine computes a layer with streamed weights (see
+// [Model.Stream]), on the goroutine of Decode, which waits for its return. For most models the
+// layers come in ascending order, again for each micro-batch.
 type Layers interface {
-	// BeforeLayer is called before anything is computed with a layer's streamed weights.
-	// True says that they are in their slots, and have to be until AfterLayer or the end of
-	// Decode; otherwise what they are bound to is used.
+	// BeforeLayer is called before anything is computed with a layer's streamed weights. It returns
+	// true if the weights are in their slots; they must stay there until AfterLayer or the end of
+	// Decode. With false, the bytes to which they are bound are used.
 	BeforeLayer(layer int) bool
-	// AfterLayer is called when a layer has been computed. It is left out for models whose
-	// graphs do not mark the ends of their layers, and when a pass is given up.
+	// AfterLayer is called when a layer has been computed. It is not called for models whose graphs
+	// do not mark the ends of layers, nor when a pass is aborted.
 	AfterLayer(layer int)
 }
 
-// Experts is told, where a [Layers] is one too, when the router of a layer has chosen experts
-// that are in slots (see [Model.StreamExperts]): by the goroutine of Decode, which waits, for
-// each micro-batch.
+// Experts may be implemented by a [Layers]. It is called when the router of a layer has chosen
+// experts that are streamed (see [Model.StreamExperts]), for each micro-batch, on the goroutine of
+// Decode, which waits for its return.
 type Experts interface {
-	// BeforeExperts is called with the experts of all tokens of the micro-batch, an id for each
-	// of their choices, and writes the slot of each choice. True says that they are in those
-	// slots, and have to be until AfterExperts; otherwise what the tensors are bound to is used.
-	// Both slices are valid during the call.
+	// BeforeExperts gets the ids of the experts chosen by all tokens of the micro-batch and writes
+	// the slot of each choice. It returns true if the experts are in those slots; they must stay
+	// there until AfterExperts. With false, the bytes to which the tensors are bound are used. Both
+	// slices are valid only during the call.
 	BeforeExperts(layer int, ids, slots []int32) bool
-	// AfterExperts is called when the layer's experts have been used, or will not be.
+	// AfterExperts is called when the layer's experts have been used or the pass was aborted.
 	AfterExperts(layer int)
 }

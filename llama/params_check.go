@@ -68,8 +68,8 @@ const (
 	maxShards = 1<<16 - 1
 )
 
-// Check refuses, with [ErrArgument], what no model can be loaded with. LoadModel begins
-// with it.
+// Check returns an [ErrArgument] for parameters that are invalid for every model. LoadModel calls
+// it.
 func (p ModelParams) Check() error {
 	for _, err := range []error{
 		integer("layers on devices", p.GPULayers, 0, math.MaxInt),
@@ -89,8 +89,8 @@ func (p ModelParams) Check() error {
 	return nil
 }
 
-// Check refuses, with [ErrArgument], what no context of any model can be made with.
-// NewContext begins with it.
+// Check returns an [ErrArgument] for parameters that are invalid for every model. NewContext calls
+// it.
 func (p ContextParams) Check() error {
 	for _, err := range []error{
 		integer("context", p.Ctx, -1, maxTokens),
@@ -120,7 +120,7 @@ func (p ContextParams) Check() error {
 	return nil
 }
 
-// plainCaches and quantisedCaches are the types that the K and V caches can have.
+// plainCaches and quantisedCaches are the types of K and V caches.
 var (
 	plainCaches     = []string{"f32", "f16", "bf16"}
 	quantisedCaches = []string{"q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1"}
@@ -129,8 +129,8 @@ var (
 // CacheTypes lists the types that the K and V caches can have.
 func CacheTypes() []string { return slices.Concat(plainCaches, quantisedCaches) }
 
-// QuantisedCache tells whether a type of cache is a quantised one: a V cache of it needs
-// flash attention.
+// QuantisedCache reports whether a type of cache is quantised: a quantised V cache needs flash
+// attention.
 func QuantisedCache(name string) bool { return slices.Contains(quantisedCaches, name) }
 
 func cacheType(which, name string) error {
@@ -140,7 +140,7 @@ func cacheType(which, name string) error {
 	return nil
 }
 
-// number refuses v unless it is from lo to hi; NaN is not.
+// number refuses v unless lo <= v <= hi; NaN is refused.
 func number(name string, v, lo, hi float32) error {
 	if !(v >= lo && v <= hi) {
 		return argument("%s of %g, %g to %g are possible", name, v, lo, hi)
@@ -148,7 +148,7 @@ func number(name string, v, lo, hi float32) error {
 	return nil
 }
 
-// finite is the range of numbers that have no bound of their own.
+// finite is the range of numbers without narrower bounds.
 const finite = math.MaxFloat32
 
 func integer(name string, v, lo, hi int) error {

@@ -13,7 +13,7 @@ import (
 	"github.com/seed7adf6694/infer/llama/internal/enginepath"
 )
 
-// native makes the engine's parameters. The caller frees tensor_split.
+// native returns the engine's parameters. The caller frees tensor_split.
 func (p ModelParams) native() C.struct_llama_model_params {
 	n := C.llama_model_default_params()
 	n.use_mmap = C.bool(p.MMap)
@@ -33,7 +33,7 @@ func (p ModelParams) native() C.struct_llama_model_params {
 	return n
 }
 
-// paths are those of a model's files for the engine, which free frees.
+// paths returns the paths of a model's files as C strings, and a function that frees them.
 func (p ModelParams) paths(path string) (array []*C.char, free func(), err error) {
 	list := []string{path}
 	if len(p.Shards) > 0 {
@@ -49,7 +49,8 @@ func (p ModelParams) paths(path string) (array []*C.char, free func(), err error
 	return unsafe.Slice(first, len(list)), free, nil
 }
 
-// native makes the engine's parameters, and refuses what it would not survive.
+// native returns the engine's parameters, and refuses those that would fail an assertion of the
+// engine.
 func (p ContextParams) native(ms *modelState) (C.struct_llama_context_params, error) {
 	n := C.llama_context_default_params()
 	if err := p.Check(); err != nil {
@@ -57,9 +58,9 @@ func (p ContextParams) native(ms *modelState) (C.struct_llama_context_params, er
 	}
 	switch {
 	case p.SeqMax < 0 || p.SeqMax > int(C.llama_max_parallel_sequences()):
-		return n, argument("%d sequences, the engine's limit is %d", p.SeqMax, int(C.llama_max_parallel_sequences()))
+		return n, argument("%d sequences, the engine supports at most %d", p.SeqMax, int(C.llama_max_parallel_sequences()))
 	case p.Threads < 0 || p.Threads > C.GGML_MAX_N_THREADS || p.BatchThreads < 0 || p.BatchThreads > C.GGML_MAX_N_THREADS:
-		return n, argument("%d and %d threads, the engine's limit is %d", p.Threads, p.BatchThreads, C.GGML_MAX_N_THREADS)
+		return n, argument("%d and %d threads, the engine supports at most %d", p.Threads, p.BatchThreads, C.GGML_MAX_N_THREADS)
 	}
 	switch {
 	case p.Ctx > 0:
@@ -106,8 +107,8 @@ func (p ContextParams) native(ms *modelState) (C.struct_llama_context_params, er
 			typ         C.enum_ggml_type
 			head        int
 		}{{"K", p.CacheTypeK, n.type_k, headLength(ms.model, "key")}, {"V", p.CacheTypeV, n.type_v, headLength(ms.model, "value")}} {
-			if block := int(C.ggml_blck_size(c.typ)); c.head%block != 0 { // else the engine cuts blocks in two
-				return n, argument("a %s cache of type %s for heads of %d: its blocks are of %d, which do not divide them", c.which, c.name, c.head, block)
+			if block := int(C.ggml_blck_size(c.typ)); c.head%block != 0 { // otherwise the engine would split a quantisation block
+				return n, argument("%s cache of type %s: its block size %[4]d does not divide the head size %[3]d: use another type, such as f16", c.which, c.name, c.head, block)
 			}
 		}
 	}
@@ -119,7 +120,7 @@ func (p ContextParams) native(ms *modelState) (C.struct_llama_context_params, er
 	return n, nil
 }
 
-// The engine's values of enumerations that have been checked.
+// The engine's values of the enumerations, whose values have been checked.
 var (
 	splitModes      = [...]C.enum_llama_split_mode{SplitLayer: C.LLAMA_SPLIT_MODE_LAYER, SplitNone: C.LLAMA_SPLIT_MODE_NONE, SplitRow: C.LLAMA_SPLIT_MODE_ROW}
 	flashAttentions = [...]C.enum_llama_flash_attn_type{FlashAuto: C.LLAMA_FLASH_ATTN_TYPE_AUTO, FlashOff: C.LLAMA_FLASH_ATTN_TYPE_DISABLED, FlashOn: C.LLAMA_FLASH_ATTN_TYPE_ENABLED}

@@ -66,8 +66,8 @@ void watch_quantize(const char * text, void * data) {
             throw stopped("cancelled");
         }
     } else if (sscanf(text, "converting to %31s", name) == 1) {
-        // What the caller asked for is not checked by the engine, and its threads would
-        // end the process over it.
+        // The engine does not check the caller's types, and its threads would end the process on
+        // invalid ones.
         const enum ggml_type type = type_of(name);
         if (type == GGML_TYPE_COUNT) {
             return;

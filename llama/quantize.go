@@ -23,14 +23,13 @@ import (
 	"github.com/seed7adf6694/infer/llama/internal/enginepath"
 )
 
-// Quantize writes the model in the file in, in another type, to the file out:
-// llama_model_quantize. The other shards of a sharded model are found by their names.
+// Quantize reads the model in the file in and writes it, quantised to another type, to the file
+// out: llama_model_quantize. The other shards of a sharded model are found by their names.
 //
-// in is read by the engine's own parser, which ends the process on some malformed
-// files: validate it first. The engine maps it whole where the system can, and holds
-// one tensor at a time, in 32 bits a number, besides. out is created or overwritten;
-// after an error, and when ctx is cancelled, which ends the work before the next
-// tensor, it is incomplete: write it under a temporary name, remove it or rename it
+// The engine's own parser reads in and ends the process on some malformed files: validate it first.
+// The engine maps the whole file if the system can, and also holds one tensor at a time as 32-bit
+// floats. out is created or overwritten. If ctx is cancelled, the work ends before the next tensor.
+// After an error or cancellation out is incomplete: write it under a temporary name and rename it
 // afterwards.
 //
 // Refused with [ErrArgument]: unknown types and ones that need an importance matrix, an
@@ -53,7 +52,7 @@ func Quantize(ctx context.Context, in, out string, p QuantizeParams) error {
 	outputs := outputPaths(in, out, p.KeepSplit)
 	for _, path := range slices.Concat(shards(in), outputs) {
 		if enginepath.MostShard > 0 && len(path) > enginepath.MostShard && shardName.MatchString(path) {
-			return argument("%s is %d bytes long, and the engine takes %d of the path of a shard", path, len(path), enginepath.MostShard)
+			return argument("the path %s has %d bytes: the engine supports at most %d for shards", path, len(path), enginepath.MostShard)
 		}
 	}
 	if err := checkOutputs(in, outputs); err != nil {
@@ -150,8 +149,8 @@ func outputPaths(in, out string, split bool) []string {
 	return []string{out}
 }
 
-// checkOutputs refuses to write over a file that is read. The engine maps those: it
-// would destroy them first and then read what is left.
+// checkOutputs refuses to overwrite an input file. The engine maps inputs: it would truncate the
+// file and then read it.
 func checkOutputs(in string, outputs []string) error {
 	for _, o := range outputs {
 		oi, err := os.Stat(o)
@@ -160,7 +159,7 @@ func checkOutputs(in string, outputs []string) error {
 		}
 		for _, i := range shards(in) {
 			if ii, err := os.Stat(i); err == nil && os.SameFile(ii, oi) {
-				return argument("%s is read and would be written over", i)
+				return argument("%s is both input and output: use another output file", i)
 			}
 		}
 	}
@@ -177,8 +176,8 @@ func checkOutputs(in string, outputs []string) error {
 	return nil
 }
 
-// checkWritten finds writes that failed: the engine does not notice, but then cannot
-// write the header, which comes last.
+// checkWritten detects failed writes: the engine ignores them, but then cannot write the header,
+// which it writes last.
 func checkWritten(outputs []string) error {
 	for _, path := range outputs {
 		f, err := os.Open(path)
@@ -191,15 +190,15 @@ func checkWritten(outputs []string) error {
 			if cause := writeFailure([]string{path}); cause != nil {
 				return cause
 			}
-			return fmt.Errorf("%s could not be written as a whole", path)
+			return fmt.Errorf("%s could not be written completely", path)
 		}
 	}
 	return nil
 }
 
-// writeFailure says why no more can be written to the first of the files that takes
-// nothing more, nil where all do. The engine only says that a stream failed; a disk that
-// is full, a quota or a limit that is reached refuses this write as well.
+// writeFailure returns the system's error for the first output file to which nothing more can be
+// written, or nil. The engine only reports that a stream failed; a full disk, a quota or a limit
+// refuses this write too.
 func writeFailure(paths []string) error {
 	for _, path := range paths {
 		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
@@ -214,15 +213,15 @@ func writeFailure(paths []string) error {
 	return nil
 }
 
-// quantizing is a call of Quantize.
+// quantizing is the state of a call of Quantize.
 type quantizing struct {
 	ctx      context.Context
 	progress func(done, total int, tensor string)
 }
 
-// goInferQuantizeProgress tells of a tensor that is about to be converted, and returns
-// whether it is to be. The context itself is asked, which has ended once its cancel
-// function returns; a flag that another goroutine raises comes later.
+// goInferQuantizeProgress reports the next tensor and returns whether to convert it. It asks ctx
+// itself, which is done as soon as its cancel function has returned; a flag raised by another
+// goroutine would be late.
 //
 //export goInferQuantizeProgress
 func goInferQuantizeProgress(handle C.uintptr_t, done, total C.int, tensor *C.char) C.bool {

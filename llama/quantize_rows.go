@@ -18,8 +18,8 @@ var quantizable = map[string]bool{"f32": true, "f16": true, "bf16": true, "q4_0"
 	"q2_K": true, "q3_K": true, "q4_K": true, "q5_K": true, "q6_K": true, "iq4_nl": true, "iq4_xs": true, "iq3_s": true, "iq3_xxs": true, "iq2_s": true,
 	"iq1_m": true, "tq1_0": true, "tq2_0": true, "mxfp4": true}
 
-// ParseTensorType returns the tensor type of a name such as "q8_0", in upper or lower case.
-// The error, for one that rows cannot be quantised to, is an [ErrArgument].
+// ParseTensorType returns the tensor type of a name such as "q8_0", in upper or lower case. For a
+// type that rows cannot be quantised to it returns an [ErrArgument].
 func ParseTensorType(name string) (TensorType, error) {
 	var names []string
 	for t := range TensorType(C.GGML_TYPE_COUNT) {
@@ -43,9 +43,9 @@ func (t TensorType) String() string {
 	return C.GoString(C.ggml_type_name(C.enum_ggml_type(t)))
 }
 
-// QuantizeRows quantises rows of rowLen numbers each to a tensor type: ggml_quantize_chunk.
-// The rows have to fill whole blocks of the type and the numbers have to be finite; types
-// that need an importance matrix are refused. It is safe for concurrent use.
+// QuantizeRows quantises rows of rowLen numbers each to a tensor type: ggml_quantize_chunk. Rows
+// must consist of whole blocks of the type, and numbers must be finite; types that need an
+// importance matrix are refused. It is safe for concurrent use.
 func QuantizeRows(typ TensorType, src []float32, rowLen int) ([]byte, error) {
 	if err := start(); err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func QuantizeRows(typ TensorType, src []float32, rowLen int) ([]byte, error) {
 		return nil, argument("rows cannot be quantised to type %d (%s)", typ, name)
 	}
 	if block := int(C.ggml_blck_size(t)); rowLen <= 0 || len(src)%rowLen != 0 || rowLen%block != 0 {
-		return nil, argument("%d numbers in rows of %d, which are no whole rows or no multiple of %d, the block of %s", len(src), rowLen, block, name)
+		return nil, argument("%d numbers in rows of %d: want whole rows, of a multiple of %d numbers (the block size of %s)", len(src), rowLen, block, name)
 	}
 	for i, v := range src {
 		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {

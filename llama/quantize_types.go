@@ -12,9 +12,9 @@ type QuantizeParams struct {
 	// Threads to convert with; 0: one per CPU. Fewer are used where the system grants
 	// no more. The bytes written do not depend on it.
 	Threads int
-	// AllowRequantize takes tensors that are quantised already, at a loss.
+	// AllowRequantize accepts tensors that are already quantised, with additional loss of quality.
 	AllowRequantize bool
-	// Pure gives all matrices the same type, rather than better ones to some.
+	// Pure uses the same type for all matrices, instead of better types for some.
 	Pure bool
 	// LeaveOutputTensor does not quantise output.weight.
 	LeaveOutputTensor bool
@@ -22,14 +22,13 @@ type QuantizeParams struct {
 	// upper or lower case) of output.weight and token_embd.weight; "": as Type has it.
 	OutputTensorType   string
 	TokenEmbeddingType string
-	// OnlyCopy copies all tensors as they are: what it does is to join shards. Type is
-	// not used then.
+	// OnlyCopy copies all tensors unchanged, for example to join shards. Type is ignored.
 	OnlyCopy bool
-	// KeepSplit writes as many shards as there are, to out with -00001-of-0000N.gguf
+	// KeepSplit writes as many shards as the input has, named out with -00001-of-0000N.gguf
 	// appended.
 	KeepSplit bool
-	// Progress is called before each tensor, with how many there are in all, on the
-	// calling goroutine. Where it ends the context, that tensor is not converted.
+	// Progress, if not nil, is called before each tensor with the total number of tensors, on the
+	// calling goroutine. If it cancels the context, that tensor is not converted.
 	Progress func(done, total int, tensor string)
 }
 
@@ -40,9 +39,8 @@ type FileType int32
 // [ParseTensorType].
 type TensorType uint32
 
-// fileTypes are the types by llama.cpp's names of them. It also knows iq1_s, iq1_m,
-// iq2_xxs, iq2_xs, iq2_s, iq2_m and q2_k_s, which it makes with an importance matrix
-// only.
+// fileTypes has the types by llama.cpp's names. llama.cpp also has iq1_s, iq1_m, iq2_xxs, iq2_xs,
+// iq2_s, iq2_m and q2_k_s, which need an importance matrix.
 var fileTypes = map[string]FileType{
 	"f32": 0, "f16": 1, "bf16": 32, "q8_0": 7, "q4_0": 2, "q4_1": 3, "q5_0": 8, "q5_1": 9,
 	"q2_k": 10, "q3_k_s": 11, "q3_k_m": 12, "q3_k_l": 13, "q4_k_s": 14, "q4_k_m": 15, "q5_k_s": 16, "q5_k_m": 17, "q6_k": 18,

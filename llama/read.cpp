@@ -1,7 +1,6 @@
-// Reading tensors that lie elsewhere: the engine reads all of them, where it is loading an
-// unbound model, into the scratch range. That takes as long as writing so many bytes, and
-// nobody looks at them. The linker leads the engine's reads here: see the LDFLAGS in
-// engine.go. On other systems they are read.
+// Skips reads of unbound tensors: when the engine loads an unbound model, it would read all tensors
+// into the scratch range, which takes time and is not needed. The linker redirects the engine's
+// reads here: see the LDFLAGS in engine.go. On other systems the tensors are read.
 
 #include "buffers.h"
 

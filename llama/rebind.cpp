@@ -1,4 +1,4 @@
-// A model's weights in the place of another's: no bytes are copied.
+// Binds a model's tensors to another model's weights. No bytes are copied.
 
 #include "weights.h"
 
@@ -30,7 +30,7 @@ extern "C" bool infer_weights_rebind(infer_weights * w, const infer_weights * li
         std::unordered_map<ggml_backend_buffer_type_t, ggml_backend_buffer_t> buffers;
         for (recorded & r : w->tensors) {
             const places p = by_name[r.tensor->name];
-            // One that rows are taken of as well, as of tied embeddings, stays as it is.
+            // A tensor whose rows are also looked up, such as tied embeddings, keeps its layout.
             const recorded * from = r.repack || !p.plain ? p.repacked : p.plain;
             if (r.device || !from || from->device || !same_shape(r.tensor, from->tensor)) {
                 throw std::runtime_error(std::string("tensor ") + r.tensor->name + " is none of the other model's");

@@ -1,6 +1,6 @@
-// Chains of samplers. The engine's own function to sample from a context asserts on
-// what a request can bring about; here a chain is applied link by link, and what must
-// not reach the next link is an error.
+// Chains of samplers. The engine's own function to sample from a context has assertions that a
+// request can trigger. Here a chain is applied sampler by sampler, and candidates that the next
+// sampler cannot handle are an error.
 
 #include "guard.h"
 #include "sampler_grammar.h"
@@ -100,7 +100,7 @@ extern "C" infer_sampler * infer_sampler_new(const struct llama_vocab * vocab, i
 extern "C" infer_sampler * infer_sampler_clone(const infer_sampler * s, infer_error * err) {
     return guarded(err, (infer_sampler *) nullptr, [&]() -> infer_sampler * {
         for (int i = 0; i < llama_sampler_chain_n(s->chain); i++) {
-            // Its clone would begin anew.
+            // Its clone would lose its state.
             if (strcmp(infer_sampler_name(s, i), "mirostat") == 0) {
                 throw std::runtime_error("mirostat 1 cannot be cloned");
             }

@@ -11,16 +11,15 @@ import (
 	"unsafe"
 )
 
-// Sampler is a chain of samplers, each of which changes what the next one chooses
-// from: llama_sampler_chain. The last one has to choose: [Sampler.AddGreedy],
-// [Sampler.AddDist], [Sampler.AddMirostat] or [Sampler.AddMirostatV2]; nothing can be added
-// behind it.
+// Sampler is a chain of samplers: llama_sampler_chain. Each one filters or changes the candidates
+// of the next. The last one must choose a token: [Sampler.AddGreedy], [Sampler.AddDist],
+// [Sampler.AddMirostat] or [Sampler.AddMirostatV2]; nothing can be added after it.
 //
-// A sampler keeps its model alive until it is closed. It has a state (what was chosen
-// before) and serves one text at a time: its methods may be called from any goroutine
-// and run one at a time. Numbers are the engine's: none stands for a default, and each
-// method says which of them change nothing. Numbers that are NaN or infinite, and those
-// outside the ranges given, are refused with [ErrArgument]; the chain is then as it was.
+// A sampler keeps its model alive until it is closed. Its state depends on the tokens accepted
+// before, so it serves one text at a time. It is safe for concurrent use; calls run one at a time.
+// Numbers have the engine's meaning: no value stands for a default, and each method says which
+// values have no effect. NaN, infinities and values out of range are refused with [ErrArgument];
+// the chain is then unchanged.
 type Sampler struct {
 	s *samplerState
 }
@@ -32,7 +31,7 @@ type samplerState struct {
 	vocab   int
 	chooses bool
 	broken  bool
-	failed  C.infer_error // of the call that runs: on the heap once, rather than for each token
+	failed  C.infer_error // of the running call; a field, so that it is allocated once and not for each token
 }
 
 // NewSampler returns an empty chain for a model's vocabulary: llama_sampler_chain_init.
@@ -91,10 +90,10 @@ func (x *Sampler) locked(f func(*samplerState) error) error {
 	return err
 }
 
-// Sample chooses a token from the i-th output of a context's last batch (see
-// [Context.Logits] for i) and tells the chain: llama_sampler_sample. It returns
-// NullToken with an error where the chain leaves no token or does not end with a
-// sampler that chooses. The context is locked meanwhile.
+// Sample chooses a token from the i-th output of a context's last batch (see [Context.Logits] for
+// i) and accepts it in the chain: llama_sampler_sample. If the chain leaves no token, or does not
+// end with a sampler that chooses, it returns NullToken and an error. The context is locked during
+// the call.
 func (x *Sampler) Sample(c *Context, i int) (Token, error) {
 	token := NullToken
 	err := x.locked(func(s *samplerState) error {
@@ -119,9 +118,9 @@ func (x *Sampler) Sample(c *Context, i int) (Token, error) {
 	return token, err
 }
 
-// Choose chooses a token by logits of the caller's, one for each token of the
-// vocabulary: llama_sampler_apply. The chain is not told: call [Sampler.Accept] with
-// the token that is used.
+// Choose chooses a token from the caller's logits, one for each token of the vocabulary:
+// llama_sampler_apply. It does not accept the token: call [Sampler.Accept] with the token that is
+// used.
 func (x *Sampler) Choose(logits []float32) (Token, error) {
 	token := NullToken
 	err := x.locked(func(s *samplerState) error {
@@ -148,8 +147,8 @@ func (s *samplerState) ready() error {
 	return nil
 }
 
-// samplerError is failure for calls after which the context is as good as before: the
-// engine only read its logits.
+// samplerError is like failure, for calls that only read the context's logits and leave the context
+// usable.
 func samplerError(call string, e *C.infer_error) error {
 	err := failure(call, e, nil).(*Error)
 	if err.Kind == ErrBroken {
@@ -158,13 +157,12 @@ func samplerError(call string, e *C.infer_error) error {
 	return err
 }
 
-// Accept tells the chain that a token was chosen: llama_sampler_accept. Where a
-// grammar does not allow it, the error leaves the chain unusable until
-// [Sampler.Reset].
+// Accept updates the chain's state with a chosen token: llama_sampler_accept. If a grammar does not
+// allow the token, it returns an error, and the chain is unusable until [Sampler.Reset].
 func (x *Sampler) Accept(t Token) error { return x.accept(t, false) }
 
-// AcceptPrompt tells the chain about a token of the prompt: what looks back at the
-// text sees it, grammars do not.
+// AcceptPrompt updates the chain's state with a token of the prompt: penalties consider it,
+// grammars ignore it.
 func (x *Sampler) AcceptPrompt(t Token) error { return x.accept(t, true) }
 
 func (x *Sampler) accept(t Token, prompt bool) error {
@@ -179,8 +177,7 @@ func (x *Sampler) accept(t Token, prompt bool) error {
 	})
 }
 
-// Reset makes the chain forget what was chosen, and begins random sequences and
-// grammars again: llama_sampler_reset.
+// Reset clears the chain's state, and restarts random sequences and grammars: llama_sampler_reset.
 func (x *Sampler) Reset() error {
 	return x.locked(func(s *samplerState) error {
 		var e C.infer_error
@@ -191,8 +188,8 @@ func (x *Sampler) Reset() error {
 	})
 }
 
-// Clone returns a chain that goes on as this one would: llama_sampler_clone. The
-// engine cannot clone mirostat 1; that is an error.
+// Clone returns a copy of the chain with its state: llama_sampler_clone. For mirostat 1, which the
+// engine cannot clone, it returns an error.
 func (x *Sampler) Clone() (*Sampler, error) {
 	var c *Sampler
 	err := x.locked(func(s *samplerState) error {
@@ -220,7 +217,7 @@ func (x *Sampler) Names() (names []string, err error) {
 }
 
 // Seed returns the seed of the sampler that chooses, and whether it has one:
-// llama_sampler_get_seed. For [RandomSeed] it is the one that was drawn.
+// llama_sampler_get_seed. For [RandomSeed] it is the seed that was drawn.
 func (x *Sampler) Seed() (seed uint32, ok bool, err error) {
 	err = x.locked(func(s *samplerState) error {
 		seed = uint32(C.infer_sampler_seed(s.chain))

@@ -121,7 +121,7 @@ struct grammar {
         if (waiting) {
             return;
         }
-        // The text has left the grammar by an error that the caller has been told.
+        // The text no longer follows the grammar; the caller has got the error.
         if (text.empty(at)) {
             throw std::runtime_error("the text does not follow the grammar");
         }

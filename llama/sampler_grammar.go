@@ -12,14 +12,13 @@ import (
 	"github.com/seed7adf6694/infer/llama/internal/gbnf"
 )
 
-// AddGrammar keeps tokens that continue a text of a GBNF grammar, which begins with the
-// rule root, and lets a generation end only where such a text does:
-// llama_sampler_init_grammar. The grammars are llama.cpp's, the matcher is this package's,
-// and takes rules that repeat what may be empty too. See [CheckGrammar] for what is
-// refused. [ErrTooMuch] is an error of Sampler.AddGrammar, [Sampler.Sample] and
-// [Sampler.Accept] for a text that can be read in more than 2048 ways at once, nests deeper
-// than 4096, or takes more than 2^25 steps for a token. A model with grammars takes some
-// 15 bytes for each token of its vocabulary.
+// AddGrammar keeps only tokens that continue a text of a GBNF grammar with the start rule root, and
+// allows the end of the generation only where such a text may end: llama_sampler_init_grammar. The
+// syntax is llama.cpp's. The matcher is this package's own; it also accepts repetitions of rules
+// that may be empty. [CheckGrammar] says which grammars are refused. AddGrammar, [Sampler.Sample]
+// and [Sampler.Accept] return [ErrTooMuch] for a text that has more than 2048 parses at once, nests
+// deeper than 4096, or takes more than 2^25 steps for a token. A model with grammars takes about 15
+// bytes for each token of its vocabulary.
 func (x *Sampler) AddGrammar(grammar, root string) error {
 	return x.grammar(grammar, root, false, nil, nil)
 }
@@ -29,7 +28,7 @@ func (x *Sampler) AddGrammar(grammar, root string) error {
 // llama_sampler_init_grammar_lazy_patterns, with words in place of patterns.
 func (x *Sampler) AddLazyGrammar(grammar, root string, words []string, tokens []Token) error {
 	if len(words)+len(tokens) == 0 {
-		return argument("a lazy grammar with nothing that starts it")
+		return argument("a lazy grammar needs at least one word or token that starts it")
 	}
 	return x.grammar(grammar, root, true, words, tokens)
 }
@@ -63,8 +62,8 @@ func (x *Sampler) grammar(grammar, root string, lazy bool, words []string, token
 	})
 }
 
-// tokenPieces are the texts of the model's tokens, which are collected for its first
-// grammar. nil: e says why.
+// tokenPieces returns the texts of the model's tokens, which are collected for its first grammar;
+// nil if e has an error.
 func (s *modelState) tokenPieces(e *C.infer_error) *C.infer_pieces {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,7 +82,7 @@ func (x *Sampler) grammarWork() (n uint64, err error) {
 	return n, err
 }
 
-// knows refuses tokens outside the vocabulary.
+// knows returns an error for tokens outside the vocabulary.
 func (x *Sampler) knows(tokens []Token) error {
 	for _, t := range tokens {
 		if t < 0 || int(t) >= x.s.vocab {

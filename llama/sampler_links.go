@@ -12,14 +12,14 @@ import (
 	"unsafe"
 )
 
-// link adds a sampler that `add` appends in C, unless one of the checks failed.
+// link adds the sampler that add appends in C, unless one of the checks failed.
 func (x *Sampler) link(name string, add func(s *samplerState, e *C.infer_error) C.bool, checks ...error) error {
 	if err := cmp.Or(checks...); err != nil {
 		return err
 	}
 	return x.locked(func(s *samplerState) error {
 		if s.chooses {
-			return argument("%s behind the sampler that chooses", name)
+			return argument("%s after the sampler that chooses", name)
 		}
 		var e C.infer_error
 		if !add(s, &e) {
@@ -29,7 +29,7 @@ func (x *Sampler) link(name string, add func(s *samplerState, e *C.infer_error) 
 	})
 }
 
-// choosing is link for a sampler that chooses.
+// choosing is like link, for a sampler that chooses.
 func (x *Sampler) choosing(name string, add func(s *samplerState, e *C.infer_error) C.bool, checks ...error) error {
 	return x.link(name, func(s *samplerState, e *C.infer_error) C.bool {
 		s.chooses = bool(add(s, e))
@@ -111,8 +111,9 @@ func (x *Sampler) AddTopNSigma(n float32) error {
 	}, number("top-n-sigma", n, -finite, finite))
 }
 
-// AddXTC removes, with a probability of 0 to 1, all but the least likely of the tokens
-// above a threshold of 0 to 1, where at least keep are left: llama_sampler_init_xtc.
+// AddXTC removes, with the given probability (0 to 1), all tokens with at least the threshold's
+// probability (0 to 1) except the least likely of them, if at least keep tokens are left:
+// llama_sampler_init_xtc.
 func (x *Sampler) AddXTC(probability, threshold float32, keep int, seed uint32) error {
 	seed = drawn(seed)
 	return x.link("llama_sampler_init_xtc", func(s *samplerState, e *C.infer_error) C.bool {
@@ -131,9 +132,9 @@ func (x *Sampler) AddTemperature(t float32) error {
 	}, number("temperature", t, -finite, finite))
 }
 
-// AddDynamicTemperature is a temperature of t-delta to t+delta by how uncertain the model
-// is, by a power of its entropy: llama_sampler_init_temp_ext. delta <= 0 makes it
-// [Sampler.AddTemperature]; the exponent is not negative.
+// AddDynamicTemperature sets a temperature from t-delta to t+delta that depends on a power of the
+// entropy: llama_sampler_init_temp_ext. With delta <= 0 it is [Sampler.AddTemperature]. The
+// exponent must not be negative.
 func (x *Sampler) AddDynamicTemperature(t, delta, exponent float32) error {
 	return x.link("llama_sampler_init_temp_ext", func(s *samplerState, e *C.infer_error) C.bool {
 		if t < minTemperature && delta <= 0 {
@@ -166,9 +167,9 @@ func (s *samplerState) window(n int) C.int32_t {
 	return C.int32_t(min(max(n, 0), maxWindow))
 }
 
-// AddDRY makes it less likely that the text goes on as it did after an earlier occurrence
-// of its last tokens, the more the longer the repetition: llama_sampler_init_dry. The
-// window is at most 1048576 tokens, breakers at most 256, none empty.
+// AddDRY penalises tokens that would extend a repetition of earlier text; the penalty grows
+// exponentially with the length of the repetition: llama_sampler_init_dry. The window has at most
+// 1048576 tokens. There are at most 256 breakers, none of them empty.
 func (x *Sampler) AddDRY(p DRYParams) error {
 	breakers, free, err := cTexts("DRY breaker", p.Breakers)
 	if err != nil {

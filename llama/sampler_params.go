@@ -11,8 +11,8 @@ import (
 // RandomSeed, given as a seed, draws one, which [Sampler.Seed] returns.
 const RandomSeed uint32 = math.MaxUint32
 
-// drawn replaces RandomSeed, so that a reset repeats the sequence and a clone has the
-// seed of its sequence, which the engine's own drawing does not give.
+// drawn replaces RandomSeed by a drawn seed, so that a reset repeats the sequence and a clone
+// continues it. The engine's own random seed does neither.
 func drawn(seed uint32) uint32 {
 	for seed == RandomSeed {
 		var b [4]byte

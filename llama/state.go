@@ -41,8 +41,8 @@ func (c *Context) state(seq SeqID, dst []byte) ([]byte, error) {
 	return dst, err
 }
 
-// SetState restores what [Context.State] returned, in a context of the same model
-// and parameters. What does not fit is an error, and the sequences are empty then.
+// SetState restores a state of [Context.State] in a context with the same model and parameters. If
+// the state does not fit, it returns an error and all sequences are empty.
 func (c *Context) SetState(src []byte) error { return c.setState(-1, src) }
 
 // SetSeqState restores what [Context.SeqState] returned as sequence seq.
@@ -71,8 +71,9 @@ func (c *Context) setState(seq SeqID, src []byte) error {
 	})
 }
 
-// settle carries out what CopySeq, ShiftSeq and DivideSeq have left to the next Decode: a
-// state would be without it, and a restored one be changed by it.
+// settle carries out the operations of CopySeq, ShiftSeq and DivideSeq that the engine defers to
+// the next Decode: otherwise a saved state would lack them, and a restored state would be changed
+// by them.
 func (c *Context) settle(p *C.struct_llama_context) error {
 	var e C.infer_error
 	c.s.threads.wake()

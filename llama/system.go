@@ -10,9 +10,8 @@ import "unsafe"
 // hasEngine: see the twin of this file.
 const hasEngine = true
 
-// Devices lists the devices that the engine found, the CPU among them:
-// ggml_backend_dev_get and its siblings. Free and total memory are what the device's
-// driver says now.
+// Devices lists the devices that the engine found, including the CPU: ggml_backend_dev_get and
+// related functions. Free and total memory are the driver's current figures.
 func Devices() ([]Device, error) {
 	if err := start(); err != nil {
 		return nil, err
@@ -29,9 +28,9 @@ func Devices() ([]Device, error) {
 	return devices, nil
 }
 
-// LoadBackends loads the backends for GPUs that lie as shared libraries in a folder:
-// ggml_backend_load_all_from_path. They must be of this engine's version, and are code
-// that this process then runs. What was found is in [Devices].
+// LoadBackends loads GPU backends from the shared libraries in a folder:
+// ggml_backend_load_all_from_path. They must have this engine's version, and run as code of this
+// process. [Devices] lists the devices found.
 func LoadBackends(dir string) error {
 	if err := start(); err != nil {
 		return err

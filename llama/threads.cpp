@@ -1,4 +1,5 @@
-// Threads before the engine asks for them: it ends the process where one is refused.
+// Tests whether threads can be started before the engine starts them: the engine ends the process
+// if one is refused.
 
 #include "guard.h"
 #include "shim_system.h"

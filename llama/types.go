@@ -25,7 +25,7 @@ type ModelInfo struct {
 	KeyLength    int // of a head's keys, elements
 	ValueLength  int // of a head's values
 	SWA          int // sliding window, tokens
-	Positions    int // that a table has, beyond which the model cannot compute; 0: no table
+	Positions    int // length of the position table, the model's hard limit; 0: no table
 	Classes      int // outputs of a classifier
 	Encoder      bool
 	Decoder      bool
@@ -55,7 +55,7 @@ type SpecialTokens struct {
 
 // TokenInfo is what a vocabulary says of a token.
 type TokenInfo struct {
-	Text    string // as in the vocabulary, not what it stands for in a text
+	Text    string // as in the vocabulary, not as in a text
 	Score   float32
 	Attr    TokenAttr
 	EOG     bool // ends a generation
@@ -95,8 +95,9 @@ const maxTemplate = 1 << 20
 type ContextMemory struct {
 	Ctx, Batch, UBatch int // tokens, as the engine rounded them
 	Blocks             []MeasuredBlock
-	// Work is what the threads convert operands into, beside the blocks; taken at the
-	// first evaluation, and by the most threads that p names. 0 on macOS.
+	// Work is the size, in bytes, of the threads' work buffer, which is allocated outside the
+	// blocks at the first evaluation. It is computed for the largest number of threads in the
+	// parameters. 0 on macOS.
 	Work uint64 // bytes
 }
 
@@ -104,12 +105,12 @@ type ContextMemory struct {
 type MeasuredBlock struct {
 	Purpose Purpose // PurposeKV, PurposeCompute or PurposeOutput
 	Size    uint64  // bytes
-	// Used is what of it is written: of a compute buffer by a micro-batch at the end of a
-	// full context of which the last token has a result. Size where that is not known, as
+	// Used is the number of bytes that are written: in a compute buffer, by a micro-batch at the
+	// end of a full context of which only the last token has an output. It is Size if unknown, as
 	// on macOS.
 	Used uint64 // bytes
-	// First and Last are the engine's names of the first and last tensor put into it,
-	// such as cache_k_l0 or result_output; "" where it does not say.
+	// First and Last are the engine's names of the first and the last tensor in the block, such as
+	// cache_k_l0 or result_output; "" if unknown.
 	First, Last string
 }
 

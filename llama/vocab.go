@@ -28,7 +28,8 @@ func (m *Model) vocab(f func(*C.struct_llama_vocab) error) error {
 	return err
 }
 
-// textVocab refuses models without a vocabulary, on which the engine has asserts.
+// textVocab is like vocab, but refuses models without a vocabulary, which would fail an assertion
+// of the engine.
 func (m *Model) textVocab(f func(*C.struct_llama_vocab) error) error {
 	return m.vocab(func(v *C.struct_llama_vocab) error {
 		if C.llama_vocab_type(v) == C.LLAMA_VOCAB_TYPE_NONE {
@@ -112,10 +113,11 @@ func inVocab(v *C.struct_llama_vocab, tokens ...Token) error {
 // begin and end a text, where the vocabulary wants them; parseSpecial takes the names of
 // control tokens in the text for those tokens.
 //
-// Any bytes are a text; what is no UTF-8 becomes byte tokens or replacement characters,
-// as the vocabulary has it. One without byte tokens can't take all texts: [ErrArgument]. Texts are of at most 512 MiB. Vocabularies that are split
-// into words by regular expressions take words of at most 131072 characters, for which a
-// thread with a stack of 1 KiB a character is started; others have no such limit.
+// A text may contain any bytes; invalid UTF-8 becomes byte tokens or replacement characters,
+// depending on the vocabulary. A vocabulary without byte tokens cannot represent all texts and
+// returns [ErrArgument] for others. A text has at most 512 MiB. If the vocabulary splits texts by
+// regular expressions, words have at most 131072 characters; long words are split on a thread with
+// a stack of 1 KiB per character.
 func (m *Model) Tokenize(text string, addSpecial, parseSpecial bool) ([]Token, error) {
 	if len(text) > maxText {
 		return nil, argument("text of %d bytes, at most %d are possible", len(text), maxText)
@@ -156,7 +158,7 @@ func tokenize(v *C.struct_llama_vocab, text string, addSpecial, parseSpecial boo
 		runtime.KeepAlive(text)
 		switch {
 		case e.kind == C.INFER_EXCEPTION && strings.HasSuffix(C.GoString(&e.what[0]), "::at"): // a look-up of a byte
-			return nil, &Error{Call: "llama_tokenize", Kind: ErrArgument, Reason: "the text has a character for which the vocabulary has no token, and no tokens of its bytes"}
+			return nil, &Error{Call: "llama_tokenize", Kind: ErrArgument, Reason: "the text has a character for which the vocabulary has neither a token nor byte tokens"}
 		case e.kind != C.INFER_OK:
 			return nil, failure("llama_tokenize", &e, nil)
 		case n >= 0:
@@ -168,20 +170,20 @@ func tokenize(v *C.struct_llama_vocab, text string, addSpecial, parseSpecial boo
 	}
 }
 
-// canAddSpecial refuses vocabularies that want tokens added that they do not have: the
-// engine asserts on them.
+// canAddSpecial refuses vocabularies that require special tokens which they lack: they would fail
+// an assertion of the engine.
 func canAddSpecial(v *C.struct_llama_vocab) error {
 	words := C.llama_vocab_type(v) == C.LLAMA_VOCAB_TYPE_WPM // which wants both always
 	if (words || bool(C.llama_vocab_get_add_bos(v))) && C.llama_vocab_bos(v) < 0 {
-		return argument("the vocabulary wants a token to begin texts with and has none")
+		return argument("the vocabulary requires a BOS token and has none")
 	}
 	if words && C.llama_vocab_sep(v) < 0 || !words && bool(C.llama_vocab_get_add_eos(v)) && C.llama_vocab_eos(v) < 0 {
-		return argument("the vocabulary wants a token to end texts with and has none")
+		return argument("the vocabulary requires an EOS token and has none")
 	}
 	return nil
 }
 
-// recurses tells whether the vocabulary is split into words by recursion.
+// recurses reports whether texts are split by a recursive matcher.
 func (s *modelState) recurses() bool {
 	key := C.CString("tokenizer.ggml.pre")
 	defer C.free(unsafe.Pointer(key))

@@ -1,5 +1,5 @@
-// Weights that lie elsewhere. The engine loads a model into buffers that have no memory: the
-// tensors in them are recorded, and pointed at their bytes afterwards.
+// Unbound weights. The engine loads a model into buffers without memory: their tensors are
+// recorded, and later bound to their bytes.
 
 #include "weights.h"
 
@@ -12,7 +12,7 @@ namespace infer {
 
 namespace {
 
-// unbound is the context of a buffer of weights that lie elsewhere.
+// unbound is the context of a buffer of unbound weights.
 struct unbound {
     infer_weights * weights;
     init_tensor_fn  init   = nullptr;
@@ -25,7 +25,8 @@ void unbound_free(ggml_backend_buffer_t buffer) {
 }
 
 void * unbound_base(ggml_backend_buffer_t buffer) {
-    // Only ever compared with and added to: the tensors are pointed elsewhere.
+    // An address that is only compared and added to, never dereferenced: tensors are bound to other
+    // addresses.
     return ((unbound *) buffer->context)->weights->scratch;
 }
 

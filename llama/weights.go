@@ -10,8 +10,8 @@ import (
 	"unsafe"
 )
 
-// Weights lists the tensors that an unbound model waits for; nil for other models.
-// Their order is the engine's, and an index into it names a tensor below.
+// Weights lists the tensors of an unbound model that must be bound; nil for other models. The order
+// is the engine's. The other methods identify a tensor by its index in this list.
 func (m *Model) Weights() ([]Weight, error) {
 	if err := m.s.life.acquire(); err != nil {
 		return nil, err
@@ -28,8 +28,7 @@ func (m *Model) Weights() ([]Weight, error) {
 	return ws, nil
 }
 
-// Bind points host tensor i at its bytes, which must stay readable until the model
-// has been freed.
+// Bind binds host tensor i to its bytes, which must stay readable until the model has been freed.
 func (m *Model) Bind(i int, data unsafe.Pointer) error {
 	return m.provide(i, WeightHost, func(w *C.infer_weights) error {
 		C.infer_weights_bind(w, C.size_t(i), data)
@@ -37,9 +36,9 @@ func (m *Model) Bind(i int, data unsafe.Pointer) error {
 	})
 }
 
-// Repack converts the bytes of tensor i at src into the layout of its buffer type
-// at dst, a block of the same size that must stay until the model has been freed.
-// src is not used afterwards.
+// Repack converts the bytes of tensor i at src into the layout of its buffer type at dst, a block
+// of the same size that must stay valid until the model has been freed. src is not used after the
+// call.
 func (m *Model) Repack(i int, dst, src unsafe.Pointer) error {
 	return m.provide(i, WeightRepack, func(w *C.infer_weights) error {
 		var e C.infer_error
@@ -78,7 +77,7 @@ func (m *Model) provide(i int, kind WeightKind, f func(*C.infer_weights) error) 
 	})
 }
 
-// unbound calls f with a tensor of an unbound model, which stays meanwhile.
+// unbound calls f with a tensor of an unbound model. The model cannot be freed during the call.
 func (m *Model) unbound(i int, f func(w C.infer_weight) error) error {
 	if err := m.s.life.acquire(); err != nil {
 		return err
@@ -120,15 +119,15 @@ func (s *modelState) complete() error {
 	return nil
 }
 
-// Rebind points the tensors of an unbound model, all of them bound by now, at what those of
-// another are bound to, in the layouts that they have there: a model that was mapped as it
-// is, say, at a mapping that is packed. What rows are taken of as well, such as tied
-// embeddings, keeps its layout. Both models are to be of the same tensors, on no device, and
-// none of m's streamed; otherwise the error is one of the engine or [ErrArgument], and
-// nothing has changed.
+// Rebind binds all tensors of m to the bytes to which those of another model are bound, in the
+// other's layouts: for example, from a mapping of the plain file to a mapping of its packed file.
+// Tensors whose rows are also looked up, such as tied embeddings, keep their layout. m must be
+// unbound at load and completely bound by now; both models must have the same tensors, all in host
+// memory, and none of m's may be streamed. Otherwise Rebind returns an error of the engine or
+// [ErrArgument], and nothing has changed.
 //
-// What other is bound to must stay until m has been freed; other need not. No context of m
-// may compute meanwhile. Afterwards they go on with what they hold.
+// The bytes to which other is bound must stay valid until m has been freed; other itself may be
+// closed. No context of m may compute during the call. Contexts keep their state.
 func (m *Model) Rebind(other *Model) error {
 	for _, s := range []*modelState{m.s, other.s} {
 		if err := s.life.acquire(); err != nil {
@@ -136,7 +135,7 @@ func (m *Model) Rebind(other *Model) error {
 		}
 		defer s.life.release()
 		if s.weights == nil {
-			return argument("the model was not loaded unbound")
+			return argument("the model was not loaded with Unbound")
 		}
 		if err := s.complete(); err != nil {
 			return err

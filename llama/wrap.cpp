@@ -1,6 +1,6 @@
-// Functions of the engine that would take too much, never give back, or do not tell. The linker
-// leads calls of them here: see the LDFLAGS in engine.go. On macOS, where it can't, the
-// engine stays as it is.
+// Replacements of functions of the engine that allocate too much, leak, or do not report errors.
+// The linker redirects calls of them here: see the LDFLAGS in engine.go. The linker of macOS
+// cannot; the engine is unchanged there.
 
 #include "buffers.h"
 #include "scheduler.h"
@@ -31,8 +31,8 @@ int number_of(const char * variable) {
     return value ? atoi(value) : 0;
 }
 
-// The allocator of a graph does not look at what it gets for its own lists, 5 KiB each. What
-// has just been freed is there for it.
+// The graph allocator does not check the allocations of its own lists, 5 KiB each. Memory that has
+// just been freed is available for them.
 ggml_gallocr_t new_allocator(infer::scheduler * s) {
     constexpr size_t list = 8 << 10;
     void * rehearsal[2 * infer::sched_max_backends] = {};
@@ -90,10 +90,10 @@ void prepare(infer::scheduler * s, ggml_backend_t * backends, ggml_backend_buffe
 
 } // namespace
 
-// The engine's own ggml_backend_sched_new does not look at what it gets, and takes, in one
-// block, room for a copy of every input of every node of the largest graph: 20 KiB a node, 20
-// to 200 MB a context, charged as commit and contiguous. Only devices need copies; a context
-// on the CPU alone uses none of it, and is given little. All else is as the engine does it.
+// The engine's own ggml_backend_sched_new does not check its allocations, and allocates, in one
+// block, room for a copy of each input of each node of the largest graph: 20 KiB per node, 20 to
+// 200 MB per context, contiguous and charged as commit. Only devices need such copies. A context on
+// the CPU uses none and gets a small block here. Everything else is as in the engine.
 ggml_backend_sched_t __wrap_ggml_backend_sched_new(ggml_backend_t * backends, ggml_backend_buffer_type_t * bufts, int n_backends, size_t graph_size, bool parallel, bool op_offload) {
     if (n_backends < 1 || n_backends > (int) infer::sched_max_backends ||
         ggml_backend_dev_type(ggml_backend_get_device(backends[n_backends - 1])) != GGML_BACKEND_DEVICE_TYPE_CPU) {

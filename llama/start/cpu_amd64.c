@@ -1,8 +1,8 @@
 //go:build cgo
 
-// A program that is compiled for instructions that the CPU does not have is ended by the system
-// at the first of them, without a word. Here that is said before, or the build for less that
-// lies beside the program is run in its place.
+// The system ends a program at the first instruction that the CPU lacks, without a useful message.
+// Here the missing instruction sets are named first, or the build for older CPUs in the same folder
+// is run instead.
 
 #ifdef __linux__
 #define _GNU_SOURCE
@@ -181,7 +181,7 @@ static void run_lesser(char ** argv) {
 
 static void say(const char * text) {
     if (write(2, text, strlen(text)) < 0) {
-        // Nobody can be told; the exit code remains.
+        // The message cannot be printed; the exit code remains.
     }
     _exit(exit_code);
 }

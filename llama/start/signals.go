@@ -13,9 +13,9 @@ import (
 	"syscall"
 )
 
-// LeaveToSystem has the system end the process at the next of the signals, at once and with
-// no code of the process. [signal.Reset] leaves the handler of Go's runtime in its place, which
-// needs a stack of its own, and overflows it when signals come one upon another.
+// LeaveToSystem restores the system's default action for the signals, so that the next one ends the
+// process at once. [signal.Reset] keeps the handler of Go's runtime installed, which runs on a
+// stack of its own and overflows it when signals arrive in quick succession.
 func LeaveToSystem(signals ...os.Signal) {
 	for _, s := range signals {
 		if number, ok := s.(syscall.Signal); ok {

@@ -13,8 +13,7 @@
 int infer_start_closed  = 0;
 int infer_start_threads = 0;
 
-// Go opens /dev/null for each standard descriptor that is closed, and who writes there
-// loses what is written.
+// Go opens /dev/null for each closed standard descriptor, so that writes to it are lost silently.
 static void look_at_descriptors(void) {
     for (int fd = 0; fd < 3; fd++) {
         if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) {
@@ -77,7 +76,7 @@ static const char * size_text(char * to, size_t n, uint64_t bytes) {
 static void refuse(const char * text) {
     size_t n = strlen(text);
     if (write(2, text, n) < 0) {
-        // Nobody can be told; the exit code remains.
+        // The message cannot be printed; the exit code remains.
     }
     _exit(exit_code);
 }
@@ -167,7 +166,7 @@ static bool look_at_memory(void) {
     return true;
 }
 
-// Descriptors are opened rather than counted: the process may have been given some.
+// Descriptors are opened as a test instead of counted: the process may have inherited some.
 static void look_at_files(void) {
     int fds[needed_files], n = 0;
     struct rlimit l, most;

@@ -11,17 +11,17 @@ import (
 	"sync"
 )
 
-// Closed tells whether a descriptor, 0 to 2, was closed when the process started. Go opens
+// Closed reports whether a descriptor, 0 to 2, was closed when the process started. Go opens
 // /dev/null in its place.
 func Closed(fd int) bool { return C.infer_start_closed&(1<<fd) != 0 }
 
-// heldThreads is how many threads Go is given while there are some. With one processor of
-// its own it needs no more: each call into C, and each read of a file, holds one.
+// heldThreads is the number of threads that Go starts in advance. With GOMAXPROCS=1 it needs no
+// more: each call into C and each read of a file occupies one.
 const heldThreads = 6
 
-// Prepare is called first in main. Where threads or addresses are short, it keeps Go to one
-// processor and has it start the threads that it needs now: it ends the process when it
-// can't have one later.
+// Prepare must be called first in main. If threads or addresses are short, it sets GOMAXPROCS to 1
+// and lets Go start now all threads that it will need: Go ends the process if it cannot start one
+// later.
 func Prepare() {
 	if C.infer_start_threads == 0 {
 		return

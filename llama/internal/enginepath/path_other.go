@@ -1,11 +1,11 @@
 //go:build !windows
 
-// Package enginepath makes paths of files such as the engine's C library takes.
+// Package enginepath converts paths to the form that the engine's C library accepts.
 package enginepath
 
-// Native is path as the engine can open it.
+// Native returns path in the form that the engine can open.
 func Native(path string) string { return path }
 
-// MostShard is the longest path in bytes that the engine makes names of shards of; 0: any
-// that the system takes.
+// MostShard is the longest path, in bytes, from which the engine can form names of shards; 0: no
+// limit.
 const MostShard = 0

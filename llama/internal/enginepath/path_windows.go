@@ -1,4 +1,4 @@
-// Package enginepath makes paths of files such as the engine's C library takes.
+// Package enginepath converts paths to the form that the engine's C library accepts.
 package enginepath
 
 import (
@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Native is path as the engine can open it: its C library takes at most MAX_PATH
-// characters, 260, but for paths that begin with \\?\, which have to be absolute and written
-// with backslashes ("Maximum Path Length Limitation"). Folders may have 12 fewer.
+// Native returns path in the form that the engine can open. Its C library accepts at most MAX_PATH
+// (260) characters, 12 fewer for folders, unless the path begins with \\?\; such paths must be
+// absolute and written with backslashes ("Maximum Path Length Limitation").
 func Native(path string) string {
 	const short = 248
 	if len(path) < short || strings.HasPrefix(path, `\\?\`) || strings.HasPrefix(path, `\\.\`) {
@@ -16,7 +16,7 @@ func Native(path string) string {
 	}
 	long, err := filepath.Abs(path)
 	if err != nil {
-		return path // opening it says why
+		return path // opening the file will report the error
 	}
 	if share, ok := strings.CutPrefix(long, `\\`); ok {
 		return `\\?\UNC\` + share
@@ -24,6 +24,6 @@ func Native(path string) string {
 	return `\\?\` + long
 }
 
-// MostShard is the longest path in bytes that the engine makes names of shards of
-// (llama_path_max, with the zero behind it); 0: any.
+// MostShard is the longest path, in bytes, from which the engine can form names of shards
+// (llama_path_max, with the terminating zero); 0: no limit.
 const MostShard = 259

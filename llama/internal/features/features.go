@@ -1,9 +1,9 @@
-// Package features tells what this CPU can do, by the engine's names of instruction sets.
+// Package features detects the instruction sets of this CPU, under the engine's names.
 package features
 
 import "slices"
 
-// names lists what there is, in order.
+// names lists the available features, in order.
 func names(has map[string]bool) []string {
 	var list []string
 	for n, ok := range has {

@@ -2,5 +2,5 @@
 
 package features
 
-// Available lists none: the engine has no code for instruction sets here.
+// Available returns nil: the engine has no code for special instruction sets of this architecture.
 func Available() []string { return nil }

@@ -7,28 +7,28 @@ import (
 )
 
 const (
-	// maxSteps bounds the ways that a rule can begin in: all are looked at whenever
-	// the matcher comes to the rule.
+	// maxSteps bounds the number of ways in which a rule can begin: the matcher expands all of them
+	// when it enters the rule.
 	maxSteps = 1 << 15
-	// maxChain bounds how many rules those ways go through one after the other.
+	// maxChain bounds the depth of nested rules in such a way.
 	maxChain = 4000
 )
 
-// begin is what is known of the walk through the beginnings of a rule.
+// begin has the results of the walk through the beginnings of a rule.
 type begin struct {
-	steps uint64 // ways to come to a rule
-	empty uint64 // ways in which the rule takes nothing
-	depth int    // of rules in each other
+	steps uint64 // number of ways to enter a rule
+	empty uint64 // number of ways in which the rule is empty
+	depth int    // depth of nested rules
 }
 
-// check refuses rules that are missing, and a rule that can come to itself without having
-// taken a character, unless it is only repeated what has taken nothing: that is the same
-// again, and the matcher leaves it alone.
+// check refuses undefined rules and left recursion: a rule that can reach itself without consuming
+// a character. A repetition of something empty is accepted: it leads to the same state again, which
+// the matcher drops.
 func (g *Grammar) check(root string) error {
 	if len(g.rules) == 0 {
 		return errors.New("grammar: no rules")
 	}
-	for _, name := range []string{root, "root"} { // llama.cpp insists on the second
+	for _, name := range []string{root, "root"} { // llama.cpp requires root
 		if id, ok := g.ids[name]; !ok || g.rules[id] == nil {
 			return fmt.Errorf("grammar: no rule %q", name)
 		}
@@ -52,7 +52,7 @@ func (g *Grammar) check(root string) error {
 	return nil
 }
 
-// name returns a rule's name: of a group or repetition that of the rule that it is in.
+// name returns a rule's name. For a group or repetition it is the name of the enclosing rule.
 func (g *Grammar) name(id int) string {
 	for name, i := range g.ids {
 		if i == g.owners[id] {
@@ -62,10 +62,10 @@ func (g *Grammar) name(id int) string {
 	return ""
 }
 
-// emptyRules finds the rules that can take nothing.
+// emptyRules finds the rules that can be empty.
 func (g *Grammar) emptyRules() []bool {
 	empty := make([]bool, len(g.rules))
-	users := make([][]int32, len(g.rules)) // rules that refer to one
+	users := make([][]int32, len(g.rules)) // rules that refer to a rule
 	for id, rule := range g.rules {
 		for _, e := range rule {
 			if u := users[e.ruleOr(0)]; e.Kind == Rule && (len(u) == 0 || u[len(u)-1] != int32(id)) {
@@ -88,7 +88,7 @@ func (g *Grammar) emptyRules() []bool {
 	return empty
 }
 
-// ruleOr is the rule that an element refers to, or another number.
+// ruleOr returns the rule that an element refers to, or the given number.
 func (e Element) ruleOr(none uint32) uint32 {
 	if e.Kind == Rule {
 		return e.Value
@@ -112,14 +112,13 @@ func canBeEmpty(rule []Element, empty []bool) bool {
 	return false
 }
 
-// walk counts the ways in which a rule can begin. One that it comes to again has been
-// counted.
+// walk counts the ways in which a rule can begin. Rules that it reaches again are counted once.
 func (g *Grammar) walk(id int, empty []bool, done []begin, state []uint8, depth int) error {
 	if state[id] != 0 {
 		return nil
 	}
 	if depth > maxChain {
-		return fmt.Errorf("grammar: rule %q begins with more than %d rules in each other", g.name(id), maxChain)
+		return fmt.Errorf("grammar: rule %q begins with more than %d nested rules", g.name(id), maxChain)
 	}
 	state[id] = 1
 	var total begin
@@ -135,15 +134,15 @@ func (g *Grammar) walk(id int, empty []bool, done []begin, state []uint8, depth 
 	}
 	total.depth++
 	if total.steps > maxSteps || total.depth > maxChain {
-		return fmt.Errorf("grammar: rule %q can begin in more than %d ways, or %d rules deep", g.name(id), maxSteps, maxChain)
+		return fmt.Errorf("grammar: rule %q can begin in more than %d ways, or with more than %d nested rules", g.name(id), maxSteps, maxChain)
 	}
 	done[id], state[id] = total, 2
 	return nil
 }
 
 func (g *Grammar) walkSequence(seq []Element, empty []bool, done []begin, state []uint8, depth int) (begin, error) {
-	// Up to the first that takes something; from there back, since what follows is
-	// walked once for each way in which what precedes is empty.
+	// Walk up to the first element that is not empty, from the last to the first: what follows
+	// counts once for each way in which the elements before are empty.
 	n := 0
 	for n < len(seq) && seq[n].Kind == Rule {
 		n++
@@ -165,7 +164,7 @@ func (g *Grammar) walkSequence(seq []Element, empty []bool, done []begin, state 
 	return b, nil
 }
 
-// add and mul stop at a number beyond every limit.
+// add and mul saturate at a number above every limit.
 func add(n ...uint64) uint64 {
 	sum := uint64(0)
 	for _, v := range n {

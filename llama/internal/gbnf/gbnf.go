@@ -1,6 +1,6 @@
-// Package gbnf reads grammars in GBNF, llama.cpp's notation, as the engine's parser does, and
-// refuses what its matcher, or this module's, would not survive: recursion that grows without
-// taking a character, and grammars that take gigabytes or the stack. It needs no engine.
+// Package gbnf parses grammars in GBNF, llama.cpp's notation, like the engine's parser. It refuses
+// grammars on which the engine's matcher, or this module's, would fail: left recursion, and
+// grammars that take gigabytes of memory or overflow the stack. It needs no engine.
 package gbnf
 
 import (
@@ -10,60 +10,58 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of grammars. What is repeated is copied, and the parser recurses: within these a
-// grammar takes neither gigabytes nor the stack.
+// Limits of grammars. Repeated elements are copied, and the parser is recursive: within these
+// limits a grammar neither takes gigabytes nor overflows the stack.
 const (
 	maxBytes    = 1 << 20 // bytes
-	maxDepth    = 200     // parentheses in parentheses
-	maxRepeat   = 2000    // times, the engine's own limit
+	maxDepth    = 200     // nested parentheses
+	maxRepeat   = 2000    // of a repetition; the engine's own limit
 	maxRules    = 1 << 16 // one for every group and every optional repetition
 	maxElements = 1 << 20 // characters, sets and references of all rules
 )
 
-// Element is a part of a rule: the end of an alternative, what takes a character or token,
-// or another rule.
+// Element is an element of a rule: the end of an alternative, a character, a token or a reference
+// to a rule.
 type Element struct {
 	Kind  Kind
-	Value uint32 // a character, a token, the number of a rule or name
+	Value uint32 // code point, token, or index of a rule or name
 }
 
 // Kind is a kind of element.
 type Kind uint32
 
-// Kinds of elements, those of infer_grammar_kind and two for tokens whose numbers are not
-// known yet.
+// Kinds of elements: those of infer_grammar_kind, and two for tokens that are given by name.
 const (
 	End      Kind = iota // of an alternative
 	Rule                 // by its number
 	Char                 // or the first of a set
-	Not                  // the first of a set of those that it is not
-	Upper                // makes the one before a range
-	Or                   // one more of a set
+	Not                  // the first of a negated set
+	Upper                // upper end of a range that begins with the previous element
+	Or                   // further character of a set
 	Any                  // character
 	Token                // by its number
-	TokenNot             // any other
-	Name                 // a token by its name
+	TokenNot             // any other token
+	Name                 // a token, by its name
 	NameNot
 )
 
-// Grammar is a GBNF grammar: the rules that the engine's parser would make of it.
+// Grammar is a parsed GBNF grammar, with the same rules that the engine's parser makes.
 type Grammar struct {
 	ids      map[string]int
 	rules    [][]Element // nil: referred to, not defined
-	owners   []int       // of each rule: the one with a name that it is a part of
+	owners   []int       // for each rule: the named rule that it is a part of
 	elements int
 	Tokens   []int32  // <[123]>
 	Names    []string // <name>
 }
 
-// Parse reads a grammar whose texts begin with the rule root. Its errors name the line or the
-// rule.
+// Parse parses a grammar with the start rule root. Errors name the line or the rule.
 func Parse(text, root string) (*Grammar, error) {
 	if len(text) > maxBytes {
-		return nil, fmt.Errorf("grammar of %d bytes, at most %d are possible", len(text), maxBytes)
+		return nil, fmt.Errorf("grammar of %d bytes is too long (at most %d)", len(text), maxBytes)
 	}
 	if i := strings.IndexByte(text, 0); i >= 0 || !utf8.ValidString(text) {
-		return nil, errors.New("grammar: not text in UTF-8")
+		return nil, errors.New("grammar: not valid UTF-8")
 	}
 	p := parser{Grammar: Grammar{ids: map[string]int{}}, text: text}
 	p.space(true)
@@ -78,14 +76,14 @@ func Parse(text, root string) (*Grammar, error) {
 	return &p.Grammar, nil
 }
 
-// Rules is the number of rules.
+// Rules returns the number of rules.
 func (g *Grammar) Rules() int { return len(g.rules) }
 
-// ID is the number of a rule that the grammar has.
+// ID returns the index of a rule, which must exist.
 func (g *Grammar) ID(rule string) int { return g.ids[rule] }
 
-// Flat puts the rules side by side, with the numbers of tokens in place of their names: named
-// are those of Names. A rule begins at its start, and ends at that of the next.
+// Flat concatenates the rules, with token ids in place of names: named has the ids of Names. Rule i
+// is from starts[i] to starts[i+1].
 func (g *Grammar) Flat(named []int32) (elements []Element, starts []uint32) {
 	elements = make([]Element, 0, g.elements)
 	for _, rule := range g.rules {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// parser follows the engine's function by function, so that both accept the same.
+// parser mirrors the engine's parser function by function, so that both accept the same grammars.
 type parser struct {
 	Grammar
 	text  string
@@ -18,7 +18,7 @@ func (p *parser) fail(format string, args ...any) error {
 	return fmt.Errorf("grammar, line %d: "+format, append([]any{line}, args...)...)
 }
 
-// at returns the byte i behind the position, 0 behind the end.
+// at returns the byte at offset i from the position, 0 beyond the end.
 func (p *parser) at(i int) byte {
 	if p.pos+i < len(p.text) {
 		return p.text[p.pos+i]
@@ -47,7 +47,7 @@ func isWord(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '-' || isDigit(c)
 }
 
-// while returns the bytes from the position on that are in a class.
+// while returns the longest run of bytes of a class from the position on.
 func (p *parser) while(in func(byte) bool) string {
 	from := p.pos
 	for p.pos < len(p.text) && in(p.text[p.pos]) {
@@ -65,7 +65,7 @@ func (p *parser) rule() error {
 	p.owner = id
 	p.space(false)
 	if !strings.HasPrefix(p.text[p.pos:], "::=") {
-		return p.fail("expecting ::= behind %s", name)
+		return p.fail("expecting ::= after %s", name)
 	}
 	p.pos += 3
 	p.space(true)
@@ -98,10 +98,10 @@ func (p *parser) newRule() int {
 	return len(p.rules) - 1
 }
 
-// alternatives parses what a rule is defined as, or what is in parentheses.
+// alternatives parses the right-hand side of a rule, or a group in parentheses.
 func (p *parser) alternatives(id, depth int) error {
 	if depth > maxDepth {
-		return p.fail("more than %d parentheses in each other", maxDepth)
+		return p.fail("more than %d nested parentheses", maxDepth)
 	}
 	rule := []Element{}
 	for {
@@ -120,20 +120,20 @@ func (p *parser) alternatives(id, depth int) error {
 	return p.count(len(rule))
 }
 
-// count adds elements to those of the whole grammar.
+// count adds to the number of elements of the whole grammar.
 func (p *parser) count(n int) error {
 	p.elements += n
 	if p.elements > maxElements {
-		return p.fail("more than %d elements once repetitions are written out", maxElements)
+		return p.fail("more than %d elements after repetitions are expanded", maxElements)
 	}
 	if len(p.rules) > maxRules {
-		return p.fail("more than %d rules once repetitions are written out", maxRules)
+		return p.fail("more than %d rules after repetitions are expanded", maxRules)
 	}
 	return nil
 }
 
 func (p *parser) sequence(rule []Element, depth int) ([]Element, error) {
-	last := len(rule) // where the symbol begins that a repetition repeats
+	last := len(rule) // start of the symbol that a repetition repeats
 	for {
 		var err error
 		switch c := p.at(0); {

@@ -2,14 +2,14 @@ package gbnf
 
 import "fmt"
 
-// firstRule says that a rule can begin with another one.
+// firstRule is a rule with which another rule can begin.
 type firstRule struct {
 	id    int
-	first bool // nothing is before it, not even what may be empty
-	last  bool // nothing is behind it
+	first bool // it is the first element; no empty elements precede it
+	last  bool // it is the last element
 }
 
-// firstRules lists the rules that one can begin with.
+// firstRules lists the rules with which a rule can begin.
 func (g *Grammar) firstRules(id int, empty []bool) (list []firstRule) {
 	possible, first := true, true
 	rule := g.rules[id]
@@ -29,7 +29,7 @@ func (g *Grammar) firstRules(id int, empty []bool) (list []firstRule) {
 	return list
 }
 
-// checkRecursion refuses recursion that grows, or that is nothing but itself.
+// checkRecursion refuses left recursion, and rules that consist only of themselves.
 func (g *Grammar) checkRecursion(empty []bool) error {
 	firsts := make([][]firstRule, len(g.rules))
 	for id := range g.rules {
@@ -40,15 +40,15 @@ func (g *Grammar) checkRecursion(empty []bool) error {
 	for id := range g.rules {
 		for _, f := range firsts[id] {
 			if group[f.id] == group[id] && !f.last || f.first && alone[f.id] == alone[id] {
-				return fmt.Errorf("grammar: rule %q is left-recursive: it can come to itself before a character is taken", g.name(id))
+				return fmt.Errorf("grammar: rule %q is left-recursive: it can reach itself without consuming a character", g.name(id))
 			}
 		}
 	}
 	return nil
 }
 
-// components numbers the rules so that those have the same number that can begin with each
-// other: Tarjan's algorithm, without recursion.
+// components numbers the strongly connected components of the relation "can begin with": Tarjan's
+// algorithm, without recursion.
 func components(firsts [][]firstRule, counts func(firstRule) bool) []int {
 	n := len(firsts)
 	number, low, group := make([]int, n), make([]int, n), make([]int, n)

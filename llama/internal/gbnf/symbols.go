@@ -19,8 +19,7 @@ func (p *parser) literal(rule []Element) ([]Element, error) {
 	return rule, nil
 }
 
-// set parses a set of characters: as many elements as the engine makes of it, of which
-// the first takes the character.
+// set parses a set of characters into the same elements that the engine makes.
 func (p *parser) set(rule []Element) ([]Element, error) {
 	p.pos++
 	kind := Char
@@ -86,7 +85,7 @@ func (p *parser) char() (uint32, error) {
 	return uint32(v), nil
 }
 
-// token parses <name> or <[number]>, with ! before for any other token.
+// token parses <name> or <[number]>; a preceding ! stands for any other token.
 func (p *parser) token() (Element, error) {
 	number, name := Token, Name
 	if p.at(0) == '!' {
@@ -101,7 +100,7 @@ func (p *parser) token() (Element, error) {
 		digits := p.while(isDigit)
 		id, err := strconv.ParseInt(digits, 10, 32)
 		if err != nil || !strings.HasPrefix(p.text[p.pos:], "]>") {
-			return Element{}, p.fail("expecting the number of a token as in <[1]>")
+			return Element{}, p.fail("expecting the number of a token, as in <[1]>")
 		}
 		p.pos += 2
 		p.Tokens = append(p.Tokens, int32(id))
@@ -109,7 +108,7 @@ func (p *parser) token() (Element, error) {
 	}
 	n := strings.IndexByte(p.text[p.pos:], '>')
 	if n < 0 {
-		return Element{}, p.fail("expecting > behind the name of a token")
+		return Element{}, p.fail("expecting > after the name of a token")
 	}
 	p.Names = append(p.Names, p.text[p.pos:p.pos+n+1])
 	p.pos += n + 1
@@ -118,8 +117,8 @@ func (p *parser) token() (Element, error) {
 
 func ruleElement(id int) Element { return Element{Rule, uint32(id)} }
 
-// repetition parses *, +, ? or {min,max} and writes it out as the engine does:
-// S{2,4} is S S S2, S2 ::= S S1 |, S1 ::= S |; S{2,} is S S S', S' ::= S S' |.
+// repetition parses *, +, ? or {min,max} and expands it as the engine does: S{2,4} is S S S2, S2
+// ::= S S1 |, S1 ::= S |; S{2,} is S S S', S' ::= S S' |.
 func (p *parser) repetition(rule []Element, last int, nested bool) ([]Element, error) {
 	if last == len(rule) {
 		return nil, p.fail("nothing to repeat before %c", p.at(0))
@@ -170,7 +169,7 @@ func (p *parser) repetition(rule []Element, last int, nested bool) ([]Element, e
 		previous = id
 	}
 	if optional > 0 {
-		rule = append(rule, ruleElement(previous)) // over the symbol, which has been copied
+		rule = append(rule, ruleElement(previous)) // overwrite the symbol, which has been copied
 	}
 	return rule, nil
 }
@@ -186,7 +185,7 @@ func (p *parser) bounds(nested bool) (least, most int, err error) {
 			return 0, p.fail("expecting a number of repetitions")
 		}
 		if err != nil || n > maxRepeat {
-			return 0, p.fail("%s repetitions, at most %d are possible", digits, maxRepeat)
+			return 0, p.fail("%s repetitions are too many (at most %d)", digits, maxRepeat)
 		}
 		p.space(nested)
 		return n, nil
@@ -204,7 +203,7 @@ func (p *parser) bounds(nested bool) (least, most int, err error) {
 				return 0, 0, err
 			}
 			if most < least {
-				return 0, 0, p.fail("at least %d and at most %d repetitions", least, most)
+				return 0, 0, p.fail("repetition from %d to %d: the minimum is larger than the maximum", least, most)
 			}
 		}
 	}

@@ -1,5 +1,5 @@
-// Package pretoken knows what the engine's splitting of texts into words, before they are
-// split into tokens, would not survive.
+// Package pretoken bounds the stack that the engine's pre-tokenizer (splitting of texts into words)
+// may take.
 package pretoken
 
 import (
@@ -8,19 +8,19 @@ import (
 	"unicode/utf8"
 )
 
-// Most byte-pair vocabularies are split into words by regular expressions before they
-// are split into tokens. The engine uses std::regex, whose matcher recurses for every
-// character of a match, about 320 bytes of stack each when compiled with -O2. A match
-// never goes beyond a word and the space behind it.
+// With most byte-pair vocabularies texts are split into words by regular expressions before they
+// are tokenized. The engine uses std::regex, whose matcher recurses for every character of a match
+// and takes about 320 bytes of stack for each (with -O2). A match never extends beyond a word and
+// the space after it.
 const (
-	maxWordDirect = 256     // characters that fit any thread's stack
-	maxWord       = 1 << 17 // characters for which a stack is reserved
+	maxWordDirect = 256     // characters for which any thread's stack suffices
+	maxWord       = 1 << 17 // longest word, in characters, for which a stack is reserved
 	stackOfChar   = 1 << 10 // bytes
 	stackBase     = 1 << 20 // bytes
 )
 
-// regexFree are the values of tokenizer.ggml.pre whose splitting the engine has
-// written out, or whose expressions match one character.
+// regexFree are the values of tokenizer.ggml.pre for which the engine uses no std::regex, or only
+// expressions that match one character.
 var regexFree = map[string]bool{
 	"llama3": true, "llama-v3": true, "llama-bpe": true, "falcon3": true, "falcon-h1": true, "pixtral": true, "midm-2.0": true, "lfm2": true,
 	"dbrx": true, "smaug-bpe": true, "glm4": true, "chatglm-bpe": true, "kimi-k2": true,
@@ -29,25 +29,24 @@ var regexFree = map[string]bool{
 	"starcoder": true, "refact": true, "command-r": true, "smollm": true, "codeshell": true, "exaone": true, "minerva-7b": true,
 }
 
-// Recurses tells whether the engine splits the words of a vocabulary by recursion, which
-// takes stack: pre is its tokenizer.ggml.pre.
+// Recurses reports whether splitting with a vocabulary is recursive. pre is its tokenizer.ggml.pre.
 func Recurses(pre string) bool { return !regexFree[pre] }
 
-// Stack returns the size in bytes of the stack that splitting a text may need, 0
-// where any will do.
+// Stack returns the size, in bytes, of the stack that splitting a text may need; 0 if any stack
+// suffices.
 func Stack(text string) (int, error) {
 	n := longestWord(text)
 	switch {
 	case n <= maxWordDirect:
 		return 0, nil
 	case n > maxWord:
-		return 0, fmt.Errorf("a word of %d characters, at most %d without a space are possible with this vocabulary", n, maxWord)
+		return 0, fmt.Errorf("a word of %d characters is too long for this vocabulary (at most %d without a space)", n, maxWord)
 	}
 	return stackBase + n*stackOfChar, nil
 }
 
-// longestWord counts the characters of the longest word, with the space behind it, and
-// bytes that are no characters as one each.
+// longestWord returns the length, in characters, of the longest word with the space after it.
+// Invalid bytes count as one character each.
 func longestWord(text string) int {
 	if len(text) <= maxWordDirect {
 		return len(text)
@@ -65,9 +64,8 @@ func longestWord(text string) int {
 	return longest
 }
 
-// Decodable replaces the sequences of bytes that the engine takes for characters beyond
-// Unicode's last one, and then cannot write again, by what it replaces others by that
-// are no characters.
+// Decodable replaces byte sequences that the engine would decode to code points above U+10FFFF, and
+// could not encode again, by the replacement that the engine uses for other invalid bytes.
 func Decodable(text string) string {
 	if strings.IndexFunc(text, func(r rune) bool { return r == utf8.RuneError }) < 0 {
 		return text

@@ -1,4 +1,3 @@
-// Package target holds the names of the instruction sets that the C compiler was told to use
-// (CGO_CFLAGS), as data: package start compares them with the CPU, in code that itself is
-// compiled for any CPU.
+// Package target has the names of the instruction sets that the C compiler used (CGO_CFLAGS), as
+// data. Package start compares them with the CPU, in code that is compiled for any CPU.
 package target
