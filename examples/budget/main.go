@@ -1,6 +1,6 @@
-// Command budget runs a model within a bound on the memory that stays resident, which may be
-// less than the model: the layers that do not fit are read from the file for each token. It
-// says what would be needed, what it takes, and what is streamed.
+// Command budget runs a model within a memory budget, which may be smaller than the model: layers
+// that do not fit are read from the file for each token. It prints the memory needed, the memory
+// used, and what is streamed.
 //
 //	go run ./examples/budget -m model.gguf -budget 400
 package main

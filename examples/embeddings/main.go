@@ -1,5 +1,5 @@
-// Command embeddings finds, of several texts, the one that is nearest to a query: by the cosine
-// of their embeddings. Use a model that is made for it, such as a BERT or Nomic model.
+// Command embeddings sorts texts by the cosine similarity of their embeddings to a query's. Use an
+// embedding model, such as a BERT or Nomic model.
 //
 //	go run ./examples/embeddings -m nomic-embed.gguf "a pet" "the dog sleeps" "rain in May"
 package main
@@ -32,7 +32,7 @@ func run(ctx context.Context, model, query string, texts []string) error {
 		return err
 	}
 	defer m.Close()
-	vectors, err := m.Embed(ctx, append([]string{query}, texts...)...) // all in one session
+	vectors, err := m.Embed(ctx, append([]string{query}, texts...)...) // all texts in one session
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func run(ctx context.Context, model, query string, texts []string) error {
 	return nil
 }
 
-// dot is the cosine of two vectors of length 1, which those of Embed are.
+// dot returns the cosine similarity of two vectors of length 1, such as those of Embed.
 func dot(a, b []float32) (sum float32) {
 	for i := range a {
 		sum += a[i] * b[i]

@@ -1,6 +1,6 @@
-// Command pool opens two models in turn in one pool of memory that is taken at the start: what
-// one model gives back, the next one finds, and a model that does not fit is refused with the
-// figures rather than at the cost of the process.
+// Command pool opens two models one after the other in a pool of memory that is reserved at the
+// start. Memory that the first model frees is used for the second. A model that does not fit is
+// refused with an error that has the figures.
 //
 //	go run ./examples/pool -size 64 first.gguf second.gguf
 package main
@@ -52,7 +52,7 @@ func run(ctx context.Context, size uint64, prompt string, paths []string) error 
 	return nil
 }
 
-// complete opens a model in the pool, lets it go on with the prompt, and closes it.
+// complete opens a model in the pool, continues the prompt, and closes the model.
 func complete(ctx context.Context, pool *memory.Pool, path, prompt string) (string, error) {
 	m, err := runtime.Open(ctx, path, runtime.Options{Load: runtime.LoadCopy, Pool: pool})
 	if err != nil {

@@ -1,5 +1,5 @@
-// Command stream serves a model over HTTP: a POST of a prompt to / is answered with the text
-// that follows it, token by token as they come.
+// Command stream serves a model over HTTP: the response to a POST of a prompt to / is the generated
+// text, streamed token by token.
 //
 //	go run ./examples/stream -m model.gguf
 //	curl -N -d "Once upon a time" localhost:8080
@@ -32,7 +32,7 @@ func main() {
 	}
 }
 
-// serve answers requests until ctx is done, and lets those that are being answered finish.
+// serve answers requests until ctx is done, and waits for running requests.
 func serve(ctx context.Context, model, address string) error {
 	m, err := runtime.Open(ctx, model, runtime.Options{})
 	if err != nil {
@@ -56,7 +56,7 @@ func serve(ctx context.Context, model, address string) error {
 // processors.
 type handler struct{ model *runtime.Model }
 
-// longestPrompt bounds what is read of a request, in bytes.
+// longestPrompt is the largest prompt in bytes.
 const longestPrompt = 64 << 10
 
 func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -71,7 +71,7 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s, err := h.model.NewSession(r.Context(), runtime.SessionOptions{})
 	if errors.Is(err, runtime.ErrInsufficientMemory) {
-		w.Header().Set("Retry-After", "1") // when others have ended there is room
+		w.Header().Set("Retry-After", "1") // there is room again when other sessions have ended
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
@@ -82,7 +82,7 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.Close()
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	flush := http.NewResponseController(w).Flush
-	// A client that goes away cancels the request's context, and with it the generation.
+	// When the client disconnects, the request's context is cancelled, which stops the generation.
 	for t, err := range s.Generate(r.Context(), string(prompt), runtime.GenerateOptions{MaxTokens: 200}) {
 		if err == nil {
 			_, err = io.WriteString(w, t.Text)
