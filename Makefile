@@ -122,6 +122,7 @@ bench: build ## a short form of all benchmarks (BENCH=pattern of the Go ones)
 	bin/infer bench speed -p 64 -n 16 --load mmap,copy,stock -r 2
 	bin/infer bench memory -n 8 --chunks 5 -r 1
 	bin/infer bench pressure --synthesize 1b,layers=8 --budgets 75% -n 4 -r 1
+	bin/infer bench experts --synthesize test-moe -n 64
 	bin/infer bench floor
 	bin/infer bench fragmentation --synthesize 1b,layers=4 --holes 256M,128M -n 4 -r 1
 	bin/infer bench contention --synthesize 1b,layers=2 -n 8 --busy 1 --quotas "" --sessions 2 --processes "" -r 1
@@ -139,6 +140,7 @@ bench-full: build ## all benchmarks, records and plots in bin/bench (over half a
 	bin/infer bench memory $(call records,memory-embedded)
 	bin/infer bench memory --synthesize 1b --models bin/bench $(call records,memory)
 	bin/infer bench pressure --packed --models bin/bench $(call records,pressure)
+	bin/infer bench experts --synthesize layers=8,width=512,heads=8,kv_heads=2,ffn=512,vocab=4000,experts=64,experts_used=8,experts_skew=0.8 --models bin/bench -n 256 $(call records,experts)
 	bin/infer bench floor --synthesize 1b --models bin/bench $(call records,floor)
 	bin/infer bench fragmentation --models bin/bench $(call records,fragmentation)
 	bin/infer bench load --models bin/bench $(call records,load)

@@ -18,9 +18,9 @@ import (
 
 const expertsName = "experts"
 
-// ErrNoExperts is returned by [Runner.Experts] for a model that is no mixture of experts, or one
-// whose experts cannot be kept one by one.
-var ErrNoExperts = errors.New("no experts to choose from")
+// ErrNoExperts is returned by [Runner.Experts] for a model that is not a mixture of experts, or
+// whose experts the residency cannot keep in slots.
+var ErrNoExperts = errors.New("not a mixture whose experts can be kept in slots")
 
 // DefaultSlotShares are the shares of all experts that [ExpertsOptions].Slots stands for.
 func DefaultSlotShares() []float64 { return []float64{0.1, 0.25, 0.5, 0.75, 0.9} }
@@ -28,26 +28,26 @@ func DefaultSlotShares() []float64 { return []float64{0.1, 0.25, 0.5, 0.75, 0.9}
 // ExpertsOptions are the options of [Runner.Experts].
 type ExpertsOptions struct {
 	Model Model
-	// Replay is the file of a trace, as package replay writes it, to be replayed; no model is
-	// needed then. "": a trace is recorded.
+	// Replay is the file of a trace to replay, in the format of package replay. Model and text
+	// are not used then. "": a trace is recorded.
 	Replay string
-	// Trace is the file to record into; "": the trace is not kept. A file that is there is
-	// replaced.
+	// Trace is the file to record into, replaced if it exists; "": the trace is not kept.
 	Trace string
 
-	Prompt  string // to be continued; "": the beginning of a story
-	Tokens  int    // generated after it; 0: 128
-	Text    string // evaluated token by token, as if it had been generated, in place of Prompt
-	Context int    // tokens; 0: the runtime's default. A longer text is evaluated in pieces
+	Prompt  string // text to continue; "": the beginning of a story
+	Tokens  int    // tokens to generate after it; 0: 128
+	Text    string // text to evaluate token by token instead, as if it had been generated
+	Context int    // tokens; 0: the runtime's default. A longer Text is evaluated in pieces
 	Threads int    // 0: [runtime.DefaultThreads]
 
 	Slots []float64 // numbers of slots, as shares of all experts; nil: [DefaultSlotShares]
 }
 
-// Experts records which experts of a mixture are chosen while a text is evaluated, and replays
-// that with several numbers of slots and all policies, to show what memory for experts would
-// save. It has a record for each number of slots. The model is evaluated in this process, once, with
-// as much memory as there is: figures are counts, not times.
+// Experts records which experts of a mixture are chosen while a text is evaluated. It replays the
+// choices with several numbers of slots and all policies, to show what memory for experts saves.
+// The result has a record for each number of slots. The model is evaluated once, in this process,
+// with the memory that is available: the figures are counts, so memory does not change them.
+// The trace is written whole or not at all.
 func (r *Runner) Experts(ctx context.Context, o ExpertsOptions) (rs Results, err error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -132,7 +132,7 @@ func (r *Runner) recordExperts(ctx context.Context, m *preparedModel, o ExpertsO
 			return err
 		}
 		if rec.err == nil && rec.layer < 0 {
-			rec.err = fmt.Errorf("%w: the engine does not tell what the routers of this architecture choose", ErrNoExperts)
+			rec.err = fmt.Errorf("%w: the engine's graph does not mark the choices of the routers for this architecture", ErrNoExperts)
 		}
 		if rec.err != nil {
 			return fmt.Errorf("%s: %w", m.about.Name, rec.err)
@@ -154,9 +154,9 @@ func (m *preparedModel) experts() (h replay.Header, err error) {
 	}
 	sizes, ok := residency.SizesOfExperts(plan)
 	if !ok {
-		return h, fmt.Errorf("%s: %w: its architecture is %s, and its layers have no experts that could be kept one by one", m.about.Name, ErrNoExperts, index.Architecture())
+		return h, fmt.Errorf("%s: %w: no layer of this %s model has expert tensors; use a mixture-of-experts model", m.about.Name, ErrNoExperts, index.Architecture())
 	}
-	h = replay.Header{Model: replay.Model(m.about), Used: sizes.Used, Slot: sizes.Slot}
+	h = replay.Header{Model: replay.Model(m.about), Used: sizes.Used, Slot: sizes.Slot, Bank: sizes.Bank}
 	for n, l := range sizes.Layers {
 		if l.Experts > 0 {
 			h.Layers = append(h.Layers, replay.Layer{Layer: n, Experts: l.Experts, Bytes: l.Bytes})
@@ -165,7 +165,7 @@ func (m *preparedModel) experts() (h replay.Header, err error) {
 	return h, nil
 }
 
-// choiceRecorder writes what a session tells of. Layers ascend in each evaluation.
+// choiceRecorder writes the choices of a session. Layers ascend within an evaluation.
 type choiceRecorder struct {
 	w          *replay.Writer
 	used       int
@@ -184,7 +184,7 @@ func (c *choiceRecorder) told(layer int, ids []int32) {
 	}
 }
 
-// evaluate evaluates the text that is wanted.
+// evaluate evaluates the text and records the choices.
 func (r *Runner) evaluate(ctx context.Context, m *preparedModel, o ExpertsOptions, rec *choiceRecorder) (err error) {
 	session := runtime.SessionOptions{Context: o.Context, Threads: o.Threads, OnExperts: rec.told}
 	model, err := runtime.Open(ctx, m.path, runtime.Options{Packed: runtime.PackedOff, Session: session, Progress: func(p runtime.Progress) { r.phase("loading", p.Done, p.Total) }})
@@ -235,7 +235,7 @@ func (r *Runner) evaluateText(ctx context.Context, m *runtime.Model, s *runtime.
 // replayExperts makes a record for each number of slots.
 func (r *Runner) replayExperts(ctx context.Context, t *replay.Trace, shares []float64) (rs Results, err error) {
 	engine, err := thisEngine()
-	if err != nil { // without one, traces can be replayed yet
+	if err != nil { // a replay needs no engine
 		engine = Engine{}
 	}
 	base := Record{Run: time.Now().UTC(), Experiment: expertsName, Status: OK, Model: ModelFile(t.Model), Machine: thisMachine(), Engine: engine, Flags: withoutFolders(r.Flags)}
@@ -262,8 +262,8 @@ func (r *Runner) replayExperts(ctx context.Context, t *replay.Trace, shares []fl
 	return rs, nil
 }
 
-// replay adds what all policies come to with so many slots. Figures are of the tokens that were
-// evaluated one by one; where there are none, of those that were evaluated together.
+// replay adds the figures of all policies with this number of slots. They are of the tokens that
+// were evaluated one by one; if there are none, of those that were evaluated together.
 func (r *Record) replay(t *replay.Trace, slots int) error {
 	all := uint64(0)
 	for _, l := range t.Layers {
@@ -284,9 +284,9 @@ func (r *Record) replay(t *replay.Trace, slots int) error {
 		r.Metrics[readShareOf(p)] = float64(c.Read) / float64(max(c.Bytes, 1))
 		r.Metrics[tokensAlone], r.Metrics[tokensTogether] = float64(res.Alone.Tokens), float64(res.Together.Tokens)
 		if res.Alone.Mapped > 0 {
-			r.note("fewer slots than the experts of a layer that a token uses: all of them are read")
+			r.note("a token uses more experts of a layer than there are slots: all of them are read")
 		} else if res.Together.Mapped > 0 {
-			r.note("tokens that were evaluated together chose more experts of a layer than there are slots: all of those were read, and the slots stayed as they were")
+			r.note("the tokens of a micro-batch chose more experts of a layer than there are slots: all of them were read, and the slots did not change")
 		}
 	}
 	return nil

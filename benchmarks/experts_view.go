@@ -59,11 +59,11 @@ func expertsFacts(rs Results) []string {
 	return []string{
 		fmt.Sprintf("mixture: %.0f experts in %s, %s in all; a token uses %.0f of a layer, %s in all layers", m[expertsOfLayers], times(int(m[layersOfExperts]), "layer"), size(m[expertsBytes]), m[expertsUsed], size(m[expertsPerToken])),
 		"replayed: " + replayed,
-		"LRU: the expert whose last use is longest ago gives its slot away; LFU: the one used least, older uses counting less, as memory budgets do it; optimum: the one whose next use is farthest ahead (Belady)",
+		"replaced is: LRU, the expert unused for longest; LFU, the one used least, where older uses count less (memory budgets use this); optimum, the one whose next use is farthest ahead (Belady)",
 	}
 }
 
-// expertsClosing says in a sentence what the middle number of slots is good for.
+// expertsClosing says in a sentence what the middle number of slots saves.
 func expertsClosing(rs Results) []string {
 	r := rs[len(rs)/2]
 	best := r.Metrics[readShareOf(replay.Optimal)]

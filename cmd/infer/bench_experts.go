@@ -38,15 +38,15 @@ func expertsCommand() *command {
 	f.Lookup("force").Usage = "overwrite an existing trace or plot"
 	return &command{
 		name:     benchName + " experts",
-		summary:  "show what memory for experts would save for a mixture and a text",
+		summary:  "show how much reading memory for the experts of a mixture saves",
 		synopsis: []string{"[flags] MODEL", "--replay FILE [flags]"},
-		about: "Records which experts a mixture's routers choose while a text is evaluated, and replays that with several numbers of slots, each with room for one expert of any layer. " +
-			"Shows how often a chosen expert is in memory and how many bytes are read per token: for LRU, for LFU with ageing, which memory budgets use, and for the optimum, which no policy can beat. " +
-			"The figures are counts, so that any machine and any amount of memory gives the same.",
+		about: "Records which experts the routers of a mixture choose while a text is evaluated, and replays the choices with several numbers of slots. A slot has room for one expert of any layer. " +
+			"Shows how often a chosen expert is in memory and how many bytes are read per token: with LRU, with LFU with ageing (which memory budgets use), and at the optimum, which no policy can beat. " +
+			"The figures are counts: the memory of this machine does not change them.",
 		examples: []string{
 			`infer bench experts mixture.gguf --trace t.jsonl -f prompt.txt -n 256`, "record a trace and replay it",
 			`infer bench experts --replay t.jsonl --slots 30%,40%,60%`, "replay it with other numbers of slots",
-			`infer bench experts mixture.gguf --text book.txt`, "a text of your own in place of a generated one",
+			`infer bench experts mixture.gguf --text book.txt`, "a text of your own instead of a generated one",
 		},
 		flags: f,
 		run:   c.run,

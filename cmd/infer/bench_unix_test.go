@@ -220,7 +220,7 @@ func TestBenchExperts(t *testing.T) {
 	if r := call(t, "bench", "experts", "--replay", tinyQ4); r.code != exitFailure || !strings.Contains(r.stderr, "not a trace of experts: line 1") {
 		t.Errorf("%+v", r)
 	}
-	if r := call(t, "bench", "experts", tinyQ4); r.code != exitFailure || !strings.Contains(r.stderr, "no experts to choose from") {
+	if r := call(t, "bench", "experts", tinyQ4); r.code != exitFailure || !strings.Contains(r.stderr, "not a mixture whose experts can be kept in slots") {
 		t.Errorf("%+v", r)
 	}
 }

@@ -94,12 +94,18 @@ func expertLayoutOf(data tensorAddr, plan *loader.Plan) *expertLayout {
 		l.kinds[i].stride = space.Pad(l.kinds[i].size, files.DirectUnit) + files.DirectUnit
 	}
 	l.used = int(used)
+	l.order = orderOf(l.experts)
+	return l
+}
+
+// orderOf numbers the layers with experts, given how many each has.
+func orderOf(experts []int) (order []int) {
 	next := 0
-	for _, n := range l.experts {
-		l.order = append(l.order, next)
+	for _, n := range experts {
+		order = append(order, next)
 		next += min(n, 1)
 	}
-	return l
+	return order
 }
 
 // slotBytes is what a slot for one expert takes, with what the engine counts by slot.
@@ -119,11 +125,20 @@ const (
 // banks divides at most n slots into banks, whose blocks have at most maxBlock bytes, and returns how
 // many slots there are then. A layer has its slots in one bank.
 func (l *expertLayout) banks(n int, maxBlock uint64) (banks, slots int) {
+	return l.banksOf(n, l.bankSlots(maxBlock))
+}
+
+// bankSlots is how many slots a bank has at most.
+func (l *expertLayout) bankSlots(maxBlock uint64) int {
 	stride := uint64(0)
 	for _, k := range l.kinds {
 		stride = max(stride, k.stride)
 	}
-	most := max(int(maxBlock/stride), 1)
+	return max(int(maxBlock/stride), 1)
+}
+
+// banksOf is banks for banks of at most so many slots.
+func (l *expertLayout) banksOf(n, most int) (banks, slots int) {
 	layers := l.order[len(l.order)-1] + 1
 	_, layer := l.counts() // for which there should be slots in each bank
 	banks = max(min((n+most-1)/most, layers, n/layer), 1)

@@ -8,46 +8,46 @@ import (
 	"github.com/seed7adf6694/infer/loader/residency"
 )
 
-// Policy is by what it is decided which expert gives its slot to another.
+// Policy decides which expert is replaced when another needs its slot.
 type Policy string
 
 // Policies.
 const (
-	LRU     Policy = "lru"     // the one whose last use is longest ago
-	LFU     Policy = "lfu"     // the one used least, older uses counting less: that of [residency.Experts]
-	Optimal Policy = "optimal" // the one whose next use is farthest ahead (Belady): nothing can read less
+	LRU     Policy = "lru"     // the expert whose last use is longest ago
+	LFU     Policy = "lfu"     // the expert used least, where older uses count less: [residency.Experts]
+	Optimal Policy = "optimal" // the expert whose next use is farthest ahead (Belady): the fewest reads possible
 )
 
 // Policies lists all.
 func Policies() []Policy { return []Policy{LRU, LFU, Optimal} }
 
-// Counts are what a replay comes to. An expert that several tokens of an evaluation choose counts
-// once.
+// Counts are the counts of a replay. An expert that several tokens of an evaluation choose counts
+// once. Sizes are in bytes.
 type Counts struct {
 	Tokens int
 	Hits   uint64 // chosen experts that had a slot
 	Misses uint64 // chosen experts that were read
-	Read   uint64 // bytes of those
-	Bytes  uint64 // of all that were chosen
-	Mapped uint64 // of layers' choices of more experts than there are slots: all of them are read
+	Read   uint64 // size of the experts that were read
+	Bytes  uint64 // size of all chosen experts
+	Mapped uint64 // choices of more experts than there are slots: all of them are read
 }
 
 // HitRatio is the share of chosen experts that had a slot, 0 before the first.
 func (c Counts) HitRatio() float64 { return float64(c.Hits) / float64(max(c.Hits+c.Misses, 1)) }
 
-// ReadPerToken is how many bytes a token reads, in the mean.
+// ReadPerToken is the mean number of bytes read per token.
 func (c Counts) ReadPerToken() float64 { return float64(c.Read) / float64(max(c.Tokens, 1)) }
 
-// Result is what a replay comes to, by the evaluations of one token, and of several together, such
-// as a prompt's.
+// Result has the counts of evaluations of one token, and of those of several tokens, such as a
+// prompt's.
 type Result struct {
 	Alone, Together Counts
 }
 
-// Replay runs a trace with a number of slots, which are empty before. A slot has room for one
-// expert of any layer; all that a layer chooses in an evaluation are needed together, and where
-// they are more than there are slots they are read without changing any. Of all policies,
-// Optimal reads the fewest experts in all.
+// Replay replays a trace with a number of slots, which are empty at the start. A slot has room for
+// one expert of any layer, for LFU of those that share its bank. The experts that a layer chooses in one evaluation are needed together;
+// if there are fewer slots, all of them are read and no slot changes. Optimal has the fewest
+// misses of all policies, in Alone and Together added up.
 func (t *Trace) Replay(p Policy, slots int) (r Result, err error) {
 	if slots < 1 || slots > maxExperts {
 		return r, fmt.Errorf("%d slots for experts: 1 to %d", slots, maxExperts)
@@ -58,7 +58,7 @@ func (t *Trace) Replay(p Policy, slots int) (r Result, err error) {
 	case LRU:
 		use = newKeeper(w, slots, func(at, _ int) int { return at }).use
 	case LFU:
-		x := residency.NewExpertReplay(w.experts, t.Used, slots)
+		x := residency.NewExpertReplay(w.experts, t.Used, t.bank(), slots)
 		use = func(layer int, ids []int32, group []int) int {
 			_, misses, ok := x.Use(layer, ids)
 			if !ok {

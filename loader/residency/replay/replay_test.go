@@ -103,6 +103,7 @@ func TestCountsOfAReplay(t *testing.T) {
 // random is a trace with layers of different sizes, prompts and skewed choices.
 func random(r *rand.Rand) *replay.Trace {
 	t := &replay.Trace{Header: header(1+r.IntN(3), 3+r.IntN(8), 3+r.IntN(8), 3+r.IntN(8))}
+	t.Bank = r.IntN(2) * (10 + r.IntN(10))
 	for n := range 60 {
 		tokens := 1
 		if r.IntN(10) == 0 {
@@ -197,6 +198,7 @@ func TestFilesThatAreNoTraces(t *testing.T) {
 		{"a negative layer", strings.Replace(head, `layer":1`, `layer":-1`, 1), 1, "layer -1"},
 		{"too many experts", strings.Replace(head, `experts":4`, `experts":2000000`, 1), 1, "2000000 experts in layer 1"},
 		{"experts of no bytes", strings.Replace(head, `bytes":100`, `bytes":0`, 1), 1, "an expert of 0 bytes"},
+		{"banks that are smaller than a layer", strings.Replace(head, `slot_bytes"`, `bank_slots":3,"slot_bytes"`, 1), 1, "banks of 3 slots: fewer than the 4 experts of layer 1"},
 		{"slots of no bytes", strings.Replace(head, `slot_bytes":128`, `slot_bytes":0`, 1), 1, "a slot of 0 bytes"},
 		{"a layer without experts", head + line(0, 2, 1, "0,1"), 2, "layer 2, which has no experts"},
 		{"an expert that there is not", head + line(0, 1, 1, "0,1") + line(0, 3, 1, "0,4"), 3, "expert 4 of layer 3, which has 4"},

@@ -42,6 +42,7 @@ type Header struct {
 	Model   Model   `json:"model"`
 	Used    int     `json:"experts_used"` // of a layer, by a token
 	Slot    uint64  `json:"slot_bytes"`   // of memory for one expert of any layer
+	Bank    int     `json:"bank_slots"`   // at most, where layers share banks of slots; 0: no limit
 	Layers  []Layer `json:"layers"`       // those with experts, in ascending order
 }
 
@@ -79,6 +80,14 @@ func (h Header) Experts() (n int) {
 		n += l.Experts
 	}
 	return n
+}
+
+// bank is the limit of a bank's slots.
+func (h Header) bank() int {
+	if h.Bank == 0 {
+		return maxExperts
+	}
+	return h.Bank
 }
 
 // PerToken is what the experts of one token take, in bytes.
@@ -192,6 +201,8 @@ func (c *checker) begin(h Header) string {
 			return fmt.Sprintf("%d experts in layer %d: 1 or more, and %d in all layers", l.Experts, l.Layer, maxExperts)
 		case h.Used < 1 || h.Used > l.Experts:
 			return fmt.Sprintf("%d of %d experts used in layer %d", h.Used, l.Experts, l.Layer)
+		case h.Bank < 0 || l.Experts > h.bank():
+			return fmt.Sprintf("banks of %d slots: fewer than the %d experts of layer %d", h.Bank, l.Experts, l.Layer)
 		case l.Bytes < 1 || l.Bytes > maxBytes:
 			return fmt.Sprintf("an expert of %d bytes in layer %d: 1 to %d", l.Bytes, l.Layer, uint64(maxBytes))
 		}
