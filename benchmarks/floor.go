@@ -115,7 +115,7 @@ func floorView() view {
 		compared: []string{floorBytes},
 		plots:    floorPlots,
 		facts: func(Results) []string {
-			return []string{"found by bisection: it ran under the smallest limit and failed under the refused one; stock does not repack"}
+			return []string{"found by bisection: it ran under the smallest limit and did not run under the refused one; stock does not repack"}
 		},
 	}
 }
