@@ -57,26 +57,28 @@ func Synthetic(ix *gguf.Index) bool {
 
 // describe adds the model's hyperparameters.
 func describe(w *gguf.Writer, s Shape, r recipe, seed uint64) {
-	w.Add("general.architecture", gguf.StringValue("llama"))
+	arch := s.arch() + "."
+	w.Add("general.architecture", gguf.StringValue(s.arch()))
 	w.Add("general.type", gguf.StringValue("model"))
 	w.Add("general.name", gguf.StringValue("synthetic"))
 	w.Add("general.description", gguf.StringValue(fmt.Sprintf(randomWeights+" of seed %d in the shape %s. What it says is noise.", seed, s)))
 	w.Add("general.file_type", gguf.Uint32Value(r.fileType))
 	w.Add("general.quantization_version", gguf.Uint32Value(2))
-	w.Add("llama.block_count", gguf.Uint32Value(uint32(s.Layers)))
-	w.Add("llama.context_length", gguf.Uint32Value(uint32(s.Context)))
-	w.Add("llama.embedding_length", gguf.Uint32Value(uint32(s.Width)))
-	w.Add("llama.feed_forward_length", gguf.Uint32Value(uint32(s.FFN)))
-	w.Add("llama.attention.head_count", gguf.Uint32Value(uint32(s.Heads)))
-	w.Add("llama.attention.head_count_kv", gguf.Uint32Value(uint32(s.KVHeads)))
-	w.Add("llama.attention.layer_norm_rms_epsilon", gguf.Float32Value(1e-5))
-	w.Add("llama.rope.dimension_count", gguf.Uint32Value(uint32(s.Width/s.Heads)))
-	w.Add("llama.rope.freq_base", gguf.Float32Value(10000))
-	w.Add("llama.vocab_size", gguf.Uint32Value(uint32(s.Vocab)))
+	w.Add(arch+"block_count", gguf.Uint32Value(uint32(s.Layers)))
+	w.Add(arch+"context_length", gguf.Uint32Value(uint32(s.Context)))
+	w.Add(arch+"embedding_length", gguf.Uint32Value(uint32(s.Width)))
+	w.Add(arch+"feed_forward_length", gguf.Uint32Value(uint32(s.FFN)))
+	w.Add(arch+"attention.head_count", gguf.Uint32Value(uint32(s.Heads)))
+	w.Add(arch+"attention.head_count_kv", s.keyHeads())
+	w.Add(arch+"attention.layer_norm_rms_epsilon", gguf.Float32Value(1e-5))
+	w.Add(arch+"rope.dimension_count", gguf.Uint32Value(uint32(s.headSize())))
+	w.Add(arch+"rope.freq_base", gguf.Float32Value(10000))
+	w.Add(arch+"vocab_size", gguf.Uint32Value(uint32(s.Vocab)))
 	if s.Experts > 0 {
-		w.Add("llama.expert_count", gguf.Uint32Value(uint32(s.Experts)))
-		w.Add("llama.expert_used_count", gguf.Uint32Value(uint32(s.ExpertsUsed)))
+		w.Add(arch+"expert_count", gguf.Uint32Value(uint32(s.Experts)))
+		w.Add(arch+"expert_used_count", gguf.Uint32Value(uint32(s.ExpertsUsed)))
 	}
+	describeArch(w, s)
 }
 
 // describe adds the tokeniser.

@@ -7,7 +7,7 @@
 //     one model, or one shard of a model.
 //   - [Tiny] writes the embedded model (3.9 M parameters, q4_0, 2.4 MB) to the user's cache
 //     folder and returns its path.
-//   - [Synthesize] writes a llama-architecture GGUF of a [Shape] with seeded random weights,
+//   - [Synthesize] writes a GGUF of a [Shape] with seeded random weights,
 //     sequentially and in bounded memory.
 //
 // The package is pure Go. It does not read model files and does not print; a [Quantizer] of the

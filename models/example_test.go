@@ -68,7 +68,7 @@ func ExampleParseShape() {
 	fmt.Println(err)
 	// Output:
 	// layers=4,width=2048,heads=32,kv_heads=4,ffn=5632,vocab=32000,context=2048 307251200
-	// shape: unknown key "kvheads" (did you mean kv_heads?), the keys are layers, width, heads, kv_heads, ffn, vocab, context, experts, experts_used, experts_skew
+	// shape: unknown key "kvheads" (did you mean kv_heads?), the keys are layers, width, heads, kv_heads, ffn, vocab, context, experts, experts_used, head_size, window, experts_skew, arch
 }
 
 func ExampleSynthesize() {

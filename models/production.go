@@ -1,6 +1,7 @@
 package models
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -190,8 +191,9 @@ func (m *maker) make(p *production, j *job) ([]byte, error) {
 func (m *maker) fill(seed uint64, j *job) {
 	t := j.tensor
 	if t.deviation == 0 {
+		value := toHalf(cmp.Or(t.constant, 1))
 		for i := range m.halves {
-			m.halves[i] = 0x3c00 // 1
+			m.halves[i] = value
 		}
 		return
 	}

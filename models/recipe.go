@@ -10,7 +10,7 @@ import (
 
 // A recipe is a file type of llama.cpp: a type for most weights, and rules for tensors that get
 // another. The rules are those of llama_tensor_get_type in llama.cpp's llama-quant.cpp for the
-// llama architecture without an importance matrix, so that a synthetic model has the same
+// architectures of a [Shape] without an importance matrix, so that a synthetic model has the same
 // types as its f16 original after quantisation.
 type recipe struct {
 	name     string
@@ -81,7 +81,7 @@ func quantised(t gguf.Type) bool {
 // kind returns the type of a tensor.
 func (r recipe) kind(s Shape, b *blueprint) (gguf.Type, error) {
 	switch {
-	case b.role == norm || b.role == router:
+	case b.role == norm || b.role == router || b.role == small:
 		return gguf.TypeF32, nil
 	case !quantised(r.bulk):
 		return r.bulk, nil
@@ -120,7 +120,7 @@ func (r recipe) wish(s Shape, b *blueprint) gguf.Type {
 			return gguf.TypeIQ3_XXS
 		}
 	case attentionV:
-		return r.wishValue(s, b.layer)
+		return r.wishValue(s, s.attentionLayers(b.layer))
 	case attentionOut:
 		return r.wishAttentionOut(s)
 	case ffnGate, ffnUp:
@@ -134,12 +134,14 @@ func (r recipe) wish(s Shape, b *blueprint) gguf.Type {
 }
 
 // wishValue is the rule for attn_v, which is small if heads share values, and has a large effect on
-// quality.
+// quality. Only layers with attention count.
 func (r recipe) wishValue(s Shape, layer int) gguf.Type {
 	if s.Experts == 8 {
 		return gguf.TypeQ8_0
 	}
-	t, shared := r.bulk, s.Heads/s.KVHeads >= 4
+	layers := s.attentionLayers(s.Layers)
+	// llama.cpp looks at the first layer, which has no heads in a hybrid.
+	t, shared := r.bulk, s.Heads/s.KVHeads >= 4 && !s.recurrent(0)
 	switch r.name {
 	case "q2_k":
 		t = gguf.TypeQ3_K
@@ -164,7 +166,7 @@ func (r recipe) wishValue(s Shape, layer int) gguf.Type {
 			t = gguf.TypeQ5_K
 		}
 	case "q4_k_m", "q5_k_m":
-		if moreBits(layer, s.Layers) {
+		if moreBits(layer, layers) {
 			t = gguf.TypeQ6_K
 		}
 	case "q4_k_s":
@@ -172,8 +174,8 @@ func (r recipe) wishValue(s Shape, layer int) gguf.Type {
 			t = gguf.TypeQ5_K
 		}
 	}
-	// llama.cpp treats any model of 80 layers with shared values as the 70B.
-	if s.Layers == 80 && s.Heads != s.KVHeads && (t == gguf.TypeQ3_K || t == gguf.TypeQ4_K) {
+	// llama.cpp treats any llama of 80 layers with shared values as the 70B.
+	if s.arch() == archLlama && s.Layers == 80 && s.Heads != s.KVHeads && (t == gguf.TypeQ3_K || t == gguf.TypeQ4_K) {
 		t = gguf.TypeQ5_K
 	}
 	return t

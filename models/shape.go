@@ -6,16 +6,23 @@ import (
 	"strings"
 )
 
-// A Shape is the size of a llama-architecture model. Layers, Width and Heads are required; other fields
+// A Shape is the size and the architecture of a model. Layers, Width and Heads are required; other fields
 // have defaults for 0.
 type Shape struct {
+	// Arch is llama, qwen3moe, gpt-oss or granitehybrid; empty: llama. qwen3moe and gpt-oss need
+	// Experts. Most layers of granitehybrid have a recurrent state (Mamba 2) instead of attention;
+	// with Experts each layer also has a shared expert of the same width.
+	Arch string
+
 	Layers      int // transformer blocks
 	Width       int // values per token between blocks (embedding length)
-	Heads       int // attention heads; Width/Heads must be even
+	Heads       int // attention heads
+	HeadSize    int // values of a head, even; 0: Width/Heads
 	KVHeads     int // heads of keys and values; 0: Heads
 	FFN         int // width of the feed-forward network, of each expert; 0: 8/3 of Width, rounded up to 256
 	Vocab       int // tokens, at least 259; 0: 32000
 	Context     int // context length in the metadata, in tokens; 0: 2048
+	Window      int // sliding window in tokens of every other layer of gpt-oss; 0: 128
 	Experts     int // experts of each layer, at least 2; 0: a single feed-forward network
 	ExpertsUsed int // experts used for each token; 0: 2
 
@@ -48,6 +55,8 @@ var namedShapes = []struct {
 	{"3b", Shape{Layers: 28, Width: 3072, Heads: 24, KVHeads: 8, FFN: 8192}},
 	{"7b", Shape{Layers: 32, Width: 4096, Heads: 32, FFN: 11008, Context: 4096}},
 	{"8b", Shape{Layers: 32, Width: 4096, Heads: 32, KVHeads: 8, FFN: 14336, Vocab: 128256, Context: 8192}},
+	{"20b-a4b", Shape{Arch: archGptOss, Layers: 24, Width: 2880, Heads: 64, HeadSize: 64, KVHeads: 8, FFN: 2880, Vocab: 201088, Context: 131072, Window: 128, Experts: 32, ExpertsUsed: 4}},
+	{"30b-a3b", Shape{Arch: archQwen3MoE, Layers: 48, Width: 2048, Heads: 32, HeadSize: 128, KVHeads: 4, FFN: 768, Vocab: 151936, Context: 32768, Experts: 128, ExpertsUsed: 8}},
 }
 
 // ShapeNames returns the names that [ParseShape] accepts, the smallest shape first.
@@ -73,10 +82,15 @@ var shapeKeys = []struct {
 	{"context", func(s *Shape) *int { return &s.Context }},
 	{"experts", func(s *Shape) *int { return &s.Experts }},
 	{"experts_used", func(s *Shape) *int { return &s.ExpertsUsed }},
+	{"head_size", func(s *Shape) *int { return &s.HeadSize }},
+	{"window", func(s *Shape) *int { return &s.Window }},
 }
 
-// keySkew is the key of [Shape.ExpertsSkew], the only one that is not an integer.
-const keySkew = "experts_skew"
+// The keys whose values are not integers.
+const (
+	keySkew = "experts_skew"
+	keyArch = "arch"
+)
 
 // ParseShape parses a shape: a name (see [ShapeNames]), or key=value pairs separated by commas, or a
 // name followed by pairs that change it:
@@ -85,9 +99,9 @@ const keySkew = "experts_skew"
 //	layers=22,width=2048,heads=32,kv_heads=4,ffn=5632,vocab=32000
 //	1b,layers=4
 //
-// The keys are layers, width, heads, kv_heads, ffn, vocab, context, experts, experts_used and
-// experts_skew; layers, width and heads are required without a name. The result is validated and
-// complete.
+// The keys are layers, width, heads, kv_heads, ffn, vocab, context, experts, experts_used,
+// head_size, window, experts_skew and arch; layers, width and heads are required without a name.
+// The result is validated and complete; its Arch is empty for llama.
 func ParseShape(text string) (Shape, error) {
 	var s Shape
 	seen := map[string]bool{}
@@ -116,7 +130,14 @@ func ParseShape(text string) (Shape, error) {
 
 // set reads the value of a key.
 func (s *Shape) set(key, value string) error {
-	if key == keySkew {
+	switch key {
+	case keyArch:
+		if value == "" {
+			return fmt.Errorf("shape: %s is empty, the architectures are %s", keyArch, strings.Join(archs, ", "))
+		}
+		s.Arch = value
+		return nil
+	case keySkew:
 		share, err := strconv.ParseFloat(value, 64)
 		if err != nil || !validSkew(share) {
 			return fmt.Errorf("shape: %s=%s: want a share above %g and below 1", key, value, evenShare)
@@ -153,7 +174,7 @@ func shapeField(s *Shape, key string) (*int, error) {
 		}
 		keys = append(keys, k.key)
 	}
-	keys = append(keys, keySkew)
+	keys = append(keys, keySkew, keyArch)
 	return nil, fmt.Errorf("shape: unknown key %q%s, the keys are %s", key, didYouMean(key, keys), strings.Join(keys, ", "))
 }
 
@@ -186,6 +207,9 @@ func (s Shape) String() string {
 	}
 	if s.ExpertsSkew != 0 {
 		parts = append(parts, keySkew+"="+strconv.FormatFloat(s.ExpertsSkew, 'g', -1, 64))
+	}
+	if s.Arch != "" {
+		parts = append(parts, keyArch+"="+s.Arch)
 	}
 	return strings.Join(parts, ",")
 }
@@ -220,12 +244,18 @@ func (s Shape) complete() (Shape, error) {
 			*field = value
 		}
 	}
+	if s.Arch == archLlama {
+		s.Arch = ""
+	}
 	fill(&s.KVHeads, s.Heads)
 	fill(&s.FFN, (s.Width/3*8+s.Width%3*8/3+255)/256*256)
 	fill(&s.Vocab, 32000)
 	fill(&s.Context, 2048)
 	if s.Experts > 0 {
 		fill(&s.ExpertsUsed, 2)
+	}
+	if s.Arch == archGptOss {
+		fill(&s.Window, 128)
 	}
 	return s, s.check()
 }
@@ -250,21 +280,36 @@ func (s Shape) check() error {
 		{"context", s.Context, 1, maxContext},
 		{"experts", s.Experts, least, maxExperts},
 		{"experts_used", s.ExpertsUsed, min(s.Experts, 1), s.Experts},
+		{"head_size", s.HeadSize, 0, maxWidth / s.Heads},
+		{"window", s.Window, 0, maxContext},
 	} {
 		if c.value < c.least || c.value > c.most {
 			return fmt.Errorf("shape: %s is %d, must be from %d to %d", c.key, c.value, c.least, c.most)
 		}
 	}
 	switch {
-	case s.Width%s.Heads != 0:
-		return fmt.Errorf("shape: width %d is not a multiple of heads %d", s.Width, s.Heads)
-	case s.Width/s.Heads%2 != 0:
+	case s.HeadSize%2 != 0:
+		return fmt.Errorf("shape: head_size is %d, must be even", s.HeadSize)
+	case s.HeadSize == 0 && s.Width%s.Heads != 0:
+		return fmt.Errorf("shape: width %d is not a multiple of heads %d, give head_size", s.Width, s.Heads)
+	case s.HeadSize == 0 && s.Width/s.Heads%2 != 0:
 		return fmt.Errorf("shape: width %d divided by heads %d is %d, must be even", s.Width, s.Heads, s.Width/s.Heads)
 	case s.Heads%s.KVHeads != 0:
 		return fmt.Errorf("shape: heads %d is not a multiple of kv_heads %d", s.Heads, s.KVHeads)
 	}
+	if err := s.checkArch(); err != nil {
+		return err
+	}
 	return s.checkSkew()
 }
 
+// headSize returns the number of values of a head.
+func (s Shape) headSize() int {
+	if s.HeadSize > 0 {
+		return s.HeadSize
+	}
+	return s.Width / s.Heads
+}
+
 // kvWidth returns the number of values of a token's keys, which is that of its values.
-func (s Shape) kvWidth() int { return s.Width / s.Heads * s.KVHeads }
+func (s Shape) kvWidth() int { return s.headSize() * s.KVHeads }

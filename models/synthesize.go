@@ -36,7 +36,7 @@ type SynthesizeOptions struct {
 	Progress func(done, total uint64)
 }
 
-// Synthesize writes a model with random weights to a file: a valid GGUF of the llama architecture with
+// Synthesize writes a model with random weights to a file: a valid GGUF with
 // a vocabulary that can represent any text. It is for measurements that depend only on the shape;
 // the text that such a model generates is noise.
 //

@@ -53,6 +53,9 @@ func TestSynthesizeGivesTheSameBytesForEver(t *testing.T) {
 		{small, "f16", 2, "f22c5bb61e6469f75d1f93df35bd661e71a869771f3508c10efd1ce6c7581401"},
 		{small + ",experts=4", "f16", 1, "d488cac153bb5fcd584803cc84074f9760420b503e821af77306f376316d94ca"},
 		{small + ",experts=16,experts_skew=0.8", "f16", 1, "0d976fa3f224036df9e5cd1a2cb81844dede809065c0ac2464bef4d11f6147c2"},
+		{small + ",experts=4,arch=qwen3moe,head_size=48", "f16", 1, "06266b8cb8ed830fe47a79723b7defd9d27198d944bbd7f7989ee7b6046018e2"},
+		{small + ",experts=4,arch=gpt-oss", "f16", 1, "d98b03c274faf33323e7d7a87457ee5550b63cb9d20652d10c91b1b03a18a586"},
+		{strings.Replace(small, "layers=1", "layers=2", 1) + ",experts=4,arch=granitehybrid", "f16", 1, "40d148bf01de5c29ecd78760c08a3eec7ff26c888cf5144d22ed1c97fd29a4b8"},
 		{"test", "", 0, "853c9eff9f0c43dfc2f0bc8ce4936b763c884325be78ec0ed7ef3c5617ec9e04"},
 	} {
 		path := filepath.Join(t.TempDir(), "m.gguf")

@@ -27,7 +27,7 @@ func synthesizeCommand() *command {
 	f := newFlags()
 	c := &synthesizeConfig{}
 	f.group("Flags")
-	f.text(&c.shape, "shape", "", "", "SHAPE", "a name of --list, key=value pairs, or both, as in 1b,layers=4. The keys are layers, width, heads, kv_heads, ffn, vocab, context, experts, experts_used, and experts_skew, the share of the choices that half of the experts take")
+	f.text(&c.shape, "shape", "", "", "SHAPE", "a name of --list, key=value pairs, or both, as in 1b,layers=4. The keys are layers, width, heads, kv_heads, ffn, vocab, context, experts, experts_used, experts_skew (the share of the choices that half of the experts take), head_size, window and arch (llama, qwen3moe, gpt-oss or granitehybrid)")
 	f.text(&c.kind, "type", "", "f16", "TYPE", "file type: f32, f16, bf16, q4_0, q8_0, q4_k_m, …")
 	f.parsed("seed", "s", "N", "seed of the random weights (default 0)", func(s string) (err error) {
 		if c.seed, err = strconv.ParseUint(s, 10, 64); err != nil {
@@ -44,7 +44,7 @@ func synthesizeCommand() *command {
 		name:     "synthesize",
 		summary:  "make a model of any size with random weights, for measurements",
 		synopsis: []string{"--shape SHAPE [flags] FILE"},
-		about:    "Writes a valid model of the llama architecture with random weights. The weights depend only on shape, type and seed, on every machine. Its output is noise; its speed and memory are those of a real model.",
+		about:    "Writes a valid model with random weights. The weights depend only on shape, type and seed, on every machine. Its output is noise; its speed and memory are those of a real model.",
 		examples: []string{
 			`infer synthesize --shape 1b --type q4_0 --seed 1 1b.gguf`, "1.1 billion parameters",
 			`infer synthesize --shape layers=2,width=256,heads=4 small.gguf`, "your own shape",
