@@ -78,6 +78,7 @@ type ExpertUse struct {
 	slots  []int32 // each once
 	chosen []int32 // distinct experts of the layer
 	seen   map[int32]int32
+	mapped int // layer that was read into the mapping, counted from 1; 0: none
 }
 
 // halfLife is after how many passes a use counts half.
@@ -220,7 +221,7 @@ func (e *Experts) Slots(name string) (layer int, base unsafe.Pointer, stride uin
 func (e *Experts) Use(ctx context.Context, u *ExpertUse, layer int, ids, slots []int32) (bool, error) {
 	missing, ok := e.take(u, layer, ids)
 	if !ok {
-		return false, nil
+		return false, e.readMapped(ctx, u, layer)
 	}
 	begun := time.Now()
 	err := e.fill(ctx, layer, missing)
@@ -248,6 +249,33 @@ func (e *Experts) Use(ctx context.Context, u *ExpertUse, layer int, ids, slots [
 	return true, nil
 }
 
+// readMapped reads the experts that were chosen into the mapping, for which there are not enough
+// slots: the engine would read them by page faults, one page at a time.
+func (e *Experts) readMapped(ctx context.Context, u *ExpertUse, layer int) error {
+	if len(u.chosen) == 0 {
+		return nil
+	}
+	u.mapped = layer + 1
+	begun := time.Now()
+	for _, t := range e.layout.layers[layer] {
+		if t.mapped.p == nil {
+			continue
+		}
+		for _, expert := range u.chosen {
+			begin := uint64(t.offset) + uint64(expert)*t.size
+			from := begin &^ (space.Granularity() - 1)
+			p := space.At(t.mapped.p, int64(from)-t.mapped.offset)
+			if err := memory.PrefetchExactly(ctx, e.index.File(t.file), p, int64(from), space.RoundUp(begin+t.size)-from); err != nil {
+				return err
+			}
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.stats.Stalled += time.Since(begun)
+	return nil
+}
+
 // others tells whether a slot that a pass uses is being filled.
 func (e *Experts) others(u *ExpertUse) bool {
 	for _, i := range u.slots {
@@ -263,6 +291,7 @@ func (e *Experts) take(u *ExpertUse, layer int, ids []int32) (missing []int32, o
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.release(u)
+	u.chosen = u.chosen[:0]
 	if layer < 0 || layer >= len(e.where) || len(e.where[layer]) == 0 {
 		return nil, false
 	}
@@ -270,11 +299,11 @@ func (e *Experts) take(u *ExpertUse, layer int, ids []int32) (missing []int32, o
 		u.seen = map[int32]int32{}
 	}
 	clear(u.seen)
-	u.chosen = u.chosen[:0]
 	tokens := max(len(ids)/e.layout.used, 1)
 	share := e.weight / float64(tokens)
 	for _, id := range ids {
 		if id < 0 || int(id) >= len(e.where[layer]) {
+			u.chosen = u.chosen[:0]
 			return nil, false
 		}
 		e.scores[layer][id] += share
@@ -432,6 +461,10 @@ func (e *Experts) release(u *ExpertUse) {
 		e.slots[i].users--
 	}
 	u.slots = u.slots[:0]
+	if u.mapped > 0 {
+		evictRanges(e.index, e.layout.mapped(u.mapped-1))
+		u.mapped = 0
+	}
 }
 
 // Stats returns the figures.

@@ -15,8 +15,9 @@ type expertTensor struct {
 	name   string
 	kind   int // index into expertLayout.kinds
 	file   int
-	offset int64  // of the first expert, in the file
-	size   uint64 // of an expert, in bytes
+	offset int64     // of the first expert, in the file
+	size   uint64    // of an expert, in bytes
+	mapped fileRange // of all experts; without an address where the tensor is not mapped
 }
 
 // expertKind is what the tensors of one name have in common over all layers.
@@ -33,7 +34,6 @@ type expertLayout struct {
 	experts []int            // of each layer
 	used    int              // experts of a layer that a token uses
 	order   []int            // of the layers with experts, by layer
-	mapped  []fileRange      // the tensors, where they are mapped
 	bytes   uint64           // of all tensors
 }
 
@@ -75,14 +75,14 @@ func expertLayoutOf(data tensorAddr, plan *loader.Plan) *expertLayout {
 			x := expertTensor{name: t.Name, kind: kind, file: t.File, offset: t.Offset, size: t.Size / t.Shape[2]}
 			k := &l.kinds[kind]
 			k.size = max(k.size, x.size)
-			l.layers[n] = append(l.layers[n], x)
-			l.bytes += t.Size
 			if data != nil {
 				begin, size := gguf.Bounds(t, t, space.Granularity())
 				if p, _, _ := data(t.Name); p != nil {
-					l.mapped = append(l.mapped, fileRange{p: space.At(p, int64(begin)-t.Offset), mapping: i, file: t.File, offset: int64(begin), size: size})
+					x.mapped = fileRange{p: space.At(p, int64(begin)-t.Offset), mapping: i, file: t.File, offset: int64(begin), size: size}
 				}
 			}
+			l.layers[n] = append(l.layers[n], x)
+			l.bytes += t.Size
 		}
 	}
 	if len(l.kinds) == 0 {
@@ -192,4 +192,14 @@ func (t expertTensor) inSlot() uint64 {
 		return t.shift(0)
 	}
 	return 0
+}
+
+// mapped lists where the tensors of a layer are mapped.
+func (l *expertLayout) mapped(layer int) (list []fileRange) {
+	for _, t := range l.layers[layer] {
+		if t.mapped.p != nil {
+			list = append(list, t.mapped)
+		}
+	}
+	return list
 }

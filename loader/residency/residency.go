@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed7adf6694/infer/internal/files"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
 	"github.com/seed7adf6694/infer/loader/internal/space"
 	"github.com/seed7adf6694/infer/loader/memory"
 )
@@ -252,9 +253,11 @@ func (r *Residency) setExperts(d modelSplit) error {
 		return nil
 	}
 	if r.experts.count() == 0 { // until now they were used from the mapping
-		r.evict(r.splitter.experts.mapped)
-		for _, x := range r.splitter.experts.mapped {
-			memory.UsedByPages(x.p, x.size)
+		for n := range r.splitter.experts.layers {
+			r.evict(r.splitter.experts.mapped(n))
+			for _, x := range r.splitter.experts.mapped(n) {
+				memory.UsedByPages(x.p, x.size)
+			}
 		}
 	}
 	return r.experts.resize(d.banks, d.experts)
@@ -305,9 +308,11 @@ func (r *Residency) prefetch(ctx context.Context, list []fileRange) error {
 
 // evict removes ranges from the mapping, and from the page cache unless another process maps
 // them.
-func (r *Residency) evict(list []fileRange) {
+func (r *Residency) evict(list []fileRange) { evictRanges(r.o.Plan.Index(), list) }
+
+func evictRanges(ix *gguf.Index, list []fileRange) {
 	for _, x := range list {
-		memory.Evict(r.file(x.file), x.p, x.offset, x.size)
+		memory.Evict(ix.File(x.file), x.p, x.offset, x.size)
 	}
 }
 
