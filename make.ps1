@@ -124,9 +124,9 @@ function Invoke-Test {
     Invoke-Lint
     Invoke-Build
     $env:INFER_BIN = Join-Path $PSScriptRoot 'bin\infer.exe'
-    Invoke-Program 'go' @('test', '-p', '1', './...')
+    Invoke-Program 'go' @('test', '-p', '1', '-timeout', '30m', './...')
     Invoke-Program 'go' @('build', '-race', './...')
-    Invoke-Program 'go' @('test', '-p', '1', '-race', './internal/files', './loader/...', './models/...', './runtime/...', './llama/...')
+    Invoke-Program 'go' @('test', '-p', '1', '-race', '-timeout', '30m', './internal/files', './loader/...', './models/...', './runtime/...', './llama/...')
 }
 
 if ($Command -eq 'help') {
