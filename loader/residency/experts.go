@@ -14,47 +14,46 @@ import (
 	"github.com/seed7adf6694/infer/loader/memory"
 )
 
-// Experts keeps some experts of a mixture in memory, in slots, and reads others when a layer's
-// router has chosen them. A slot has room for one expert of any layer, with all of its
-// matrices. The experts that are used most stay, where a use counts half as much as one that is
-// halfLife passes younger (LFU with ageing).
+// Experts holds some experts of a mixture in slots of memory, and reads others when a layer's
+// router chooses them. One slot holds all matrices of one expert. A new expert replaces the least
+// frequently used one; a use loses half its weight every halfLife passes (LFU with ageing).
 //
-// It is safe for concurrent use.
+// Experts is safe for concurrent use.
 type Experts struct {
 	layout *expertLayout
 	arena  *memory.Arena
-	first  int // layer with experts
+	first  int // first layer with experts
 
-	reading sync.Mutex // held while reading: the reader is for one goroutine
+	reading sync.Mutex // protects reader, which one goroutine may use at a time
 	index   *gguf.Index
 	reader  *reader // nil before the first slots
 
 	mu      sync.Mutex
 	changed *sync.Cond
-	banks   [][]unsafe.Pointer // addresses of the first slots, by kind
-	room    int                // slots that a bank has memory for
-	each    int                // slots of a bank
-	slots   []expertSlot       // of the banks, one behind the other
-	where   [][]int            // by layer and expert: its slot, -1 for none
-	scores  [][]float64        // by layer and expert
+	banks   [][]unsafe.Pointer // address of slot 0, by bank and kind of tensor
+	room    int                // slots per bank that memory is allocated for
+	each    int                // slots per bank in use
+	slots   []expertSlot       // bank after bank
+	where   [][]int            // index of the slot, by layer and expert; -1: none
+	scores  [][]float64        // weighted number of uses, by layer and expert
 	weight  float64            // of a use now
 	stats   ExpertStats
 }
 
-// ExpertStats are counters since the slots were made. Sizes are in bytes.
+// ExpertStats are counters since the model was opened. Sizes are in bytes.
 type ExpertStats struct {
-	Slots    int           `json:"slots"`             // experts of any layer in memory at once
-	Experts  int           `json:"experts"`           // of all layers
-	PerToken int           `json:"experts_per_token"` // of all layers, used by one token
+	Slots    int           `json:"slots"`             // experts that fit in memory
+	Experts  int           `json:"experts"`           // in all layers
+	PerToken int           `json:"experts_per_token"` // used by one token, in all layers
 	Private  uint64        `json:"slots_bytes"`       // size of the slots
 	Passes   uint64        `json:"passes"`            // over the layers
 	Hits     uint64        `json:"hits"`              // chosen experts that were in memory
 	Misses   uint64        `json:"misses"`            // chosen experts that were read
 	Read     uint64        `json:"read_bytes"`
 	Reading  time.Duration `json:"-"` // spent reading
-	Stalled  time.Duration `json:"-"` // spent waiting for experts, also for those that others read
-	// Mapped counts layers that were evaluated from the mapping, because a micro-batch chose more
-	// experts than there were slots.
+	Stalled  time.Duration `json:"-"` // time that passes waited for experts
+	// Mapped counts evaluations of a layer from the mapping: its micro-batch chose more experts than
+	// there are slots, or has more than 512 tokens.
 	Mapped uint64 `json:"mapped_layers"`
 }
 
@@ -66,22 +65,23 @@ func (s ExpertStats) HitRate() float64 {
 	return float64(s.Hits) / float64(s.Hits+s.Misses)
 }
 
-// expertSlot is memory for one expert.
+// expertSlot is the memory of one expert.
 type expertSlot struct {
-	layer, expert int // layer -1: it holds none
-	users         int // passes that compute with it
-	filling       bool
+	layer, expert int  // layer -1: empty
+	users         int  // passes that compute with it
+	filling       bool // is being read
 }
 
-// ExpertUse is what a pass has in use. Its zero value is nothing. It is for one goroutine.
+// ExpertUse is the set of slots that a pass uses. The zero value is empty. It is not safe for
+// concurrent use.
 type ExpertUse struct {
-	slots  []int32 // each once
-	chosen []int32 // distinct experts of the layer
-	seen   map[int32]int32
-	mapped int // layer that was read into the mapping, counted from 1; 0: none
+	slots  []int32         // distinct
+	chosen []int32         // distinct experts of the layer
+	seen   map[int32]int32 // slot by expert
+	mapped int             // layer that was read into the mapping, counted from 1; 0: none
 }
 
-// halfLife is after how many passes a use counts half.
+// halfLife is the number of passes after which a use has half its weight.
 const halfLife = 100
 
 func newExperts(l *expertLayout, arena *memory.Arena, ix *gguf.Index) *Experts {
@@ -98,7 +98,7 @@ func newExperts(l *expertLayout, arena *memory.Arena, ix *gguf.Index) *Experts {
 	return e
 }
 
-// count is how many slots there are.
+// count returns the number of slots.
 func (e *Experts) count() int {
 	if e == nil {
 		return 0
@@ -108,8 +108,8 @@ func (e *Experts) count() int {
 	return len(e.slots)
 }
 
-// resize makes n slots, in banks that divide the layers among them, when nobody has any in use.
-// Experts that lose their slot are not in memory any more. After an error there are no slots.
+// resize makes n slots in total. Each layer uses the slots of one bank. The caller makes sure that
+// no slot is in use. Experts that lose their slot are dropped. After an error there are no slots.
 func (e *Experts) resize(banks, n int) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -152,7 +152,7 @@ func emptySlots(n int) []expertSlot {
 	return slots
 }
 
-// shrink leaves each bank so many slots, or gives it back slots that it had.
+// shrink sets the number of slots per bank, up to those that memory is allocated for.
 func (e *Experts) shrink(each int) {
 	slots := emptySlots(each * len(e.banks))
 	for i, s := range e.slots {
@@ -176,7 +176,7 @@ func (e *Experts) shrink(each int) {
 	e.slots = slots
 }
 
-// free gives all slots back.
+// free releases the memory of all slots.
 func (e *Experts) free() {
 	for _, bases := range e.banks {
 		for _, p := range bases {
@@ -195,8 +195,8 @@ func (e *Experts) free() {
 // bankOf returns the bank of a layer.
 func (e *Experts) bankOf(layer int) int { return e.layout.order[layer] % len(e.banks) }
 
-// Slots is where the engine finds the experts of a tensor: slot n begins n × stride bytes behind
-// base. It holds until the budget changes. slots is 0 for tensors of no experts.
+// Slots returns the addresses for the experts of a tensor: slot n is at base + n × stride bytes.
+// They are valid until the budget changes. slots is 0 for other tensors.
 func (e *Experts) Slots(name string) (layer int, base unsafe.Pointer, stride uint64, slots int) {
 	if e == nil {
 		return -1, nil, 0, 0
@@ -215,9 +215,9 @@ func (e *Experts) Slots(name string) (layer int, base unsafe.Pointer, stride uin
 	return -1, nil, 0, 0
 }
 
-// Use brings the experts with these ids into slots, writes the slot of each id, and keeps them
-// there until [Experts.Release]. False says that there are not enough slots for all of them, or,
-// with an error, that they could not be read; nothing is in use then.
+// Use reads the experts with these ids into slots, writes the slot of each id, and keeps them there
+// until [Experts.Release]. It returns false if there are not enough slots, or, with an error, if a
+// read failed or ctx was cancelled; then no slot is in use.
 func (e *Experts) Use(ctx context.Context, u *ExpertUse, layer int, ids, slots []int32) (bool, error) {
 	missing, ok := e.take(u, layer, ids)
 	if !ok {
@@ -227,7 +227,7 @@ func (e *Experts) Use(ctx context.Context, u *ExpertUse, layer int, ids, slots [
 	err := e.fill(ctx, layer, missing)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for err == nil && e.others(u) { // reads for others of what this pass uses too
+	for err == nil && e.others(u) { // another pass reads an expert that this one uses too
 		e.changed.Wait()
 	}
 	if len(missing) > 0 {
@@ -249,8 +249,8 @@ func (e *Experts) Use(ctx context.Context, u *ExpertUse, layer int, ids, slots [
 	return true, nil
 }
 
-// readMapped reads the experts that were chosen into the mapping, for which there are not enough
-// slots: the engine would read them by page faults, one page at a time.
+// readMapped reads the chosen experts into the mapping, if there are not enough slots. Otherwise the
+// engine would read them by page faults, one page at a time.
 func (e *Experts) readMapped(ctx context.Context, u *ExpertUse, layer int) error {
 	if len(u.chosen) == 0 {
 		return nil
@@ -276,7 +276,7 @@ func (e *Experts) readMapped(ctx context.Context, u *ExpertUse, layer int) error
 	return nil
 }
 
-// others tells whether a slot that a pass uses is being filled.
+// others reports whether a slot that a pass uses is being filled.
 func (e *Experts) others(u *ExpertUse) bool {
 	for _, i := range u.slots {
 		if e.slots[i].filling {
@@ -286,7 +286,7 @@ func (e *Experts) others(u *ExpertUse) bool {
 	return false
 }
 
-// take finds or frees a slot for each expert, and returns those that are to be filled.
+// take finds or frees a slot for each expert, and returns the slots to be filled.
 func (e *Experts) take(u *ExpertUse, layer int, ids []int32) (missing []int32, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -316,7 +316,7 @@ func (e *Experts) take(u *ExpertUse, layer int, ids []int32) (missing []int32, o
 	if layer == e.first {
 		e.stats.Passes++
 	}
-	if len(u.chosen) > e.each {
+	if len(u.chosen) > e.each || tokens > countedTokens { // the engine's work buffer would be larger than counted
 		e.stats.Mapped++
 		return nil, false
 	}
@@ -354,7 +354,7 @@ func (e *Experts) take(u *ExpertUse, layer int, ids []int32) (missing []int32, o
 	return missing, true
 }
 
-// age lets later uses count more, which is less work than to let earlier ones count less.
+// age increases the weight of later uses, which needs less work than reducing all scores.
 func (e *Experts) age() {
 	e.weight *= math.Exp2(1 / float64(halfLife*len(e.layout.layers)))
 	if e.weight < 1e100 {
@@ -368,8 +368,8 @@ func (e *Experts) age() {
 	e.weight = 1
 }
 
-// victim is the slot for an expert of a layer that nobody uses, of the expert that is used least; -1
-// if there is none.
+// victim returns the slot to replace for an expert of a layer: an empty one, or the unused one with
+// the lowest score; -1 if all are in use.
 func (e *Experts) victim(layer int) int {
 	best, least := -1, math.Inf(1)
 	first := e.bankOf(layer) * e.each
@@ -388,7 +388,7 @@ func (e *Experts) victim(layer int) int {
 	return best
 }
 
-// forget makes a slot hold nothing.
+// forget empties a slot.
 func (e *Experts) forget(i int) {
 	if s := e.slots[i]; s.layer >= 0 {
 		e.where[s.layer][s.expert] = -1
@@ -405,7 +405,7 @@ func (e *Experts) fill(ctx context.Context, layer int, slots []int32) error {
 	read := uint64(0)
 	for _, t := range e.layout.layers[layer] {
 		for _, i := range slots {
-			expert := e.slots[i].expert // which does not change while it is being filled
+			expert := e.slots[i].expert // constant while the slot is being filled
 			begin := uint64(t.offset) + uint64(expert)*t.size
 			from := begin - t.shift(expert)
 			size := space.Pad(begin+t.size, files.DirectUnit) - from
@@ -444,12 +444,12 @@ func (e *Experts) fill(ctx context.Context, layer int, slots []int32) error {
 	return err
 }
 
-// slot is the beginning of a slot for a tensor.
+// slot returns the address of a slot for a tensor.
 func (e *Experts) slot(t expertTensor, i int32) unsafe.Pointer {
 	return space.At(e.banks[int(i)/e.each][t.kind], uint64(int(i)%e.each)*e.layout.kinds[t.kind].stride)
 }
 
-// Release says that a pass no longer computes with what it had in use.
+// Release ends the use of a pass's slots.
 func (e *Experts) Release(u *ExpertUse) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -474,7 +474,7 @@ func (e *Experts) Stats() ExpertStats {
 	return e.stats
 }
 
-// close gives the slots back, when nobody uses any.
+// close releases all memory. No slot may be in use.
 func (e *Experts) close() error {
 	if e == nil {
 		return nil

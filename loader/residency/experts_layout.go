@@ -9,8 +9,7 @@ import (
 	"github.com/seed7adf6694/infer/loader/internal/space"
 )
 
-// expertTensor is a tensor of a layer that holds a matrix for each expert, one behind the
-// other.
+// expertTensor is a tensor of a layer that holds one matrix per expert, contiguously.
 type expertTensor struct {
 	name   string
 	kind   int // index into expertLayout.kinds
@@ -20,14 +19,14 @@ type expertTensor struct {
 	mapped fileRange // of all experts; without an address where the tensor is not mapped
 }
 
-// expertKind is what the tensors of one name have in common over all layers.
+// expertKind is a tensor that each layer with experts has.
 type expertKind struct {
 	name   string // without the layer: "ffn_up_exps.weight"
 	size   uint64 // of the largest expert, in bytes
 	stride uint64 // from one slot to the next, in bytes
 }
 
-// expertLayout is where the experts of a model are in its files.
+// expertLayout describes where the experts of a model are in its files.
 type expertLayout struct {
 	kinds   []expertKind
 	layers  [][]expertTensor // by layer; none for those without experts
@@ -37,13 +36,14 @@ type expertLayout struct {
 	bytes   uint64           // of all tensors
 }
 
-// isExpertTensor tells whether a tensor holds the matrices of a layer's experts.
+// isExpertTensor reports whether a tensor holds the matrices of a layer's experts.
 func isExpertTensor(t gguf.Tensor) bool {
 	return layerOf(t.Name) >= 0 && strings.HasSuffix(t.Name, "_exps.weight") && len(t.Shape) == 3 && t.Shape[2] > 1
 }
 
-// expertLayoutOf finds the experts of a model. nil: it has none, or some whose number differs
-// within a layer, or the metadata does not tell how many a token uses.
+// expertLayoutOf returns the layout of a model's experts. It is nil if the model has none, if tensors
+// of a layer differ in the number of experts, or if the metadata does not tell how many a token uses.
+// data returns the addresses of mapped tensors; nil: not mapped.
 func expertLayoutOf(data tensorAddr, plan *loader.Plan) *expertLayout {
 	ix := plan.Index()
 	value, _ := ix.Lookup(ix.Architecture() + ".expert_used_count")
@@ -89,8 +89,7 @@ func expertLayoutOf(data tensorAddr, plan *loader.Plan) *expertLayout {
 		return nil
 	}
 	for i := range l.kinds {
-		// Direct reads begin and end at units: the parts of neighbours that they bring are
-		// within the slot.
+		// Direct reads are aligned: a slot has room for the bytes before and after the expert.
 		l.kinds[i].stride = space.Pad(l.kinds[i].size, files.DirectUnit) + files.DirectUnit
 	}
 	l.used = int(used)
@@ -108,7 +107,7 @@ func orderOf(experts []int) (order []int) {
 	return order
 }
 
-// slotBytes is what a slot for one expert takes, with what the engine counts by slot.
+// slotBytes returns the memory for one expert: its slot, and its part of the engine's work buffer.
 func (l *expertLayout) slotBytes() (sum uint64) {
 	for _, k := range l.kinds {
 		sum += k.stride
@@ -116,14 +115,14 @@ func (l *expertLayout) slotBytes() (sum uint64) {
 	return sum + uint64(l.used)*rowMapping*countedTokens
 }
 
-// The engine's work buffer has, for each slot, a list of rows by token and choice.
+// The engine's work buffer has a list of rows for each slot, with an entry per token and choice.
 const (
 	rowMapping    = 8   // bytes of an entry
-	countedTokens = 512 // of a micro-batch
+	countedTokens = 512 // default micro-batch
 )
 
-// banks divides at most n slots into banks, whose blocks have at most maxBlock bytes, and returns how
-// many slots there are then. A layer has its slots in one bank.
+// banks divides up to n slots into banks with blocks of at most maxBlock bytes, and returns the number
+// of slots that result. Each layer uses one bank.
 func (l *expertLayout) banks(n int, maxBlock uint64) (banks, slots int) {
 	return l.banksOf(n, l.bankSlots(maxBlock))
 }
@@ -145,7 +144,7 @@ func (l *expertLayout) banksOf(n, most int) (banks, slots int) {
 	return banks, banks * min(n/banks, most)
 }
 
-// layerBlock is the size of a block with slots for all experts of a layer.
+// layerBlock returns the size of a block with slots for all experts of a layer.
 func (l *expertLayout) layerBlock() (size uint64) {
 	_, most := l.counts()
 	for _, k := range l.kinds {
@@ -162,7 +161,7 @@ func (l *expertLayout) counts() (all, most int) {
 	return all, most
 }
 
-// tokenExperts is how many experts one token uses, in all layers together.
+// tokenExperts returns the number of experts that one token uses, in all layers.
 func (l *expertLayout) tokenExperts() (sum int) {
 	for _, n := range l.experts {
 		sum += min(n, l.used)
@@ -170,7 +169,7 @@ func (l *expertLayout) tokenExperts() (sum int) {
 	return sum
 }
 
-// perToken is what the experts of one token take, in bytes.
+// perToken returns the size of the experts of one token, in bytes.
 func (l *expertLayout) perToken() (sum uint64) {
 	for _, tensors := range l.layers {
 		for _, t := range tensors {
@@ -180,13 +179,13 @@ func (l *expertLayout) perToken() (sum uint64) {
 	return sum
 }
 
-// shift is how far behind the beginning of a slot an expert's bytes are as they have been read.
+// shift returns the offset of an expert in its slot after an aligned read.
 func (t expertTensor) shift(expert int) uint64 {
 	return uint64(t.offset+int64(expert)*int64(t.size)) % files.DirectUnit
 }
 
-// inSlot is how far behind the beginning of a slot the engine finds the bytes: as they are read
-// where that is the same for all experts, otherwise at the beginning, where they are moved to.
+// inSlot returns the offset of the experts in their slots for the engine. If all have the same shift,
+// it is that; otherwise they are moved to the beginning.
 func (t expertTensor) inSlot() uint64 {
 	if t.size%files.DirectUnit == 0 {
 		return t.shift(0)
@@ -194,7 +193,7 @@ func (t expertTensor) inSlot() uint64 {
 	return 0
 }
 
-// mapped lists where the tensors of a layer are mapped.
+// mapped returns the ranges of a layer's expert tensors that are mapped.
 func (l *expertLayout) mapped(layer int) (list []fileRange) {
 	for _, t := range l.layers[layer] {
 		if t.mapped.p != nil {
