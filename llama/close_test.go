@@ -242,6 +242,7 @@ func arguments(t *testing.T, f, open *family, name string, typ reflect.Type) []r
 		"Model.Bind":                 {0, unsafe.Pointer(new(int))},
 		"Model.BindPacked":           {0, unsafe.Pointer(new(int))},
 		"Model.Stream":               {0, 0, unsafe.Pointer(new(int))},
+		"Model.StreamExperts":        {0, 0, unsafe.Pointer(new(int)), uintptr(1), 1},
 		"Model.Rebind":               {open.model},
 		"Model.Repack":               {0, unsafe.Pointer(new(int)), unsafe.Pointer(new(int))},
 		"Model.Upload":               {0, unsafe.Pointer(new(int)), uint64(0), uint64(8)},
