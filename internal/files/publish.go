@@ -43,7 +43,7 @@ func Publish(path string, perm fs.FileMode, fill func(*os.File) error) error {
 	if err := finishPartial(f, path, fill); err != nil {
 		// Windows removes no open file; a second Close is harmless.
 		_ = f.Close()
-		if gone := os.Remove(f.Name()); !errors.Is(gone, fs.ErrNotExist) {
+		if gone := removeHidden(f.Name()); !errors.Is(gone, fs.ErrNotExist) {
 			err = errors.Join(err, gone)
 		}
 		return aboutTarget(err, f.Name(), path)

@@ -12,8 +12,8 @@ import (
 // system, so a complete file is unlocked for a moment.
 const leastAge = time.Minute
 
-// mostBusy is how long to retry a rename while programs (another infer, a virus scanner) have the
-// target open: an open file cannot be replaced on this system.
+// mostBusy is how long to retry a rename or a removal while programs (another infer, a virus scanner)
+// have the file open: an open file cannot be replaced on this system.
 const mostBusy = time.Second
 
 // renameOpen closes a file and renames it.
@@ -21,10 +21,25 @@ func renameOpen(f *os.File, path string) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
+	return retry(func() error { return os.Rename(f.Name(), path) }, func(err error) bool {
+		return errors.Is(aboutUse(err, path), ErrFileInUse)
+	})
+}
+
+// removeHidden removes a hidden file. Another Publish may have it open for a moment, to see whether it
+// is abandoned.
+func removeHidden(path string) error {
+	return retry(func() error { return os.Remove(path) }, func(err error) bool {
+		return errors.Is(BlockedByUse(err, path), ErrFileInUse)
+	})
+}
+
+// retry repeats a call that fails because a file is busy, until mostBusy has passed.
+func retry(call func() error, busy func(error) bool) error {
 	begin := time.Now()
 	for wait := time.Millisecond; ; wait *= 2 {
-		err := os.Rename(f.Name(), path)
-		if err == nil || !errors.Is(aboutUse(err, path), ErrFileInUse) || time.Since(begin)+wait > mostBusy {
+		err := call()
+		if err == nil || !busy(err) || time.Since(begin)+wait > mostBusy {
 			return err
 		}
 		time.Sleep(wait)

@@ -10,6 +10,9 @@ const leastAge = 0
 // renameOpen renames a file while it is open, so that it stays locked.
 func renameOpen(f *os.File, path string) error { return os.Rename(f.Name(), path) }
 
+// removeHidden removes a hidden file.
+func removeHidden(path string) error { return os.Remove(path) }
+
 // removeOpen removes a file while it is locked.
 func removeOpen(f *os.File) error { return os.Remove(f.Name()) }
 
