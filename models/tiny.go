@@ -170,7 +170,10 @@ func checkTinyOnce(path string) error {
 	if before.Size() != int64(len(tinyContent)) {
 		return fmt.Errorf("%s has %d bytes instead of %d", path, before.Size(), len(tinyContent))
 	}
-	f, err := os.Open(path)
+	f, err := files.OpenRegular(path)
+	if errors.Is(err, files.ErrFileInUse) { // Windows, while another process replaces it
+		return fmt.Errorf("%w: %w", errReplaced, err)
+	}
 	if err != nil {
 		return err
 	}

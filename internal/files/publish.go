@@ -159,7 +159,7 @@ func createPartial(path string, perm fs.FileMode) (*os.File, error) {
 		// Between the two calls another process may have removed it as abandoned.
 		if busy := Lock(f); errors.Is(busy, ErrLocked) || !isAt(f, hidden) {
 			_ = f.Close()
-			_ = os.Remove(hidden)
+			_ = removeHidden(hidden)
 			continue
 		}
 		return f, nil
