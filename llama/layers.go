@@ -19,14 +19,8 @@ func (m *Model) Stream(i, layer int, slot unsafe.Pointer) error {
 		return err
 	}
 	defer m.s.life.release()
-	switch {
-	case m.s.streams == nil || i < 0 || i >= len(m.s.bound) || !m.s.isBound(i):
-		return argument("no bound tensor %d", i)
-	case layer < 0 || layer > maxLayers:
-		return argument("layer %d", layer)
-	}
-	if w := C.infer_weights_at(m.s.weights, C.size_t(i)); WeightKind(w.kind) == WeightDevice {
-		return argument("tensor %q is on a device", C.GoString(w.name))
+	if _, err := m.s.streamable(i, layer); err != nil {
+		return err
 	}
 	var e C.infer_error
 	if !C.infer_streams_set(m.s.streams, m.s.weights, C.size_t(i), C.int(layer), slot, &e) {
@@ -46,17 +40,12 @@ func (m *Model) StreamExperts(i, layer int, base unsafe.Pointer, stride uintptr,
 		return err
 	}
 	defer m.s.life.release()
-	switch {
-	case m.s.streams == nil || i < 0 || i >= len(m.s.bound) || !m.s.isBound(i):
-		return argument("no bound tensor %d", i)
-	case layer < 0 || layer > maxLayers:
-		return argument("layer %d", layer)
-	case slots < 0 || slots > maxSlots || slots > 0 && base == nil:
-		return argument("%d slots", slots)
+	w, err := m.s.streamable(i, layer)
+	if err != nil {
+		return err
 	}
-	w := C.infer_weights_at(m.s.weights, C.size_t(i))
-	if WeightKind(w.kind) == WeightDevice {
-		return argument("tensor %q is on a device", C.GoString(w.name))
+	if slots < 0 || slots > maxSlots || slots > 0 && base == nil {
+		return argument("%d slots", slots)
 	}
 	if expert := uintptr(w.expert_size); slots > 0 && (expert == 0 || stride < expert) {
 		return argument("tensor %q: slots of %d bytes are too small for an expert of %d bytes", C.GoString(w.name), stride, expert)
@@ -66,6 +55,20 @@ func (m *Model) StreamExperts(i, layer int, base unsafe.Pointer, stride uintptr,
 		return failure("stream experts", &e, nil)
 	}
 	return nil
+}
+
+// streamable returns tensor i, which must be bound and in host memory. layer is checked too.
+func (s *modelState) streamable(i, layer int) (w C.infer_weight, err error) {
+	switch {
+	case s.streams == nil || i < 0 || i >= len(s.bound) || !s.isBound(i):
+		return w, argument("no bound tensor %d", i)
+	case layer < 0 || layer > maxLayers:
+		return w, argument("layer %d", layer)
+	}
+	if w = C.infer_weights_at(s.weights, C.size_t(i)); WeightKind(w.kind) == WeightDevice {
+		return w, argument("tensor %q is on a device", C.GoString(w.name))
+	}
+	return w, nil
 }
 
 // maxSlots bounds the engine's arrays that are indexed by slot.

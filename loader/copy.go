@@ -189,9 +189,9 @@ func (c *copier) readOne(p fileRead) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, files.ErrFileChanged):
-		return fmt.Errorf("tensor %s: %w", words.Quote(p.tensor), err)
+		return fmt.Errorf("tensor %s: %w", words.Literal(p.tensor), err)
 	default:
-		return fmt.Errorf("reading tensor %s at byte %d: %w", words.Quote(p.tensor), p.offset, err)
+		return fmt.Errorf("reading tensor %s at byte %d: %w", words.Literal(p.tensor), p.offset, err)
 	}
 }
 
@@ -214,7 +214,7 @@ func (c *copier) transform(ctx context.Context, r transformRange) (err error) {
 		}
 		off := uint64(t.Offset - r.Offset)
 		if err := c.o.Transform(t, space.At(r.base, off), space.At(source.Base(), off)); err != nil {
-			return fmt.Errorf("tensor %s: %w", words.Quote(t.Name), err)
+			return fmt.Errorf("tensor %s: %w", words.Literal(t.Name), err)
 		}
 		c.progress.Add(t.Size)
 	}

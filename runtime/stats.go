@@ -1,10 +1,9 @@
 package runtime
 
 import (
-	"bytes"
-	"encoding/json"
 	"time"
 
+	"github.com/seed7adf6694/infer/internal/words"
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/loader/probe"
@@ -66,7 +65,7 @@ type Report struct {
 func (r Report) MarshalJSON() ([]byte, error) {
 	type plain Report
 	r.Adjusted, r.Warnings = noNil(r.Adjusted), noNil(r.Warnings)
-	return marshal(struct {
+	return words.EncodeJSON(struct {
 		plain
 		LoadDuration float64 `json:"load_seconds"`
 	}{plain(r), r.LoadDuration.Seconds()})
@@ -103,23 +102,13 @@ type Stats struct {
 func (s Stats) MarshalJSON() ([]byte, error) {
 	type plain Stats
 	s.Notes = noNil(s.Notes)
-	return marshal(struct {
+	return words.EncodeJSON(struct {
 		plain
 		PromptDuration   float64 `json:"prompt_seconds"`
 		PromptRate       float64 `json:"prompt_tokens_per_second"`
 		GenerateDuration float64 `json:"generate_seconds"`
 		Rate             float64 `json:"tokens_per_second"`
 	}{plain(s), s.PromptDuration.Seconds(), s.PromptRate(), s.GenerateDuration.Seconds(), s.Rate()})
-}
-
-// marshal encodes v without escaping <, > and &: the calling encoder escapes them if it is
-// set to.
-func marshal(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	err := e.Encode(v)
-	return b.Bytes(), err
 }
 
 // noNil returns a copy of a list that is [] in JSON if it is empty.

@@ -39,7 +39,7 @@ func TestAFullDiskIsNamedWithTheFile(t *testing.T) {
 			if want := "write " + out + ": no space left on device\n"; r.Code != exitFailure || !strings.HasSuffix(string(r.Stderr), want) {
 				t.Errorf("%d bytes, %v: %v", size, args, r)
 			}
-			if left := filesIn(t, dir); len(left) > 0 {
+			if left := memtest.FileNames(t, dir); len(left) > 0 {
 				t.Errorf("%d bytes, %v: left %q", size, args, left)
 			}
 		}
@@ -58,7 +58,7 @@ func TestALimitOfFilesIsNamedWithTheFile(t *testing.T) {
 		if text := string(r.Stderr); r.Code != exitFailure || !strings.HasSuffix(text, ": file too large\n") || strings.Contains(text, "partial") {
 			t.Errorf("%v: %v", args, r)
 		}
-		if left := filesIn(t, dir); len(left) > 0 {
+		if left := memtest.FileNames(t, dir); len(left) > 0 {
 			t.Errorf("%v: left %q", args, left)
 		}
 	}

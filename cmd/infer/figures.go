@@ -69,7 +69,7 @@ func (s stats) MarshalJSON() ([]byte, error) {
 		Finish   runtime.FinishReason `json:"finish_reason"`
 		Pool     *memory.PoolStats    `json:"pool"`
 	}{adjustments(s.model.Adjusted), s.finish, s.pool}} {
-		text, err := texts.EncodeJSON(part)
+		text, err := words.EncodeJSON(part)
 		if err != nil {
 			return nil, err
 		}

@@ -7,34 +7,22 @@ import (
 	"strings"
 	"testing"
 	"time"
-)
 
-// filesIn are the names of the files in a folder.
-func filesIn(t *testing.T, dir string) []string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, e := range entries {
-		names = append(names, e.Name())
-	}
-	return names
-}
+	"github.com/seed7adf6694/infer/internal/memtest"
+)
 
 // killHalfway kills the program when it has begun to write to the folder, and returns what
 // it left there.
 func killHalfway(t *testing.T, dir string, args ...string) []string {
 	t.Helper()
-	before := len(filesIn(t, dir))
+	before := len(memtest.FileNames(t, dir))
 	cmd, stderr := program(t, args...)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan struct{})
 	go func() { cmd.Wait(); close(ended) }()
-	for len(filesIn(t, dir)) == before {
+	for len(memtest.FileNames(t, dir)) == before {
 		select {
 		case <-ended:
 			t.Fatalf("%v ended before it could be killed: %q", args, stderr)
@@ -43,7 +31,7 @@ func killHalfway(t *testing.T, dir string, args ...string) []string {
 	}
 	cmd.Process.Kill()
 	<-ended
-	return filesIn(t, dir)
+	return memtest.FileNames(t, dir)
 }
 
 func TestWhatAKilledProcessLeavesIsRemoved(t *testing.T) {
@@ -92,7 +80,7 @@ func TestWhatAKilledProcessLeavesIsRemoved(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := call(t, c.next(dir)...)
-			if got := filesIn(t, dir); r.code != 0 || !slices.Equal(got, c.left) {
+			if got := memtest.FileNames(t, dir); r.code != 0 || !slices.Equal(got, c.left) {
 				t.Errorf("%q, %+v", got, r)
 			}
 			if c.left == nil && !strings.Contains(r.out, "1 unfinished file") {

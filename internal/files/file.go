@@ -47,6 +47,7 @@ func Open(path string, irregular func(string, fs.FileMode) error) (*File, error)
 	return of, nil
 }
 
+// NewFile is [Open] for a file that is open already; it owns f if it succeeds.
 func NewFile(f *os.File, path string, irregular func(string, fs.FileMode) error) (*File, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -87,6 +88,7 @@ func (f *File) Unchanged() error {
 	return nil
 }
 
+// Close closes the file. Closing twice is an error, and safe.
 func (f *File) Close() error {
 	f.handles.close()
 	return f.OS.Close()

@@ -34,8 +34,8 @@ const maxShownName = 80 // bytes of a name or a text of a file in an error
 // MostShown is the maximum number of bytes shown of one part of an error.
 const MostShown = 600
 
-// Quote quotes text of a file for an error: a Go string literal, truncated if it is long.
-func Quote(s string) string {
+// Literal returns text of a file for an error, as a Go string literal, truncated if it is long.
+func Literal(s string) string {
 	if len(s) <= maxShownName {
 		return strconv.Quote(s)
 	}

@@ -66,7 +66,7 @@ type place struct {
 func (p place) String() string {
 	switch {
 	case p.name != "":
-		return p.kind + " " + words.Quote(p.name)
+		return p.kind + " " + words.Literal(p.name)
 	case p.many:
 		return p.kind + " " + strconv.Itoa(p.i)
 	}
@@ -158,9 +158,9 @@ func (p *parser) readMagic(h *header) error {
 	switch m := string(b); m {
 	case magic:
 	case swappedMagic:
-		return p.fail(0, words.Quote(m), "a byte-swapped file: only little-endian ones can be read")
+		return p.fail(0, words.Literal(m), "a byte-swapped file: only little-endian ones can be read")
 	default:
-		return p.fail(0, words.Quote(m), "not a GGUF file, which begins with %q", magic)
+		return p.fail(0, words.Literal(m), "not a GGUF file, which begins with %q", magic)
 	}
 	p.place = place{kind: "version"}
 	if h.version, err = p.uint32(); err != nil {

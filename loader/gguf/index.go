@@ -58,7 +58,7 @@ func newIndex(files []*file) (*Index, error) {
 	for i, f := range files[1:] {
 		for _, t := range f.header.tensors {
 			if other, again := ix.byName[t.Name]; again {
-				return nil, &FormatError{File: f.Path, Offset: -1, Field: "tensor " + words.Quote(t.Name), Reason: "is in " + words.QuotePath(files[ix.tensors[other].File].Path) + " too"}
+				return nil, &FormatError{File: f.Path, Offset: -1, Field: "tensor " + words.Literal(t.Name), Reason: "is in " + words.QuotePath(files[ix.tensors[other].File].Path) + " too"}
 			}
 			t.File = i + 1
 			t.Offset += f.header.data
@@ -111,7 +111,7 @@ func (ix *Index) File(i int) *os.File { return ix.files[i].OS }
 // now, the error wraps [files.ErrFileChanged].
 func (ix *Index) ReadTensor(t Tensor, b []byte, offset int64) error {
 	if offset < 0 || uint64(offset) > t.Size || uint64(len(b)) > t.Size-uint64(offset) {
-		return fmt.Errorf("tensor %s: %d bytes at offset %d exceed its size of %d", words.Quote(t.Name), len(b), offset, t.Size)
+		return fmt.Errorf("tensor %s: %d bytes at offset %d exceed its size of %d", words.Literal(t.Name), len(b), offset, t.Size)
 	}
 	return ix.files[t.File].Read(b, t.Offset+offset)
 }
@@ -197,12 +197,12 @@ func (ix *Index) Tensor(name string) (Tensor, bool) {
 // KeyError returns an error about a key of the metadata, with its offset and value in the first file
 // if it is there.
 func (ix *Index) KeyError(key, reason string) *FormatError {
-	e := &FormatError{File: ix.Path(), Offset: -1, Field: "key " + words.Quote(key), Reason: reason}
+	e := &FormatError{File: ix.Path(), Offset: -1, Field: "key " + words.Literal(key), Reason: reason}
 	if i, ok := ix.byKey[key]; ok {
 		kv := ix.keys[i]
 		e.Offset, e.Value = kv.offset, kv.value.String()
 		if s, ok := kv.value.Str(); ok {
-			e.Value = words.Quote(s)
+			e.Value = words.Literal(s)
 		}
 	}
 	return e
@@ -210,7 +210,7 @@ func (ix *Index) KeyError(key, reason string) *FormatError {
 
 // TensorError returns an error about a tensor, which need not exist.
 func (ix *Index) TensorError(name, value, reason string) *FormatError {
-	e := &FormatError{File: ix.Path(), Offset: -1, Field: "tensor " + words.Quote(name), Value: value, Reason: reason}
+	e := &FormatError{File: ix.Path(), Offset: -1, Field: "tensor " + words.Literal(name), Value: value, Reason: reason}
 	if t, ok := ix.Tensor(name); ok {
 		e.File = ix.files[t.File].Path
 	}

@@ -47,9 +47,9 @@ func (p *parser) readKey(h *header, i int) error {
 	case key == "":
 		return p.fail(at, "empty", "a key must have a name")
 	case bytes.IndexByte(name, 0) >= 0:
-		return p.fail(at, words.Quote(key), "must not contain a NUL byte")
+		return p.fail(at, words.Literal(key), "must not contain a NUL byte")
 	case again:
-		return p.fail(at, words.Quote(key), "key %d has the same name", h.byKey[key])
+		return p.fail(at, words.Literal(key), "key %d has the same name", h.byKey[key])
 	}
 	p.place.name = key
 	at = p.at()

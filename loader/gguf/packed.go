@@ -207,7 +207,7 @@ func (r *packedReader) count(key string, n, want int) {
 
 func (r *packedReader) sum(key, s string) {
 	if b, err := hex.DecodeString(s); err != nil || len(b) != 32 {
-		r.fail(key, "%s is not a SHA-256 in hexadecimal digits", words.Quote(s))
+		r.fail(key, "%s is not a SHA-256 in hexadecimal digits", words.Literal(s))
 	}
 }
 
@@ -245,15 +245,15 @@ func (r *packedReader) tensors(p *Packed) {
 		of, there := r.ix.Tensor(t.Of)
 		switch {
 		case !ok || !there:
-			r.fail(keyPackedTensors, "there is no tensor %s", words.Quote(name))
+			r.fail(keyPackedTensors, "there is no tensor %s", words.Literal(name))
 		case seen[t.Of]:
-			r.fail(keyPackedTensors, "tensor %s is listed twice", words.Quote(t.Of))
+			r.fail(keyPackedTensors, "tensor %s is listed twice", words.Literal(t.Of))
 		case x.Type != of.Type || !slices.Equal(x.Shape, of.Shape):
-			r.fail(keyPackedTensors, "tensor %s differs in type or shape from its copy", words.Quote(name))
+			r.fail(keyPackedTensors, "tensor %s differs in type or shape from its copy", words.Literal(name))
 		case t.File < 0 || t.File >= len(p.Source):
 			r.fail(keyPackedFiles, "file index %d of %d files", t.File, len(p.Source))
 		case t.Offset < 0 || x.Size > uint64(p.Source[t.File].Size) || uint64(t.Offset) > uint64(p.Source[t.File].Size)-x.Size:
-			r.fail(keyPackedOffsets, "tensor %s extends beyond its source file", words.Quote(name))
+			r.fail(keyPackedOffsets, "tensor %s extends beyond its source file", words.Literal(name))
 		}
 		if r.err != nil {
 			return
@@ -263,7 +263,7 @@ func (r *packedReader) tensors(p *Packed) {
 	}
 	for _, t := range r.ix.tensors {
 		if strings.HasPrefix(t.Name, packedPrefix) && !slices.Contains(names, t.Name) {
-			r.fail(keyPackedTensors, "tensor %s is missing in it", words.Quote(t.Name))
+			r.fail(keyPackedTensors, "tensor %s is missing in it", words.Literal(t.Name))
 			return
 		}
 	}

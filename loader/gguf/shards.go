@@ -137,7 +137,7 @@ func (s *shardSet) open(i int) error {
 		mine, has := f.header.lookup(key)
 		other, also := s.one.header.lookup(key)
 		if has && also && mine.value.String() != other.value.String() {
-			return f.bad(key, words.Quote(mine.value.String()), "%s says %s: a shard of another model", words.QuotePath(s.one.Path), words.Quote(other.value.String()))
+			return f.bad(key, words.Literal(mine.value.String()), "%s says %s: a shard of another model", words.QuotePath(s.one.Path), words.Literal(other.value.String()))
 		}
 	}
 	return nil
@@ -183,7 +183,7 @@ func (f *file) splitNumber(key string) (uint64, bool, error) {
 // bad returns an error about a key.
 func (f *file) bad(key, value, reason string, args ...any) error {
 	kv, _ := f.header.lookup(key)
-	return &FormatError{File: f.Path, Offset: kv.offset, Field: "key " + words.Quote(key), Value: value, Reason: fmt.Sprintf(reason, args...)}
+	return &FormatError{File: f.Path, Offset: kv.offset, Field: "key " + words.Literal(key), Value: value, Reason: fmt.Sprintf(reason, args...)}
 }
 
 // shardName returns the name of a shard, counted from 1.

@@ -56,9 +56,9 @@ func (p *parser) readTensor(h *header, next uint64) (t Tensor, err error) {
 	case t.Name == "":
 		return t, p.fail(at, "without a name", "a tensor must have a name")
 	case strings.IndexByte(t.Name, 0) >= 0:
-		return t, p.fail(at, words.Quote(t.Name), "must not contain a NUL byte")
+		return t, p.fail(at, words.Literal(t.Name), "must not contain a NUL byte")
 	case again:
-		return t, p.fail(at, words.Quote(t.Name), "tensor %d has the same name", other)
+		return t, p.fail(at, words.Literal(t.Name), "tensor %d has the same name", other)
 	}
 	p.place.name = t.Name
 	if err := p.readShape(&t); err != nil {

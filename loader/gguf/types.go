@@ -140,5 +140,5 @@ func ParseType(name string) (Type, error) {
 			return Type(i), nil
 		}
 	}
-	return 0, fmt.Errorf("unknown tensor type %s: use a name such as f16, q8_0 or q4_K", words.Quote(name))
+	return 0, fmt.Errorf("unknown tensor type %s: use a name such as f16, q8_0 or q4_K", words.Literal(name))
 }

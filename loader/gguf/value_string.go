@@ -49,7 +49,7 @@ func (v Value) arrayString() string {
 			break
 		}
 		if s, ok := e.Str(); ok {
-			b.WriteString(words.Quote(s))
+			b.WriteString(words.Literal(s))
 		} else {
 			b.WriteString(e.String())
 		}

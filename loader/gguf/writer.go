@@ -44,13 +44,13 @@ func (w *Writer) Alignment() uint64 {
 func (w *Writer) Add(key string, v Value) {
 	switch {
 	case key == "" || len(key) > maxKey || strings.IndexByte(key, 0) >= 0:
-		w.fail("key %s: a name has 1 to %d bytes and no NUL", words.Quote(key), maxKey)
+		w.fail("key %s: a name has 1 to %d bytes and no NUL", words.Literal(key), maxKey)
 	case !v.typ.Valid() || v.typ != ValueArray && v.typ != ValueString && len(v.data) == 0:
-		w.fail("key %s: no value", words.Quote(key))
+		w.fail("key %s: no value", words.Literal(key))
 	case key == KeyAlignment:
 		n, _ := v.Uint()
 		if v.typ != ValueUint32 || !validAlignment(n) || len(w.tensors) > 0 {
-			w.fail("key %s: it must be of type uint32, a power of two, at most %d, and set before tensors are added", words.Quote(key), maxAlignment)
+			w.fail("key %s: it must be of type uint32, a power of two, at most %d, and set before tensors are added", words.Literal(key), maxAlignment)
 			return
 		}
 		w.align = n
@@ -66,16 +66,16 @@ func (w *Writer) AddTensor(name string, t Type, shape ...uint64) (offset, size u
 	size, reason := tensorBytes(t, shape)
 	switch {
 	case name == "" || len(name) > maxTensorName || strings.IndexByte(name, 0) >= 0:
-		w.fail("tensor %s: a name has 1 to %d bytes and no NUL", words.Quote(name), maxTensorName)
+		w.fail("tensor %s: a name has 1 to %d bytes and no NUL", words.Literal(name), maxTensorName)
 	case reason != "":
-		w.fail("tensor %s of %v and shape %v: %s", words.Quote(name), t, shape, reason)
+		w.fail("tensor %s of %v and shape %v: %s", words.Literal(name), t, shape, reason)
 		size = 0
 	}
 	w.name("tensor "+name, "tensor")
 	offset = w.next
 	end, carry := bits.Add64(offset, pad(size, w.Alignment()), 0)
 	if carry != 0 || end > 1<<62 {
-		w.fail("tensor %s: the file would be larger than a file can be", words.Quote(name))
+		w.fail("tensor %s: the file would be larger than a file can be", words.Literal(name))
 		return offset, size
 	}
 	w.next = end
@@ -90,7 +90,7 @@ func (w *Writer) name(name, kind string) {
 		w.names = map[string]bool{}
 	}
 	if w.names[name] {
-		w.fail("%s %s is added twice", kind, words.Quote(name[len(kind)+1:]))
+		w.fail("%s %s is added twice", kind, words.Literal(name[len(kind)+1:]))
 	}
 	w.names[name] = true
 }

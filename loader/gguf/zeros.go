@@ -40,7 +40,7 @@ func (f *file) warnZeros(ix *Index, ts []Tensor) {
 		t := ts[i]
 		if start := f.zeroFrom(t); start != t.Offset {
 			if size := t.Offset + int64(t.Size) - start; whole == 0 && size >= minZeroTail && size >= int64(t.Size/8) {
-				ix.warn("tensor %s holds nothing but zeros from about byte %d of the file on, %s to its end: %s", words.Quote(t.Name), start, words.Size(uint64(size)), stoppedDownload)
+				ix.warn("tensor %s holds nothing but zeros from about byte %d of the file on, %s to its end: %s", words.Literal(t.Name), start, words.Size(uint64(size)), stoppedDownload)
 			}
 			break
 		}
@@ -56,7 +56,7 @@ func (f *file) warnZeros(ix *Index, ts []Tensor) {
 		ix.warn("all %d tensors of %s hold nothing but zeros where they were looked at: %s", whole, words.QuotePath(f.Path), stoppedDownload)
 	default:
 		ix.warn("the last %d of %d tensors of %s, from %s at byte %d on, hold nothing but zeros where they were looked at: %s",
-			whole, len(ts), words.QuotePath(f.Path), words.Quote(ts[len(ts)-whole].Name), from, stoppedDownload)
+			whole, len(ts), words.QuotePath(f.Path), words.Literal(ts[len(ts)-whole].Name), from, stoppedDownload)
 	}
 }
 
@@ -150,7 +150,7 @@ func (ix *Index) CheckZeros(ctx context.Context) (names []string, err error) {
 			names = names[:len(names)-matrices]
 		default:
 			t := ts[begin]
-			e := &FormatError{File: f.Path, Offset: t.Offset, Field: "tensor " + words.Quote(t.Name), Value: "all zero", Reason: stoppedDownload}
+			e := &FormatError{File: f.Path, Offset: t.Offset, Field: "tensor " + words.Literal(t.Name), Value: "all zero", Reason: stoppedDownload}
 			if n := len(ts) - begin - 1; n > 0 {
 				e.Reason = fmt.Sprintf("and so are the %d tensors behind it, to the end of the file: %s", n, stoppedDownload)
 			}
@@ -175,7 +175,7 @@ func (f *file) sampledZero(ctx context.Context, t Tensor) (bool, error) {
 		}
 		b = b[:min(zeroWindow, t.Size-at)]
 		if _, err := f.OS.ReadAt(b, t.Offset+int64(at)); err != nil {
-			return false, &FormatError{File: f.Path, Offset: t.Offset, Field: "tensor " + words.Quote(t.Name), Reason: "can't be read", Err: err}
+			return false, &FormatError{File: f.Path, Offset: t.Offset, Field: "tensor " + words.Literal(t.Name), Reason: "can't be read", Err: err}
 		}
 		if !allZero(b) {
 			return false, nil

@@ -16,6 +16,7 @@ func Prefetch(ctx context.Context, f *os.File, _ unsafe.Pointer, offset int64, s
 // UsedByPages does nothing: read-ahead is the system's.
 func UsedByPages(unsafe.Pointer, uint64) {}
 
+// PrefetchExactly is [Prefetch] on this system.
 func PrefetchExactly(ctx context.Context, f *os.File, p unsafe.Pointer, offset int64, size uint64) error {
 	return Prefetch(ctx, f, p, offset, size)
 }

@@ -49,6 +49,7 @@ func prefetchVirtual(p unsafe.Pointer, size uint64) bool {
 // UsedByPages does nothing: read-ahead is the system's.
 func UsedByPages(unsafe.Pointer, uint64) {}
 
+// PrefetchExactly is [Prefetch] on this system.
 func PrefetchExactly(ctx context.Context, f *os.File, p unsafe.Pointer, offset int64, size uint64) error {
 	return Prefetch(ctx, f, p, offset, size)
 }

@@ -239,7 +239,7 @@ func (p *packer) tensor(ctx context.Context, t *packedTensor, source hash.Hash, 
 		if t.layout.Name != "" {
 			d := sized(&p.dst, uint64(len(b)))
 			if err := p.o.Repack(t.Tensor, d, b); err != nil {
-				return fmt.Errorf("tensor %s: %w", words.Quote(t.Name), err)
+				return fmt.Errorf("tensor %s: %w", words.Literal(t.Name), err)
 			}
 			b = d
 		}

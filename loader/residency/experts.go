@@ -116,7 +116,8 @@ func (e *Experts) resize(banks, n int) error {
 	if e.reader == nil && n > 0 {
 		e.reader = newReader(e.index)
 	}
-	if each := n / max(banks, 1); banks != len(e.banks) || each > e.room {
+	each := n / max(banks, 1)
+	if banks != len(e.banks) || each > e.room {
 		e.free()
 		for range banks {
 			b := make([]unsafe.Pointer, 0, len(e.layout.kinds))
@@ -133,9 +134,9 @@ func (e *Experts) resize(banks, n int) error {
 		}
 		e.room, e.slots = each, emptySlots(n)
 	} else {
-		e.shrink(each)
+		e.renumber(each)
 	}
-	e.each = n / max(banks, 1)
+	e.each = each
 	all, _ := e.layout.counts()
 	e.stats.Slots, e.stats.Experts, e.stats.PerToken, e.stats.Private = n, all, e.layout.tokenExperts(), 0
 	for _, k := range e.layout.kinds {
@@ -152,8 +153,9 @@ func emptySlots(n int) []expertSlot {
 	return slots
 }
 
-// shrink sets the number of slots per bank, up to those that memory is allocated for.
-func (e *Experts) shrink(each int) {
+// renumber moves what the slots hold to banks of another number of slots, up to those that memory is
+// allocated for, and discards the memory of slots that are left out.
+func (e *Experts) renumber(each int) {
 	slots := emptySlots(each * len(e.banks))
 	for i, s := range e.slots {
 		bank, k := i/e.each, i%e.each
@@ -166,14 +168,15 @@ func (e *Experts) shrink(each int) {
 			e.where[s.layer][s.expert] = -1
 		}
 	}
+	e.slots = slots
+	if each >= e.each {
+		return
+	}
 	for _, bases := range e.banks {
 		for i, k := range e.layout.kinds {
-			if each < e.each {
-				memory.Discard(space.At(bases[i], uint64(each)*k.stride), uint64(e.each-each)*k.stride)
-			}
+			memory.Discard(space.At(bases[i], uint64(each)*k.stride), uint64(e.each-each)*k.stride)
 		}
 	}
-	e.slots = slots
 }
 
 // free releases the memory of all slots.
@@ -262,7 +265,7 @@ func (e *Experts) readMapped(ctx context.Context, u *ExpertUse, layer int) error
 			continue
 		}
 		for _, expert := range u.chosen {
-			begin := uint64(t.offset) + uint64(expert)*t.size
+			begin := t.begin(int(expert))
 			from := begin &^ (space.Granularity() - 1)
 			p := space.At(t.mapped.p, int64(from)-t.mapped.offset)
 			if err := memory.PrefetchExactly(ctx, e.index.File(t.file), p, int64(from), space.RoundUp(begin+t.size)-from); err != nil {
@@ -406,7 +409,7 @@ func (e *Experts) fill(ctx context.Context, layer int, slots []int32) error {
 	for _, t := range e.layout.layers[layer] {
 		for _, i := range slots {
 			expert := e.slots[i].expert // constant while the slot is being filled
-			begin := uint64(t.offset) + uint64(expert)*t.size
+			begin := t.begin(expert)
 			from := begin - t.shift(expert)
 			size := space.Pad(begin+t.size, files.DirectUnit) - from
 			list = append(list, request{t.file, int64(from), size, e.slot(t, i)})

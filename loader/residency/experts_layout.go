@@ -19,9 +19,8 @@ type expertTensor struct {
 	mapped fileRange // of all experts; without an address where the tensor is not mapped
 }
 
-// expertKind is a tensor that each layer with experts has.
+// expertKind is what tensors with one name have in common in all layers.
 type expertKind struct {
-	name   string // without the layer: "ffn_up_exps.weight"
 	size   uint64 // of the largest expert, in bytes
 	stride uint64 // from one slot to the next, in bytes
 }
@@ -70,7 +69,7 @@ func expertLayoutOf(data tensorAddr, plan *loader.Plan) *expertLayout {
 			if !ok {
 				kind = len(l.kinds)
 				byName[kindOf(t.Name)] = kind
-				l.kinds = append(l.kinds, expertKind{name: kindOf(t.Name)})
+				l.kinds = append(l.kinds, expertKind{})
 			}
 			x := expertTensor{name: t.Name, kind: kind, file: t.File, offset: t.Offset, size: t.Size / t.Shape[2]}
 			k := &l.kinds[kind]
@@ -179,10 +178,11 @@ func (l *expertLayout) perToken() (sum uint64) {
 	return sum
 }
 
+// begin returns the offset of an expert in the file.
+func (t expertTensor) begin(expert int) uint64 { return uint64(t.offset) + uint64(expert)*t.size }
+
 // shift returns the offset of an expert in its slot after an aligned read.
-func (t expertTensor) shift(expert int) uint64 {
-	return uint64(t.offset+int64(expert)*int64(t.size)) % files.DirectUnit
-}
+func (t expertTensor) shift(expert int) uint64 { return t.begin(expert) % files.DirectUnit }
 
 // inSlot returns the offset of the experts in their slots for the engine. If all have the same shift,
 // it is that; otherwise they are moved to the beginning.

@@ -27,7 +27,7 @@ func SizesOfExperts(p *loader.Plan) (s ExpertSizes, ok bool) {
 	if l == nil {
 		return s, false
 	}
-	s = ExpertSizes{Layers: make([]ExpertLayer, len(l.layers)), Used: l.used, Slot: l.slotBytes(), Bank: l.bankSlots(LargestBlock(p, memory.ChunkSize(0)))}
+	s = ExpertSizes{Layers: make([]ExpertLayer, len(l.layers)), Used: l.used, Slot: l.slotBytes(), Bank: l.bankSlots(largestBlock(p, memory.ChunkSize(0), l))}
 	for n, tensors := range l.layers {
 		s.Layers[n].Experts = l.experts[n]
 		for _, t := range tensors {

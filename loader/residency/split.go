@@ -31,7 +31,7 @@ func (d modelSplit) same(e modelSplit) bool {
 	return slices.Equal(d.streamed, e.streamed) && maps.Equal(d.selection.kinds, e.selection.kinds) && d.selection.sparse == e.selection.sparse && slices.Equal(d.shape, e.shape) && d.experts == e.experts && d.banks == e.banks
 }
 
-// of returns which tensors of a layer are streamed.
+// selectionOf returns which tensors of a layer are streamed.
 func (d modelSplit) selectionOf(layer int) selection {
 	if slices.Contains(d.streamed, layer) {
 		return d.selection
@@ -52,7 +52,7 @@ type splitter struct {
 func newSplitter(data tensorAddr, plan *loader.Plan, chunk uint64) splitter {
 	d := splitter{maxBlock: space.Payload(chunk), stopCost: stopCost}
 	d.experts = expertLayoutOf(data, plan)
-	d.maxBanked = LargestBlock(plan, chunk)
+	d.maxBanked = largestBlock(plan, chunk, d.experts)
 	d.layers, d.nonLayer = layersOf(data, plan, d.experts)
 	return d
 }
@@ -60,9 +60,13 @@ func newSplitter(data tensorAddr, plan *loader.Plan, chunk uint64) splitter {
 // LargestBlock is the size of the largest block of memory, in bytes, that a residency takes for a plan
 // and an arena with this chunk size.
 func LargestBlock(plan *loader.Plan, chunk uint64) uint64 {
+	return largestBlock(plan, chunk, expertLayoutOf(nil, plan))
+}
+
+func largestBlock(plan *loader.Plan, chunk uint64, experts *expertLayout) uint64 {
 	size := max(chunk, plan.LargestRange)
-	if l := expertLayoutOf(nil, plan); l != nil {
-		size = max(size, l.layerBlock())
+	if experts != nil {
+		size = max(size, experts.layerBlock())
 	}
 	return size
 }

@@ -89,7 +89,7 @@ func checkVocabulary(ix *gguf.Index, warn func(format string, args ...any)) (siz
 	}
 	kind, known := tokenizers[model]
 	if !known {
-		return 0, v.fail("model", words.Quote(model), "unknown tokenizer; known are llama, gpt2, bert, t5, rwkv, plamo2 and none")
+		return 0, v.fail("model", words.Literal(model), "unknown tokenizer; known are llama, gpt2, bert, t5, rwkv, plamo2 and none")
 	}
 	v.model, v.kind = model, kind
 	if err := v.checkTypes(); err != nil {
@@ -171,7 +171,7 @@ func (v *vocabulary) checkTokens() error {
 			return v.failAt("tokens", i, fmt.Sprintf("%d bytes", len(text)), fmt.Sprintf("a token of a %s vocabulary may have at most %d", v.model, limit))
 		}
 		if first, dup := seen[text]; dup {
-			return v.failAt("tokens", i, words.Quote(text), fmt.Sprintf("the same text as token %d", first))
+			return v.failAt("tokens", i, words.Literal(text), fmt.Sprintf("the same text as token %d", first))
 		}
 		seen[text] = i
 	}
@@ -276,7 +276,7 @@ func (v *vocabulary) warnOutside(key string, id uint32, used int64) {
 	if id == math.MaxUint32 {
 		value = "-1"
 	}
-	v.warn("key %s is %s, and the vocabulary has %d tokens: %s", words.Quote(key), value, v.size, instead)
+	v.warn("key %s is %s, and the vocabulary has %d tokens: %s", words.Literal(key), value, v.size, instead)
 }
 
 // chatGLM reports whether the pre-tokenizer is one of the two for which the engine assumes no BOS

@@ -18,7 +18,7 @@ func checkMerges(v *vocabulary) error {
 	}
 	for i, text := range stringsOf(merges) {
 		if len(text) < 2 || !strings.Contains(text[1:], " ") {
-			return v.failAt("merges", i, words.Quote(text), "a merge is two parts with a space between them")
+			return v.failAt("merges", i, words.Literal(text), "a merge is two parts with a space between them")
 		}
 	}
 	return nil
@@ -54,7 +54,7 @@ func checkRWKV(v *vocabulary) error {
 				run = 0
 			}
 			if run > maxNULs {
-				return v.failAt("tokens", i, words.Quote(text), fmt.Sprintf("more than %d NULs in a row", maxNULs))
+				return v.failAt("tokens", i, words.Literal(text), fmt.Sprintf("more than %d NULs in a row", maxNULs))
 			}
 		}
 	}
@@ -110,7 +110,7 @@ func checkPLaMo(v *vocabulary) error {
 	for i, text := range v.texts() {
 		if v.types == nil || v.types[i] != tokenByte {
 			if !utf8.ValidString(text) {
-				return v.failAt("tokens", i, words.Quote(text), "not UTF-8")
+				return v.failAt("tokens", i, words.Literal(text), "not UTF-8")
 			}
 			continue
 		}
@@ -119,7 +119,7 @@ func checkPLaMo(v *vocabulary) error {
 		}
 		b, err := strconv.ParseUint(text[3:5], 16, 8)
 		if err != nil {
-			return v.failAt("tokens", i, words.Quote(text), "not a byte in two hexadecimal digits")
+			return v.failAt("tokens", i, words.Literal(text), "not a byte in two hexadecimal digits")
 		}
 		have[b] = have[b] || i > 0
 	}

@@ -1,33 +1,24 @@
 package texts
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"unicode"
 	"unicode/utf16"
+
+	"github.com/seed7adf6694/infer/internal/words"
 )
 
 // WriteJSON writes one value on one line. Invalid UTF-8 becomes U+FFFD, and characters that do not
 // print are escaped: terminals interpret some of them as commands.
 func WriteJSON(w io.Writer, v any) error {
-	text, err := EncodeJSON(v)
+	text, err := words.EncodeJSON(v)
 	if err != nil {
 		return err
 	}
 	_, err = io.WriteString(w, escapeJSON(string(text)))
 	return err
-}
-
-// EncodeJSON encodes one value on one line, without HTML escapes.
-func EncodeJSON(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	err := e.Encode(v)
-	return b.Bytes(), err
 }
 
 // escapeJSON escapes characters that do not print; the encoder does so only below U+0020.
