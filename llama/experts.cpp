@@ -1,8 +1,9 @@
-// Experts that are in memory only while they are used. When a layer's router has chosen experts, Go
-// reads them into slots and returns the slots. The multiplications with them (MUL_MAT_ID) then get
+// Experts that are kept in slots. When a layer's router has chosen experts, Go reads those that are
+// in no slot and returns the slot numbers. The multiplications with experts (MUL_MAT_ID) then get
 // two other sources: a tensor of all slots in place of the tensor of all experts, and slot numbers
-// in place of expert ids. The tensor of ids is unchanged, since biases and weights are looked up by
-// it too. Afterwards the graph is restored, since it may be used again.
+// in place of expert ids. The tensor of ids itself stays as it is, because the engine also looks up
+// biases and router weights by it. After the last multiplication the sources are restored, because
+// the engine may compute the same graph again.
 
 #include "streams.h"
 
@@ -45,7 +46,7 @@ void infer_layers::choose(int layer, ggml_tensor * ids) {
     const size_t n = (size_t) (ids->ne[0] * ids->ne[1]);
     c.chosen.resize(n);
     c.slots.resize(n);
-    for (int64_t row = 0; row < ids->ne[1]; row++) { // they may be on a device
+    for (int64_t row = 0; row < ids->ne[1]; row++) { // ids may be in a device's memory
         ggml_backend_tensor_get(ids, c.chosen.data() + row * ids->ne[0], row * ids->nb[1], ids->ne[0] * sizeof(int32_t));
     }
     int32_t * slots = streams->experts_of(layer) > 0 ? c.slots.data() : nullptr;
@@ -80,7 +81,7 @@ bool infer_layers::patch(ggml_tensor * node) {
 void infer_layers::release() {
     infer::expert_choice & c = choice;
     for (const auto & p : c.nodes) {
-        // After an aborted pass another graph may have been built in the same memory.
+        // After an aborted pass, the engine may have built another graph at the same addresses.
         if (p.node->src[2] == &c.shadow) {
             p.node->src[0] = p.weight;
             p.node->src[2] = p.ids;

@@ -1,7 +1,8 @@
-// Weights that are in memory only while their layer is computed. The scheduler's eval callback sees
-// every node of a graph before it is computed, and can stop after a node. The weights that a node
-// uses follow from its sources, the ends of layers from node names. If a graph's layers have other
-// names or another order, it computes with the mapped bytes, never with wrong ones.
+// Streamed layers: their weights are in a slot only while the layer is computed. The scheduler's
+// eval callback is called for each node of a graph before it is computed, and can ask for a call
+// after it, too. A node's sources say which weights it uses; a node's name says that it ends a
+// layer. If a graph names its nodes or orders its layers differently, the engine computes with the
+// mapped bytes: slower, but with the same result.
 
 #include "streams.h"
 
@@ -22,7 +23,7 @@ infer_layers::state infer_layers::enter(int layer) {
     return states[layer];
 }
 
-// Between two passes all tensors point to the bytes to which they are bound.
+// leave binds a layer's tensors to their mapped bytes again. Between passes, all are bound so.
 void infer_layers::leave(int layer) {
     if ((size_t) layer < states.size() && states[layer] != away) {
         for (auto & t : streams->tensors) {
@@ -99,7 +100,7 @@ extern "C" void infer_layers_begin(infer_layers * l) {
 
 namespace {
 
-// number_of is N of a node that llama.cpp's graphs name so: mark-N; -1 for others.
+// number_of returns N of a node with the name "mark-N", and -1 for other names.
 int number_of(const ggml_tensor * node, const char * mark) {
     const size_t n = strlen(mark);
     return strncmp(node->name, mark, n) == 0 && node->name[n] == '-' ? atoi(node->name + n + 1) : -1;
@@ -110,8 +111,8 @@ int number_of(const ggml_tensor * node, const char * mark) {
 extern "C" bool infer_eval(struct ggml_tensor * node, bool ask, void * user_data) {
     infer_layers * l = (infer_layers *) user_data;
     const infer_streams & streams = *l->streams;
-    const int done   = number_of(node, "l_out");        // the last tensor of a layer
-    const int chosen = number_of(node, "ffn_moe_topk"); // the ids of its experts
+    const int done   = number_of(node, "l_out");        // the output of a layer
+    const int chosen = number_of(node, "ffn_moe_topk"); // the ids of the experts that it chose
     const bool told  = chosen >= 0 && (l->watched || streams.experts_of(chosen) > 0);
     if (!ask) {
         if (done >= 0 && streams.has(done)) {
@@ -119,7 +120,7 @@ extern "C" bool infer_eval(struct ggml_tensor * node, bool ask, void * user_data
             goInferAfterLayer(l->layers, done);
         }
         if (l->choice.layer >= 0) {
-            l->release(); // all that was patched has been computed
+            l->release(); // all patched nodes have been computed
         }
         if (told) {
             l->choose(chosen, node);
@@ -130,7 +131,8 @@ extern "C" bool infer_eval(struct ggml_tensor * node, bool ask, void * user_data
         return told;
     }
     l->use(node);
-    // Nodes before a streamed layer are computed while the layer is read.
+    // After true, the scheduler computes all nodes so far. Before a streamed layer it must do so
+    // before use waits for that layer: computation and reading then overlap.
     return l->patch(node) || (done >= 0 && (streams.has(done) || streams.has((size_t) done + 1))) ||
         told;
 }

@@ -1,5 +1,5 @@
-// Which weights of a model are not where they are bound, and what a context knows of them
-// while it computes. Internal to layers.cpp and experts.cpp.
+// The weights that are read into slots: which ones a model has (infer_streams), and their state
+// while a context computes (infer_layers). Internal to layers.cpp and experts.cpp.
 
 #ifndef INFER_STREAMS_H
 #define INFER_STREAMS_H
@@ -12,31 +12,31 @@
 
 namespace infer {
 
-// streamed is a tensor that is in its layer's slot while the layer is computed.
+// streamed is a tensor of a streamed layer.
 struct streamed {
     int    layer;
-    char * mapped;
-    char * slot;
+    char * mapped; // address that the tensor is bound to
+    char * slot;   // address that the engine uses while the layer is computed
 };
 
-// expert_weight is a tensor of experts, as the engine is shown it: slots instead of experts.
+// expert_weight replaces a tensor of experts in multiplications.
 struct expert_weight {
     int         layer;
-    ggml_tensor shadow;
+    ggml_tensor shadow; // the tensor with slots as its third dimension
 };
 
-// expert_choice is what a context computes with between a layer's choice of experts and the
-// last multiplication with them. One layer is at that stage at a time.
+// expert_choice is the state between a layer's choice of experts and the last multiplication with
+// them. At most one layer of a context is in this state.
 struct expert_choice {
-    // patched is a node of the graph that was given shadows as sources.
+    // patched is a node of the graph whose sources were replaced by shadows.
     struct patched {
         ggml_tensor * node;
-        ggml_tensor * weight, * ids; // its own sources
+        ggml_tensor * weight, * ids; // the original sources
     };
 
     int                  layer = -1; // -1: none
     ggml_tensor *        ids = nullptr;
-    ggml_tensor          shadow; // of ids: slots instead of experts
+    ggml_tensor          shadow; // like ids, with slot numbers as data
     std::vector<int32_t> chosen, slots;
     std::vector<patched> nodes;
 };
@@ -45,9 +45,9 @@ struct expert_choice {
 
 struct infer_streams {
     std::unordered_map<ggml_tensor *, infer::streamed>      tensors;
-    std::vector<int>                                        counts; // of tensors, by layer
+    std::vector<int>                                        counts; // number of tensors, by layer
     std::unordered_map<ggml_tensor *, infer::expert_weight> experts;
-    std::vector<int>                                        expert_counts; // of those, by layer
+    std::vector<int>                                        expert_counts; // number of tensors in experts, by layer
 
     bool has(size_t layer) const { return layer < counts.size() && counts[layer] > 0; }
     int  experts_of(size_t layer) const { return layer < expert_counts.size() ? expert_counts[layer] : 0; }
@@ -56,9 +56,9 @@ struct infer_streams {
 struct infer_layers {
     enum state : char { away, held, refused };
 
-    uintptr_t            layers; // a Go handle
+    uintptr_t            layers; // cgo.Handle of the Go object
     infer_streams *      streams;
-    bool                 watched; // Go is told of all choices of experts
+    bool                 watched; // Go is called for all layers with experts, also without slots
     std::vector<state>   states;
     infer::expert_choice choice;
 
@@ -68,9 +68,9 @@ struct infer_layers {
     void  use(ggml_tensor * node);
 
     // experts.cpp
-    void choose(int layer, ggml_tensor * ids); // which has been computed
-    bool patch(ggml_tensor * node);            // true: it is the last that uses the choice
-    void release();                            // the graph is as it was, and Go is told
+    void choose(int layer, ggml_tensor * ids); // ids must have been computed
+    bool patch(ggml_tensor * node);            // returns true for the last node that uses the choice
+    void release();                            // restores the graph and tells Go
 };
 
 #endif
