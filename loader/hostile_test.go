@@ -1,6 +1,7 @@
 package loader_test
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"strings"
@@ -12,9 +13,10 @@ import (
 	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
-// wantFormatError fails unless err is what the package promises for a file that is
-// wrong: typed, of one line, and mentioning what it must.
-func wantFormatError(t *testing.T, err error, mention string) {
+// wantFormatError returns the error for a file that is wrong. It fails unless err is typed, one
+// line, names the file, and names a field that contains field and has a value that begins with
+// value.
+func wantFormatError(t *testing.T, err error, field, value string) *gguf.FormatError {
 	t.Helper()
 	var format *gguf.FormatError
 	switch {
@@ -26,9 +28,10 @@ func wantFormatError(t *testing.T, err error, mention string) {
 		t.Errorf("error does not say file, field and reason: %+v", format)
 	case strings.ContainsAny(err.Error(), "\n\r\x00\x1b") || len(err.Error()) > 3000:
 		t.Errorf("error is not one readable line: %q", err)
-	case !strings.Contains(err.Error(), mention):
-		t.Errorf("error does not mention %q: %v", mention, err)
+	case !strings.Contains(format.Field, field) || !strings.HasPrefix(format.Value, value):
+		t.Errorf("error is about %s, %s, want %s, %s: %v", format.Field, format.Value, field, value, err)
 	}
+	return format
 }
 
 func TestHostileFilesAreRefused(t *testing.T) {
@@ -44,7 +47,10 @@ func TestHostileFilesAreRefused(t *testing.T) {
 			if ix != nil {
 				ix.Close()
 			}
-			wantFormatError(t, err, c.Want)
+			wantFormatError(t, err, cmp.Or(c.Field, c.Want), c.Value)
+			if errors.Is(err, gguf.ErrTruncated) != c.Truncated {
+				t.Errorf("truncated is not %v: %v", c.Truncated, err)
+			}
 			if after := openFiles(t); after > before {
 				t.Errorf("%d files left open", after-before)
 			}

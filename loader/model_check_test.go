@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -70,7 +71,7 @@ func TestAnUnsupportedArchitectureIsNamed(t *testing.T) {
 		}
 		f.Close()
 		_, err = loader.Open(path)
-		wantFormatError(t, err, arch)
+		wantFormatError(t, err, `key "general.architecture"`, strconv.Quote(arch))
 		if !errors.Is(err, check.ErrUnsupportedArchitecture) {
 			t.Errorf("%s: not ErrUnsupportedArchitecture: %v", arch, err)
 		}

@@ -36,16 +36,16 @@ func TestSpecialFilesAreRefusedWithoutBlocking(t *testing.T) {
 		}
 	}
 	for _, tt := range []struct{ name, path, want string }{
-		{"a named pipe that nobody writes to", at("fifo"), "named pipe"},
-		{"a link to a named pipe", at("tofifo"), "named pipe"},
-		{"a socket", at("socket"), "socket"},
-		{"the null device", "/dev/null", "device"},
-		{"a device that never ends", "/dev/zero", "device"},
-		{"a link to a folder", at("to."), "folder"},
+		{"a named pipe that nobody writes to", at("fifo"), "a named pipe"},
+		{"a link to a named pipe", at("tofifo"), "a named pipe"},
+		{"a socket", at("socket"), "a socket"},
+		{"the null device", "/dev/null", "a device"},
+		{"a device that never ends", "/dev/zero", "a device"},
+		{"a link to a folder", at("to."), "a folder"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := loader.Open(tt.path)
-			wantFormatError(t, err, tt.want)
+			wantFormatError(t, err, "file", tt.want)
 		})
 	}
 }
@@ -106,5 +106,5 @@ func TestShardWithoutPermissionIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = loader.Open(path)
-	wantFormatError(t, err, "shard 3 of 3")
+	wantFormatError(t, err, "shard 3 of 3", "")
 }

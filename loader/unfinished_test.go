@@ -3,6 +3,7 @@ package loader_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -26,7 +27,9 @@ func TestUnfinishedShardsAreNamed(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = loader.Open(path)
-		wantFormatError(t, err, "shard 2 of 3 is not complete: "+second+suffix+" is what has been fetched of it")
+		if e := wantFormatError(t, err, "shard 2 of 3", "not complete"); !strings.HasPrefix(e.Reason, second+suffix+" ") {
+			t.Errorf("%s: the reason does not name the file: %q", suffix, e.Reason)
+		}
 		if !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: %v is not fs.ErrNotExist", suffix, err)
 		}
@@ -40,7 +43,9 @@ func TestUnfinishedShardsAreNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = loader.Open(path)
-	wantFormatError(t, err, "shard 2 of 3: can't be opened")
+	if e := wantFormatError(t, err, "shard 2 of 3", ""); e.Value != "" || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a missing shard is %q: %v", e.Value, err)
+	}
 }
 
 func TestAModelThatIsStillWrittenIsAWarning(t *testing.T) {
@@ -78,7 +83,9 @@ func TestJoinedShardsAreNamed(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err := loader.Open(path)
-			wantFormatError(t, err, "shards that were joined end to end are no model")
+			if e := wantFormatError(t, err, `key "split.count"`, "3"); !strings.Contains(e.Reason, fmt.Sprintf(" begins at byte %d:", len(files[order[0]]))) {
+				t.Errorf("the reason does not say where the second file begins: %q", e.Reason)
+			}
 		}
 	}
 	// Bytes behind the tensors are none of a second file.
@@ -88,5 +95,5 @@ func TestJoinedShardsAreNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := loader.Open(path)
-	wantFormatError(t, err, "shard 2 of 3")
+	wantFormatError(t, err, "shard 2 of 3", "")
 }

@@ -11,7 +11,12 @@ type Case struct {
 	Bytes []byte            // the file, unless there are several
 	Files map[string][]byte // their contents by name; names may have folders in them
 	Open  string            // which of Files is opened
-	Want  string            // what the error must mention
+	Want  string            // what the error's text must mention
+
+	// Fields of the *gguf.FormatError: a part of its Field (Want if empty), the beginning of its
+	// Value, and whether the file is truncated.
+	Field, Value string
+	Truncated    bool
 }
 
 // Write writes the files into a folder, which it makes if need be, and returns the
@@ -52,6 +57,25 @@ func Hostile() iter.Seq2[string, Case] {
 type named struct {
 	name string
 	make func() Case
+}
+
+// at is the case with the field and value that its error names, where the text that it mentions
+// says what is wrong with them.
+func (n named) at(field, value string) named {
+	return named{n.name, func() Case {
+		c := n.make()
+		c.Field, c.Value = field, value
+		return c
+	}}
+}
+
+// short is the case of a file that ends too early.
+func (n named) short() named {
+	return named{n.name, func() Case {
+		c := n.make()
+		c.Truncated = true
+		return c
+	}}
 }
 
 func each(cases []named) iter.Seq2[string, Case] {

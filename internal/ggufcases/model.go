@@ -84,7 +84,7 @@ func sizeCases() []named {
 			case "63": // heads of 15
 				size = blames("rope.dimension_count", size)
 			case "65": // tensors of 64
-				size = blames("the embedding length is 65", size)
+				size = blames("the embedding length is 65", size).at(`tensor "token_embd.weight"`, "of shape 64×320")
 			}
 			cases = append(cases, size)
 		}

@@ -94,7 +94,7 @@ func shardContents() []named {
 	return []named{
 		changedShard("a middle shard missing", "shard 2 of 3", 2, nil),
 		changedShard("the last shard missing", "shard 3 of 3", 3, nil),
-		changedShard("a shard that is an empty file", "file", 2, []byte{}),
+		changedShard("a shard that is an empty file", "file", 2, []byte{}).short(),
 		changedShard("a shard that is no GGUF file", "magic", 2, make([]byte, 100)),
 		changedShard("a shard with the number of another", "split.no", 2, Shard{No: 2, Count: 3, Total: 3}.Bytes()),
 		changedShard("a shard number equal to the count", "split.no", 1, firstShard(Shard{No: 3, Count: 3, Total: 3, Tensors: firstTensors})),
@@ -108,8 +108,8 @@ func shardContents() []named {
 		changedShard("a tensor total of -1", "split.tensors.count", 1, firstShard(Shard{No: 0, Count: 3, Total: -1, Tensors: firstTensors})),
 		changedShard("a later shard with another tensor total", "split.tensors.count", 3, Shard{No: 2, Count: 3, Total: 9, Tensors: []string{"c"}}.Bytes()),
 		changedShard("a tensor in two shards", `"a"`, 3, Shard{No: 2, Count: 3, Total: 3, Tensors: []string{"a"}}.Bytes()),
-		changedShard("a shard of another architecture", "another model", 2, Shard{No: 1, Count: 3, Total: 3, Keys: [][]byte{Key("general.architecture", String, Text("gemma"))}}.Bytes()),
-		changedShard("a shard cut short", "file ends", 3, Shard{No: 2, Count: 3, Total: 3, Tensors: []string{"c"}}.Bytes()[:150]),
+		changedShard("a shard of another architecture", "another model", 2, Shard{No: 1, Count: 3, Total: 3, Keys: [][]byte{Key("general.architecture", String, Text("gemma"))}}.Bytes()).at(`key "general.architecture"`, `"gemma"`),
+		changedShard("a shard cut short", "file ends", 3, Shard{No: 2, Count: 3, Total: 3, Tensors: []string{"c"}}.Bytes()[:150]).at(`tensor "c"`, "32 bytes long").short(),
 		changedShard("a count without a number", "split.no", 1, File{Keys: [][]byte{Key("split.count", Uint16, U16(3))}}.Bytes()),
 		changedShard("a count without a total", "split.tensors.count", 1, File{Keys: [][]byte{
 			Key("split.no", Uint16, U16(0)), Key("split.count", Uint16, U16(3)),
@@ -127,8 +127,8 @@ func shardContents() []named {
 // shardNames are models whose files have names or places that do not belong together.
 func shardNames() []named {
 	return []named{
-		renamedShards("a shard with a name that says nothing", "NAME-00001-of-00003.gguf", "model.gguf", map[string]string{shardName(1): "model.gguf"}),
-		renamedShards("shards with short numbers", "NAME-00001-of-00003.gguf", "m-1-of-3.gguf", map[string]string{shardName(1): "m-1-of-3.gguf", shardName(2): "m-2-of-3.gguf", shardName(3): "m-3-of-3.gguf"}),
+		renamedShards("a shard with a name that says nothing", "NAME-00001-of-00003.gguf", "model.gguf", map[string]string{shardName(1): "model.gguf"}).at(`key "split.count"`, "3"),
+		renamedShards("shards with short numbers", "NAME-00001-of-00003.gguf", "m-1-of-3.gguf", map[string]string{shardName(1): "m-1-of-3.gguf", shardName(2): "m-2-of-3.gguf", shardName(3): "m-3-of-3.gguf"}).at(`key "split.count"`, "3"),
 		{"two shards with their names exchanged", func() Case {
 			files := SoundShards()
 			files[shardName(1)], files[shardName(2)] = files[shardName(2)], files[shardName(1)]

@@ -12,6 +12,10 @@ import (
 // or describes a model that the engine cannot load. The details are in a [*FormatError].
 var ErrFormat = errors.New("invalid GGUF")
 
+// ErrTruncated is wrapped, beside [ErrFormat], if a file ends before what its header announces: it
+// was cut short, or its header is damaged.
+var ErrTruncated = errors.New("file is truncated")
+
 // A FormatError is returned for invalid content of a model's file. It wraps [ErrFormat] and, if it
 // is not nil, Err.
 type FormatError struct {
@@ -20,7 +24,7 @@ type FormatError struct {
 	Field  string // what was read, such as `version` or `key "general.alignment"`
 	Value  string // value of the field; "" if there is none to show
 	Reason string // what is wrong with it
-	Err    error  // the cause, such as an error of the file system; may be nil
+	Err    error  // the cause, such as ErrTruncated or an error of the file system; may be nil
 }
 
 // Error returns one line of printable text, whatever the file contains.

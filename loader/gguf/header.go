@@ -95,7 +95,7 @@ func (p *parser) header() (*header, error) {
 	}
 	if need := uint64(tensors)*minTensorBytes + uint64(keys)*minKeyBytes; need > p.left() {
 		p.place = place{kind: "counts"}
-		return nil, p.fail(8, fmt.Sprintf("%d tensors and %d keys", tensors, keys),
+		return nil, p.short(8, fmt.Sprintf("%d tensors and %d keys", tensors, keys),
 			"these take at least %d bytes, the file has %d left", need, p.left())
 	}
 	if err := p.readKeys(h, keys); err != nil {
@@ -112,10 +112,15 @@ func (p *parser) fail(offset int64, value, reason string, args ...any) error {
 	return &FormatError{File: p.file, Offset: offset, Field: p.place.String(), Value: value, Reason: fmt.Sprintf(reason, args...)}
 }
 
+// short is fail for a file that ends too early.
+func (p *parser) short(offset int64, value, reason string, args ...any) error {
+	return &FormatError{File: p.file, Offset: offset, Field: p.place.String(), Value: value, Reason: fmt.Sprintf(reason, args...), Err: ErrTruncated}
+}
+
 // get returns the next n bytes. They are never overwritten.
 func (p *parser) get(n uint64) ([]byte, error) {
 	if n > p.left() {
-		return nil, p.fail(p.at(), "", "needs %d bytes, the file has %d left", n, p.left())
+		return nil, p.short(p.at(), "", "needs %d bytes, the file has %d left", n, p.left())
 	}
 	b, err := p.take(int(n))
 	if err != nil {
@@ -148,7 +153,7 @@ func (p *parser) uint64() (uint64, error) {
 func (p *parser) readMagic(h *header) error {
 	p.place = place{kind: "file"}
 	if p.size < fixedBytes {
-		return p.fail(-1, strconv.FormatInt(p.size, 10)+" bytes long", "a GGUF file has at least %d", fixedBytes)
+		return p.short(-1, strconv.FormatInt(p.size, 10)+" bytes long", "a GGUF file has at least %d", fixedBytes)
 	}
 	p.place = place{kind: "magic"}
 	b, err := p.get(4)
@@ -188,7 +193,7 @@ func (p *parser) readCount(kind string, each uint64) (int, error) {
 		return 0, err
 	}
 	if n > p.left()/each || n > maxCount {
-		return 0, p.fail(at, countText(n), "one takes at least %d bytes, the file has %d left", each, p.left())
+		return 0, p.short(at, countText(n), "one takes at least %d bytes, the file has %d left", each, p.left())
 	}
 	return int(n), nil
 }

@@ -97,7 +97,7 @@ func (p *parser) text(limit uint64) ([]byte, error) {
 // for it.
 func (p *parser) textLength(limit uint64) (uint64, error) {
 	if p.left() < 8 {
-		return 0, p.fail(p.at(), "", "needs 8 bytes, the file has %d left", p.left())
+		return 0, p.short(p.at(), "", "needs 8 bytes, the file has %d left", p.left())
 	}
 	b, err := p.peek(8)
 	if err != nil {
@@ -105,7 +105,7 @@ func (p *parser) textLength(limit uint64) (uint64, error) {
 	}
 	switch n, left := order.Uint64(b), p.left()-8; {
 	case n > left:
-		return 0, p.fail(p.at(), countText(n)+" bytes long", "the file has %d bytes left", left)
+		return 0, p.short(p.at(), countText(n)+" bytes long", "the file has %d bytes left", left)
 	case n > limit:
 		return 0, p.fail(p.at(), countText(n)+" bytes long", "more than %d are not supported", limit)
 	default:
@@ -177,7 +177,7 @@ func (p *parser) readArray() (Value, error) {
 	}
 	switch {
 	case n > p.left()/size:
-		return Value{}, p.fail(at, fmt.Sprintf("an array of %s", countText(n)), "one takes at least %d bytes, the file has %d left", size, p.left())
+		return Value{}, p.short(at, fmt.Sprintf("an array of %s", countText(n)), "one takes at least %d bytes, the file has %d left", size, p.left())
 	case n > uint64(p.limit)/size || n > maxValue/size && elem != ValueString:
 		return Value{}, p.fail(at, fmt.Sprintf("an array of %s", countText(n)), "more than %d bytes are not supported", min(maxValue, p.limit))
 	case elem == ValueString:

@@ -36,8 +36,7 @@ func (p *parser) readTensors(h *header, n int) error {
 		// Each of the three is less than 2^63, so the sum of two does not overflow.
 		if end := uint64(t.Offset) + t.Size; data > uint64(p.size) || end > uint64(p.size)-data {
 			p.place = place{kind: "tensor", name: t.Name}
-			return p.fail(int64(data)+t.Offset, fmt.Sprintf("%d bytes long", t.Size),
-				"the file ends at %d: it is truncated", p.size)
+			return p.short(int64(data)+t.Offset, fmt.Sprintf("%d bytes long", t.Size), "the file ends at %d", p.size)
 		}
 	}
 	return nil
@@ -71,11 +70,11 @@ func (p *parser) readTensor(h *header, next uint64) (t Tensor, err error) {
 	}
 	t.Type = Type(typ)
 	size, reason := tensorBytes(t.Type, t.Shape)
-	if reason == "" && size > uint64(p.size) {
-		reason = fmt.Sprintf("takes %d bytes, the file has %d", size, p.size)
-	}
-	if reason != "" {
+	switch {
+	case reason != "":
 		return t, p.fail(at, fmt.Sprintf("of %v and shape %v", t.Type, t.Shape), "%s", reason)
+	case size > uint64(p.size):
+		return t, p.short(at, fmt.Sprintf("of %v and shape %v", t.Type, t.Shape), "takes %d bytes, the file has %d", size, p.size)
 	}
 	t.Size = size
 	return t, p.readOffset(&t, h.alignment, next)
@@ -116,6 +115,8 @@ func (p *parser) readOffset(t *Tensor, alignment, next uint64) error {
 	}
 	value := "at offset " + countText(offset)
 	switch {
+	case offset > uint64(p.size) && offset == next:
+		return p.short(at, value, "the file ends at %d", p.size)
 	case offset > uint64(p.size):
 		return p.fail(at, value, "the file ends at %d", p.size)
 	case offset%alignment != 0:
