@@ -16,10 +16,10 @@ var ErrFormat = errors.New("invalid GGUF")
 // was cut short, or its header is damaged.
 var ErrTruncated = errors.New("file is truncated")
 
-// A FormatError is returned for invalid content of a model's file. It wraps [ErrFormat] and, if it
-// is not nil, Err.
+// A FormatError is returned for invalid content of a model's file, and for what a [Writer] may not
+// write. It wraps [ErrFormat] and, if it is not nil, Err.
 type FormatError struct {
-	File   string // path of the file, or of the shard
+	File   string // path of the file, or of the shard; "" from a Writer
 	Offset int64  // byte at which the field begins; -1: none
 	Field  string // what was read, such as `version` or `key "general.alignment"`
 	Value  string // value of the field; "" if there is none to show

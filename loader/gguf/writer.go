@@ -15,7 +15,7 @@ import (
 // the tensors in order, each followed by [Writer.Padding] zeros. The same calls write the
 // same bytes.
 //
-// Errors of the calls that add are returned by WriteHeader. The zero value is ready to use. A
+// The first error of the calls that add, a [*FormatError], is returned by WriteHeader. The zero value is ready to use. A
 // Writer is not safe for concurrent use.
 type Writer struct {
 	align   uint64 // 0: the default
@@ -44,13 +44,13 @@ func (w *Writer) Alignment() uint64 {
 func (w *Writer) Add(key string, v Value) {
 	switch {
 	case key == "" || len(key) > maxKey || strings.IndexByte(key, 0) >= 0:
-		w.fail("key %s: a name has 1 to %d bytes and no NUL", words.Literal(key), maxKey)
+		w.failName("key", key, maxKey)
 	case !v.typ.Valid() || v.typ != ValueArray && v.typ != ValueString && len(v.data) == 0:
-		w.fail("key %s: no value", words.Literal(key))
+		w.fail("key", key, "", "no value")
 	case key == KeyAlignment:
 		n, _ := v.Uint()
 		if v.typ != ValueUint32 || !validAlignment(n) || len(w.tensors) > 0 {
-			w.fail("key %s: it must be of type uint32, a power of two, at most %d, and set before tensors are added", words.Literal(key), maxAlignment)
+			w.fail("key", key, v.String(), "must be of type uint32, a power of two, at most %d, and set before tensors are added", maxAlignment)
 			return
 		}
 		w.align = n
@@ -66,16 +66,16 @@ func (w *Writer) AddTensor(name string, t Type, shape ...uint64) (offset, size u
 	size, reason := tensorBytes(t, shape)
 	switch {
 	case name == "" || len(name) > maxTensorName || strings.IndexByte(name, 0) >= 0:
-		w.fail("tensor %s: a name has 1 to %d bytes and no NUL", words.Literal(name), maxTensorName)
+		w.failName("tensor", name, maxTensorName)
 	case reason != "":
-		w.fail("tensor %s of %v and shape %v: %s", words.Literal(name), t, shape, reason)
+		w.fail("tensor", name, fmt.Sprintf("of %v and shape %v", t, shape), "%s", reason)
 		size = 0
 	}
 	w.name("tensor "+name, "tensor")
 	offset = w.next
 	end, carry := bits.Add64(offset, pad(size, w.Alignment()), 0)
 	if carry != 0 || end > 1<<62 {
-		w.fail("tensor %s: the file would be larger than a file can be", words.Literal(name))
+		w.fail("tensor", name, fmt.Sprintf("%d bytes long", size), "the file would be larger than a file can be")
 		return offset, size
 	}
 	w.next = end
@@ -90,16 +90,20 @@ func (w *Writer) name(name, kind string) {
 		w.names = map[string]bool{}
 	}
 	if w.names[name] {
-		w.fail("%s %s is added twice", kind, words.Literal(name[len(kind)+1:]))
+		w.fail(kind, name[len(kind)+1:], "added twice", "a name must be unique")
 	}
 	w.names[name] = true
 }
 
 // fail records the first error.
-func (w *Writer) fail(format string, args ...any) {
+func (w *Writer) fail(kind, name, value, reason string, args ...any) {
 	if w.err == nil {
-		w.err = fmt.Errorf(format, args...)
+		w.err = &FormatError{Offset: -1, Field: kind + " " + words.Literal(name), Value: value, Reason: fmt.Sprintf(reason, args...)}
 	}
+}
+
+func (w *Writer) failName(kind, name string, most int) {
+	w.fail(kind, name, fmt.Sprintf("%d bytes long", len(name)), "a name must have 1 to %d bytes and no NUL", most)
 }
 
 // Padding returns the number of zeros to write after data of this size.

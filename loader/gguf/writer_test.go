@@ -100,33 +100,33 @@ func TestWriterAlignsAndPads(t *testing.T) {
 func TestWriterRefusesWhatNoReaderWouldTake(t *testing.T) {
 	value := gguf.Uint32Value(1)
 	for _, tt := range []struct {
-		name, want string
-		add        func(w *gguf.Writer)
+		name, field, value string
+		add                func(w *gguf.Writer)
 	}{
-		{"an empty key", "1 to 65535", func(w *gguf.Writer) { w.Add("", value) }},
-		{"a long key", "1 to 65535", func(w *gguf.Writer) { w.Add(strings.Repeat("k", 1<<16), value) }},
-		{"a key with a NUL", "NUL", func(w *gguf.Writer) { w.Add("a\x00", value) }},
-		{"a key twice", "twice", func(w *gguf.Writer) { w.Add("a", value); w.Add("b", value); w.Add("a", value) }},
-		{"no value", "no value", func(w *gguf.Writer) { w.Add("a", gguf.Value{}) }},
-		{"an array of several types", "no value", func(w *gguf.Writer) {
+		{"an empty key", `key ""`, "0 bytes long", func(w *gguf.Writer) { w.Add("", value) }},
+		{"a long key", `key "kkk`, "65536 bytes long", func(w *gguf.Writer) { w.Add(strings.Repeat("k", 1<<16), value) }},
+		{"a key with a NUL", `key "a\x00"`, "2 bytes long", func(w *gguf.Writer) { w.Add("a\x00", value) }},
+		{"a key twice", `key "a"`, "added twice", func(w *gguf.Writer) { w.Add("a", value); w.Add("b", value); w.Add("a", value) }},
+		{"no value", `key "a"`, "", func(w *gguf.Writer) { w.Add("a", gguf.Value{}) }},
+		{"an array of several types", `key "a"`, "", func(w *gguf.Writer) {
 			w.Add("a", gguf.ArrayValue(gguf.ValueUint32, value, gguf.BoolValue(true)))
 		}},
-		{"an array of arrays", "no value", func(w *gguf.Writer) { w.Add("a", gguf.ArrayValue(gguf.ValueArray)) }},
-		{"an alignment of 3", "power of two", func(w *gguf.Writer) { w.SetAlignment(3) }},
-		{"an alignment of 0", "power of two", func(w *gguf.Writer) { w.SetAlignment(0) }},
-		{"an alignment of another type", "uint32", func(w *gguf.Writer) { w.Add("general.alignment", gguf.Uint64Value(32)) }},
-		{"an alignment that comes late", "before", func(w *gguf.Writer) { w.AddTensor("a", gguf.TypeF32, 1); w.SetAlignment(64) }},
-		{"a tensor without a name", "1 to 63", func(w *gguf.Writer) { w.AddTensor("", gguf.TypeF32, 1) }},
-		{"a tensor with a long name", "1 to 63", func(w *gguf.Writer) { w.AddTensor(strings.Repeat("t", 64), gguf.TypeF32, 1) }},
-		{"a tensor with a NUL", "NUL", func(w *gguf.Writer) { w.AddTensor("a\x00", gguf.TypeF32, 1) }},
-		{"a tensor twice", "twice", func(w *gguf.Writer) { w.AddTensor("a", gguf.TypeF32, 1); w.AddTensor("a", gguf.TypeF16, 2) }},
-		{"a tensor without dimensions", "dimensions", func(w *gguf.Writer) { w.AddTensor("a", gguf.TypeF32) }},
-		{"a tensor of five dimensions", "dimensions", func(w *gguf.Writer) { w.AddTensor("a", gguf.TypeF32, 1, 1, 1, 1, 1) }},
-		{"a dimension of 0", "dimension", func(w *gguf.Writer) { w.AddTensor("a", gguf.TypeF32, 4, 0) }},
-		{"a type that was removed", "type", func(w *gguf.Writer) { w.AddTensor("a", 4, 32) }},
-		{"a row of half a block", "block", func(w *gguf.Writer) { w.AddTensor("a", gguf.TypeQ4_K, 128) }},
-		{"a tensor that is too large", "overflows", func(w *gguf.Writer) { w.AddTensor("a", gguf.TypeF32, 1<<61, 2) }},
-		{"tensors that are too large together", "larger", func(w *gguf.Writer) {
+		{"an array of arrays", `key "a"`, "", func(w *gguf.Writer) { w.Add("a", gguf.ArrayValue(gguf.ValueArray)) }},
+		{"an alignment of 3", `key "general.alignment"`, "3", func(w *gguf.Writer) { w.SetAlignment(3) }},
+		{"an alignment of 0", `key "general.alignment"`, "0", func(w *gguf.Writer) { w.SetAlignment(0) }},
+		{"an alignment of another type", `key "general.alignment"`, "32", func(w *gguf.Writer) { w.Add("general.alignment", gguf.Uint64Value(32)) }},
+		{"an alignment that comes late", `key "general.alignment"`, "64", func(w *gguf.Writer) { w.AddTensor("a", gguf.TypeF32, 1); w.SetAlignment(64) }},
+		{"a tensor without a name", `tensor ""`, "0 bytes long", func(w *gguf.Writer) { w.AddTensor("", gguf.TypeF32, 1) }},
+		{"a tensor with a long name", `tensor "ttt`, "64 bytes long", func(w *gguf.Writer) { w.AddTensor(strings.Repeat("t", 64), gguf.TypeF32, 1) }},
+		{"a tensor with a NUL", `tensor "a\x00"`, "2 bytes long", func(w *gguf.Writer) { w.AddTensor("a\x00", gguf.TypeF32, 1) }},
+		{"a tensor twice", `tensor "a"`, "added twice", func(w *gguf.Writer) { w.AddTensor("a", gguf.TypeF32, 1); w.AddTensor("a", gguf.TypeF16, 2) }},
+		{"a tensor without dimensions", `tensor "a"`, "of f32 and shape []", func(w *gguf.Writer) { w.AddTensor("a", gguf.TypeF32) }},
+		{"a tensor of five dimensions", `tensor "a"`, "of f32 and shape [1 1 1 1 1]", func(w *gguf.Writer) { w.AddTensor("a", gguf.TypeF32, 1, 1, 1, 1, 1) }},
+		{"a dimension of 0", `tensor "a"`, "of f32 and shape [4 0]", func(w *gguf.Writer) { w.AddTensor("a", gguf.TypeF32, 4, 0) }},
+		{"a type that was removed", `tensor "a"`, "of type 4 and shape [32]", func(w *gguf.Writer) { w.AddTensor("a", 4, 32) }},
+		{"a row of half a block", `tensor "a"`, "of q4_K and shape [128]", func(w *gguf.Writer) { w.AddTensor("a", gguf.TypeQ4_K, 128) }},
+		{"a tensor that is too large", `tensor "a"`, "of f32 and shape [2305843009213693952 2]", func(w *gguf.Writer) { w.AddTensor("a", gguf.TypeF32, 1<<61, 2) }},
+		{"tensors that are too large together", `tensor "c"`, "2305843009213693952 bytes long", func(w *gguf.Writer) {
 			for _, name := range []string{"a", "b", "c"} {
 				w.AddTensor(name, gguf.TypeI8, 1<<61)
 			}
@@ -136,8 +136,9 @@ func TestWriterRefusesWhatNoReaderWouldTake(t *testing.T) {
 			var w gguf.Writer
 			tt.add(&w)
 			w.Add("later", value) // does not hide the first error
-			if _, err := w.WriteHeader(io.Discard); err == nil || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("error %v, want one about %q", err, tt.want)
+			var e *gguf.FormatError
+			if _, err := w.WriteHeader(io.Discard); !errors.As(err, &e) || !strings.HasPrefix(e.Field, tt.field) || e.Value != tt.value {
+				t.Errorf("error %v, want one about %s, %s", err, tt.field, tt.value)
 			}
 		})
 	}

@@ -457,10 +457,15 @@ func TestPoolTooSmall(t *testing.T) {
 		}
 	}
 	_, err := a.AllocBlock(PurposeKV, 512*spacetest.KiB)
-	const want = "not enough memory for kv: 512 KiB needed, 256 KiB left by the pool (512 KiB of 1.0 MiB free, in 2 holes): " +
-		"use a larger pool, or use a smaller model, context or batch, or use no pool"
-	if err == nil || err.Error() != want {
-		t.Errorf("got  %v\nwant %v", err, want)
+	var e *Error
+	if !errors.As(err, &e) || e.Requested != 512*spacetest.KiB || e.Available != 256*spacetest.KiB || e.Limit != probe.LimitPool ||
+		!slices.Equal(kindsOf(e.Remedies), []RemedyKind{RemedyPool, RemedyLess, RemedyNoPool}) {
+		t.Errorf("half of the pool, of which half is free: %v", err)
+	}
+	for _, figure := range []string{"512 KiB needed", "256 KiB left", "512 KiB of 1.0 MiB", "2 holes"} {
+		if !strings.Contains(err.Error(), figure) {
+			t.Errorf("%q is missing in %v", figure, err)
+		}
 	}
 	if s := p.Stats(); s.Refused != 6 || s.RefusedFragmented != 3 || s.Fragmentation != 0.5 {
 		t.Errorf("%+v", s)

@@ -2,7 +2,9 @@ package probe
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"slices"
@@ -327,7 +329,8 @@ func TestProbeWithoutTheSystemsFilesIsAnError(t *testing.T) {
 	for _, name := range []string{"proc/meminfo", "proc/self/status", "proc/self/maps"} {
 		tr := base()
 		delete(tr, name)
-		if _, err := measure(tr.fs()); err == nil || !strings.Contains(err.Error(), name) {
+		var missing *fs.PathError
+		if _, err := measure(tr.fs()); !errors.As(err, &missing) || missing.Path != name {
 			t.Errorf("without %s: %v", name, err)
 		}
 	}

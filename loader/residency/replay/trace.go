@@ -9,8 +9,11 @@ import (
 	"math"
 )
 
-// version of the format.
-const version = 1
+// version of the format, and its key, with which a trace begins.
+const (
+	version    = 1
+	keyVersion = "infer_expert_trace"
+)
 
 // Bounds of what is read, so that a file cannot ask for much more memory than it has bytes.
 const (
@@ -25,7 +28,8 @@ var ErrFormat = errors.New("not a trace of experts")
 
 // FormatError says where a file is no trace, and why.
 type FormatError struct {
-	Line   int // from 1 on
+	Line   int    // from 1 on
+	Field  string // its key in the line's JSON, as "slot_bytes" or "layers"; "" for the whole line
 	Reason string
 }
 
@@ -110,7 +114,7 @@ type Writer struct {
 func NewWriter(w io.Writer, h Header) (*Writer, error) {
 	h.Version = version
 	t := &Writer{w: bufio.NewWriter(w)}
-	if reason := t.begin(h); reason != "" {
+	if _, reason := t.begin(h); reason != "" {
 		return nil, errors.New(reason)
 	}
 	t.e = json.NewEncoder(t.w)
@@ -119,7 +123,7 @@ func NewWriter(w io.Writer, h Header) (*Writer, error) {
 
 // Write writes a choice.
 func (t *Writer) Write(c Choice) error {
-	if reason := t.check(c); reason != "" {
+	if _, reason := t.check(c); reason != "" {
 		return errors.New(reason)
 	}
 	return t.e.Encode(c)
@@ -136,31 +140,31 @@ func Read(r io.Reader) (*Trace, error) {
 	t, c, line := &Trace{}, checker{}, 0
 	for lines.Scan() {
 		line++
-		var reason string
+		var field, reason string
 		if line == 1 {
 			if reason = decode(lines.Bytes(), &t.Header); reason == "" {
-				reason = c.begin(t.Header)
+				field, reason = c.begin(t.Header)
 			}
 		} else {
 			var x Choice
 			if reason = decode(lines.Bytes(), &x); reason == "" {
-				reason = c.check(x)
+				field, reason = c.check(x)
 			}
 			t.Choices = append(t.Choices, x)
 		}
 		if reason != "" {
-			return nil, &FormatError{line, reason}
+			return nil, &FormatError{line, field, reason}
 		}
 	}
 	switch err := lines.Err(); {
 	case errors.Is(err, bufio.ErrTooLong):
-		return nil, &FormatError{line + 1, fmt.Sprintf("longer than %d bytes", maxLine)}
+		return nil, &FormatError{line + 1, "", fmt.Sprintf("longer than %d bytes", maxLine)}
 	case err != nil:
 		return nil, err
 	case line == 0:
-		return nil, &FormatError{1, "the file is empty"}
+		return nil, &FormatError{1, "", "the file is empty"}
 	case line == 1:
-		return nil, &FormatError{2, "no choice of experts follows the header"}
+		return nil, &FormatError{2, "", "no choice of experts follows the header"}
 	}
 	return t, nil
 }
@@ -179,57 +183,57 @@ type checker struct {
 	last    Choice
 }
 
-// begin returns why a header is none, "" if it is one.
-func (c *checker) begin(h Header) string {
+// begin returns why a header is none, and the key that is wrong; "" if it is one.
+func (c *checker) begin(h Header) (field, reason string) {
 	*c = checker{used: h.Used, experts: map[int]int{}, last: Choice{Evaluation: -1, Layer: -1}}
 	switch {
 	case h.Version == 0:
-		return "no field infer_expert_trace, with which a trace begins"
+		return keyVersion, "no field " + keyVersion + ", with which a trace begins"
 	case h.Version != version:
-		return fmt.Sprintf("version %d of the format: this program reads %d", h.Version, version)
+		return keyVersion, fmt.Sprintf("version %d of the format: this program reads %d", h.Version, version)
 	case len(h.Layers) == 0:
-		return "no layer with experts"
+		return "layers", "no layer with experts"
 	case h.Slot < 1 || h.Slot > maxBytes:
-		return fmt.Sprintf("a slot of %d bytes: 1 to %d", h.Slot, uint64(maxBytes))
+		return "slot_bytes", fmt.Sprintf("a slot of %d bytes: 1 to %d", h.Slot, uint64(maxBytes))
 	}
 	before, all := -1, 0
 	for _, l := range h.Layers {
 		switch {
 		case l.Layer <= before || l.Layer >= maxLayers:
-			return fmt.Sprintf("layer %d after layer %d: layers ascend, to %d", l.Layer, before, maxLayers-1)
+			return "layer", fmt.Sprintf("layer %d after layer %d: layers ascend, to %d", l.Layer, before, maxLayers-1)
 		case l.Experts < 1 || l.Experts > maxExperts-all:
-			return fmt.Sprintf("%d experts in layer %d: 1 or more, and %d in all layers", l.Experts, l.Layer, maxExperts)
+			return "experts", fmt.Sprintf("%d experts in layer %d: 1 or more, and %d in all layers", l.Experts, l.Layer, maxExperts)
 		case h.Used < 1 || h.Used > l.Experts:
-			return fmt.Sprintf("%d of %d experts used in layer %d", h.Used, l.Experts, l.Layer)
+			return "experts_used", fmt.Sprintf("%d of %d experts used in layer %d", h.Used, l.Experts, l.Layer)
 		case h.Bank < 0 || l.Experts > h.bank():
-			return fmt.Sprintf("banks of %d slots: fewer than the %d experts of layer %d", h.Bank, l.Experts, l.Layer)
+			return "bank_slots", fmt.Sprintf("banks of %d slots: fewer than the %d experts of layer %d", h.Bank, l.Experts, l.Layer)
 		case l.Bytes < 1 || l.Bytes > maxBytes:
-			return fmt.Sprintf("an expert of %d bytes in layer %d: 1 to %d", l.Bytes, l.Layer, uint64(maxBytes))
+			return "expert_bytes", fmt.Sprintf("an expert of %d bytes in layer %d: 1 to %d", l.Bytes, l.Layer, uint64(maxBytes))
 		}
 		before, all = l.Layer, all+l.Experts
 		c.experts[l.Layer] = l.Experts
 	}
-	return ""
+	return "", ""
 }
 
-// check returns why a choice may not follow, "" if it may.
-func (c *checker) check(x Choice) string {
+// check returns why a choice may not follow, and the key that is wrong; "" if it may.
+func (c *checker) check(x Choice) (field, reason string) {
 	experts := c.experts[x.Layer]
 	switch {
 	case experts == 0:
-		return fmt.Sprintf("layer %d, which has no experts", x.Layer)
+		return "layer", fmt.Sprintf("layer %d, which has no experts", x.Layer)
 	case x.Tokens < 1 || x.Tokens > math.MaxInt32 || len(x.IDs) != x.Tokens*c.used:
-		return fmt.Sprintf("%d ids of %d tokens, each of which uses %d experts", len(x.IDs), x.Tokens, c.used)
+		return "ids", fmt.Sprintf("%d ids of %d tokens, each of which uses %d experts", len(x.IDs), x.Tokens, c.used)
 	case x.Evaluation == c.last.Evaluation && x.Layer <= c.last.Layer:
-		return fmt.Sprintf("layer %d after layer %d of one evaluation: layers ascend", x.Layer, c.last.Layer)
+		return "layer", fmt.Sprintf("layer %d after layer %d of one evaluation: layers ascend", x.Layer, c.last.Layer)
 	case x.Evaluation != c.last.Evaluation && x.Evaluation != c.last.Evaluation+1:
-		return fmt.Sprintf("evaluation %d after %d: they count up from 0", x.Evaluation, c.last.Evaluation)
+		return "evaluation", fmt.Sprintf("evaluation %d after %d: they count up from 0", x.Evaluation, c.last.Evaluation)
 	}
 	for _, id := range x.IDs {
 		if id < 0 || int(id) >= experts {
-			return fmt.Sprintf("expert %d of layer %d, which has %d", id, x.Layer, experts)
+			return "ids", fmt.Sprintf("expert %d of layer %d, which has %d", id, x.Layer, experts)
 		}
 	}
 	c.last = Choice{Evaluation: x.Evaluation, Layer: x.Layer}
-	return ""
+	return "", ""
 }
