@@ -14,9 +14,9 @@ import (
 )
 
 // bind maps or copies the weights and points the engine's tensors to them, and starts the
-// memory budget of mapped weights if one is needed. planned is the memory of the planned
-// session.
-func (w *weights) bind(ctx context.Context, probe probe.Probe, planned memory.Parts, progress loader.Progress) error {
+// memory budget of mapped weights if one is needed. planned is the session that
+// there is room for.
+func (w *weights) bind(ctx context.Context, probe probe.Probe, planned fitted, progress loader.Progress) error {
 	ws, err := w.native.Weights()
 	if err != nil {
 		return err
@@ -27,7 +27,7 @@ func (w *weights) bind(ctx context.Context, probe probe.Probe, planned memory.Pa
 	if w.mode == LoadCopy {
 		return w.bindCopied(ctx, ws, progress)
 	}
-	total, wanted := w.maxMemory(planned, probe)
+	total, wanted := w.maxMemory(planned.planned, probe)
 	if err := w.bindMapped(ctx, ws, probe, w.config.prefetch && !wanted, progress); err != nil || !wanted {
 		return err
 	}

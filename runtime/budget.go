@@ -37,6 +37,8 @@ type budget struct {
 	anon     uint64       // its anonymous part in RAM when the budget began
 	planned  memory.Parts // memory of the planned session
 	sessions memory.Parts // memory of the open sessions
+
+	plannedUBatch, ubatches int // tokens: micro-batch of the planned session, and of all open ones
 }
 
 // budgetSlack is for memory that the ledger does not count: page tables, small buffers, threads.
@@ -72,13 +74,13 @@ func automatic(p probe.Probe, own uint64) uint64 {
 func mayReside(p probe.Probe) uint64 { return min(p.RAMAvailable, p.CgroupLeft) }
 
 // startBudget starts to enforce the budget. If all weights fit, nothing is streamed.
-func (w *weights) startBudget(ctx context.Context, ws []llama.Weight, planned memory.Parts, total uint64, auto bool) error {
+func (w *weights) startBudget(ctx context.Context, ws []llama.Weight, planned fitted, total uint64, auto bool) error {
 	base, anon, err := baseMemory()
 	if err != nil {
 		return err
 	}
-	b := &budget{of: w, tensors: ws, auto: auto, total: total, base: base, anon: anon, planned: planned}
-	r, err := residency.New(ctx, residency.Options{Weights: w.memory, Plan: w.plan, Budget: b.forWeights(), Arena: w.arena})
+	b := &budget{of: w, tensors: ws, auto: auto, total: total, base: base, anon: anon, planned: planned.planned, plannedUBatch: planned.ubatch}
+	r, err := residency.New(ctx, residency.Options{Weights: w.memory, Plan: w.plan, Budget: b.forWeights(), Arena: w.arena, MicroBatch: planned.ubatch})
 	if err != nil {
 		return b.tooSmall(err)
 	}
@@ -170,11 +172,11 @@ func (b *budget) change(ctx context.Context, f func(*budget)) error {
 	}
 	defer b.gate.Release(mostPasses)
 	b.mu.Lock()
-	total, sessions := b.total, b.sessions
+	total, sessions, ubatches := b.total, b.sessions, b.ubatches
 	f(b)
-	weights := b.forWeights()
+	weights, tokens := b.forWeights(), max(b.plannedUBatch, b.ubatches)
 	b.mu.Unlock()
-	err := b.residency.SetBudget(context.Background(), weights)
+	err := b.residency.SetBudget(context.Background(), weights, tokens)
 	if placed := b.place(); placed != nil { // after an error too, slots may have moved
 		return errors.Join(err, placed)
 	}
@@ -184,7 +186,7 @@ func (b *budget) change(ctx context.Context, f func(*budget)) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	err = b.tooSmall(err)
-	b.total, b.sessions = total, sessions
+	b.total, b.sessions, b.ubatches = total, sessions, ubatches
 	return err
 }
 

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/runtime"
 )
@@ -187,5 +188,22 @@ func TestExpertsOfAFileThatIsCutShort(t *testing.T) {
 	}
 	if _, err := s.Complete(t.Context(), prompt, greedyOptions(16)); !errors.Is(err, loader.ErrFileChanged) {
 		t.Errorf("%v", err)
+	}
+}
+
+// Slots are used for micro-batches of any size that the sessions may have.
+func TestLargeMicroBatchesUseSlots(t *testing.T) {
+	path := model(t, mixture, "q4_0")
+	large := runtime.SessionOptions{Context: 1024, UBatch: 1024, Threads: 1, FlashAttention: llama.FlashOn}
+	tokens := make([]int32, 700)
+	for i := range tokens {
+		tokens[i] = int32(3 + i*31%2000)
+	}
+	m := open(t, path, runtime.Options{Load: runtime.LoadMMap, MaxMemory: budgetOf(t, path, large, 0.6), Session: budgeted})
+	if err := session(t, m, large).Evaluate(t.Context(), tokens, runtime.EvaluateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if x := m.Report().Residency; x.Experts == nil || x.Experts.Misses == 0 || x.Experts.Mapped > 0 {
+		t.Errorf("%+v, %+v", x, x.Experts)
 	}
 }

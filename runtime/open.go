@@ -121,7 +121,7 @@ func load(ctx context.Context, w *weights, probe probe.Probe) (m *Model, err err
 		if m.fitted, err = m.fit(ctx); err != nil {
 			return nil, err
 		}
-		err = w.bind(ctx, probe, m.planned, func(done, total uint64) {
+		err = w.bind(ctx, probe, m.fitted, func(done, total uint64) {
 			m.peak.Sample()
 			w.config.progress(Progress{Mode: w.mode, Done: done, Total: total})
 		})

@@ -150,7 +150,7 @@ func (p *ModePlan) planBudget(f *Forecast, w *weights, n need) (resident uint64)
 	if wanted {
 		most = total - min(total, other)
 	}
-	r := residency.NewPlan(w.plan, most, w.chunkSize)
+	r := residency.NewPlan(w.plan, most, w.chunkSize, n.ubatch)
 	p.Budget = &BudgetPlan{Budget: total, Least: other + r.Least, Streamed: r.Read, Layers: r.Streamed, Private: r.Private, Experts: r.Experts, AllExperts: r.AllExperts, PerToken: r.PerToken}
 	if r.Streamed == 0 && r.Experts == 0 {
 		return 0

@@ -94,7 +94,10 @@ func (m *Model) newSession(ctx context.Context, o SessionOptions) (*Session, err
 	if err != nil {
 		return nil, err
 	}
-	if err := m.weights.budget.change(ctx, func(b *budget) { b.sessions = b.sessions.Plus(n.parts()) }); err != nil {
+	err = m.weights.budget.change(ctx, func(b *budget) {
+		b.sessions, b.ubatches = b.sessions.Plus(n.parts()), b.ubatches+s.ubatch
+	})
+	if err != nil {
 		s.free()
 		return nil, sessionError(err, n.params)
 	}
@@ -179,7 +182,11 @@ func (s *Session) free() bool {
 	}
 	s.arena.Close()
 	s.arena = nil
-	_ = s.model.weights.budget.change(context.Background(), func(b *budget) { b.sessions = b.sessions.Minus(s.counts) }) // can't fail: sessions need less
+	if s.counts != nil {
+		_ = s.model.weights.budget.change(context.Background(), func(b *budget) { // can't fail: sessions need less
+			b.sessions, b.ubatches = b.sessions.Minus(s.counts), b.ubatches-s.ubatch
+		})
+	}
 	s.freed.Store(true)
 	return true
 }

@@ -19,7 +19,7 @@ func ExampleNewPlan() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	r := residency.NewPlan(plan, ix.Bytes()/2, 0)
+	r := residency.NewPlan(plan, ix.Bytes()/2, 0, 0)
 	fmt.Println("a budget of half the weights streams some layers:", r.Streamed > 0)
 	// Output: a budget of half the weights streams some layers: true
 }

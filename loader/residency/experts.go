@@ -53,7 +53,7 @@ type ExpertStats struct {
 	Reading  time.Duration `json:"-"` // spent reading
 	Stalled  time.Duration `json:"-"` // time that passes waited for experts
 	// Mapped counts evaluations of a layer from the mapping: its micro-batch chose more experts than
-	// there are slots, or has more than 512 tokens.
+	// there are slots.
 	Mapped uint64 `json:"mapped_layers"`
 }
 
@@ -319,7 +319,7 @@ func (e *Experts) take(u *ExpertUse, layer int, ids []int32) (missing []int32, o
 	if layer == e.first {
 		e.stats.Passes++
 	}
-	if len(u.chosen) > e.each || tokens > countedTokens { // the engine's work buffer would be larger than counted
+	if len(u.chosen) > e.each || tokens > e.layout.tokens { // the engine's work buffer would be larger than counted
 		e.stats.Mapped++
 		return nil, false
 	}

@@ -177,7 +177,7 @@ func TestMoreExpertsThanSlotsAreNotInUse(t *testing.T) {
 	if ok, err := e.Use(t.Context(), &a, 7, []int32{0}, slots); ok || err != nil {
 		t.Errorf("a layer without experts: %v, %v", ok, err)
 	}
-	many := make([]int32, 2*(countedTokens+1)) // the engine's work buffer would be larger than counted
+	many := make([]int32, 2*(defaultTokens+1)) // the engine's work buffer would be larger than counted
 	if ok, err := e.Use(t.Context(), &a, 0, many, make([]int32, len(many))); ok || err != nil {
 		t.Errorf("%d tokens: %v, %v", len(many)/2, ok, err)
 	}

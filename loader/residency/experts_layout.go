@@ -1,6 +1,7 @@
 package residency
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/seed7adf6694/infer/internal/files"
@@ -33,6 +34,7 @@ type expertLayout struct {
 	used    int              // experts of a layer that a token uses
 	order   []int            // of the layers with experts, by layer
 	bytes   uint64           // of all tensors
+	tokens  int              // of micro-batches, for which work buffers are counted
 }
 
 // isExpertTensor reports whether a tensor holds the matrices of a layer's experts.
@@ -91,7 +93,7 @@ func expertLayoutOf(data tensorAddr, plan *loader.Plan) *expertLayout {
 		// Direct reads are aligned: a slot has room for the bytes before and after the expert.
 		l.kinds[i].stride = space.Pad(l.kinds[i].size, files.DirectUnit) + files.DirectUnit
 	}
-	l.used = int(used)
+	l.used, l.tokens = int(used), defaultTokens
 	l.order = orderOf(l.experts)
 	return l
 }
@@ -111,14 +113,23 @@ func (l *expertLayout) slotBytes() (sum uint64) {
 	for _, k := range l.kinds {
 		sum += k.stride
 	}
-	return sum + uint64(l.used)*rowMapping*countedTokens
+	return sum + uint64(l.used)*rowMapping*uint64(l.tokens)
 }
 
 // The engine's work buffer has a list of rows for each slot, with an entry per token and choice.
 const (
 	rowMapping    = 8   // bytes of an entry
-	countedTokens = 512 // default micro-batch
+	defaultTokens = 512 // micro-batch
 )
+
+// countTokens sets how many tokens are counted, 0: the default. It returns the number before.
+func (l *expertLayout) countTokens(n int) (before int) {
+	if l == nil {
+		return 0
+	}
+	before, l.tokens = l.tokens, cmp.Or(n, defaultTokens)
+	return before
+}
 
 // banks divides up to n slots into banks with blocks of at most maxBlock bytes, and returns the number
 // of slots that result. Each layer uses one bank.

@@ -1,6 +1,7 @@
 package residency
 
 import (
+	"math"
 	"unsafe"
 
 	"github.com/seed7adf6694/infer/loader"
@@ -48,7 +49,7 @@ type ExpertReplay struct {
 // into banks of at most bank slots. layers has the number of experts of each layer, at least one
 // of them above 0; used is how many experts of a layer a token uses.
 func NewExpertReplay(layers []int, used, bank, slots int) *ExpertReplay {
-	l := &expertLayout{experts: layers, order: orderOf(layers), layers: make([][]expertTensor, len(layers)), used: used}
+	l := &expertLayout{experts: layers, order: orderOf(layers), layers: make([][]expertTensor, len(layers)), used: used, tokens: math.MaxInt}
 	e := newExperts(l, nil, nil)
 	banks, n := l.banksOf(slots, bank)
 	e.banks, e.each, e.slots = make([][]unsafe.Pointer, banks), n/banks, emptySlots(n)

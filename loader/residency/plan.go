@@ -26,10 +26,11 @@ type Plan struct {
 }
 
 // NewPlan computes what [New] would do with a budget in bytes and an arena with this chunk
-// size (0: the default). It allocates and reads nothing. If the budget is smaller than Least, the
-// plan is the one for Least.
-func NewPlan(p *loader.Plan, budget, chunk uint64) Plan {
+// size (0: the default), and micro-batches of so many tokens in all sessions (0: 512). It
+// allocates and reads nothing. If the budget is smaller than Least, the plan is the one for Least.
+func NewPlan(p *loader.Plan, budget, chunk uint64, microBatch int) Plan {
 	d := newSplitter(nil, p, memory.ChunkSize(chunk))
+	d.experts.countTokens(microBatch)
 	f := Plan{Budget: budget, Layers: len(d.layers)}
 	if len(d.layers) == 0 {
 		f.Least, f.Resident = d.nonLayer.maxResident, d.nonLayer.maxResident

@@ -66,6 +66,10 @@ type Options struct {
 	Plan    *loader.Plan    // plan of the mapping; required
 	Budget  uint64          // bytes of resident weights and slots
 	Arena   *memory.Arena   // allocates the slots; required
+	// MicroBatch is the number of tokens of the micro-batches of all sessions together; 0: 512. The
+	// engine's work buffers, which grow with it and with the slots for experts, count in the budget.
+	// For larger micro-batches, experts are used from the mapping.
+	MicroBatch int
 }
 
 // Stats are counters since [New] and the current sizes, in bytes.
@@ -140,6 +144,7 @@ type slotAddress struct {
 func New(ctx context.Context, o Options) (*Residency, error) {
 	r := &Residency{o: o, slotCount: minSlots, splitter: newSplitter(o.Weights.TensorData, o.Plan, o.Arena.ChunkSize())}
 	r.changed = sync.NewCond(&r.mu)
+	r.splitter.experts.countTokens(o.MicroBatch)
 	if len(r.layers) == 0 {
 		return nil, fmt.Errorf("residency: the model has no layers that are used one after the other")
 	}
@@ -539,13 +544,17 @@ func (r *Residency) requests(slot int, p layerSplit) []request {
 	return list
 }
 
-// SetBudget changes the budget, in bytes. It must not be called during a pass. Tensors that are no
-// longer resident are evicted, those that become resident are read. Addresses from Slot are
-// invalid afterwards, also after an error. Errors are those of [New]; if the budget is too
-// small, nothing changes.
-func (r *Residency) SetBudget(ctx context.Context, budget uint64) error {
+// SetBudget changes the budget, in bytes, and the tokens of micro-batches, as in [Options]. It must not be
+// called during a pass. Tensors that are no longer resident are evicted, those that become resident
+// are read. Addresses from Slot are invalid afterwards, also after an error. Errors are those of
+// [New]; if the budget is too small, nothing changes.
+func (r *Residency) SetBudget(ctx context.Context, budget uint64, microBatch int) error {
 	r.mu.Lock()
+	before := r.splitter.experts.countTokens(microBatch)
 	d, err := r.choose(budget, r.slotCount)
+	if err != nil {
+		r.splitter.experts.countTokens(before)
+	}
 	same := err == nil && r.splits != nil && d.same(r.current)
 	if same {
 		r.stats.Budget, r.stats.Resident = d.budget, d.resident

@@ -122,9 +122,9 @@ func TestAsLittleIsStreamedAsFits(t *testing.T) {
 			t.Errorf("%d bytes missing: %d streamed of layers %v, selection %v", missing, read, d.streamed, d.selection.kinds)
 		}
 	}
-	least := NewPlan(plan, 0, plan.ChunkSize).Least
+	least := NewPlan(plan, 0, plan.ChunkSize, 0).Least
 	for _, budget := range []uint64{least, all - scaled(100000), all} {
-		f := NewPlan(plan, budget, plan.ChunkSize)
+		f := NewPlan(plan, budget, plan.ChunkSize, 0)
 		s, err := residencyOf(t, t.Context(), w, plan, budget)
 		spacetest.Must(t, err)
 		if st := s.Stats(); f.Resident != st.Resident || f.Streamed != st.Streamed || f.Private != st.Private || f.Resident > budget || (f.Read == 0) != (budget == all) {
@@ -258,13 +258,13 @@ func TestResidencyStreamsWhatDoesNotFit(t *testing.T) {
 				pass(t, r, ix, w, layers)
 				// Other budgets between passes.
 				for _, n := range []uint64{4, layers, 3, 2, 6, layers} {
-					spacetest.Must(t, r.SetBudget(t.Context(), nonLayer.maxResident+n*layer))
+					spacetest.Must(t, r.SetBudget(t.Context(), nonLayer.maxResident+n*layer, 0))
 					pass(t, r, ix, w, layers)
 					if st := r.Stats(); st.Resident > nonLayer.maxResident+n*layer || (st.Streamed == 0) != (n == layers) {
 						t.Errorf("%d layers: %+v", n, st)
 					}
 				}
-				if err := r.SetBudget(t.Context(), nonLayer.maxResident); !errors.Is(err, memory.ErrInsufficientMemory) {
+				if err := r.SetBudget(t.Context(), nonLayer.maxResident, 0); !errors.Is(err, memory.ErrInsufficientMemory) {
 					t.Errorf("a budget of the weights outside layers alone: %v", err)
 				}
 				pass(t, r, ix, w, layers)
