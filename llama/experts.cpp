@@ -11,6 +11,7 @@
 
 extern "C" {
 bool goInferBeforeExperts(uintptr_t layers, int layer, const int32_t * ids, int32_t * slots, size_t n);
+int  goInferAwaitExperts(uintptr_t layers, const char * tensor);
 void goInferAfterExperts(uintptr_t layers, int layer);
 }
 
@@ -72,10 +73,17 @@ bool infer_layers::patch(ggml_tensor * node) {
     if (found == streams->experts.end() || found->second.layer != c.layer) {
         return false;
     }
+    // The nodes before this one, up to the last stop, are computed together with it.
+    const int reading = goInferAwaitExperts(layers, node->src[0]->name);
+    if (reading < 0) {
+        return false;
+    }
     c.nodes.push_back({node, node->src[0], node->src[2]});
     node->src[0] = &found->second.shadow;
     node->src[2] = &c.shadow;
-    return c.nodes.size() == (size_t) streams->experts_of(c.layer);
+    const bool last = c.nodes.size() == (size_t) streams->experts_of(c.layer);
+    c.between = reading > 0 && !last; // compute with this tensor while others are read
+    return c.between || last;
 }
 
 void infer_layers::release() {
@@ -88,6 +96,7 @@ void infer_layers::release() {
         }
     }
     c.nodes.clear();
+    c.between = false;
     if (c.layer >= 0) {
         const int layer = c.layer;
         c.layer = -1;

@@ -115,12 +115,14 @@ extern "C" bool infer_eval(struct ggml_tensor * node, bool ask, void * user_data
     const int chosen = number_of(node, "ffn_moe_topk"); // the ids of the experts that it chose
     const bool told  = chosen >= 0 && (l->watched || streams.experts_of(chosen) > 0);
     if (!ask) {
+        if (l->choice.between) {
+            l->choice.between = false;
+        } else if (l->choice.layer >= 0) {
+            l->release(); // all patched nodes have been computed
+        }
         if (done >= 0 && streams.has(done)) {
             l->leave(done);
             goInferAfterLayer(l->layers, done);
-        }
-        if (l->choice.layer >= 0) {
-            l->release(); // all patched nodes have been computed
         }
         if (told) {
             l->choose(chosen, node);

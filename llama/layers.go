@@ -163,6 +163,24 @@ func goInferBeforeExperts(handle C.uintptr_t, layer C.int, ids, slots *C.int32_t
 	return C.bool(ok && slots != nil && x.BeforeExperts(int(layer), chosen, unsafe.Slice((*int32)(slots), n)))
 }
 
+// The result is negative after an error, and positive while other tensors are being read.
+//
+//export goInferAwaitExperts
+func goInferAwaitExperts(handle C.uintptr_t, tensor *C.char) C.int {
+	x, ok := listenerOf(handle).layers.(Experts)
+	if !ok {
+		return -1
+	}
+	more, ok := x.AwaitExperts(C.GoString(tensor))
+	switch {
+	case !ok:
+		return -1
+	case more:
+		return 1
+	}
+	return 0
+}
+
 //export goInferAfterExperts
 func goInferAfterExperts(handle C.uintptr_t, layer C.int) {
 	if x, ok := listenerOf(handle).layers.(Experts); ok {

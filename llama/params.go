@@ -207,10 +207,15 @@ type Layers interface {
 // Decode, which waits for its return.
 type Experts interface {
 	// BeforeExperts gets the ids of the experts chosen by all tokens of the micro-batch and writes
-	// the slot of each choice. It returns true if the experts are in those slots; they must stay
-	// there until AfterExperts. With false, the bytes to which the tensors are bound are used. Both
-	// slices are valid only during the call.
+	// the slot of each choice. It returns true if the experts are in those slots or are being read;
+	// they must stay there until AfterExperts. With false, the bytes to which the tensors are bound
+	// are used. Both slices are valid only during the call.
 	BeforeExperts(layer int, ids, slots []int32) bool
+	// AwaitExperts is called before anything is computed with a tensor of the layer, and waits until
+	// the experts of that tensor are in their slots. With more, other tensors of the layer are still
+	// being read; the engine then computes with this one before it asks for the next. With false,
+	// the bytes to which the tensor is bound are used.
+	AwaitExperts(tensor string) (more, ok bool)
 	// AfterExperts is called when the layer's experts have been used or the pass was aborted.
 	AfterExperts(layer int)
 }

@@ -39,6 +39,7 @@ struct expert_choice {
     ggml_tensor          shadow; // like ids, with slot numbers as data
     std::vector<int32_t> chosen, slots;
     std::vector<patched> nodes;
+    bool                 between = false; // the scheduler stops before the last of them
 };
 
 } // namespace infer
@@ -69,7 +70,7 @@ struct infer_layers {
 
     // experts.cpp
     void choose(int layer, ggml_tensor * ids); // ids must have been computed
-    bool patch(ggml_tensor * node);            // returns true for the last node that uses the choice
+    bool patch(ggml_tensor * node);            // returns true if the scheduler must stop after the node
     void release();                            // restores the graph and tells Go
 };
 

@@ -1,12 +1,13 @@
 package runtime
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/seed7adf6694/infer/llama"
 )
 
-// BeforeExperts reads the experts that a layer's router has chosen into slots, and tells
+// BeforeExperts begins to read the experts that a layer's router has chosen into slots, and tells
 // whether it did. After a read error the engine computes from the mapping, and leave returns
 // the error.
 func (p *pass) BeforeExperts(layer int, ids, slots []int32) bool {
@@ -17,6 +18,21 @@ func (p *pass) BeforeExperts(layer int, ids, slots []int32) bool {
 	ok, err := e.Use(p.ctx, &p.experts, layer, ids, slots)
 	p.expertErr = err
 	return ok
+}
+
+// AwaitExperts waits until the chosen experts of a tensor have been read.
+func (p *pass) AwaitExperts(tensor string) (more, ok bool) {
+	more, err := p.of.residency.Experts().Await(&p.experts, tensor)
+	p.expertErr = cmp.Or(p.expertErr, err)
+	return more, err == nil
+}
+
+// finishExperts completes the reads of a pass that is about to wait for others, which may wait for
+// those reads.
+func (p *pass) finishExperts() {
+	if e := p.of.residency.Experts(); e != nil {
+		e.Finish(&p.experts)
+	}
 }
 
 // AfterExperts releases the slots.

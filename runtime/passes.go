@@ -125,6 +125,7 @@ func (p *pass) wait() bool {
 // BeforeLayer hands the turn to passes that are behind, and then waits for the layer.
 func (p *pass) BeforeLayer(layer int) bool {
 	ps := p.of
+	p.finishExperts()
 	ps.mu.Lock()
 	p.layer = layer
 	mine := ps.runs == p && ps.handOn(p)

@@ -1,6 +1,7 @@
 package residency
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -69,55 +70,68 @@ func newBatch() (*batch, error) {
 	return b, nil
 }
 
-// read executes requests on files that are open for direct reads, and calls finish for each with
-// the number of bytes read, 0 after an error; repeat a short read to get its error. The returned
-// error is why requests were not submitted. No request is in flight when it returns.
-func (b *batch) read(ctx context.Context, files []*files.DirectFile, list []request, finish func(x request, n uint64)) error {
-	defer runtime.KeepAlive(files)
-	free := make([]int, 0, batchDepth)
+// submission is a list of requests that a batch executes. A batch has one at a time.
+type submission struct {
+	batch    *batch
+	files    []*files.DirectFile // open for direct reads
+	mark     bool                // signal the eventfd with the last request of each system call
+	list     []request           // not yet submitted
+	requests []request           // submitted, by block
+	free     []int               // blocks
+	flying   int                 // requests in flight
+	failed   error               // why requests were not submitted
+	upTo     int                 // last group to submit for now
+}
+
+func (b *batch) begin(files []*files.DirectFile, list []request, mark bool) *submission {
+	s := &submission{batch: b, files: files, mark: mark, list: list, requests: make([]request, batchDepth)}
 	for i := range b.blocks {
-		free = append(free, i)
+		s.free = append(s.free, i)
 	}
-	requests := make([]request, batchDepth)
-	var failed error
-	for flying := 0; flying > 0 || len(list) > 0 && failed == nil; {
-		b.list = b.list[:0]
-		if failed == nil {
-			failed = ctx.Err()
-		}
-		for failed == nil && len(list) > 0 && len(free) > 0 {
-			i := free[len(free)-1]
-			free, requests[i], list = free[:len(free)-1], list[0], list[1:]
-			x := &requests[i]
-			b.blocks[i] = iocb{data: uint64(i), fd: uint32(files[x.file].OS.Fd()), buf: uint64(uintptr(x.p)), bytes: x.size, offset: x.offset}
-			b.list = append(b.list, &b.blocks[i])
-		}
-		if n := len(b.list); n > 0 {
-			b.list[n-1].flags, b.list[n-1].resFd = flagResFd, b.doneFd
-		}
-		n, err := b.submit()
-		flying += n
-		if failed == nil {
-			failed = err
-		}
-		if flying == 0 {
-			continue
-		}
-		least := flying // all submitted: wake up once
-		if len(list) > 0 {
-			least = max(1, flying/2)
-		}
-		events, err := b.wait(least, n > 0 && n == len(b.list))
-		if err != nil {
-			return errors.Join(failed, err) // io_getevents fails only with bad arguments
-		}
-		for _, ev := range events {
-			i := int(ev.data)
-			free, flying = append(free, i), flying-1
-			finish(requests[i], uint64(max(ev.res, 0)))
-		}
+	return s
+}
+
+// more reports whether there are requests to submit for now.
+func (s *submission) more() bool { return len(s.list) > 0 && s.list[0].group <= s.upTo }
+
+// submit submits what the queue has room for, and nothing after an error. marked: the last request
+// signals the eventfd.
+func (s *submission) submit(ctx context.Context) (marked bool) {
+	b := s.batch
+	b.list = b.list[:0]
+	if s.failed == nil && len(s.list) > 0 {
+		s.failed = ctx.Err()
 	}
-	return failed
+	for s.failed == nil && s.more() && len(s.free) > 0 {
+		i := s.free[len(s.free)-1]
+		s.free, s.requests[i], s.list = s.free[:len(s.free)-1], s.list[0], s.list[1:]
+		x := &s.requests[i]
+		b.blocks[i] = iocb{data: uint64(i), fd: uint32(s.files[x.file].OS.Fd()), buf: uint64(uintptr(x.p)), bytes: x.size, offset: x.offset}
+		b.list = append(b.list, &b.blocks[i])
+	}
+	if n := len(b.list); n > 0 && s.mark {
+		b.list[n-1].flags, b.list[n-1].resFd = flagResFd, b.doneFd
+	}
+	n, err := b.submit()
+	s.flying += n
+	s.failed = cmp.Or(s.failed, err)
+	return s.mark && n > 0 && n == len(b.list)
+}
+
+// collect waits until at least least requests are complete, and calls finish for each complete one
+// with the number of bytes read, 0 after an error.
+func (s *submission) collect(least int, marked bool, finish func(x request, n uint64)) error {
+	defer runtime.KeepAlive(s.files)
+	events, err := s.batch.wait(least, marked)
+	if err != nil {
+		return errors.Join(s.failed, err) // io_getevents fails only with bad arguments
+	}
+	for _, ev := range events {
+		i := int(ev.data)
+		s.free, s.flying = append(s.free, i), s.flying-1
+		finish(s.requests[i], uint64(max(ev.res, 0)))
+	}
+	return nil
 }
 
 // submit submits the list and returns how many of its requests were accepted.

@@ -14,8 +14,19 @@ type batch struct{}
 
 func newBatch() (*batch, error) { return nil, errors.ErrUnsupported }
 
-func (*batch) read(context.Context, []*files.DirectFile, []request, func(request, uint64)) error {
-	return errors.ErrUnsupported
-}
+func (*batch) begin([]*files.DirectFile, []request, bool) *submission { return &submission{} }
 
 func (*batch) close() {}
+
+type submission struct {
+	list   []request
+	flying int
+	failed error
+	upTo   int
+}
+
+func (*submission) more() bool { return false }
+
+func (*submission) submit(context.Context) bool { return false }
+
+func (*submission) collect(int, bool, func(request, uint64)) error { return errors.ErrUnsupported }

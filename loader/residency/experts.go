@@ -1,14 +1,11 @@
 package residency
 
 import (
-	"context"
-	"fmt"
 	"math"
 	"sync"
 	"time"
 	"unsafe"
 
-	"github.com/seed7adf6694/infer/internal/files"
 	"github.com/seed7adf6694/infer/loader/gguf"
 	"github.com/seed7adf6694/infer/loader/internal/space"
 	"github.com/seed7adf6694/infer/loader/memory"
@@ -24,7 +21,7 @@ type Experts struct {
 	arena  *memory.Arena
 	first  int // first layer with experts
 
-	reading sync.Mutex // protects reader, which one goroutine may use at a time
+	reading sync.Mutex // held while reader, which executes one flight at a time, reads
 	index   *gguf.Index
 	reader  *reader // nil before the first slots
 
@@ -37,6 +34,7 @@ type Experts struct {
 	where   [][]int            // index of the slot, by layer and expert; -1: none
 	scores  [][]float64        // weighted number of uses, by layer and expert
 	weight  float64            // of a use now
+	turns   []int              // order in which the graph uses the kinds of tensors, by kind; -1: not known
 	stats   ExpertStats
 }
 
@@ -50,7 +48,7 @@ type ExpertStats struct {
 	Hits     uint64        `json:"hits"`              // chosen experts that were in memory
 	Misses   uint64        `json:"misses"`            // chosen experts that were read
 	Read     uint64        `json:"read_bytes"`
-	Reading  time.Duration `json:"-"` // spent reading
+	Reading  time.Duration `json:"-"` // while reads were in flight
 	Stalled  time.Duration `json:"-"` // time that passes waited for experts
 	// Mapped counts evaluations of a layer from the mapping: its micro-batch chose more experts than
 	// there are slots.
@@ -72,21 +70,15 @@ type expertSlot struct {
 	filling       bool // is being read
 }
 
-// ExpertUse is the set of slots that a pass uses. The zero value is empty. It is not safe for
-// concurrent use.
-type ExpertUse struct {
-	slots  []int32         // distinct
-	chosen []int32         // distinct experts of the layer
-	seen   map[int32]int32 // slot by expert
-	mapped int             // layer that was read into the mapping, counted from 1; 0: none
-}
-
 // halfLife is the number of passes after which a use has half its weight.
 const halfLife = 100
 
 func newExperts(l *expertLayout, arena *memory.Arena, ix *gguf.Index) *Experts {
 	e := &Experts{layout: l, arena: arena, index: ix, weight: 1}
 	e.changed = sync.NewCond(&e.mu)
+	for range l.kinds {
+		e.turns = append(e.turns, -1)
+	}
 	e.where, e.scores = make([][]int, len(l.layers)), make([][]float64, len(l.layers))
 	for n, count := range l.experts {
 		e.scores[n] = make([]float64, count)
@@ -218,82 +210,10 @@ func (e *Experts) Slots(name string) (layer int, base unsafe.Pointer, stride uin
 	return -1, nil, 0, 0
 }
 
-// Use reads the experts with these ids into slots, writes the slot of each id, and keeps them there
-// until [Experts.Release]. It returns false if there are not enough slots, or, with an error, if a
-// read failed or ctx was cancelled; then no slot is in use.
-func (e *Experts) Use(ctx context.Context, u *ExpertUse, layer int, ids, slots []int32) (bool, error) {
-	missing, ok := e.take(u, layer, ids)
-	if !ok {
-		return false, e.readMapped(ctx, u, layer)
-	}
-	begun := time.Now()
-	err := e.fill(ctx, layer, missing)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for err == nil && e.others(u) { // another pass reads an expert that this one uses too
-		e.changed.Wait()
-	}
-	if len(missing) > 0 {
-		e.stats.Stalled += time.Since(begun)
-	}
-	for _, i := range u.slots {
-		if s := e.slots[i]; err == nil && (s.layer != layer || s.filling) {
-			err = fmt.Errorf("experts of layer %d could not be read", layer)
-		}
-	}
-	if err != nil {
-		e.release(u)
-		return false, err
-	}
-	first := int32(e.bankOf(layer) * e.each)
-	for i, id := range ids {
-		slots[i] = u.seen[id] - first
-	}
-	return true, nil
-}
-
-// readMapped reads the chosen experts into the mapping, if there are not enough slots. Otherwise the
-// engine would read them by page faults, one page at a time.
-func (e *Experts) readMapped(ctx context.Context, u *ExpertUse, layer int) error {
-	if len(u.chosen) == 0 {
-		return nil
-	}
-	u.mapped = layer + 1
-	begun := time.Now()
-	for _, t := range e.layout.layers[layer] {
-		if t.mapped.p == nil {
-			continue
-		}
-		for _, expert := range u.chosen {
-			begin := t.begin(int(expert))
-			from := begin &^ (space.Granularity() - 1)
-			p := space.At(t.mapped.p, int64(from)-t.mapped.offset)
-			if err := memory.PrefetchExactly(ctx, e.index.File(t.file), p, int64(from), space.RoundUp(begin+t.size)-from); err != nil {
-				return err
-			}
-		}
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.stats.Stalled += time.Since(begun)
-	return nil
-}
-
-// others reports whether a slot that a pass uses is being filled.
-func (e *Experts) others(u *ExpertUse) bool {
-	for _, i := range u.slots {
-		if e.slots[i].filling {
-			return true
-		}
-	}
-	return false
-}
-
 // take finds or frees a slot for each expert, and returns the slots to be filled.
 func (e *Experts) take(u *ExpertUse, layer int, ids []int32) (missing []int32, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.release(u)
 	u.chosen = u.chosen[:0]
 	if layer < 0 || layer >= len(e.where) || len(e.where[layer]) == 0 {
 		return nil, false
@@ -341,7 +261,7 @@ func (e *Experts) take(u *ExpertUse, layer int, ids []int32) (missing []int32, o
 				e.slots[i].filling = false
 				e.forget(int(i))
 			}
-			e.release(u)
+			e.leave(u)
 			e.stats.Mapped++
 			return nil, false
 		}
@@ -396,77 +316,6 @@ func (e *Experts) forget(i int) {
 	if s := e.slots[i]; s.layer >= 0 {
 		e.where[s.layer][s.expert] = -1
 		e.slots[i].layer = -1
-	}
-}
-
-// fill reads experts of a layer into slots.
-func (e *Experts) fill(ctx context.Context, layer int, slots []int32) error {
-	if len(slots) == 0 {
-		return nil
-	}
-	var list []request
-	read := uint64(0)
-	for _, t := range e.layout.layers[layer] {
-		for _, i := range slots {
-			expert := e.slots[i].expert // constant while the slot is being filled
-			begin := t.begin(expert)
-			from := begin - t.shift(expert)
-			size := space.Pad(begin+t.size, files.DirectUnit) - from
-			list = append(list, request{t.file, int64(from), size, e.slot(t, i)})
-			read += size
-		}
-	}
-	e.reading.Lock()
-	begun := time.Now()
-	err := e.reader.read(ctx, list)
-	took := time.Since(begun)
-	e.reading.Unlock()
-	if err == nil {
-		for _, t := range e.layout.layers[layer] {
-			for _, i := range slots {
-				if shift := t.shift(e.slots[i].expert); shift != t.inSlot() {
-					b := space.BytesAt(e.slot(t, i), shift+t.size)
-					copy(b, b[shift:])
-				}
-			}
-		}
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, i := range slots {
-		e.slots[i].filling = false
-		if err != nil {
-			e.forget(int(i))
-		}
-	}
-	e.stats.Reading += took
-	if err == nil {
-		e.stats.Read += read
-	}
-	e.changed.Broadcast()
-	return err
-}
-
-// slot returns the address of a slot for a tensor.
-func (e *Experts) slot(t expertTensor, i int32) unsafe.Pointer {
-	return space.At(e.banks[int(i)/e.each][t.kind], uint64(int(i)%e.each)*e.layout.kinds[t.kind].stride)
-}
-
-// Release ends the use of a pass's slots.
-func (e *Experts) Release(u *ExpertUse) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.release(u)
-}
-
-func (e *Experts) release(u *ExpertUse) {
-	for _, i := range u.slots {
-		e.slots[i].users--
-	}
-	u.slots = u.slots[:0]
-	if u.mapped > 0 {
-		evictRanges(e.index, e.layout.mapped(u.mapped-1))
-		u.mapped = 0
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/seed7adf6694/infer/internal/files"
@@ -118,6 +119,9 @@ func choose(t *testing.T, e *Experts, layer int, ids ...int32) {
 	}
 	defer e.Release(&u)
 	for k, x := range e.layout.layers[layer] {
+		if _, err := e.Await(&u, x.name); err != nil {
+			t.Fatalf("%s: %v", x.name, err)
+		}
 		_, base, stride, count := e.Slots(x.name)
 		for i, id := range ids {
 			b := space.BytesAt(space.At(base, uint64(slots[i])*stride), x.size)
@@ -160,6 +164,7 @@ func TestMoreExpertsThanSlotsAreNotInUse(t *testing.T) {
 	if ok, err := e.Use(t.Context(), &a, 0, []int32{0, 1}, slots); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
+	e.Finish(&a)
 	if ok, err := e.Use(t.Context(), &b, 1, []int32{0, 1}, slots); ok || err != nil {
 		t.Errorf("a second pass took what the first uses: %v, %v", ok, err)
 	}
@@ -197,12 +202,71 @@ func TestExpertsThatCouldNotBeReadAreNotThere(t *testing.T) {
 	cancel()
 	var u ExpertUse
 	slots := make([]int32, 1)
-	if ok, err := e.Use(ctx, &u, 0, []int32{3}, slots); ok || !errors.Is(err, context.Canceled) {
-		t.Errorf("%v, %v", ok, err)
+	if _, err := e.Use(ctx, &u, 0, []int32{3}, slots); err != nil {
+		t.Errorf("%v before the read was awaited", err)
 	}
+	for _, x := range e.layout.layers[0] {
+		if more, err := e.Await(&u, x.name); more || !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v, %v", x.name, more, err)
+		}
+	}
+	e.Release(&u)
 	choose(t, e, 0, 3)
 	if st := e.Stats(); st.Hits != 0 || st.Misses != 2 {
 		t.Errorf("%+v", st)
+	}
+}
+
+// Tensors can be used one after the other; what the graph uses first is read first.
+func TestTensorsOfExpertsAreAwaitedOneByOne(t *testing.T) {
+	e := expertsOf(t, 1000, 4)
+	gate, up := e.layout.layers[0][0].name, e.layout.layers[0][1].name
+	for i, order := range [][]string{{gate, up}, {up, gate}} {
+		var u ExpertUse
+		if ok, err := e.Use(t.Context(), &u, 0, []int32{int32(2 * i), int32(2*i + 1)}, make([]int32, 2)); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		if more, err := e.Await(&u, order[0]); more != (i == 0) || err != nil { // up is read after gate
+			t.Errorf("%s: %v, %v", order[0], more, err)
+		}
+		if more, err := e.Await(&u, "another"); more != (i == 0) || err != nil {
+			t.Errorf("another tensor: %v, %v", more, err)
+		}
+		if more, err := e.Await(&u, order[1]); more || err != nil {
+			t.Errorf("%s: %v, %v", order[1], more, err)
+		}
+		e.Release(&u)
+	}
+	e = expertsOf(t, 1000, 4)
+	for i, first := range []string{up, up} {
+		var u ExpertUse
+		if ok, err := e.Use(t.Context(), &u, 0, []int32{int32(i)}, make([]int32, 1)); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		if more, err := e.Await(&u, first); more != (i == 1) || err != nil {
+			t.Errorf("pass %d: more %v, %v", i, more, err)
+		}
+		e.Release(&u) // waits for the rest
+	}
+	choose(t, e, 0, 0, 1)
+}
+
+// A pass that uses what another pass reads waits for it, also if both read.
+func TestPassesWaitForEachOthersExperts(t *testing.T) {
+	e := expertsOf(t, 1000, 6)
+	for round := range int32(50) {
+		var both sync.WaitGroup
+		for pass := range int32(2) {
+			both.Go(func() {
+				choose(t, e, 0, round%8, (round+1+pass)%8, (round+3)%8)
+			})
+		}
+		both.Wait()
+	}
+	for _, s := range e.slots {
+		if s.users != 0 || s.filling {
+			t.Errorf("%+v", e.slots)
+		}
 	}
 }
 

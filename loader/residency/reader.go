@@ -1,7 +1,6 @@
 package residency
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -21,7 +20,7 @@ import (
 // charges to this process, and passes large requests to the disk undivided. If the
 // file system has no direct reads, reads go through the page cache and are evicted from it.
 //
-// It is not safe for concurrent use.
+// It is not safe for concurrent use, and has one [flight] at a time.
 type reader struct {
 	ix     *gguf.Index
 	files  []gguf.FileInfo
@@ -42,6 +41,7 @@ type request struct {
 	offset int64
 	size   uint64
 	p      unsafe.Pointer
+	group  int // requests of group 0 are needed first
 }
 
 func newReader(ix *gguf.Index) *reader {
@@ -107,49 +107,6 @@ func (r *reader) String() string {
 	return fmt.Sprintf("direct reads, %d of %s at once", r.depth, words.Size(r.method.size))
 }
 
-// read executes requests. No read is in flight when it returns.
-func (r *reader) read(ctx context.Context, list []request) error {
-	list = r.split(list)
-	if r.depth == 0 {
-		return r.readBatch(ctx, list)
-	}
-	var begun sync.WaitGroup
-	var mu sync.Mutex
-	var first error
-	for _, x := range list {
-		if ctx.Err() != nil {
-			break
-		}
-		begun.Add(1)
-		r.queue <- func() {
-			defer begun.Done()
-			if err := r.readOne(x); err != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				first = cmp.Or(first, err)
-			}
-		}
-	}
-	begun.Wait()
-	return cmp.Or(ctx.Err(), first)
-}
-
-// readBatch executes requests in one batch, and repeats short reads one by one.
-func (r *reader) readBatch(ctx context.Context, list []request) error {
-	var short []request
-	err := r.batch.read(ctx, r.direct, list, func(x request, n uint64) {
-		if n < min(x.size, r.remaining(x)) {
-			short = append(short, x)
-		}
-	})
-	for _, x := range short {
-		if err == nil {
-			err = r.readOne(x)
-		}
-	}
-	return err
-}
-
 // remaining returns how many bytes the file has from the offset of a request on.
 func (r *reader) remaining(x request) uint64 { return uint64(max(r.files[x.file].Size-x.offset, 0)) }
 
@@ -195,7 +152,7 @@ func (r *reader) split(list []request) []request {
 	var small []request
 	for _, x := range list {
 		for off := uint64(0); off < x.size; off += r.method.size {
-			small = append(small, request{x.file, x.offset + int64(off), min(r.method.size, x.size-off), space.At(x.p, off)})
+			small = append(small, request{x.file, x.offset + int64(off), min(r.method.size, x.size-off), space.At(x.p, off), x.group})
 		}
 	}
 	return small

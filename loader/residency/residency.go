@@ -539,7 +539,7 @@ func (r *Residency) halt() {
 func (r *Residency) requests(slot int, p layerSplit) []request {
 	var list []request
 	for i, b := range p.blocks {
-		list = append(list, request{b.file, b.offset, b.size, r.slots[slot].blocks[i]})
+		list = append(list, request{file: b.file, offset: b.offset, size: b.size, p: r.slots[slot].blocks[i]})
 	}
 	return list
 }
