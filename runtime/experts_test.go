@@ -22,55 +22,70 @@ import (
 const (
 	mixture       = "layers=6,width=512,heads=8,kv_heads=2,ffn=512,vocab=2048,experts=32,experts_used=4"
 	unevenMixture = "layers=6,width=480,heads=8,kv_heads=2,ffn=544,vocab=2048,experts=32,experts_used=4"
+	otherMixture  = "layers=6,width=512,heads=8,kv_heads=2,ffn=512,vocab=2048,experts=32,experts_used=4,arch="
 )
 
 // With any sufficient budget, plain and packed, the text is the same as with ample memory, and
 // experts that do not fit are read when they are chosen.
 func TestABudgetOfAMixtureChangesNothingInTheText(t *testing.T) {
-	plain := model(t, mixture, "q4_0")
-	for _, kind := range []string{"plain", "uneven", "packed", "in small chunks"} {
-		path, chunk := plain, uint64(0)
-		switch kind {
-		case "in small chunks":
-			chunk = 1 << 20
-		case "uneven":
-			path = model(t, unevenMixture, "q4_0")
-		case "packed":
-			path = filepath.Join(t.TempDir(), "packed.gguf")
-			if err := runtime.Pack(t.Context(), plain, path, runtime.PackOptions{}); err != nil {
-				t.Skip("no layouts of this CPU's own:", err)
+	for _, tt := range []struct {
+		name, shape string
+		packed      bool
+		chunk       uint64
+	}{
+		{"plain", mixture, false, 0},
+		{"uneven", unevenMixture, false, 0},
+		{"packed", mixture, true, 0},
+		{"in small chunks", mixture, false, 1 << 20},
+		{"qwen3moe", otherMixture + "qwen3moe", false, 0},
+		{"qwen3moe, packed", otherMixture + "qwen3moe", true, 0},
+		{"gpt-oss", otherMixture + "gpt-oss", false, 0},
+		{"gpt-oss, packed", otherMixture + "gpt-oss", true, 0},
+		{"granitehybrid", otherMixture + "granitehybrid", false, 0},
+		{"granitehybrid, packed", otherMixture + "granitehybrid", true, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := model(t, tt.shape, "q4_0")
+			if tt.packed {
+				path = packedOf(t, path)
 			}
-		}
-		want, _, err := greedy(t.Context(), path, runtime.Options{Load: runtime.LoadMMap}, budgeted, 24)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, share := range []float64{0.9, 0.6, 0.4, 0.25} {
-			t.Run(fmt.Sprintf("%s, %v", kind, share), func(t *testing.T) {
-				o := runtime.Options{Load: runtime.LoadMMap, MaxMemory: budgetOf(t, path, budgeted, share), ChunkSize: chunk, Session: budgeted}
-				got, r, err := greedy(t.Context(), path, o, budgeted, 24)
-				if err != nil {
-					t.Fatal(err)
-				}
-				equal(t, "tokens", got, want)
-				x := r.Residency
-				if x == nil || x.Experts == nil {
-					t.Fatalf("no experts: %+v", x)
-				}
-				e := x.Experts
-				// The prompt takes one pass, and each token except the last one takes one.
-				if e.Experts != 6*32 || e.Slots == 0 || e.Slots >= e.Experts || x.Resident > x.Budget || e.Private > x.Resident || e.Passes != 24 || e.Mapped > 0 {
-					t.Errorf("%+v, %+v", x, e)
-				}
-				// Each token chooses 4 in 6 layers; the prompt's tokens share some.
-				if n := e.Hits + e.Misses; n < 23*24 || e.Misses == 0 || e.Misses > n || e.Read < e.Misses*e.Private/uint64(e.Slots)*9/10 {
-					t.Errorf("%+v", e)
-				}
-				if share > 0.5 && e.Hits == 0 {
-					t.Errorf("nothing stays: %+v", e)
-				}
-			})
-		}
+			want, _, err := greedy(t.Context(), path, runtime.Options{Load: runtime.LoadMMap}, budgeted, 24)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, share := range []float64{0.9, 0.6, 0.4, 0.25} {
+				t.Run(fmt.Sprint(share), func(t *testing.T) {
+					o := runtime.Options{Load: runtime.LoadMMap, MaxMemory: budgetOf(t, path, budgeted, share), ChunkSize: tt.chunk, Session: budgeted}
+					got, r, err := greedy(t.Context(), path, o, budgeted, 24)
+					if err != nil {
+						t.Fatal(err)
+					}
+					equal(t, "tokens", got, want)
+					keepsExperts(t, r, share)
+				})
+			}
+		})
+	}
+}
+
+// keepsExperts checks what a budget counted for the experts of a prompt and 24 tokens.
+func keepsExperts(t *testing.T, r runtime.Report, share float64) {
+	t.Helper()
+	x := r.Residency
+	if x == nil || x.Experts == nil {
+		t.Fatalf("no experts: %+v", x)
+	}
+	e := x.Experts
+	// The prompt takes one pass, and each token except the last one takes one.
+	if e.Experts != 6*32 || e.Slots == 0 || e.Slots >= e.Experts || x.Resident > x.Budget || e.Private > x.Resident || e.Passes != 24 || e.Mapped > 0 {
+		t.Errorf("%+v, %+v", x, e)
+	}
+	// Each token chooses 4 in 6 layers; the prompt's tokens share some.
+	if n := e.Hits + e.Misses; n < 23*24 || e.Misses == 0 || e.Misses > n || e.Read < e.Misses*e.Private/uint64(e.Slots)*9/10 {
+		t.Errorf("%+v", e)
+	}
+	if share > 0.5 && e.Hits == 0 {
+		t.Errorf("nothing stays: %+v", e)
 	}
 }
 

@@ -35,7 +35,7 @@ func layerOf(name string) int {
 // isSparse reports whether a pass uses only some rows of a tensor, so that these are read on page
 // faults instead of the whole tensor. tied: the embeddings are the output head too.
 func isSparse(name string, tied bool) bool {
-	return name == "token_embd.weight" && !tied || name == "per_layer_token_embd.weight" || strings.Contains(name, "_exps.")
+	return name == "token_embd.weight" && !tied || name == "per_layer_token_embd.weight" || strings.HasSuffix(name, "_exps.weight")
 }
 
 // fileRange is a range of a file and its address in the mapping, in whole pages.

@@ -27,7 +27,7 @@ func TestLayersByName(t *testing.T) {
 			t.Errorf("%q: %d, want %d", name, got, want)
 		}
 	}
-	for name, want := range map[string]bool{"token_embd.weight": true, "blk.0.ffn_up_exps.weight": true, "blk.0.ffn_up_shexp.weight": false, "output.weight": false} {
+	for name, want := range map[string]bool{"token_embd.weight": true, "blk.0.ffn_up_exps.weight": true, "blk.0.ffn_up_exps.bias": false, "blk.0.ffn_up_shexp.weight": false, "output.weight": false} {
 		if got := isSparse(name, false); got != want {
 			t.Errorf("%q: %v", name, got)
 		}
