@@ -87,8 +87,8 @@ func (c *copier) all(ctx context.Context, w *Weights, plan *Plan) error {
 		}
 		w.blocks = append(w.blocks, base)
 		w.record(r, base)
-		pieces, tensors := c.split(r, base)
-		plain = append(plain, pieces...)
+		reads, tensors := c.split(r, base)
+		plain = append(plain, reads...)
 		if len(tensors) > 0 {
 			special = append(special, transformRange{r, own, base, tensors})
 		}
@@ -159,23 +159,23 @@ type fileRead struct {
 const readers = 2
 
 // read executes reads.
-func (c *copier) read(ctx context.Context, pieces []fileRead) error {
+func (c *copier) read(ctx context.Context, reads []fileRead) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var next atomic.Int64
 	var wg sync.WaitGroup
-	for range min(readers, runtime.GOMAXPROCS(0), len(pieces)) {
+	for range min(readers, runtime.GOMAXPROCS(0), len(reads)) {
 		wg.Go(func() {
 			for ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
-				if i >= len(pieces) {
+				if i >= len(reads) {
 					return
 				}
-				if err := c.readOne(pieces[i]); err != nil {
+				if err := c.readOne(reads[i]); err != nil {
 					cancel(err)
 					return
 				}
-				c.progress.Add(pieces[i].size)
+				c.progress.Add(reads[i].size)
 			}
 		})
 	}

@@ -46,7 +46,7 @@ var tinyFile = "tiny-stories-q4_0-" + TinySHA256[:8] + ".gguf"
 // The error names each folder that was tried and why it failed. Tiny is safe for concurrent use, also
 // by several processes.
 func Tiny() (path string, err error) {
-	path, err = extractTiny(tinyPlaces())
+	path, err = extractTiny(tinyFolders())
 	if err == nil {
 		return path, nil
 	}
@@ -63,27 +63,27 @@ var tinyInMemory = sync.OnceValues(func() (*os.File, error) {
 	return files.MemoryFile(tinyFile, tinyContent)
 })
 
-// A place is a folder for the embedded model.
-type place struct {
+// A tinyFolder is a folder for the embedded model.
+type tinyFolder struct {
 	dir     string
 	private bool  // only this user may have access
 	err     error // why there is no such folder
 }
 
-func tinyPlaces() []place {
-	cache := place{}
+func tinyFolders() []tinyFolder {
+	cache := tinyFolder{}
 	if dir, err := os.UserCacheDir(); err != nil {
 		cache.err = fmt.Errorf("no cache folder: %w", err)
 	} else {
 		cache.dir = filepath.Join(dir, "infer", "models")
 	}
 	temp := filepath.Join(os.TempDir(), "infer-models"+userSuffix())
-	return []place{cache, {dir: temp, private: true}}
+	return []tinyFolder{cache, {dir: temp, private: true}}
 }
 
-func extractTiny(places []place) (string, error) {
+func extractTiny(folders []tinyFolder) (string, error) {
 	var failed []error
-	for _, p := range places {
+	for _, p := range folders {
 		path, err := p.extract()
 		if err == nil {
 			return path, nil
@@ -96,7 +96,7 @@ func extractTiny(places []place) (string, error) {
 var extracting sync.Mutex
 
 // extract returns the path of a valid copy in p; it writes the copy if necessary.
-func (p place) extract() (string, error) {
+func (p tinyFolder) extract() (string, error) {
 	if p.err != nil {
 		return "", p.err
 	}
@@ -129,7 +129,7 @@ func (p place) extract() (string, error) {
 }
 
 // prepare creates the folder and checks its owner.
-func (p place) prepare() error {
+func (p tinyFolder) prepare() error {
 	if !p.private {
 		return os.MkdirAll(p.dir, 0o755)
 	}

@@ -224,7 +224,7 @@ func TestTinyNamesEveryFolderThatWouldNotDo(t *testing.T) {
 		t.Fatal(err)
 	}
 	a, b := filepath.Join(file, "a"), filepath.Join(file, "b")
-	_, err := extractTiny([]place{{dir: a}, {dir: b, private: true}, {err: fs.ErrInvalid}})
+	_, err := extractTiny([]tinyFolder{{dir: a}, {dir: b, private: true}, {err: fs.ErrInvalid}})
 	if err == nil {
 		t.Fatal("no error")
 	}

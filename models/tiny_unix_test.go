@@ -33,7 +33,7 @@ func TestTheTemporaryFolderMustBePrivate(t *testing.T) {
 		}, "belongs to user"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := place{dir: filepath.Join(t.TempDir(), "infer"), private: true}
+			p := tinyFolder{dir: filepath.Join(t.TempDir(), "infer"), private: true}
 			c.spoil(t, p.dir)
 			path, err := p.extract()
 			switch {

@@ -51,26 +51,26 @@ type parser struct {
 	source
 	file  string
 	limit int64 // of the bytes of keys and values, maxHeader
-	place place // what is being parsed, for errors
+	field field // what is being parsed, for errors
 }
 
-// place is the part of the header that is being parsed. Its text is built only for an error: a file
+// field is the part of the header that is being parsed. Its text is built only for an error: a file
 // may have a million keys.
-type place struct {
+type field struct {
 	kind string // "version", "key", "tensor", …
 	i    int    // index of the key or tensor
 	name string // its name, once parsed
 	many bool
 }
 
-func (p place) String() string {
+func (f field) String() string {
 	switch {
-	case p.name != "":
-		return p.kind + " " + words.Literal(p.name)
-	case p.many:
-		return p.kind + " " + strconv.Itoa(p.i)
+	case f.name != "":
+		return f.kind + " " + words.Literal(f.name)
+	case f.many:
+		return f.kind + " " + strconv.Itoa(f.i)
 	}
-	return p.kind
+	return f.kind
 }
 
 // parseHeader parses and checks the header of a file of this size. All errors are of type
@@ -94,7 +94,7 @@ func (p *parser) header() (*header, error) {
 		return nil, err
 	}
 	if need := uint64(tensors)*minTensorBytes + uint64(keys)*minKeyBytes; need > p.left() {
-		p.place = place{kind: "counts"}
+		p.field = field{kind: "counts"}
 		return nil, p.short(8, fmt.Sprintf("%d tensors and %d keys", tensors, keys),
 			"these take at least %d bytes, the file has %d left", need, p.left())
 	}
@@ -107,14 +107,14 @@ func (p *parser) header() (*header, error) {
 	return h, nil
 }
 
-// fail returns an error about the current place.
+// fail returns an error about the current field.
 func (p *parser) fail(offset int64, value, reason string, args ...any) error {
-	return &FormatError{File: p.file, Offset: offset, Field: p.place.String(), Value: value, Reason: fmt.Sprintf(reason, args...)}
+	return &FormatError{File: p.file, Offset: offset, Field: p.field.String(), Value: value, Reason: fmt.Sprintf(reason, args...)}
 }
 
 // short is fail for a file that ends too early.
 func (p *parser) short(offset int64, value, reason string, args ...any) error {
-	return &FormatError{File: p.file, Offset: offset, Field: p.place.String(), Value: value, Reason: fmt.Sprintf(reason, args...), Err: ErrTruncated}
+	return &FormatError{File: p.file, Offset: offset, Field: p.field.String(), Value: value, Reason: fmt.Sprintf(reason, args...), Err: ErrTruncated}
 }
 
 // get returns the next n bytes. They are never overwritten.
@@ -131,7 +131,7 @@ func (p *parser) get(n uint64) ([]byte, error) {
 
 // unreadable returns the error for a failed read.
 func (p *parser) unreadable(err error) error {
-	return &FormatError{File: p.file, Offset: p.at(), Field: p.place.String(), Reason: "can't be read", Err: err}
+	return &FormatError{File: p.file, Offset: p.at(), Field: p.field.String(), Reason: "can't be read", Err: err}
 }
 
 func (p *parser) uint32() (uint32, error) {
@@ -151,11 +151,11 @@ func (p *parser) uint64() (uint64, error) {
 }
 
 func (p *parser) readMagic(h *header) error {
-	p.place = place{kind: "file"}
+	p.field = field{kind: "file"}
 	if p.size < fixedBytes {
 		return p.short(-1, strconv.FormatInt(p.size, 10)+" bytes long", "a GGUF file has at least %d", fixedBytes)
 	}
-	p.place = place{kind: "magic"}
+	p.field = field{kind: "magic"}
 	b, err := p.get(4)
 	if err != nil {
 		return err
@@ -167,7 +167,7 @@ func (p *parser) readMagic(h *header) error {
 	default:
 		return p.fail(0, words.Literal(m), "not a GGUF file, which begins with %q", magic)
 	}
-	p.place = place{kind: "version"}
+	p.field = field{kind: "version"}
 	if h.version, err = p.uint32(); err != nil {
 		return err
 	}
@@ -186,7 +186,7 @@ func (p *parser) readMagic(h *header) error {
 
 // readCount reads the count of items that take at least each bytes.
 func (p *parser) readCount(kind string, each uint64) (int, error) {
-	p.place = place{kind: kind}
+	p.field = field{kind: kind}
 	at := p.at()
 	n, err := p.uint64()
 	if err != nil {

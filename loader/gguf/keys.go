@@ -35,7 +35,7 @@ func (p *parser) readKeys(h *header, n int) error {
 }
 
 func (p *parser) readKey(h *header, i int) error {
-	p.place = place{kind: "key", i: i, many: true}
+	p.field = field{kind: "key", i: i, many: true}
 	at := p.at()
 	name, err := p.text(maxKey)
 	if err != nil {
@@ -51,7 +51,7 @@ func (p *parser) readKey(h *header, i int) error {
 	case again:
 		return p.fail(at, words.Literal(key), "key %d has the same name", h.byKey[key])
 	}
-	p.place.name = key
+	p.field.name = key
 	at = p.at()
 	value, err := p.readValue()
 	if err != nil {

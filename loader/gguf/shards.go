@@ -47,7 +47,7 @@ func openShards(one *file) (files []*file, err error) {
 	if at, ok := one.joined(); ok {
 		return nil, one.bad(keySplitCount, fmt.Sprint(count), "another file begins at byte %d: shards that were joined end to end are no model; keep each in a file of its own, or merge them with gguf-split", at)
 	}
-	if err := s.place(); err != nil {
+	if err := s.locate(); err != nil {
 		return nil, err
 	}
 	for i := range s.files {
@@ -67,8 +67,8 @@ func (s *shardSet) close() {
 	}
 }
 
-// place determines which shard was opened and the names of the others.
-func (s *shardSet) place() error {
+// locate determines which shard was opened and the names of the others.
+func (s *shardSet) locate() error {
 	no, ok, err := s.one.splitNumber(keySplitNo)
 	switch {
 	case err != nil:

@@ -20,7 +20,7 @@ func (p *parser) readTensors(h *header, n int) error {
 	h.byName = make(map[string]int32, min(n, 256))
 	next := uint64(0)
 	for i := range n {
-		p.place = place{kind: "tensor", i: i, many: true}
+		p.field = field{kind: "tensor", i: i, many: true}
 		t, err := p.readTensor(h, next)
 		if err != nil {
 			return err
@@ -35,7 +35,7 @@ func (p *parser) readTensors(h *header, n int) error {
 		t := &h.tensors[i]
 		// Each of the three is less than 2^63, so the sum of two does not overflow.
 		if end := uint64(t.Offset) + t.Size; data > uint64(p.size) || end > uint64(p.size)-data {
-			p.place = place{kind: "tensor", name: t.Name}
+			p.field = field{kind: "tensor", name: t.Name}
 			return p.short(int64(data)+t.Offset, fmt.Sprintf("%d bytes long", t.Size), "the file ends at %d", p.size)
 		}
 	}
@@ -59,7 +59,7 @@ func (p *parser) readTensor(h *header, next uint64) (t Tensor, err error) {
 	case again:
 		return t, p.fail(at, words.Literal(t.Name), "tensor %d has the same name", other)
 	}
-	p.place.name = t.Name
+	p.field.name = t.Name
 	if err := p.readShape(&t); err != nil {
 		return t, err
 	}

@@ -13,7 +13,7 @@ import (
 // would compute with the zeros.
 
 const (
-	zeroWindow = 4 << 10 // bytes that are examined at one place
+	zeroWindow = 4 << 10 // bytes that are examined per sample
 	// minZeroMatrix is the minimum size of a matrix whose zeros are suspicious; biases and other
 	// short tensors may be zero.
 	minZeroMatrix = 1 << 10
@@ -66,7 +66,7 @@ func (t Tensor) isMatrix() bool {
 }
 
 // zeroFrom returns approximately where the zeros at the end of a tensor begin: its beginning if all
-// sampled places are zero, its end if the last bytes are not.
+// samples are zero, its end if the last bytes are not.
 func (f *file) zeroFrom(t Tensor) int64 {
 	end := t.Offset + int64(t.Size)
 	low, high := t.Offset, end // zero from high on; unknown below
@@ -74,7 +74,7 @@ func (f *file) zeroFrom(t Tensor) int64 {
 	if !f.isZero(at, end-at) {
 		return end
 	}
-	// Find the last sampled place that is not zero, then bisect between it and the next.
+	// Find the last sample that is not zero, then bisect between it and the next.
 	for high = at; high > low; high = at {
 		at = max(low, high-max(zeroWindow, int64(t.Size/8)))
 		if !f.isZero(at, min(zeroWindow, high-at)) {
@@ -160,11 +160,11 @@ func (ix *Index) CheckZeros(ctx context.Context) (names []string, err error) {
 	return names, nil
 }
 
-// sampledZero reports whether a tensor is zero at some evenly spaced places, its beginning and end
+// sampledZero reports whether a tensor is zero at evenly spaced samples, its beginning and end
 // included.
 func (f *file) sampledZero(ctx context.Context, t Tensor) (bool, error) {
-	const places = 64
-	step := max(zeroWindow, t.Size/places)
+	const samples = 64
+	step := max(zeroWindow, t.Size/samples)
 	b := make([]byte, zeroWindow)
 	for at := uint64(0); at < t.Size; at += step {
 		if err := context.Cause(ctx); err != nil {

@@ -172,17 +172,17 @@ func (a *Arena) fill(s *reservation) error {
 		return nil
 	}}
 	for off := uint64(0); off < s.size; off += a.chunk {
-		piece := min(a.chunk, s.size-off)
-		if err := s.ledger.admit(s.purpose, piece); err != nil {
+		n := min(a.chunk, s.size-off)
+		if err := s.ledger.admit(s.purpose, n); err != nil {
 			return err
 		}
-		if err := t.commit(a.sys, space.At(s.base, off), piece); err != nil {
+		if err := t.commit(a.sys, space.At(s.base, off), n); err != nil {
 			if errors.Is(err, files.ErrClosed) {
 				return err
 			}
-			return refused(probe.Committing, s.purpose, piece, err)
+			return refused(probe.Committing, s.purpose, n, err)
 		}
-		s.grant(piece)
+		s.grant(n)
 	}
 	return nil
 }

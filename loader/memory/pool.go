@@ -115,14 +115,14 @@ func newPool(sys space.System, sleep func(time.Duration), size uint64, o PoolOpt
 // reserve reserves the addresses; if they are refused, in several ranges, halving the size.
 func (p *Pool) reserve(size uint64) error {
 	unit := space.Granularity()
-	place := uint64(0)
+	offset := uint64(0)
 	for try := size; size > 0; {
 		n := min(try, size)
 		base, err := p.sys.Reserve(n, false, 0)
 		if err == nil {
-			e := extent{place, place + n}
+			e := extent{offset, offset + n}
 			p.ranges = append(p.ranges, poolRange{base: base, extent: e, unused: unused{e}})
-			place = e.end + unit // ranges do not touch
+			offset = e.end + unit // ranges do not touch
 			size -= n
 			continue
 		}
@@ -340,9 +340,9 @@ func (p *Pool) Stats() PoolStats {
 // zero clears memory in steps of 1 MiB: the garbage collector cannot stop a goroutine within one
 // clear.
 func zero(p unsafe.Pointer, size uint64) {
-	const piece = 1 << 20
-	for off := uint64(0); off < size; off += piece {
-		clear(space.BytesAt(space.At(p, off), min(piece, size-off)))
+	const step = 1 << 20
+	for off := uint64(0); off < size; off += step {
+		clear(space.BytesAt(space.At(p, off), min(step, size-off)))
 	}
 }
 

@@ -39,19 +39,19 @@ func newScratch(sys space.System, size, chunk uint64, ledger *Ledger) (*Scratch,
 	if chunk == 0 {
 		chunk = MostScratch
 	}
-	piece := min(space.RoundUp(min(chunk, MostScratch)), size)
-	if err := CheckMappings(PurposeStaging, size, (size+piece-1)/piece); err != nil {
+	shared := min(space.RoundUp(min(chunk, MostScratch)), size)
+	if err := CheckMappings(PurposeStaging, size, (size+shared-1)/shared); err != nil {
 		return nil, err
 	}
-	m, err := sys.Share(piece)
+	m, err := sys.Share(shared)
 	if err != nil {
-		return nil, refused(probe.Committing, PurposeStaging, piece, err)
+		return nil, refused(probe.Committing, PurposeStaging, shared, err)
 	}
 	defer m.Close() // the mappings keep it
 	s, err := newViews(sys, ledger, PurposeStaging, size, 0, func(s *reservation) error {
-		for off := uint64(0); off < size; off += piece {
-			if err := sys.Alias(space.At(s.base, off), min(piece, size-off), m); err != nil {
-				return refused(probe.Mapping, PurposeStaging, piece, err)
+		for off := uint64(0); off < size; off += shared {
+			if err := sys.Alias(space.At(s.base, off), min(shared, size-off), m); err != nil {
+				return refused(probe.Mapping, PurposeStaging, shared, err)
 			}
 		}
 		return nil
@@ -59,7 +59,7 @@ func newScratch(sys space.System, size, chunk uint64, ledger *Ledger) (*Scratch,
 	if err != nil {
 		return nil, err
 	}
-	s.grant(piece)
+	s.grant(shared)
 	return &Scratch{s: s}, nil
 }
 

@@ -4,9 +4,9 @@ import "sync"
 
 // private are the process's reservations that hold private memory.
 var private = struct {
-	mu    sync.Mutex
-	spans map[*reservation]struct{}
-}{spans: map[*reservation]struct{}{}}
+	mu           sync.Mutex
+	reservations map[*reservation]struct{}
+}{reservations: map[*reservation]struct{}{}}
 
 // Unused returns how many bytes of private memory of all arenas of this process are committed but
 // not touched, 0 on systems other than Linux. The system allocates pages when they are touched, so
@@ -15,7 +15,7 @@ func Unused() uint64 {
 	private.mu.Lock()
 	defer private.mu.Unlock()
 	n := uint64(0)
-	for s := range private.spans {
+	for s := range private.reservations {
 		n += untouched(s.base, s.size)
 	}
 	return n
@@ -25,12 +25,12 @@ func Unused() uint64 {
 func (s *reservation) track() {
 	private.mu.Lock()
 	defer private.mu.Unlock()
-	private.spans[s] = struct{}{}
+	private.reservations[s] = struct{}{}
 }
 
 // untrack reverses track; it does nothing without it.
 func (s *reservation) untrack() {
 	private.mu.Lock()
 	defer private.mu.Unlock()
-	delete(private.spans, s)
+	delete(private.reservations, s)
 }

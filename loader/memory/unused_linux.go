@@ -13,9 +13,9 @@ func untouched(p unsafe.Pointer, size uint64) uint64 {
 	var there [step >> 12]byte // one for each page, which has 4 KiB or more
 	n := uint64(0)
 	for off := uint64(0); off < size; off += step {
-		piece := min(step, size-off)
-		pages := there[:(piece+space.Granularity()-1)/space.Granularity()]
-		_, _, errno := unix.Syscall(unix.SYS_MINCORE, uintptr(space.At(p, off)), uintptr(piece), uintptr(unsafe.Pointer(&pages[0])))
+		length := min(step, size-off)
+		pages := there[:(length+space.Granularity()-1)/space.Granularity()]
+		_, _, errno := unix.Syscall(unix.SYS_MINCORE, uintptr(space.At(p, off)), uintptr(length), uintptr(unsafe.Pointer(&pages[0])))
 		if errno != 0 {
 			continue
 		}

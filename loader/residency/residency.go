@@ -130,7 +130,7 @@ type slot struct {
 	inUse   bool
 }
 
-// slotAddress is the place of a tensor in the slot of its layer.
+// slotAddress is the address of a tensor in the slot of its layer.
 type slotAddress struct {
 	layer, block int
 	offset       uint64

@@ -52,7 +52,7 @@ type virtualSystem struct {
 type region struct {
 	base, size uintptr // including the guard page
 	old        bool    // no placeholders: free parts are plain reservations
-	pieces     []view  // views and free parts; in ascending order with placeholders
+	views      []view  // views and free parts; in ascending order with placeholders
 }
 
 // view is a part of a region: a mapped view, or a free placeholder or reservation.
@@ -76,7 +76,7 @@ func (s *virtualSystem) Reserve(size uint64, views bool, _ uint64) (unsafe.Point
 		p, _, err := procVirtualAlloc2.Call(0, 0, n, windows.MEM_RESERVE|memReservePlaceholder, windows.PAGE_NOACCESS, 0, 0)
 		switch {
 		case p != 0:
-			s.regions[p] = &region{base: p, size: n, pieces: []view{{p, n, false}}}
+			s.regions[p] = &region{base: p, size: n, views: []view{{p, n, false}}}
 			return Pointer(p), nil
 		case !errors.Is(err, windows.ERROR_INVALID_PARAMETER):
 			return nil, os.NewSyscallError("VirtualAlloc2", err)
@@ -87,7 +87,7 @@ func (s *virtualSystem) Reserve(size uint64, views bool, _ uint64) (unsafe.Point
 	if err != nil {
 		return nil, os.NewSyscallError("VirtualAlloc", err)
 	}
-	s.regions[p] = &region{base: p, size: n, old: true, pieces: []view{{p, n, false}}}
+	s.regions[p] = &region{base: p, size: n, old: true, views: []view{{p, n, false}}}
 	return Pointer(p), nil
 }
 
@@ -185,7 +185,7 @@ func (s *virtualSystem) mapView(p, size uintptr, h windows.Handle, offset int64,
 	if err != nil {
 		return err
 	}
-	r.pieces[i].mapped = true
+	r.views[i].mapped = true
 	return nil
 }
 
@@ -196,11 +196,11 @@ func (s *virtualSystem) mapViewAt(r *region, p, size uintptr, h windows.Handle, 
 	if i < 0 {
 		return ErrLostAddresses
 	}
-	v := r.pieces[i]
+	v := r.views[i]
 	if err := windows.VirtualFree(v.addr, 0, windows.MEM_RELEASE); err != nil {
 		return os.NewSyscallError("VirtualFree", err)
 	}
-	r.pieces = slices.Delete(r.pieces, i, i+1)
+	r.views = slices.Delete(r.views, i, i+1)
 	access := uint32(windows.FILE_MAP_READ)
 	if protect == windows.PAGE_READWRITE {
 		access |= windows.FILE_MAP_WRITE
@@ -212,7 +212,7 @@ func (s *virtualSystem) mapViewAt(r *region, p, size uintptr, h windows.Handle, 
 		}
 		return os.NewSyscallError("MapViewOfFileEx", err)
 	}
-	r.pieces = append(r.pieces, view{p, size, true})
+	r.views = append(r.views, view{p, size, true})
 	end := uintptr(Pad(uint64(p+size), Granularity())) // the granularity of reservations
 	for _, rest := range []view{{v.addr, p - v.addr, false}, {end, v.addr + v.size - min(end, v.addr+v.size), false}} {
 		if rest.size == 0 {
@@ -221,14 +221,14 @@ func (s *virtualSystem) mapViewAt(r *region, p, size uintptr, h windows.Handle, 
 		if at, err := windows.VirtualAlloc(rest.addr, rest.size, windows.MEM_RESERVE, windows.PAGE_NOACCESS); err != nil || at != rest.addr {
 			return ErrLostAddresses
 		}
-		r.pieces = append(r.pieces, rest)
+		r.views = append(r.views, rest)
 	}
 	return nil
 }
 
 // free returns the index of the free part that contains a range, -1 if there is none.
 func (r *region) free(p, size uintptr) int {
-	return slices.IndexFunc(r.pieces, func(v view) bool { return !v.mapped && p >= v.addr && p+size <= v.addr+v.size })
+	return slices.IndexFunc(r.views, func(v view) bool { return !v.mapped && p >= v.addr && p+size <= v.addr+v.size })
 }
 
 func (s *virtualSystem) regionOf(p, size uintptr) *region {
@@ -242,7 +242,7 @@ func (s *virtualSystem) regionOf(p, size uintptr) *region {
 
 // split makes [p, p+size) a placeholder of its own and returns its index.
 func (r *region) split(p, size uintptr) (int, error) {
-	for i, v := range r.pieces {
+	for i, v := range r.views {
 		if v.mapped || p < v.addr || p+size > v.addr+v.size {
 			continue
 		}
@@ -252,7 +252,7 @@ func (r *region) split(p, size uintptr) (int, error) {
 		if err := windows.VirtualFree(p, size, windows.MEM_RELEASE|memPreservePlaceholder); err != nil {
 			return 0, os.NewSyscallError("VirtualFree", err)
 		}
-		parts := append([]view{}, r.pieces[:i]...)
+		parts := append([]view{}, r.views[:i]...)
 		if p > v.addr {
 			parts = append(parts, view{v.addr, p - v.addr, false})
 		}
@@ -261,7 +261,7 @@ func (r *region) split(p, size uintptr) (int, error) {
 		if end := v.addr + v.size; p+size < end {
 			parts = append(parts, view{p + size, end - p - size, false})
 		}
-		r.pieces = append(parts, r.pieces[i+1:]...)
+		r.views = append(parts, r.views[i+1:]...)
 		return at, nil
 	}
 	return 0, fmt.Errorf("no free placeholder at %#x", p)
@@ -279,7 +279,7 @@ func (s *virtualSystem) Release(p unsafe.Pointer, _ uint64, views bool) error {
 		return nil
 	}
 	var errs []error
-	for _, v := range r.pieces {
+	for _, v := range r.views {
 		if v.mapped {
 			err := windows.UnmapViewOfFile(v.addr)
 			// A view whose file can no longer be read has been replaced by a reservation: see

@@ -155,17 +155,17 @@ func (w walk) nextUses(slots int) []int {
 
 // keeper keeps those experts in slots that have the highest rank.
 type keeper struct {
-	slots []int // experts
-	room  int
-	where []int               // by expert: its slot, -1 for none
-	rank  []int               // by expert, since its last use
-	used  []int               // by expert: the choice of its last use
-	after func(at, i int) int // rank of the i-th use of all, in the choice at
-	at, i int
+	slots    []int // experts
+	capacity int
+	where    []int               // by expert: its slot, -1 for none
+	rank     []int               // by expert, since its last use
+	used     []int               // by expert: the choice of its last use
+	after    func(at, i int) int // rank of the i-th use of all, in the choice at
+	at, i    int
 }
 
 func newKeeper(w walk, slots int, after func(at, i int) int) *keeper {
-	k := &keeper{room: slots, where: make([]int, w.all), rank: make([]int, w.all), used: make([]int, w.all), after: after}
+	k := &keeper{capacity: slots, where: make([]int, w.all), rank: make([]int, w.all), used: make([]int, w.all), after: after}
 	for i := range k.where {
 		k.where[i], k.used[i] = -1, -1
 	}
@@ -174,7 +174,7 @@ func newKeeper(w walk, slots int, after func(at, i int) int) *keeper {
 
 func (k *keeper) use(_ int, _ []int32, group []int) (misses int) {
 	defer func() { k.at, k.i = k.at+1, k.i+len(group) }()
-	if len(group) > k.room {
+	if len(group) > k.capacity {
 		return len(group)
 	}
 	for i, x := range group {
@@ -185,7 +185,7 @@ func (k *keeper) use(_ int, _ []int32, group []int) (misses int) {
 			continue
 		}
 		misses++
-		if len(k.slots) < k.room {
+		if len(k.slots) < k.capacity {
 			k.where[x] = len(k.slots)
 			k.slots = append(k.slots, x)
 			continue
