@@ -37,7 +37,7 @@ type ExpertsOptions struct {
 	Prompt  string // text to continue; "": the beginning of a story
 	Tokens  int    // tokens to generate after it; 0: 128
 	Text    string // text to evaluate token by token instead, as if it had been generated
-	Context int    // tokens; 0: the runtime's default. A longer Text is evaluated in pieces
+	Context int    // tokens; 0: the runtime's default. A longer Text is evaluated in several contexts
 	Threads int    // 0: [runtime.DefaultThreads]
 
 	Slots []float64 // numbers of slots, as shares of all experts; nil: [DefaultSlotShares]
@@ -47,7 +47,7 @@ type ExpertsOptions struct {
 // choices with several numbers of slots and all policies, to show what memory for experts saves.
 // The result has a record for each number of slots. The model is evaluated once, in this process,
 // with the memory that is available: the figures are counts, so memory does not change them.
-// The trace is written whole or not at all.
+// The trace's file appears only when it is complete.
 func (r *Runner) Experts(ctx context.Context, o ExpertsOptions) (rs Results, err error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -89,15 +89,15 @@ func (o *ExpertsOptions) check() error {
 	}
 	switch {
 	case o.Tokens < 1:
-		return fmt.Errorf("%w: %d tokens to generate: 1 or more", runtime.ErrOption, o.Tokens)
+		return fmt.Errorf("%w: %d tokens to generate: want at least 1", runtime.ErrOption, o.Tokens)
 	case o.Replay != "" && o.Trace != "":
-		return fmt.Errorf("%w: a trace to replay and one to record exclude each other", runtime.ErrOption)
+		return fmt.Errorf("%w: both a trace to replay and one to record are given: use only one of them", runtime.ErrOption)
 	case len(o.Slots) == 0:
-		return fmt.Errorf("%w: no number of slots", runtime.ErrOption)
+		return fmt.Errorf("%w: no numbers of slots: want at least one share", runtime.ErrOption)
 	}
 	for _, share := range o.Slots {
 		if !(share > 0 && share <= 1) {
-			return fmt.Errorf("%w: slots for a share of %g of the experts: more than 0, at most 1", runtime.ErrOption, share)
+			return fmt.Errorf("%w: slots for a share of %g of the experts: out of range (more than 0, at most 1)", runtime.ErrOption, share)
 		}
 	}
 	return nil
@@ -116,7 +116,7 @@ func readTrace(path string) (*replay.Trace, error) {
 	return t, nil
 }
 
-// recordExperts writes a trace, whole or not at all.
+// recordExperts records a trace. Its file appears only when it is complete.
 func (r *Runner) recordExperts(ctx context.Context, m *preparedModel, o ExpertsOptions, path string) error {
 	header, err := m.experts()
 	if err != nil {
@@ -170,7 +170,7 @@ type choiceRecorder struct {
 	w          *replay.Writer
 	used       int
 	evaluation int
-	layer      int // told of last; -1: none
+	layer      int // layer of the last choice; -1: none
 	err        error
 }
 
@@ -211,7 +211,7 @@ func (r *Runner) evaluate(ctx context.Context, m *preparedModel, o ExpertsOption
 	return nil
 }
 
-// evaluateText evaluates a text token by token, and begins anew where the context is full.
+// evaluateText evaluates a text token by token. When the context is full, it is cleared.
 func (r *Runner) evaluateText(ctx context.Context, m *runtime.Model, s *runtime.Session, text string) error {
 	tokens, err := m.Tokenize(text, runtime.TokenizeOptions{Plain: true})
 	if err != nil {
@@ -262,8 +262,8 @@ func (r *Runner) replayExperts(ctx context.Context, t *replay.Trace, shares []fl
 	return rs, nil
 }
 
-// replay adds the figures of all policies with this number of slots. They are of the tokens that
-// were evaluated one by one; if there are none, of those that were evaluated together.
+// replay adds the figures of all policies with this number of slots: of the tokens that were evaluated
+// one by one, or if there are none, of those that were evaluated in batches.
 func (r *Record) replay(t *replay.Trace, slots int) error {
 	all := uint64(0)
 	for _, l := range t.Layers {

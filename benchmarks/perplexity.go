@@ -51,7 +51,7 @@ type Divergence struct {
 	KL      float64 `json:"kl_divergence"`
 	KLError float64 `json:"kl_divergence_error"`
 	KLMax   float64 `json:"kl_divergence_max"`
-	SameTop float64 `json:"same_top_ratio"` // share of places where both models have the same most likely token
+	SameTop float64 `json:"same_top_ratio"` // share of positions where both models have the same most likely token
 }
 
 // MeasurePerplexity evaluates a text as llama.cpp's perplexity tool does: in chunks of one context
@@ -83,7 +83,7 @@ func MeasurePerplexity(ctx context.Context, o PerplexityOptions) (p Perplexity, 
 	}
 	chunks := len(model.tokens) / o.Context
 	if len(model.tokens) < 2*o.Context {
-		return p, fmt.Errorf("%w: the text has %d tokens, fewer than two chunks of %d: use a longer text or a smaller context (-c)", runtime.ErrOption, len(model.tokens), o.Context)
+		return p, fmt.Errorf("%w: the text has %d tokens, fewer than two chunks of %d: use a longer text or a smaller context", runtime.ErrOption, len(model.tokens), o.Context)
 	}
 	if o.Chunks > 0 {
 		chunks = min(chunks, o.Chunks)

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# github.com/ardanlabs/jinja v1.8.0 (Go, made for chat templates) against Jinja2 3.1.2 in
-# Python, whose output stands beside each line below.
-# Guess: a filter, argument or operator that it does not have is an error, as an unknown
-# filter's name is.
+# github.com/ardanlabs/jinja v1.8.0 (Go, for chat templates) compared with Jinja2 3.1.2 in Python.
+# Jinja2's output is written beside each line below.
+# Guess: filters, arguments and operators that it does not support are errors, as unknown filter
+# names are.
 set -euo pipefail
 work=$(mktemp -d); trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT; cd "$work"
 cat > main.go <<'GO'

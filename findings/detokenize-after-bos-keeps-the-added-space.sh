@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# llama.cpp v0.5.0 (npm @node-llama-cpp/linux-x64 3.22.1): llama_tokenize and llama_detokenize there and back.
-# Guess: the space that a SentencePiece model puts before a text is taken away again, with
-# remove_special=true for tokens that begin with BOS too.
+# llama.cpp v0.5.0 (npm @node-llama-cpp/linux-x64 3.22.1): llama_tokenize followed by llama_detokenize.
+# Guess: llama_detokenize with remove_special=true removes the space that a SentencePiece model adds
+# before a text, also for tokens that begin with BOS.
 set -euo pipefail
 model=$(cd "$(dirname "$0")/../models/tiny" && pwd)/tiny-stories-f16.gguf
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT; cd "$work"

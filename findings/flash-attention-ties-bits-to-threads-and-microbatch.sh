@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # llama.cpp v0.5.0 (npm @node-llama-cpp/linux-x64 3.22.1): what changes the bits of logits on a CPU.
-# Guess: neither the number of threads nor the micro-batch does: rows and columns are computed
-# apart. (Flash attention is on by default, as "auto", on CPUs too.)
+# Guess: neither the number of threads nor the micro-batch, since rows and columns are computed
+# independently. (The default of flash attention is "auto", which is on for CPUs.)
 set -euo pipefail
 model=$(cd "$(dirname "$0")/../models/tiny" && pwd)/tiny-stories-f16.gguf
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT; cd "$work"

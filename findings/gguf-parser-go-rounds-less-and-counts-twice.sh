@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# github.com/gpustack/gguf-parser-go v0.28.1 (Go) against llama.cpp v0.5.0 (npm
-# @node-llama-cpp/linux-x64 3.22.1), same model, no layer on a GPU.
-# Guess: its estimate rounds the context as the engine does, and takes for the weights what
-# the engine takes (llama_model_size).
+# github.com/gpustack/gguf-parser-go v0.28.1 (Go) compared with llama.cpp v0.5.0 (npm
+# @node-llama-cpp/linux-x64 3.22.1), for the same model, without layers on a GPU.
+# Guess: its estimate rounds the context as the engine does, and its size of the weights is the
+# engine's (llama_model_size).
 set -euo pipefail
 model=$(cd "$(dirname "$0")/../models/tiny" && pwd)/tiny-stories-f16.gguf
 work=$(mktemp -d); trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT; cd "$work"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# github.com/nikolalohinski/gonja/v2 v2.9.1 (Go) against Jinja2 3.1.2 in Python, whose
-# output stands beside each line below.
-# Guess: loops over mappings and methods of strings and mappings work or are errors.
+# github.com/nikolalohinski/gonja/v2 v2.9.1 (Go) compared with Jinja2 3.1.2 in Python. Jinja2's output
+# is written beside each line below.
+# Guess: loops over mappings, and methods of strings and mappings, work or are errors.
 set -euo pipefail
 work=$(mktemp -d); trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT; cd "$work"
 cat > main.go <<'GO'

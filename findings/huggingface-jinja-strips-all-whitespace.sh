@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# @huggingface/jinja 0.5.11 (npm; transformers.js and node-llama-cpp render chat templates
-# with it) against Jinja2 3.1.2 in Python, whose output stands beside each line below.
-# Guess: where it renders without an error, it renders what Jinja2 does.
+# @huggingface/jinja 0.5.11 (npm; used by transformers.js and node-llama-cpp for chat templates)
+# compared with Jinja2 3.1.2 in Python. Jinja2's output is written beside each line below.
+# Guess: if it renders without an error, its output is Jinja2's.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT; cd "$work"
 npm install --silent --no-save --prefix . @huggingface/jinja@0.5.11 >/dev/null

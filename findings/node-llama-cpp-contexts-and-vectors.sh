@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # node-llama-cpp 3.22.1 (npm, with llama.cpp v0.5.0): sizes of contexts, and embeddings.
-# Guess: a maximum given for the context is kept; a vector has length 1, as the vectors of
-# llama.cpp's own programs have; an empty text is an error or has a vector of the same width.
+# Guess: the context is not larger than the given maximum; vectors have length 1, as those of
+# llama.cpp's own programs; an empty text is an error or has a vector of the same width.
 set -euo pipefail
 model=$(cd "$(dirname "$0")/../models/tiny" && pwd)/tiny-stories-f16.gguf
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT; cd "$work"

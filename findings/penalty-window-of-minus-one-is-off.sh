@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # llama.cpp v0.5.0 (npm @node-llama-cpp/linux-x64 3.22.1): repetition penalties with a window of -1.
-# Guess: -1 is the whole context, as llama.h says of it and as llama.cpp's programs take it.
+# Guess: -1 means the whole context, as documented in llama.h and as in llama.cpp's programs.
 set -euo pipefail
 model=$(cd "$(dirname "$0")/../models/tiny" && pwd)/tiny-stories-f16.gguf
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT; cd "$work"

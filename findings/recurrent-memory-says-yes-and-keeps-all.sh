@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# llama.cpp v0.5.0 (npm @node-llama-cpp/linux-x64 3.22.1): forgetting a part of a Mamba model's text.
-# Guess: what a recurrent state cannot forget, llama_memory_seq_rm refuses with false; and
-# llama_memory_can_shift says false.
+# llama.cpp v0.5.0 (npm @node-llama-cpp/linux-x64 3.22.1): removal of a part of a Mamba model's text.
+# Guess: llama_memory_seq_rm returns false for positions that a recurrent state cannot remove, and
+# llama_memory_can_shift returns false.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT; cd "$work"
 npm pack --silent @node-llama-cpp/linux-x64@3.22.1 >/dev/null; tar xzf ./*.tgz

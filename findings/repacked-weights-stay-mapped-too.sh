@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # llama.cpp v0.5.0 (npm @node-llama-cpp/linux-x64 3.22.1): memory of a q4_0 model on a CPU with default settings.
-# Guess: weights that are copied into the CPU's own layout leave the mapping of the file, so
-# that a model takes its size once (llama_model_size).
+# Guess: the mapping of weights that are copied into the CPU's layout is released, so that memory
+# holds the model once (llama_model_size).
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT; cd "$work"
 npm pack --silent @node-llama-cpp/linux-x64@3.22.1 >/dev/null; tar xzf ./*.tgz

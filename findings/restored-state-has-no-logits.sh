@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# llama.cpp v0.5.0 (npm @node-llama-cpp/linux-x64 3.22.1): what a saved state brings back.
-# Guess: llama_state_set_data brings the last logits too, so that one can sample at once,
-# and any context of the same model, cache types and flash attention takes the state.
+# llama.cpp v0.5.0 (npm @node-llama-cpp/linux-x64 3.22.1): what a saved state restores.
+# Guess: llama_state_set_data restores the last logits, so that a token can be sampled at once, and a
+# state can be restored in any context of the same model, cache types and flash attention.
 set -euo pipefail
 model=$(cd "$(dirname "$0")/../models/tiny" && pwd)/tiny-stories-f16.gguf
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT; cd "$work"

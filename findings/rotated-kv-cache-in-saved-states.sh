@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # llama.cpp v0.5.0 (npm @node-llama-cpp/linux-x64 3.22.1): a saved state with a quantised KV cache.
-# Guess: q4_0 in the cache is K and V as they are, and a restore that returns success is good.
+# Guess: a q4_0 cache has K and V unchanged but for rounding, and a restore that returns success is
+# correct.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT; cd "$work"
 npm pack --silent @node-llama-cpp/linux-x64@3.22.1 >/dev/null; tar xzf ./*.tgz

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # llama.cpp v0.5.0 (npm @node-llama-cpp/linux-x64 3.22.1): the same text in four sequences of one batch.
-# Guess: it gets the same logits in each, bit for bit; nothing tells the sequences apart.
+# Guess: the logits are the same in each sequence, bit for bit.
 set -euo pipefail
 model=$(cd "$(dirname "$0")/../models/tiny" && pwd)/tiny-stories-f16.gguf
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT; cd "$work"

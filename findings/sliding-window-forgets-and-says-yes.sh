@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# llama.cpp v0.5.0 (npm @node-llama-cpp/linux-x64 3.22.1): going back in a model with a sliding window.
-# Guess: where the cache of the window has let go of what lies before a position,
-# llama_memory_seq_rm back to it returns false, as it does for recurrent models.
+# llama.cpp v0.5.0 (npm @node-llama-cpp/linux-x64 3.22.1): removal of the end of a text in a model with a sliding window.
+# Guess: if the cache no longer has the window before a position, llama_memory_seq_rm from that
+# position on returns false, as for recurrent models.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT; cd "$work"
 npm pack --silent @node-llama-cpp/linux-x64@3.22.1 >/dev/null; tar xzf ./*.tgz

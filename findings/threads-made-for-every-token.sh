@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# llama.cpp v0.5.0 (npm @node-llama-cpp/linux-x64 3.22.1): when the threads of a context are made.
-# Guess: with the context or the first evaluation; they then wait for the next one.
+# llama.cpp v0.5.0 (npm @node-llama-cpp/linux-x64 3.22.1): when a context's threads are created.
+# Guess: with the context or at the first evaluation; afterwards they wait for the next evaluation.
 set -euo pipefail
 model=$(cd "$(dirname "$0")/../models/tiny" && pwd)/tiny-stories-f16.gguf
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT; cd "$work"
