@@ -1,4 +1,4 @@
-// Package cpulist reads the lists of processors that Linux writes.
+// Package cpulist parses Linux's lists of processors.
 package cpulist
 
 import (
@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// most bounds the processors of a range, as files may say anything.
+// most is the largest size of a range that is accepted, since files may have any text.
 const most = 1 << 16
 
-// Parse returns the numbers in a list such as 0-3,8; false where it is none.
+// Parse returns the numbers in a list such as "0-3,8"; ok is false for other texts.
 func Parse(list string) (processors []int, ok bool) {
 	for part := range strings.SplitSeq(strings.TrimSpace(list), ",") {
 		first, last, isRange := strings.Cut(part, "-")

@@ -1,4 +1,4 @@
-// Package fieldtest tries the fields of option structs with values around their bounds.
+// Package fieldtest tries the fields of option structs with boundary values.
 package fieldtest
 
 import (
@@ -9,17 +9,16 @@ import (
 	"time"
 )
 
-// Each calls try with copies of base, a struct, in each of which one field has another
-// value: numbers around zero and at the ends of their types, NaN and infinities, texts that
-// are empty, long, no UTF-8 or hold a NUL, flags the other way round, lists of such values.
-// Structs within are gone through too. The name says what was changed. Functions,
-// interfaces and what is not exported stay as they are.
+// Each calls try with copies of base, a struct, that have another value in one field: numbers around
+// zero and at the limits of their types, NaN and infinities; texts that are empty, long, no UTF-8 or
+// contain a NUL; negated flags; and lists of such values. It visits nested structs, too. name says
+// what was changed. Functions, interfaces and unexported fields keep their values.
 func Each[T any](base T, try func(name string, changed T)) {
 	v := reflect.New(reflect.TypeFor[T]()).Elem()
 	each(v, reflect.ValueOf(base), "", func(name string) { try(name, v.Interface().(T)) })
 }
 
-// each sets v to base, and for each of its fields to each value in turn.
+// each sets v to base and calls try for each value of each field.
 func each(v, base reflect.Value, prefix string, try func(string)) {
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
@@ -47,7 +46,7 @@ func printed(v reflect.Value) string {
 	return fmt.Sprintf("%.40q", fmt.Sprint(v))
 }
 
-// values are those that a type is tried with.
+// values returns the values to try for a type.
 func values(t reflect.Type) (list []reflect.Value) {
 	add := func(x any) { list = append(list, reflect.ValueOf(x).Convert(t)) }
 	switch t.Kind() {
@@ -101,7 +100,7 @@ func values(t reflect.Type) (list []reflect.Value) {
 	return list
 }
 
-// elements are the values of what a list holds: of a struct, those of one field each.
+// elements returns the values to try for elements of a list. For a struct, one field differs in each.
 func elements(t reflect.Type) (list []reflect.Value) {
 	if t.Kind() != reflect.Struct {
 		return values(t)

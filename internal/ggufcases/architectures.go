@@ -10,9 +10,8 @@ import (
 	"strings"
 )
 
-// architectures.txt describes a small model of every architecture that the engine
-// can run, and of variants: the keys that it needs and all the tensors that it may
-// have, as the engine's own loader asks for them.
+// architectures.txt describes a small model of each architecture that the engine can run, and of
+// variants: the required keys, and all tensors that the engine's loader asks for.
 //
 //	model NAME [VARIANT]
 //	tokens N
@@ -22,8 +21,8 @@ import (
 //go:embed architectures.txt
 var architecturesText string
 
-// Architectures iterates over small models of every architecture that the engine can
-// run, by name: sound files, with weights of 0.
+// Architectures iterates over small valid models of all architectures that the engine can run, by
+// name. All weights are 0.
 func Architectures() iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
 		for _, text := range strings.Split(architecturesText, "model ")[1:] {
@@ -35,10 +34,10 @@ func Architectures() iter.Seq2[string, []byte] {
 	}
 }
 
-// description is a model while it is put together and changed.
+// description is a model that can be changed before its file is made.
 type description struct {
 	arch    string
-	keys    []string          // in order
+	keys    []string          // in the order of the file
 	values  map[string][]byte // key → type and value
 	tensors []Tensor
 	data    uint64
@@ -73,7 +72,7 @@ func describe(text string) *description {
 	return d
 }
 
-// set sets a key, keeping its place if it has one.
+// set sets a key. A key that exists keeps its position.
 func (d *description) set(name string, typ uint32, value ...[]byte) {
 	if _, ok := d.values[name]; !ok {
 		d.keys = append(d.keys, name)
@@ -91,7 +90,7 @@ func (d *description) drop(name string) {
 	}
 }
 
-// key sets a key from text.
+// key sets a key to values given as text.
 func (d *description) key(name, typ string, values []string) {
 	elem, array := strings.CutSuffix(typ, "[]")
 	number := map[string]uint32{"u32": Uint32, "i32": Int32, "f32": Float32, "bool": Bool, "str": String}[elem]
@@ -125,7 +124,7 @@ func scalar(typ, v string) []byte {
 	return U32(uint32(n))
 }
 
-// must panics on a mistake in architectures.txt, which is part of this package.
+// must panics on errors in architectures.txt, which is part of this package.
 func must(err error) {
 	if err != nil {
 		panic(err)
@@ -138,7 +137,7 @@ func number(s string) uint64 {
 	return n
 }
 
-// layers expands "blk.0,2-4.x".
+// layers expands "blk.0,2-4.x" to one name per layer.
 func layers(name string) []string {
 	for _, prefix := range []string{"enc.blk.", "dec.blk.", "blk.", "posnet.", "convnext."} {
 		rest, ok := strings.CutPrefix(name, prefix)
@@ -161,7 +160,7 @@ func layers(name string) []string {
 	return []string{name}
 }
 
-// tensor adds a tensor of a type of one element a block.
+// tensor adds a tensor of a type with blocks of one element.
 func (d *description) tensor(name string, typ uint32, dims ...uint64) {
 	size := map[uint32]uint64{0: 4, 1: 2}[typ]
 	for _, n := range dims {
@@ -171,7 +170,7 @@ func (d *description) tensor(name string, typ uint32, dims ...uint64) {
 	d.data += (size + 31) &^ 31
 }
 
-// sentencePieces gives the model a vocabulary with a token for every byte.
+// sentencePieces sets a vocabulary of n tokens, with a token for each byte.
 func (d *description) sentencePieces(n int) {
 	tokens, types := []string{"<unk>", "<s>", "</s>"}, []int32{2, 3, 3}
 	for b := range 256 {
@@ -220,7 +219,7 @@ func (d *description) ints(name string, list []int32) {
 	d.set(name, Array, Elements(Int32, uint64(len(list)), b))
 }
 
-// file makes the file of it, with weights of 0.
+// file returns the model's file. All weights are 0.
 func (d *description) file() rawFile {
 	f := File{Tensors: d.tensors}
 	for _, k := range d.keys {
@@ -229,7 +228,7 @@ func (d *description) file() rawFile {
 	return rawFile{f, d.data}
 }
 
-// rawFile is a file with data of 0.
+// rawFile is a header with data of zeros.
 type rawFile struct {
 	File
 	zeros uint64
@@ -244,8 +243,8 @@ func (f rawFile) Bytes() []byte {
 	return append(b, make([]byte, f.zeros)...)
 }
 
-// Vocabularies iterates over sound files that hold a vocabulary of each kind and no
-// model, by name.
+// Vocabularies iterates over valid files without a model that have one kind of vocabulary each, by
+// name.
 func Vocabularies() iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
 		for name, change := range vocabularies {
@@ -278,7 +277,7 @@ var vocabularies = map[string]func(*description){
 	},
 	"t5": func(d *description) {
 		d.key("tokenizer.ggml.model", "str", []string{"t5"})
-		// One node that leads nowhere, and an empty replacement.
+		// One node without transitions, and an empty replacement.
 		trie := make([]byte, 4*256)
 		b := Join(U32(uint32(len(trie))), trie, []byte{0})
 		d.set("tokenizer.ggml.precompiled_charsmap", Array, Elements(Uint8, uint64(len(b)), b))
@@ -305,7 +304,7 @@ var vocabularies = map[string]func(*description){
 	},
 }
 
-// onlyTokenizer leaves the name of a tokenizer and nothing else of a vocabulary.
+// onlyTokenizer removes everything of a vocabulary but the tokenizer's name.
 func (d *description) onlyTokenizer(name string) {
 	for _, k := range append([]string(nil), d.keys...) {
 		if strings.HasPrefix(k, "tokenizer.") {

@@ -2,7 +2,7 @@ package ggufcases
 
 import "encoding/binary"
 
-// The numbers of value types in a file.
+// Numbers of value types in GGUF files.
 const (
 	Uint8 uint32 = iota
 	Int8
@@ -19,44 +19,44 @@ const (
 	Float64
 )
 
-// U16, U32 and U64 are numbers as they lie in a file.
+// U16, U32 and U64 return a number in the encoding of GGUF files.
 func U16(n uint16) []byte { return binary.LittleEndian.AppendUint16(nil, n) }
 
-// U32 see [U16].
+// U32 is like [U16].
 func U32(n uint32) []byte { return binary.LittleEndian.AppendUint32(nil, n) }
 
-// U64 see [U16].
+// U64 is like [U16].
 func U64(n uint64) []byte { return binary.LittleEndian.AppendUint64(nil, n) }
 
-// Text is a string as it lies in a file.
+// Text returns a string in the encoding of GGUF files.
 func Text(s string) []byte { return append(U64(uint64(len(s))), s...) }
 
-// Join puts pieces of a file together.
-func Join(pieces ...[]byte) []byte {
+// Join concatenates byte slices.
+func Join(parts ...[]byte) []byte {
 	var b []byte
-	for _, p := range pieces {
+	for _, p := range parts {
 		b = append(b, p...)
 	}
 	return b
 }
 
-// Key is a key with a value of a type, whose bytes are the pieces.
+// Key returns a key with a value of a type; the value's bytes are concatenated.
 func Key(name string, typ uint32, value ...[]byte) []byte {
 	return Join(Text(name), U32(typ), Join(value...))
 }
 
-// Elements is the value of a key of type [Array] with n elements of a type, whose bytes
-// are the pieces.
+// Elements returns the value of a key of type [Array] with n elements of a type; their bytes are
+// concatenated.
 func Elements(elem uint32, n uint64, elements ...[]byte) []byte {
 	return Join(U32(elem), U64(n), Join(elements...))
 }
 
-// Tensor is what a header says of a tensor. Nothing of it needs to be true.
+// Tensor is a tensor's entry in a header. It may be wrong.
 type Tensor struct {
 	Name   string
 	Dims   []uint64
-	NDims  uint32 // in place of the number of Dims, if not 0
-	NoDims bool   // write 0 in place of the number of Dims
+	NDims  uint32 // written instead of len(Dims), if not 0
+	NoDims bool   // write 0 instead of len(Dims)
 	Type   uint32
 	Offset uint64
 }
@@ -73,18 +73,18 @@ func (t Tensor) bytes() []byte {
 	return Join(b, U32(t.Type), U64(t.Offset))
 }
 
-// A File is put together by [File.Bytes] with nothing checked.
+// File describes a file. [File.Bytes] checks nothing.
 type File struct {
-	Version   uint32   // 0 is 3
+	Version   uint32   // 0 means 3
 	Keys      [][]byte // see [Key]
 	Tensors   []Tensor
 	Data      uint64 // bytes of the data section
-	Alignment uint64 // of the data section; 0 is 32
-	NKeys     uint64 // in place of the number of Keys, if not 0
-	NTensors  uint64 // in place of the number of Tensors, if not 0
+	Alignment uint64 // of the data section; 0 means 32
+	NKeys     uint64 // written instead of len(Keys), if not 0
+	NTensors  uint64 // written instead of len(Tensors), if not 0
 }
 
-// Header returns the file up to and without the padding of the header.
+// Header returns the header without its padding.
 func (f File) Header() []byte {
 	version, keys, tensors := f.Version, f.NKeys, f.NTensors
 	if version == 0 {
@@ -106,7 +106,7 @@ func (f File) Header() []byte {
 	return b
 }
 
-// Bytes returns the whole file. The data are the numbers 1, 2, 3, … in a byte each.
+// Bytes returns the whole file. Its data bytes are 1, 2, 3, …
 func (f File) Bytes() []byte {
 	b := f.Header()
 	if f.Data == 0 {
@@ -125,8 +125,8 @@ func (f File) Bytes() []byte {
 	return b
 }
 
-// Small returns a sound file with a key of every type and three tensors, which ends
-// with the last byte of the last tensor. It is no model that an engine could load.
+// Small returns a valid file with a key of each type and three tensors. It ends with the last byte of
+// the last tensor, and is no model that an engine could load.
 func Small() []byte {
 	return File{
 		Keys: [][]byte{

@@ -6,21 +6,20 @@ import (
 	"path/filepath"
 )
 
-// A Case is a model that must be refused: one file, or several that belong together.
+// A Case is a model that must be refused: a file, or several files of one model.
 type Case struct {
-	Bytes []byte            // the file, unless there are several
-	Files map[string][]byte // their contents by name; names may have folders in them
-	Open  string            // which of Files is opened
-	Want  string            // what the error's text must mention
+	Bytes []byte            // the file, if there is one
+	Files map[string][]byte // several files' contents by name; names may contain folders
+	Open  string            // the one of Files that is opened
+	Want  string            // text that the error must contain
 
-	// Fields of the *gguf.FormatError: a part of its Field (Want if empty), the beginning of its
-	// Value, and whether the file is truncated.
+	// Of the *gguf.FormatError: a part of its Field (Want if empty), the beginning of its Value, and
+	// whether the file is truncated.
 	Field, Value string
 	Truncated    bool
 }
 
-// Write writes the files into a folder, which it makes if need be, and returns the
-// path that is to be opened.
+// Write writes the files to a folder, which it creates if necessary, and returns the path to open.
 func (c Case) Write(folder string) (path string, err error) {
 	files, open := c.Files, c.Open
 	if files == nil {
@@ -39,8 +38,8 @@ func (c Case) Write(folder string) (path string, err error) {
 	return filepath.Join(folder, filepath.FromSlash(open)), nil
 }
 
-// Hostile iterates over all cases by name: [Structure], [Shards] and [Models]. A case
-// is made when it is reached, and some are large: keep none longer than needed.
+// Hostile iterates over all cases by name: [Structure], [Shards] and [Models]. Each case is made on
+// demand. Some are large: do not keep them.
 func Hostile() iter.Seq2[string, Case] {
 	return func(yield func(string, Case) bool) {
 		for _, group := range []iter.Seq2[string, Case]{Structure(), Shards(), Models()} {
@@ -53,7 +52,7 @@ func Hostile() iter.Seq2[string, Case] {
 	}
 }
 
-// named is a case that is made on demand.
+// named is a case that is made on demand, with its name.
 type named struct {
 	name string
 	make func() Case

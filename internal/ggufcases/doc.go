@@ -1,7 +1,7 @@
-// Package ggufcases makes files that a reader of GGUF models must refuse: with an
-// error, in time and memory that the size of the file bounds, and before any code that
-// asserts on its input has seen them. It makes them byte by byte and knows nothing of
-// the reader that it tests, so that the two can't share a mistake.
+// Package ggufcases makes files that a reader of GGUF models must refuse: with an error, within time
+// and memory bounded by the size of the file, and before they reach code that asserts on its input.
+// The files are made byte by byte, without the code of the tested reader, so that an error of the
+// reader cannot hide itself.
 //
 //	for name, c := range ggufcases.Hostile() {
 //		t.Run(name, func(t *testing.T) {

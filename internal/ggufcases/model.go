@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// Models iterates over sound files that describe no model that the engine could load
-// and survive: see "Model metadata" and "Vocabulary" in the list of hostile files.
+// Models iterates over well-formed files with models that would make the engine fail: see "Model
+// metadata" and "Vocabulary" in the list of hostile files.
 func Models() iter.Seq2[string, Case] {
 	return each(slices.Concat(kindCases(), sizeCases(), headCases(), expertCases(), modelTypeCases(), architectureCases(), modelTensorCases(), vocabularyCases(), tokenizerCases()))
 }
 
-// model is a case made of one model of architectures.txt with one thing changed.
+// model returns a case: a model of architectures.txt with one change.
 func model(name, base, want string, change func(*description)) named {
 	return named{name, func() Case {
 		for _, text := range strings.Split(architecturesText, "model ")[1:] {
@@ -28,7 +28,7 @@ func model(name, base, want string, change func(*description)) named {
 	}}
 }
 
-// with is a case with one key set.
+// with returns a case with one key changed.
 func with(name, base, key, typ string, values ...string) named {
 	arch, _, _ := strings.Cut(base, " ")
 	full := arch + "." + key
@@ -38,8 +38,8 @@ func with(name, base, key, typ string, values ...string) named {
 	return model(name, base, key, func(d *description) { d.key(full, typ, values) })
 }
 
-// blames is a case whose error names another key than the one set: what does not fit
-// together are both.
+// blames returns a case whose error names another key than the changed one: both keys are valid, but
+// contradict each other.
 func blames(want string, c named) named {
 	return named{c.name, func() Case {
 		made := c.make()
@@ -48,7 +48,7 @@ func blames(want string, c named) named {
 	}}
 }
 
-// without is a case with one key left out.
+// without returns a case with one key removed.
 func without(name, base, key string) named {
 	return model(name, base, key, func(d *description) { d.drop(key) })
 }
@@ -81,9 +81,9 @@ func sizeCases() []named {
 		for _, n := range strings.Fields(c.numbers) {
 			size := with(fmt.Sprintf("%s of %s", c.key, n), "llama", c.key, "u32", n)
 			switch n {
-			case "63": // heads of 15
+			case "63": // heads of 15 elements
 				size = blames("rope.dimension_count", size)
-			case "65": // tensors of 64
+			case "65": // tensors of 64 elements
 				size = blames("the embedding length is 65", size).at(`tensor "token_embd.weight"`, "of shape 64×320")
 			}
 			cases = append(cases, size)
@@ -154,7 +154,7 @@ func expertCases() []named {
 	}
 }
 
-// modelTypeCases has every number of a model as text, and as a number of another width.
+// modelTypeCases returns cases with each number of a model as text, and as a number of another width.
 func modelTypeCases() []named {
 	var cases []named
 	for _, key := range []string{
@@ -273,7 +273,7 @@ func modelTensorCases() []named {
 	}
 }
 
-// resize gives the tensors of a kind, in all layers, another shape.
+// resize changes the shape of a kind of tensors in all layers.
 func resize(d *description, kind string, dims ...uint64) {
 	for i := range d.tensors {
 		if strings.HasSuffix(d.tensors[i].Name, "."+kind) {
@@ -283,7 +283,7 @@ func resize(d *description, kind string, dims ...uint64) {
 	d.pack()
 }
 
-// pack lays the tensors out anew.
+// pack recomputes the offsets of the tensors.
 func (d *description) pack() {
 	d.data = 0
 	for i := range d.tensors {
@@ -351,8 +351,9 @@ func vocabularyCases() []named {
 	return cases
 }
 
-// SpecialTokens iterates over models with an id of a special token that no token has, as
-// published ones have: the engine takes its default, and so must we. Want is the key.
+// SpecialTokens iterates over models whose id of a special token is outside of the vocabulary.
+// Published models have such ids: the engine uses its default then, and so must the reader. Want is
+// the key.
 func SpecialTokens() iter.Seq2[string, Case] {
 	var cases []named
 	with := func(name, key string, id uint32) named {
@@ -379,14 +380,14 @@ func SpecialTokens() iter.Seq2[string, Case] {
 	return each(cases)
 }
 
-// replace changes one element of a list of texts, and the lists beside it not.
+// replace changes one element of a list of texts, and leaves parallel lists unchanged.
 func (d *description) replace(key, from, to string) {
 	d.values[key] = []byte(strings.Replace(string(d.values[key]), string(Text(from)), string(Text(to)), 1))
 }
 
 func tokenizerCases() []named {
 	const k = "tokenizer.ggml."
-	// Vocabularies of 320 tokens of other kinds than the models' own.
+	// Vocabularies of 320 tokens, of kinds that the models do not have.
 	kind := func(name, tokenizer, want string, change func(*description)) named {
 		return model(name, "llama", want, func(d *description) {
 			d.key(k+"model", "str", []string{tokenizer})

@@ -6,15 +6,15 @@ import (
 	"slices"
 )
 
-// Shard is one file of a model in several. The fields are what it says of itself.
+// Shard is one file of a model in several files. Its fields are what its header says.
 type Shard struct {
 	No, Count uint16
-	Total     int32 // of all tensors
+	Total     int32 // tensors of all files
 	Keys      [][]byte
-	Tensors   []string // each of 8 numbers of type f32
+	Tensors   []string // each has 8 numbers of type f32
 }
 
-// Bytes returns the file. Nothing is checked.
+// Bytes returns the file. It checks nothing.
 func (s Shard) Bytes() []byte {
 	f := File{Keys: append([][]byte{
 		Key("split.no", Uint16, U16(s.No)),
@@ -28,13 +28,13 @@ func (s Shard) Bytes() []byte {
 	return f.Bytes()
 }
 
-// ShardName returns the name of a file of a model in several; no counts from 1.
+// ShardName returns the name of a shard; no counts from 1.
 func ShardName(prefix string, no, count int) string {
 	return fmt.Sprintf("%s-%05d-of-%05d.gguf", prefix, no, count)
 }
 
-// SoundShards returns a model in three files that belong together, of which the second
-// one has no tensors, by name. It is no model that an engine could load.
+// SoundShards returns the files of a valid model in three files by name; the second has no tensors.
+// It is no model that an engine could load.
 func SoundShards() map[string][]byte {
 	arch := Key("general.architecture", String, Text("llama"))
 	return map[string][]byte{
@@ -44,15 +44,14 @@ func SoundShards() map[string][]byte {
 	}
 }
 
-// Shards iterates over models in several files that don't belong together, or not all
-// of which are there.
+// Shards iterates over models in several files that do not belong together, or of which some are
+// missing.
 func Shards() iter.Seq2[string, Case] { return each(slices.Concat(shardContents(), shardNames())) }
 
-// shardName is the name of a file of the sound shards.
+// shardName returns the name of a file of SoundShards.
 func shardName(no int) string { return ShardName("m", no, 3) }
 
-// changedShard makes a case of the sound shards with one file changed: replaced, or
-// removed where the new content is nil.
+// changedShard returns a case: SoundShards with one file replaced, or removed if content is nil.
 func changedShard(what, want string, no int, content []byte) named {
 	return named{what, func() Case {
 		files := SoundShards()
@@ -63,7 +62,7 @@ func changedShard(what, want string, no int, content []byte) named {
 	}}
 }
 
-// renamedShards makes a case of the sound shards under other names.
+// renamedShards returns a case: SoundShards under other names.
 func renamedShards(what, want, open string, names map[string]string) named {
 	return named{what, func() Case {
 		files := SoundShards()
@@ -75,21 +74,21 @@ func renamedShards(what, want, open string, names map[string]string) named {
 	}}
 }
 
-// countedShard is a file that says its number and the count in values of a type.
+// countedShard returns a file with its number and the number of files as values of a type.
 func countedShard(typ uint32, no, count []byte) []byte {
 	return File{Keys: [][]byte{Key("split.no", typ, no), Key("split.count", typ, count), Key("split.tensors.count", Int32, U32(3))}}.Bytes()
 }
 
-// firstShard is s as the first file, which names the architecture.
+// firstShard returns s as the first file, which has the architecture.
 func firstShard(s Shard) []byte {
 	s.Keys = append(s.Keys, Key("general.architecture", String, Text("llama")))
 	return s.Bytes()
 }
 
-// firstTensors are those of the first of the sound shards.
+// firstTensors are the tensors in the first file of SoundShards.
 var firstTensors = []string{"a", "b"}
 
-// shardContents are models with a file that is missing or says something wrong.
+// shardContents returns cases with a file that is missing or wrong.
 func shardContents() []named {
 	return []named{
 		changedShard("a middle shard missing", "shard 2 of 3", 2, nil),
@@ -124,7 +123,7 @@ func shardContents() []named {
 	}
 }
 
-// shardNames are models whose files have names or places that do not belong together.
+// shardNames returns cases with files of wrong names or in wrong folders.
 func shardNames() []named {
 	return []named{
 		renamedShards("a shard with a name that says nothing", "NAME-00001-of-00003.gguf", "model.gguf", map[string]string{shardName(1): "model.gguf"}).at(`key "split.count"`, "3"),
@@ -136,7 +135,7 @@ func shardNames() []named {
 		}},
 		renamedShards("a shard in another folder", "shard 2 of 3", "in/"+shardName(1), map[string]string{shardName(1): "in/" + shardName(1), shardName(3): "in/" + shardName(3)}),
 		{"shards whose first file names another folder", func() Case {
-			// No key can make the reader look elsewhere than beside the file.
+			// No key can make the reader open a file in another folder.
 			return Case{
 				Files: map[string][]byte{
 					"in/" + shardName(1): firstShard(Shard{No: 0, Count: 3, Total: 3, Tensors: firstTensors, Keys: [][]byte{

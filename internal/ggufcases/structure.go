@@ -8,18 +8,17 @@ import (
 	"strings"
 )
 
-// Structure iterates over files that are no GGUF files, or damaged ones: whatever they
-// are meant to hold, they can't be read. All are single files.
+// Structure iterates over single files that are damaged or no GGUF files.
 func Structure() iter.Seq2[string, Case] {
 	return each(slices.Concat(headerCases(), keyCases(), arrayCases(), alignmentCases(), tensorCases(), offsetCases()))
 }
 
-// raw is a case of one file of which every byte is given.
+// raw returns a case of one file from its bytes.
 func raw(name, want string, pieces ...[]byte) named {
 	return named{name, func() Case { return Case{Bytes: Join(pieces...), Want: want} }}
 }
 
-// file is a case of one file that is put together.
+// file returns a case of one file from its description.
 func file(name, want string, f File) named {
 	return named{name, func() Case { return Case{Bytes: f.Bytes(), Want: want} }}
 }
@@ -96,8 +95,7 @@ func keyCases() []named {
 // ManyKeysName returns the name of the i-th key of [ManyKeys].
 func ManyKeysName(i int) string { return fmt.Sprintf("k%07x", i) }
 
-// ManyKeys returns the beginning of a file of n keys and none but them, whose header
-// announces so many more.
+// ManyKeys returns the beginning of a file with n keys whose header announces more keys beyond those.
 func ManyKeys(n, more int) []byte {
 	b := make([]byte, 0, 24+n*21)
 	b = append(b, File{NKeys: uint64(n + more)}.Header()...)
@@ -216,7 +214,7 @@ func tensorCases() []named {
 }
 
 func offsetCases() []named {
-	// Two tensors of 40 bytes, which take 64 each.
+	// Two tensors of 40 bytes, padded to 64 bytes each.
 	two := func(name, want string, first, second, data uint64) named {
 		return file(name, want, File{
 			Tensors: []Tensor{{Name: "a", Dims: []uint64{10}, Offset: first}, {Name: "b", Dims: []uint64{10}, Offset: second}},

@@ -10,13 +10,12 @@ import (
 	"strings"
 )
 
-// Computing iterates over the models of [Architectures] with weights that compute
-// something: random numbers, the same in every run, of a size at which the logits are
-// finite and differ between tokens.
+// Computing iterates over the models of [Architectures] with random weights, the same in each run, of
+// a size that keeps the logits finite and different between tokens.
 func Computing() iter.Seq2[string, []byte] { return computing(func(*description) {}) }
 
-// Quantised iterates over the models of [Computing] with their large matrices in q4_0,
-// which the engine has layouts of its own for.
+// Quantised iterates over the models of [Computing] with their large matrices in q4_0, for which the
+// engine has layouts of its own.
 func Quantised() iter.Seq2[string, []byte] {
 	return computing(func(d *description) {
 		for i := range d.tensors {
@@ -41,7 +40,7 @@ func computing(change func(*description)) iter.Seq2[string, []byte] {
 	}
 }
 
-// computing makes the file with weights that compute something.
+// computing returns the model's file with random weights.
 func (d *description) computing() []byte {
 	f := d.file()
 	b := f.Bytes()
@@ -52,18 +51,18 @@ func (d *description) computing() []byte {
 	return b
 }
 
-// The number of the type q4_0 in a file, and the numbers of a block.
+// The number of type q4_0 in a file, and the elements per block.
 const q4_0, q4_0Block = 2, 32
 
-// quantised are the kinds of matrices that are quantised in published models, as far as
-// all architectures take them so.
+// quantised matches the matrices that are quantised in published models and can be quantised in all
+// architectures.
 var quantised = regexp.MustCompile(`^((enc|dec)\.)?blk\.\d+\.((cross_)?attn_(q|k|v|o|qkv|output)|ffn_(gate|up|down)(_exps|_shexp)?|time_mix_(key|value|receptance|gate|output)|channel_mix_(key|value|receptance)|ssm_(in|out)|shortconv\.(in|out)_proj)\.weight$`)
 
 func quantisable(t Tensor) bool {
 	return t.Type == 0 && len(t.Dims) > 1 && t.Dims[0]%q4_0Block == 0 && quantised.MatchString(t.Name)
 }
 
-// fill writes the numbers of a tensor.
+// fill writes random elements of a tensor.
 func fill(data []byte, t Tensor) {
 	h := fnv.New64a()
 	h.Write([]byte(t.Name))
@@ -86,7 +85,8 @@ func fill(data []byte, t Tensor) {
 	}
 }
 
-// putQ4_0 writes a block: a scale, and 4 bits a number, the second half's above the first's.
+// putQ4_0 writes a block: a scale, then 4 bits per element, with the elements of the second half in the
+// high bits.
 func putQ4_0(b []byte, next func() float32) {
 	var x [q4_0Block]float32
 	largest := float32(0)
@@ -101,7 +101,7 @@ func putQ4_0(b []byte, next func() float32) {
 	}
 }
 
-// sizes returns the mean and the standard deviation of a tensor's numbers.
+// sizes returns the mean and the standard deviation of a tensor's elements.
 func sizes(t Tensor) (mean, deviation float64) {
 	kind := strings.TrimSuffix(t.Name, ".weight")
 	kind = kind[strings.LastIndexByte(kind, '.')+1:]
@@ -109,10 +109,10 @@ func sizes(t Tensor) (mean, deviation float64) {
 	case strings.HasSuffix(t.Name, ".bias"):
 		switch kind = strings.TrimSuffix(t.Name, ".bias"); {
 		case strings.HasSuffix(kind, ".ssm_dt"):
-			return -2, 0.5 // softplus of it is a step of time
+			return -2, 0.5 // its softplus is a time step
 		}
 		return 0, 0.05
-	case kind == "ssm_a": // the decay is exp(step × a)
+	case kind == "ssm_a": // the decay is exp(time step × a)
 		return -1, 0.2
 	case strings.Contains(kind, "norm"), strings.HasPrefix(kind, "rope_f"), kind == "time_mix_ln", kind == "ssm_d",
 		kind == "scale", kind == "scales", kind == "altup_correct_scale", kind == "bskcn_tv", kind == "gamma",
@@ -127,10 +127,10 @@ func sizes(t Tensor) (mean, deviation float64) {
 	case kind == "position_embd", kind == "token_types", len(t.Dims) == 1:
 		return 0, 0.3
 	}
-	return 0, 1 / math.Sqrt(float64(t.Dims[0])) // a product with it keeps the size of a row
+	return 0, 1 / math.Sqrt(float64(t.Dims[0])) // a product with it keeps the magnitude of a row
 }
 
-// half is x in 16 bits, for numbers between 2⁻¹⁴ and 65504; smaller ones become 0.
+// half returns x as a 16 bit float, for numbers between 2⁻¹⁴ and 65504; smaller ones become 0.
 func half(x float32) uint16 {
 	b := math.Float32bits(x)
 	e := int(b>>23&0xff) - 127 + 15

@@ -1,2 +1,2 @@
-// Package kernel32 finds functions of Windows that golang.org/x/sys/windows does not have.
+// Package kernel32 finds functions of Windows that golang.org/x/sys/windows does not declare.
 package kernel32

@@ -7,14 +7,14 @@ import (
 
 // CarveOptions describe the address space that [Carve] leaves.
 type CarveOptions struct {
-	HoleSize uint64 // of each hole; default 160 MiB; rounded up to pages
-	Holes    int    // how many; default 64
-	// Small holes keep the process alive: thread stacks (8 MiB each), buffers of the
-	// runtime and of malloc go there first, because the kernel prefers high addresses.
-	SmallSize  uint64 // default 20 MiB or HoleSize, if that is less; never more
+	HoleSize uint64 // size of each hole; default 160 MiB; rounded up to pages
+	Holes    int    // number of holes; default 64
+	// Small holes keep the process running: thread stacks (8 MiB each) and buffers of the runtime
+	// and of malloc are mapped there first, because the kernel prefers high addresses.
+	SmallSize  uint64 // default and maximum: 20 MiB or HoleSize, whichever is less
 	SmallHoles int    // default 64
-	// GoHeap is how much address space the Go heap gets before the carving; default
-	// 256 MiB. When it is used up the heap takes 128 MiB from a hole, if one is as large.
+	// GoHeap is the address space that the Go heap gets before; default 256 MiB. When it is used
+	// up, the heap needs 128 MiB of a hole.
 	GoHeap uint64
 }
 
@@ -47,8 +47,8 @@ func (o CarveOptions) withDefaults(page uint64) (CarveOptions, error) {
 	return o, nil
 }
 
-// growGoHeap makes the runtime map its heap's addresses ahead: fresh memory comes
-// zeroed from the system, so making a slice and dropping it touches none of it.
+// growGoHeap makes the runtime map addresses for its heap in advance. The pages are not touched:
+// new memory from the system is zero already.
 func growGoHeap(n uint64) {
 	b := make([]byte, n)
 	runtime.KeepAlive(b)
@@ -63,14 +63,14 @@ const (
 // Carved is an address space that [Carve] has fragmented. Its methods are not safe for
 // concurrent use.
 type Carved struct {
-	HoleSize    uint64 // what one mapping may have at most
-	Holes       int    // of HoleSize
-	LargestHole uint64 // measured after the carving, never more than HoleSize
+	HoleSize    uint64 // largest size of one mapping
+	Holes       int    // number of holes of HoleSize
+	LargestHole uint64 // measured afterwards, at most HoleSize
 
 	undo func() error
 }
 
-// Undo gives the filled addresses back. Doing it twice does nothing.
+// Undo releases the filled addresses. It is safe to call it twice.
 func (c *Carved) Undo() error {
 	if c.undo == nil {
 		return nil

@@ -13,14 +13,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Carve fills the address space of the calling process with reservations that cost
-// neither memory nor commit, and leaves holes with a page between them. From then on
-// no mapping larger than HoleSize can be made, while what is mapped already stays as
-// it is and the process can go on: there are small holes for small things, room for
-// the Go heap and for the main thread's stack to grow.
+// Carve fills the address space of the calling process with reservations, which need neither memory
+// nor commit, and leaves holes with one page between them. Afterwards no mapping larger than HoleSize
+// can be made. Existing mappings stay, and the process continues to run: there are small holes for
+// small mappings, and addresses for the Go heap and for the main thread's stack.
 //
-// It returns an [*Unsupported] where the system or a limit does not allow it, and on
-// any error leaves the address space as it was.
+// If the system or a limit does not allow it, Carve returns an [*Unsupported]. After any error the
+// address space is as before.
 func Carve(o CarveOptions) (*Carved, error) {
 	page := uint64(os.Getpagesize())
 	o, err := o.withDefaults(page)
@@ -51,8 +50,8 @@ func Carve(o CarveOptions) (*Carved, error) {
 	return c, nil
 }
 
-// LargestHole is the largest unused range of addresses between the mappings of the
-// calling process, in bytes.
+// LargestHole returns the size in bytes of the largest unused address range between the mappings of
+// the calling process.
 func LargestHole() (uint64, error) {
 	regions, err := Maps(0)
 	if err != nil {
@@ -66,10 +65,10 @@ func LargestHole() (uint64, error) {
 	return n, nil
 }
 
-// carvable looks for what would make the carving, or the process after it, fail.
+// carvable refuses what would make Carve fail, or the process afterwards.
 func carvable(o CarveOptions) error {
 	if Race {
-		return &Unsupported{Tool: "carve", Missing: "the race detector maps at addresses of its own"}
+		return &Unsupported{Tool: "carve", Missing: "the race detector maps memory at fixed addresses"}
 	}
 	var lim unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_AS, &lim); err != nil {
@@ -82,7 +81,7 @@ func carvable(o CarveOptions) error {
 	if err != nil {
 		return err
 	}
-	const spare = 4096 // mappings that the program itself may want
+	const spare = 4096 // spare mappings for the program itself
 	want := uint64(len(regions)*2 + o.Holes*2 + o.SmallHoles*2 + spare)
 	if limit := readNumber("/proc/sys/vm/max_map_count", 65530); want > limit {
 		return &Unsupported{Tool: "carve", Missing: fmt.Sprintf("%d mappings, vm.max_map_count is %d", want, limit)}
@@ -90,12 +89,12 @@ func carvable(o CarveOptions) error {
 	return nil
 }
 
-// filler is what has been reserved and not opened.
-type filler []span
+// filler lists the reserved ranges.
+type filler []addressRange
 
-type span struct{ start, size uint64 }
+type addressRange struct{ start, size uint64 }
 
-func (f *filler) add(start, size uint64) { *f = append(*f, span{start, size}) }
+func (f *filler) add(start, size uint64) { *f = append(*f, addressRange{start, size}) }
 
 func (f filler) unmap() error {
 	var failed error
@@ -107,14 +106,14 @@ func (f filler) unmap() error {
 	return failed
 }
 
-// punch reserves one range for all holes and opens them, the small ones on top: the
-// kernel searches from high addresses down. The range is open before anything else is
-// filled, so that other threads find room at every moment.
-func (f *filler) punch(o CarveOptions, page uint64) (kept span, err error) {
+// punch reserves one range for all holes and unmaps the holes in it, the small ones at the top, since
+// the kernel searches from high addresses down. It runs before fill, so that other threads can map
+// memory at any time.
+func (f *filler) punch(o CarveOptions, page uint64) (kept addressRange, err error) {
 	size := page + uint64(o.Holes)*(o.HoleSize+page) + uint64(o.SmallHoles)*(o.SmallSize+page)
 	start, err := reserve(0, size, 0)
 	if err != nil {
-		return span{}, fmt.Errorf("memtest carve: reserving %d bytes: %w", size, err)
+		return addressRange{}, fmt.Errorf("memtest carve: reserving %d bytes: %w", size, err)
 	}
 	at := start
 	for i := range o.Holes + o.SmallHoles {
@@ -126,17 +125,17 @@ func (f *filler) punch(o CarveOptions, page uint64) (kept span, err error) {
 		at += page
 		if err := unmap(at, hole); err != nil {
 			f.add(at, start+size-at) // for Undo
-			return span{}, fmt.Errorf("memtest carve: opening a hole of %d bytes: %w", hole, err)
+			return addressRange{}, fmt.Errorf("memtest carve: opening a hole of %d bytes: %w", hole, err)
 		}
 		at += hole
 	}
 	f.add(at, page)
-	return span{start, size}, nil
+	return addressRange{start, size}, nil
 }
 
-// fill reserves every gap outside the kept range. Other threads map and unmap
-// meanwhile, so it looks again until nothing is left.
-func (f *filler) fill(kept span, hole, page uint64) error {
+// fill reserves all gaps outside the kept range. Other threads map and unmap memory meanwhile, so it
+// repeats until there is no gap.
+func (f *filler) fill(kept addressRange, hole, page uint64) error {
 	const rounds = 32
 	for range rounds {
 		regions, err := Maps(0)
@@ -145,11 +144,11 @@ func (f *filler) fill(kept span, hole, page uint64) error {
 		}
 		low, high := bounds(regions)
 		taken := append(slices.Clip(regions), Region{Start: kept.start, End: kept.start + kept.size})
-		// The main thread's stack grows down, and wants a guard gap beneath it.
+		// The main thread's stack grows down and needs a guard gap below it.
 		for _, r := range regions {
 			if r.Path == "[stack]" {
-				room := min(16<<20, hole, r.Start)
-				taken = append(taken, Region{Start: r.Start - room, End: r.Start})
+				stack := min(16<<20, hole, r.Start)
+				taken = append(taken, Region{Start: r.Start - stack, End: r.Start})
 			}
 		}
 		gaps := Gaps(taken, low, high)
@@ -159,7 +158,7 @@ func (f *filler) fill(kept span, hole, page uint64) error {
 		for _, g := range gaps {
 			at, err := reserve(g.Start, g.Size(), unix.MAP_FIXED_NOREPLACE)
 			switch {
-			case err == unix.EEXIST: // someone was faster: the next round sees
+			case err == unix.EEXIST: // another thread was faster: the next round reads the mappings again
 			case err != nil:
 				return fmt.Errorf("memtest carve: filling %d bytes at %#x: %w", g.Size(), g.Start, err)
 			default:
@@ -173,9 +172,9 @@ func (f *filler) fill(kept span, hole, page uint64) error {
 	return errors.New("memtest carve: other threads kept opening gaps in the address space")
 }
 
-// fillEnds takes what lies above the highest mapping, where no file of /proc says where
-// the address space ends: ever smaller pieces until nothing fits that is larger than a
-// hole. What fits a hole is never asked for, so the holes stay open.
+// fillEnds reserves the addresses above the highest mapping. /proc does not tell where the address
+// space ends, so it reserves ever smaller ranges until none larger than a hole is left. It never asks
+// for ranges of a hole's size or less, so that the holes stay free.
 func (f *filler) fillEnds(hole, page uint64) error {
 	least := hole + page
 	for size := uint64(1) << 56; ; size = max(size/2, least) {
@@ -195,8 +194,8 @@ func (f *filler) fillEnds(hole, page uint64) error {
 	}
 }
 
-// bounds are the lowest address that may be mapped and the end of the highest mapping
-// that is the process's own (the kernel shows its vsyscall page beyond it).
+// bounds returns the lowest address that can be mapped and the end of the highest mapping of the
+// process. The kernel's vsyscall page above that does not count.
 func bounds(regions []Region) (low, high uint64) {
 	low = max(readNumber("/proc/sys/vm/mmap_min_addr", 65536), uint64(os.Getpagesize()))
 	for _, r := range regions {
@@ -207,8 +206,8 @@ func bounds(regions []Region) (low, high uint64) {
 	return low, high
 }
 
-// Plain system calls instead of unix.Mmap: the addresses are never Go pointers, and a
-// []byte cannot say 100 TiB.
+// System calls instead of unix.Mmap: the addresses never become Go pointers, and 100 TiB are too much
+// for a []byte.
 
 func reserve(addr, size uint64, flags uintptr) (uint64, error) {
 	flags |= unix.MAP_PRIVATE | unix.MAP_ANONYMOUS | unix.MAP_NORESERVE

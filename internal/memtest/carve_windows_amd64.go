@@ -7,31 +7,30 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// carveUnit is the allocation granularity: what addresses are reserved in.
+// carveUnit is the allocation granularity of addresses.
 const carveUnit = 64 << 10
 
-// Carve fills the address space of the calling process with reservations that cost neither
-// memory nor commit, and leaves holes with a reservation between them. From then on no
-// reservation and no view larger than HoleSize can be made, while what is there already
-// stays as it is and the process can go on: there are small holes for small things, and
-// room for the Go heap.
+// Carve fills the address space of the calling process with reservations, which need neither memory
+// nor commit, and leaves holes with a reservation between them. Afterwards no reservation and no view
+// larger than HoleSize can be made. Existing ones stay, and the process continues to run: there are
+// small holes for small allocations, and addresses for the Go heap.
 //
-// It returns an [*Unsupported] under a wine that it does not know, and on any error leaves
-// the address space as it was.
+// Under an unknown version of wine, Carve returns an [*Unsupported]. After any error the address
+// space is as before.
 func Carve(o CarveOptions) (*Carved, error) {
 	o, err := o.withDefaults(carveUnit)
 	if err != nil {
 		return nil, err
 	}
 	if Race {
-		return nil, &Unsupported{Tool: "carve", Missing: "the race detector maps at addresses of its own"}
+		return nil, &Unsupported{Tool: "carve", Missing: "the race detector maps memory at fixed addresses"}
 	}
 	spaces := []addresses{virtualAddresses{}}
 	if version := wineVersion(); version != "" {
 		if !knownWine(version) {
-			return nil, &Unsupported{Tool: "carve", Missing: "wine " + version + " keeps a byte for each page that is reserved, and may not let programs call the system below it"}
+			return nil, &Unsupported{Tool: "carve", Missing: "wine " + version + " stores a byte per reserved page, and may not allow Linux system calls; wine 8 does"}
 		}
-		// What wine has kept for itself is filled too, which is little.
+		// Windows reservations fill the rest, which is small: addresses that wine has kept for itself.
 		spaces = []addresses{hostAddresses{}, virtualAddresses{}}
 	}
 	growGoHeap(o.GoHeap)
@@ -55,8 +54,8 @@ func Carve(o CarveOptions) (*Carved, error) {
 	return c, nil
 }
 
-// LargestHole is the largest range of addresses that can be reserved, in bytes; under wine,
-// where a reservation takes memory, at most 16 GiB.
+// LargestHole returns the size in bytes of the largest range that can be reserved. Under wine, where
+// reservations need memory, it returns at most 16 GiB.
 func LargestHole() (uint64, error) {
 	var a virtualAddresses
 	granted, refused := uint64(0), uint64(mostAddresses/carveUnit)
@@ -80,15 +79,15 @@ func LargestHole() (uint64, error) {
 
 const mostAddresses = 1 << 47
 
-// addresses are those of a process, at one of the systems that it runs on.
+// addresses reserves address ranges, by calls of Windows or of Linux below wine.
 type addresses interface {
-	// reserve takes addresses, anywhere for at 0.
+	// reserve reserves addresses at an address, or anywhere if that is 0.
 	reserve(at, size uint64) (uint64, error)
-	// release gives back what was reserved at once.
+	// release releases a range that one call has reserved.
 	release(at, size uint64) error
 }
 
-// virtualAddresses are those of Windows.
+// virtualAddresses reserves by VirtualAlloc.
 type virtualAddresses struct{}
 
 func (virtualAddresses) reserve(at, size uint64) (uint64, error) {
@@ -100,7 +99,7 @@ func (virtualAddresses) release(at, _ uint64) error {
 	return windows.VirtualFree(uintptr(at), 0, windows.MEM_RELEASE)
 }
 
-// carving is what has been reserved.
+// carving lists the reserved ranges.
 type carving struct {
 	list []reservation
 }
@@ -127,8 +126,8 @@ func (f *carving) undo() error {
 	return errors.Join(errs...)
 }
 
-// punch reserves what separates the holes, in a range that has room for all of them. They
-// are open before anything else is filled, so that other threads find room at every moment.
+// punch reserves the separators of the holes in a free range of the size of all holes. It runs before
+// fill, so that other threads can map memory at any time.
 func (f *carving) punch(a addresses, o CarveOptions) error {
 	f.list = make([]reservation, 0, o.Holes+o.SmallHoles+4096)
 	size := carveUnit + uint64(o.Holes)*(o.HoleSize+carveUnit) + uint64(o.SmallHoles)*(o.SmallSize+carveUnit)
@@ -151,14 +150,14 @@ func (f *carving) punch(a addresses, o CarveOptions) error {
 	return nil
 }
 
-// fill takes ever smaller ranges until nothing is granted that is larger than a hole. What
-// fits a hole is never asked for, so the holes stay open.
+// fill reserves ever smaller ranges until no range larger than a hole is left. It never asks for
+// ranges of a hole's size or less, so that the holes stay free.
 func (f *carving) fill(a addresses, hole uint64) error {
 	least := hole + carveUnit
 	for size := uint64(mostAddresses / 2); ; size = max(size/2, least) {
 		for f.take(a, 0, size) == nil {
 			if len(f.list) == cap(f.list) {
-				return errors.New("memtest carve: the address space is in too many pieces")
+				return errors.New("memtest carve: the address space has too many free ranges")
 			}
 		}
 		if size == least {

@@ -1,23 +1,22 @@
 package memtest
 
-// Cgroup is a control group, or on Windows a job object, with a limit of memory or of
-// processors' time, made by [NewCgroup] or [NewProcessorGroup]. Its methods may be called
-// from several goroutines.
+// Cgroup is a control group, or on Windows a job object, with a limit on memory or processor time,
+// created by [NewCgroup] or [NewProcessorGroup]. Its methods are safe for concurrent use.
 type Cgroup struct {
-	Path    string // folder in the file system, on Linux
+	Path    string // its folder, on Linux
 	Version int    // 1 or 2, on Linux
-	Limit   uint64 // of memory, in bytes, rounded down to pages by the system; 0: none
+	Limit   uint64 // memory limit in bytes, which the system rounds down to pages; 0: none
 
-	Job uintptr // the handle of a job object, on Windows
+	Job uintptr // handle of the job object, on Windows
 }
 
-// CgroupUsage is what a control group has used, in bytes and counts.
+// CgroupUsage is the memory usage of a control group, in bytes and counts.
 type CgroupUsage struct {
 	Current  uint64 // charged now
-	Peak     uint64 // most that was ever charged; 0 where the kernel does not tell (version 2 before Linux 5.19)
+	Peak     uint64 // highest charge so far; 0 if the kernel does not report it (version 2 before Linux 5.19)
 	Anon     uint64 // private memory now
-	File     uint64 // page cache now, of mapped and read files
-	Swap     uint64 // swapped out now; the group is not allowed any, where the kernel can forbid it
-	Failures uint64 // how often the limit was hit, which for page cache is no failure
+	File     uint64 // page cache now: mapped files and files that were read
+	Swap     uint64 // swapped out now; swapping is forbidden where the kernel supports that
+	Failures uint64 // how often the limit was reached; for page cache that is no failure
 	OOMKills uint64 // processes killed
 }

@@ -14,17 +14,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// NewCgroup makes a control group below this process's own (version 2: beside it, or
-// beside an ancestor, because a group with processes cannot have others below it)
-// whose processes may use limit bytes, page cache included, and no swap. Where this
-// process may not do that it returns an [*Unsupported] that says why, for each version.
-// Close the group when its processes are done.
+// NewCgroup creates a control group for processes that may use limit bytes, page cache included, and
+// no swap. The group is below this process's own; in version 2 it is beside that or beside an
+// ancestor, since a group with processes cannot have child groups. Without the right to do so, the
+// error is an [*Unsupported] with the reasons for both versions. Close the group when its processes
+// have ended.
 func NewCgroup(limit uint64) (*Cgroup, error) {
 	n := strconv.FormatUint(limit, 10)
 	c, err := newCgroup("memory", []setting{
 		{"memory.limit_in_bytes", n, false},
-		// Enough to forbid swapping at a group's limit. A limit on memory.memsw would do
-		// as well, but where it is the one that is hit some kernels count no failure.
+		// This is enough to forbid swapping at the group's limit. A limit on memory.memsw would do so,
+		// too, but some kernels count no failure when it is reached.
 		{"memory.swappiness", "0", false},
 	}, []setting{{"memory.max", n, false}, {"memory.swap.max", "0", true}})
 	if err == nil {
@@ -33,8 +33,8 @@ func NewCgroup(limit uint64) (*Cgroup, error) {
 	return c, err
 }
 
-// NewProcessorGroup is [NewCgroup] of a group whose processes together may compute for as
-// long as so many processors could, in each tenth of a second. It counts no memory.
+// NewProcessorGroup creates a control group whose processes together get the time of the given number
+// of processors in each period of 100 ms. It has no memory limit. See [NewCgroup].
 func NewProcessorGroup(processors float64) (*Cgroup, error) {
 	const period = 100_000 // microseconds, the kernel's default
 	quota := strconv.Itoa(int(processors * period))
@@ -42,7 +42,7 @@ func NewProcessorGroup(processors float64) (*Cgroup, error) {
 		[]setting{{"cpu.max", quota + " " + strconv.Itoa(period), false}})
 }
 
-// setting is what to write into a file of a group.
+// setting is a value to be written to a file of a group.
 type setting struct {
 	file, text string
 	optional   bool // the kernel may not have the file
@@ -101,7 +101,7 @@ func (c *Cgroup) makeV2(own, mounts, controller string, settings []setting) erro
 	return err
 }
 
-// set writes the settings of a new group, and removes it where that fails.
+// set writes the settings of a new group. If that fails, it removes the group.
 func (c *Cgroup) set(settings []setting) error {
 	for _, s := range settings {
 		if err := c.write(s.file, s.text); err != nil && !(s.optional && errors.Is(err, fs.ErrNotExist)) {
@@ -111,8 +111,8 @@ func (c *Cgroup) set(settings []setting) error {
 	return nil
 }
 
-// cgroupDir finds the mount of the hierarchy with the given version 1 controller, or
-// of version 2 for "", and this process's folder in it.
+// cgroupDir returns the mount point of the hierarchy with a controller of version 1, or of version 2
+// if controller is "", and the folder of this process's group in it.
 func cgroupDir(own, mounts, controller string) (root, dir string, err error) {
 	what := "hierarchy of version 2"
 	if controller != "" {
@@ -139,7 +139,7 @@ func cgroupDir(own, mounts, controller string) (root, dir string, err error) {
 			controller != "" && (t[0] != "cgroup" || !slices.Contains(strings.Split(t[2], ","), controller)) {
 			continue
 		}
-		// A container may be shown a part of the hierarchy only.
+		// A container may have only a part of the hierarchy mounted.
 		rel, err := filepath.Rel(m[3], path)
 		if err != nil || rel == ".." || strings.HasPrefix(rel, "../") {
 			rel = "."
@@ -158,12 +158,12 @@ func (c *Cgroup) mkdir(root, dir string) error {
 	return nil
 }
 
-// Add moves the process pid, all of its threads, into the group. Memory that it has
-// already stays charged to the group it comes from.
+// Add moves the process pid with all its threads into the group. Memory that it has stays charged to
+// the group that it had before.
 func (c *Cgroup) Add(pid int) error { return c.write("cgroup.procs", strconv.Itoa(pid)) }
 
 func (c *Cgroup) write(file, text string) error {
-	// Not WriteFile: the file must be there, and is never truncated.
+	// Not os.WriteFile, which would create or truncate the file.
 	f, err := os.OpenFile(filepath.Join(c.Path, file), os.O_WRONLY, 0)
 	if err != nil {
 		return err
@@ -178,11 +178,11 @@ func (c *Cgroup) write(file, text string) error {
 	return nil
 }
 
-// Usage reads what the group uses and has used, descendants included. It stays
-// readable after the last process has ended, until Close.
+// Usage returns the current and past usage of the group and its descendants. It can be called until
+// Close, also after the last process has ended.
 func (c *Cgroup) Usage() (CgroupUsage, error) {
 	var u CgroupUsage
-	// Each figure is a file of one number, or a line "name number" of a file.
+	// Each figure is in a file of its own, or in a line "name number" of a file.
 	figures := []struct {
 		to         *uint64
 		file, name string
@@ -230,10 +230,10 @@ func (c *Cgroup) read(file, name string) (uint64, error) {
 	return 0, fmt.Errorf("%s in %s: %w", name, filepath.Join(c.Path, file), fs.ErrNotExist)
 }
 
-// Close kills the processes that are left in the group, gives its page cache back and
-// removes it. Closing twice does nothing.
+// Close kills the remaining processes of the group, drops its page cache and removes the group. It is
+// safe to call it twice.
 func (c *Cgroup) Close() error {
-	const patience = 10 * time.Second // a killed process takes a while to be gone
+	const patience = 10 * time.Second // time that killed processes may need to end
 	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		b, err := os.ReadFile(filepath.Join(c.Path, "cgroup.procs"))
 		if errors.Is(err, fs.ErrNotExist) {
@@ -241,11 +241,11 @@ func (c *Cgroup) Close() error {
 		}
 		for _, f := range strings.Fields(string(b)) {
 			if pid, err := strconv.Atoi(f); err == nil && pid > 0 {
-				_ = unix.Kill(pid, unix.SIGKILL) // gone already is fine
+				_ = unix.Kill(pid, unix.SIGKILL) // an error means that it has ended
 			}
 		}
 		if c.Version == 1 {
-			_ = c.write("memory.force_empty", "0") // what cannot be dropped moves to the parent
+			_ = c.write("memory.force_empty", "0") // pages that cannot be dropped move to the parent
 		}
 		err = unix.Rmdir(c.Path)
 		if err == nil || err == unix.ENOENT {

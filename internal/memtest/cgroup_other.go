@@ -10,11 +10,11 @@ func NewCgroup(uint64) (*Cgroup, error) { return nil, errCgroup }
 // NewProcessorGroup returns an [*Unsupported] on this system.
 func NewProcessorGroup(float64) (*Cgroup, error) { return nil, errCgroup }
 
-// Add moves the process pid into the group.
+// Add returns an [*Unsupported] on this system.
 func (c *Cgroup) Add(int) error { return errCgroup }
 
-// Usage reads what the group uses and has used.
+// Usage returns an [*Unsupported] on this system.
 func (c *Cgroup) Usage() (CgroupUsage, error) { return CgroupUsage{}, errCgroup }
 
-// Close kills the processes that are left in the group and removes it.
+// Close does nothing on this system.
 func (c *Cgroup) Close() error { return nil }

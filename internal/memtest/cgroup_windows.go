@@ -9,9 +9,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// NewCgroup makes a job object whose processes may commit limit bytes together. It returns
-// an [*Unsupported] where the system does not keep such a limit, as wine does not. Close it
-// when its processes are done.
+// NewCgroup creates a job object whose processes together may commit limit bytes. If the system has
+// no such limit, as wine, the error is an [*Unsupported]. Close it when its processes have ended.
 func NewCgroup(limit uint64) (*Cgroup, error) {
 	var info windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION
 	info.BasicLimitInformation.LimitFlags = windows.JOB_OBJECT_LIMIT_JOB_MEMORY
@@ -23,7 +22,7 @@ func NewCgroup(limit uint64) (*Cgroup, error) {
 	return c, err
 }
 
-// newJob makes a job object and looks whether it keeps its limits.
+// newJob creates a job object and checks that it has the requested limits.
 func newJob(info windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION) (*Cgroup, error) {
 	h, err := windows.CreateJobObject(nil, nil)
 	if err != nil {
@@ -35,7 +34,7 @@ func newJob(info windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION) (*Cgroup, error) 
 	}
 	kept, err := c.limits()
 	if err == nil && kept.BasicLimitInformation.LimitFlags != info.BasicLimitInformation.LimitFlags {
-		err = &Unsupported{Tool: "job", Missing: "job objects of this system keep no limit of memory (wine)"}
+		err = &Unsupported{Tool: "job", Missing: "job objects of this system have no memory limit (wine)"}
 	}
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
@@ -46,8 +45,8 @@ func newJob(info windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION) (*Cgroup, error) 
 // cpuRateControl is JOBOBJECT_CPU_RATE_CONTROL_INFORMATION.
 type cpuRateControl struct{ flags, rate uint32 }
 
-// NewProcessorGroup makes a job object whose processes together may compute for as long as
-// so many processors could.
+// NewProcessorGroup creates a job object whose processes together get the time of the given number of
+// processors.
 func NewProcessorGroup(processors float64) (*Cgroup, error) {
 	h, err := windows.CreateJobObject(nil, nil)
 	if err != nil {
@@ -55,10 +54,10 @@ func NewProcessorGroup(processors float64) (*Cgroup, error) {
 	}
 	c := &Cgroup{Job: uintptr(h)}
 	const enable, hardCap = 1, 4
-	// The rate is of all processors, in hundredths of a percent.
+	// The rate is a share of all processors, in hundredths of a percent.
 	info := cpuRateControl{enable | hardCap, uint32(max(1, min(10000, processors/float64(runtime.NumCPU())*10000)))}
 	if _, err := windows.SetInformationJobObject(h, windows.JobObjectCpuRateControlInformation, uintptr(unsafe.Pointer(&info)), uint32(unsafe.Sizeof(info))); err != nil {
-		err = &Unsupported{Tool: "job", Missing: "job objects of this system keep no limit of processors (wine, Windows before 8)", Err: err}
+		err = &Unsupported{Tool: "job", Missing: "job objects of this system have no processor limit (wine, Windows before 8)", Err: err}
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
@@ -72,7 +71,7 @@ func (c *Cgroup) limits() (info windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION, er
 	return info, err
 }
 
-// Add puts the process pid into the job.
+// Add assigns the process pid to the job.
 func (c *Cgroup) Add(pid int) error {
 	p, err := windows.OpenProcess(windows.PROCESS_SET_QUOTA|windows.PROCESS_TERMINATE, false, uint32(pid))
 	if err != nil {
@@ -85,13 +84,13 @@ func (c *Cgroup) Add(pid int) error {
 	return nil
 }
 
-// Usage reads the most that the job has committed; the system does not tell more.
+// Usage returns the peak commit of the job. The system reports no other figure.
 func (c *Cgroup) Usage() (CgroupUsage, error) {
 	info, err := c.limits()
 	return CgroupUsage{Peak: uint64(info.PeakJobMemoryUsed)}, err
 }
 
-// Close ends the processes that are left in the job, and the job.
+// Close ends the remaining processes of the job and closes the job.
 func (c *Cgroup) Close() error {
 	if c.Job == 0 {
 		return nil

@@ -11,15 +11,14 @@ import (
 	"sync"
 )
 
-// Children are the functions that a test binary can run in a process of its own, by
-// name. A function gets the child's arguments and returns its exit code.
+// Children are the functions that a test binary can run in a child process, by name. A function gets
+// the child's arguments and returns its exit code.
 type Children map[string]func(args []string) int
 
 const childEnv = "MEMTEST_CHILD"
 
-// Main is for TestMain: it runs m's tests, or, in a process that [Child] describes, the
-// function named there, and returns the exit code. Afterwards it removes what [Build]
-// built.
+// Main must be called by TestMain. It runs m's tests, or in a process started by [Child] the named
+// function, and returns the exit code. Afterwards it removes what [Build] has built.
 func Main(m interface{ Run() int }, children Children) int {
 	if name := os.Getenv(childEnv); name != "" {
 		f := children[name]
@@ -27,13 +26,12 @@ func Main(m interface{ Run() int }, children Children) int {
 			fmt.Fprintf(os.Stderr, "memtest: no child function %q is registered\n", name)
 			return 2
 		}
-		// A child that starts infer, or itself, must not hand the role down.
+		// A child's own children must not run the function again.
 		if err := os.Unsetenv(childEnv); err != nil {
 			fmt.Fprintln(os.Stderr, "memtest:", err)
 			return 2
 		}
-		// The profiler that tests link maps 1.4 MiB at some allocation, which would be
-		// taken for the program's.
+		// The memory profiler maps 1.4 MiB at some allocation, which would count as the program's.
 		runtime.MemProfileRate = 0
 		return f(os.Args[1:])
 	}
@@ -42,20 +40,19 @@ func Main(m interface{ Run() int }, children Children) int {
 	return m.Run()
 }
 
-// Child is a command that runs the function registered under name with args, in a new
-// process of this binary. Its environment is this process's with MALLOC_ARENA_MAX=1
-// unless that is set.
+// Child returns a command that runs the function registered under name with args in a new process of
+// this binary. Its environment is this process's, with MALLOC_ARENA_MAX=1 unless that is set.
 func Child(name string, args ...string) *exec.Cmd {
 	exe, err := os.Executable()
 	if err != nil {
-		exe = os.Args[0] // Start then reports what is wrong with it
+		exe = os.Args[0] // Start then returns the error
 	}
 	cmd := exec.Command(exe, args...)
 	cmd.Env = append(oneArena(os.Environ()), childEnv+"="+name)
 	return cmd
 }
 
-// oneArena keeps glibc from reserving 64 MiB of addresses for each thread.
+// oneArena prevents glibc from reserving 64 MiB of addresses for each thread.
 func oneArena(env []string) []string {
 	const name = "MALLOC_ARENA_MAX="
 	if slices.ContainsFunc(env, func(s string) bool { return strings.HasPrefix(s, name) }) {
@@ -64,8 +61,8 @@ func oneArena(env []string) []string {
 	return append(env, name+"1")
 }
 
-// Infer returns the path of the infer command: what INFER_BIN names, relative to the
-// module's root, or a build of ./cmd/infer as [Build] makes it.
+// Infer returns the path of the infer command: the value of INFER_BIN, relative to the module's root,
+// or a build of ./cmd/infer by [Build].
 func Infer(t TB) string {
 	t.Helper()
 	bin := os.Getenv("INFER_BIN")
@@ -83,10 +80,9 @@ func Infer(t TB) string {
 	return bin
 }
 
-// Build compiles a main package, given as a path relative to the module's root, with
-// the flags of the environment (CGO_CFLAGS, GOFLAGS, …) and returns the program's path.
-// A package is built once per test binary and removed by [Main], without which Build
-// fails. It skips the test where there is no go command.
+// Build compiles a main package with the flags of the environment (CGO_CFLAGS, GOFLAGS, …) and returns
+// the program's path. pkg is a path relative to the module's root. A package is built once per test
+// binary; [Main] removes it and must be in use. Without a go command Build skips the test.
 func Build(t TB, pkg string) string {
 	t.Helper()
 	bin, err := builds.get(pkg)
@@ -159,8 +155,8 @@ func build(pkg, out string) error {
 	return nil
 }
 
-// moduleRoot is the closest folder with a go.mod, upwards from the working directory,
-// which go test sets to the folder of the package.
+// moduleRoot returns the closest folder with a go.mod, from the working directory upwards. go test
+// sets the working directory to the folder of the package.
 func moduleRoot() (string, error) {
 	wd, err := os.Getwd()
 	if err != nil {

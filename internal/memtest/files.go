@@ -7,9 +7,9 @@ import (
 	"runtime"
 )
 
-// ReplaceFile puts a new file with the given content in the place of path in one step,
-// as an atomic writer does: who has the old one open keeps it. To change a file under
-// its reader instead use os.Truncate or [Overwrite].
+// ReplaceFile replaces path by a new file with the given content in one step, as an atomic writer
+// does: processes that have the old file open keep it. To change a file that is in use, call
+// os.Truncate or [Overwrite].
 func ReplaceFile(path string, content []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".memtest-")
 	if err != nil {
@@ -28,8 +28,8 @@ func ReplaceFile(path string, content []byte) error {
 	return err
 }
 
-// Symlink makes a symbolic link at path to the file or folder target. Where the user may not,
-// or wine 8 says that it did and makes none, the error is an [*Unsupported].
+// Symlink creates a symbolic link at path to the file or folder target. Without the right to create
+// links, and under wine 8, which reports success and creates none, the error is an [*Unsupported].
 func Symlink(target, path string) error {
 	err := os.Symlink(target, path)
 	if runtime.GOOS != "windows" {
@@ -44,8 +44,8 @@ func Symlink(target, path string) error {
 	return nil
 }
 
-// Overwrite changes bytes of an existing file in place, so that who has it open or
-// mapped sees them; beyond its end the file grows.
+// Overwrite changes bytes of an existing file in place: processes that have it open or mapped see
+// the change. Beyond its end the file grows.
 func Overwrite(path string, offset int64, content []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
@@ -58,10 +58,9 @@ func Overwrite(path string, offset int64, content []byte) error {
 	return err
 }
 
-// DropCache writes path to its disk and drops its cached pages, so that the next
-// reader pays for them, in time and in its control group. Pages that stay, because a
-// process has them mapped or the file system is made of memory, are an error;
-// the latter an [*Unsupported].
+// DropCache writes path to its disk and drops its cached pages, so that the next reader has the time
+// and the charge of reading them. It returns an error if pages stay because a process has them
+// mapped, and an [*Unsupported] if the file system is in memory.
 func DropCache(path string) error {
 	if err := dropCache(path); err != nil {
 		return err

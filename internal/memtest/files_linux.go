@@ -20,7 +20,7 @@ func dropCache(path string) error {
 		return &os.PathError{Op: "statfs", Path: path, Err: err}
 	}
 	if magic := uint32(st.Type); magic == unix.TMPFS_MAGIC || magic == unix.RAMFS_MAGIC {
-		return &Unsupported{Tool: "drop cache", Missing: path + " lies in memory, not on a disk"}
+		return &Unsupported{Tool: "drop cache", Missing: path + " is in memory, not on a disk"}
 	}
 	if err := f.Sync(); err != nil {
 		return err
@@ -31,7 +31,7 @@ func dropCache(path string) error {
 	return nil
 }
 
-// Cached is how many bytes of the file are in the page cache, in whole pages.
+// Cached returns how many bytes of the file are in the page cache, in whole pages.
 func Cached(path string) (uint64, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -62,20 +62,18 @@ func Cached(path string) (uint64, error) {
 	return n, nil
 }
 
-// SmallDisk mounts a file system of size bytes, rounded up to pages, on the existing
-// folder dir: writing more there fails with "no space left on device". The function
-// it returns unmounts it; what was written is gone then. Without the right to mount it
-// returns an [*Unsupported]; [Limits].FileSize is the next best thing.
+// SmallDisk mounts a file system of size bytes, rounded up to pages, on the existing folder dir:
+// writing more there fails with "no space left on device". undo unmounts it and deletes its files.
+// Without the right to mount, the error is an [*Unsupported]; [Limits].FileSize may be used instead.
 func SmallDisk(dir string, size uint64) (undo func() error, err error) {
 	return mount(dir, func() error {
 		return unix.Mount("memtest", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "size="+strconv.FormatUint(size, 10))
 	})
 }
 
-// ReadOnlyDir makes the existing folder dir, with all that is in it, refuse writes,
-// from root as well where it may mount: the error is "read-only file system" then.
-// Where it may not, and this is not root, it takes the folder's write permission away
-// and the error is "permission denied". The function it returns undoes it.
+// ReadOnlyDir makes the existing folder dir and everything in it read-only, also for root, by a mount:
+// writes fail with "read-only file system". Users without the right to mount, except root, lose the
+// write permission of the folder instead: writes fail with "permission denied". undo reverts it.
 func ReadOnlyDir(dir string) (undo func() error, err error) {
 	undo, err = mount(dir, func() error {
 		if err := unix.Mount(dir, dir, "", unix.MS_BIND, ""); err != nil {
@@ -108,7 +106,7 @@ func mount(dir string, f func() error) (undo func() error, err error) {
 		return nil, fmt.Errorf("memtest: mounting on %s: %w", dir, err)
 	}
 	return func() error {
-		// Detached: a child that still has a file open must not keep the test from ending.
+		// Detached, so that a child with open files does not prevent it.
 		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
 			return fmt.Errorf("memtest: unmounting %s: %w", dir, err)
 		}

@@ -2,7 +2,7 @@
 
 package memtest
 
-var errFiles = &Unsupported{Tool: "files", Missing: "mounting and the page cache are only known on Linux"}
+var errFiles = &Unsupported{Tool: "files", Missing: "mounting and the page cache need Linux"}
 
 func dropCache(string) error { return errFiles }
 

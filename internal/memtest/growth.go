@@ -2,10 +2,10 @@ package memtest
 
 import "fmt"
 
-// Growth runs round so many times, after some more that do not count, and returns by how
-// many bytes memory grew steadily: four times the least growth of the four quarters.
-// What is lost is lost in each of them, whereas the C library and Go keep memory in jumps.
-// memory measures it, what can be freed having been.
+// Growth calls round for the given number of rounds, after some warm-up rounds, and returns by how
+// many bytes memory grew steadily: four times the smallest growth of the four quarters. A leak grows
+// in each quarter, whereas the C library and Go keep memory in steps. memory measures the size after
+// it has freed what can be freed.
 func Growth(rounds int, memory func() (int64, error), round func() error) (int64, error) {
 	const quarters, warmUp = 4, 30
 	run := func(n int) (int64, error) {

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// apply sets the limits of process pid from outside or inside.
+// apply sets the limits of process pid, the calling one or another.
 func (l Limits) apply(pid int) error {
 	as, data := l.AddressSpace, l.Data
 	if l.Headroom {
@@ -52,7 +52,7 @@ func (l Limits) apply(pid int) error {
 	return nil
 }
 
-// statusSizes reads the sizes in /proc/PID/status, in bytes.
+// statusSizes returns the sizes in /proc/PID/status, in bytes.
 func statusSizes(pid int) (map[string]uint64, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -70,10 +70,10 @@ func statusSizes(pid int) (map[string]uint64, error) {
 	return sizes, nil
 }
 
-// startLimited starts cmd and has the limits in force before its first instruction:
-// the child asks to be traced, stops at its exec, and is let go when all is set.
+// startLimited starts cmd with the limits set before its first instruction: the child is traced,
+// stops at its exec, and continues when the limits are set.
 func startLimited(cmd *exec.Cmd, l Limits) error {
-	runtime.LockOSThread() // the tracer is a thread, not a process
+	runtime.LockOSThread() // only the thread that started the child is its tracer
 	defer runtime.UnlockOSThread()
 	if err := startStopped(cmd); err != nil {
 		return err
@@ -85,14 +85,14 @@ func startLimited(cmd *exec.Cmd, l Limits) error {
 	}
 	if err != nil {
 		kill(cmd.Process)
-		_ = cmd.Wait() // its end is our doing and no news
+		_ = cmd.Wait() // it was killed here
 	}
 	return err
 }
 
 // startStopped starts cmd, traced by the calling thread and stopped at its exec.
 func startStopped(cmd *exec.Cmd) error {
-	cmd.SysProcAttr.Ptrace = true // ownGroup has made it a copy
+	cmd.SysProcAttr.Ptrace = true // ownGroup has copied SysProcAttr
 	if err := cmd.Start(); err != nil {
 		if errors.Is(err, unix.EPERM) {
 			return &Unsupported{Tool: "trace", Missing: "ptrace is not permitted (kernel.yama.ptrace_scope, seccomp)", Err: err}
@@ -108,7 +108,7 @@ func startStopped(cmd *exec.Cmd) error {
 		}
 	}
 	if !ws.Stopped() {
-		_ = cmd.Wait() // it is gone: frees the pipes
+		_ = cmd.Wait() // it has ended: closes the pipes
 		return fmt.Errorf("process %d ended at its exec, status %#x", cmd.Process.Pid, uint32(ws))
 	}
 	return nil

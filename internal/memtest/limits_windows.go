@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// apply puts process pid into jobs of these limits.
+// apply puts process pid into job objects with the limits.
 func (l Limits) apply(pid int) error {
 	for name, n := range map[string]uint64{"AddressSpace": l.AddressSpace, "FileSize": l.FileSize, "Locked": l.Locked} {
 		if n > 0 {
@@ -29,7 +29,7 @@ func (l Limits) apply(pid int) error {
 			return err
 		}
 		err = c.Add(pid)
-		// The job lasts as long as the process does, and its handle no longer than this.
+		// The job object exists until the process ends; the handle is not needed any more.
 		if err := errors.Join(err, windows.CloseHandle(windows.Handle(c.Job))); err != nil {
 			return err
 		}
@@ -40,8 +40,8 @@ func (l Limits) apply(pid int) error {
 	return nil
 }
 
-// startLimited starts cmd and has the limits in force before its first instruction: its
-// thread is suspended until they are.
+// startLimited starts cmd with the limits set before its first instruction: its thread is suspended
+// until then.
 func startLimited(cmd *exec.Cmd, l Limits) error {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
@@ -56,12 +56,12 @@ func startLimited(cmd *exec.Cmd, l Limits) error {
 	}
 	if err != nil {
 		kill(cmd.Process)
-		_ = cmd.Wait() // its end is our doing and no news
+		_ = cmd.Wait() // it was killed here
 	}
 	return err
 }
 
-// resume lets the threads of a process go.
+// resume resumes the threads of a process.
 func resume(pid uint32) error {
 	all, err := windows.CreateToolhelp32Snapshot(windows.TH32CS_SNAPTHREAD, 0)
 	if err != nil {

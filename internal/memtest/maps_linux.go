@@ -7,8 +7,7 @@ import (
 	"strings"
 )
 
-// Maps reads the mappings of process pid, 0 for the calling one, in address order. It
-// returns an [*Unsupported] on systems without /proc/PID/maps.
+// Maps returns the mappings of process pid, 0 for the calling one, in the order of addresses.
 func Maps(pid int) ([]Region, error) {
 	name := "/proc/self/maps"
 	if pid != 0 {
@@ -29,7 +28,7 @@ func Maps(pid int) ([]Region, error) {
 	return regions, nil
 }
 
-// parseRegion reads "start-end perms offset dev inode     path".
+// parseRegion parses "start-end perms offset dev inode     path".
 func parseRegion(line string) (r Region, err error) {
 	var fields [5]string
 	rest := line

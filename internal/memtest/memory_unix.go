@@ -7,13 +7,12 @@ import (
 	"syscall"
 )
 
-// Memory returns zeroed native memory of its own mapping, and the function that gives it back.
+// Memory returns zeroed native memory in a mapping of its own, and a function that frees it.
 func Memory(size int) (b []byte, release func() error, err error) {
 	return mapped(size, syscall.PROT_READ|syscall.PROT_WRITE)
 }
 
-// Addresses returns addresses without memory, which nobody may read or write, and the
-// function that gives them back.
+// Addresses returns reserved addresses without memory or access, and a function that frees them.
 func Addresses(size int) (b []byte, release func() error, err error) {
 	return mapped(size, syscall.PROT_NONE)
 }

@@ -7,13 +7,12 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// Memory returns zeroed native memory of its own allocation, and the function that gives it back.
+// Memory returns zeroed native memory in an allocation of its own, and a function that frees it.
 func Memory(size int) (b []byte, release func() error, err error) {
 	return allocated(size, windows.MEM_RESERVE|windows.MEM_COMMIT, windows.PAGE_READWRITE)
 }
 
-// Addresses returns addresses without memory, which nobody may read or write, and the
-// function that gives them back.
+// Addresses returns reserved addresses without memory or access, and a function that frees them.
 func Addresses(size int) (b []byte, release func() error, err error) {
 	return allocated(size, windows.MEM_RESERVE, windows.PAGE_NOACCESS)
 }
@@ -23,7 +22,7 @@ func allocated(size int, kind, protect uint32) ([]byte, func() error, error) {
 	if err != nil {
 		return nil, nil, os.NewSyscallError("VirtualAlloc", err)
 	}
-	// The detour tells vet that this is no address in Go's heap.
+	// This conversion tells vet that the address is not in Go's heap.
 	p := *(*unsafe.Pointer)(unsafe.Pointer(&addr))
 	return unsafe.Slice((*byte)(p), size), func() error {
 		return os.NewSyscallError("VirtualFree", windows.VirtualFree(addr, 0, windows.MEM_RELEASE))

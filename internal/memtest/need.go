@@ -5,12 +5,12 @@ import (
 	"fmt"
 )
 
-// Unsupported is returned when this system, or this process's rights on it, cannot do
-// what was asked. It matches errors.ErrUnsupported.
+// Unsupported is the error for functions that the system does not support, or the process has no right
+// to. It matches errors.ErrUnsupported.
 type Unsupported struct {
-	Tool    string // what was asked for: "carve", "cgroup", "trace", …
-	Missing string // what lacks, for a person
-	Err     error  // the system's error, may be nil
+	Tool    string // name of the function: "carve", "cgroup", "trace", …
+	Missing string // what is missing, as text
+	Err     error  // the system's error, or nil
 }
 
 func (e *Unsupported) Error() string {
@@ -21,7 +21,7 @@ func (e *Unsupported) Error() string {
 	return s
 }
 
-// Unwrap gives errors.ErrUnsupported and the system's error.
+// Unwrap returns errors.ErrUnsupported and the system's error.
 func (e *Unsupported) Unwrap() []error {
 	if e.Err == nil {
 		return []error{errors.ErrUnsupported}
@@ -36,8 +36,8 @@ type TB interface {
 	Fatal(args ...any)
 }
 
-// Need skips the test when err is an [*Unsupported], with its text as the reason,
-// fails it on any other error and returns when err is nil.
+// Need skips the test if err is an [*Unsupported], with its text as the reason, and fails the test on
+// other errors.
 func Need(t TB, err error) {
 	t.Helper()
 	var un *Unsupported
@@ -49,9 +49,8 @@ func Need(t TB, err error) {
 	}
 }
 
-// WithoutRace skips, under the race detector, a test in which nothing runs at the same time as
-// something else, or that measures memory: the detector makes it many times as long, and takes
-// memory of its own.
+// WithoutRace skips a test under the race detector. It is for tests without concurrency and for tests
+// that measure memory: the detector makes tests many times slower and takes memory itself.
 func WithoutRace(t TB) {
 	t.Helper()
 	if Race {

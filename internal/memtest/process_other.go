@@ -11,7 +11,7 @@ const exeSuffix = ".exe"
 
 func ownGroup(*exec.Cmd) {}
 
-// An error of Kill here means that the process is gone already.
+// Errors of Kill here mean that the process has ended.
 
 func quit(p *os.Process) { _ = p.Kill() }
 

@@ -10,8 +10,8 @@ import (
 
 const exeSuffix = ""
 
-// ownGroup makes the child lead a process group, so that its descendants can be waited
-// for and ended with it.
+// ownGroup makes the child the leader of a new process group, so that its descendants can be waited
+// for and killed together with it.
 func ownGroup(cmd *exec.Cmd) {
 	attr := syscall.SysProcAttr{}
 	if cmd.SysProcAttr != nil {
@@ -21,7 +21,7 @@ func ownGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &attr
 }
 
-// An error of kill(2) here means that the group is gone already.
+// Errors of kill(2) here mean that the group has ended.
 
 func quit(p *os.Process) { _ = syscall.Kill(-p.Pid, syscall.SIGQUIT) }
 

@@ -2,6 +2,6 @@
 
 package memtest
 
-// Race says whether this binary holds the race detector, which maps shadows of all memory
-// and has pools forget at random.
+// Race reports whether this binary has the race detector, which maps shadow memory for all memory and
+// makes sync.Pool drop objects at random.
 const Race = true

@@ -7,32 +7,31 @@ import (
 	"slices"
 )
 
-// Region is one mapping of a process: addresses from Start to before End.
+// Region is one mapping of a process: the addresses from Start up to End.
 type Region struct {
 	Start, End uint64
 	Perms      string // as in /proc/PID/maps: "r-xp", "---p", …
 	Offset     uint64 // in the file, 0 for anonymous memory
 	Device     string // "major:minor" in hexadecimal, "00:00" for anonymous memory
 	Inode      uint64 // 0 for anonymous memory
-	Path       string // file, "[stack]", "[heap]", … or ""
+	Path       string // path of the file, "[stack]", "[heap]", …, or ""
 }
 
 // Size is the region's length in bytes.
 func (r Region) Size() uint64 { return r.End - r.Start }
 
-// Accessible says whether the region is more than a reservation of addresses.
+// Accessible reports whether the region is more than reserved.
 func (r Region) Accessible() bool { return len(r.Perms) >= 3 && r.Perms[:3] != "---" }
 
-// Anonymous says whether no file lies behind the region.
+// Anonymous reports whether the region maps no file.
 func (r Region) Anonymous() bool { return r.Inode == 0 }
 
 func (r Region) String() string {
 	return fmt.Sprintf("%x-%x %s %s", r.Start, r.End, r.Perms, r.Path)
 }
 
-// OfFile selects the regions backed by the file at path: the file that is there when
-// OfFile is called, under whatever name the process opened it, or one mapped under
-// that very name (its number may differ on layered file systems).
+// OfFile selects the regions of the file at path. They are identified by the file's inode at the time
+// of the call, or by this path, since layered file systems may report other inodes.
 func OfFile(path string) func(Region) bool {
 	var inode uint64
 	if fi, err := os.Stat(path); err == nil {
@@ -43,8 +42,8 @@ func OfFile(path string) func(Region) bool {
 	}
 }
 
-// sameFile guards against two file systems that use one inode number. A path that can
-// no longer be looked at (deleted, another root) does not speak against.
+// sameFile tells files of different file systems with the same inode number apart. Paths that do not
+// exist any more count as the same.
 func sameFile(a, b string) bool {
 	fa, err := os.Stat(a)
 	if err != nil {
@@ -54,14 +53,13 @@ func sameFile(a, b string) bool {
 	return err != nil || os.SameFile(fa, fb)
 }
 
-// LargestRange merges regions that continue each other and returns the largest run
-// among those that keep selects (nil: all that are accessible). Anonymous regions
-// continue each other when their addresses do, regions of a file when their offsets
-// do as well; the merged Region has the Perms and Path of its first part.
+// LargestRange merges adjacent regions and returns the largest range among those that keep selects
+// (nil: accessible ones). Anonymous regions are adjacent if their addresses are; for regions of a file
+// the offsets must continue, too. The result has the Perms and Path of its first region. Without
+// regions it is the zero Region.
 //
-// The kernel likes to put separate mappings side by side, so for anonymous memory the
-// result is an upper bound of what the program asked for in one piece; the exact
-// figure is [LargestReservation] of a trace. No region gives the zero Region.
+// The kernel often places separate mappings side by side. For anonymous memory the result is thus an
+// upper bound of what the program requested at once; [LargestReservation] of a trace is exact.
 func LargestRange(regions []Region, keep func(Region) bool) Region {
 	if keep == nil {
 		keep = Region.Accessible
@@ -84,8 +82,8 @@ func LargestRange(regions []Region, keep func(Region) bool) Region {
 	return best
 }
 
-// NewSince gives the parts of after whose addresses were in no region of before, to
-// leave out what the runtime and the libraries had mapped already.
+// NewSince returns the parts of after at addresses outside of all regions in before. That leaves out
+// what the runtime and libraries had mapped before.
 func NewSince(before, after []Region) []Region {
 	before = sorted(before)
 	var fresh []Region
@@ -112,7 +110,7 @@ func NewSince(before, after []Region) []Region {
 	return fresh
 }
 
-// Gaps returns the unused addresses between low and high, as regions without a path.
+// Gaps returns the unused address ranges between low and high.
 func Gaps(regions []Region, low, high uint64) []Region {
 	var gaps []Region
 	at := low

@@ -14,40 +14,39 @@ import (
 // DefaultTimeout bounds [Run] and [Trace] when their context has no deadline.
 const DefaultTimeout = 2 * time.Minute
 
-// quitGrace is how long a child may take to die of the request to end before it is
-// killed: time for a Go program to print its goroutines.
+// quitGrace is the time between the request to quit and the kill of a child: a Go program prints its
+// goroutines meanwhile.
 const quitGrace = 5 * time.Second
 
-// Limits bound a process. Sizes are in bytes, zero means no limit.
+// Limits are the limits of a process. Sizes are in bytes; zero means no limit.
 type Limits struct {
-	AddressSpace uint64 // RLIMIT_AS: everything mapped, reservations included
-	Data         uint64 // RLIMIT_DATA: private writable memory; on Windows a job's limit of what a process commits
-	FileSize     uint64 // RLIMIT_FSIZE: a file written beyond it fails with "file too large"
+	AddressSpace uint64 // RLIMIT_AS: all mapped addresses, including reservations
+	Data         uint64 // RLIMIT_DATA: private writable memory; on Windows a job's limit on a process's commit
+	FileSize     uint64 // RLIMIT_FSIZE: writing beyond it fails with "file too large"
 	Locked       uint64 // RLIMIT_MEMLOCK
-	// Headroom makes AddressSpace and Data count from what the process has when they
-	// are set. A child has next to nothing then, so it is of use to SetLimits alone.
+	// Headroom adds the current sizes of the process to AddressSpace and Data. It is useful for
+	// SetLimits only: a child has almost no memory when its limits are set.
 	Headroom bool
-	// Cgroup is the group to run in, nil for this process's own.
+	// Cgroup is the group to run in, nil for the group of this process.
 	Cgroup *Cgroup
 }
 
-// SetLimits puts limits on the calling process, all of its threads. Undoing them is
-// only possible by ending the process. It returns an [*Unsupported] where the system
-// has no such limits.
+// SetLimits sets limits for the calling process, which cannot be undone. Where the system has no such
+// limits, the error is an [*Unsupported].
 func SetLimits(l Limits) error { return l.apply(os.Getpid()) }
 
-// Result is how a child ended and what it left.
+// Result is the end of a child and its output.
 type Result struct {
-	Stdout, Stderr []byte    // what it wrote, unless the command had writers of its own
-	Code           int       // exit code, -1 when a signal ended it
-	Signal         os.Signal // that signal, or nil
-	// MaxRSS is its largest resident size in bytes, 0 where unknown. Linux counts from
-	// what the process that started it had resident, so it is of use above that only.
+	Stdout, Stderr []byte    // its output, unless the command has its own writers
+	Code           int       // exit code, -1 if a signal ended it
+	Signal         os.Signal // the signal that ended it, or nil
+	// MaxRSS is its largest resident size in bytes, 0 if unknown. On Linux it is at least the
+	// resident size of the process that started it.
 	MaxRSS   uint64
-	DiskRead uint64 // bytes it made the disks read; 0 where unknown
+	DiskRead uint64 // bytes that it read from disks; 0 if unknown
 }
 
-// String is one line about the end and what was written, for messages of tests.
+// String describes the end and the output in one line, for messages of tests.
 func (r Result) String() string {
 	how := fmt.Sprintf("exit code %d", r.Code)
 	if r.Signal != nil {
@@ -56,11 +55,10 @@ func (r Result) String() string {
 	return fmt.Sprintf("%s, stdout %q, stderr %q", how, r.Stdout, r.Stderr)
 }
 
-// Run runs cmd under the given limits and waits for its end. A child that fails is a
-// Result, not an error: an error means that it could not be started, limited or waited
-// for, or that ctx or [DefaultTimeout] ended first. The child is then asked to quit (a
-// Go program prints its goroutines to stderr) and killed a few seconds later; what it
-// wrote is in the Result.
+// Run runs cmd with limits and waits for its end. A child that fails is a Result and not an error. An
+// error means that the child could not be started, limited or waited for, or that ctx or
+// [DefaultTimeout] ended before it. Then the child is asked to quit (a Go program prints its
+// goroutines to stderr) and killed some seconds later; its output is in the Result.
 func Run(ctx context.Context, cmd *exec.Cmd, l Limits) (Result, error) {
 	ctx, cancel := withTimeout(ctx)
 	defer cancel()
@@ -75,7 +73,7 @@ func Run(ctx context.Context, cmd *exec.Cmd, l Limits) (Result, error) {
 	if err := start(); err != nil {
 		return Result{Code: -1}, fmt.Errorf("memtest: starting %s: %w", cmd.Path, err)
 	}
-	cmd.WaitDelay = quitGrace // a grandchild may hold the pipes open
+	cmd.WaitDelay = quitGrace // a grandchild may keep the pipes open
 	stop := endWith(ctx, cmd.Process)
 	err := cmd.Wait()
 	stop()
@@ -116,9 +114,8 @@ func capture(cmd *exec.Cmd, out, errs *bytes.Buffer) {
 	}
 }
 
-// endWith ends the process, and the group it leads, when ctx does. The function it
-// returns must be called once the process has been waited for; after it nothing is
-// sent any more.
+// endWith ends the process and its process group when ctx ends. The returned function must be called
+// after the process has been waited for; no signal is sent afterwards.
 func endWith(ctx context.Context, p *os.Process) (stop func()) {
 	done, gone := make(chan struct{}), make(chan struct{})
 	go func() {

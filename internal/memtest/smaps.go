@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// Smaps are a process's mappings, added up, in bytes.
+// Smaps has the sums over a process's mappings, in bytes.
 type Smaps struct {
-	Commit       uint64 // what is charged against the commit limit
+	Commit       uint64 // charged to the commit limit
 	Resident     uint64
-	Proportional uint64 // resident, shared pages divided by those who share them
+	Proportional uint64 // resident; each shared page is divided by the number of processes that share it
 }
 
-// ParseSmaps reads what Linux has in /proc/self/smaps.
+// ParseSmaps sums up the text of /proc/PID/smaps.
 func ParseSmaps(text string) (s Smaps) {
 	var size uint64
 	for line := range strings.Lines(text) {

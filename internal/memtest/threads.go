@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// StartThreads has Go start n threads, which it keeps: where addresses or processes are limited
-// later, it needs no new ones, without which it ends the process.
+// StartThreads makes Go start n threads and keep them. Go ends the process if it cannot start a
+// thread later, when addresses or processes are limited.
 func StartThreads(n int) {
 	var started, ended sync.WaitGroup
 	started.Add(n)

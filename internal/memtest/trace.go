@@ -8,10 +8,9 @@ import (
 // TraceOptions say how [Trace] runs its command.
 type TraceOptions struct {
 	Limits Limits
-	// Mark, if set, is shown what the command does outside its address space: a Call
-	// named "openat" with the Path of each file it has opened, and one named "write" with
-	// the Fd and up to 64 bytes of Data of each write. What it returns, unless empty,
-	// becomes the phase from there on, as if the command had called [Mark].
+	// Mark, if set, is called for each opened file, with a Call of the name "openat" and a Path, and
+	// for each write, with a Call of the name "write", an Fd and up to 64 bytes of Data. A result that
+	// is not empty becomes the phase from then on, as if the command had called [Mark].
 	Mark func(Call) string
 }
 
@@ -24,12 +23,12 @@ type TraceOptions struct {
 //	mprotect  Addr, Length, Prot
 //	madvise   Addr, Length, Flags (the advice)
 //
-// Two more entries are made up: "exec", when the process began another program, and
-// "mark", where a phase begins. Lengths are in bytes, rounded up to pages.
+// Two more names are no system calls: "exec", when the process started another program, and "mark",
+// where a phase begins. Lengths are in bytes, rounded up to pages.
 type Call struct {
 	Name      string
 	Pid, Tid  int
-	Phase     string // of the whole trace, "" before the first mark
+	Phase     string // phase of the whole trace; "" before the first mark
 	Addr      uint64
 	Length    uint64
 	OldLength uint64
@@ -39,18 +38,17 @@ type Call struct {
 	Offset    int64
 	Path      string // of the file behind Fd
 	Inode     uint64
-	Data      []byte // of a write shown to TraceOptions.Mark
+	Data      []byte // of a write, for TraceOptions.Mark
 	Result    uint64
 	Err       error // a syscall.Errno, or nil
 
-	// Granted is how many bytes the call made accessible: a mapping that may be read,
-	// written or executed, the growth of the heap or of a mapping, a reservation opened.
+	// Granted is the number of bytes that the call made accessible: by a mapping that can be read,
+	// written or executed, by growth of the heap or of a mapping, or by access to a reservation.
 	Granted uint64
-	// Reserved is how many contiguous addresses the call took, accessible or not. What
-	// is mapped over an older mapping at a fixed address takes none.
+	// Reserved is the number of contiguous addresses that the call took, accessible or not. A mapping
+	// at a fixed address over an older one takes none.
 	Reserved uint64
-	// Owner is who else the call was for: "go", the Go heap; "stack", that of a thread;
-	// or "", the program.
+	// Owner is "go" for the Go heap, "stack" for a thread's stack, and "" for the program.
 	Owner string
 }
 
@@ -79,20 +77,20 @@ func InPhase(names ...string) func(Call) bool {
 	return func(c Call) bool { return slices.Contains(names, c.Phase) }
 }
 
-// LargestMapping is the call with the largest Granted among the program's own that all
-// of keep select; no such call gives the zero Call.
+// LargestMapping returns the program's own call with the largest Granted among those that all of keep
+// select. Without such a call it returns the zero Call.
 func LargestMapping(calls []Call, keep ...func(Call) bool) Call {
 	return most(calls, func(c Call) uint64 { return c.Granted }, keep)
 }
 
-// LargestReservation is the call with the largest Reserved among the program's own that
-// all of keep select: the most contiguous addresses that were wanted at once.
+// LargestReservation returns the program's own call with the largest Reserved among those that all of
+// keep select: the most contiguous addresses requested at once.
 func LargestReservation(calls []Call, keep ...func(Call) bool) Call {
 	return most(calls, func(c Call) uint64 { return c.Reserved }, keep)
 }
 
-// LargestFileMapping is [LargestMapping] among the mappings of the file at path, which
-// is told by its name as the process had it, and by the file that is there now.
+// LargestFileMapping is [LargestMapping] among the mappings of the file at path. The file is
+// identified by the name that the process used, or by its inode.
 func LargestFileMapping(calls []Call, path string, keep ...func(Call) bool) Call {
 	of := OfFile(path)
 	return LargestMapping(calls, append(slices.Clip(keep), func(c Call) bool {
@@ -111,7 +109,7 @@ func most(calls []Call, size func(Call) uint64, keep []func(Call) bool) Call {
 	return best
 }
 
-// Values of Linux, on all of its architectures that Trace knows.
+// Values of Linux, equal on all architectures that Trace supports.
 const (
 	mapFixed          = 0x10
 	mapAnonymous      = 0x20
@@ -120,13 +118,13 @@ const (
 	mapFixedNoReplace = 0x100000
 )
 
-// space is what annotate knows of the address space of one process.
+// space is the state of a process's address space during annotate.
 type space struct {
 	accessible, goHeap, stacks ranges
 	brk                        uint64
 }
 
-// annotate replays the calls and fills in Granted, Reserved and Owner.
+// annotate replays the calls and sets Granted, Reserved and Owner.
 func annotate(calls []Call) {
 	spaces := make(map[int]*space)
 	for i := range calls {
@@ -194,16 +192,16 @@ func (s *space) apply(c *Call) {
 	}
 }
 
-// isArena knows the Go heap by how it reserves: whole arenas, without access, at an
-// address of its own wish (which is random since Go 1.26) that it was given.
+// isArena reports whether the call reserves an arena of the Go heap: whole arenas, without access, at
+// the address that Go requested (a random one since Go 1.26).
 func (c *Call) isArena() bool {
 	const arena = 64 << 20
 	return c.Prot == 0 && c.Flags == mapPrivate|mapAnonymous && c.Addr != 0 && c.Addr == c.Result &&
 		c.Addr%arena == 0 && c.Length%arena == 0
 }
 
-// forget takes addresses out of what is known. What is mapped over a part of the Go
-// heap, as its commits are, stays the Go heap's.
+// forget removes addresses from the state. Mappings over a part of the Go heap, such as its commits,
+// still belong to the Go heap.
 func (s *space) forget(start, end uint64) {
 	s.accessible.remove(start, end)
 	s.stacks.remove(start, end)
@@ -221,7 +219,7 @@ func (s *space) owner(start, end uint64) string {
 	return ""
 }
 
-// ranges is a set of addresses, in pieces that do not touch each other.
+// ranges is a set of addresses, as ranges that do not touch each other.
 type ranges []struct{ start, end uint64 }
 
 func (r *ranges) add(start, end uint64) {

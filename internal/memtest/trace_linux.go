@@ -19,23 +19,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// markMagic begins what Mark writes to the file descriptor -1.
+// markMagic is the prefix of what Mark writes to descriptor -1.
 const markMagic = "memtest mark "
 
-// Mark tells a tracer that a phase of this name begins, up to 200 bytes; without one
-// it does nothing. It is a write to no file, which always fails.
+// Mark tells a tracer that a phase begins. Names have up to 200 bytes. Without a tracer it has no effect:
+// it is a write to an invalid descriptor.
 func Mark(phase string) { _, _ = unix.Write(-1, []byte(markMagic+phase)) }
 
-// Trace runs cmd as [Run] does and records the calls by which it, its threads and the
-// processes it starts change their address spaces, in the order in which they end.
-// Processes that leave the process group are not followed. Every system call stops
-// twice for the tracer, some 10 µs. MALLOC_ARENA_MAX=1 is added to the environment.
+// Trace runs cmd as [Run] does and records the system calls by which it, its threads and its child
+// processes change their address spaces, in the order in which the calls return. Processes that leave
+// the process group are not traced. Each system call is stopped twice, which takes about 10 µs. Trace
+// adds MALLOC_ARENA_MAX=1 to the environment.
 //
-// Errors are as of Run, with the calls so far; an [*Unsupported] where ptrace is not
-// allowed or older than Linux 5.3.
+// Errors are those of Run, with the calls so far. If ptrace is not allowed, or older than Linux 5.3,
+// the error is an [*Unsupported].
 func Trace(ctx context.Context, cmd *exec.Cmd, o TraceOptions) (Result, []Call, error) {
 	if Race && slices.ContainsFunc(cmd.Env, func(s string) bool { return strings.HasPrefix(s, childEnv+"=") }) {
-		return Result{Code: -1}, nil, &Unsupported{Tool: "trace", Missing: "in this binary the race detector maps shadows of all memory"}
+		return Result{Code: -1}, nil, &Unsupported{Tool: "trace", Missing: "the race detector of this binary maps shadow memory"}
 	}
 	ctx, cancel := withTimeout(ctx)
 	defer cancel()
@@ -48,7 +48,7 @@ func Trace(ctx context.Context, cmd *exec.Cmd, o TraceOptions) (Result, []Call, 
 	t := &tracer{mark: o.Mark, pending: make(map[int]Call), pids: make(map[int]int)}
 	res := Result{Code: -1}
 	failed := make(chan error)
-	go func() { // in a thread of its own, the only one that may touch the tracees
+	go func() { // in a thread of its own: only that thread can control the tracees
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		failed <- t.run(ctx, cmd, o.Limits, &res)
@@ -66,8 +66,8 @@ type tracer struct {
 	mark    func(Call) string
 	calls   []Call
 	phase   string
-	pending map[int]Call // by thread: entered, not yet left
-	pids    map[int]int  // process of a thread; has every thread that was seen
+	pending map[int]Call // by thread: calls that have not returned
+	pids    map[int]int  // process of each thread that was seen
 }
 
 func (t *tracer) run(ctx context.Context, cmd *exec.Cmd, l Limits, res *Result) error {
@@ -88,7 +88,7 @@ func (t *tracer) run(ctx context.Context, cmd *exec.Cmd, l Limits, res *Result) 
 	}
 	if err != nil {
 		kill(cmd.Process)
-		_ = cmd.Wait() // its end is our doing and no news
+		_ = cmd.Wait() // it was killed here
 		return err
 	}
 
@@ -101,7 +101,7 @@ func (t *tracer) run(ctx context.Context, cmd *exec.Cmd, l Limits, res *Result) 
 		kill(cmd.Process)
 	}
 	stop()
-	// follow has taken the exit status; what is left are the pipes.
+	// follow has read the exit status. Wait closes the pipes.
 	if werr := cmd.Wait(); err == nil && werr != nil && !errors.Is(werr, unix.ECHILD) {
 		err = werr
 	}
@@ -111,8 +111,8 @@ func (t *tracer) run(ctx context.Context, cmd *exec.Cmd, l Limits, res *Result) 
 	return err
 }
 
-// follow handles stops until the group of leader, all of whose members are tracees, has
-// nobody left. Waiting for a group leaves the children of other goroutines alone.
+// follow handles stops until all processes of leader's group, which are all traced, have ended. It
+// waits for the group only, so that other goroutines can wait for their children.
 func (t *tracer) follow(leader int, res *Result) error {
 	for {
 		var ws unix.WaitStatus
@@ -142,13 +142,13 @@ func (t *tracer) follow(leader int, res *Result) error {
 		if err == nil {
 			err = unix.PtraceSyscall(tid, signal)
 		}
-		if err != nil && err != unix.ESRCH { // killed meanwhile: its end comes next
+		if err != nil && err != unix.ESRCH { // the thread was killed: wait4 reports its end
 			return fmt.Errorf("thread %d: %w", tid, err)
 		}
 	}
 }
 
-// stopped looks at why a thread stopped and returns the signal to pass on.
+// stopped handles a thread's stop and returns the signal to deliver to it.
 func (t *tracer) stopped(tid int, ws unix.WaitStatus) (signal int, err error) {
 	_, known := t.pids[tid]
 	if !known {
@@ -161,9 +161,9 @@ func (t *tracer) stopped(tid int, ws unix.WaitStatus) (signal int, err error) {
 		delete(t.pending, tid)
 		t.record(Call{Name: "exec", Tid: tid, Fd: -1})
 		return 0, nil
-	case sig == unix.SIGTRAP && ws.TrapCause() > 0: // a new thread or process, its own stop follows
+	case sig == unix.SIGTRAP && ws.TrapCause() > 0: // a new thread or process, which stops itself
 		return 0, nil
-	case sig == unix.SIGSTOP && !known: // how new ones begin
+	case sig == unix.SIGSTOP && !known: // first stop of a new thread or process
 		return 0, nil
 	default:
 		return int(sig), nil
@@ -218,7 +218,7 @@ func (t *tracer) show(c Call) {
 	}
 }
 
-// entered keeps a call that is of interest until it ends.
+// entered stores a call of interest until it returns.
 func (t *tracer) entered(tid int, info *ptraceSyscallInfo) {
 	page := uint64(os.Getpagesize() - 1)
 	a := info.args
@@ -254,13 +254,13 @@ func (t *tracer) entered(tid int, info *ptraceSyscallInfo) {
 	t.pending[tid] = c
 }
 
-// written looks for marks.
+// written handles writes: marks, and data for TraceOptions.Mark.
 func (t *tracer) written(tid, fd int, addr, size uint64) {
 	const most = len(markMagic) + 200
 	switch {
 	case fd == -1:
 		b := make([]byte, min(size, uint64(most)))
-		n, _ := unix.PtracePeekData(tid, uintptr(addr), b) // an address of its own invention reads as nothing
+		n, _ := unix.PtracePeekData(tid, uintptr(addr), b) // reads nothing if the address is invalid
 		if phase, ok := strings.CutPrefix(string(b[:n]), markMagic); ok {
 			t.begin(phase, tid)
 		}
@@ -271,7 +271,7 @@ func (t *tracer) written(tid, fd int, addr, size uint64) {
 	}
 }
 
-// file is what lies behind a descriptor of a stopped thread.
+// file returns the path and inode of a stopped thread's descriptor.
 func file(tid, fd int) (path string, inode uint64) {
 	link := fmt.Sprintf("/proc/%d/fd/%d", tid, fd)
 	path, err := os.Readlink(link)
@@ -285,7 +285,7 @@ func file(tid, fd int) (path string, inode uint64) {
 	return strings.TrimSuffix(path, " (deleted)"), inode
 }
 
-// processOf is the process that a thread belongs to.
+// processOf returns the process of a thread.
 func processOf(tid int) int {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", tid))
 	if err == nil {

@@ -10,7 +10,7 @@ import (
 
 var wineGetVersion = windows.NewLazySystemDLL("ntdll.dll").NewProc("wine_get_version")
 
-// wineVersion is that of the wine that this runs under, "" on Windows.
+// wineVersion returns the version of wine, "" on Windows.
 func wineVersion() string {
 	if wineGetVersion.Find() != nil {
 		return ""
@@ -19,10 +19,10 @@ func wineVersion() string {
 	return windows.BytePtrToString(*(**byte)(unsafe.Pointer(&p)))
 }
 
-// knownWine tells whether a wine has been seen to let programs call Linux.
+// knownWine reports whether this version of wine allows Linux system calls.
 func knownWine(version string) bool { return strings.HasPrefix(version, "8.") }
 
-// hostAddresses are those of the Linux below wine.
+// hostAddresses reserves by system calls of Linux below wine.
 type hostAddresses struct{}
 
 func (hostAddresses) reserve(at, size uint64) (uint64, error) {
@@ -46,5 +46,5 @@ func (hostAddresses) release(at, size uint64) error {
 	return nil
 }
 
-// hostCall calls Linux.
+// hostCall makes a Linux system call.
 func hostCall(number, a, b, c, d, e, f uintptr) uintptr

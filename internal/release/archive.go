@@ -11,19 +11,19 @@ import (
 	"time"
 )
 
-// entry is a file of an archive.
+// entry is a file to be added to an archive.
 type entry struct {
-	name string // in the archive, with slashes
-	from string // the file that it is
+	name string // name in the archive, with slashes
+	from string // path of the file
 	mode int64
 }
 
-// sorted puts entries in the order of an archive.
+// sorted sorts entries by name.
 func sorted(entries []entry) []entry {
 	return slices.SortedFunc(slices.Values(entries), func(a, b entry) int { return cmp.Compare(a.name, b.name) })
 }
 
-// writeZip writes an archive whose bytes depend on names, contents and the time alone.
+// writeZip writes a zip archive whose bytes depend only on names, contents and the time.
 func writeZip(w io.Writer, top string, entries []entry, at time.Time) error {
 	z := zip.NewWriter(w)
 	for _, e := range sorted(entries) {
@@ -40,7 +40,7 @@ func writeZip(w io.Writer, top string, entries []entry, at time.Time) error {
 	return z.Close()
 }
 
-// writeTarGz is writeZip for the archives of Linux.
+// writeTarGz writes a gzipped tar archive whose bytes depend only on names, contents and the time.
 func writeTarGz(w io.Writer, top string, entries []entry, at time.Time) error {
 	g, err := gzip.NewWriterLevel(w, gzip.BestCompression)
 	if err != nil {

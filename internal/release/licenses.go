@@ -12,17 +12,16 @@ import (
 	"strings"
 )
 
-// licenceFile are the names under which modules keep the texts of their licences.
+// licenceFile matches the names of files with licences.
 var licenceFile = regexp.MustCompile(`(?i)^(licen[cs]e|copying|notice|patents|copyright)`)
 
-// module is one that is linked into the command.
+// module is a module that is linked into the command.
 type module struct {
 	path, version, dir string
-	packages           []string // folders of those that are linked
+	packages           []string // folders of the linked packages
 }
 
-// linkedModules are the modules of which the command has packages on a system, but for the
-// main one.
+// linkedModules returns the modules with packages in the command for a system, except the main module.
 func linkedModules(goos, command string) ([]module, error) {
 	cmd := exec.Command("go", "list", "-deps", "-f", "{{if and .Module (not .Module.Main)}}{{.Module.Path}}\t{{.Module.Version}}\t{{.Module.Dir}}\t{{.Dir}}{{end}}", command)
 	cmd.Env = append(os.Environ(), "GOOS="+goos, "GOARCH=amd64", "CGO_ENABLED=1")
@@ -48,8 +47,8 @@ func linkedModules(goos, command string) ([]module, error) {
 	return list, nil
 }
 
-// licences are the texts of a module: those in the folders from its root down to the packages
-// that are linked, and in a folder of that name. A module without any is an error.
+// licences returns the licence files of a module: those in its folder "licenses", and in folders from
+// its root down to the linked packages. A module without any is an error.
 func (m module) licences() ([]entry, error) {
 	dirs := map[string]bool{m.dir: true, filepath.Join(m.dir, "licenses"): true}
 	for _, p := range m.packages {
@@ -79,12 +78,12 @@ func (m module) licences() ([]entry, error) {
 		}
 	}
 	if len(texts) == 0 {
-		return nil, fmt.Errorf("%s %s has no text of a licence", m.path, m.version)
+		return nil, fmt.Errorf("%s %s has no licence file", m.path, m.version)
 	}
 	return texts, nil
 }
 
-// goLicences are the texts of Go itself.
+// goLicences returns the licence files of Go.
 func goLicences() ([]entry, error) {
 	out, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {

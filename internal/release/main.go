@@ -2,10 +2,10 @@
 //
 //	release --root . --programs DIR --out DIR --time SECONDS --text NAME=FILE ...
 //
-// The programs are DIR/linux/infer, DIR/linux/infer-v2, and DIR/windows/infer.exe and
-// infer-v2.exe. Beside them go the README, our licence, and the texts of the licences of all that
-// is linked: Go, each module, and what --text names, on the system before its slash
-// (windows/mingw-w64=FILE). What is written depends on these files and the time alone.
+// The programs are DIR/linux/infer, DIR/linux/infer-v2, DIR/windows/infer.exe and
+// DIR/windows/infer-v2.exe. Each archive also has the README, this project's licence, and the licences
+// of everything that is linked: of Go, of each module, and those given by --text (for one system:
+// windows/mingw-w64=FILE). The archives depend only on these files and the time.
 package main
 
 import (
@@ -27,7 +27,7 @@ type release struct {
 	texts               []string
 }
 
-// target is a system that is released for.
+// target is a system for which there are archives.
 type target struct {
 	goos, archive string
 	programs      []string
@@ -55,7 +55,7 @@ func main() {
 	}
 }
 
-// run writes all archives, and prints their sums.
+// run writes all archives and prints their checksums.
 func (r *release) run(w io.Writer) error {
 	var sums strings.Builder
 	for _, t := range targets {
@@ -80,7 +80,7 @@ func (r *release) run(w io.Writer) error {
 	})
 }
 
-// entries are the files of an archive.
+// entries returns the files of an archive.
 func (r *release) entries(t target) ([]entry, error) {
 	var list []entry
 	for _, p := range t.programs {
@@ -108,7 +108,7 @@ func (r *release) entries(t target) ([]entry, error) {
 		to, from, _ := strings.Cut(text, "=")
 		goos, name, ok := strings.Cut(to, "/")
 		if !ok || from == "" {
-			return nil, fmt.Errorf("--text %s: not SYSTEM/NAME=FILE", text)
+			return nil, fmt.Errorf("--text %q: want SYSTEM/NAME=FILE", text)
 		}
 		if goos == t.goos {
 			list = append(list, entry{name: "licenses/" + name, from: from, mode: 0o644})

@@ -1,2 +1,2 @@
-// A program that does nothing: what wine takes to start any.
+// A program that does nothing, to measure the time that wine needs to start a program.
 int main(void) { return 0; }

@@ -1,11 +1,11 @@
-// bcryptprimitives.dll for a wine that lacks what Go's runtime and library need of Windows 10.
-// Every Go program loads a library of this name first.
+// A bcryptprimitives.dll for wine versions without functions of Windows 10 that Go needs. Each Go
+// program loads a library of this name first.
 //
-// Go takes random numbers from its ProcessPrng, which wine has from version 9 on.
+// Go's runtime gets random numbers from ProcessPrng, which wine has since version 9.
 //
-// And os.RemoveAll asks NtSetInformationFile for FileDispositionInformationEx. Where the system
-// does not know it, Go has another way, and sees that by STATUS_INVALID_INFO_CLASS ("File
-// information classes"); wine 8 answers STATUS_NOT_IMPLEMENTED.
+// os.RemoveAll calls NtSetInformationFile with FileDispositionInformationEx. If the system returns
+// STATUS_INVALID_INFO_CLASS ("File information classes"), Go removes the file in another way; wine 8
+// returns STATUS_NOT_IMPLEMENTED. The function is replaced by one that changes the status.
 
 #include <string.h>
 #include <windows.h>
@@ -36,8 +36,8 @@ static NTSTATUS NTAPI set_information_file(HANDLE file, PIO_STATUS_BLOCK status,
     return s == NOT_IMPLEMENTED ? INVALID_INFO_CLASS : s;
 }
 
-// A system call of wine's is 32 bytes that name no place relative to them. They are copied, and
-// a jump to the function above takes their place.
+// The code of wine's system calls has 32 bytes, without relative addresses. The code is copied, and
+// replaced by a jump to set_information_file.
 enum { CALL_SIZE = 32 };
 static const BYTE call_begins[] = {0x4c, 0x8b, 0xd1, 0xb8}; // mov r10, rcx; mov eax, number
 

@@ -1,11 +1,11 @@
-// Command compare runs a program and its cross-compiled twin under wine by turns, and shows
-// what each took: `make bench-windows`. Both must be built with the same flags, for the same
+// Command compare runs a Linux program and its build for Windows under wine alternately, and prints
+// the times of both: `make bench-windows`. Both must be built with the same flags, for the same
 // instruction set.
 //
 //	compare --linux bin/infer --windows bin/infer.exe --wine 'internal/winetest/wine run' --empty bin/empty.exe
 //
-// What wine takes to start any program is shown too, measured with one that does nothing: on
-// Windows there is no such part. Times are the least and the median of the repetitions.
+// It also prints the time that wine needs to start any program, measured with one that does nothing;
+// Windows has no such cost. Times are the minimum and the median of the repetitions.
 package main
 
 import (
@@ -26,17 +26,17 @@ import (
 
 type comparison struct {
 	linux, windows, empty, wine string
-	dir                         string // for models that are made
+	dir                         string // for synthesized models
 	threads, repetitions        int
 }
 
-// measured is what one run took.
+// measured has the times of one run.
 type measured struct {
 	wall, load float64 // seconds
-	rate       float64 // tokens a second; 0: none were generated
+	rate       float64 // tokens per second; 0: none were generated
 }
 
-// scenario is a command line of infer that both run.
+// scenario is a command line that both programs run.
 type scenario struct {
 	name string
 	args []string
@@ -83,7 +83,7 @@ func (c *comparison) run() error {
 			}
 			times = append(times, m.wall)
 		}
-		fmt.Fprintf(t, "a program that does nothing\t\t%s\t\n", span(times[1:]))
+		fmt.Fprintf(t, "a program that does nothing\t\t%s\t\n", leastAndMedian(times[1:]))
 	}
 	for _, s := range []scenario{
 		{"start (infer version)", []string{"version"}},
@@ -100,7 +100,7 @@ func (c *comparison) run() error {
 	return nil
 }
 
-// compare runs both by turns, once before it measures.
+// compare runs both programs alternately, after one run each that is not measured.
 func (c *comparison) compare(t *tabwriter.Writer, s scenario) error {
 	var both [2][]measured
 	for i := range c.repetitions + 1 {
@@ -126,7 +126,7 @@ func (c *comparison) compare(t *tabwriter.Writer, s scenario) error {
 				return
 			}
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%.2f\n", name, span(times[0]), span(times[1]), slices.Min(times[1])/slices.Min(times[0]))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%.2f\n", name, leastAndMedian(times[0]), leastAndMedian(times[1]), slices.Min(times[1])/slices.Min(times[0]))
 	}
 	row(s.name, func(m measured) float64 { return m.wall })
 	row("  of this the load", func(m measured) float64 { return m.load })
@@ -147,8 +147,8 @@ func (c *comparison) command(wine bool, program string, args ...string) *exec.Cm
 	return exec.Command(line[0], line[1:]...)
 }
 
-// measure runs a command, and reads what infer says of itself in its last line. The output
-// goes to a file: processes that wine starts and leaves behind would hold a pipe open.
+// measure runs a command and parses the figures in the last line of infer's output. The output goes
+// to a file, because processes that wine leaves running would keep a pipe open.
 func measure(cmd *exec.Cmd) (measured, error) {
 	f, err := os.CreateTemp("", "compare-")
 	if err != nil {
@@ -177,8 +177,8 @@ func measure(cmd *exec.Cmd) (measured, error) {
 	return m, nil
 }
 
-// span is the least and the median of times.
-func span(times []float64) string {
+// leastAndMedian formats the minimum and the median of times.
+func leastAndMedian(times []float64) string {
 	slices.Sort(times)
 	return fmt.Sprintf("%.4f (%.4f)", times[0], times[len(times)/2])
 }
