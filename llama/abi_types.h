@@ -92,6 +92,8 @@ typedef struct ggml_backend_buffer_type * ggml_backend_buffer_type_t;
 typedef struct ggml_backend_buffer      * ggml_backend_buffer_t;
 typedef struct ggml_backend_device      * ggml_backend_dev_t;
 typedef struct ggml_backend_reg         * ggml_backend_reg_t;
+typedef uint8_t ggml_guid[16];
+typedef ggml_guid * ggml_guid_t;
 
 typedef void (*ggml_log_callback)(enum ggml_log_level level, const char * text, void * user_data);
 typedef void (*ggml_abort_callback_t)(const char * error_message);

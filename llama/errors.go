@@ -28,7 +28,7 @@ var (
 	// call must not be used any more; closing them is safe.
 	ErrBroken = errors.New("llama: internal check of the engine failed")
 	// ErrEngineVersion is returned if the program is linked with another version of the engine than
-	// this package was checked against.
+	// this package was checked against, and for libraries of another engine.
 	ErrEngineVersion = errors.New("llama: engine version not supported")
 )
 

@@ -15,6 +15,9 @@ bool infer_threads_available(int n);
 bool infer_optimized(void);
 // The number of buffer types that repack weights.
 size_t infer_repack_types(void);
+// Loads the library of ggml's base functions that backends are linked with, and tests whether it has
+// this engine's version and structs. The error is the reason why not.
+bool infer_backends_fit(const char * path, infer_error * err);
 
 #ifdef __cplusplus
 }

@@ -5,7 +5,13 @@ package llama
 // #include "shim_system.h"
 import "C"
 
-import "unsafe"
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"unsafe"
+)
 
 // hasEngine: see the twin of this file.
 const hasEngine = true
@@ -29,8 +35,10 @@ func Devices() ([]Device, error) {
 }
 
 // LoadBackends loads GPU backends from the shared libraries in a folder:
-// ggml_backend_load_all_from_path. They must have this engine's version, and run as code of this
-// process. [Devices] lists the devices found.
+// ggml_backend_load_all_from_path. They run as code of this process. They must have been built
+// together with this version of the engine; otherwise, and without the library of ggml's base
+// functions (libggml-base) beside them, the error wraps [ErrEngineVersion] and nothing is loaded.
+// The same holds for the library that $GGML_BACKEND_PATH names. [Devices] lists the devices found.
 func LoadBackends(dir string) error {
 	if err := start(); err != nil {
 		return err
@@ -40,7 +48,55 @@ func LoadBackends(dir string) error {
 		return err
 	}
 	defer C.free(unsafe.Pointer(c))
+	if err := checkBackends(dir); err != nil {
+		return err
+	}
+	if path := os.Getenv("GGML_BACKEND_PATH"); path != "" {
+		if err := checkBackends(filepath.Dir(path)); err != nil {
+			return err
+		}
+	}
 	C.ggml_backend_load_all_from_path(c)
+	return nil
+}
+
+// checkBackends returns why the libraries of a folder are not for this engine.
+func checkBackends(dir string) error {
+	dir, err := filepath.Abs(dir) // the system looks for a name without a folder in its own places
+	if err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	base, found := "", false
+	for _, e := range entries {
+		name, ext, _ := strings.Cut(strings.TrimPrefix(e.Name(), "lib"), ".")
+		ext, _, _ = strings.Cut(ext, ".") // without a version
+		switch {
+		case !strings.HasPrefix(name, "ggml-") || ext != "so" && ext != "dll" && ext != "dylib":
+		case name == "ggml-base":
+			base = filepath.Join(dir, e.Name())
+		default:
+			found = true
+		}
+	}
+	switch {
+	case base == "" && !found:
+		return nil
+	case base == "":
+		return fmt.Errorf("%w: backends in %q: there is no libggml-base, which tells the engine that they were built for", ErrEngineVersion, dir)
+	}
+	c, err := cPath(base)
+	if err != nil {
+		return err
+	}
+	defer C.free(unsafe.Pointer(c))
+	var failed C.infer_error
+	if !C.infer_backends_fit(c, &failed) {
+		return fmt.Errorf("%w: backends in %q: %s: use those built together with llama.cpp %s", ErrEngineVersion, dir, C.GoString(&failed.what[0]), EngineCommit)
+	}
 	return nil
 }
 
