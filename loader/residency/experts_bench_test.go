@@ -17,6 +17,9 @@ import (
 // Reads the experts that a layer misses: three matrices each, at three places of the file, and as one
 // read of the same size. It writes a file of 1 GiB.
 func BenchmarkThreeReadsOfAnExpertOrOne(b *testing.B) {
+	if testing.Short() {
+		b.Skip("writes a file of 1 GiB")
+	}
 	const size = 1 << 30
 	var w gguf.Writer
 	w.Add("general.architecture", gguf.StringValue("made"))
