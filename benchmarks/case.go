@@ -24,6 +24,7 @@ type testCase struct {
 	limit      uint64  // memory limit of its control group, in bytes; 0: none
 	processors float64 // CPU quota of its control group, in processors; 0: none
 	cold       bool    // drop the model from the page cache first
+	readahead  uint64  // of the model's disk while it runs, in bytes; 0: as it is
 
 	model     *preparedModel // nil: the experiment's
 	addresses uint64         // RLIMIT_AS, in bytes; 0: none
@@ -34,7 +35,7 @@ type testCase struct {
 
 // runCase runs a case and stores its result in the record. It returns an error only if the context
 // is cancelled or if no case can be run at all.
-func (r *Runner) runCase(ctx context.Context, m *preparedModel, c testCase, rec *Record, p Progress) error {
+func (r *Runner) runCase(ctx context.Context, m *preparedModel, c testCase, rec *Record, p Progress) (err error) {
 	if c.model != nil {
 		m, rec.Model = c.model, c.model.about
 	}
@@ -67,6 +68,16 @@ func (r *Runner) runCase(ctx context.Context, m *preparedModel, c testCase, rec 
 			}
 		}()
 		limits.Cgroup = group
+	}
+	back, err := m.setReadahead(c.readahead)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, back()) }()
+	if m.readahead != nil {
+		if n, err := m.readahead.Bytes(); err == nil {
+			rec.Metrics[readaheadBytes] = float64(n)
+		}
 	}
 	if c.cold {
 		dropPages(m, rec)

@@ -42,6 +42,7 @@ func Child(ctx context.Context, in io.Reader, out io.Writer) error {
 func jobs() map[string]func(context.Context, job, *reporter) error {
 	return map[string]func(context.Context, job, *reporter) error{
 		"generate":   generate,
+		"prompt":     measurePrompt,
 		"memory":     measureMemory,
 		"pair":       measurePair,
 		"hold":       hold,

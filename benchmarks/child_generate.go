@@ -2,9 +2,12 @@ package benchmarks
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/seed7adf6694/infer/benchmarks/internal/system"
+	"github.com/seed7adf6694/infer/internal/memtest"
+	"github.com/seed7adf6694/infer/loader/residency"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -17,7 +20,13 @@ func generate(ctx context.Context, j job, r *reporter) error {
 // generateThen is generate, and calls then before the session and the model are closed.
 func generateThen(ctx context.Context, j job, r *reporter, then func()) error {
 	start := time.Now()
-	m, s, err := j.open(ctx, r)
+	var chosen simulation
+	if j.Experts {
+		if err := chosen.begin(j.Model); err != nil {
+			return err
+		}
+	}
+	m, s, err := j.openTelling(ctx, r, chosen.listener())
 	if err != nil {
 		return err
 	}
@@ -35,6 +44,7 @@ func generateThen(ctx context.Context, j job, r *reporter, then func()) error {
 		tokens = append(tokens, t.ID)
 		if len(tokens) == 1 {
 			first = count(m)
+			chosen.first = len(chosen.trace.Choices)
 			r.metrics(map[string]float64{firstToken: time.Since(start).Seconds()})
 			r.phase("generating", 1, uint64(j.Tokens)) // not part of the measurement
 			continue
@@ -44,7 +54,11 @@ func generateThen(ctx context.Context, j job, r *reporter, then func()) error {
 		}
 		r.phase("generating", uint64(len(tokens)), uint64(j.Tokens))
 	}
-	r.send(message{Tokens: tokens, Metrics: generationMetrics(m.Report(), s.Stats(), first, last, j.Lookup)})
+	figures := generationMetrics(m.Report(), s.Stats(), first, last, j.Lookup)
+	if err := chosen.simulate(first, last, figures); err != nil {
+		return err
+	}
+	r.send(message{Tokens: tokens, Metrics: figures})
 	then()
 	if !last.known {
 		r.note("bytes read per token are unknown: this system does not count a process's disk reads")
@@ -56,42 +70,87 @@ func generateThen(ctx context.Context, j job, r *reporter, then func()) error {
 type counters struct {
 	read     uint64 // bytes that the process has read from disks
 	known    bool
-	streamed uint64 // bytes streamed within the budget
+	budget   bool   // there is one
+	streamed uint64 // bytes streamed within the budget, those of experts included
+	experts  residency.ExpertStats
 }
 
 func count(m *runtime.Model) (c counters) {
 	read, err := system.DiskRead()
 	c.read, c.known = read, err == nil
 	if x := m.Report().Residency; x != nil {
-		c.streamed = x.Read
+		c.budget, c.streamed = true, x.Read
+		if x.Experts != nil {
+			c.experts = *x.Experts
+		}
 	}
 	return c
 }
 
-// generationMetrics returns the metrics of a generation.
-func generationMetrics(report runtime.Report, stats runtime.Stats, first, last counters, lookup bool) map[string]float64 {
+// since adds the figures of n tokens that were evaluated since earlier counters.
+func (c counters) since(earlier counters, n int, out map[string]float64) {
+	tokens := float64(n)
+	if c.known {
+		out[readPerToken] = float64(c.read-earlier.read) / tokens
+	}
+	if c.budget {
+		out[streamedToken] = float64(c.streamed-earlier.streamed) / tokens
+	}
+	if c.experts.Slots == 0 {
+		return
+	}
+	hits, misses := float64(c.experts.Hits-earlier.experts.Hits), float64(c.experts.Misses-earlier.experts.Misses)
+	out[slotCount], out[slotsBytes] = float64(c.experts.Slots), float64(c.experts.Private)
+	out[expertHits], out[expertMisses] = hits, misses
+	out[expertsRead] = float64(c.experts.Read-earlier.experts.Read) / tokens
+	out["mapped_layers"] = float64(c.experts.Mapped - earlier.experts.Mapped)
+	if hits+misses > 0 {
+		out[expertHitRatio] = hits / (hits + misses)
+	}
+}
+
+// memoryMetrics returns the metrics of a model's memory.
+func memoryMetrics(report runtime.Report) map[string]float64 {
 	out := map[string]float64{
-		tokenRate: stats.Rate(), promptRate: stats.PromptRate(),
-		"prompt_tokens": float64(stats.PromptTokens), "generated_tokens": float64(stats.GeneratedTokens),
-		"passes":         float64(stats.Passes),
 		"peak_rss_bytes": float64(report.PeakRSS), "peak_anon_bytes": float64(report.PeakAnon), "peak_file_bytes": float64(report.PeakFile),
 		"weights_bytes": float64(report.WeightBytes), "largest_allocation_bytes": float64(report.LargestAllocation),
 		"chunks": float64(report.Chunks),
 	}
-	after := float64(stats.GeneratedTokens - 1)
+	if x := report.Residency; x != nil {
+		out["budget_bytes"], out["resident_bytes"] = float64(report.Budget), float64(x.Resident)
+		out[streamedLayers], out["stall_seconds"] = float64(x.Streamed), x.Stalled.Seconds()
+	}
+	return out
+}
+
+// generationMetrics returns the metrics of a generation.
+func generationMetrics(report runtime.Report, stats runtime.Stats, first, last counters, lookup bool) map[string]float64 {
+	out := memoryMetrics(report)
+	maps.Copy(out, map[string]float64{
+		tokenRate: stats.Rate(), promptRate: stats.PromptRate(),
+		"prompt_tokens": float64(stats.PromptTokens), "generated_tokens": float64(stats.GeneratedTokens),
+		"passes": float64(stats.Passes),
+	})
+	after := stats.GeneratedTokens - 1
 	if after < 1 {
 		return out
 	}
 	if lookup {
-		out["passes_per_token"] = float64(stats.Passes) / after
+		out["passes_per_token"] = float64(stats.Passes) / float64(after)
 	}
-	if last.known {
-		out[readPerToken] = float64(last.read-first.read) / after
-	}
-	if x := report.Residency; x != nil {
-		out[streamedToken] = float64(last.streamed-first.streamed) / after
-		out["budget_bytes"], out["resident_bytes"] = float64(report.Budget), float64(x.Resident)
-		out["streamed_layers"], out["stall_seconds"] = float64(x.Streamed), x.Stalled.Seconds()
-	}
+	last.since(first, after, out)
 	return out
+}
+
+// carved generates in a fragmented address space.
+func carved(ctx context.Context, j job, r *reporter) error {
+	if _, err := runtime.System(); err != nil { // load the engine's libraries first
+		return err
+	}
+	c, err := memtest.Carve(memtest.CarveOptions{HoleSize: j.Hole})
+	if err != nil {
+		return err
+	}
+	r.metrics(map[string]float64{"largest_hole_bytes": float64(c.LargestHole)})
+	return generate(ctx, j, r)
 }

@@ -93,3 +93,50 @@ func (e *evaluator) tokens(n int) []int32 {
 	}
 	return out
 }
+
+// measurePrompt evaluates a prompt of random tokens, once as a warm-up and once timed. The token that
+// is most likely after it shows whether all cases compute the same.
+func measurePrompt(ctx context.Context, j job, r *reporter) error {
+	m, s, err := j.open(ctx, r)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	defer s.Close()
+	vocabulary, err := vocabularySize(ctx, s)
+	if err != nil {
+		return err
+	}
+	e := evaluator{s: s, r: r, vocabulary: vocabulary}
+	var before, after counters
+	var took time.Duration
+	for _, phase := range []string{"warming up", "evaluating"} {
+		if err := s.Reset(); err != nil {
+			return err
+		}
+		e.random = rand.New(rand.NewPCG(1, 2))
+		before = count(m)
+		start := time.Now()
+		if err := e.run(ctx, phase, j.PromptTokens, 0); err != nil {
+			return err
+		}
+		took, after = time.Since(start), count(m)
+	}
+	next := 0
+	err = s.Evaluate(ctx, e.tokens(1), runtime.EvaluateOptions{Logits: func(_ int, logits []float32) error {
+		for i, x := range logits {
+			if x > logits[next] {
+				next = i
+			}
+		}
+		return nil
+	}})
+	if err != nil {
+		return err
+	}
+	figures := memoryMetrics(m.Report())
+	figures[tokenRate] = float64(j.PromptTokens) / took.Seconds()
+	after.since(before, j.PromptTokens, figures)
+	r.send(message{Tokens: []int32{int32(next)}, Metrics: figures})
+	return nil
+}

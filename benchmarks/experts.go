@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -127,8 +128,8 @@ func (r *Runner) recordExperts(ctx context.Context, m *preparedModel, o ExpertsO
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.about.Name, err)
 		}
-		rec := &choiceRecorder{w: w, used: header.Used, layer: -1}
-		if err := r.evaluate(ctx, m, o, rec); err != nil {
+		rec := newChoiceRecorder(header.Used, w.Write)
+		if err := r.evaluate(ctx, m, o, &rec); err != nil {
 			return err
 		}
 		if rec.err == nil && rec.layer < 0 {
@@ -142,8 +143,11 @@ func (r *Runner) recordExperts(ctx context.Context, m *preparedModel, o ExpertsO
 }
 
 // experts is the header of the model's traces.
-func (m *preparedModel) experts() (h replay.Header, err error) {
-	index, err := loader.Open(m.path)
+func (p *preparedModel) experts() (replay.Header, error) { return expertsOf(p.path, p.about) }
+
+// expertsOf is the header of traces of the model at path.
+func expertsOf(path string, about ModelFile) (h replay.Header, err error) {
+	index, err := loader.Open(path)
 	if err != nil {
 		return h, err
 	}
@@ -154,9 +158,9 @@ func (m *preparedModel) experts() (h replay.Header, err error) {
 	}
 	sizes, ok := residency.SizesOfExperts(plan)
 	if !ok {
-		return h, fmt.Errorf("%s: %w: no layer of this %s model has expert tensors; use a mixture-of-experts model", m.about.Name, ErrNoExperts, index.Architecture())
+		return h, fmt.Errorf("%s: %w: no layer of this %s model has expert tensors; use a mixture-of-experts model", filepath.Base(path), ErrNoExperts, index.Architecture())
 	}
-	h = replay.Header{Model: replay.Model(m.about), Used: sizes.Used, Slot: sizes.Slot, Bank: sizes.Bank}
+	h = replay.Header{Model: replay.Model(about), Used: sizes.Used, Slot: sizes.Slot, Bank: sizes.Bank}
 	for n, l := range sizes.Layers {
 		if l.Experts > 0 {
 			h.Layers = append(h.Layers, replay.Layer{Layer: n, Experts: l.Experts, Bytes: l.Bytes})
@@ -167,11 +171,15 @@ func (m *preparedModel) experts() (h replay.Header, err error) {
 
 // choiceRecorder writes the choices of a session. Layers ascend within an evaluation.
 type choiceRecorder struct {
-	w          *replay.Writer
+	write      func(replay.Choice) error
 	used       int
 	evaluation int
 	layer      int // layer of the last choice; -1: none
 	err        error
+}
+
+func newChoiceRecorder(used int, write func(replay.Choice) error) choiceRecorder {
+	return choiceRecorder{write: write, used: used, layer: -1}
 }
 
 func (c *choiceRecorder) told(layer int, ids []int32) {
@@ -180,7 +188,7 @@ func (c *choiceRecorder) told(layer int, ids []int32) {
 	}
 	c.layer = layer
 	if c.err == nil {
-		c.err = c.w.Write(replay.Choice{Evaluation: c.evaluation, Layer: layer, Tokens: len(ids) / c.used, IDs: ids})
+		c.err = c.write(replay.Choice{Evaluation: c.evaluation, Layer: layer, Tokens: len(ids) / c.used, IDs: ids})
 	}
 }
 
@@ -262,15 +270,22 @@ func (r *Runner) replayExperts(ctx context.Context, t *replay.Trace, shares []fl
 	return rs, nil
 }
 
+// mixtureMetrics are the numbers and sizes of a mixture's experts.
+func mixtureMetrics(h replay.Header) map[string]float64 {
+	all := uint64(0)
+	for _, l := range h.Layers {
+		all += uint64(l.Experts) * l.Bytes
+	}
+	return map[string]float64{
+		layersOfExperts: float64(len(h.Layers)), expertsOfLayers: float64(h.Experts()), expertsUsed: float64(h.Used),
+		expertsBytes: float64(all), expertsPerToken: float64(h.PerToken()),
+	}
+}
+
 // replay adds the figures of all policies with this number of slots: of the tokens that were evaluated
 // one by one, or if there are none, of those that were evaluated in batches.
 func (r *Record) replay(t *replay.Trace, slots int) error {
-	all := uint64(0)
-	for _, l := range t.Layers {
-		all += uint64(l.Experts) * l.Bytes
-	}
-	r.Metrics[layersOfExperts], r.Metrics[expertsOfLayers], r.Metrics[expertsUsed] = float64(len(t.Layers)), float64(t.Experts()), float64(t.Used)
-	r.Metrics[expertsBytes], r.Metrics[expertsPerToken] = float64(all), float64(t.PerToken())
+	maps.Copy(r.Metrics, mixtureMetrics(t.Header))
 	for _, p := range replay.Policies() {
 		res, err := t.Replay(p, slots)
 		if err != nil {

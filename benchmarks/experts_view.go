@@ -57,10 +57,15 @@ func expertsFacts(rs Results) []string {
 		replayed = fmt.Sprintf("%s evaluated together; the figures are of those", times(int(m[tokensTogether]), "token"))
 	}
 	return []string{
-		fmt.Sprintf("mixture: %.0f experts in %s, %s in all; a token uses %.0f of a layer, %s in all layers", m[expertsOfLayers], times(int(m[layersOfExperts]), "layer"), size(m[expertsBytes]), m[expertsUsed], size(m[expertsPerToken])),
+		mixtureText(m),
 		"replayed: " + replayed,
 		"replaced is: LRU, the expert unused for longest; LFU, the one used least, where older uses count less (memory budgets use this); optimum, the one whose next use is farthest ahead (Belady)",
 	}
+}
+
+// mixtureText says how large a mixture's experts are.
+func mixtureText(m map[string]float64) string {
+	return fmt.Sprintf("mixture: %.0f experts in %s, %s in all; a token uses %.0f of a layer, %s in all layers", m[expertsOfLayers], times(int(m[layersOfExperts]), "layer"), size(m[expertsBytes]), m[expertsUsed], size(m[expertsPerToken]))
 }
 
 // expertsClosing says in a sentence what the middle number of slots saves.

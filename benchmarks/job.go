@@ -25,6 +25,7 @@ type job struct {
 	Prompt  string `json:"prompt,omitempty"`
 	Tokens  int    `json:"tokens,omitempty"`
 	Lookup  bool   `json:"lookup,omitempty"`
+	Experts bool   `json:"experts,omitempty"` // record the experts that are chosen, and replay them
 
 	Hole   uint64 `json:"hole,omitempty"`   // size of the largest hole of the address space, in bytes
 	Base   string `json:"base,omitempty"`   // model to compare with
@@ -64,6 +65,11 @@ func flashAttention(word string) llama.FlashAttention {
 
 // open opens the job's model and reports progress.
 func (j job) open(ctx context.Context, r *reporter) (*runtime.Model, *runtime.Session, error) {
+	return j.openTelling(ctx, r, nil)
+}
+
+// openTelling is open with a session that tells which experts are chosen, unless told is nil.
+func (j job) openTelling(ctx context.Context, r *reporter, told func(layer int, ids []int32)) (*runtime.Model, *runtime.Session, error) {
 	mode, err := runtime.ParseLoadMode(j.Load)
 	if err != nil {
 		return nil, nil, err
@@ -78,7 +84,9 @@ func (j job) open(ctx context.Context, r *reporter) (*runtime.Model, *runtime.Se
 		return nil, nil, err
 	}
 	r.metrics(map[string]float64{loadTime: m.Report().LoadDuration.Seconds()})
-	s, err := m.NewSession(ctx, j.session())
+	session := j.session()
+	session.OnExperts = told
+	s, err := m.NewSession(ctx, session)
 	if err != nil {
 		return nil, nil, errors.Join(err, m.Close())
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/seed7adf6694/infer/benchmarks/internal/system"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/models"
 	"github.com/seed7adf6694/infer/runtime"
@@ -40,7 +41,11 @@ type preparedModel struct {
 	noise bool // the weights are random
 	// packed is its packed file, or ""; unpacked is the reason why there is none.
 	packed, unpacked string
-	close            func() error
+	// readahead is the setting of its disk; nil if the system does not tell it, for the reason
+	// readaheadErr.
+	readahead    *system.Readahead
+	readaheadErr error
+	close        func() error
 }
 
 // prepare finds or makes the model, and reports progress.
@@ -58,6 +63,9 @@ func (m Model) prepare(ctx context.Context, phase func(name string, done, total 
 	}
 	if err == nil {
 		err = p.describe(ctx, phase)
+	}
+	if err == nil {
+		p.findReadahead()
 	}
 	if err != nil {
 		return nil, errors.Join(err, p.close())
@@ -138,4 +146,45 @@ func (p *preparedModel) describe(ctx context.Context, phase func(name string, do
 	}
 	p.about.SHA256 = hex.EncodeToString(hash.Sum(nil))
 	return ctx.Err()
+}
+
+// loadPacked is the label of the load mode of a packed file, which is mapped.
+const loadPacked = "packed"
+
+// pack makes the packed file of the model in a temporary folder, which close removes. A model
+// without tensors to repack has no packed file.
+func (p *preparedModel) pack(ctx context.Context, phase func(name string, done, total uint64)) error {
+	dir, err := p.folder()
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(dir, "packed-"+filepath.Base(p.path))
+	err = runtime.Pack(ctx, p.path, file, runtime.PackOptions{
+		Progress: func(done, total uint64) { phase("packing "+p.about.Name, done, total) },
+	})
+	if errors.Is(err, runtime.ErrNothingToPack) {
+		p.unpacked = err.Error()
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	p.packed = file
+	p.files = append(p.files, file) // so that cold cases drop its pages too
+	return nil
+}
+
+// as returns the case for a load mode, which may be loadPacked or loadOff.
+func (p *preparedModel) as(load string, c testCase) testCase {
+	c.job.Load = load
+	if load == loadOff {
+		c.job.Load, c.job.NoBudget = runtime.LoadMMap.String(), true
+	}
+	if load == loadPacked {
+		c.job.Load, c.job.Model = runtime.LoadMMap.String(), p.packed
+		if p.packed == "" {
+			c.skip = p.unpacked
+		}
+	}
+	return c
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/seed7adf6694/infer/internal/words"
 	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/loader/residency/replay"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -17,7 +19,8 @@ const pressureName = "pressure"
 type PressureOptions struct {
 	Model Model
 	// Shares are the memory limits, as fractions of what weights, KV cache and compute buffers need
-	// together according to the plan. If Shares and Limits are nil: 0.5, 0.6, 0.75, 0.9 and 0.98.
+	// together according to the plan. If Shares and Limits are nil: 0.5, 0.6, 0.75, 0.9 and 0.98;
+	// for mixtures of experts 0.25, 0.4, 0.6 and 0.9.
 	Shares []float64
 	// Limits are further memory limits, in bytes.
 	Limits []uint64
@@ -31,6 +34,17 @@ type PressureOptions struct {
 	Packed bool
 	// Lookup adds a prompt whose answer repeats part of it, with and without drafted tokens.
 	Lookup bool
+	// PromptTokens is the length of a prompt that is evaluated in cases of its own, in micro-batches
+	// of at most 512 tokens. 0: 256 for mixtures, none for other models; negative: none.
+	PromptTokens int
+	// NoBudget adds cases with mapped weights and without a budget ([runtime.MaxMemoryOff]).
+	// Mixtures always have them.
+	NoBudget bool
+	// Readahead are settings of the readahead of the model's disk, in bytes, at which the cases
+	// with a limit are measured; 0 leaves it as it is. It is set while such a case runs, which takes
+	// root. nil: as it is, for mixtures also 128 KiB, which is Linux's default; where that cannot be
+	// set, those cases are skipped.
+	Readahead []uint64
 }
 
 // Prompts.
@@ -46,7 +60,9 @@ const (
 	ample       = "ample" // budget for the whole model
 	textQuote   = "quote"
 	textLookup  = "quote, lookup"
+	loadOff     = "off" // mapped weights without a budget
 	budgetRatio = "budget_ratio"
+	needBytes   = "need_bytes" // for weights, KV cache and compute buffers together
 )
 
 // Pressure measures generation in control groups that are smaller than the model. It compares
@@ -54,7 +70,11 @@ const (
 // cases with ample memory and from the disk's rate it computes the upper bound of the speed. All
 // cases must generate the same tokens; a case that does not is recorded as failed.
 //
-// With an error it also returns the results so far.
+// Of a mixture of experts it also records how many of the chosen experts were in memory, and how many
+// a replay of the same choices finds there.
+//
+// With an error, which is a [*ReadaheadError] if a wanted readahead cannot be set, it also returns the
+// results so far.
 func (r *Runner) Pressure(ctx context.Context, o PressureOptions) (rs Results, err error) {
 	if o, err = o.withDefaults(); err != nil {
 		return nil, err
@@ -64,6 +84,16 @@ func (r *Runner) Pressure(ctx context.Context, o PressureOptions) (rs Results, e
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, m.close()) }()
+	experts, err := m.experts()
+	mixture := err == nil
+	if err != nil && !errors.Is(err, ErrNoExperts) {
+		return nil, err
+	}
+	o = o.forModel(mixture)
+	settings, err := o.readaheads(m, mixture)
+	if err != nil {
+		return nil, err
+	}
 	need, err := o.need(ctx, m.path)
 	if err == nil && o.Packed {
 		err = m.pack(ctx, r.phase)
@@ -71,8 +101,38 @@ func (r *Runner) Pressure(ctx context.Context, o PressureOptions) (rs Results, e
 	if err != nil {
 		return nil, err
 	}
+	cases := o.cases(m, knownOf(need, experts), settings)
+	r.tellReadahead(m, cases)
 	var same sameTokens
-	return r.run(ctx, plan{experiment: pressureName, model: m, cases: o.cases(m, need), check: same.check})
+	return r.run(ctx, plan{experiment: pressureName, model: m, cases: cases, check: same.check})
+}
+
+// forModel sets the defaults that depend on the model.
+func (o PressureOptions) forModel(mixture bool) PressureOptions {
+	o.NoBudget = o.NoBudget || mixture
+	if o.PromptTokens == 0 && mixture {
+		o.PromptTokens = min(256, o.Context/2)
+	}
+	if len(o.Shares)+len(o.Limits) == 0 {
+		o.Shares = []float64{0.5, 0.6, 0.75, 0.9, 0.98}
+		if mixture {
+			o.Shares = []float64{0.25, 0.4, 0.6, 0.9}
+		}
+	}
+	return o
+}
+
+// knownOf are the metrics that are known before the run. experts has no layers for a model that is no
+// mixture.
+func knownOf(need runtime.ModePlan, experts replay.Header) map[string]float64 {
+	known := map[string]float64{
+		needBytes: float64(need.Weights + need.KV + need.Compute), "need_weights_bytes": float64(need.Weights),
+		"need_kv_bytes": float64(need.KV), "need_compute_bytes": float64(need.Compute),
+	}
+	if len(experts.Layers) > 0 {
+		maps.Copy(known, mixtureMetrics(experts))
+	}
+	return known
 }
 
 func (o PressureOptions) withDefaults() (PressureOptions, error) {
@@ -89,8 +149,11 @@ func (o PressureOptions) withDefaults() (PressureOptions, error) {
 			return o, fmt.Errorf("%w: %d %s: want at least %d", runtime.ErrOption, *x.p, x.name, x.min)
 		}
 	}
-	if len(o.Shares)+len(o.Limits) == 0 {
-		o.Shares = []float64{0.5, 0.6, 0.75, 0.9, 0.98}
+	if o.PromptTokens >= o.Context { // a token follows it
+		return o, fmt.Errorf("%w: a prompt of %d tokens in a context of %d: want fewer", runtime.ErrOption, o.PromptTokens, o.Context)
+	}
+	if err := checkReadahead(o.Readahead); err != nil {
+		return o, err
 	}
 	for _, s := range o.Shares {
 		if !(s > 0 && s <= 100) {
@@ -113,12 +176,8 @@ func (o PressureOptions) need(ctx context.Context, path string) (runtime.ModePla
 
 // cases returns the cases in the order of execution: references first, and cases that are compared
 // with each other one after the other.
-func (o PressureOptions) cases(m *preparedModel, need runtime.ModePlan) []testCase {
-	all := need.Weights + need.KV + need.Compute
-	known := map[string]float64{
-		"need_bytes": float64(all), "need_weights_bytes": float64(need.Weights),
-		"need_kv_bytes": float64(need.KV), "need_compute_bytes": float64(need.Compute),
-	}
+func (o PressureOptions) cases(m *preparedModel, known map[string]float64, settings []readaheadSetting) []testCase {
+	all := uint64(known[needBytes])
 	disk := testCase{name: "disk", labels: map[string]string{"budget": "disk"}, metrics: known, job: job{Do: "disk", Model: m.path}}
 	cases := o.ways(m, ample, 0, known)
 
@@ -129,14 +188,27 @@ func (o PressureOptions) cases(m *preparedModel, need runtime.ModePlan) []testCa
 	slices.Sort(limits)
 	for _, limit := range slices.Compact(limits) {
 		share := float64(limit) / float64(all)
-		known := map[string]float64{
+		known := withMetrics(known, map[string]float64{
 			limitBytes: float64(limit), budgetRatio: share,
 			"least_streamed_bytes_per_token": float64(all - min(all, limit)), // the share of the limit if nothing else took memory
-		}
+		})
 		cases = append(cases, disk) // measured for each limit, since the rate varies with the machine's load
-		cases = append(cases, o.ways(m, fmt.Sprintf("%.0f %%", 100*share), limit, known)...)
+		for _, s := range settings {
+			for _, c := range o.ways(m, fmt.Sprintf("%.0f %%", 100*share), limit, known) {
+				cases = append(cases, s.of(c))
+			}
+		}
 	}
 	return cases
+}
+
+// withMetrics returns the metrics of a mixture, and others.
+func withMetrics(known, others map[string]float64) map[string]float64 {
+	out := maps.Clone(others)
+	if per := known[expertsPerToken]; per > 0 {
+		out[expertsPerToken] = per
+	}
+	return out
 }
 
 // ways returns the cases of one budget.
@@ -150,23 +222,43 @@ func (o PressureOptions) ways(m *preparedModel, budget string, limit uint64, kno
 		if text != "" {
 			c.name += ", " + text
 			c.labels["text"] = text
-			c.job.Prompt = quotePrompt
 		}
+		c = m.as(load, c)
 		change(&c.job)
-		return m.as(load, c)
+		return c
 	}
-	cases := []testCase{
-		way("mmap", "", func(*job) {}),
-		way("stock", "", func(j *job) { j.NoRepack = true }), // repacked weights are private: the process would be killed
+	loads := []string{"mmap"}
+	if o.NoBudget && limit > 0 { // with ample memory it is what mmap is
+		loads = append(loads, loadOff)
 	}
+	loads = append(loads, "stock")
 	if o.Packed {
-		cases = append(cases, way(loadPacked, "", func(*job) {}))
+		loads = append(loads, loadPacked)
+	}
+	stock := func(j *job) { j.NoRepack = j.NoRepack || j.Load == "stock" } // repacked weights are private: the process would be killed
+	var cases []testCase
+	for _, load := range loads {
+		cases = append(cases, way(load, "", func(j *job) {
+			stock(j)
+			j.Experts = known[expertsPerToken] > 0 && !j.NoBudget && j.Load == runtime.LoadMMap.String()
+		}))
+	}
+	if o.PromptTokens > 0 {
+		for _, load := range loads {
+			cases = append(cases, way(load, SpeedTest{Prompt: o.PromptTokens}.Name(0), func(j *job) {
+				stock(j)
+				j.Do, j.PromptTokens, j.UBatch = "prompt", o.PromptTokens, min(o.PromptTokens, promptUBatch)
+			}))
+		}
 	}
 	if o.Lookup {
-		cases = append(cases, way("mmap", textQuote, func(*job) {}), way("mmap", textLookup, func(j *job) { j.Lookup = true }))
+		cases = append(cases, way("mmap", textQuote, func(j *job) { j.Prompt = quotePrompt }), way("mmap", textLookup, func(j *job) { j.Prompt, j.Lookup = quotePrompt, true }))
 	}
 	return cases
 }
+
+// promptUBatch is llama.cpp's default micro-batch.
+const promptUBatch = 512
 
 // sameTokens marks cases as failed whose tokens differ from those of the first case with the same
 // prompt.
@@ -210,5 +302,5 @@ func firstDifference(a, b []int32) (int, bool) {
 func needText(rs Results) string {
 	m := rs[0].Metrics
 	part := func(name string) string { return words.Size(uint64(m[name])) }
-	return fmt.Sprintf("100 %% is %s: weights %s, KV cache %s, compute buffers %s", part("need_bytes"), part("need_weights_bytes"), part("need_kv_bytes"), part("need_compute_bytes"))
+	return fmt.Sprintf("100 %% is %s: weights %s, KV cache %s, compute buffers %s", part(needBytes), part("need_weights_bytes"), part("need_kv_bytes"), part("need_compute_bytes"))
 }

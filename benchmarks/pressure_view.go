@@ -9,6 +9,7 @@ import (
 // Metrics that are derived from several cases.
 const (
 	stockRatio  = "stock_ratio"             // speed relative to stock under the same limit
+	offRatio    = "off_ratio"               // speed relative to the mapping without a budget, under the same limit
 	boundRate   = "bound_tokens_per_second" // upper bound by disk and CPU, in tokens per second
 	boundRatio  = "bound_ratio"             // speed relative to the bound
 	lookupRatio = "lookup_ratio"            // speed relative to the run without lookup
@@ -20,14 +21,19 @@ func pressureView() view {
 		columns: []column{
 			{title: "budget", label: "budget"},
 			{title: "limit", metric: limitBytes},
+			{title: "readahead", label: readaheadLabel},
 			{title: "load", label: "load"},
 			{title: "text", label: "text"},
 			{title: "tok/s", metric: tokenRate, spread: true},
 			{title: "× stock", metric: stockRatio},
+			{title: "× off", metric: offRatio},
 			{title: "bound", metric: boundRate},
 			{title: "of bound", metric: boundRatio},
 			{title: "read/token", metric: readPerToken},
 			{title: "streamed/token", metric: streamedToken},
+			{title: "hits", metric: expertHitRatio},
+			{title: "simulated/token", metric: simulatedRead},
+			{title: "of simulated", metric: simulatedRatio},
 			{title: "passes/token", metric: "passes_per_token"},
 			{title: "× lookup", metric: lookupRatio},
 			{title: "load time", metric: loadTime},
@@ -46,13 +52,17 @@ func pressureView() view {
 // memory, and at least the time to read its streamed bytes from the disk.
 func derivePressure(all Results, experiment string) {
 	rs := all.where(func(r Record) bool { return r.Experiment == experiment })
-	median := func(metric, budget, load, text string) float64 {
-		return rs.labelled(map[string]string{"budget": budget, "load": load, "text": text}).values(metric).median()
-	}
-	disk := median(diskRate, "disk", "", "")
+	disk := rs.labelled(map[string]string{"budget": "disk"}).values(diskRate).median()
 	for _, r := range all {
 		budget, load, text := r.Labels["budget"], r.Labels["load"], r.Labels["text"]
 		rate := r.Metrics[tokenRate]
+		median := func(metric, budget, load, text string) float64 {
+			labels := map[string]string{"budget": budget, "load": load, "text": text}
+			if budget != ample {
+				labels[readaheadLabel] = r.Labels[readaheadLabel]
+			}
+			return rs.labelled(labels).values(metric).median()
+		}
 		if r.Experiment != experiment || r.Status != OK || rate <= 0 {
 			continue
 		}
@@ -66,6 +76,9 @@ func derivePressure(all Results, experiment string) {
 		}
 		if stock := median(tokenRate, budget, "stock", text); stock > 0 {
 			r.Metrics[stockRatio] = rate / stock
+		}
+		if off := median(tokenRate, budget, loadOff, text); off > 0 && load != loadOff {
+			r.Metrics[offRatio] = rate / off
 		}
 		compute := median(tokenRate, ample, load, text)
 		streamed := median(streamedToken, budget, load, text)
@@ -82,6 +95,12 @@ func derivePressure(all Results, experiment string) {
 
 func pressureFacts(rs Results) []string {
 	facts := []string{needText(rs)}
+	if m := rs[0].Metrics; m[expertsBytes] > 0 {
+		facts = append(facts, mixtureText(m))
+	}
+	if s := rs.where(func(r Record) bool { return r.Labels["budget"] == ample }).values(readaheadBytes); len(s) > 0 {
+		facts = append(facts, "readahead of the disk: "+size(s.median()))
+	}
 	if s := rs.values(diskRate); len(s) > 0 {
 		facts = append(facts, fmt.Sprintf("disk: %s (past the page cache, queue depth %d, requests of %s)", withSpread(diskRate, s), diskRequests, size(diskBlock)))
 	}
@@ -91,31 +110,42 @@ func pressureFacts(rs Results) []string {
 	if s := rs.values(boundRatio); len(s) > 0 && s.most() > 1 {
 		facts = append(facts, "faster than the bound: the disk was faster in this run than when its rate was measured")
 	}
+	if rs.labelled(map[string]string{"load": loadOff}) != nil {
+		facts = append(facts, "off: mapped weights without a budget (--max-memory off)")
+	}
+	if s := rs.values(simulatedRead); len(s) > 0 {
+		facts = append(facts, "simulated: bytes of the experts that a replay of the same choices misses, with the budget's policy and slots")
+	}
 	return append(facts, "stock does not repack; bound: 1 / max(time per token with ample memory, streamed bytes per token / disk rate)")
 }
 
 func pressurePlots(rs Results) ([]*plot.Plot, error) {
 	rates := newPlot("Generation under a memory limit", "limit, % of weights + KV cache + compute buffers", "tokens per second")
 	reads := newPlot("Read from the disk", "limit, % of weights + KV cache + compute buffers", "MiB per token")
-	draw := []struct{ load, text, name string }{{"mmap", "", "mmap, automatic budget"}, {loadPacked, "", "packed, automatic budget"}, {"stock", "", "stock"}, {"mmap", textQuote, "mmap, quoting"}, {"mmap", textLookup, "mmap, repeated text, lookup"}}
+	draw := []struct{ load, text, name string }{{"mmap", "", "mmap, automatic budget"}, {loadPacked, "", "packed, automatic budget"}, {loadOff, "", "mmap, no budget"}, {"stock", "", "stock"}, {"mmap", textQuote, "mmap, quoting"}, {"mmap", textLookup, "mmap, repeated text, lookup"}}
 	var rate, read []*curve
 	bound := &curve{name: "upper bound (disk and CPU)", dashed: true}
-	for _, d := range draw {
-		a, b := &curve{name: d.name}, &curve{name: d.name}
-		for _, budget := range distinct(rs, func(r Record) string { return r.Labels["budget"] }) {
-			of := rs.labelled(map[string]string{"budget": budget, "load": d.load, "text": d.text})
-			x := of.values(budgetRatio)
-			if len(x) == 0 {
-				continue
+	limited := rs.where(func(r Record) bool { return r.Metrics[budgetRatio] > 0 })
+	for i, readahead := range distinct(limited, func(r Record) string { return r.Labels[readaheadLabel] }) {
+		for _, d := range draw {
+			if readahead != "" {
+				d.name += ", readahead " + readahead
 			}
-			percent := 100 * x.median()
-			a.add(percent, of.values(tokenRate))
-			b.add(percent, of.values(readPerToken).inMiB())
-			if d.load == "mmap" && d.text == "" {
-				bound.add(percent, of.values(boundRate))
+			a, b := &curve{name: d.name}, &curve{name: d.name}
+			for _, budget := range distinct(limited, func(r Record) string { return r.Labels["budget"] }) {
+				of := limited.labelled(map[string]string{"budget": budget, "load": d.load, "text": d.text, readaheadLabel: readahead})
+				if len(of) == 0 {
+					continue
+				}
+				percent := 100 * of[0].Metrics[budgetRatio]
+				a.add(percent, of.values(tokenRate))
+				b.add(percent, of.values(readPerToken).inMiB())
+				if i == 0 && d.load == "mmap" && d.text == "" {
+					bound.add(percent, of.values(boundRate))
+				}
 			}
+			rate, read = append(rate, a), append(read, b)
 		}
-		rate, read = append(rate, a), append(read, b)
 	}
 	if !hasPoints(rate) {
 		return nil, nil

@@ -33,6 +33,9 @@ type Runner struct {
 	OnRecord func(Record) error
 	// OnProgress, if not nil, is called with the progress. Calls do not overlap.
 	OnProgress func(Progress)
+	// OnNotice, if not nil, is called with what a user should know before the run ends, such as a
+	// setting of the system that it changes for a while. Calls do not overlap.
+	OnNotice func(text string)
 }
 
 // Progress is the progress of a run.

@@ -42,6 +42,10 @@ func (c *benchConfig) experiment(ctx context.Context, s *streams, args []string,
 	show := newBenchProgress(s.err, !c.quiet, !c.noProgress)
 	defer show.end()
 	r.OnProgress = show.progress
+	r.OnNotice = func(text string) {
+		show.bar.Clear()
+		warn(s.err, []string{text})
+	}
 	keep := r.OnRecord
 	r.OnRecord = func(rec benchmarks.Record) error {
 		show.record(rec)

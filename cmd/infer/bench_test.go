@@ -70,6 +70,7 @@ func TestBenchUsage(t *testing.T) {
 		{"no test", []string{"bench", "speed", "-p", "0", "-n", "0"}, "no test: give prompts (-p), tokens to generate (-n) or both (-pg)", "bench speed"},
 		{"flash attention that is none", []string{"bench", "speed", "-fa", "0,2"}, `--flash-attn "0,2": want one of on, off, auto`, "bench speed"},
 		{"a budget of nothing", []string{"bench", "pressure", "--budgets", "0"}, `--budgets "0": "0" is out of range (more than 0%, at most 1000%)`, "bench pressure"},
+		{"a readahead that is none", []string{"bench", "pressure", "--readahead", "128KiB,much"}, `--readahead "128KiB,much": want sizes, as in 128KiB,8MiB`, "bench pressure"},
 		{"one token", []string{"bench", "pressure", "-n", "1"}, `-n/--predict "1": out of range (at least 2)`, "bench pressure"},
 		{"a model and a shape", []string{"bench", "pressure", "x.gguf", "--synthesize", "1b"}, "--synthesize synthesizes a model and --model names an existing one: use only one of them", "bench pressure"},
 		{"a plot that cannot be drawn", []string{"bench", "pressure", "--plot", "p.pdf"}, "--plot p.pdf: unknown format: use a name that ends in .png or .svg", "bench pressure"},
@@ -90,6 +91,14 @@ func TestBenchUsage(t *testing.T) {
 				t.Errorf("exit code %d, stdout %q, stderr\n%s\nwant\n%s", r.code, r.out, r.stderr, want)
 			}
 		})
+	}
+	for want, args := range map[string][]string{
+		"readahead of 1000 bytes: want a multiple of 4 KiB, at most 1 GiB": {"--readahead", "1000"},
+		"a prompt of 64 tokens in a context of 64: want fewer":             {"-p", "64", "-c", "64"},
+	} {
+		if r := call(t, append([]string{"bench", "pressure"}, args...)...); r.code != exitUsage || !strings.Contains(r.stderr, want) {
+			t.Errorf("%q: %+v", args, r)
+		}
 	}
 	for _, args := range [][]string{{"help", "bench", "pressure"}, {"bench", "pressure", "--help"}} {
 		if r := call(t, args...); r.code != 0 || !strings.Contains(r.out, "infer bench pressure [flags] [MODEL]") {
