@@ -1,6 +1,5 @@
-// The functions of llama.cpp's and ggml's C ABI that this package calls. The
-// prototypes stand alone in this file so that abi_test.go can compile them after
-// the engine's own headers: a prototype that differs is a compile error there.
+// The functions of llama.cpp's and ggml's C ABI that this package calls. abi_test.go compiles this
+// file together with the engine's own headers: a prototype that differs is a compile error there.
 
 #ifndef INFER_ABI_FUNCTIONS_H
 #define INFER_ABI_FUNCTIONS_H

@@ -1,10 +1,8 @@
 // The types of llama.cpp's and ggml's C ABI that this package uses.
 //
-// cgo cannot find the headers of another Go module in a build that has to work
-// for `go get`, so the part of the interface in use is declared here.
-// abi_test.go compiles these declarations against the engine's own headers and
-// compares every size, offset and value; engine_version.go refuses an engine of
-// another version than the one compared with.
+// cgo cannot include headers of another Go module by a path that works after `go get`, so the used
+// part of the interface is declared here. abi_test.go compares each size, offset and value with the
+// engine's own headers; engine_version.go refuses other versions of the engine.
 
 #ifndef INFER_ABI_TYPES_H
 #define INFER_ABI_TYPES_H
@@ -54,7 +52,7 @@ enum ggml_type {
     GGML_TYPE_COUNT = 40,
 };
 
-// Only its size matters here: it is a field of ggml_tensor.
+// Declared because ggml_tensor has a field of this type, and for GGML_OP_NONE.
 enum ggml_op {
     GGML_OP_NONE = 0,
 };

@@ -1,6 +1,6 @@
-// When compiled for AMX, the engine refers to a buffer type whose code its Go packages lack, and
-// the program would not link. This definition says that there is no such type; the engine then uses
-// the layout for AVX-512.
+// Compiled for AMX, the engine refers to a buffer type whose code its Go packages do not contain,
+// so that the program would not link. This definition says that there is no such type. The engine
+// then uses the layout for AVX-512.
 
 #if defined(__AMX_INT8__) && defined(__AVX512VNNI__)
 

@@ -1,4 +1,4 @@
-// Buffers whose memory comes from Go: a block each.
+// Buffers whose memory comes from Go, one block each.
 
 #include "buffers.h"
 
@@ -15,14 +15,14 @@ namespace infer {
 
 static void block_free(ggml_backend_buffer_t buffer) {
     block * b = (block *) buffer->context;
-    if (scope * s = active()) { // an aborted creation frees what it has just taken
+    if (scope * s = active()) { // a call that fails frees blocks that it has just allocated
         std::replace(s->fresh.begin(), s->fresh.end(), buffer, (ggml_backend_buffer_t) nullptr);
     }
     if (!b->measured) {
         goInferFree(b->home, b->data);
     }
     delete b;
-    delete buffer; // this engine leaves that to the function that made it
+    delete buffer; // this version of the engine does not
 }
 
 static void * block_base(ggml_backend_buffer_t buffer) {
@@ -33,7 +33,7 @@ static void block_clear(ggml_backend_buffer_t buffer, uint8_t value) {
     block * b = (block *) buffer->context;
     const bool zero = value == 0 && !b->cleared && !b->tagged;
     b->cleared = true;
-    if (!zero && !b->measured) { // a fresh block is zero, and its pages need not be touched
+    if (!zero && !b->measured) { // a new block is zero already: its pages are not touched
         memset(b->data, value, buffer->size);
     }
 }
@@ -63,7 +63,7 @@ void block_tell(ggml_backend_buffer_t buffer, int purpose) {
     b->tagged = true;
     if (buffer->usage == GGML_BACKEND_BUFFER_USAGE_COMPUTE) {
         purpose = INFER_PURPOSE_COMPUTE;
-    } else if (b->cleared && purpose != INFER_PURPOSE_WEIGHTS) { // control vectors are cleared as well
+    } else if (b->cleared && purpose != INFER_PURPOSE_WEIGHTS) { // control vectors are weights, and cleared too
         purpose = INFER_PURPOSE_KV;
     }
     if (b->measured) {

@@ -1,7 +1,6 @@
-// The engine's buffer types. ggml's CPU buffer type, and the buffer types that repack
-// weights, are static structures of function pointers; replacing a few of them makes every
-// block come from Go while a scope is active on the thread, and leaves the engine as it is
-// otherwise.
+// The engine's buffer types. ggml's CPU buffer type and the types that repack weights are static
+// structures of function pointers. Some of the functions are replaced here: during a scope, blocks
+// come from Go; outside of scopes, the engine's own functions are called.
 
 #include "buffers.h"
 #include "shim_system.h"
@@ -10,9 +9,9 @@ namespace infer {
 
 namespace {
 
-// What the engine installed, called when no scope is active.
+// The engine's own functions.
 ggml_backend_buffer_type_i cpu_type;   // of the CPU buffer type
-ggml_backend_buffer_i      cpu_buffer; // of its buffers
+ggml_backend_buffer_i      cpu_buffer; // of CPU buffers
 
 struct repack_type {
     ggml_backend_buffer_type_t type;
@@ -42,7 +41,7 @@ ggml_backend_buffer_t cpu_alloc(ggml_backend_buffer_type_t type, size_t size) {
     return cpu_type.alloc_buffer(type, size);
 }
 
-// max_size is get_max_size of all types.
+// max_size replaces get_max_size of all types.
 size_t max_size(ggml_backend_buffer_type_t) {
     const scope * s = active();
     return s && s->from.home && !s->record ? s->from.max_block : SIZE_MAX;
@@ -51,9 +50,9 @@ size_t max_size(ggml_backend_buffer_type_t) {
 // --- the buffer types that repack
 
 bool repack_is_host(ggml_backend_buffer_type_t type) {
-    // While the engine reads, a host buffer is read into directly; otherwise it
-    // stages each tensor in a block of its own size. The tensors have been
-    // assigned by then, so the answer changes nothing else.
+    // The engine reads directly into host buffers; for others it allocates a staging block of the
+    // tensor's size. It has chosen the tensors' buffer types before it reads, so that the answer
+    // has no other effect.
     if (reads_unbound()) {
         return true;
     }
@@ -66,7 +65,7 @@ bool repack_is_host(ggml_backend_buffer_type_t type) {
 ggml_backend_buffer_t repack_alloc(ggml_backend_buffer_type_t type, size_t size) {
     ggml_backend_buffer_t buffer = repack_of(type).iface.alloc_buffer(type, size);
     if (buffer && active() && active()->record) {
-        unbound_repacks(buffer); // the engine's function took a buffer of the CPU type
+        unbound_repacks(buffer); // alloc_buffer called cpu_alloc, which made an unbound buffer
     }
     return buffer;
 }
@@ -80,14 +79,14 @@ void install_buffer_types() {
     cpu_type = cpu->iface;
     ggml_backend_buffer_t sample = cpu_type.alloc_buffer(cpu, 1);
     if (!sample) {
-        return; // not a byte left: the engine goes on as it is
+        return; // no memory: the engine stays unchanged
     }
     cpu_buffer = sample->iface;
     sample->iface.free_buffer(sample);
     cpu->iface.alloc_buffer = cpu_alloc;
     cpu->iface.get_max_size = max_size;
 
-    // The type of mapped weights, in which adapters of such weights are allocated.
+    // The buffer type of mapped weights. The engine allocates adapters for such weights from it.
     alignas(64) static char mapped[64];
     ggml_backend_buffer_t of_ptr = ggml_backend_cpu_buffer_from_ptr(mapped, sizeof mapped);
     if (of_ptr) {

@@ -1,10 +1,10 @@
 // The engine's host memory. Internal to these C++ files, which share only this header:
 //
-//   scope.cpp         owns the scopes: where memory comes from while a call runs, by thread
-//   buffer_types.cpp  owns what the engine had installed in its buffer types, written once
+//   scope.cpp         owns the scopes, which say where this thread's memory comes from during a call
+//   buffer_types.cpp  owns the engine's original buffer type functions, saved once at the start
 //   blocks.cpp        buffers whose memory comes from Go
-//   weights.cpp       buffers of weights that lie elsewhere, and what is known of those weights
-//   measure.cpp       what a context would use, where blocks are told about instead of taken
+//   weights.cpp       buffers without memory, for unbound weights; the list of those weights
+//   measure.cpp       measures a context: blocks are recorded and not allocated
 
 #ifndef INFER_BUFFERS_H
 #define INFER_BUFFERS_H
@@ -19,20 +19,19 @@ namespace infer {
 
 // --- scope.cpp
 
-// scope has the settings of a thread while a call of the engine runs.
+// scope has the memory settings of this thread during a call of the engine.
 struct scope {
     infer_scope                        from;
-    infer_weights *                    record; // weights that are loaded; nullptr: none
-    std::vector<ggml_backend_buffer_t> fresh;  // blocks taken in it; nullptr: freed again
+    infer_weights *                    record; // where weights that are loaded are recorded, or nullptr
+    std::vector<ggml_backend_buffer_t> fresh;  // blocks allocated in this scope; nullptr: freed already
     scope *                            outer;
 };
 
-// active is the innermost scope of this thread, nullptr where the engine was not called by
-// this package.
+// active returns the innermost scope of this thread, nullptr outside of this package's calls.
 scope * active();
 
-// scope_guard makes a scope the active one of this thread while it lives, and afterwards
-// tells Go the purposes of the blocks that were taken.
+// scope_guard makes a scope the active one of this thread during its lifetime. Its destructor tells
+// Go the purposes of the blocks that were allocated.
 class scope_guard {
 public:
     explicit scope_guard(const infer_scope & from, infer_weights * record = nullptr);
@@ -46,13 +45,13 @@ private:
 
 // --- buffer_types.cpp
 
-// install_buffer_types puts this package's functions into the engine's buffer types.
+// install_buffer_types replaces functions of the engine's buffer types by this package's.
 void install_buffer_types();
 
-// engine_buffer are the functions of the engine's own CPU buffers.
+// engine_buffer returns the engine's original functions of CPU buffers.
 const ggml_backend_buffer_i & engine_buffer();
 
-// repack_alloc makes a buffer of a type that repacks weights.
+// repack_alloc allocates a buffer of a type that repacks weights.
 ggml_backend_buffer_t repack_alloc(ggml_backend_buffer_type_t type, size_t size);
 
 // --- blocks.cpp
@@ -61,46 +60,45 @@ ggml_backend_buffer_t repack_alloc(ggml_backend_buffer_type_t type, size_t size)
 struct block {
     uintptr_t home;
     void *    data;
-    bool      cleared = false; // by the engine: KV cache and recurrent state are
-    bool      tagged  = false;
+    bool      cleared = false; // the engine has cleared it, as it does KV caches and recurrent state
+    bool      tagged  = false; // Go knows its purpose
 
-    bool        measured = false; // there is no memory behind data
-    std::string first, last;      // the tensors in it then
-    size_t      used = SIZE_MAX;  // of a compute buffer, by the graph measured last
+    bool        measured = false; // data is no memory: the block is only recorded
+    std::string first, last;      // names of a measured block's first and last tensor
+    size_t      used = SIZE_MAX;  // bytes of a measured compute buffer that the last graph writes
 };
 
-// block_new takes a block from the home of the active scope; nullptr where it is refused.
+// block_new allocates a block from the home of the active scope. It returns nullptr if Go refuses.
 ggml_backend_buffer_t block_new(ggml_backend_buffer_type_t type, size_t size);
 
-// block_tell tells Go the purpose of a block, or that it was measured.
+// block_tell tells Go the purpose of a block, and the size of a measured one.
 void block_tell(ggml_backend_buffer_t buffer, int purpose);
 
 // --- weights.cpp
 
-// unbound_new makes a buffer of weights that lie elsewhere, recorded in the active scope.
+// unbound_new makes a buffer without memory, whose weights are recorded in the active scope.
 ggml_backend_buffer_t unbound_new(ggml_backend_buffer_type_t type, size_t size);
 
-// unbound_repacks keeps the functions that the engine put into such a buffer, to repack its
-// weights later. Other buffers stay as they are.
+// unbound_repacks saves the repacking functions of such a buffer, to repack its weights later. It
+// does not change other buffers.
 void unbound_repacks(ggml_backend_buffer_t buffer);
 
-// reads_unbound tells whether what the engine reads on this thread are tensors that lie
-// elsewhere.
+// reads_unbound returns whether the engine is reading tensors of an unbound model on this thread.
 bool reads_unbound();
 
-// weight is the tensor that an unbound model's weight is.
+// weight returns the tensor of weight i.
 ggml_tensor * weight(const infer_weights * w, size_t i);
 
 // --- measure.cpp
 
-// An address for blocks that are only measured: the engine compares it and adds to it.
+// Address of measured blocks. The engine compares it and adds to it, but does not dereference it.
 constexpr uintptr_t measured_base = 1 << 20;
 
-// measured_init notes the tensors that are put into a measured block.
+// measured_init records the names of the tensors in a measured block.
 enum ggml_status measured_init(ggml_backend_buffer_t buffer, ggml_tensor * tensor);
 
-// measured_graph notes which pages of the compute buffers a graph writes that is laid out in
-// them, while contexts are measured, and its work buffer.
+// measured_graph records how many bytes of the measured compute buffers a graph writes, in whole
+// pages, and the size of the graph's work buffer.
 void measured_graph(::ggml_cgraph * graph);
 
 } // namespace infer

@@ -1,9 +1,9 @@
-// Contexts: making them, and what they compute. Their memory comes from the scope of a call.
+// Contexts: creation, evaluation, state and results. Their memory comes from the scope of a call.
 
 #include "buffers.h"
 #include "shim_context.h"
 
-// The one method used of the engine's class: what every decode begins with.
+// The only method of the engine's class that is used here. Each decode calls it first.
 struct llama_context {
     bool memory_update(bool optimize);
 };

@@ -1,6 +1,6 @@
-// Corrections of two errors of the engine when it frees memory: one leak, and one use after free.
-// The linker redirects the engine's calls here: see the LDFLAGS in engine.go. (The linker of macOS
-// cannot; the engine is unchanged there.)
+// Fixes for two bugs in how the engine frees memory: a leak, and a use after free. The linker
+// redirects the engine's calls here: see the LDFLAGS in engine.go. The linker of macOS cannot, so
+// the engine is unchanged there.
 
 #include "guard.h"
 
@@ -15,11 +15,11 @@ void __real_ggml_backend_free(ggml_backend_t backend);
 void __wrap_ggml_backend_free(ggml_backend_t backend);
 }
 
-// The engine leaks the structure of each buffer without a free function: about 100 bytes for each
-// tensor that it inspects while it loads a model.
+// The engine leaks the structure of each buffer that has no free function: about 100 bytes for each
+// tensor of a model that it loads.
 void __wrap_ggml_backend_buffer_free(ggml_backend_buffer_t buffer) {
     if (buffer && !buffer->iface.free_buffer) {
-        delete buffer; // of ggml_backend_buffer_init; the others delete themselves
+        delete buffer; // ggml_backend_buffer_init allocated it; free functions delete theirs
         return;
     }
     __real_ggml_backend_buffer_free(buffer);
@@ -41,7 +41,7 @@ void __wrap_ggml_backend_free(ggml_backend_t backend) {
 
 infer::backends_last::backends_last() {
     late = new std::vector<ggml_backend_t>;
-    late->reserve(64); // devices: more would allocate, and could fail, while freeing
+    late->reserve(64); // more backends than there are, so that freeing needs no memory
 }
 
 infer::backends_last::~backends_last() {

@@ -1,3 +1,5 @@
+// Parses text by a grammar.
+
 #include "grammar_machine.h"
 
 #include <algorithm>
@@ -6,10 +8,10 @@ namespace infer {
 
 namespace {
 
-constexpr size_t   max_stacks = 2048;     // of a state: ways to read a text
-constexpr uint32_t max_height = 4096;     // of a stack: how deep a text is nested
+constexpr size_t   max_stacks = 2048;     // parses per state
+constexpr uint32_t max_height = 4096;     // positions per stack: nesting of a text
 constexpr uint64_t max_work   = 1u << 25; // steps for one token, some nanoseconds each
-// Bounds on the memory that is kept between tokens, about 10 MiB; one token may take as much again.
+// Bounds on what is stored between tokens, about 10 MiB. During a token, twice as much is allowed.
 constexpr size_t max_nodes  = 1u << 18;
 constexpr size_t max_moves  = 1u << 18;
 constexpr size_t max_stored = 1u << 21; // stacks in states
@@ -63,8 +65,8 @@ void machine::work(uint64_t n) {
     }
 }
 
-int32_t machine::push(int32_t below, uint32_t place) {
-    const uint64_t key   = pair((uint32_t) (below + 1), place);
+int32_t machine::push(int32_t below, uint32_t pos) {
+    const uint64_t key   = pair((uint32_t) (below + 1), pos);
     const auto     known = numbers_.find(key);
     if (known != numbers_.end()) {
         return known->second;
@@ -76,21 +78,21 @@ int32_t machine::push(int32_t below, uint32_t place) {
     if (nodes_.size() >= 2 * max_nodes) {
         throw too_much("the grammar can go on in more than " + std::to_string(2 * max_nodes) + " ways within one token");
     }
-    // In this order, so that a failed allocation leaves no number without a node.
+    // numbers_ is changed last: if an allocation fails, it has no number without a node.
     seen_.push_back(0);
-    nodes_.push_back({below, place, height});
+    nodes_.push_back({below, pos, height});
     const int32_t n = (int32_t) nodes_.size() - 1;
     numbers_.emplace(key, n);
     return n;
 }
 
-int32_t machine::behind(int32_t stack, uint32_t place) {
+int32_t machine::behind(int32_t stack, uint32_t pos) {
     const int32_t below = nodes_[stack].below;
-    return ended(place) ? below : push(below, place);
+    return ended(pos) ? below : push(below, pos);
 }
 
-// add expands a stack and collects the stacks that it leads to whose tops match characters or
-// tokens.
+// add expands rule references at the top of a stack. It adds the resulting stacks, whose tops match
+// characters or tokens, to found_.
 void machine::add(int32_t stack) {
     const auto & e = rules_->elements;
     todo_.push_back(stack);
@@ -106,12 +108,12 @@ void machine::add(int32_t stack) {
             continue;
         }
         seen_[s] = round_;
-        const uint32_t place = nodes_[s].place;
-        switch (e[place].kind) {
+        const uint32_t pos = nodes_[s].pos;
+        switch (e[pos].kind) {
             case INFER_GRAMMAR_RULE: {
-                const int32_t rest = behind(s, place + 1);
-                const uint32_t end = rules_->starts[e[place].value + 1];
-                for (uint32_t at = rules_->starts[e[place].value]; at < end; at++) {
+                const int32_t rest = behind(s, pos + 1);
+                const uint32_t end = rules_->starts[e[pos].value + 1];
+                for (uint32_t at = rules_->starts[e[pos].value]; at < end; at++) {
                     todo_.push_back(ended(at) ? rest : push(rest, at));
                     while (!ended(at)) {
                         work();
@@ -133,7 +135,7 @@ void machine::add(int32_t stack) {
     }
 }
 
-// collected is the state of what was added; what is added next makes another.
+// collected returns the state of the set found_, and stores it if it is new.
 machine::state machine::collected() {
     std::sort(found_.chars.begin(), found_.chars.end());
     std::sort(found_.tokens.begin(), found_.tokens.end());
@@ -164,24 +166,24 @@ machine::state machine::begin() {
     return collected();
 }
 
-bool machine::matches(uint32_t place, uint32_t chr, uint32_t & next) {
+bool machine::matches(uint32_t pos, uint32_t chr, uint32_t & next) {
     const auto & e   = rules_->elements;
-    const bool   set = e[place].kind != INFER_GRAMMAR_NOT;
+    const bool   set = e[pos].kind != INFER_GRAMMAR_NOT;
     bool         in  = false;
     do {
         work();
-        if (e[place].kind == INFER_GRAMMAR_ANY) {
+        if (e[pos].kind == INFER_GRAMMAR_ANY) {
             in = true;
-            place++;
-        } else if (e[place + 1].kind == INFER_GRAMMAR_UPPER) {
-            in |= e[place].value <= chr && chr <= e[place + 1].value;
-            place += 2;
+            pos++;
+        } else if (e[pos + 1].kind == INFER_GRAMMAR_UPPER) {
+            in |= e[pos].value <= chr && chr <= e[pos + 1].value;
+            pos += 2;
         } else {
-            in |= e[place].value == chr;
-            place++;
+            in |= e[pos].value == chr;
+            pos++;
         }
-    } while (e[place].kind == INFER_GRAMMAR_OR);
-    next = place;
+    } while (e[pos].kind == INFER_GRAMMAR_OR);
+    next = pos;
     return in == set;
 }
 
@@ -197,7 +199,7 @@ machine::state machine::after(state s, uint32_t chr) {
     for (size_t i = 0; i < states_[s].chars.size(); i++) {
         const int32_t stack = states_[s].chars[i];
         uint32_t      next;
-        if (matches(nodes_[stack].place, chr, next)) {
+        if (matches(nodes_[stack].pos, chr, next)) {
             add(behind(stack, next));
         }
     }
@@ -208,13 +210,13 @@ machine::state machine::after(state s, uint32_t chr) {
 
 bool machine::takes_token(state s, llama_token token) const {
     return std::any_of(states_[s].tokens.begin(), states_[s].tokens.end(), [&](int32_t stack) {
-        const auto & e = rules_->elements[nodes_[stack].place];
+        const auto & e = rules_->elements[nodes_[stack].pos];
         return (e.value == (uint32_t) token) == (e.kind == INFER_GRAMMAR_TOKEN);
     });
 }
 
 machine::state machine::after_token(state s, llama_token token, const char * text, size_t size, partial & rest) {
-    // By its characters: tokens and the end are no way on within the text.
+    // By its characters. Stacks that expect a token, or the end of the text, do not match them.
     round_++;
     found_       = {};
     found_.chars = states_[s].chars;
@@ -229,15 +231,15 @@ machine::state machine::after_token(state s, llama_token token, const char * tex
     if (rest.missing < 0) {
         by = empty_state();
     }
-    // By its number.
+    // As a token.
     round_++;
     found_ = {};
     todo_.clear();
     for (size_t i = 0; i < states_[s].tokens.size(); i++) {
         const int32_t stack = states_[s].tokens[i];
-        const auto &  e     = rules_->elements[nodes_[stack].place];
+        const auto &  e     = rules_->elements[nodes_[stack].pos];
         if ((e.value == (uint32_t) token) == (e.kind == INFER_GRAMMAR_TOKEN)) {
-            add(behind(stack, nodes_[stack].place + 1));
+            add(behind(stack, nodes_[stack].pos + 1));
             rest = {};
         }
     }
@@ -254,8 +256,8 @@ machine::state machine::after_token(state s, llama_token token, const char * tex
     return collected();
 }
 
-bool machine::takes_part(state s, partial rest) {
-    if (rest.missing <= 0 || (rest.missing == 1 && rest.value < 2)) { // too long a form of a shorter character
+bool machine::takes_partial(state s, partial rest) {
+    if (rest.missing <= 0 || (rest.missing == 1 && rest.value < 2)) { // an overlong encoding
         return false;
     }
     uint32_t       low  = rest.value << (rest.missing * 6);
@@ -265,23 +267,23 @@ bool machine::takes_part(state s, partial rest) {
     }
     const auto & e = rules_->elements;
     for (int32_t stack : states_[s].chars) {
-        uint32_t   place = nodes_[stack].place;
-        const bool set   = e[place].kind != INFER_GRAMMAR_NOT;
-        bool       some = false, all = false; // of those characters are named
+        uint32_t   pos  = nodes_[stack].pos;
+        const bool set  = e[pos].kind != INFER_GRAMMAR_NOT;
+        bool       some = false, all = false; // whether the set has some, or all, of low to high
         do {
             work();
-            if (e[place].kind == INFER_GRAMMAR_ANY) {
+            if (e[pos].kind == INFER_GRAMMAR_ANY) {
                 some = all = true;
-                place++;
-            } else if (e[place + 1].kind == INFER_GRAMMAR_UPPER) {
-                some |= e[place].value <= high && low <= e[place + 1].value;
-                all |= e[place].value <= low && high <= e[place + 1].value;
-                place += 2;
+                pos++;
+            } else if (e[pos + 1].kind == INFER_GRAMMAR_UPPER) {
+                some |= e[pos].value <= high && low <= e[pos + 1].value;
+                all |= e[pos].value <= low && high <= e[pos + 1].value;
+                pos += 2;
             } else {
-                some |= low <= e[place].value && e[place].value <= high;
-                place++;
+                some |= low <= e[pos].value && e[pos].value <= high;
+                pos++;
             }
-        } while (e[place].kind == INFER_GRAMMAR_OR);
+        } while (e[pos].kind == INFER_GRAMMAR_OR);
         if (set ? some : !all) {
             return true;
         }
@@ -289,7 +291,7 @@ bool machine::takes_part(state s, partial rest) {
     return false;
 }
 
-// copy imports a state from another machine of the same grammar.
+// copy stores a state of another machine for the same grammar.
 machine::state machine::copy(const machine & from, state s) {
     std::unordered_map<int32_t, int32_t> to;
     to[-1]           = -1;
@@ -300,7 +302,7 @@ machine::state machine::copy(const machine & from, state s) {
         }
         int32_t below = to[n];
         for (size_t i = path.size(); i-- > 0;) {
-            below = to[path[i]] = push(below, from.nodes_[path[i]].place);
+            below = to[path[i]] = push(below, from.nodes_[path[i]].pos);
         }
         return below;
     };

@@ -30,16 +30,16 @@ void frame::fail(int kind, const char * what) {
 }
 
 void frame::note(bool error, const char * text) {
-    // Warnings are used as the reason only if there is no error.
+    // Errors replace warnings: the first error discards the warnings so far.
     if (error && !errors_) {
         errors_ = true;
         len_    = 0;
     } else if (!error && errors_) {
         return;
     }
-    // The first lines are kept: the reason comes before the cascade of "failed to ...".
-    const size_t room = sizeof err_->log - 1 - len_;
-    const size_t n    = strnlen(text, room);
+    // The first lines are kept: the reason comes before the lines "failed to ..." of its callers.
+    const size_t left = sizeof err_->log - 1 - len_;
+    const size_t n    = strnlen(text, left);
     memcpy(err_->log + len_, text, n);
     len_ += n;
     err_->log[len_] = 0;
@@ -65,7 +65,7 @@ static void on_assert(const char * message) {
     if (top) {
         throw assert_failure(message);
     }
-    // A worker thread of the engine: no frame above can catch an exception.
+    // On the engine's worker threads nothing could catch an exception. The engine aborts afterwards.
     fprintf(stderr, "%s\n", message);
 }
 

@@ -1,4 +1,5 @@
-// Internal to the C++ files of this package: see shim.h.
+// Guards of calls of the engine: they turn exceptions, failed assertions and log lines into an
+// infer_error. Internal to the C++ files of this package.
 
 #ifndef INFER_GUARD_H
 #define INFER_GUARD_H
@@ -13,13 +14,13 @@
 
 namespace infer {
 
-// A failed engine check, thrown from ggml's abort callback through the C frames
-// between (they are built with unwind tables on the platforms supported).
+// A failed assertion of the engine. It is thrown from ggml's abort callback and unwinds the
+// engine's C frames, which are compiled with unwind tables on the supported platforms.
 struct assert_failure : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-// Thrown where a call would take more work or memory than it may.
+// Thrown when a call would exceed a bound on its work or memory.
 struct too_much : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
@@ -35,8 +36,8 @@ public:
     void fail(int kind, const char * what);
     void note(bool error, const char * text);
 
-    // watch is shown every line that the engine logs while the frame lasts; it may
-    // throw where the engine is known to survive that.
+    // watch sets a function that is called with each line that the engine logs during the frame.
+    // It may throw only from calls that the engine is known to survive.
     void watch(void (*f)(const char * text, void * data), void * data) { watch_ = f; watch_data_ = data; }
     void see(const char * text) { if (watch_) watch_(text, watch_data_); }
 
@@ -45,13 +46,14 @@ public:
 private:
     infer_error * err_;
     size_t        len_ = 0;
-    bool          errors_ = false; // that is what the log has
+    bool          errors_ = false; // the log has errors, otherwise warnings
     frame *       outer_;
     void (*watch_)(const char *, void *) = nullptr;
     void *        watch_data_ = nullptr;
 };
 
-// guarded runs f; what it throws becomes err and the result `failed`.
+// guarded runs f and returns its result. If f throws, it stores the exception in err and returns
+// failed.
 template <typename R, typename F>
 R guarded(infer_error * err, R failed, F && f) {
     frame fr(err);
@@ -71,12 +73,12 @@ R guarded(infer_error * err, R failed, F && f) {
     return failed;
 }
 
-// threads_available tries to have n threads at once. Their stacks stay with the C
-// library for the next ones.
+// threads_available returns whether n threads can be started at once. The C library keeps their
+// stacks for the threads that follow.
 bool threads_available(int n);
 
-// backends_last makes the engine free the backends of a context behind all else that it
-// frees while this lives: the scheduler goes after them and looks at them once more.
+// backends_last delays the engine's freeing of backends to its own destructor: the engine frees the
+// scheduler after the backends, and the scheduler still refers to them.
 class backends_last {
 public:
     backends_last();

@@ -6,7 +6,7 @@
 using infer::guarded;
 using infer::scope_guard;
 
-// From llama.cpp's internal interface; lora_abi_test.go checks it.
+// Internal classes of llama.cpp; lora_abi_test.go compares them with its source.
 class llm_graph_result {
 public:
     void reset();
@@ -15,10 +15,10 @@ struct llama_context {
     llm_graph_result * get_gf_res_reserve() const;
 };
 
-// A context computes a batch of the same form as the one before with the same graph,
-// whatever its adapters are by then: a graph made without one would go on without, and
-// one made with an adapter that has been freed would read its memory. The graph is a
-// private member, next to the one of which the engine tells the address.
+// The engine uses a graph again if the next batch has the same shape, even if adapters were set or
+// removed since. A new adapter would have no effect, and the graph could refer to one that has been
+// freed. The graph is a private member of the context. It is found as the member before the one
+// that get_gf_res_reserve returns.
 extern "C" void infer_forget_graph(struct llama_context * ctx) {
     infer_error err;
     guarded(&err, false, [&] {

@@ -1,7 +1,7 @@
-// Lost pages of mapped files. When a file is truncated, or its disk fails or is unplugged, reading
-// a lost page raises a signal, on Windows an exception, which ends the process by default. Lost
-// pages of weights are replaced by zeros and counted. The result of the computation is then
-// invalid; the caller checks the count afterwards and discards it.
+// Lost pages of mapped files: the file was truncated, or its disk failed or was unplugged. Reading
+// such a page raises a signal, on Windows an exception, which ends the process by default. Lost
+// pages of weights are replaced by zeros here and counted. The caller checks the count after each
+// computation and discards invalid results.
 
 #include "guard.h"
 #include "shim_mapped.h"
@@ -10,15 +10,15 @@
 #include <new>
 
 struct infer_mapped {
-    std::atomic<uintptr_t> begin, end; // equal: not in use
+    std::atomic<uintptr_t> begin, end; // both 0: free entry
     std::atomic<size_t>    lost;       // bytes
     infer_mapped *         next;
 };
 
 namespace {
 
-// Only ever grows at its head, so that a signal handler can walk it at any time; entries
-// are used again.
+// A list that grows only at its head, so that the signal handler can read it at any time. Entries
+// are never freed; infer_mapped_new uses free ones again.
 std::atomic<infer_mapped *> mappings;
 
 } // namespace
@@ -35,8 +35,8 @@ namespace {
 struct sigaction before; // Go's handler
 uintptr_t        page;
 
-// Maximum size of a mapping that replaces lost pages. Where one page is lost, many usually follow,
-// so that larger mappings need fewer entries of the mapping limit.
+// Maximum size of a mapping that replaces lost pages. If one page is lost, those after it usually
+// are, too; fewer and larger mappings stay below the system's limit on mappings.
 const size_t most_replaced = 64 << 10;
 
 void on_bus(int sig, siginfo_t * info, void * context) {
@@ -72,7 +72,7 @@ void watch_bus() {
         sigaction(SIGBUS, nullptr, &before);
         struct sigaction ours = {};
         ours.sa_sigaction = on_bus;
-        ours.sa_flags     = SA_SIGINFO | SA_ONSTACK | SA_RESTART; // as Go wants handlers
+        ours.sa_flags     = SA_SIGINFO | SA_ONSTACK | SA_RESTART; // required by Go's runtime
         sigfillset(&ours.sa_mask);
         sigaction(SIGBUS, &ours, nullptr);
     });
@@ -87,36 +87,35 @@ void watch_bus() {
 
 namespace {
 
-// What takes the place of lost pages comes in blocks of this size, as they are read.
+// Zeroed memory is committed in blocks of this size, when a lost page is read.
 const size_t block = 64 << 10;
 
-// Held while a view is replaced: other threads that fault in it wait.
+// Locked while a view is replaced: other threads with faults in it wait.
 SRWLOCK replacing = SRWLOCK_INIT;
 
-// Set, in a thread, between the handler of exceptions and that of continuations, where the
-// former has done what there was to do.
+// Thread-local index: set by on_exception when it has handled a fault, read by on_continue.
 DWORD handled = TLS_OUT_OF_INDEXES;
 
-// Of Windows 10 version 1803, which has placeholders; null before.
+// Functions for placeholders, nullptr before Windows 10 version 1803.
 BOOL (WINAPI * unmap_view2)(HANDLE process, PVOID address, ULONG flags);
 PVOID (WINAPI * virtual_alloc2)(HANDLE process, PVOID address, SIZE_T size, ULONG type, ULONG protect, void * parameters, ULONG count);
 
 const ULONG preserve_placeholder = 0x2, replace_placeholder = 0x4000;
 
-// zeros commits zeroed memory for the block at a reserved address.
+// zeros commits zeroed memory for the block of a reserved address.
 bool zeros(infer_mapped * m, uintptr_t addr) {
     MEMORY_BASIC_INFORMATION info;
     if (!VirtualQuery((void *) addr, &info, sizeof info)) {
         return false;
     }
-    if (info.State == MEM_COMMIT) { // by another thread, meanwhile
+    if (info.State == MEM_COMMIT) { // another thread was faster
         return info.Protect == PAGE_READONLY || info.Protect == PAGE_READWRITE;
     }
     if (info.State != MEM_RESERVE || info.Type != MEM_PRIVATE) {
         return false;
     }
     const uintptr_t end   = (uintptr_t) info.BaseAddress + info.RegionSize;
-    const uintptr_t begin = addr / block * block; // reservations begin at such addresses
+    const uintptr_t begin = addr / block * block; // reservations begin at multiples of 64 KiB
     const size_t    size  = end - begin < block ? end - begin : block;
     if (!VirtualAlloc((void *) begin, size, MEM_COMMIT, PAGE_READONLY)) {
         return false;
@@ -125,8 +124,8 @@ bool zeros(infer_mapped * m, uintptr_t addr) {
     return true;
 }
 
-// replace puts a reservation in the place of the view that an address lies in: a part of a
-// view can't be replaced.
+// replace replaces the whole view that contains an address by a reservation, since Windows cannot
+// replace single pages of a view.
 bool replace(infer_mapped * m, uintptr_t addr) {
     MEMORY_BASIC_INFORMATION info;
     if (!VirtualQuery((void *) addr, &info, sizeof info)) {
@@ -146,14 +145,14 @@ bool replace(infer_mapped * m, uintptr_t addr) {
     } else if (!UnmapViewOfFile(base)) {
         return false;
     }
-    if (!p) { // there was no placeholder: another thread may have been given these addresses
+    if (!p) { // without placeholders another thread may have got these addresses meanwhile
         p = VirtualAlloc(base, size, MEM_RESERVE, PAGE_NOACCESS);
     }
     return p == base && zeros(m, addr);
 }
 
-// on_own_stack tells whether this runs on the stack that the system gave the thread. Go's
-// code runs on others, which have no room for the work: Go gets what it faults at.
+// on_own_stack returns whether the code runs on the stack that the system gave the thread. Go's
+// code runs on other stacks, which are too small for this handler: faults there are left to Go.
 bool on_own_stack() {
     const NT_TIB * tib  = (const NT_TIB *) NtCurrentTeb();
     const char *   here = (const char *) &tib;
@@ -162,10 +161,11 @@ bool on_own_stack() {
 
 LONG CALLBACK on_exception(EXCEPTION_POINTERS * e) {
     const EXCEPTION_RECORD * r = e->ExceptionRecord;
-    // A page that can't be read, or one of a view that has been replaced, or is being.
+    // An in-page error is a page that cannot be read. An access violation is a page of a view that
+    // another thread has replaced or is replacing.
     const bool lost = r->ExceptionCode == (DWORD) EXCEPTION_IN_PAGE_ERROR;
     if ((!lost && r->ExceptionCode != (DWORD) EXCEPTION_ACCESS_VIOLATION) || r->NumberParameters < 2 || r->ExceptionInformation[0] != 0) {
-        return EXCEPTION_CONTINUE_SEARCH; // 0: it was to be read
+        return EXCEPTION_CONTINUE_SEARCH; // ExceptionInformation[0] is 0 for reads
     }
     const uintptr_t addr = r->ExceptionInformation[1];
     for (infer_mapped * m = mappings.load(); m; m = m->next) {
@@ -187,8 +187,8 @@ LONG CALLBACK on_exception(EXCEPTION_POINTERS * e) {
     return EXCEPTION_CONTINUE_SEARCH;
 }
 
-// on_continue ends the search through the handlers of continuations, which the system calls
-// for handled exceptions too: Go's last one ends the process for any that is not in its code.
+// on_continue stops the system's search through the continue handlers, which follows each handled
+// exception: Go's continue handler would end the process for exceptions outside of Go's code.
 LONG CALLBACK on_continue(EXCEPTION_POINTERS *) {
     if (!TlsGetValue(handled)) {
         return EXCEPTION_CONTINUE_SEARCH;
@@ -209,7 +209,7 @@ void watch_bus() {
             virtual_alloc2 = (decltype(virtual_alloc2)) (void *) GetProcAddress(base, "VirtualAlloc2");
         }
         AddVectoredContinueHandler(1, on_continue);
-        AddVectoredExceptionHandler(1, on_exception); // in front of Go's
+        AddVectoredExceptionHandler(1, on_exception); // before Go's handler
     });
 }
 

@@ -23,9 +23,10 @@ enum ggml_status measured_init(ggml_backend_buffer_t buffer, ggml_tensor * tenso
 
 namespace {
 
-// Where the results of a layout of pages lie that are written.
+// Written ranges of a buffer: offsets of the first byte and of the byte after the last.
 using ranges = std::vector<std::pair<size_t, size_t>>;
 
+// pages_of returns the bytes of all pages that the ranges touch. It sorts the ranges.
 size_t pages_of(ranges & r) {
     constexpr size_t page = 4096;
     std::sort(r.begin(), r.end());
@@ -43,16 +44,17 @@ size_t pages_of(ranges & r) {
 
 } // namespace
 
-// The engine lays a graph out as if every token had a result. A prompt has one, at its end:
-// the rows of the others are never written. They are those of what is computed from the
-// selection: rows of a result that an input names.
+// The engine reserves results for all tokens of a batch. A prompt needs only one result, of its
+// last token, so the rows of the other tokens are never written. The graph selects the rows that it
+// needs by GET_ROWS of a computed tensor, with an input as indices. The results of that selection,
+// and of all nodes computed from it, are counted as one row.
 void measured_graph(ggml_cgraph * graph) {
     scope * s = active();
     if (!s || !s->from.measure) {
         return;
     }
     std::unordered_map<ggml_backend_buffer_t, ranges> written;
-    std::unordered_map<const ggml_tensor *, size_t>   selected; // and of how many rows
+    std::unordered_map<const ggml_tensor *, size_t>   selected; // computed from selected rows, with the number of rows
     std::unordered_map<const ggml_tensor *, bool>     seen;
     auto write = [&](const ggml_tensor * t, size_t rows) {
         if (t->view_src || !t->buffer || !t->data || std::exchange(seen[t], true)) {
@@ -79,7 +81,7 @@ void measured_graph(ggml_cgraph * graph) {
             if (found != selected.end()) {
                 rows = found->second;
             } else {
-                write(source, 1); // an input, where it is not a node that was seen
+                write(source, 1); // an input of the graph; nodes have been written before
             }
         }
         if (rows > 0) {

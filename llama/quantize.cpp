@@ -20,9 +20,8 @@ using infer::guarded;
 
 namespace {
 
-// Thrown out of the engine's log callback. Where that happens, between and before the
-// conversions, no thread of the quantiser is running, and it catches every
-// std::exception itself.
+// Thrown from the engine's log callback to stop the quantiser, which catches each std::exception.
+// The lines for which this is thrown are logged while none of the quantiser's threads runs.
 struct stopped : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
@@ -43,9 +42,9 @@ enum ggml_type type_of(const char * name) {
     return GGML_TYPE_COUNT;
 }
 
-// The quantiser tells its progress in its log only. A tensor begins with the line
-// "[  12/ 201]  NAME - [width, ...], type = f16, ", and what it is about to be
-// converted to follows as "converting to q4_0 .. ", before work begins.
+// The quantiser reports its progress only in its log. For each tensor it logs
+// "[  12/ 201]  NAME - [width, ...], type = f16, " and then, before it converts the tensor,
+// "converting to q4_0 .. ".
 void watch_quantize(const char * text, void * data) {
     quantize_watch * w = (quantize_watch *) data;
     int  done = 0, total = 0, at = 0;
@@ -66,43 +65,43 @@ void watch_quantize(const char * text, void * data) {
             throw stopped("cancelled");
         }
     } else if (sscanf(text, "converting to %31s", name) == 1) {
-        // The engine does not check the caller's types, and its threads would end the process on
-        // invalid ones.
+        // The engine does not check whether the tensor can have the type; its threads would end the
+        // process.
         const enum ggml_type type = type_of(name);
         if (type == GGML_TYPE_COUNT) {
             return;
         }
         if (w->width % ggml_blck_size(type) != 0) {
-            throw stopped("tensor " + w->name + " is " + std::to_string(w->width) + " wide, " + name + " needs a multiple of "
-                + std::to_string(ggml_blck_size(type)));
+            throw stopped("tensor " + w->name + ": rows have " + std::to_string(w->width) + " elements, and type " + name
+                + " needs a multiple of " + std::to_string(ggml_blck_size(type)) + ": choose another type");
         }
         if (ggml_quantize_requires_imatrix(type)) {
-            throw stopped("tensor " + w->name + ": " + name + " needs an importance matrix");
+            throw stopped("tensor " + w->name + ": type " + name + " needs an importance matrix: choose another type");
         }
     }
 }
 
 } // namespace
 
-// The quantiser calls ggml_quantize_chunk on threads, where nobody could take an
-// exception, and beside them, where nobody would join them: a number that some formats
-// cannot take would end the process. The linker leads those calls here, where it can.
+// The quantiser calls ggml_quantize_chunk on several threads, where an exception would end the
+// process. It fails an assertion on numbers that some types cannot represent. The linker redirects
+// the calls here, except on macOS.
 #if defined(__linux__) || defined(_WIN32)
 extern "C" size_t __real_ggml_quantize_chunk(enum ggml_type type, const float * src, void * dst, int64_t start, int64_t nrows, int64_t n_per_row, const float * imatrix);
 extern "C" size_t __wrap_ggml_quantize_chunk(enum ggml_type type, const float * src, void * dst, int64_t start, int64_t nrows, int64_t n_per_row, const float * imatrix);
 
 size_t __wrap_ggml_quantize_chunk(enum ggml_type type, const float * src, void * dst, int64_t start, int64_t nrows, int64_t n_per_row, const float * imatrix) {
     infer_error err;
-    // No size of a row: the quantiser's own validation refuses it and ends the work.
+    // 1 is no valid size of rows: the quantiser's own validation fails and ends the work.
     return guarded(&err, (size_t) 1, [&] { return __real_ggml_quantize_chunk(type, src, dst, start, nrows, n_per_row, imatrix); });
 }
 #else
 #define __real_ggml_quantize_chunk ggml_quantize_chunk
 #endif
 
-// The quantiser opens what it writes by std::ofstream, which on Windows takes a path in the
-// system's code page. Here paths are UTF-8, so the linker leads the opening of files to this
-// package, which changes nothing but on a thread that quantises.
+// The quantiser opens its output by std::ofstream, which on Windows expects a path in the system's
+// code page. Paths of this package are UTF-8, so the linker redirects std::filebuf::open here. Only
+// threads that quantise are affected.
 #ifdef _WIN32
 static thread_local bool utf8_paths = false;
 
@@ -134,7 +133,7 @@ static void check_path(const char *) {}
 static void check_path(const char * path) {
     for (const char * c = path; *c; c++) {
         if ((unsigned char) *c > 127) {
-            throw std::runtime_error("the C++ library of this build writes only to paths of ASCII letters: use another output, or build with GCC");
+            throw std::runtime_error("the output path is not ASCII, which the C++ library of this build requires: use another path, or build with GCC");
         }
     }
 }

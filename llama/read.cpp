@@ -1,12 +1,12 @@
-// Skips reads of unbound tensors: when the engine loads an unbound model, it would read all tensors
-// into the scratch range, which takes time and is not needed. The linker redirects the engine's
-// reads here: see the LDFLAGS in engine.go. On other systems the tensors are read.
+// Skips reads of unbound tensors: the engine would read all tensors of an unbound model into the
+// scratch range, which takes time and is not needed. The linker redirects the engine's reads here:
+// see the LDFLAGS in engine.go. On other systems the tensors are read.
 
 #include "buffers.h"
 
 #if (defined(__linux__) || defined(_WIN32)) && SIZE_MAX == UINT64_MAX
 
-// The C++ compiler's names of llama_file::read_raw(void *, size_t) const.
+// The mangled names of llama_file::read_raw(void *, size_t) const.
 #ifdef _WIN32
 #define REAL_READ __real__ZNK10llama_file8read_rawEPvy
 #define WRAP_READ __wrap__ZNK10llama_file8read_rawEPvy

@@ -1,4 +1,4 @@
-// Binds a model's tensors to another model's weights. No bytes are copied.
+// Binds a model's tensors to another model's weights, without a copy.
 
 #include "weights.h"
 
@@ -9,8 +9,8 @@
 using infer::guarded;
 using infer::scope_guard;
 
-// places are the tensors of one name: as they are in the file, and repacked.
-struct places {
+// variants are the tensors of one name: with the file's bytes, and repacked.
+struct variants {
     const recorded * plain    = nullptr;
     const recorded * repacked = nullptr;
 };
@@ -21,19 +21,20 @@ static bool same_shape(const ggml_tensor * a, const ggml_tensor * b) {
 
 extern "C" bool infer_weights_rebind(infer_weights * w, const infer_weights * like, infer_error * err) {
     return guarded(err, false, [&] {
-        std::unordered_map<std::string, places> by_name;
+        std::unordered_map<std::string, variants> by_name;
         for (const recorded & r : like->tensors) {
-            places & p = by_name[r.tensor->name];
-            (r.repack ? p.repacked : p.plain) = &r;
+            variants & v = by_name[r.tensor->name];
+            (r.repack ? v.repacked : v.plain) = &r;
         }
         std::vector<std::pair<recorded *, const recorded *>>                  moves;
         std::unordered_map<ggml_backend_buffer_type_t, ggml_backend_buffer_t> buffers;
         for (recorded & r : w->tensors) {
-            const places p = by_name[r.tensor->name];
+            const variants v = by_name[r.tensor->name];
             // A tensor whose rows are also looked up, such as tied embeddings, keeps its layout.
-            const recorded * from = r.repack || !p.plain ? p.repacked : p.plain;
+            const recorded * from = r.repack || !v.plain ? v.repacked : v.plain;
             if (r.device || !from || from->device || !same_shape(r.tensor, from->tensor)) {
-                throw std::runtime_error(std::string("tensor ") + r.tensor->name + " is none of the other model's");
+                throw std::runtime_error(std::string("tensor ") + r.tensor->name +
+                    ": the other model has no tensor in host memory of this name, type and shape");
             }
             if (!r.repack && from->repack) {
                 buffers[from->tensor->buffer->buft] = nullptr;

@@ -1,6 +1,6 @@
-// Chains of samplers. The engine's own function to sample from a context has assertions that a
-// request can trigger. Here a chain is applied sampler by sampler, and candidates that the next
-// sampler cannot handle are an error.
+// Sampler chains. A request can trigger assertions in the engine's own llama_sampler_sample. So the
+// chain is applied here, one sampler after another, and candidates that the last sampler cannot
+// handle are an error.
 
 #include "guard.h"
 #include "sampler_grammar.h"
@@ -16,8 +16,8 @@ struct infer_sampler {
     const llama_vocab *           vocab;
     llama_sampler *               chain;
     std::vector<llama_token_data> candidates;
-    std::vector<llama_token>      accepted; // for clones of penalties: the last ones
-    size_t                        window = 0;
+    std::vector<llama_token>      accepted;   // the last tokens, to restore penalties in a clone
+    size_t                        window = 0; // number of tokens that the penalties look at
 };
 
 namespace {
@@ -34,19 +34,18 @@ bool add(infer_sampler * s, infer_error * err, F && init) {
     });
 }
 
-// check refuses candidates that the choosing sampler would choose from at random, or
-// fail an assert over.
+// check throws if the last sampler would choose any candidate at random, or fail an assertion.
 void check(const llama_token_data_array & c) {
     bool possible = false;
     for (size_t i = 0; i < c.size; i++) {
         const float l = c.data[i].logit;
         if (std::isnan(l) || l == INFINITY) {
-            throw std::runtime_error("parameters too extreme: the samplers made a logit infinite");
+            throw std::runtime_error("the samplers made a logit infinite: use less extreme parameters");
         }
         possible |= l != -INFINITY;
     }
     if (!possible) {
-        throw std::runtime_error("no token is possible: the samplers exclude all");
+        throw std::runtime_error("the samplers exclude all tokens: use less strict parameters");
     }
 }
 
@@ -67,7 +66,7 @@ llama_token choose(infer_sampler * s, const float * logits, int32_t n) {
         llama_sampler_apply(llama_sampler_chain_get(s->chain, i), &c);
     }
     if (c.selected < 0 || (size_t) c.selected >= c.size) {
-        throw std::runtime_error("no sampler of the chain chooses");
+        throw std::runtime_error("no sampler of the chain chooses a token: add one that does, such as greedy or dist");
     }
     return c.data[c.selected].id;
 }
@@ -100,15 +99,15 @@ extern "C" infer_sampler * infer_sampler_new(const struct llama_vocab * vocab, i
 extern "C" infer_sampler * infer_sampler_clone(const infer_sampler * s, infer_error * err) {
     return guarded(err, (infer_sampler *) nullptr, [&]() -> infer_sampler * {
         for (int i = 0; i < llama_sampler_chain_n(s->chain); i++) {
-            // Its clone would lose its state.
+            // The engine's clone of it loses its state.
             if (strcmp(infer_sampler_name(s, i), "mirostat") == 0) {
-                throw std::runtime_error("mirostat 1 cannot be cloned");
+                throw std::runtime_error("a chain with mirostat 1 cannot be cloned: use mirostat 2");
             }
         }
         infer_sampler * c = new infer_sampler{s->vocab, llama_sampler_clone(s->chain), {}, s->accepted, s->window};
         for (int i = 0; i < llama_sampler_chain_n(c->chain); i++) {
             if (strcmp(infer_sampler_name(c, i), "penalties") == 0) {
-                // The engine's clone has the tokens and not their counts.
+                // The engine's clone has the tokens but not their counts.
                 llama_sampler * link = llama_sampler_chain_get(c->chain, i);
                 llama_sampler_reset(link);
                 for (llama_token t : c->accepted) {
@@ -160,7 +159,7 @@ extern "C" llama_token infer_sampler_sample(infer_sampler * s, struct llama_cont
     return guarded(err, (llama_token) -1, [&] {
         const float * logits = llama_get_logits_ith(ctx, i);
         if (!logits) {
-            throw std::runtime_error("no logits at " + std::to_string(i));
+            throw std::runtime_error("the last batch has no logits for index " + std::to_string(i));
         }
         const llama_token token = choose(s, logits, llama_vocab_n_tokens(s->vocab));
         accept(s, token, false);

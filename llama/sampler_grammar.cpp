@@ -1,7 +1,7 @@
-// A sampler over grammars in place of the engine's own one, which prints to the standard
-// error, asserts when the end of generation is accepted too early, and takes exponential
-// time for some grammars, or recurses without end. Its lazy form matches a regular
-// expression over all of the text so far, by a function that recurses for every byte.
+// A sampler for grammars that replaces the engine's own. The engine's prints to standard error,
+// fails an assertion when the generation ends too early, and needs exponential time or unbounded
+// recursion for some grammars. If lazy, it matches a regular expression against the whole text so
+// far and recurses once per byte.
 
 #include "sampler_grammar.h"
 
@@ -10,10 +10,10 @@
 #include <numeric>
 
 struct infer_pieces {
-    std::string              text;   // of all tokens, side by side
-    std::vector<uint32_t>    starts; // of each, and the end
-    std::vector<llama_token> sorted; // by their text
-    std::vector<bool>        ends;   // the generation
+    std::string              text;   // the texts of all tokens, concatenated
+    std::vector<uint32_t>    starts; // offset of each token's text, then the end of the last
+    std::vector<llama_token> sorted; // tokens sorted by their texts
+    std::vector<bool>        ends;   // by token: whether it ends the generation
 
     size_t       size(llama_token t) const { return starts[t + 1] - starts[t]; }
     const char * data(llama_token t) const { return text.data() + starts[t]; }
@@ -32,7 +32,7 @@ extern "C" infer_pieces * infer_pieces_new(const struct llama_vocab * vocab, inf
                 piece.resize(-size);
                 size = llama_token_to_piece(vocab, t, &piece[0], (int32_t) piece.size(), 0, true);
             }
-            p->text.append(piece.data(), strnlen(piece.data(), std::max(size, 0))); // no grammar has a NUL
+            p->text.append(piece.data(), strnlen(piece.data(), std::max(size, 0))); // texts end at a NUL, which no grammar can contain
         }
         p->starts.push_back((uint32_t) p->text.size());
         p->sorted.resize(n);
@@ -61,9 +61,9 @@ struct grammar {
 
     machine        text;
     machine::state at      = 0;
-    partial        rest    = {}; // of a character of which bytes are missing
-    bool           waiting = false; // for a word or token
-    std::string    seen    = {};    // while waiting: what could be the beginning of a word
+    partial        rest    = {};    // the incomplete character at the end of the text
+    bool           waiting = false; // a lazy grammar waits for a word or token
+    std::string    seen    = {};    // while waiting: the end of the text, which may begin a word
 
     void begin() {
         text.one_token(text.empty_state());
@@ -76,10 +76,10 @@ struct grammar {
     void follow(llama_token token, const char * piece, size_t size) {
         at = text.one_token(at);
         const machine::state before = at;
-        at = text.empty_state(); // where what follows throws
+        at = text.empty_state(); // the state if after_token throws
         at = text.after_token(before, token, piece, size, rest);
         if (text.empty(at)) {
-            throw std::runtime_error("the text does not follow the grammar any more with token " + std::to_string(token));
+            throw std::runtime_error("the grammar does not allow token " + std::to_string(token) + " after the text so far");
         }
     }
 
@@ -110,7 +110,7 @@ struct grammar {
         }
         if (pieces->ends[token]) {
             if (!text.ends(at)) {
-                throw std::runtime_error("the generation ends where the grammar does not");
+                throw std::runtime_error("the generation ended before the grammar allows its end");
             }
             return;
         }
@@ -121,9 +121,9 @@ struct grammar {
         if (waiting) {
             return;
         }
-        // The text no longer follows the grammar; the caller has got the error.
+        // accept has returned the error already.
         if (text.empty(at)) {
-            throw std::runtime_error("the text does not follow the grammar");
+            throw std::runtime_error("the grammar does not allow the text so far: reset the sampler");
         }
         at = text.one_token(at);
         std::vector<int64_t> where(pieces->sorted.size(), -1);
@@ -146,16 +146,16 @@ struct grammar {
         }, [&](llama_token t) { return where[t] >= 0; });
     }
 
-    // by_characters tells for each token that is wanted whether its text can follow. They
-    // come sorted, so that what several begin with is walked once.
+    // by_characters calls tell for each wanted token with whether its text can follow. Tokens are
+    // visited in sorted order, so that a common prefix of several texts is parsed once.
     template <typename Tell, typename Wanted>
     void by_characters(Tell tell, Wanted wanted) {
         struct step {
             machine::state at;
-            size_t         size; // bytes up to here
+            size_t         size; // bytes of the text before this state
         };
-        std::vector<step> path{{at, 0}};
-        const char *      before = ""; // the text that the path is of
+        std::vector<step> path{{at, 0}}; // states after each character of before
+        const char *      before = "";   // the token's text that was parsed last
         for (llama_token t : pieces->sorted) {
             if (!wanted(t)) {
                 continue;
@@ -183,7 +183,7 @@ struct grammar {
             const machine::state s = path.back().at;
             bool possible = size > 0 && p == piece + size && !text.empty(s);
             if (possible && missing.missing != 0) {
-                possible = text.takes_part(s, missing);
+                possible = text.takes_partial(s, missing);
             }
             tell(t, possible);
         }

@@ -1,5 +1,5 @@
-// The inside of the engine's scheduler, for wrap.cpp, which makes it. None of this is
-// declared in a header of the engine's: scheduler_test.go compares every offset with its source.
+// The engine's private scheduler structures, for wrap.cpp, which creates schedulers. No header of
+// the engine declares them: scheduler_test.go compares each offset with the engine's source.
 
 #ifndef INFER_SCHEDULER_H
 #define INFER_SCHEDULER_H
@@ -14,7 +14,7 @@ constexpr size_t sched_max_copies   = 4;
 
 struct hash_set {
     size_t         size;
-    uint32_t *     used; // a bit for each key
+    uint32_t *     used; // one bit per key
     ggml_tensor ** keys;
 };
 

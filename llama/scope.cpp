@@ -1,4 +1,4 @@
-// The scope of a call: where the engine's host memory comes from on this thread. Scopes nest.
+// Scopes: where the engine's host memory comes from during a call on this thread. Scopes nest.
 
 #include "buffers.h"
 

@@ -1,9 +1,9 @@
-// What the C interfaces of this package's C++ files share: errors, and scopes of memory. Each
-// shim_*.h is the interface of the C++ file of that name.
+// Declarations that all C interfaces of this package share: errors and memory scopes. Each shim_*.h
+// declares the functions of the C++ file of that name.
 //
-// Every infer_* function that takes an infer_error catches C++ exceptions and
-// failed engine checks (GGML_ASSERT on the calling thread), and collects what the
-// engine logged as error or warning meanwhile: the reason of a NULL result.
+// Each infer_* function with an infer_error parameter catches C++ exceptions and the engine's
+// failed assertions (GGML_ASSERT) on the calling thread. It also stores the errors and warnings
+// that the engine logged during the call: they give the reason when the engine returns NULL.
 
 #ifndef INFER_SHIM_H
 #define INFER_SHIM_H
@@ -17,10 +17,10 @@ extern "C" {
 
 enum infer_error_kind {
     INFER_OK = 0,
-    INFER_EXCEPTION,  // a C++ exception: what
+    INFER_EXCEPTION,  // C++ exception; what has its text
     INFER_NO_MEMORY,  // std::bad_alloc
-    INFER_ASSERT,     // a failed check of the engine: its state is undefined
-    INFER_TOO_MUCH,   // a bound on the work of one call: what
+    INFER_ASSERT,     // failed assertion of the engine, whose state is undefined afterwards
+    INFER_TOO_MUCH,   // the call would exceed a bound on its work; what has the bound
 };
 
 typedef struct infer_error {
@@ -29,16 +29,13 @@ typedef struct infer_error {
     char log[1536];
 } infer_error;
 
-// infer_init installs logging, the assert handler and the buffer types. Once.
+// infer_init installs logging, the assert handler and the buffer types. It must be called once.
 void infer_init(void);
 
-// infer_set_log_level sets the lowest level that goes to Go; above ERROR: none.
+// infer_set_log_level sets the lowest level that is sent to Go. Levels above ERROR send nothing.
 void infer_set_log_level(int level);
 
-// A scope says where the host memory of the engine comes from while a call runs
-// on this thread. home is a Go handle (0: the engine allocates as it always does);
-// max_block is the largest block the engine should ask for when it can split;
-// purpose is that of blocks which are neither compute buffers nor context memory.
+// A scope says where the engine gets host memory from while a call runs on this thread.
 enum infer_purpose {
     INFER_PURPOSE_OUTPUT = 0,
     INFER_PURPOSE_KV,
@@ -47,10 +44,11 @@ enum infer_purpose {
 };
 
 typedef struct infer_scope {
-    uintptr_t home;
-    size_t    max_block;
-    int       purpose;
-    int       measure; // for so many threads, 0 not: blocks are told about and not taken: nothing may be computed
+    uintptr_t home;      // cgo.Handle of the Blocks; 0: the engine's own allocator
+    size_t    max_block; // largest block that the engine may ask for where it can split, in bytes
+    int       purpose;   // of blocks that are neither compute buffers nor context memory
+    int       measure;   // > 0: blocks are reported and not allocated, as for that many threads;
+                         // nothing may be computed
 } infer_scope;
 
 #ifdef __cplusplus

@@ -9,13 +9,14 @@
 extern "C" {
 #endif
 
-// An abort flag: *flag != 0 stops a computation at its next operation.
+// Abort callback. flag points to an int: a value other than 0 stops the computation before its
+// next operation.
 bool infer_abort_requested(void * flag);
-// Progress callbacks. user_data of the first points to an int: != 0 stops the load.
-// The second has an infer_progress_data, and reports to Go as well.
+// Progress callbacks. user_data of infer_progress points to an int: a value other than 0 stops the
+// load. user_data of infer_progress_report is an infer_progress_data; it also reports to Go.
 typedef struct infer_progress_data {
-    void *    stop;
-    uintptr_t report;
+    void *    stop;   // the int
+    uintptr_t report; // cgo.Handle
 } infer_progress_data;
 bool infer_progress(float progress, void * user_data);
 bool infer_progress_report(float progress, void * user_data);

@@ -1,4 +1,4 @@
-// Guarded calls for adapters. See shim.h.
+// Adapters. See shim.h.
 
 #ifndef INFER_SHIM_LORA_H
 #define INFER_SHIM_LORA_H
@@ -13,8 +13,9 @@ struct llama_adapter_lora * infer_adapter_load(struct llama_model * model, const
 bool infer_adapter_set(struct llama_context * ctx, struct llama_adapter_lora * adapter, float scale, infer_error * err);
 bool infer_adapter_cvec(struct llama_context * ctx, const float * data, size_t len, int32_t n_embd, int32_t first, int32_t last,
         infer_scope scope, infer_error * err);
-// Makes the context build its next graph anew: after adapters have been removed, and
-// before they are freed. The two functions above do so themselves.
+// Discards the context's graph, so that the next evaluation builds a new one. Must be called after
+// adapters have been removed and before they are freed. infer_adapter_set and infer_adapter_cvec
+// call it.
 void infer_forget_graph(struct llama_context * ctx);
 
 #ifdef __cplusplus

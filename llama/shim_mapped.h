@@ -1,4 +1,4 @@
-// What keeps a lost page of a mapped file from ending the process. See shim.h.
+// Handling of lost pages of mapped files, which end the process by default. See shim.h.
 
 #ifndef INFER_SHIM_MAPPED_H
 #define INFER_SHIM_MAPPED_H
@@ -9,12 +9,12 @@
 extern "C" {
 #endif
 
-// A piece of a mapped file whose lost pages are replaced by zeros, and counted. Not where
-// another mapping may be put before infer_mapped_free.
+// A watched range of a mapped file: its lost pages are replaced by zeros and counted. No other
+// mapping may be made in the range before infer_mapped_free.
 typedef struct infer_mapped infer_mapped;
 
 infer_mapped * infer_mapped_new(void * p, size_t size);
-size_t         infer_mapped_lost(const infer_mapped * m); // bytes
+size_t         infer_mapped_lost(const infer_mapped * m); // bytes replaced
 void           infer_mapped_free(infer_mapped * m);
 
 #ifdef __cplusplus

@@ -1,4 +1,4 @@
-// Guarded calls of the quantiser. See shim.h.
+// The quantiser. See shim.h.
 
 #ifndef INFER_SHIM_QUANTIZE_H
 #define INFER_SHIM_QUANTIZE_H
@@ -9,9 +9,10 @@
 extern "C" {
 #endif
 
-// Quantises a file. progress (a Go handle, or 0) is told about every tensor; *stop != 0
-// ends it before the next one.
+// Quantises a file. The Go function behind progress (a cgo.Handle) is called before each tensor and
+// can stop the work.
 bool infer_quantize(const char * in, const char * out, const llama_model_quantize_params * params, uintptr_t progress, infer_error * err);
+// Quantises rows of row elements each, and returns the bytes written to dst; 0: failed.
 size_t infer_quantize_rows(enum ggml_type type, const float * src, void * dst, int64_t rows, int64_t row, infer_error * err);
 
 #ifdef __cplusplus

@@ -1,4 +1,4 @@
-// Guarded calls for chains of samplers, and grammars. See shim.h.
+// Sampler chains and grammars. See shim.h.
 
 #ifndef INFER_SHIM_SAMPLER_H
 #define INFER_SHIM_SAMPLER_H
@@ -19,9 +19,10 @@ int             infer_sampler_count(const infer_sampler * s);
 const char *    infer_sampler_name(const infer_sampler * s, int i);
 uint32_t        infer_sampler_seed(const infer_sampler * s);
 bool            infer_sampler_reset(infer_sampler * s, infer_error * err);
-// prompt: the token was not generated, so that grammars are not told.
+// prompt: the token is part of the prompt, and grammars ignore it.
 bool            infer_sampler_accept(infer_sampler * s, llama_token token, bool prompt, infer_error * err);
-// Both choose a token, LLAMA_TOKEN_NULL (-1) on failure; the first tells the chain.
+// Both choose a token and return LLAMA_TOKEN_NULL (-1) on failure. infer_sampler_sample also
+// accepts the token.
 llama_token     infer_sampler_sample(infer_sampler * s, struct llama_context * ctx, int32_t i, infer_error * err);
 llama_token     infer_sampler_choose(infer_sampler * s, const float * logits, int32_t n, infer_error * err);
 
@@ -43,23 +44,23 @@ bool infer_add_dry(infer_sampler * s, int32_t n_ctx, float multiplier, float bas
 bool infer_add_logit_bias(infer_sampler * s, int32_t n, const llama_logit_bias * bias, infer_error * err);
 bool infer_add_infill(infer_sampler * s, infer_error * err);
 
-// The texts of a vocabulary's tokens, for grammars: some bytes a token.
+// The texts of a vocabulary's tokens, sorted, for grammars.
 typedef struct infer_pieces infer_pieces;
 
 infer_pieces * infer_pieces_new(const struct llama_vocab * vocab, infer_error * err);
 void           infer_pieces_free(infer_pieces * p);
 
-// What the alternatives of a grammar's rules are made of.
+// Elements of the alternatives of a grammar's rules.
 enum infer_grammar_kind {
-    INFER_GRAMMAR_END = 0,   // of an alternative
-    INFER_GRAMMAR_RULE,      // another rule, by its number
-    INFER_GRAMMAR_CHAR,      // a character, or the first of a set
-    INFER_GRAMMAR_NOT,       // the first of a set of those that it is not
-    INFER_GRAMMAR_UPPER,     // makes the one before a range up to this
-    INFER_GRAMMAR_OR,        // one more of a set
+    INFER_GRAMMAR_END = 0,   // end of an alternative
+    INFER_GRAMMAR_RULE,      // reference to the rule with number value
+    INFER_GRAMMAR_CHAR,      // character value, or the first member of a set
+    INFER_GRAMMAR_NOT,       // first member of a negated set
+    INFER_GRAMMAR_UPPER,     // upper bound of the range that the element before begins
+    INFER_GRAMMAR_OR,        // a further member of a set
     INFER_GRAMMAR_ANY,       // any character
-    INFER_GRAMMAR_TOKEN,     // a token
-    INFER_GRAMMAR_TOKEN_NOT, // any but a token
+    INFER_GRAMMAR_TOKEN,     // token value
+    INFER_GRAMMAR_TOKEN_NOT, // any token but value
 };
 
 typedef struct infer_grammar_element {
@@ -67,11 +68,12 @@ typedef struct infer_grammar_element {
     uint32_t value;
 } infer_grammar_element;
 
-// A grammar, which is copied: rule i is from starts[i] to starts[i+1]. With words or tokens it is lazy: it begins where one of them
-// occurs. The pieces must outlive the chain.
+// Adds a grammar. Elements, words and tokens are copied; the pieces must outlive the chain. Rule i
+// has the elements from starts[i] up to starts[i+1]. A lazy grammar applies from the first of the
+// words or tokens that is generated.
 bool infer_add_grammar(infer_sampler * s, const infer_pieces * pieces, const infer_grammar_element * elements, const uint32_t * starts, size_t n_rules, uint32_t root,
         bool lazy, const char ** words, size_t n_words, const llama_token * tokens, size_t n_tokens, infer_error * err);
-// The steps that the chain's grammars took for the last token.
+// The number of steps that the chain's grammars needed for the last token.
 uint64_t infer_sampler_work(const infer_sampler * s);
 
 #ifdef __cplusplus

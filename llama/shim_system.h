@@ -1,4 +1,4 @@
-// What the machine and this package have. See shim.h.
+// Facts about the machine and this build. See shim.h.
 
 #ifndef INFER_SHIM_SYSTEM_H
 #define INFER_SHIM_SYSTEM_H
@@ -9,11 +9,11 @@
 extern "C" {
 #endif
 
-// Whether n threads can be had at once.
+// Whether n threads can be started at once.
 bool infer_threads_available(int n);
 // Whether this package, and so the engine, was compiled with optimisation.
 bool infer_optimized(void);
-// The number of buffer types that repack weights.
+// The number of the engine's buffer types that repack weights on this CPU.
 size_t infer_repack_types(void);
 // Loads the library of ggml's base functions that backends are linked with, and tests whether it has
 // this engine's version and structs. The error is the reason why not.

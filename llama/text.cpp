@@ -1,5 +1,4 @@
-// Vocabulary and chat templates: the engine's calls that may throw, each in one
-// guarded function.
+// Tokenization and chat templates.
 
 #include "guard.h"
 #include "shim_system.h"
@@ -20,8 +19,8 @@ using infer::guarded;
 
 namespace {
 
-// on_stack runs f on a thread of its own with a stack of size bytes, and tells whether
-// there was one.
+// on_stack runs f on a new thread with a stack of size bytes. It returns false if there was no
+// memory for the thread.
 #ifdef _WIN32
 bool on_stack(size_t size, void (*f)(void *), void * arg) {
     struct job {
@@ -86,14 +85,14 @@ extern "C" int32_t infer_piece(const struct llama_vocab * vocab, llama_token tok
     return guarded(err, (int32_t) 0, [&] { return llama_token_to_piece(vocab, token, buf, length, 0, special); });
 }
 
-extern "C" size_t infer_detokenize_room(const struct llama_vocab * vocab, const llama_token * tokens, size_t n, bool unparse_special, infer_error * err) {
-    // The engine adds up in 32 bits, without a check.
+extern "C" size_t infer_detokenize_size(const struct llama_vocab * vocab, const llama_token * tokens, size_t n, bool unparse_special, infer_error * err) {
+    // The engine's own sum is 32 bits wide and not checked for overflow.
     return guarded(err, (size_t) SIZE_MAX, [&] {
-        size_t room = 0;
+        size_t size = 0;
         for (size_t i = 0; i < n; i++) {
-            room += (size_t) -(int64_t) llama_token_to_piece(vocab, tokens[i], nullptr, 0, 0, unparse_special);
+            size += (size_t) -(int64_t) llama_token_to_piece(vocab, tokens[i], nullptr, 0, 0, unparse_special);
         }
-        return room;
+        return size;
     });
 }
 

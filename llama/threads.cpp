@@ -1,5 +1,5 @@
-// Tests whether threads can be started before the engine starts them: the engine ends the process
-// if one is refused.
+// Tests whether the system can start more threads. The engine must not be asked for threads that
+// cannot be started: it ends the process.
 
 #include "guard.h"
 #include "shim_system.h"

@@ -245,14 +245,14 @@ func (m *Model) Detokenize(tokens []Token, removeSpecial, unparseSpecial bool) (
 		}
 		p := (*C.llama_token)(unsafe.Pointer(&tokens[0]))
 		var e C.infer_error
-		room := uint64(C.infer_detokenize_room(v, p, C.size_t(len(tokens)), C.bool(unparseSpecial), &e))
+		size := uint64(C.infer_detokenize_size(v, p, C.size_t(len(tokens)), C.bool(unparseSpecial), &e))
 		if e.kind != C.INFER_OK {
 			return failure("llama_token_to_piece", &e, nil)
 		}
-		if room >= math.MaxInt32 {
-			return argument("%d tokens of %d bytes, at most %d are possible", len(tokens), room, math.MaxInt32-1)
+		if size >= math.MaxInt32 {
+			return argument("%d tokens of %d bytes, at most %d are possible", len(tokens), size, math.MaxInt32-1)
 		}
-		buf := make([]byte, room+1)
+		buf := make([]byte, size+1)
 		n := int(C.infer_detokenize(v, p, C.int32_t(len(tokens)), (*C.char)(unsafe.Pointer(&buf[0])), C.int32_t(len(buf)), C.bool(removeSpecial), C.bool(unparseSpecial), &e))
 		if e.kind != C.INFER_OK || n < 0 {
 			return failure("llama_detokenize", &e, nil)

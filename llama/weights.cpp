@@ -1,18 +1,18 @@
-// Unbound weights. The engine loads a model into buffers without memory: their tensors are
-// recorded, and later bound to their bytes.
+// Unbound weights. The engine loads a model into buffers without memory. Their tensors are recorded
+// and bound to their bytes later.
 
 #include "weights.h"
 
 #include <utility>
 
-// From llama.cpp's internal interface: the tensors of a model by name.
+// Internal function of llama.cpp: the tensors of a model by name.
 const std::vector<std::pair<std::string, ggml_tensor *>> & llama_internal_get_tensor_map(const llama_model * model);
 
 namespace infer {
 
 namespace {
 
-// unbound is the context of a buffer of unbound weights.
+// unbound is the context of a buffer without memory.
 struct unbound {
     infer_weights * weights;
     init_tensor_fn  init   = nullptr;
@@ -25,8 +25,8 @@ void unbound_free(ggml_backend_buffer_t buffer) {
 }
 
 void * unbound_base(ggml_backend_buffer_t buffer) {
-    // An address that is only compared and added to, never dereferenced: tensors are bound to other
-    // addresses.
+    // The engine compares this address and adds to it, but does not dereference the sum: tensors
+    // are bound to other addresses.
     return ((unbound *) buffer->context)->weights->scratch;
 }
 
@@ -38,7 +38,7 @@ enum ggml_status unbound_init(ggml_backend_buffer_t buffer, ggml_tensor * tensor
             return status;
         }
     }
-    // Graphs make views of weights, which are initialised while sessions compute.
+    // Graphs initialise their views of weights here, too, while contexts compute.
     if (tensor->view_src || !u->weights->loading) {
         return GGML_STATUS_SUCCESS;
     }
@@ -54,7 +54,7 @@ void unbound_set(ggml_backend_buffer_t, ggml_tensor *, const void *, size_t, siz
 void unbound_memset(ggml_backend_buffer_t, ggml_tensor *, uint8_t, size_t, size_t) {}
 void unbound_clear(ggml_backend_buffer_t, uint8_t) {}
 
-// rows_of is a matrix like t of other rows.
+// rows_of returns t as a matrix of rows of length elements.
 ggml_tensor rows_of(const ggml_tensor & t, int64_t length, int64_t rows) {
     ggml_tensor m = t;
     m.ne[0] = length;
@@ -178,7 +178,7 @@ extern "C" infer_layout infer_weights_layout(const infer_weights * w, size_t i) 
     const infer::unbound * u = (const infer::unbound *) r.tensor->buffer->context;
     infer_layout l = {r.tensor->type, r.tensor->ne[0], r.tensor->extra, 0};
     if (r.tensor->buffer->buft->iface.get_alloc_size || !u->init) {
-        return l; // may take more room than the tensor
+        return l; // the layout may be larger than the tensor
     }
     for (int64_t n = 1; n <= INFER_MOST_GROUP; n *= 2) {
         ggml_tensor t = infer::rows_of(*r.tensor, r.tensor->ne[0], n);

@@ -1,5 +1,5 @@
-// What is known of the weights of a model that was loaded without them: weights.cpp owns it,
-// rebind.cpp points them at another model's.
+// The weights of an unbound model. Internal to weights.cpp, which owns them, and rebind.cpp, which
+// binds them to another model's weights.
 
 #ifndef INFER_WEIGHTS_H
 #define INFER_WEIGHTS_H
@@ -11,18 +11,18 @@ typedef void (*set_tensor_fn)(ggml_backend_buffer_t, struct ggml_tensor *, const
 
 struct recorded {
     ggml_tensor * tensor;
-    set_tensor_fn repack; // nullptr: plain bytes
-    bool          device;
+    set_tensor_fn repack; // the engine's repacking function; nullptr: not repacked
+    bool          device; // in a device's memory
 };
 
 struct infer_weights {
     std::vector<recorded> tensors;
     char *                scratch;
     size_t                scratch_size;
-    bool                  loading = true;  // what is initialised in its buffers are the model's weights
-    bool                  reading = false; // buffers exist: tensors have been assigned to buffer types
+    bool                  loading = true;  // tensors that are initialised are weights, not views in graphs
+    bool                  reading = false; // buffers exist: the engine has chosen the tensors' buffer types
 
-    std::vector<ggml_backend_buffer_t> moved = {}; // of tensors that got another layout later
+    std::vector<ggml_backend_buffer_t> moved = {}; // buffers made by rebinding to another layout
 };
 
 #endif

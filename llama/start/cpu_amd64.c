@@ -1,8 +1,9 @@
 //go:build cgo
 
-// The system ends a program at the first instruction that the CPU lacks, without a useful message.
-// Here the missing instruction sets are named first, or the build for older CPUs in the same folder
-// is run instead.
+// The system ends a program at the first instruction that the CPU does not have, without a useful
+// message. So this file compares the CPU with the instruction sets that the program was compiled
+// for. If any is missing, it runs the build for older CPUs in the same folder, or names what is
+// missing and exits.
 
 #ifdef __linux__
 #define _GNU_SOURCE
@@ -20,12 +21,12 @@
 #include <unistd.h>
 #endif
 
-// The names of what C code was compiled for, each with a space behind it (package target).
+// The instruction sets that C code was compiled for, each followed by a space (package target).
 extern const char infer_start_target[];
 
 enum { exit_code = 1 };
 
-// What the system must save of a thread for an instruction set ("XCR0").
+// Register state that the system must save for a thread that uses an instruction set (XCR0 bits).
 enum { save_none = 0, save_avx = 0x6, save_avx512 = 0xe6 };
 
 enum reg { eax, ebx, ecx, edx };
@@ -37,7 +38,7 @@ struct leaf {
 
 enum { leaf_1, leaf_7, leaf_7_1, leaf_extended, leaves };
 
-// Intel's and AMD's manuals, instruction CPUID.
+// CPUID bits, from Intel's and AMD's manuals.
 static const struct feature {
     const char * name;
     int          leaf;
@@ -95,7 +96,7 @@ static bool compiled_for(const char * name) {
     return false;
 }
 
-// Appends the names of what is compiled in and not there.
+// Appends the names of the instruction sets that are compiled for and missing.
 static void find_lacking(char * text, size_t size) {
     struct leaf all[leaves] = { { 1, 0, { 0 } }, { 7, 0, { 0 } }, { 7, 1, { 0 } }, { 0x80000001, 0, { 0 } } };
     for (int i = 0; i < leaves; i++) {
@@ -115,17 +116,17 @@ static void find_lacking(char * text, size_t size) {
     }
 }
 
-#define LESSER "-v2" // of the name: the build for CPUs without AVX
+#define LESSER "-v2" // file name suffix of the build for CPUs without AVX
 
 #ifdef _WIN32
 
 static BOOL WINAPI leave_to_child(DWORD event) {
-    (void) event; // the console tells the child as well
+    (void) event; // the child gets the event from the console, too
     return TRUE;
 }
 
-// Runs the lesser build with the same command line, handles and console, and ends as it ends.
-// It ends with this process: the job's last handle is closed with it ("Job objects").
+// Runs the build for older CPUs with the same command line, handles and console, and exits with its
+// exit code. A job object ends the child when this process ends.
 static void run_lesser(void) {
     static WCHAR path[32768];
     const DWORD most = sizeof path / sizeof path[0];
@@ -167,7 +168,7 @@ static void say(const char * text) {
 #else
 
 static void run_lesser(char ** argv) {
-#if defined(__linux__) && defined(__GLIBC__) // which gives constructors the arguments
+#if defined(__linux__) && defined(__GLIBC__) // glibc passes argv to constructors
     static char path[PATH_MAX];
     const ssize_t n = readlink("/proc/self/exe", path, sizeof path - sizeof LESSER);
     if (n > 0 && (size_t) n < sizeof path - sizeof LESSER) {
@@ -188,7 +189,7 @@ static void say(const char * text) {
 
 #endif
 
-// Before the constructors of C++ code, which are compiled for this CPU, too.
+// Priority 101 runs before the constructors of C++ code, which may use missing instructions, too.
 __attribute__((constructor(101))) static void look_at_cpu(int argc, char ** argv) {
     static char lacking[512], text[1024];
     (void) argc;

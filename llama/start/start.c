@@ -1,7 +1,7 @@
 //go:build cgo && unix
 
-// What is looked at before Go's runtime starts. The order of the program's start is: the
-// dynamic linker, constructors, Go's runtime, Go's initialisers, main.
+// Checks that run before Go's runtime starts. A program starts in this order: dynamic linker,
+// constructors, Go's runtime, Go's initialisers, main.
 
 #define _GNU_SOURCE
 #include "start.h"
@@ -13,7 +13,8 @@
 int infer_start_closed  = 0;
 int infer_start_threads = 0;
 
-// Go opens /dev/null for each closed standard descriptor, so that writes to it are lost silently.
+// Go's runtime opens /dev/null in place of closed standard descriptors. This function remembers
+// which were closed, since output to them is lost.
 static void look_at_descriptors(void) {
     for (int fd = 0; fd < 3; fd++) {
         if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) {
@@ -42,13 +43,13 @@ enum {
 
 static const uint64_t KiB = 1 << 10, MiB = 1 << 20, GiB = 1 << 30;
 
-// A thread's stack: what the engine needs at most, and the least that is common for it.
+// Stack sizes of threads: the most that the engine needs, and the smallest that it usually gets.
 #define THREAD_STACK       (8 * MiB)
 #define SMALL_THREAD_STACK (2 * MiB)
 #define MAIN_STACK         (512 * KiB)
 
-// What Go's runtime and this program map before they do anything, measured: page summaries,
-// the heap's map and its first arena, and of that what is private and writable.
+// What Go's runtime and this program map at the start, as measured: page summaries, the heap's map
+// and its first arena. START_PRIVATE is the private writable part.
 #if UINTPTR_MAX > 0xffffffff
 #define START_MAPPED  (1248 * MiB)
 #define START_PRIVATE (72 * MiB)
@@ -83,14 +84,14 @@ static void refuse(const char * text) {
 
 static void refuse_size(const char * what, const char * names, uint64_t limit, uint64_t needed) {
     char text[256], has[24], wants[24];
-    // Rounded up: a limit of what is said is enough.
+    // Rounded up, so that a limit of the size in the message is enough.
     needed = needed >= 10 * MiB ? (needed + MiB - 1) / MiB * MiB : (needed + KiB - 1) / KiB * KiB;
     snprintf(text, sizeof text, "infer: the limit of %s (%s) is %s, and %s are needed to start: raise it\n",
         what, names, size_text(has, sizeof has, limit), size_text(wants, sizeof wants, needed));
     refuse(text);
 }
 
-// The main thread's stack grows up to the soft limit, which a process may raise.
+// The main thread's stack grows up to the soft limit, which the process raises here.
 static void look_at_stack(void) {
     struct rlimit l;
     if (getrlimit(RLIMIT_STACK, &l) != 0 || l.rlim_cur >= THREAD_STACK) {
@@ -105,8 +106,8 @@ static void look_at_stack(void) {
     }
 }
 
-// Threads get the stack that the limit says, or 2 MiB where there is none: too little after
-// ulimit -s 64, and more than there are addresses for under tight limits.
+// By default, the stacks of threads are as large as the stack limit, or 2 MiB without a limit. That
+// is too small after ulimit -s 64, and too large where addresses are limited.
 static uint64_t set_thread_stacks(bool tight) {
     pthread_attr_t attr;
     size_t size = 0;
@@ -125,7 +126,7 @@ static uint64_t set_thread_stacks(bool tight) {
     return size;
 }
 
-// The sizes of the process, in bytes; 0 where /proc does not say.
+// Gets the process's sizes in bytes, 0 if /proc cannot be read.
 static void sizes(uint64_t * mapped, uint64_t * private) {
     unsigned long long total = 0, data = 0;
     char text[128];
@@ -154,7 +155,7 @@ static bool look_at_memory(void) {
         return false;
     }
 #ifdef __GLIBC__
-    mallopt(M_ARENA_MAX, 1); // or each thread reserves addresses of its own for malloc
+    mallopt(M_ARENA_MAX, 1); // otherwise malloc reserves addresses for each thread
 #endif
     sizes(&mapped, &private);
     if (addresses < mapped + START_MAPPED + stacks) {
@@ -166,7 +167,7 @@ static bool look_at_memory(void) {
     return true;
 }
 
-// Descriptors are opened as a test instead of counted: the process may have inherited some.
+// Opens files as a test, since the process may have inherited any number of descriptors.
 static void look_at_files(void) {
     int fds[needed_files], n = 0;
     struct rlimit l, most;
@@ -174,7 +175,7 @@ static void look_at_files(void) {
         return;
     }
     most = l;
-    most.rlim_cur = most.rlim_max; // Go's runtime raises it as well
+    most.rlim_cur = most.rlim_max; // Go's runtime raises the limit, too
     setrlimit(RLIMIT_NOFILE, &most);
     while (n < needed_files && (fds[n] = open("/", O_RDONLY | O_CLOEXEC)) >= 0) {
         n++;
@@ -200,8 +201,8 @@ static void * wait_at_gate(void * none) {
     return none;
 }
 
-// Threads are started rather than counted: the limit is shared with all that the user
-// runs, and control groups have one too.
+// Starts threads as a test: all processes of the user share RLIMIT_NPROC, and control groups have
+// limits, too.
 static void look_at_threads(bool tight) {
     static pthread_t threads[most_tried];
     const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -250,7 +251,7 @@ static void look_at_limits(void) {}
 
 #endif
 
-// Before the constructors of C++ code in the program, which are many.
+// Priority 101 runs before the constructors of C++ code.
 __attribute__((constructor(101))) static void start(void) {
     look_at_descriptors();
     look_at_limits();
