@@ -6,6 +6,7 @@ package llama
 import "C"
 
 import (
+	"cmp"
 	"runtime"
 	"unsafe"
 )
@@ -32,8 +33,8 @@ func NewBatch(tokens, seqs int) (*Batch, error) {
 		return nil, err
 	}
 	seqs = max(seqs, 1)
-	if tokens < 1 || tokens > 1<<24 || seqs > maxSeqs {
-		return nil, argument("batch of %d tokens in %d sequences", tokens, seqs)
+	if err := cmp.Or(integer("tokens of the batch", tokens, 1, 1<<24), integer("sequences of the batch", seqs, 1, maxSeqs)); err != nil {
+		return nil, err
 	}
 	s := &batchState{c: C.llama_batch_init(C.int32_t(tokens), 0, C.int32_t(seqs)), cap: tokens, seq: seqs}
 	s.life.free = func() { C.llama_batch_free(s.c) }
@@ -69,11 +70,11 @@ func (b *Batch) Add(t Token, pos Pos, output bool, seqs ...SeqID) error {
 	i := int(s.c.n_tokens)
 	switch {
 	case i >= s.cap:
-		return argument("batch of %d tokens is full", s.cap)
+		return argument("the batch is full: it was made for %d tokens", s.cap)
 	case len(seqs) > s.seq:
-		return argument("token in %d sequences, the batch was made for %d", len(seqs), s.seq)
+		return argument("a token in %d sequences: the batch was made for at most %d per token", len(seqs), s.seq)
 	case pos < 0:
-		return argument("position %d", pos)
+		return argument("position %d out of range: use 0 or more", pos)
 	}
 	unsafe.Slice(s.c.token, s.cap)[i] = C.llama_token(t)
 	unsafe.Slice(s.c.pos, s.cap)[i] = C.llama_pos(pos)

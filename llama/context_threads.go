@@ -126,7 +126,7 @@ func (t *threads) free() {
 // models with fewer heads).
 func (c *Context) SetThreads(n, batch int) error {
 	if n < 1 || batch < 1 || n > C.GGML_MAX_N_THREADS || batch > C.GGML_MAX_N_THREADS {
-		return argument("%d and %d threads out of range (1 to %d)", n, batch, C.GGML_MAX_N_THREADS)
+		return argument("threads %d and batch threads %d out of range (1 to %d each)", n, batch, C.GGML_MAX_N_THREADS)
 	}
 	return c.locked(func(*C.struct_llama_context) error {
 		c.s.setThreads(n, batch)

@@ -70,7 +70,7 @@ func (c *Context) evaluate(ctx context.Context, b *Batch, decode bool) error {
 			s.keepOutputs(b)
 			return nil
 		case 1:
-			return fmt.Errorf("%w: batch of %d tokens, context of %d", ErrNoSlot, b.Len(), s.ctxLen)
+			return fmt.Errorf("%w: the batch has %d tokens, the context %d in all: remove tokens from it or use a larger one", ErrNoSlot, b.Len(), s.ctxLen)
 		case 2:
 			if s.closing.Load() {
 				return ErrClosed
@@ -89,42 +89,52 @@ func (c *Context) evaluate(ctx context.Context, b *Batch, decode bool) error {
 // check refuses batches that would fail an assertion of the engine or that it does not validate.
 func (s *contextState) check(b *Batch, decode bool) error {
 	n := b.Len()
-	limit := s.batch
+	limit, option := s.batch, "Batch"
 	if !decode || s.mem == nil || !s.causal || s.pools() {
-		limit = min(s.batch, s.ubatch) // without causal attention, and for pooling, all tokens must be in one micro-batch
+		limit, option = min(s.batch, s.ubatch), "UBatch" // without causal attention, and for pooling, all tokens must be in one micro-batch
 	}
 	switch {
 	case !decode && s.mem != nil && !s.encoder:
 		return argument("the model has no encoder")
 	case n == 0:
-		return argument("empty batch")
+		return argument("the batch is empty: add a token")
 	case n > limit:
-		return argument("batch of %d tokens, the context takes at most %d", n, limit)
+		return argument("batch of %d tokens: the context takes at most %d at once (ContextParams.%s)", n, limit, option)
 	}
 	tokens := unsafe.Slice(b.s.c.token, n)
 	counts := unsafe.Slice(b.s.c.n_seq_id, n)
 	ids := unsafe.Slice(b.s.c.seq_id, n)
-	places := unsafe.Slice(b.s.c.pos, n)
+	positions := unsafe.Slice(b.s.c.pos, n)
 	for i := range n {
-		if p := int(places[i]); s.positions > 0 && p >= s.positions {
-			return argument("position %d, the model has %d", p, s.positions)
+		if p := int(positions[i]); s.positions > 0 && p >= s.positions {
+			return argument("position %d out of range: the model has positions 0 to %d", p, s.positions-1)
 		}
 		if t := tokens[i]; t < 0 || int(t) >= s.vocab {
-			return argument("token %d, the vocabulary has %d", t, s.vocab)
+			return noToken(Token(t), s.vocab)
 		}
 		for _, id := range unsafe.Slice(ids[i], counts[i]) {
 			if id < 0 || int(id) >= s.seqs {
-				return argument("sequence %d, the context has %d", id, s.seqs)
+				return noSequence(SeqID(id), s.seqs)
 			}
 		}
 		if counts[i] > 1 && s.separate() {
-			return argument("a token in %d sequences needs a context with one buffer for all, KVUnified", counts[i])
+			return argument("a token in %d sequences needs one buffer for all sequences: set ContextParams.KVUnified", counts[i])
 		}
 	}
 	if s.pools() && decode && s.mem != nil {
 		return s.checkPools(b)
 	}
 	return nil
+}
+
+// noToken returns the error for a token outside a vocabulary of n.
+func noToken(t Token, n int) error {
+	return argument("token %d out of range: the vocabulary has tokens 0 to %d", t, n-1)
+}
+
+// noSequence returns the error for a sequence outside a context of n.
+func noSequence(s SeqID, n int) error {
+	return argument("sequence %d out of range: the context has sequences 0 to %d (ContextParams.SeqMax)", s, n-1)
 }
 
 // pools reports whether embeddings are pooled over whole sequences.

@@ -131,14 +131,14 @@ func TestEnumerationsAreChecked(t *testing.T) {
 		name, want string
 		call       func() error
 	}{
-		{"flash attention", "7, 0 to 2 are possible: auto, off, on", context(llama.ContextParams{FlashAttn: 7})},
-		{"pooling", "-1, 0 to 5 are possible: default, none, mean, cls, last, rank", context(llama.ContextParams{Pooling: -1})},
-		{"attention", "3, 0 to 2 are possible: default, causal, non-causal", context(llama.ContextParams{Attention: 3})},
-		{"rope scaling", "-2147483648, 0 to 4 are possible", context(llama.ContextParams{RopeScaling: math.MinInt32})},
+		{"flash attention", "flash attention 7 out of range (0 to 2): use one of auto, off, on", context(llama.ContextParams{FlashAttn: 7})},
+		{"pooling", "-1 out of range (0 to 5): use one of default, none, mean, cls, last, rank", context(llama.ContextParams{Pooling: -1})},
+		{"attention", "3 out of range (0 to 2): use one of default, causal, non-causal", context(llama.ContextParams{Attention: 3})},
+		{"rope scaling", "-2147483648 out of range (0 to 4)", context(llama.ContextParams{RopeScaling: math.MinInt32})},
 		{"rope frequency base", "NaN", context(llama.ContextParams{RopeFreqBase: float32(math.NaN())})},
 		{"YaRN", "+Inf", context(llama.ContextParams{YaRNBetaFast: float32(math.Inf(1))})},
 		{"YaRN's context", "-5", context(llama.ContextParams{YaRNOrigCtx: -5})},
-		{"split mode", "3, 0 to 2 are possible: layer, none, row", model(llama.ModelParams{Split: 3})},
+		{"split mode", "3 out of range (0 to 2): use one of layer, none, row", model(llama.ModelParams{Split: 3})},
 		{"main GPU", "-1", model(llama.ModelParams{MainGPU: -1})},
 		{"tensor split", "NaN", model(llama.ModelParams{TensorSplit: []float32{float32(math.NaN())}})},
 		{"shards", "70000", model(llama.ModelParams{Shards: make([]string, 70000)})},

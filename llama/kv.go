@@ -49,7 +49,7 @@ func (c *Context) CopySeq(src, dst SeqID, from, to Pos) error {
 		if c.s.separate() && src != dst {
 			first, last := Pos(C.llama_memory_seq_pos_min(m, C.llama_seq_id(src))), Pos(C.llama_memory_seq_pos_max(m, C.llama_seq_id(src)))
 			if from > max(first, 0) || to >= 0 && to <= last {
-				return argument("copying a part of a sequence needs a context with one buffer for all sequences (KVUnified)")
+				return argument("copying a part of a sequence needs one buffer for all sequences: set ContextParams.KVUnified")
 			}
 			from, to = -1, -1
 		}
@@ -78,7 +78,7 @@ func (c *Context) KeepSeq(seq SeqID) error {
 func (c *Context) ShiftSeq(seq SeqID, from, to, delta Pos) error {
 	return c.memory([]SeqID{seq}, func(m C.llama_memory_t) error {
 		if !c.canShift(m) {
-			return argument("the memory of this model cannot be shifted")
+			return argument("the positions of this model's sequences cannot be changed: see Context.CanShift")
 		}
 		C.llama_memory_seq_add(m, C.llama_seq_id(seq), C.llama_pos(from), C.llama_pos(to), C.llama_pos(delta))
 		return nil
@@ -88,11 +88,11 @@ func (c *Context) ShiftSeq(seq SeqID, from, to, delta Pos) error {
 // DivideSeq divides the positions of a range by d, at least 1; see [Context.CanShift].
 func (c *Context) DivideSeq(seq SeqID, from, to Pos, d int) error {
 	if d < 1 {
-		return argument("positions divided by %d", d)
+		return argument("divisor %d out of range: use 1 or more", d)
 	}
 	return c.memory([]SeqID{seq}, func(m C.llama_memory_t) error {
 		if !c.canShift(m) {
-			return argument("the memory of this model cannot be shifted")
+			return argument("the positions of this model's sequences cannot be changed: see Context.CanShift")
 		}
 		C.llama_memory_seq_div(m, C.llama_seq_id(seq), C.llama_pos(from), C.llama_pos(to), C.int(d))
 		return nil
@@ -142,11 +142,11 @@ func (c *Context) canShift(m C.llama_memory_t) bool {
 func (c *Context) memory(seqs []SeqID, f func(C.llama_memory_t) error) error {
 	return c.locked(func(*C.struct_llama_context) error {
 		if c.s.mem == nil {
-			return argument("the model has no memory of sequences")
+			return argument("the model has no memory of sequences: see Context.Remembers")
 		}
 		for _, seq := range seqs {
 			if seq < 0 || int(seq) >= c.s.seqs {
-				return argument("sequence %d, the context has %d", seq, c.s.seqs)
+				return noSequence(seq, c.s.seqs)
 			}
 		}
 		return f(c.s.mem)

@@ -44,11 +44,14 @@ func (m *Model) StreamExperts(i, layer int, base unsafe.Pointer, stride uintptr,
 	if err != nil {
 		return err
 	}
-	if slots < 0 || slots > maxSlots || slots > 0 && base == nil {
-		return argument("%d slots", slots)
+	if err := integer("slots", slots, 0, maxSlots); err != nil {
+		return err
+	}
+	if slots > 0 && base == nil {
+		return argument("%d slots without a base address", slots)
 	}
 	if expert := uintptr(w.expert_size); slots > 0 && (expert == 0 || stride < expert) {
-		return argument("tensor %q: slots of %d bytes are too small for an expert of %d bytes", C.GoString(w.name), stride, expert)
+		return argument("tensor %q: a stride of %d bytes is less than an expert of %d bytes", C.GoString(w.name), stride, expert)
 	}
 	var e C.infer_error
 	if !C.infer_streams_set_experts(m.s.streams, m.s.weights, C.size_t(i), C.int(layer), base, C.size_t(stride), C.int(slots), &e) {
@@ -61,12 +64,13 @@ func (m *Model) StreamExperts(i, layer int, base unsafe.Pointer, stride uintptr,
 func (s *modelState) streamable(i, layer int) (w C.infer_weight, err error) {
 	switch {
 	case s.streams == nil || i < 0 || i >= len(s.bound) || !s.isBound(i):
-		return w, argument("no bound tensor %d", i)
-	case layer < 0 || layer > maxLayers:
-		return w, argument("layer %d", layer)
+		return w, argument("tensor %d is not bound, or the model has no tensor of this index", i)
+	}
+	if err := integer("layer", layer, 0, maxLayers); err != nil {
+		return w, err
 	}
 	if w = C.infer_weights_at(s.weights, C.size_t(i)); WeightKind(w.kind) == WeightDevice {
-		return w, argument("tensor %q is on a device", C.GoString(w.name))
+		return w, argument("tensor %q is in a device's memory: only tensors in host memory can be streamed", C.GoString(w.name))
 	}
 	return w, nil
 }

@@ -186,14 +186,14 @@ func (c *Context) ApplyControlVector(data []float32, first, last int) error {
 	return c.locked(func(p *C.struct_llama_context) error {
 		layers, width := int(C.llama_model_n_layer(c.s.model.model)), c.s.embd
 		if data != nil && (len(data) == 0 || len(data)%width != 0 || len(data)/width > layers-1) {
-			return argument("control vector of %d numbers: want a multiple of %d, for at most %d layers", len(data), width, layers-1)
+			return argument("control vector of %d numbers: need a multiple of the embedding length %d, for at most %d layers", len(data), width, layers-1)
 		}
 		if data != nil && (first < 1 || last < first || last >= layers) {
-			return argument("control vector for layers %d to %d, the model has layers 1 to %d", first, last, layers-1)
+			return argument("control vector for layers %d to %d out of range: the model has layers 1 to %d", first, last, layers-1)
 		}
 		for i, v := range data {
 			if !(v >= -finite && v <= finite) {
-				return argument("number %d of the control vector is %g", i, v)
+				return argument("number %d of the control vector is %g: use finite numbers", i, v)
 			}
 		}
 		var e C.infer_error

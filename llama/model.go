@@ -52,10 +52,10 @@ func LoadModel(ctx context.Context, path string, p ModelParams) (*Model, error) 
 		return nil, err
 	}
 	if p.Unbound && (p.Scratch == nil || p.MMap || p.CheckTensors) {
-		return nil, argument("an unbound load needs scratch memory, no memory mapping and no check of tensors")
+		return nil, argument("ModelParams.Unbound needs Scratch, and excludes MMap and CheckTensors")
 	}
 	if len(p.TensorSplit) > int(C.llama_max_devices()) {
-		return nil, argument("tensor split of %d parts: the engine supports at most %d devices", len(p.TensorSplit), int(C.llama_max_devices()))
+		return nil, argument("tensor split of %d shares: the engine supports at most %d devices", len(p.TensorSplit), int(C.llama_max_devices()))
 	}
 	paths, free, err := p.paths(path)
 	if err != nil {

@@ -46,7 +46,7 @@ func (c *Context) Logits(i int, dst []float32) ([]float32, error) {
 		}
 		l := C.infer_logits(p, clampInt32(i), &c.s.failed)
 		if l == nil {
-			return argument("no logits at %d", i)
+			return argument("the last batch has no logits for index %d", i)
 		}
 		dst = append(dst, unsafe.Slice((*float32)(l), c.s.vocab)...)
 		return nil
@@ -59,17 +59,17 @@ func (c *Context) Logits(i int, dst []float32) ([]float32, error) {
 func (c *Context) Embedding(i int, dst []float32) ([]float32, error) {
 	err := c.locked(func(p *C.struct_llama_context) error {
 		if c.s.pooling != C.LLAMA_POOLING_TYPE_NONE {
-			return argument("a pooled context has only embeddings of sequences")
+			return argument("a context with pooling has embeddings of sequences only: use SequenceEmbedding")
 		}
 		if !c.s.embeddings {
-			return argument("the context computes no embeddings")
+			return argument("the context computes no embeddings: set ContextParams.Embeddings")
 		}
 		if err := c.s.output(i); err != nil {
 			return err
 		}
 		v := C.infer_embedding(p, clampInt32(i), &c.s.failed)
 		if v == nil {
-			return argument("no embedding at %d", i)
+			return argument("the last batch has no embedding for index %d", i)
 		}
 		dst = append(dst, unsafe.Slice((*float32)(v), c.s.embd)...)
 		return nil
@@ -82,16 +82,16 @@ func (c *Context) Embedding(i int, dst []float32) ([]float32, error) {
 func (c *Context) SequenceEmbedding(seq SeqID, dst []float32) ([]float32, error) {
 	err := c.locked(func(p *C.struct_llama_context) error {
 		if c.s.pooling == C.LLAMA_POOLING_TYPE_NONE {
-			return argument("a context without pooling has only embeddings of tokens")
+			return argument("a context without pooling has embeddings of tokens only: use Embedding, or set ContextParams.Pooling")
 		}
 		v := C.infer_embedding_seq(p, C.llama_seq_id(seq), &c.s.failed)
 		if v == nil {
-			return argument("no embedding of sequence %d", seq)
+			return argument("the last batch has no embedding of sequence %d", seq)
 		}
 		n := c.s.embd
 		if c.s.pooling == C.LLAMA_POOLING_TYPE_RANK {
 			if seq > 0 && tensorRows(c.s.model.model, "cls.output.weight") == 0 { // the engine would return that of the first sequence
-				return argument("score of sequence %d: a classifier without outputs of its own has that of sequence 0", seq)
+				return argument("no score of sequence %d: this classifier scores only sequence 0", seq)
 			}
 			n = c.s.classes
 		}

@@ -37,7 +37,7 @@ func (m *Model) Layout(i int) (Layout, error) {
 	var l Layout
 	err := m.repacked(i, func(w *C.infer_weights, name string, c C.infer_layout) error {
 		if c.group == 0 {
-			return argument("tensor %q: the engine's layout is not one of groups of rows", name)
+			return argument("tensor %q: %s", name, noGroups)
 		}
 		key := layoutKey{c._type, uintptr(c.traits), c.group}
 		known, ok := layouts.Load(key)
@@ -60,8 +60,11 @@ func (m *Model) Layout(i int) (Layout, error) {
 func (m *Model) RepackRows(i int, dst, src []byte) error {
 	return m.repacked(i, func(w *C.infer_weights, name string, c C.infer_layout) error {
 		row := int(C.ggml_row_size(c._type, c.length))
-		if c.group == 0 || len(src) == 0 || len(src)%(row*int(c.group)) != 0 || len(dst) != len(src) {
-			return argument("tensor %q: %d bytes into %d, of rows of %d bytes in groups of %d", name, len(src), len(dst), row, int(c.group))
+		if c.group == 0 {
+			return argument("tensor %q: %s", name, noGroups)
+		}
+		if len(src) == 0 || len(src)%(row*int(c.group)) != 0 || len(dst) != len(src) {
+			return argument("tensor %q: repacking %d bytes into %d: need equal sizes, a multiple of %d bytes (%d rows of %d)", name, len(src), len(dst), row*int(c.group), int(c.group), row)
 		}
 		return repackRows(w, i, c.length, dst, src, len(src)/row)
 	})
@@ -75,6 +78,8 @@ func repackRows(w *C.infer_weights, i int, length C.int64_t, dst, src []byte, ro
 	return nil
 }
 
+const noGroups = "the engine's layout does not consist of groups of rows, so that rows cannot be repacked separately"
+
 // repacked calls f with the layout of a tensor to be repacked.
 func (m *Model) repacked(i int, f func(w *C.infer_weights, name string, c C.infer_layout) error) error {
 	return m.unboundOf(i, WeightRepack, func(name string) error {
@@ -83,7 +88,7 @@ func (m *Model) repacked(i int, f func(w *C.infer_weights, name string, c C.infe
 }
 
 // fingerprint returns the hash of a fixed matrix of several groups after repacking. It also
-// verifies that each group is at the place of its rows and independent of the groups around it.
+// verifies that each group is at the offset of its rows and independent of the groups around it.
 func fingerprint(w *C.infer_weights, i int, c C.infer_layout) (string, error) {
 	const rows, length = C.INFER_MOST_GROUP, 512 // a multiple of every type's block
 	row := int(C.ggml_row_size(c._type, length))
@@ -93,17 +98,17 @@ func fingerprint(w *C.infer_weights, i int, c C.infer_layout) (string, error) {
 		x = x*1664525 + 1013904223
 		src[k] = byte(x >> 24)
 	}
-	whole, pieces := make([]byte, len(src)), make([]byte, len(src))
+	whole, groups := make([]byte, len(src)), make([]byte, len(src))
 	if err := repackRows(w, i, length, whole, src, rows); err != nil {
 		return "", err
 	}
 	for step, from := row*int(c.group), 0; from < len(src); from += step {
-		if err := repackRows(w, i, length, pieces[from:from+step], src[from:from+step], int(c.group)); err != nil {
+		if err := repackRows(w, i, length, groups[from:from+step], src[from:from+step], int(c.group)); err != nil {
 			return "", err
 		}
 	}
-	if !bytes.Equal(whole, pieces) {
-		return "", argument("the engine's layout is not one of groups of rows")
+	if !bytes.Equal(whole, groups) {
+		return "", argument("%s", noGroups)
 	}
 	sum := sha256.Sum256(whole)
 	return fmt.Sprintf("%x", sum[:6]), nil

@@ -6,6 +6,7 @@ package llama
 import "C"
 
 import (
+	"cmp"
 	"runtime"
 	"slices"
 	"unsafe"
@@ -56,11 +57,13 @@ func (p ContextParams) native(ms *modelState) (C.struct_llama_context_params, er
 	if err := p.Check(); err != nil {
 		return n, err
 	}
-	switch {
-	case p.SeqMax < 0 || p.SeqMax > int(C.llama_max_parallel_sequences()):
-		return n, argument("%d sequences, the engine supports at most %d", p.SeqMax, int(C.llama_max_parallel_sequences()))
-	case p.Threads < 0 || p.Threads > C.GGML_MAX_N_THREADS || p.BatchThreads < 0 || p.BatchThreads > C.GGML_MAX_N_THREADS:
-		return n, argument("%d and %d threads, the engine supports at most %d", p.Threads, p.BatchThreads, C.GGML_MAX_N_THREADS)
+	err := cmp.Or(
+		integer("sequences", p.SeqMax, 0, int(C.llama_max_parallel_sequences())),
+		integer("threads", p.Threads, 0, C.GGML_MAX_N_THREADS),
+		integer("batch threads", p.BatchThreads, 0, C.GGML_MAX_N_THREADS),
+	)
+	if err != nil {
+		return n, err
 	}
 	switch {
 	case p.Ctx > 0:
@@ -76,7 +79,7 @@ func (p ContextParams) native(ms *modelState) (C.struct_llama_context_params, er
 	}
 	n.n_seq_max = C.uint32_t(max(p.SeqMax, 1))
 	if n.n_ctx != 0 && n.n_ctx < n.n_seq_max {
-		return n, argument("a context of %d tokens for %d sequences", p.Ctx, p.SeqMax)
+		return n, argument("a context of %d tokens is too small for %d sequences: use at least 1 token per sequence", p.Ctx, p.SeqMax)
 	}
 	n.n_threads = C.int32_t(min(runtime.GOMAXPROCS(0), C.GGML_MAX_N_THREADS))
 	if p.Threads > 0 {

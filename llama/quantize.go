@@ -190,7 +190,7 @@ func checkWritten(outputs []string) error {
 			if cause := writeFailure([]string{path}); cause != nil {
 				return cause
 			}
-			return fmt.Errorf("%s could not be written completely", path)
+			return fmt.Errorf("%s: the quantiser has not written a complete file", path)
 		}
 	}
 	return nil

@@ -32,7 +32,7 @@ func ParseTensorType(name string) (TensorType, error) {
 		}
 		names = append(names, n)
 	}
-	return 0, argument("tensor type %q: one of %s", name, strings.Join(names, ", "))
+	return 0, argument("tensor type %q is not supported: use one of %s", name, strings.Join(names, ", "))
 }
 
 // String is the type's name: ggml_type_name.
@@ -51,19 +51,19 @@ func QuantizeRows(typ TensorType, src []float32, rowLen int) ([]byte, error) {
 		return nil, err
 	}
 	if typ >= C.GGML_TYPE_COUNT {
-		return nil, argument("tensor type %d, the engine knows %d", typ, C.GGML_TYPE_COUNT)
+		return nil, argument("tensor type %d out of range (0 to %d)", typ, C.GGML_TYPE_COUNT-1)
 	}
 	t := C.enum_ggml_type(typ)
 	name := typ.String()
 	if !quantizable[name] || bool(C.ggml_quantize_requires_imatrix(t)) {
-		return nil, argument("rows cannot be quantised to type %d (%s)", typ, name)
+		return nil, argument("rows cannot be quantised to type %d (%s): use one that ParseTensorType returns", typ, name)
 	}
 	if block := int(C.ggml_blck_size(t)); rowLen <= 0 || len(src)%rowLen != 0 || rowLen%block != 0 {
-		return nil, argument("%d numbers in rows of %d: want whole rows, of a multiple of %d numbers (the block size of %s)", len(src), rowLen, block, name)
+		return nil, argument("%d numbers in rows of %d: need whole rows of a multiple of %d numbers (the block size of %s)", len(src), rowLen, block, name)
 	}
 	for i, v := range src {
 		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
-			return nil, argument("number %d is %g", i, v)
+			return nil, argument("number %d is %g: use finite numbers", i, v)
 		}
 	}
 	if len(src) == 0 {

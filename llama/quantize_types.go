@@ -70,11 +70,11 @@ func ParseFileType(name string) (FileType, error) {
 		lower = a
 	}
 	if slices.Contains(needMatrix, lower) {
-		return 0, argument("type %s cannot be made without an importance matrix, which this quantiser does not take", lower)
+		return 0, argument("type %s needs an importance matrix, which this quantiser does not support: use another type", lower)
 	}
 	t, ok := fileTypes[lower]
 	if !ok {
-		return 0, argument("file type %q: one of %s", name, strings.Join(FileTypes(), ", "))
+		return 0, argument("file type %q is not supported: use one of %s", name, strings.Join(FileTypes(), ", "))
 	}
 	return t, nil
 }

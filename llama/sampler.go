@@ -102,7 +102,7 @@ func (x *Sampler) Sample(c *Context, i int) (Token, error) {
 		}
 		return c.locked(func(p *C.struct_llama_context) error {
 			if s.model != c.s.model {
-				return argument("sampler of another model than the context's")
+				return argument("the sampler belongs to another model than the context")
 			}
 			if err := c.s.output(i); err != nil {
 				return err
@@ -128,7 +128,7 @@ func (x *Sampler) Choose(logits []float32) (Token, error) {
 			return err
 		}
 		if len(logits) != s.vocab {
-			return argument("%d logits, the vocabulary has %d tokens", len(logits), s.vocab)
+			return argument("%d logits: need one for each of the vocabulary's %d tokens", len(logits), s.vocab)
 		}
 		t := C.infer_sampler_choose(s.chain, (*C.float)(unsafe.Pointer(unsafe.SliceData(logits))), C.int32_t(len(logits)), &s.failed)
 		if s.failed.kind != C.INFER_OK {
@@ -142,7 +142,7 @@ func (x *Sampler) Choose(logits []float32) (Token, error) {
 
 func (s *samplerState) ready() error {
 	if !s.chooses {
-		return argument("the chain does not end with a sampler that chooses: add Greedy, Dist or Mirostat")
+		return argument("the chain does not end with a sampler that chooses: add one by AddGreedy, AddDist or AddMirostat")
 	}
 	return nil
 }
@@ -168,7 +168,7 @@ func (x *Sampler) AcceptPrompt(t Token) error { return x.accept(t, true) }
 func (x *Sampler) accept(t Token, prompt bool) error {
 	return x.locked(func(s *samplerState) error {
 		if t < 0 || int(t) >= s.vocab {
-			return argument("token %d, the vocabulary has %d", t, s.vocab)
+			return noToken(t, s.vocab)
 		}
 		if !C.infer_sampler_accept(s.chain, C.llama_token(t), C.bool(prompt), &s.failed) {
 			return samplerError("llama_sampler_accept", &s.failed)

@@ -86,7 +86,7 @@ func (x *Sampler) grammarWork() (n uint64, err error) {
 func (x *Sampler) knows(tokens []Token) error {
 	for _, t := range tokens {
 		if t < 0 || int(t) >= x.s.vocab {
-			return argument("token %d, the vocabulary has %d", t, x.s.vocab)
+			return noToken(t, x.s.vocab)
 		}
 	}
 	return nil
@@ -109,7 +109,7 @@ func (x *Sampler) tokensOf(g *gbnf.Grammar) (named []int32, err error) {
 			var t [2]C.llama_token
 			n := C.infer_tokenize(C.llama_model_get_vocab(s.model.model), (*C.char)(unsafe.Pointer(unsafe.StringData(name))), C.int32_t(len(name)), &t[0], 2, false, true, 0, &e)
 			if e.kind != C.INFER_OK || n != 1 {
-				return argument("grammar: %q is not one token", name)
+				return argument("grammar: %q is not a single token of the vocabulary", name)
 			}
 			named = append(named, int32(t[0]))
 		}

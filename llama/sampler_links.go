@@ -19,7 +19,7 @@ func (x *Sampler) link(name string, add func(s *samplerState, e *C.infer_error) 
 	}
 	return x.locked(func(s *samplerState) error {
 		if s.chooses {
-			return argument("%s after the sampler that chooses", name)
+			return argument("%s: add it before the sampler that chooses", name)
 		}
 		var e C.infer_error
 		if !add(s, &e) {
@@ -151,7 +151,7 @@ func (x *Sampler) AddDynamicTemperature(t, delta, exponent float32) error {
 func (x *Sampler) AddPenalties(lastN int, repeat, frequency, presence float32) error {
 	err := number("repeat penalty", repeat, 0, finite)
 	if err == nil && repeat == 0 {
-		err = argument("repeat penalty of 0: 1 is none")
+		err = argument("repeat penalty 0 out of range: use more than 0, or 1 for none")
 	}
 	return x.link("llama_sampler_init_penalties", func(s *samplerState, e *C.infer_error) C.bool {
 		return C.infer_add_penalties(s.chain, s.window(lastN), C.float(repeat), C.float(frequency), C.float(presence), e)
@@ -189,15 +189,15 @@ func (x *Sampler) AddDRY(p DRYParams) error {
 func (x *Sampler) AddLogitBias(bias map[Token]float32) error {
 	return x.locked(func(s *samplerState) error {
 		if s.chooses {
-			return argument("logit bias behind the sampler that chooses")
+			return argument("logit bias: add it before the sampler that chooses")
 		}
 		list := make([]C.llama_logit_bias, 0, len(bias)+1)
 		for t, b := range bias {
 			if t < 0 || int(t) >= s.vocab {
-				return argument("bias for token %d, the vocabulary has %d", t, s.vocab)
+				return noToken(t, s.vocab)
 			}
 			if f := float64(b); math.IsNaN(f) || math.IsInf(f, 1) {
-				return argument("bias of %g for token %d", b, t)
+				return argument("bias %g of token %d: use a finite number, or -Inf to exclude the token", b, t)
 			}
 			list = append(list, C.llama_logit_bias{token: C.llama_token(t), bias: C.float(b)})
 		}
@@ -218,7 +218,7 @@ func (x *Sampler) AddInfill() error {
 	}, x.locked(func(s *samplerState) error {
 		v := C.llama_model_get_vocab(s.model.model)
 		if C.llama_vocab_eot(v) < 0 && C.llama_vocab_eos(v) < 0 {
-			return argument("infill with a vocabulary that has no token for the end")
+			return argument("infill needs a vocabulary with a token for the end of a turn or of a text")
 		}
 		return nil
 	}))
@@ -227,7 +227,7 @@ func (x *Sampler) AddInfill() error {
 // cTexts is cStrings of texts that are not empty.
 func cTexts(what string, list []string) (array **C.char, free func(), err error) {
 	if slices.Contains(list, "") {
-		return nil, nil, argument("empty %s", what)
+		return nil, nil, argument("empty %s: use texts of at least one byte", what)
 	}
 	return cStrings(list)
 }

@@ -14,7 +14,7 @@ func (c *Context) State(dst []byte) ([]byte, error) { return c.state(-1, dst) }
 // SeqState appends the state of one sequence to dst: llama_state_seq_get_data.
 func (c *Context) SeqState(seq SeqID, dst []byte) ([]byte, error) {
 	if seq < 0 || int(seq) >= c.s.seqs {
-		return dst, argument("sequence %d, the context has %d", seq, c.s.seqs)
+		return dst, noSequence(seq, c.s.seqs)
 	}
 	return c.state(seq, dst)
 }
@@ -48,14 +48,14 @@ func (c *Context) SetState(src []byte) error { return c.setState(-1, src) }
 // SetSeqState restores what [Context.SeqState] returned as sequence seq.
 func (c *Context) SetSeqState(seq SeqID, src []byte) error {
 	if seq < 0 || int(seq) >= c.s.seqs {
-		return argument("sequence %d, the context has %d", seq, c.s.seqs)
+		return noSequence(seq, c.s.seqs)
 	}
 	return c.setState(seq, src)
 }
 
 func (c *Context) setState(seq SeqID, src []byte) error {
 	if len(src) == 0 {
-		return argument("empty state")
+		return argument("the state is empty")
 	}
 	return c.locked(func(p *C.struct_llama_context) error {
 		if err := c.settle(p); err != nil {

@@ -103,7 +103,7 @@ func inVocab(v *C.struct_llama_vocab, tokens ...Token) error {
 	n := Token(C.llama_vocab_n_tokens(v))
 	for _, t := range tokens {
 		if t < 0 || t >= n {
-			return argument("token %d, the vocabulary has %d", t, n)
+			return noToken(t, int(n))
 		}
 	}
 	return nil
@@ -120,7 +120,7 @@ func inVocab(v *C.struct_llama_vocab, tokens ...Token) error {
 // a stack of 1 KiB per character.
 func (m *Model) Tokenize(text string, addSpecial, parseSpecial bool) ([]Token, error) {
 	if len(text) > maxText {
-		return nil, argument("text of %d bytes, at most %d are possible", len(text), maxText)
+		return nil, argument("text of %d bytes is too long (at most %d)", len(text), maxText)
 	}
 	var tokens []Token
 	err := m.textVocab(func(v *C.struct_llama_vocab) (err error) {
@@ -164,7 +164,7 @@ func tokenize(v *C.struct_llama_vocab, text string, addSpecial, parseSpecial boo
 		case n >= 0:
 			return slices.Clip(tokens[:n]), nil
 		case n == math.MinInt32:
-			return nil, argument("text of %d bytes has too many tokens", len(text))
+			return nil, argument("text of %d bytes has more than 2147483647 tokens: use a shorter one", len(text))
 		}
 		tokens = make([]Token, -n)
 	}
@@ -175,10 +175,10 @@ func tokenize(v *C.struct_llama_vocab, text string, addSpecial, parseSpecial boo
 func canAddSpecial(v *C.struct_llama_vocab) error {
 	words := C.llama_vocab_type(v) == C.LLAMA_VOCAB_TYPE_WPM // which wants both always
 	if (words || bool(C.llama_vocab_get_add_bos(v))) && C.llama_vocab_bos(v) < 0 {
-		return argument("the vocabulary requires a BOS token and has none")
+		return argument("the vocabulary asks for a BOS token but has none: tokenize without special tokens")
 	}
 	if words && C.llama_vocab_sep(v) < 0 || !words && bool(C.llama_vocab_get_add_eos(v)) && C.llama_vocab_eos(v) < 0 {
-		return argument("the vocabulary requires an EOS token and has none")
+		return argument("the vocabulary asks for an EOS token but has none: tokenize without special tokens")
 	}
 	return nil
 }
@@ -204,7 +204,7 @@ func (m *Model) AppendPiece(dst []byte, t Token, special bool) ([]byte, error) {
 		return dst, argument("the model has no vocabulary")
 	}
 	if n := C.llama_vocab_n_tokens(v); t < 0 || C.int32_t(t) >= n {
-		return dst, argument("token %d, the vocabulary has %d", t, int(n))
+		return dst, noToken(t, int(n))
 	}
 	const enough = 32
 	dst = slices.Grow(dst, enough)
@@ -236,7 +236,7 @@ func (m *Model) Detokenize(tokens []Token, removeSpecial, unparseSpecial bool) (
 		return "", nil
 	}
 	if len(tokens) > maxText {
-		return "", argument("%d tokens, at most %d are possible", len(tokens), maxText)
+		return "", argument("%d tokens are too many for one text (at most %d)", len(tokens), maxText)
 	}
 	var text string
 	err := m.textVocab(func(v *C.struct_llama_vocab) error {
@@ -250,7 +250,7 @@ func (m *Model) Detokenize(tokens []Token, removeSpecial, unparseSpecial bool) (
 			return failure("llama_token_to_piece", &e, nil)
 		}
 		if size >= math.MaxInt32 {
-			return argument("%d tokens of %d bytes, at most %d are possible", len(tokens), size, math.MaxInt32-1)
+			return argument("%d tokens have a text of %d bytes, which is too long (at most %d)", len(tokens), size, math.MaxInt32-1)
 		}
 		buf := make([]byte, size+1)
 		n := int(C.infer_detokenize(v, p, C.int32_t(len(tokens)), (*C.char)(unsafe.Pointer(&buf[0])), C.int32_t(len(buf)), C.bool(removeSpecial), C.bool(unparseSpecial), &e))

@@ -53,8 +53,11 @@ func (m *Model) Repack(i int, dst, src unsafe.Pointer) error {
 // as bound when its last byte has been copied.
 func (m *Model) Upload(i int, src unsafe.Pointer, offset, size uint64) error {
 	return m.unbound(i, func(w C.infer_weight) error {
-		if WeightKind(w.kind) != WeightDevice || offset > uint64(w.size) || size > uint64(w.size)-offset {
-			return argument("%d bytes at %d into tensor %q of %d bytes", size, offset, C.GoString(w.name), uint64(w.size))
+		if kind := WeightKind(w.kind); kind != WeightDevice {
+			return argument("tensor %q is of kind %s, not %s", C.GoString(w.name), kind, WeightDevice)
+		}
+		if offset > uint64(w.size) || size > uint64(w.size)-offset {
+			return argument("tensor %q: %d bytes at offset %d are beyond its %d bytes", C.GoString(w.name), size, offset, uint64(w.size))
 		}
 		var e C.infer_error
 		if !C.infer_weights_upload(m.s.weights, C.size_t(i), src, C.size_t(offset), C.size_t(size), &e) {
@@ -84,7 +87,7 @@ func (m *Model) unbound(i int, f func(w C.infer_weight) error) error {
 	}
 	defer m.s.life.release()
 	if m.s.weights == nil || i < 0 || i >= len(m.s.bound) {
-		return argument("no unbound tensor %d", i)
+		return argument("tensor %d out of range: the unbound model has %d tensors", i, len(m.s.bound))
 	}
 	return f(C.infer_weights_at(m.s.weights, C.size_t(i)))
 }
@@ -93,8 +96,8 @@ func (m *Model) unbound(i int, f func(w C.infer_weight) error) error {
 func (m *Model) unboundOf(i int, kind WeightKind, f func(name string) error) error {
 	return m.unbound(i, func(w C.infer_weight) error {
 		name := C.GoString(w.name)
-		if WeightKind(w.kind) != kind {
-			return argument("tensor %q is of another kind", name)
+		if k := WeightKind(w.kind); k != kind {
+			return argument("tensor %q is of kind %s, not %s", name, k, kind)
 		}
 		return f(name)
 	})
@@ -135,14 +138,14 @@ func (m *Model) Rebind(other *Model) error {
 		}
 		defer s.life.release()
 		if s.weights == nil {
-			return argument("the model was not loaded with Unbound")
+			return argument("the model was not loaded with ModelParams.Unbound")
 		}
 		if err := s.complete(); err != nil {
 			return err
 		}
 	}
 	if bool(C.infer_streams_any(m.s.streams)) {
-		return argument("tensors of the model are streamed")
+		return argument("tensors of the model are streamed: end streaming first")
 	}
 	var e C.infer_error
 	if !C.infer_weights_rebind(m.s.weights, other.s.weights, &e) {

@@ -76,10 +76,10 @@ func (s *sizer) notAmple(weights uint64, n need, p probe.Probe) string {
 		return ""
 	}
 	if all, left := s.weights.plan.Bytes+total+engineReserve, mayReside(p); all > left/8*7 {
-		return fmt.Sprintf("without it weights and session need %s, more than 7/8 of the %s left", words.Size(all), words.Size(left))
+		return fmt.Sprintf("without it not all of the weights would stay in memory: %s of the %s left", words.Size(all), words.Size(left))
 	}
 	if all, budget := s.weights.budget.with(n.total(), s.weights.plan.Bytes, s.config.maxMemory); s.weights.mode == LoadMMap && all > budget {
-		return fmt.Sprintf("without it weights and session need %s, more than the memory budget of %s", words.Size(all), words.Size(budget))
+		return fmt.Sprintf("without it not all of the weights would stay in the memory budget: %s of %s", words.Size(all), words.Size(budget))
 	}
 	return ""
 }

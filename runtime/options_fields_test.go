@@ -153,18 +153,18 @@ func TestEnumerationsAreChecked(t *testing.T) {
 		name, want string
 		call       func() error
 	}{
-		{"flash attention", "7, 0 to 2 are possible: auto, off, on", session(func(o *runtime.SessionOptions) { o.FlashAttention = 7 })},
-		{"a negative pooling", "-1, 0 to 5 are possible: default, none, mean, cls, last, rank", session(func(o *runtime.SessionOptions) { o.Pooling = -1 })},
-		{"a cache type", `"q3_k": one of f32`, session(func(o *runtime.SessionOptions) { o.CacheTypeK = "q3_k" })},
+		{"flash attention", "7 out of range (0 to 2): use one of auto, off, on", session(func(o *runtime.SessionOptions) { o.FlashAttention = 7 })},
+		{"a negative pooling", "-1 out of range (0 to 5): use one of default, none, mean, cls, last, rank", session(func(o *runtime.SessionOptions) { o.Pooling = -1 })},
+		{"a cache type", `"q3_k" is not supported: use one of f32`, session(func(o *runtime.SessionOptions) { o.CacheTypeK = "q3_k" })},
 		{"a V cache without flash attention", "needs flash attention", session(func(o *runtime.SessionOptions) { o.CacheTypeV, o.FlashAttention = "q8_0", llama.FlashOff })},
 		{"a context", "context -2 out of range", session(func(o *runtime.SessionOptions) { o.Context = -2 })},
-		{"of a session to come", "7, 0 to 2", open(runtime.Options{Session: runtime.SessionOptions{FlashAttention: 7}})},
+		{"of a session to come", "7 out of range (0 to 2)", open(runtime.Options{Session: runtime.SessionOptions{FlashAttention: 7}})},
 		{"load mode", "load mode 4 out of range", open(runtime.Options{Load: 4})},
 		{"packed mode", "packed mode -1 out of range", open(runtime.Options{Packed: -1})},
 		{"layers", "GPU layers -1", open(runtime.Options{GPULayers: -1})},
 		{"an adapter's scale", "NaN", open(runtime.Options{Adapters: []runtime.Adapter{{Path: "x", Scale: float32(math.NaN())}}})},
 		{"overflow", "overflow 2 out of range", open(runtime.Options{Generate: &runtime.GenerateOptions{Overflow: 2}})},
-		{"a plan", "7, 0 to 2", func() error {
+		{"a plan", "7 out of range (0 to 2)", func() error {
 			_, err := runtime.Plan(t.Context(), tinyF16, runtime.Options{Session: runtime.SessionOptions{FlashAttention: 7}})
 			return err
 		}},
