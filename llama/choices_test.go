@@ -32,6 +32,8 @@ func (c *choices) BeforeExperts(layer int, ids, _ []int32) bool {
 	return false // in no slots
 }
 
+func (c *choices) AwaitExperts(string) (more, ok bool) { return false, false }
+
 func (c *choices) AfterExperts(int) {}
 
 // What a skew promises is what the engine's routers do while text is generated.

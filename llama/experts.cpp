@@ -39,8 +39,14 @@ extern "C" bool infer_streams_set_experts(infer_streams * s, const infer_weights
     });
 }
 
-void infer_layers::choose(int layer, ggml_tensor * ids) {
+void infer_layers::choose(ggml_tensor * node) {
     infer::expert_choice & c = choice;
+    if (!c.marked_ids || node->src[2] != c.marked_ids || strcmp(ggml_op_name(node->op), "MUL_MAT_ID") != 0) {
+        return;
+    }
+    const int layer = c.marked;
+    ggml_tensor * ids = c.marked_ids;
+    c.marked_ids = nullptr;
     if (ids->type != GGML_TYPE_I32 || ids->nb[0] != sizeof(int32_t) || ids->ne[2] != 1 || ids->ne[3] != 1) {
         return;
     }

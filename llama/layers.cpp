@@ -93,6 +93,7 @@ extern "C" void infer_layers_free(infer_layers * l) {
 
 extern "C" void infer_layers_begin(infer_layers * l) {
     l->release();
+    l->choice.marked_ids = nullptr;
     for (size_t n = 0; n < l->states.size(); n++) {
         l->leave((int) n);
     }
@@ -124,11 +125,13 @@ extern "C" bool infer_eval(struct ggml_tensor * node, bool ask, void * user_data
             l->leave(done);
             goInferAfterLayer(l->layers, done);
         }
-        if (told) {
-            l->choose(chosen, node);
+        if (told) { // not a choice yet: other ids may be derived from these
+            l->choice.marked     = chosen;
+            l->choice.marked_ids = node;
         }
         return true;
     }
+    l->choose(node);
     if (streams.tensors.empty() && streams.experts.empty()) {
         return told;
     }

@@ -34,6 +34,8 @@ struct expert_choice {
         ggml_tensor * weight, * ids; // the original sources
     };
 
+    int                  marked = -1;          // layer of the ids that were computed last
+    ggml_tensor *        marked_ids = nullptr; // nullptr: none, or Go has been told of them
     int                  layer = -1; // -1: none
     ggml_tensor *        ids = nullptr;
     ggml_tensor          shadow; // like ids, with slot numbers as data
@@ -69,7 +71,7 @@ struct infer_layers {
     void  use(ggml_tensor * node);
 
     // experts.cpp
-    void choose(int layer, ggml_tensor * ids); // ids must have been computed
+    void choose(ggml_tensor * node); // tells Go of the choice, if node is the first that multiplies by its ids
     bool patch(ggml_tensor * node);            // returns true if the scheduler must stop after the node
     void release();                            // restores the graph and tells Go
 };
