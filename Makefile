@@ -48,11 +48,14 @@ windows_level = env GOOS=windows GOARCH=amd64 CC=x86_64-w64-mingw32-gcc-posix CX
 	$(call level,$(1)) CGO_LDFLAGS=-static
 linux_level = env GOOS=linux GOARCH=amd64 $(call level,$(1)) CGO_LDFLAGS="-static-libgcc -static-libstdc++"
 WINDOWS := $(call windows_level,v3)
+# Parts of a program that begin in its file at a multiple of a page are mapped by wine; others are
+# read whole at each start.
+ALIGNED := -extldflags=-Wl,--file-alignment,4096
 
 .PHONY: windows
 windows: ## cross-compile bin/windows/infer.exe, for x86-64-v3, with mingw
 	@lacking="$$($(WINE) missing)"; case "$$lacking" in *mingw*) echo "make windows: missing $$lacking"; exit 1;; esac
-	$(WINDOWS) $(GO) build -o bin/windows/infer.exe ./cmd/infer
+	$(WINDOWS) $(GO) build -ldflags "$(ALIGNED)" -o bin/windows/infer.exe ./cmd/infer
 
 # What is to hold on Windows, under wine: the same tests, cross-compiled. Those of llama/start
 # compile programs: they run here, and the programs under wine.
@@ -61,7 +64,7 @@ test-windows: windows ## cross-compiled tests under wine, where mingw and wine a
 	@lacking="$$($(WINE) missing)"; if [ -n "$$lacking" ]; then echo "make test-windows: missing $$lacking"; exit 1; fi
 	$(WINE) fresh
 	INFER_WINE="$(WINE) run" $(GO) test -run /wine ./llama/start
-	INFER_BIN=bin/windows/infer.exe $(WINDOWS) $(GO) test -p 1 -timeout 30m -exec "$(WINE) run" $(WINDOWS_TESTS)
+	INFER_BIN=bin/windows/infer.exe $(WINDOWS) $(GO) test -p 1 -timeout 30m -ldflags "$(ALIGNED)" -exec "$(WINE) run" $(WINDOWS_TESTS)
 	$(WINE) end
 
 # A benchmark, not a test: the same program for Linux and for Windows under wine, with the same
@@ -69,7 +72,7 @@ test-windows: windows ## cross-compiled tests under wine, where mingw and wine a
 .PHONY: bench-windows
 bench-windows: windows ## start and generation under wine beside Linux (compiles the engine for Linux x86-64-v3)
 	@lacking="$$($(WINE) missing)"; if [ -n "$$lacking" ]; then echo "make bench-windows: missing $$lacking"; exit 1; fi
-	$(call linux_level,v3) $(GO) $(RELEASE_BUILD) -o bin/windows/infer-linux ./cmd/infer
+	$(call linux_level,v3) $(GO) $(call release_build) -o bin/windows/infer-linux ./cmd/infer
 	x86_64-w64-mingw32-gcc-posix -O2 -s -o bin/windows/empty.exe internal/winetest/empty.c
 	$(WINE) fresh
 	CGO_ENABLED=0 $(GO) run ./internal/winetest/compare --linux bin/windows/infer-linux --windows bin/windows/infer.exe \
@@ -79,16 +82,16 @@ bench-windows: windows ## start and generation under wine beside Linux (compiles
 # A release has a build for CPUs with AVX2 (x86-64-v3), and one for those without (v2) that the
 # first runs in its place on such a CPU. The same commit and compilers make the same bytes.
 RELEASE := bin/release
-RELEASE_BUILD := build -trimpath -ldflags "-s -w"
+release_build = build -trimpath -ldflags "-s -w $(1)"
 DOC ?= /usr/share/doc
 
 .PHONY: release
 release: tools ## archives for Windows and Linux in bin/release (compiles the engine four times: 25 minutes of CPU)
 	@lacking="$$($(WINE) missing)"; case "$$lacking" in *mingw*) echo "make release: missing $$lacking"; exit 1;; esac
-	$(call linux_level,v3) $(GO) $(RELEASE_BUILD) -o $(RELEASE)/programs/linux/infer ./cmd/infer
-	$(call linux_level,v2) $(GO) $(RELEASE_BUILD) -o $(RELEASE)/programs/linux/infer-v2 ./cmd/infer
-	$(call windows_level,v3) $(GO) $(RELEASE_BUILD) -o $(RELEASE)/programs/windows/infer.exe ./cmd/infer
-	$(call windows_level,v2) $(GO) $(RELEASE_BUILD) -o $(RELEASE)/programs/windows/infer-v2.exe ./cmd/infer
+	$(call linux_level,v3) $(GO) $(call release_build) -o $(RELEASE)/programs/linux/infer ./cmd/infer
+	$(call linux_level,v2) $(GO) $(call release_build) -o $(RELEASE)/programs/linux/infer-v2 ./cmd/infer
+	$(call windows_level,v3) $(GO) $(call release_build,$(ALIGNED)) -o $(RELEASE)/programs/windows/infer.exe ./cmd/infer
+	$(call windows_level,v2) $(GO) $(call release_build,$(ALIGNED)) -o $(RELEASE)/programs/windows/infer-v2.exe ./cmd/infer
 	CGO_ENABLED=0 $(GO) run ./internal/release --programs $(RELEASE)/programs --out $(RELEASE) --time "$$(git log -1 --format=%ct)" \
 		--text linux/gcc/copyright=$(DOC)/gcc-$$(gcc -dumpversion | cut -d. -f1)-base/copyright \
 		--text windows/gcc/copyright=$(DOC)/gcc-mingw-w64-x86-64-posix-runtime/copyright \
