@@ -185,7 +185,7 @@ func checkTinyOnce(path string) error {
 		return errReplaced
 	}
 	h := sha256.New()
-	if _, err := io.Copy(h, io.LimitReader(f, int64(len(tinyContent))+1)); err != nil {
+	if _, err := io.CopyBuffer(h, io.LimitReader(f, int64(len(tinyContent))+1), make([]byte, 256<<10)); err != nil {
 		return err
 	}
 	if got := hex.EncodeToString(h.Sum(nil)); got != TinySHA256 {
