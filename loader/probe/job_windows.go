@@ -42,13 +42,12 @@ func queryJob(class uintptr, p unsafe.Pointer, size uintptr) error {
 	return nil
 }
 
-// readJob reads the limits of the process's job object.
-func readJob(own uint64) job {
-	j := job{process: Unlimited, all: Unlimited}
-	if !inJob() {
+// readJob reads the limits of the process's job object, if it is in one.
+func readJob(in bool, own uint64) job {
+	j := job{in: in, process: Unlimited, all: Unlimited}
+	if !in {
 		return j
 	}
-	j.in = true
 	var info windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION
 	if queryJob(windows.JobObjectExtendedLimitInformation, unsafe.Pointer(&info), unsafe.Sizeof(info)) != nil {
 		return j

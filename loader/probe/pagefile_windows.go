@@ -46,6 +46,9 @@ func readPageFiles(ram uint64) []PageFile {
 	_, _, _ = procEnumPageFiles.Call(pageFileCallback(), 0)
 	files := pageFiles.list
 	pageFiles.mu.Unlock()
+	if len(files) == 0 {
+		return nil
+	}
 	settings := readPageFileSettings()
 	for i := range files {
 		f := &files[i]

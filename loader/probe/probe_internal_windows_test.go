@@ -159,6 +159,25 @@ func TestMeasureOnWindows(t *testing.T) {
 	}
 }
 
+func TestWithoutAJobTheProcessSeesTheCommitOfTheSystem(t *testing.T) {
+	if inJob() {
+		t.Skip("this test runs in a job")
+	}
+	system, err := readCommit(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := readCommit(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	apart := func(a, b uint64) uint64 { return max(a, b) - min(a, b) }
+	// Other processes allocate meanwhile, and page files grow.
+	if system.limit == 0 || apart(system.limit, own.limit) > system.limit/8 || apart(system.commit, own.commit) > system.limit/8 {
+		t.Errorf("limit %d and commit %d; of the system %d and %d", own.limit, own.commit, system.limit, system.commit)
+	}
+}
+
 // A process that computes sees its own time grow by what it computed.
 func TestProcessorTimeOfWindows(t *testing.T) {
 	before, ok := ReadProcessorTime()

@@ -20,6 +20,7 @@ var (
 	procGlobalMemory    = kernel32.DLL.NewProc("GlobalMemoryStatusEx")
 	procPerformanceInfo = kernel32.DLL.NewProc("K32GetPerformanceInfo")
 	procMemoryInfo      = kernel32.DLL.NewProc("K32GetProcessMemoryInfo")
+	procQueryPages      = kernel32.DLL.NewProc("K32QueryWorkingSetEx") // psapi.dll is not loaded for it
 )
 
 // memoryStatusEx is MEMORYSTATUSEX. According to its documentation, the page file fields are the
@@ -55,16 +56,10 @@ type figures struct {
 
 // Measure reads the limits of this process. It is safe for concurrent use.
 func Measure() (Probe, error) {
-	f := figures{memory: memoryStatusEx{length: uint32(unsafe.Sizeof(memoryStatusEx{}))}}
-	// First, so that a page file that grows meanwhile does not look like a limit of the process.
-	info, err := readPerformance()
+	in := inJob()
+	f, err := readCommit(in)
 	if err != nil {
 		return unlimited(), err
-	}
-	page := uint64(info.pageSize)
-	f.limit, f.commit = uint64(info.commitLimit)*page, uint64(info.commitTotal)*page
-	if r, _, err := procGlobalMemory.Call(uintptr(unsafe.Pointer(&f.memory))); r == 0 {
-		return unlimited(), os.NewSyscallError("GlobalMemoryStatusEx", err)
 	}
 	c, err := readCounters()
 	if err != nil {
@@ -72,7 +67,7 @@ func Measure() (Probe, error) {
 	}
 	f.own = c.committed()
 	f.files = readPageFiles(f.memory.totalPhys)
-	f.job = readJob(f.own)
+	f.job = readJob(in, f.own)
 	var least, most uintptr
 	windows.GetProcessWorkingSetSizeEx(windows.CurrentProcess(), &least, &most, new(uint32))
 	f.least = uint64(least)
@@ -81,6 +76,30 @@ func Measure() (Probe, error) {
 	h.into(&p)
 	p.finish()
 	return p, nil
+}
+
+// readCommit reads the figures about RAM and commit. GetPerformanceInfo, which counts all processes
+// and threads as well, is called only in a job: without one, the fields of memoryStatusEx are the
+// system's.
+func readCommit(inJob bool) (f figures, err error) {
+	f.memory.length = uint32(unsafe.Sizeof(f.memory))
+	if inJob {
+		// First, so that a page file that grows meanwhile does not look like a limit of the process.
+		info, err := readPerformance()
+		if err != nil {
+			return f, err
+		}
+		page := uint64(info.pageSize)
+		f.limit, f.commit = uint64(info.commitLimit)*page, uint64(info.commitTotal)*page
+	}
+	if r, _, err := procGlobalMemory.Call(uintptr(unsafe.Pointer(&f.memory))); r == 0 {
+		return f, os.NewSyscallError("GlobalMemoryStatusEx", err)
+	}
+	if !inJob {
+		f.limit = f.memory.totalPageFile
+		f.commit = f.limit - min(f.limit, f.memory.availPageFile)
+	}
+	return f, nil
 }
 
 func readPerformance() (performanceInformation, error) {

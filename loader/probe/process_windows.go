@@ -42,9 +42,8 @@ func readCounters() (c memoryCounters, err error) {
 
 // ProcessMemory returns the memory of this process: Anon is the private part of its working set, File
 // what it shares, or could share, with other processes. Before Windows 10 22H2 the private
-// pages are counted by a query for each page, which takes some milliseconds per GiB;
-// Anon may then be wrong by some MiB and old by some tens of milliseconds. It is safe for
-// concurrent use.
+// pages are counted by queries of pages, of large regions by a sample; Anon may then be wrong
+// by some MiB and old by some milliseconds. It is safe for concurrent use.
 func ProcessMemory() (Process, error) {
 	c, err := readCounters()
 	if err != nil {
@@ -70,13 +69,21 @@ var pageQuery struct {
 	when       time.Time
 	took       time.Duration
 
-	pages [1 << 15]struct{ addr, attributes uintptr }
+	pages   [1 << 12]struct{ addr, attributes uintptr }
+	counted [1 << 12]uintptr // bytes that a page stands for
 }
 
 // Attributes of a page, as in PSAPI_WORKING_SET_EX_BLOCK.
 const (
 	pageValid  = 1 << 0 // in the working set
 	pageShared = 1 << 15
+)
+
+// A query takes a fraction of a microsecond, under wine several, and a writable part of a program
+// that is never touched may have thousands of pages.
+const (
+	sampledFrom = 256 << 10 // bytes
+	sampleStep  = 16        // pages: the allocation granularity
 )
 
 // Kinds of memory, which x/sys does not have: MEM_PRIVATE and MEM_IMAGE.
@@ -89,7 +96,8 @@ const (
 // pages of mappings that were copied on write. Read-only views of files have none and are
 // skipped.
 //
-// To save time, a call shortly after another with a similar working set returns the other's
+// To save time, one page in sampleStep represents its neighbours in regions larger than
+// sampledFrom, and a call shortly after another with a similar working set returns the other's
 // result.
 func privatePages(rss uint64) (bytes uint64, err error) {
 	q := &pageQuery
@@ -106,13 +114,13 @@ func privatePages(rss uint64) (bytes uint64, err error) {
 			return
 		}
 		size := unsafe.Sizeof(q.pages[0]) * uintptr(n)
-		if e := windows.QueryWorkingSetEx(windows.CurrentProcess(), uintptr(unsafe.Pointer(&q.pages[0])), uint32(size)); e != nil {
+		if r, _, e := procQueryPages.Call(uintptr(windows.CurrentProcess()), uintptr(unsafe.Pointer(&q.pages[0])), size); r == 0 {
 			err = os.NewSyscallError("QueryWorkingSetEx", e)
 			return
 		}
-		for _, x := range q.pages[:n] {
+		for i, x := range q.pages[:n] {
 			if x.attributes&(pageValid|pageShared) == pageValid {
-				bytes += space.WindowsPage
+				bytes += uint64(q.counted[i])
 			}
 		}
 		n = 0
@@ -123,8 +131,14 @@ func privatePages(rss uint64) (bytes uint64, err error) {
 		if m.State != windows.MEM_COMMIT || !mayBePrivate || m.Protect&(windows.PAGE_NOACCESS|windows.PAGE_GUARD) != 0 {
 			continue
 		}
-		for p := m.BaseAddress; p < m.BaseAddress+m.RegionSize; p += space.WindowsPage {
-			q.pages[n] = struct{ addr, attributes uintptr }{addr: p}
+		step := uintptr(space.WindowsPage)
+		if m.RegionSize > sampledFrom {
+			step *= sampleStep
+		}
+		for off := uintptr(0); off < m.RegionSize; off += step {
+			size := min(step, m.RegionSize-off)
+			middle := m.BaseAddress + off + size/2
+			q.pages[n], q.counted[n] = struct{ addr, attributes uintptr }{addr: middle}, size
 			if n++; n == len(q.pages) {
 				ask()
 			}
