@@ -55,7 +55,7 @@ type Range struct {
 // reads nothing.
 func NewPlan(ix *gguf.Index, o PlanOptions) (*Plan, error) {
 	if o.ChunkSize > space.MostAddresses {
-		return nil, fmt.Errorf("chunk size of %d bytes exceeds the address space; 0 selects one", o.ChunkSize)
+		return nil, fmt.Errorf("chunk size of %d bytes exceeds the address space: use a smaller one, or 0 for the default", o.ChunkSize)
 	}
 	chunk := memory.ChunkSize(o.ChunkSize)
 	p := planTensors(ix.Tensors(), chunk, space.Payload(chunk), space.Granularity())

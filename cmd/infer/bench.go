@@ -32,12 +32,12 @@ func benchCommand() *command {
 	}
 	c.run = func(_ context.Context, _ *streams, args []string) error {
 		if len(args) == 0 {
-			return usagef("no experiment: one of %s", strings.Join(c.belowNames(), ", "))
+			return usagef("no experiment: give one of %s", strings.Join(c.belowNames(), ", "))
 		}
 		if s := spellings.Suggest(args[0], c.belowNames()); s != "" {
 			return usagef("unknown experiment %s (did you mean %s?)", words.Quoted(args[0]), s)
 		}
-		return usagef("unknown experiment %s: one of %s", words.Quoted(args[0]), strings.Join(c.belowNames(), ", "))
+		return usagef("unknown experiment %s: use one of %s", words.Quoted(args[0]), strings.Join(c.belowNames(), ", "))
 	}
 	return c
 }
@@ -85,7 +85,7 @@ func showCommand() *command {
 		flags: f,
 		run: func(_ context.Context, s *streams, args []string) error {
 			if len(args) == 0 {
-				return usagef("no file to show")
+				return usagef("no file to show: give files that --out wrote")
 			}
 			if err := c.checkFiles(); err != nil {
 				return err

@@ -61,7 +61,7 @@ func TestBenchUsage(t *testing.T) {
 		want string
 		help string
 	}{
-		{"no experiment", []string{"bench"}, "no experiment: one of speed, memory, pressure, experts, floor, fragmentation, load, contention, show", "bench"},
+		{"no experiment", []string{"bench"}, "no experiment: give one of speed, memory, pressure, experts, floor, fragmentation, load, contention, show", "bench"},
 		{"a typo in an experiment", []string{"bench", "presure"}, `unknown experiment "presure" (did you mean pressure?)`, "bench"},
 		{"a flag before the experiment", []string{"bench", "-q", "pressure"}, "unknown flag -q", "bench"},
 		{"a budget that is none", []string{"bench", "pressure", "--budgets", "50%,lots"}, `--budgets "50%,lots": want percentages or sizes, as in 50%,75%,400MiB`, "bench pressure"},
@@ -81,7 +81,7 @@ func TestBenchUsage(t *testing.T) {
 		{"a text and a number of tokens", []string{"bench", "experts", "x.gguf", "--text", "t.txt", "-n", "3"}, "--text and --predict exclude each other: nothing is generated after a text", "bench experts"},
 		{"slots for more than all", []string{"bench", "experts", "x.gguf", "--slots", "50%,101%"}, `--slots "50%,101%": "101%" is out of range (more than 0%, at most 100%)`, "bench experts"},
 		{"slots that are no shares", []string{"bench", "experts", "x.gguf", "--slots", "half"}, `--slots "half": want percentages, as in 25%,50%,75%`, "bench experts"},
-		{"nothing to show", []string{"bench", "show"}, "no file to show", "bench show"},
+		{"nothing to show", []string{"bench", "show"}, "no file to show: give files that --out wrote", "bench show"},
 		{"help on an experiment that is none", []string{"help", "bench", "presure"}, `no help on "bench presure" (did you mean bench pressure?)`, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -71,5 +71,5 @@ func eachProcess(f func(p *windows.SYSTEM_PROCESS_INFORMATION)) error {
 		}
 		return nil
 	}
-	return errors.New("listing processes: too many")
+	return errors.New("listing processes: the list exceeds 64 MiB")
 }

@@ -146,7 +146,7 @@ func New(ctx context.Context, o Options) (*Residency, error) {
 	r.changed = sync.NewCond(&r.mu)
 	r.splitter.experts.countTokens(o.MicroBatch)
 	if len(r.layers) == 0 {
-		return nil, fmt.Errorf("residency: the model has no layers that are used one after the other")
+		return nil, fmt.Errorf("residency: the model has no layers that are evaluated in order, so that none can be streamed")
 	}
 	d, err := r.choose(o.Budget, r.slotCount)
 	if err != nil {

@@ -26,16 +26,16 @@ type begin struct {
 // the matcher drops.
 func (g *Grammar) check(root string) error {
 	if len(g.rules) == 0 {
-		return errors.New("grammar: no rules")
+		return errors.New("grammar: no rules: define at least the rule root")
 	}
 	for _, name := range []string{root, "root"} { // llama.cpp requires root
 		if id, ok := g.ids[name]; !ok || g.rules[id] == nil {
-			return fmt.Errorf("grammar: no rule %q", name)
+			return fmt.Errorf("grammar: no rule %q: define it", name)
 		}
 	}
 	for id, rule := range g.rules {
 		if rule == nil {
-			return fmt.Errorf("grammar: no rule %q", g.name(id))
+			return fmt.Errorf("grammar: no rule %q, which others refer to: define it", g.name(id))
 		}
 	}
 	empty := g.emptyRules()

@@ -23,7 +23,7 @@ func checkCharsmap(v *vocabulary) error {
 		return err
 	}
 	if val.Len() > maxCharsmap {
-		return v.fail(name, fmt.Sprintf("%d bytes", val.Len()), fmt.Sprintf("larger than %d", maxCharsmap))
+		return v.fail(name, fmt.Sprintf("%d bytes", val.Len()), fmt.Sprintf("must be at most %d", maxCharsmap))
 	}
 	blob := make([]byte, val.Len())
 	for i, n := range intsOf(val) {

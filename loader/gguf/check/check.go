@@ -77,7 +77,7 @@ func few(ix *gguf.Index, what string, n, limit int) error {
 		return nil
 	}
 	return &gguf.FormatError{File: ix.Path(), Offset: -1, Field: what, Value: fmt.Sprint(n),
-		Reason: fmt.Sprintf("the engine would take minutes over more than %d", limit)}
+		Reason: fmt.Sprintf("more than %d would take the engine minutes", limit)}
 }
 
 // otherKinds are files that are not models, by general.type.

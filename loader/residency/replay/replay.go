@@ -44,13 +44,13 @@ type Result struct {
 	Alone, Together Counts
 }
 
-// Replay replays a trace with a number of slots, which are empty at the start. A slot has room for
-// one expert of any layer, for LFU of those that share its bank. The experts that a layer chooses in one evaluation are needed together;
-// if there are fewer slots, all of them are read and no slot changes. Optimal has the fewest
-// misses of all policies, in Alone and Together added up.
+// Replay replays a trace with a number of slots, which are empty at the start. A slot holds one expert
+// of any layer, or for LFU, of the layers that share its bank. The experts that a layer chooses in one
+// evaluation are needed together: if there are fewer slots, all of them are read and no slot changes.
+// Optimal has the fewest misses of all policies, in the sum of Alone and Together.
 func (t *Trace) Replay(p Policy, slots int) (r Result, err error) {
 	if slots < 1 || slots > maxExperts {
-		return r, fmt.Errorf("%d slots for experts: 1 to %d", slots, maxExperts)
+		return r, fmt.Errorf("%d slots for experts out of range (1 to %d)", slots, maxExperts)
 	}
 	w := t.walk()
 	var use func(layer int, ids []int32, group []int) (misses int)
@@ -70,7 +70,7 @@ func (t *Trace) Replay(p Policy, slots int) (r Result, err error) {
 		next := w.nextUses(slots)
 		use = newKeeper(w, slots, func(_, i int) int { return -next[i] }).use
 	default:
-		return r, fmt.Errorf("no policy %q: one of %v", p, Policies())
+		return r, fmt.Errorf("unknown policy %q: use one of %v", p, Policies())
 	}
 	for i, c := range t.Choices {
 		group, bytes := w.groups[i], w.bytes[c.Layer]
