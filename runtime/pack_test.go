@@ -179,14 +179,19 @@ func adapter(t *testing.T) string {
 
 // adapterOf writes an adapter for one weight, with two matrices of these shapes.
 func adapterOf(t *testing.T, weight string, a, b [2]uint64) string {
+	return adapterOfExperts(t, weight, a[:], b[:])
+}
+
+// adapterOfExperts is adapterOf for matrices with a third dimension.
+func adapterOfExperts(t *testing.T, weight string, a, b []uint64) string {
 	t.Helper()
 	var w gguf.Writer
 	for k, v := range map[string]string{"general.type": "adapter", "general.architecture": "llama", "adapter.type": "lora"} {
 		w.Add(k, gguf.StringValue(v))
 	}
 	w.Add("adapter.lora.alpha", gguf.Float32Value(1))
-	w.AddTensor(weight+".lora_a", gguf.TypeF32, a[:]...)
-	w.AddTensor(weight+".lora_b", gguf.TypeF32, b[:]...)
+	w.AddTensor(weight+".lora_a", gguf.TypeF32, a...)
+	w.AddTensor(weight+".lora_b", gguf.TypeF32, b...)
 	var data bytes.Buffer
 	if _, err := w.WriteHeader(&data); err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/loader/gguf"
+	"github.com/seed7adf6694/infer/loader/gguf/check"
 	"github.com/seed7adf6694/infer/runtime/internal/cache"
 )
 
@@ -85,6 +86,9 @@ func (w *weights) addAdapter(a Adapter, tied bool) error {
 	}
 	if _, ok := index.Tensor("token_embd.weight.lora_a"); ok && tied {
 		return fmt.Errorf("adapter %s: %w: the engine can't apply it to token_embd.weight, as this model also uses that tensor for its output: merge it into the model", a.Path, ErrBadModel)
+	}
+	if err := check.Adapter(index, w.index); err != nil {
+		return fmt.Errorf("adapter: %w", err)
 	}
 	native, err := w.native.LoadAdapter(a.Path)
 	if err != nil {
