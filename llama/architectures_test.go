@@ -46,7 +46,8 @@ func TestPositionsBehindTheTable(t *testing.T) {
 		}
 		c := newContext(t, m, llama.ContextParams{Ctx: 512, Threads: 1})
 		feed(t, c, ids(256)...)
-		if err := c.Decode(t.Context(), place(t, []at{{260, 256, nil}})); !errors.Is(err, llama.ErrArgument) || !strings.Contains(err.Error(), "256") {
+		var e *llama.ArgumentError
+		if err := c.Decode(t.Context(), place(t, []at{{260, 256, nil}})); !errors.Is(err, llama.ErrArgument) || !errors.As(err, &e) || e.Name != "position" || e.Value != "256" {
 			t.Errorf("%s: position 256: %v", name, err)
 		}
 		if can, err := c.CanShift(); err != nil || can {
@@ -113,7 +114,8 @@ func TestCacheBlocksThatHeadsDoNotAllow(t *testing.T) {
 		{CacheTypeK: "q8_0"}, {CacheTypeK: "q4_0", FlashAttn: llama.FlashOff}, {CacheTypeK: "q5_1", CacheTypeV: "q5_1", FlashAttn: llama.FlashOn}, {CacheTypeV: "iq4_nl", FlashAttn: llama.FlashOn},
 	} {
 		p.Ctx, p.Threads = 64, 1
-		if _, err := m.NewContext(p); !errors.Is(err, llama.ErrArgument) || !strings.Contains(err.Error(), "head size 16") {
+		var e *llama.ArgumentError
+		if _, err := m.NewContext(p); !errors.Is(err, llama.ErrArgument) || !errors.As(err, &e) || !strings.HasSuffix(e.Name, " cache type") || !strings.Contains(e.Reason, "head size 16") {
 			t.Errorf("%+v: %v", p, err)
 		}
 		if _, err := m.MeasureContext(p, 0); !errors.Is(err, llama.ErrArgument) {

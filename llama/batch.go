@@ -74,7 +74,7 @@ func (b *Batch) Add(t Token, pos Pos, output bool, seqs ...SeqID) error {
 	case len(seqs) > s.seq:
 		return argument("a token in %d sequences: the batch was made for at most %d per token", len(seqs), s.seq)
 	case pos < 0:
-		return argument("position %d out of range: use 0 or more", pos)
+		return invalid("position", pos, "out of range: use 0 or more")
 	}
 	unsafe.Slice(s.c.token, s.cap)[i] = C.llama_token(t)
 	unsafe.Slice(s.c.pos, s.cap)[i] = C.llama_pos(pos)

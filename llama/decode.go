@@ -107,7 +107,7 @@ func (s *contextState) check(b *Batch, decode bool) error {
 	positions := unsafe.Slice(b.s.c.pos, n)
 	for i := range n {
 		if p := int(positions[i]); s.positions > 0 && p >= s.positions {
-			return argument("position %d out of range: the model has positions 0 to %d", p, s.positions-1)
+			return invalid("position", p, "out of range: the model has positions 0 to %d", s.positions-1)
 		}
 		if t := tokens[i]; t < 0 || int(t) >= s.vocab {
 			return noToken(Token(t), s.vocab)
@@ -129,12 +129,12 @@ func (s *contextState) check(b *Batch, decode bool) error {
 
 // noToken returns the error for a token outside a vocabulary of n.
 func noToken(t Token, n int) error {
-	return argument("token %d out of range: the vocabulary has tokens 0 to %d", t, n-1)
+	return invalid("token", t, "out of range: the vocabulary has tokens 0 to %d", n-1)
 }
 
 // noSequence returns the error for a sequence outside a context of n.
 func noSequence(s SeqID, n int) error {
-	return argument("sequence %d out of range: the context has sequences 0 to %d (ContextParams.SeqMax)", s, n-1)
+	return invalid("sequence", s, "out of range: the context has sequences 0 to %d (ContextParams.SeqMax)", n-1)
 }
 
 // pools reports whether embeddings are pooled over whole sequences.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/seed7adf6694/infer/llama/internal/gbnf"
 )
 
 var (
@@ -20,7 +22,8 @@ var (
 	// the error of the refused block is wrapped too.
 	ErrNoMemory = errors.New("llama: out of memory")
 	// ErrArgument is returned for invalid arguments, for which the engine would end the process or
-	// access memory out of bounds.
+	// access memory out of bounds. errors.As to [*ArgumentError] or [*GrammarError] gives the
+	// details.
 	ErrArgument = errors.New("llama: invalid argument")
 	// ErrTooMuch is returned if a grammar exceeds the bounds on work or memory for one token.
 	ErrTooMuch = errors.New("llama: too much work for one token")
@@ -63,9 +66,72 @@ func (e *Error) Unwrap() []error {
 	return errs
 }
 
-// argument returns an error that wraps ErrArgument.
+// ArgumentError is the error of an invalid argument or field of parameters. It wraps [ErrArgument].
+type ArgumentError struct {
+	Name   string // the argument or field in words, such as "flash attention"; "" if the reason names it
+	Value  string // as it was given; "" if the reason has it
+	Reason string // what is wrong, and what is possible
+}
+
+func (e *ArgumentError) Error() string {
+	s := ErrArgument.Error() + ": "
+	if e.Value != "" {
+		s += e.Name + " " + e.Value + " "
+	}
+	return s + e.Reason
+}
+
+// Unwrap returns ErrArgument.
+func (e *ArgumentError) Unwrap() error { return ErrArgument }
+
+// invalid returns an ArgumentError whose text is the name, the value and the reason.
+func invalid(name string, value any, reason string, args ...any) error {
+	return &ArgumentError{name, fmt.Sprint(value), fmt.Sprintf(reason, args...)}
+}
+
+// argument returns an ArgumentError without a name.
 func argument(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", ErrArgument, fmt.Sprintf(format, args...))
+	return &ArgumentError{Reason: fmt.Sprintf(format, args...)}
+}
+
+// GrammarProblem is what is wrong with a grammar.
+type GrammarProblem string
+
+// The problems of grammars.
+const (
+	GrammarSyntax    GrammarProblem = "syntax"         // the text is not GBNF
+	GrammarMissing   GrammarProblem = "missing rule"   // a rule is not defined
+	GrammarRecursion GrammarProblem = "left recursion" // a rule can reach itself without consuming a character
+	GrammarLimit     GrammarProblem = "limit"          // the grammar is too large or takes too much work
+)
+
+// GrammarError is the error of an invalid grammar. It wraps [ErrArgument].
+type GrammarError struct {
+	Problem      GrammarProblem
+	Line, Column int    // where it was noticed, from 1 on, in characters; 0: a rule or the whole text
+	Rule         string // the rule that is missing or can't be used; "" if it is none
+	Limit        int    // the bound that is exceeded; 0: none
+	Reason       string
+}
+
+func (e *GrammarError) Error() string {
+	s := ErrArgument.Error() + ": grammar"
+	if e.Line > 0 {
+		s += fmt.Sprintf(", line %d", e.Line)
+	}
+	return s + ": " + e.Reason
+}
+
+// Unwrap returns ErrArgument.
+func (e *GrammarError) Unwrap() error { return ErrArgument }
+
+// parseGrammar parses a grammar. Errors are a GrammarError.
+func parseGrammar(text, root string) (*gbnf.Grammar, error) {
+	g, err := gbnf.Parse(text, root)
+	if e := (*gbnf.Error)(nil); errors.As(err, &e) {
+		return nil, &GrammarError{GrammarProblem(e.Problem), e.Line, e.Column, e.Rule, e.Limit, e.Reason}
+	}
+	return g, err
 }
 
 // oneLine shortens the engine's log to one line: the first lines have the reason, the following

@@ -128,23 +128,24 @@ func TestEnumerationsAreChecked(t *testing.T) {
 		}
 	}
 	for _, c := range []struct {
-		name, want string
-		call       func() error
+		name, value, bounds string
+		call                func() error
 	}{
-		{"flash attention", "flash attention 7 out of range (0 to 2): use one of auto, off, on", context(llama.ContextParams{FlashAttn: 7})},
-		{"pooling", "-1 out of range (0 to 5): use one of default, none, mean, cls, last, rank", context(llama.ContextParams{Pooling: -1})},
-		{"attention", "3 out of range (0 to 2): use one of default, causal, non-causal", context(llama.ContextParams{Attention: 3})},
-		{"rope scaling", "-2147483648 out of range (0 to 4)", context(llama.ContextParams{RopeScaling: math.MinInt32})},
-		{"rope frequency base", "NaN", context(llama.ContextParams{RopeFreqBase: float32(math.NaN())})},
-		{"YaRN", "+Inf", context(llama.ContextParams{YaRNBetaFast: float32(math.Inf(1))})},
-		{"YaRN's context", "-5", context(llama.ContextParams{YaRNOrigCtx: -5})},
-		{"split mode", "3 out of range (0 to 2): use one of layer, none, row", model(llama.ModelParams{Split: 3})},
-		{"main GPU", "-1", model(llama.ModelParams{MainGPU: -1})},
-		{"tensor split", "NaN", model(llama.ModelParams{TensorSplit: []float32{float32(math.NaN())}})},
-		{"shards", "70000", model(llama.ModelParams{Shards: make([]string, 70000)})},
+		{"flash attention", "7", "out of range (0 to 2", context(llama.ContextParams{FlashAttn: 7})},
+		{"pooling", "-1", "out of range (0 to 5", context(llama.ContextParams{Pooling: -1})},
+		{"attention", "3", "out of range (0 to 2", context(llama.ContextParams{Attention: 3})},
+		{"rope scaling", "-2147483648", "out of range (0 to 4", context(llama.ContextParams{RopeScaling: math.MinInt32})},
+		{"rope frequency base", "NaN", "out of range (0 to ", context(llama.ContextParams{RopeFreqBase: float32(math.NaN())})},
+		{"YaRN beta fast", "+Inf", "out of range (-3.4028235e+38 to ", context(llama.ContextParams{YaRNBetaFast: float32(math.Inf(1))})},
+		{"context of YaRN", "-5", "out of range (0 to 1073741824", context(llama.ContextParams{YaRNOrigCtx: -5})},
+		{"split mode", "3", "out of range (0 to 2", model(llama.ModelParams{Split: 3})},
+		{"main GPU", "-1", "out of range (0 to 2147483647", model(llama.ModelParams{MainGPU: -1})},
+		{"share 0 of the tensor split", "NaN", "out of range (0 to ", model(llama.ModelParams{TensorSplit: []float32{float32(math.NaN())}})},
+		{"shards", "70000", "out of range (0 to 65535", model(llama.ModelParams{Shards: make([]string, 70000)})},
 	} {
-		if err := c.call(); !errors.Is(err, llama.ErrArgument) || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: %v, want %q in it", c.name, err, c.want)
+		var e *llama.ArgumentError
+		if err := c.call(); !errors.Is(err, llama.ErrArgument) || !errors.As(err, &e) || e.Name != c.name || e.Value != c.value || !strings.HasPrefix(e.Reason, c.bounds) {
+			t.Errorf("%v, want %s of %s, %s", err, c.name, c.value, c.bounds)
 		}
 	}
 	if s := llama.FlashOn.String() + " " + llama.Pooling(9).String(); s != "on Pooling(9)" {

@@ -111,70 +111,92 @@ func TestTextFollowsTheGrammar(t *testing.T) {
 
 func TestGrammarsThatAreRefused(t *testing.T) {
 	m := load(t, tinyF16, llama.ModelParams{MMap: true})
+	syntax := func(line, column int) llama.GrammarError {
+		return llama.GrammarError{Problem: llama.GrammarSyntax, Line: line, Column: column}
+	}
+	missing := func(rule string) llama.GrammarError {
+		return llama.GrammarError{Problem: llama.GrammarMissing, Rule: rule}
+	}
+	recursion := func(rule string) llama.GrammarError {
+		return llama.GrammarError{Problem: llama.GrammarRecursion, Rule: rule}
+	}
+	limit := func(n, line, column int) llama.GrammarError {
+		return llama.GrammarError{Problem: llama.GrammarLimit, Limit: n, Line: line, Column: column}
+	}
+	tooMuch := func(n int, rule string) llama.GrammarError {
+		return llama.GrammarError{Problem: llama.GrammarLimit, Limit: n, Rule: rule}
+	}
 	deep := func(n int) string { return "root ::= " + strings.Repeat("(", n) + `"a"` + strings.Repeat(")", n) }
 	for _, tt := range []struct {
 		name, grammar string
-		want          string // part of the reason
+		want          llama.GrammarError // without the reason
 	}{
-		{"nothing", "", "no rules"},
-		{"a comment alone", "# nothing\n", "no rules"},
-		{"root is missing", `toor ::= "a"`, `no rule "root"`},
-		{"root is only referred to", `a ::= root`, `no rule "root"`},
-		{"a rule is not defined", "root ::= a b\na ::= \"x\"", `no rule "b"`},
-		{"a rule without a body", `root`, "::="},
-		{"a rule without a name", `::= "a"`, "name of a rule"},
-		{"one colon too few", `root := "a"`, "::="},
-		{"two rules on a line", `root ::= "a" other ::= "b"`, "end of rule"},
-		{"a parenthesis that is not closed", `root ::= ("a"`, "expecting )"},
-		{"one that was not opened", `root ::= "a")`, "end of rule"},
-		{"a literal that is not closed", `root ::= "abc`, "unexpected end"},
-		{"a set that is not closed", `root ::= [abc`, "unexpected end"},
-		{"a range without an end", `root ::= [a-`, "unexpected end"},
-		{"a backslash at the end", `root ::= "\`, "escape"},
-		{"an unknown escape", `root ::= "\q"`, `\q`},
-		{"too few hexadecimal digits", `root ::= "\u12"`, "hexadecimal"},
-		{"nothing to repeat", `root ::= *`, "nothing to repeat"},
-		{"nothing to repeat in parentheses", `root ::= "a" (+)`, "nothing to repeat"},
-		{"a repetition without a number", `root ::= "a"{}`, "number of repetitions"},
-		{"a repetition of less than nothing", `root ::= "a"{-1}`, "number of repetitions"},
-		{"a repetition that is not closed", `root ::= "a"{2`, "expecting }"},
-		{"a repetition whose end is before its beginning", `root ::= "a"{3,2}`, "repetition from 3"},
-		{"a repetition of a huge number", `root ::= "a"{1000000000}`, "at most 2000"},
-		{"one that no integer holds", `root ::= "a"{1,99999999999999999999999}`, "at most 2000"},
-		{"repetitions of a long literal", `root ::= "` + strings.Repeat("a", 600) + `"{2000}`, "elements"},
-		{"too many optional repetitions", "root ::= " + strings.Repeat(`"a"{0,2000} `, 40), "65536 rules"},
-		{"optional repetitions of repetitions", `root ::= (("a"{0,2000}){0,2000}){0,2000}`, "4000 nested rules"},
-		{"text that is no UTF-8", "root ::= \"\xff\"", "UTF-8"},
-		{"half a character", "root ::= [\xe2\x82]", "UTF-8"},
-		{"a NUL", "root ::= \"a\x00b\"", "UTF-8"},
-		{"more than a mebibyte", "root ::= \"a\" #" + strings.Repeat("x", 1<<20), "at most 1048576"},
-		{"parentheses deeper than 200", deep(201), "200"},
-		{"parentheses a million deep", deep(1 << 18), "200"},
-		{"left recursion", `root ::= root "a" | "b"`, "left-recursive"},
-		{"left recursion by way of another rule", "root ::= a\na ::= b\nb ::= a \"x\" | \"y\"", "left-recursive"},
-		{"left recursion behind what may be empty", "root ::= e root \"a\" | \"b\"\ne ::= \"x\"?", "left-recursive"},
-		{"left recursion behind what is empty by way of others", "root ::= e root \"c\" | \"b\"\ne ::= f f\nf ::= g*\ng ::= \"x\"", "left-recursive"},
-		{"left recursion in parentheses", `root ::= (root)* "a"`, `rule "root" is left-recursive`},
-		{"left recursion in parentheses of another rule than the last", "root ::= first \"x\"\nfirst ::= (first \"y\")* last\nlast ::= \"z\"", `rule "first" is left-recursive`},
-		{"rules that are nothing but each other", "root ::= a\na ::= b | \"x\"\nb ::= a | \"y\"", "left-recursive"},
-		{"a repetition of nothing", `root ::= ""* "a"`, ""},
-		{"a rule that is nothing but itself", `root ::= root`, "left-recursive"},
-		{"left recursion that root does not come to", "root ::= \"a\"\nx ::= x", "left-recursive"},
-		{"more ways to begin than can be walked", exponential(40), "ways"},
+		{"nothing", "", missing("")},
+		{"a comment alone", "# nothing\n", missing("")},
+		{"root is missing", `toor ::= "a"`, missing("root")},
+		{"root is only referred to", `a ::= root`, missing("root")},
+		{"a rule is not defined", "root ::= a b\na ::= \"x\"", missing("b")},
+		{"a rule without a body", `root`, syntax(1, 5)},
+		{"a rule without a name", `::= "a"`, syntax(1, 1)},
+		{"one colon too few", `root := "a"`, syntax(1, 6)},
+		{"two rules on a line", `root ::= "a" other ::= "b"`, syntax(1, 20)},
+		{"a parenthesis that is not closed", `root ::= ("a"`, syntax(1, 14)},
+		{"one that was not opened", `root ::= "a")`, syntax(1, 13)},
+		{"a literal that is not closed", `root ::= "abc`, syntax(1, 14)},
+		{"a set that is not closed", `root ::= [abc`, syntax(1, 14)},
+		{"a range without an end", `root ::= [a-`, syntax(1, 13)},
+		{"a backslash at the end", `root ::= "\`, syntax(1, 11)},
+		{"an unknown escape", `root ::= "\q"`, syntax(1, 11)},
+		{"too few hexadecimal digits", `root ::= "\u12"`, syntax(1, 13)},
+		{"nothing to repeat", `root ::= *`, syntax(1, 10)},
+		{"nothing to repeat in parentheses", `root ::= "a" (+)`, syntax(1, 15)},
+		{"a repetition without a number", `root ::= "a"{}`, syntax(1, 14)},
+		{"a repetition of less than nothing", `root ::= "a"{-1}`, syntax(1, 14)},
+		{"a repetition that is not closed", `root ::= "a"{2`, syntax(1, 15)},
+		{"a repetition whose end is before its beginning", `root ::= "a"{3,2}`, syntax(1, 17)},
+		{"a repetition of a huge number", `root ::= "a"{1000000000}`, limit(2000, 1, 24)},
+		{"one that no integer holds", `root ::= "a"{1,99999999999999999999999}`, limit(2000, 1, 39)},
+		{"repetitions of a long literal", `root ::= "` + strings.Repeat("a", 600) + `"{2000}`, limit(1048576, 1, 618)},
+		{"too many optional repetitions", "root ::= " + strings.Repeat(`"a"{0,2000} `, 40), limit(65536, 1, 405)},
+		{"optional repetitions of repetitions", `root ::= (("a"{0,2000}){0,2000}){0,2000}`, tooMuch(4000, "root")},
+		{"text that is no UTF-8", "root ::= \"\xff\"", syntax(1, 11)},
+		{"half a character", "root ::= [\xe2\x82]", syntax(1, 11)},
+		{"a NUL", "root ::= \"a\x00b\"", syntax(1, 12)},
+		{"more than a mebibyte", "root ::= \"a\" #" + strings.Repeat("x", 1<<20), tooMuch(1048576, "")},
+		{"parentheses deeper than 200", deep(201), limit(200, 1, 211)},
+		{"parentheses a million deep", deep(1 << 18), limit(200, 1, 211)},
+		{"left recursion", `root ::= root "a" | "b"`, recursion("root")},
+		{"left recursion by way of another rule", "root ::= a\na ::= b\nb ::= a \"x\" | \"y\"", recursion("a")},
+		{"left recursion behind what may be empty", "root ::= e root \"a\" | \"b\"\ne ::= \"x\"?", recursion("root")},
+		{"left recursion behind what is empty by way of others", "root ::= e root \"c\" | \"b\"\ne ::= f f\nf ::= g*\ng ::= \"x\"", recursion("root")},
+		{"left recursion in parentheses", `root ::= (root)* "a"`, recursion("root")},
+		{"left recursion in parentheses of another rule than the last", "root ::= first \"x\"\nfirst ::= (first \"y\")* last\nlast ::= \"z\"", recursion("first")},
+		{"rules that are nothing but each other", "root ::= a\na ::= b | \"x\"\nb ::= a | \"y\"", recursion("a")},
+		{"a repetition of nothing", `root ::= ""* "a"`, syntax(1, 12)},
+		{"a rule that is nothing but itself", `root ::= root`, recursion("root")},
+		{"left recursion that root does not come to", "root ::= \"a\"\nx ::= x", recursion("x")},
+		{"more ways to begin than can be walked", exponential(40), tooMuch(32768, "aaaba")},
 		// The engine compares each way with each other: this one would take minutes.
-		{"more ways to begin than can be compared", exponential(18), "ways"},
-		{"a chain of rules too long", chainOfRules(5000), "4000"},
-		{"a token without a name", `root ::= <`, ">"},
-		{"a token that is not closed", `root ::= <[12]`, "<[1]>"},
-		{"a token without a number", `root ::= <[]>`, "<[1]>"},
-		{"a token with a huge number", `root ::= <[99999999999]>`, "<[1]>"},
-		{"no token behind the mark", `root ::= !"a"`, "expecting <"},
+		{"more ways to begin than can be compared", exponential(18), tooMuch(32768, "aaaae")},
+		{"a chain of rules too long", chainOfRules(5000), tooMuch(4000, "aafxw")},
+		{"a token without a name", `root ::= <`, syntax(1, 10)},
+		{"a token that is not closed", `root ::= <[12]`, syntax(1, 14)},
+		{"a token without a number", `root ::= <[]>`, syntax(1, 12)},
+		{"a token with a huge number", `root ::= <[99999999999]>`, syntax(1, 23)},
+		{"no token behind the mark", `root ::= !"a"`, syntax(1, 11)},
+		{"an escape behind longer characters of a later line", "root ::= (\"é\"\n  \"αβ\\q\")", syntax(2, 6)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			err := llama.CheckGrammar(tt.grammar, "root")
-			if !errors.Is(err, llama.ErrArgument) || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("%v, want %q in it", err, tt.want)
-			} else if len(err.Error()) > 300 {
+			var e *llama.GrammarError
+			if !errors.Is(err, llama.ErrArgument) || !errors.As(err, &e) {
+				t.Fatalf("%v, want a GrammarError", err)
+			}
+			got := *e
+			if got.Reason = ""; e.Reason == "" || got != tt.want {
+				t.Errorf("%+v, want %+v", *e, tt.want)
+			}
+			if len(err.Error()) > 300 {
 				t.Errorf("%d bytes of error", len(err.Error()))
 			}
 			s := chain(t, m)

@@ -88,7 +88,7 @@ func (c *Context) ShiftSeq(seq SeqID, from, to, delta Pos) error {
 // DivideSeq divides the positions of a range by d, at least 1; see [Context.CanShift].
 func (c *Context) DivideSeq(seq SeqID, from, to Pos, d int) error {
 	if d < 1 {
-		return argument("divisor %d out of range: use 1 or more", d)
+		return invalid("divisor", d, "out of range: use 1 or more")
 	}
 	return c.memory([]SeqID{seq}, func(m C.llama_memory_t) error {
 		if !c.canShift(m) {

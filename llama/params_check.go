@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -58,7 +59,7 @@ func enumName[E ~int | ~int32](typ string, v E, names []string) string {
 // enumeration refuses values that have no name.
 func enumeration[E ~int | ~int32](what string, v E, names []string) error {
 	if v < 0 || int(v) >= len(names) {
-		return argument("%s %d out of range (0 to %d): use one of %s", what, int(v), len(names)-1, strings.Join(names, ", "))
+		return invalid(what, int(v), "out of range (0 to %d): use one of %s", len(names)-1, strings.Join(names, ", "))
 	}
 	return nil
 }
@@ -115,7 +116,7 @@ func (p ContextParams) Check() error {
 		}
 	}
 	if p.FlashAttn == FlashOff && QuantisedCache(p.CacheTypeV) {
-		return argument("a V cache of type %s needs flash attention: use FlashAuto, FlashOn or another type", p.CacheTypeV)
+		return invalid("V cache type", strconv.Quote(p.CacheTypeV), "needs flash attention: use FlashAuto, FlashOn or another type")
 	}
 	return nil
 }
@@ -135,7 +136,7 @@ func QuantisedCache(name string) bool { return slices.Contains(quantisedCaches, 
 
 func cacheType(which, name string) error {
 	if name != "" && !slices.Contains(CacheTypes(), name) {
-		return argument("%s cache type %q is not supported: use one of %s", which, name, strings.Join(CacheTypes(), ", "))
+		return invalid(which+" cache type", strconv.Quote(name), "is not supported: use one of %s", strings.Join(CacheTypes(), ", "))
 	}
 	return nil
 }
@@ -143,7 +144,7 @@ func cacheType(which, name string) error {
 // number refuses v unless lo <= v <= hi; NaN is refused.
 func number(name string, v, lo, hi float32) error {
 	if !(v >= lo && v <= hi) {
-		return argument("%s %g out of range (%g to %g)", name, v, lo, hi)
+		return invalid(name, v, "out of range (%g to %g)", lo, hi)
 	}
 	return nil
 }
@@ -153,7 +154,7 @@ const finite = math.MaxFloat32
 
 func integer(name string, v, lo, hi int) error {
 	if v < lo || v > hi {
-		return argument("%s %d out of range (%d to %d)", name, v, lo, hi)
+		return invalid(name, v, "out of range (%d to %d)", lo, hi)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"runtime"
 	"slices"
+	"strconv"
 	"unsafe"
 
 	"github.com/seed7adf6694/infer/llama/internal/enginepath"
@@ -111,7 +112,7 @@ func (p ContextParams) native(ms *modelState) (C.struct_llama_context_params, er
 			head        int
 		}{{"K", p.CacheTypeK, n.type_k, headLength(ms.model, "key")}, {"V", p.CacheTypeV, n.type_v, headLength(ms.model, "value")}} {
 			if block := int(C.ggml_blck_size(c.typ)); c.head%block != 0 { // otherwise the engine would split a quantisation block
-				return n, argument("%s cache of type %s: its block size %[4]d does not divide the head size %[3]d: use another type, such as f16", c.which, c.name, c.head, block)
+				return n, invalid(c.which+" cache type", strconv.Quote(c.name), "has a block size of %d, which does not divide the head size %d: use another type, such as f16", block, c.head)
 			}
 		}
 	}

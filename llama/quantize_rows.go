@@ -8,6 +8,7 @@ import "C"
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"unsafe"
 )
@@ -32,7 +33,7 @@ func ParseTensorType(name string) (TensorType, error) {
 		}
 		names = append(names, n)
 	}
-	return 0, argument("tensor type %q is not supported: use one of %s", name, strings.Join(names, ", "))
+	return 0, invalid("tensor type", strconv.Quote(name), "is not supported: use one of %s", strings.Join(names, ", "))
 }
 
 // String is the type's name: ggml_type_name.
@@ -51,7 +52,7 @@ func QuantizeRows(typ TensorType, src []float32, rowLen int) ([]byte, error) {
 		return nil, err
 	}
 	if typ >= C.GGML_TYPE_COUNT {
-		return nil, argument("tensor type %d out of range (0 to %d)", typ, C.GGML_TYPE_COUNT-1)
+		return nil, invalid("tensor type", uint32(typ), "out of range (0 to %d)", C.GGML_TYPE_COUNT-1)
 	}
 	t := C.enum_ggml_type(typ)
 	name := typ.String()

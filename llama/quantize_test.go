@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -438,7 +439,8 @@ func TestTensorTypesHaveNames(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"", "q4", "q4_2", "i8", "iq1_s", "TensorType(2)"} {
-		if got, err := llama.ParseTensorType(name); !errors.Is(err, llama.ErrArgument) || !strings.Contains(err.Error(), "q4_0") {
+		var e *llama.ArgumentError
+		if got, err := llama.ParseTensorType(name); !errors.Is(err, llama.ErrArgument) || !errors.As(err, &e) || e.Value != strconv.Quote(name) || !strings.Contains(e.Reason, "q4_0") {
 			t.Errorf("%q: %v, %v", name, got, err)
 		}
 	}

@@ -2,6 +2,7 @@ package llama
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -70,11 +71,11 @@ func ParseFileType(name string) (FileType, error) {
 		lower = a
 	}
 	if slices.Contains(needMatrix, lower) {
-		return 0, argument("type %s needs an importance matrix, which this quantiser does not support: use another type", lower)
+		return 0, invalid("file type", strconv.Quote(lower), "needs an importance matrix, which this quantiser does not support: use another type")
 	}
 	t, ok := fileTypes[lower]
 	if !ok {
-		return 0, argument("file type %q is not supported: use one of %s", name, strings.Join(FileTypes(), ", "))
+		return 0, invalid("file type", strconv.Quote(name), "is not supported: use one of %s", strings.Join(FileTypes(), ", "))
 	}
 	return t, nil
 }

@@ -34,9 +34,9 @@ func (x *Sampler) AddLazyGrammar(grammar, root string, words []string, tokens []
 }
 
 func (x *Sampler) grammar(grammar, root string, lazy bool, words []string, tokens []Token) error {
-	g, err := gbnf.Parse(grammar, root)
+	g, err := parseGrammar(grammar, root)
 	if err != nil {
-		return argument("%v", err)
+		return err
 	}
 	cwords, free, err := cTexts("word to start a grammar", words)
 	if err != nil {

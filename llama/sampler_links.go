@@ -151,7 +151,7 @@ func (x *Sampler) AddDynamicTemperature(t, delta, exponent float32) error {
 func (x *Sampler) AddPenalties(lastN int, repeat, frequency, presence float32) error {
 	err := number("repeat penalty", repeat, 0, finite)
 	if err == nil && repeat == 0 {
-		err = argument("repeat penalty 0 out of range: use more than 0, or 1 for none")
+		err = invalid("repeat penalty", 0, "out of range: use more than 0, or 1 for none")
 	}
 	return x.link("llama_sampler_init_penalties", func(s *samplerState, e *C.infer_error) C.bool {
 		return C.infer_add_penalties(s.chain, s.window(lastN), C.float(repeat), C.float(frequency), C.float(presence), e)

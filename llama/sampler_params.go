@@ -4,8 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"math"
-
-	"github.com/seed7adf6694/infer/llama/internal/gbnf"
 )
 
 // RandomSeed, given as a seed, draws one, which [Sampler.Seed] returns.
@@ -43,14 +41,12 @@ type DRYParams struct {
 	Breakers      []string // texts that end a repetition; the first 40 bytes of each count
 }
 
-// CheckGrammar refuses, with [ErrArgument] and the reason, what [Sampler.AddGrammar] would
+// CheckGrammar refuses, with a [*GrammarError], what [Sampler.AddGrammar] would
 // refuse whatever the vocabulary: text that is no GBNF grammar, rules that are missing,
 // recursion that grows without taking a character, and grammars beyond these limits: 1 MiB,
 // 200 parentheses deep, 2000 repetitions, 65536 rules and 1048576 elements once
 // repetitions are written out, and 32768 ways to begin a rule.
 func CheckGrammar(text, root string) error {
-	if _, err := gbnf.Parse(text, root); err != nil {
-		return argument("%v", err)
-	}
-	return nil
+	_, err := parseGrammar(text, root)
+	return err
 }

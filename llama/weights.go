@@ -87,7 +87,7 @@ func (m *Model) unbound(i int, f func(w C.infer_weight) error) error {
 	}
 	defer m.s.life.release()
 	if m.s.weights == nil || i < 0 || i >= len(m.s.bound) {
-		return argument("tensor %d out of range: the unbound model has %d tensors", i, len(m.s.bound))
+		return invalid("tensor", i, "out of range: the unbound model has %d tensors", len(m.s.bound))
 	}
 	return f(C.infer_weights_at(m.s.weights, C.size_t(i)))
 }

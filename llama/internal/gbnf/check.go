@@ -1,7 +1,6 @@
 package gbnf
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 )
@@ -26,16 +25,16 @@ type begin struct {
 // the matcher drops.
 func (g *Grammar) check(root string) error {
 	if len(g.rules) == 0 {
-		return errors.New("grammar: no rules: define at least the rule root")
+		return &Error{Problem: Missing, Reason: "no rules: define at least the rule root"}
 	}
 	for _, name := range []string{root, "root"} { // llama.cpp requires root
 		if id, ok := g.ids[name]; !ok || g.rules[id] == nil {
-			return fmt.Errorf("grammar: no rule %q: define it", name)
+			return noRule(name, "")
 		}
 	}
 	for id, rule := range g.rules {
 		if rule == nil {
-			return fmt.Errorf("grammar: no rule %q, which others refer to: define it", g.name(id))
+			return noRule(g.name(id), ", which others refer to")
 		}
 	}
 	empty := g.emptyRules()
@@ -50,6 +49,14 @@ func (g *Grammar) check(root string) error {
 		}
 	}
 	return nil
+}
+
+func noRule(name, why string) error {
+	return &Error{Problem: Missing, Rule: name, Reason: fmt.Sprintf("no rule %q%s: define it", name, why)}
+}
+
+func tooDeep(name string) error {
+	return &Error{Problem: Limit, Rule: name, Limit: maxChain, Reason: fmt.Sprintf("rule %q begins with more than %d nested rules", name, maxChain)}
 }
 
 // name returns a rule's name. For a group or repetition it is the name of the enclosing rule.
@@ -118,7 +125,7 @@ func (g *Grammar) walk(id int, empty []bool, done []begin, state []uint8, depth 
 		return nil
 	}
 	if depth > maxChain {
-		return fmt.Errorf("grammar: rule %q begins with more than %d nested rules", g.name(id), maxChain)
+		return tooDeep(g.name(id))
 	}
 	state[id] = 1
 	var total begin
@@ -133,8 +140,11 @@ func (g *Grammar) walk(id int, empty []bool, done []begin, state []uint8, depth 
 		rule = rule[end+1:]
 	}
 	total.depth++
-	if total.steps > maxSteps || total.depth > maxChain {
-		return fmt.Errorf("grammar: rule %q can begin in more than %d ways, or with more than %d nested rules", g.name(id), maxSteps, maxChain)
+	if total.steps > maxSteps {
+		return &Error{Problem: Limit, Rule: g.name(id), Limit: maxSteps, Reason: fmt.Sprintf("rule %q can begin in more than %d ways", g.name(id), maxSteps)}
+	}
+	if total.depth > maxChain {
+		return tooDeep(g.name(id))
 	}
 	done[id], state[id] = total, 2
 	return nil

@@ -4,9 +4,7 @@
 package gbnf
 
 import (
-	"errors"
 	"fmt"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -55,15 +53,40 @@ type Grammar struct {
 	Names    []string // <name>
 }
 
-// Parse parses a grammar with the start rule root. Errors name the line or the rule.
+// Problem is what is wrong with a grammar.
+type Problem string
+
+// The problems, as in package llama.
+const (
+	Syntax    Problem = "syntax"
+	Missing   Problem = "missing rule"
+	Recursion Problem = "left recursion"
+	Limit     Problem = "limit"
+)
+
+// Error is the error of an invalid grammar.
+type Error struct {
+	Problem      Problem
+	Line, Column int    // from 1 on, in characters; 0: a rule or the whole text
+	Rule         string // that is missing or can't be used; "" if it is none
+	Limit        int    // the bound that is exceeded; 0: none
+	Reason       string
+}
+
+func (e *Error) Error() string { return e.Reason }
+
+// Parse parses a grammar with the start rule root. Errors are an [*Error].
 func Parse(text, root string) (*Grammar, error) {
 	if len(text) > maxBytes {
-		return nil, fmt.Errorf("grammar of %d bytes is too long (at most %d)", len(text), maxBytes)
-	}
-	if i := strings.IndexByte(text, 0); i >= 0 || !utf8.ValidString(text) {
-		return nil, errors.New("grammar: not valid UTF-8")
+		return nil, &Error{Problem: Limit, Limit: maxBytes, Reason: fmt.Sprintf("%d bytes are too long (at most %d)", len(text), maxBytes)}
 	}
 	p := parser{Grammar: Grammar{ids: map[string]int{}}, text: text}
+	for i, r := range text {
+		if _, n := utf8.DecodeRuneInString(text[i:]); r == 0 || r == utf8.RuneError && n == 1 {
+			p.pos = i
+			return nil, p.fail("not valid UTF-8")
+		}
+	}
 	p.space(true)
 	for p.pos < len(text) {
 		if err := p.rule(); err != nil {

@@ -3,6 +3,7 @@ package gbnf
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // parser mirrors the engine's parser function by function, so that both accept the same grammars.
@@ -13,9 +14,20 @@ type parser struct {
 	owner int // the rule that is being defined
 }
 
+// fail returns a syntax error at the position.
 func (p *parser) fail(format string, args ...any) error {
-	line := 1 + strings.Count(p.text[:min(p.pos, len(p.text))], "\n")
-	return fmt.Errorf("grammar, line %d: "+format, append([]any{line}, args...)...)
+	before := p.text[:min(p.pos, len(p.text))]
+	return &Error{
+		Problem: Syntax, Line: 1 + strings.Count(before, "\n"),
+		Column: 1 + utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:]), Reason: fmt.Sprintf(format, args...),
+	}
+}
+
+// exceeds returns an error at the position about a bound, the last argument of the reason.
+func (p *parser) exceeds(limit int, format string, args ...any) error {
+	e := p.fail(format, append(args, limit)...).(*Error)
+	e.Problem, e.Limit = Limit, limit
+	return e
 }
 
 // at returns the byte at offset i from the position, 0 beyond the end.
@@ -101,7 +113,7 @@ func (p *parser) newRule() int {
 // alternatives parses the right-hand side of a rule, or a group in parentheses.
 func (p *parser) alternatives(id, depth int) error {
 	if depth > maxDepth {
-		return p.fail("more than %d nested parentheses", maxDepth)
+		return p.exceeds(maxDepth, "more than %d nested parentheses")
 	}
 	rule := []Element{}
 	for {
@@ -124,10 +136,10 @@ func (p *parser) alternatives(id, depth int) error {
 func (p *parser) count(n int) error {
 	p.elements += n
 	if p.elements > maxElements {
-		return p.fail("more than %d elements after repetitions are expanded", maxElements)
+		return p.exceeds(maxElements, "more than %d elements after repetitions are expanded")
 	}
 	if len(p.rules) > maxRules {
-		return p.fail("more than %d rules after repetitions are expanded", maxRules)
+		return p.exceeds(maxRules, "more than %d rules after repetitions are expanded")
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func (g *Grammar) checkRecursion(empty []bool) error {
 	for id := range g.rules {
 		for _, f := range firsts[id] {
 			if group[f.id] == group[id] && !f.last || f.first && alone[f.id] == alone[id] {
-				return fmt.Errorf("grammar: rule %q is left-recursive: it can reach itself without consuming a character", g.name(id))
+				return &Error{Problem: Recursion, Rule: g.name(id), Reason: fmt.Sprintf("rule %q is left-recursive: it can reach itself without consuming a character", g.name(id))}
 			}
 		}
 	}

@@ -185,7 +185,7 @@ func (p *parser) bounds(nested bool) (least, most int, err error) {
 			return 0, p.fail("expecting a number of repetitions")
 		}
 		if err != nil || n > maxRepeat {
-			return 0, p.fail("%s repetitions are too many (at most %d)", digits, maxRepeat)
+			return 0, p.exceeds(maxRepeat, "%s repetitions are too many (at most %d)", digits)
 		}
 		p.space(nested)
 		return n, nil
