@@ -264,7 +264,7 @@ func (m *Model) SetMaxMemory(ctx context.Context, bytes uint64) error {
 	}
 	defer m.release(nil)
 	if m.weights.budget == nil {
-		return optionError("the model has no memory budget to change: set Options.MaxMemory when opening it")
+		return optionError("memory budget", "", "the model has no memory budget to change: set Options.MaxMemory when opening it")
 	}
 	if bytes == 0 || bytes == MaxMemoryOff {
 		bytes = math.MaxUint64

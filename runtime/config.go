@@ -1,10 +1,12 @@
 package runtime
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -102,13 +104,13 @@ func parseEnum[E ~int](what, s string, names []string) (E, error) {
 			return E(i), nil
 		}
 	}
-	return 0, optionError("unknown %s %q: use one of %s", what, s, strings.Join(names, ", "))
+	return 0, optionError(what, strconv.Quote(s), "is unknown: use one of %s", strings.Join(names, ", "))
 }
 
 // enumeration refuses values that have no name.
 func enumeration[E ~int](what string, v E, names []string) error {
 	if v < 0 || int(v) >= len(names) {
-		return optionError("%s %d out of range (0 to %d): use one of %s", what, int(v), len(names)-1, strings.Join(names, ", "))
+		return optionError(what, strconv.Itoa(int(v)), "out of range (0 to %d): use one of %s", len(names)-1, strings.Join(names, ", "))
 	}
 	return nil
 }
@@ -124,17 +126,17 @@ func (o Options) check() error {
 	const mostChunk = 1 << 62
 	switch {
 	case o.ChunkSize > mostChunk:
-		return optionError("chunk size %d out of range (0 to %d bytes)", o.ChunkSize, uint64(mostChunk))
+		return optionError("chunk size", strconv.FormatUint(o.ChunkSize, 10), "out of range (0 to %d bytes)", uint64(mostChunk))
 	case o.GPULayers < 0:
-		return optionError("GPU layers %d out of range: use 0 or more", o.GPULayers)
+		return optionError("GPU layers", strconv.Itoa(o.GPULayers), "out of range: use 0 or more")
 	case o.Load == LoadStock && o.Pool != nil:
-		return optionError("load mode stock can't use a pool, as the engine allocates the memory itself: leave out the pool or use another mode")
+		return optionError("load mode", "stock", "can't use a pool, as the engine allocates the memory itself: leave out the pool or use another mode")
 	case o.Packed == PackedRequire && (o.Load == LoadCopy || o.Load == LoadStock || o.NoRepack || o.GPULayers > 0):
-		return optionError("packed mode require needs mapped weights in this CPU's layout: use load mode auto, and neither NoRepack nor GPU layers")
+		return optionError("packed mode", "require", "needs mapped weights in this CPU's layout: use load mode auto, and neither NoRepack nor GPU layers")
 	}
 	for _, a := range o.Adapters {
 		if s := float64(a.Scale); math.IsNaN(s) || math.IsInf(s, 0) {
-			return optionError("adapter %s: scale %g is not finite: use a finite number", a.Path, a.Scale)
+			return optionError("adapter scale", fmt.Sprint(a.Scale), "of %s is not finite: use a finite number", a.Path)
 		}
 	}
 	if o.Generate != nil {
@@ -156,10 +158,10 @@ func (o SessionOptions) check() error {
 		{"threads", o.Threads, 0, threads.Most}, {"batch threads", o.BatchThreads, 0, threads.Most},
 	} {
 		if n.value < n.least || n.value > n.limit {
-			return optionError("%s %d out of range (%d to %d)", n.name, n.value, n.least, n.limit)
+			return optionError(n.name, strconv.Itoa(n.value), "out of range (%d to %d)", n.least, n.limit)
 		}
 	}
-	if err := checkThreads(max(o.Threads, o.BatchThreads)); err != nil {
+	if err := cmp.Or(checkThreads("threads", o.Threads), checkThreads("batch threads", o.BatchThreads)); err != nil {
 		return err
 	}
 	return asOption(o.params().Check())
@@ -180,16 +182,16 @@ func (o SessionOptions) params() llama.ContextParams {
 func (o GenerateOptions) Check() error {
 	switch {
 	case o.MaxTokens < 0:
-		return optionError("MaxTokens %d out of range: use 0 (no limit) or more", o.MaxTokens)
+		return optionError("MaxTokens", strconv.Itoa(o.MaxTokens), "out of range: use 0 (no limit) or more")
 	case o.LookupTokens < 0:
-		return optionError("LookupTokens %d out of range: use 0 (default) or more", o.LookupTokens)
+		return optionError("LookupTokens", strconv.Itoa(o.LookupTokens), "out of range: use 0 (default) or more")
 	}
 	if err := enumeration("overflow", o.Overflow, overflows); err != nil {
 		return err
 	}
 	for _, stop := range o.Stop {
 		if stop == "" || !utf8.ValidString(stop) {
-			return optionError("stop string %q: must be valid UTF-8 and not empty", stop)
+			return optionError("stop string", strconv.Quote(stop), "must be valid UTF-8 and not empty")
 		}
 	}
 	return o.Sampling.Check()
@@ -203,5 +205,8 @@ func (s Sampling) Check() error {
 	if s.Grammar == "" {
 		return nil
 	}
-	return asOption(llama.CheckGrammar(s.Grammar, grammarRoot))
+	if err := llama.CheckGrammar(s.Grammar, grammarRoot); err != nil {
+		return &OptionError{Option: "grammar", Err: err}
+	}
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/seed7adf6694/infer/llama"
@@ -58,11 +59,11 @@ func (s *Session) EmbedTexts(ctx context.Context, texts []string, o EmbedOptions
 	defer s.unlock()
 	switch {
 	case !s.embeds:
-		return nil, optionError("the session was not made for embeddings: set SessionOptions.Embeddings")
+		return nil, optionError("embeddings", "", "the session was not made for embeddings: set SessionOptions.Embeddings")
 	case o.Tokens && s.ctx.Pooled():
-		return nil, optionError("vectors of tokens need a session with PoolingNone")
+		return nil, optionError("pooling", "", "vectors of tokens need a session with PoolingNone")
 	case !o.Norm.valid():
-		return nil, optionError("norm %d out of range: use NormNone, NormMax or 0 and more", o.Norm)
+		return nil, optionError("norm", strconv.Itoa(int(o.Norm)), "out of range: use NormNone, NormMax or 0 and more")
 	}
 	inputs := make([][]llama.Token, len(texts))
 	for i, text := range texts {
@@ -95,7 +96,7 @@ func (s *Session) embedAll(ctx context.Context, inputs [][]llama.Token, read fun
 		case len(tokens) > limit:
 			return fmt.Errorf("text %d: %w", i, &ContextError{Tokens: len(tokens), Context: limit, Most: s.model.info.Positions})
 		case len(tokens) == 0:
-			return fmt.Errorf("text %d: %w", i, optionError("empty text"))
+			return fmt.Errorf("text %d: %w", i, optionError("", "", "empty text"))
 		}
 	}
 	s.updateStats(func(st *Stats) { *st = Stats{Context: s.context, UBatch: s.ubatch} })

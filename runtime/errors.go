@@ -28,7 +28,8 @@ var (
 	ErrClosed = errors.New("closed")
 	// ErrBusy is returned by a call on a session while another call runs.
 	ErrBusy = errors.New("session is busy with another call")
-	// ErrOption is returned for invalid option values.
+	// ErrOption is returned for invalid option values; errors.As to *OptionError gives the
+	// option.
 	ErrOption = errors.New("invalid option")
 	// ErrPackedElsewhere is returned for a packed file whose layout is not the one that
 	// this engine uses on this CPU. errors.As to *PackedError says what to do.
@@ -44,6 +45,35 @@ var (
 	// ErrNoEngine is returned in programs built without cgo.
 	ErrNoEngine = llama.ErrNoEngine
 )
+
+// OptionError is the error of an invalid option. It wraps [ErrOption].
+type OptionError struct {
+	// Option is the option in words, such as "context" or "load mode"; "" if the reason names
+	// it, as where a call does not suit the options of its session.
+	Option string
+	Value  string // as it was given; "" if the reason has it
+	Reason string // what is wrong, and what to use instead; "" if there is an Err
+	Err    error  // the error of package llama; may be nil
+}
+
+func (e *OptionError) Error() string {
+	s := ErrOption.Error() + ": "
+	switch {
+	case e.Err != nil:
+		return s + e.Err.Error()
+	case e.Value != "":
+		s += e.Option + " " + e.Value + " "
+	}
+	return s + e.Reason
+}
+
+// Unwrap returns ErrOption and Err.
+func (e *OptionError) Unwrap() []error {
+	if e.Err == nil {
+		return []error{ErrOption}
+	}
+	return []error{ErrOption, e.Err}
+}
 
 // PackedError is the error of a packed file whose layout this engine does not use on this
 // CPU. It wraps [ErrPackedElsewhere].
@@ -181,12 +211,18 @@ func engineError(err error) error {
 // asOption translates the engine's sentinel for invalid arguments into ErrOption.
 func asOption(err error) error {
 	if errors.Is(err, llama.ErrArgument) && !errors.Is(err, ErrOption) {
-		return fmt.Errorf("%w: %w", ErrOption, err)
+		e := &OptionError{Err: err}
+		var argument *llama.ArgumentError
+		if errors.As(err, &argument) {
+			e.Option, e.Value = argument.Name, argument.Value
+		}
+		return e
 	}
 	return closed(err)
 }
 
-// optionError returns an ErrOption with a message that names the option.
-func optionError(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", ErrOption, fmt.Sprintf(format, args...))
+// optionError returns an OptionError whose text is the option, its value and the reason. With an
+// empty value it is the reason alone, which then names the option.
+func optionError(option, value, reason string, args ...any) error {
+	return &OptionError{Option: option, Value: value, Reason: fmt.Sprintf(reason, args...)}
 }

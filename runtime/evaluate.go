@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"errors"
+	"strconv"
 
 	"github.com/seed7adf6694/infer/llama"
 )
@@ -32,11 +33,11 @@ func (s *Session) Evaluate(ctx context.Context, tokens []int32, o EvaluateOption
 	}
 	switch {
 	case s.embeds:
-		return optionError("a session for embeddings has no logits: make one without SessionOptions.Embeddings")
+		return optionError("embeddings", "", "a session for embeddings has no logits: make one without SessionOptions.Embeddings")
 	case s.model.info.Encoder:
-		return optionError("Evaluate does not support models with an encoder: use Generate")
+		return optionError("", "", "Evaluate does not support models with an encoder: use Generate")
 	case o.From < 0:
-		return optionError("EvaluateOptions.From %d out of range: use 0 or more", o.From)
+		return optionError("EvaluateOptions.From", strconv.Itoa(o.From), "out of range: use 0 or more")
 	}
 	if need := len(s.tokens) + len(s.tail) + len(tokens); need > s.context {
 		return s.contextError(need)

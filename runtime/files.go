@@ -40,7 +40,7 @@ func Quantize(ctx context.Context, in, out string, o QuantizeOptions) error {
 		return fmt.Errorf("%s: %w", in, errNoWeights())
 	}
 	if index.Packed() != nil {
-		return optionError("%s is a packed file: quantise the file that it was packed from", in)
+		return optionError("", "", "%s is a packed file: quantise the file that it was packed from", in)
 	}
 	return files.WriteFile(out, func(f *os.File) error {
 		return llama.Quantize(ctx, in, f.Name(), llama.QuantizeParams{

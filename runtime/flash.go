@@ -60,7 +60,7 @@ func (s *sizer) firstNeed(ctx context.Context, params llama.ContextParams, ubatc
 }
 
 // errSmallerBatch is the reason for flash attention if the micro-batch would be lowered without.
-var errSmallerBatch = optionError("the micro-batch would be smaller")
+var errSmallerBatch = optionError("micro-batch", "", "the micro-batch would be smaller")
 
 // notAmple returns why memory is not ample for a session beside the weights, "" if it is.
 // Memory is ample if session and weights stay in memory and leave a quarter of it free.

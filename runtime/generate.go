@@ -82,7 +82,7 @@ func (g *generation) end() {
 // begin checks the options and evaluates the prompt.
 func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (*generation, error) {
 	if s.embeds {
-		return nil, optionError("a session for embeddings can't generate: make one without SessionOptions.Embeddings")
+		return nil, optionError("embeddings", "", "a session for embeddings can't generate: make one without SessionOptions.Embeddings")
 	}
 	if err := o.Check(); err != nil {
 		return nil, err
@@ -159,7 +159,7 @@ func (s *Session) take(ctx context.Context, prompt string, o GenerateOptions) (t
 			return nil, nil, err
 		}
 		if len(tokens) == 0 {
-			return nil, nil, optionError("empty prompt, and the model has no token that begins a text: give a prompt")
+			return nil, nil, optionError("", "", "empty prompt, and the model has no token that begins a text: give a prompt")
 		}
 	}
 	if fresh && !o.PlainPrompt && s.model.addsBOS && len(tokens) > 1 && tokens[1] == s.model.bos && tokens[0] == s.model.bos {

@@ -150,27 +150,29 @@ func TestEnumerationsAreChecked(t *testing.T) {
 		}
 	}
 	for _, c := range []struct {
-		name, want string
-		call       func() error
+		name, option, value string
+		figures             string // in the text
+		call                func() error
 	}{
-		{"flash attention", "7 out of range (0 to 2): use one of auto, off, on", session(func(o *runtime.SessionOptions) { o.FlashAttention = 7 })},
-		{"a negative pooling", "-1 out of range (0 to 5): use one of default, none, mean, cls, last, rank", session(func(o *runtime.SessionOptions) { o.Pooling = -1 })},
-		{"a cache type", `"q3_k" is not supported: use one of f32`, session(func(o *runtime.SessionOptions) { o.CacheTypeK = "q3_k" })},
-		{"a V cache without flash attention", "needs flash attention", session(func(o *runtime.SessionOptions) { o.CacheTypeV, o.FlashAttention = "q8_0", llama.FlashOff })},
-		{"a context", "context -2 out of range", session(func(o *runtime.SessionOptions) { o.Context = -2 })},
-		{"of a session to come", "7 out of range (0 to 2)", open(runtime.Options{Session: runtime.SessionOptions{FlashAttention: 7}})},
-		{"load mode", "load mode 4 out of range", open(runtime.Options{Load: 4})},
-		{"packed mode", "packed mode -1 out of range", open(runtime.Options{Packed: -1})},
-		{"layers", "GPU layers -1", open(runtime.Options{GPULayers: -1})},
-		{"an adapter's scale", "NaN", open(runtime.Options{Adapters: []runtime.Adapter{{Path: "x", Scale: float32(math.NaN())}}})},
-		{"overflow", "overflow 2 out of range", open(runtime.Options{Generate: &runtime.GenerateOptions{Overflow: 2}})},
-		{"a plan", "7 out of range (0 to 2)", func() error {
+		{"flash attention", "flash attention", "7", "0 to 2", session(func(o *runtime.SessionOptions) { o.FlashAttention = 7 })},
+		{"a negative pooling", "pooling", "-1", "0 to 5", session(func(o *runtime.SessionOptions) { o.Pooling = -1 })},
+		{"a cache type", "K cache type", `"q3_k"`, "f32", session(func(o *runtime.SessionOptions) { o.CacheTypeK = "q3_k" })},
+		{"a V cache without flash attention", "V cache type", `"q8_0"`, "flash attention", session(func(o *runtime.SessionOptions) { o.CacheTypeV, o.FlashAttention = "q8_0", llama.FlashOff })},
+		{"a context", "context", "-2", "-1 to ", session(func(o *runtime.SessionOptions) { o.Context = -2 })},
+		{"of a session to come", "flash attention", "7", "0 to 2", open(runtime.Options{Session: runtime.SessionOptions{FlashAttention: 7}})},
+		{"load mode", "load mode", "4", "0 to 3", open(runtime.Options{Load: 4})},
+		{"packed mode", "packed mode", "-1", "0 to 2", open(runtime.Options{Packed: -1})},
+		{"layers", "GPU layers", "-1", "0 or more", open(runtime.Options{GPULayers: -1})},
+		{"an adapter's scale", "adapter scale", "NaN", "of x ", open(runtime.Options{Adapters: []runtime.Adapter{{Path: "x", Scale: float32(math.NaN())}}})},
+		{"overflow", "overflow", "2", "0 to 1", open(runtime.Options{Generate: &runtime.GenerateOptions{Overflow: 2}})},
+		{"a plan", "flash attention", "7", "0 to 2", func() error {
 			_, err := runtime.Plan(t.Context(), tinyF16, runtime.Options{Session: runtime.SessionOptions{FlashAttention: 7}})
 			return err
 		}},
 	} {
-		if err := c.call(); !errors.Is(err, runtime.ErrOption) || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: %v, want %q in it", c.name, err, c.want)
+		var e *runtime.OptionError
+		if err := c.call(); !errors.Is(err, runtime.ErrOption) || !errors.As(err, &e) || e.Option != c.option || e.Value != c.value || !strings.Contains(err.Error(), c.figures) {
+			t.Errorf("%s: %v, want %s of %s, %s", c.name, err, c.option, c.value, c.figures)
 		}
 	}
 	// Refusals hold nothing: sessions can be made, and the model closed.

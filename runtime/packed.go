@@ -27,9 +27,9 @@ func checkPacked(index *gguf.Index, c *config) error {
 	}
 	switch {
 	case c.load == LoadCopy || c.load == LoadStock:
-		return optionError("load mode %v is not possible for a packed file: use mmap or auto, or open %s", c.load, from)
+		return optionError("load mode", c.load.String(), "is not possible for a packed file: use mmap or auto, or open %s", from)
 	case !c.repack:
-		return optionError("NoRepack is not possible for a packed file, whose weights are repacked already: open %s", from)
+		return optionError("NoRepack", "", "NoRepack is not possible for a packed file, whose weights are repacked already: open %s", from)
 	case !llama.CanRepack():
 		return &PackedError{Reason: "this program was compiled without -DGGML_USE_CPU_REPACK and can't compute with its layout", Source: from}
 	case p.Engine != llama.EngineVersion:
@@ -186,7 +186,7 @@ type packedAs struct {
 func newPacking(ctx context.Context, path string, index *gguf.Index) (_ *packing, err error) {
 	switch {
 	case index.Packed() != nil:
-		return nil, optionError("%s is a packed file: pack the file that it was packed from", path)
+		return nil, optionError("", "", "%s is a packed file: pack the file that it was packed from", path)
 	case !index.HasTensors():
 		return nil, fmt.Errorf("%s: %w", path, errNoWeights())
 	}

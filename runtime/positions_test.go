@@ -157,7 +157,8 @@ func TestCacheTypesThatHeadsDoNotAllow(t *testing.T) {
 			_, err = s.Complete(t.Context(), "Hello world", g)
 			s.Close()
 		}
-		if !errors.Is(err, runtime.ErrOption) || !strings.Contains(err.Error(), "16") {
+		var e *runtime.OptionError
+		if !errors.Is(err, runtime.ErrOption) || !errors.As(err, &e) || !strings.HasSuffix(e.Option, " cache type") || !strings.Contains(err.Error(), " 16") {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}

@@ -33,7 +33,7 @@ func (s *Session) Rerank(ctx context.Context, query string, documents ...string)
 	case !s.model.classifier:
 		return nil, s.model.cannotRank()
 	case !s.ranks:
-		return nil, optionError("the session does not rank: make one with PoolingRank")
+		return nil, optionError("pooling", "", "the session does not rank: make one with PoolingRank")
 	}
 	inputs, err := s.model.pairs(query, documents)
 	if err != nil {

@@ -3,7 +3,9 @@ package runtime
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"fmt"
 	"math"
+	"strconv"
 	"strings"
 
 	"github.com/seed7adf6694/infer/llama"
@@ -43,7 +45,7 @@ func resolveNumbers[T int | float32](numbers []number[T], offs *[]func()) error 
 			if n.min >= 0 && v < 0 {
 				hint = ", or Off"
 			}
-			return optionError("%s %v out of range (%v to %v%s)", n.name, v, n.min, n.max, hint)
+			return optionError(n.name, fmt.Sprint(v), "out of range (%v to %v%s)", n.min, n.max, hint)
 		}
 	}
 	return nil
@@ -95,15 +97,15 @@ func (s Sampling) withDefaults() (Sampling, error) {
 	}
 	for id, bias := range s.LogitBias {
 		if id < 0 {
-			return s, optionError("logit bias for token %d: use a token from 0 on", id)
+			return s, optionError("logit bias", "", "logit bias for token %d: use a token from 0 on", id)
 		}
 		if math.IsNaN(float64(bias)) || math.IsInf(float64(bias), 1) {
-			return s, optionError("logit bias %g for token %d: use a finite number or -Inf", bias, id)
+			return s, optionError("logit bias", fmt.Sprint(bias), "for token %d: use a finite number or -Inf", id)
 		}
 	}
 	for _, b := range s.DRYBreakers {
 		if b == "" || strings.IndexByte(b, 0) >= 0 {
-			return s, optionError("DRY breaker %q: must not be empty or contain NUL", b)
+			return s, optionError("DRY breaker", strconv.Quote(b), "must not be empty or contain NUL")
 		}
 	}
 	if s.DRYBreakers == nil {

@@ -36,7 +36,7 @@ func (s *sizer) contextParams(o SessionOptions) (llama.ContextParams, error) {
 	}
 	switch {
 	case o.Context == trained && s.info.CtxTrain < 1:
-		return p, optionError("context -1: the model's file names no trained context: set a number of tokens")
+		return p, optionError("context", "-1", "is not possible: the model's file names no trained context: set a number of tokens")
 	case o.Context == trained:
 		p.Ctx = s.info.CtxTrain
 	case o.Context == 0:
@@ -50,7 +50,7 @@ func (s *sizer) contextParams(o SessionOptions) (llama.ContextParams, error) {
 		head        int
 	}{{"K", o.CacheTypeK, s.info.KeyLength}, {"V", o.CacheTypeV, s.info.ValueLength}} {
 		if t, err := gguf.ParseType(cacheName(c.name)); err == nil && uint64(c.head)%t.BlockSize() != 0 {
-			return p, optionError("%s cache type %s needs a head size that is a multiple of %d, and this model's is %d: use f16", c.which, c.name, t.BlockSize(), c.head)
+			return p, optionError(c.which+" cache type", c.name, "needs a head size that is a multiple of %d, and this model's is %d: use f16", t.BlockSize(), c.head)
 		}
 	}
 	if most := s.info.Positions; most > 0 && p.Ctx > most {

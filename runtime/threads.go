@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strconv"
 	"time"
 
 	"github.com/seed7adf6694/infer/runtime/internal/threads"
@@ -21,9 +22,9 @@ func DefaultThreads() int { return threads.Default() }
 
 // checkThreads refuses more threads than the process has processors: threads would spin while
 // they wait for threads without a processor, and a token would take seconds.
-func checkThreads(n int) error {
+func checkThreads(option string, n int) error {
 	if processors := runtime.NumCPU(); n > processors {
-		return optionError("%d threads exceed the %d processors that this process may use: use at most %d, or 0 for the default", n, processors, processors)
+		return optionError(option, strconv.Itoa(n), "exceed the %d processors that this process may use: use at most %d, or 0 for the default", processors, processors)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	goruntime "runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -47,7 +48,12 @@ func TestThreadsBeyondTheProcessorsAreRefused(t *testing.T) {
 	n := goruntime.NumCPU()
 	for _, o := range []runtime.SessionOptions{{Threads: n + 1}, {BatchThreads: n + 1}, {Threads: 512}, {Threads: -1}} {
 		_, err := m.NewSession(t.Context(), o)
-		if !errors.Is(err, runtime.ErrOption) || !strings.Contains(err.Error(), "threads") {
+		option, value := "threads", o.Threads
+		if o.BatchThreads != 0 {
+			option, value = "batch threads", o.BatchThreads
+		}
+		var e *runtime.OptionError
+		if !errors.Is(err, runtime.ErrOption) || !errors.As(err, &e) || e.Option != option || e.Value != strconv.Itoa(value) {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}
