@@ -1,7 +1,6 @@
 package models
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -29,15 +28,15 @@ func (s Shape) arch() string {
 func (s Shape) checkArch() error {
 	switch arch := s.arch(); {
 	case !slices.Contains(archs, arch):
-		return fmt.Errorf("shape: unknown arch %q%s, the architectures are %s", arch, didYouMean(arch, archs), strings.Join(archs, ", "))
+		return shapeError(keyArch, arch, "unknown arch %q%s, the architectures are %s", arch, didYouMean(arch, archs), strings.Join(archs, ", "))
 	case (arch == archQwen3MoE || arch == archGptOss) && s.Experts == 0:
-		return fmt.Errorf("shape: %s is always a mixture: set experts", arch)
+		return shapeError("experts", 0, "%s is always a mixture: set experts", arch)
 	case arch != archGptOss && s.Window > 0:
-		return fmt.Errorf("shape: window is %d, but only %s has one, not %s", s.Window, archGptOss, arch)
+		return shapeError("window", s.Window, "window is %d, but only %s has one, not %s", s.Window, archGptOss, arch)
 	case arch == archGraniteHybrid && s.Layers < 2:
-		return fmt.Errorf("shape: layers is %d, must be at least 2 with %s", s.Layers, arch)
+		return shapeError("layers", s.Layers, "layers is %d, must be at least 2 with %s", s.Layers, arch)
 	case arch == archGraniteHybrid && s.stateWidth()%stateHead != 0:
-		return fmt.Errorf("shape: width %d is not a multiple of %d, which %s requires", s.Width, stateHead/2, arch)
+		return shapeError("width", s.Width, "width %d is not a multiple of %d, which %s requires", s.Width, stateHead/2, arch)
 	}
 	return nil
 }

@@ -11,6 +11,10 @@ import (
 	"github.com/seed7adf6694/infer/internal/words"
 )
 
+// ErrType is wrapped if weights can't be made in a type, as it is unknown or needs an importance
+// matrix.
+var ErrType = errors.New("type is not possible")
+
 // ErrAmbiguous is wrapped if a name or a folder matches several models.
 var ErrAmbiguous = errors.New("several models match")
 
@@ -78,6 +82,19 @@ func (e *AmbiguousError) Error() string {
 
 // Unwrap returns ErrAmbiguous.
 func (e *AmbiguousError) Unwrap() error { return ErrAmbiguous }
+
+// A ShapeError is returned for a [Shape] that no model can have, and for text that is no shape.
+type ShapeError struct {
+	Key    string // of the number in [ParseShape]'s text; "" for a name or for several numbers
+	Value  string // its value, or what stands there instead of a key; "" if it is missing
+	Reason string // what is wrong, with the key, the value and what is possible
+}
+
+func (e *ShapeError) Error() string { return "shape: " + e.Reason }
+
+func shapeError(key string, value any, reason string, args ...any) error {
+	return &ShapeError{key, fmt.Sprint(value), fmt.Sprintf(reason, args...)}
+}
 
 // list joins paths for a message; of many it shows the first ones.
 func list(paths []string, separator string) string {

@@ -68,9 +68,9 @@ func parseRecipe(name string) (recipe, error) {
 		names = append(names, r.name)
 	}
 	if slices.Contains(needMatrix, lower) {
-		return recipe{}, fmt.Errorf("type %s needs an importance matrix, which random weights do not have; use one of %s", lower, strings.Join(names, ", "))
+		return recipe{}, fmt.Errorf("%w: %s needs an importance matrix, which random weights do not have; use one of %s", ErrType, lower, strings.Join(names, ", "))
 	}
-	return recipe{}, fmt.Errorf("unknown type %q%s, the types are %s", name, didYouMean(name, names), strings.Join(names, ", "))
+	return recipe{}, fmt.Errorf("%w: unknown type %q%s, the types are %s", ErrType, name, didYouMean(name, names), strings.Join(names, ", "))
 }
 
 // quantised reports whether a type needs a Quantizer.
@@ -251,7 +251,7 @@ func fit(t gguf.Type, b *blueprint) (gguf.Type, error) {
 	case gguf.TypeTQ1_0, gguf.TypeTQ2_0:
 		instead = gguf.TypeQ4_0
 	default:
-		return 0, fmt.Errorf("shape: the rows of %s have %d values, not a multiple of %d, the block size of %s", b.name, b.rowLength(), t.BlockSize(), t)
+		return 0, shapeError("", b.rowLength(), "the rows of %s have %d values, not a multiple of %d, the block size of %s", b.name, b.rowLength(), t.BlockSize(), t)
 	}
 	if b.rowLength()%instead.BlockSize() != 0 {
 		return gguf.TypeF16, nil

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -46,15 +47,20 @@ func TestResolve(t *testing.T) {
 		files []string
 		model string
 		want  string // path relative to the root, or from here
-		from  string // error: parts that it must contain, between |
-		is    error
+		// Of the error; paths are separated by |.
+		is       error
+		looked   string // places that a NotFoundError must list, among others
+		suggests string // its only suggestion
+		hint     string // part of its hint
+		several  string // all candidates of an AmbiguousError
+		at       string // a path that an error of the system names
 	}{
 		{name: "a file is found by its path", files: []string{"here/m.gguf"}, model: "m.gguf", want: "m.gguf"},
 		{name: "a file needs no extension", files: []string{"here/weights"}, model: "weights", want: "weights"},
 		{name: "a path with folders is a path", files: []string{"here/sub/m.gguf"}, model: "sub/m.gguf", want: "sub/m.gguf"},
 		{name: "an absolute path is a path", files: []string{"one/m.gguf"}, model: "ROOT/one/m.gguf", want: "ROOT/one/m.gguf"},
 		{name: "a file called tiny is reached as a path", files: []string{"here/tiny"}, model: "./tiny", want: "./tiny"},
-		{name: "a path is not looked up by name", files: []string{"one/m.gguf"}, model: "./m.gguf", from: `"./m.gguf" not found`, is: fs.ErrNotExist},
+		{name: "a path is not looked up by name", files: []string{"one/m.gguf"}, model: "./m.gguf", looked: "./m.gguf", is: fs.ErrNotExist},
 
 		{name: "a name is found in the folders", files: []string{"two/m"}, model: "m", want: "ROOT/two/m"},
 		{name: "a name is found with .gguf behind it", files: []string{"two/m.gguf"}, model: "m", want: "ROOT/two/m.gguf"},
@@ -66,11 +72,11 @@ func TestResolve(t *testing.T) {
 		{name: "an empty folder of that name does not hide the next folder", files: []string{"one/m/", "two/m.gguf"}, model: "m", want: "ROOT/two/m.gguf"},
 		{name: "a name is that of a set of shards", files: []string{"one/m-00001-of-00002.gguf", "one/m-00002-of-00002.gguf"}, model: "m", want: "ROOT/one/m-00001-of-00002.gguf"},
 		{name: "a name is that of a folder with one model", files: []string{"one/m/weights.gguf", "one/m/README.md"}, model: "m", want: "ROOT/one/m/weights.gguf"},
-		{name: "a name is that of a folder with several models", files: []string{"one/m/a.gguf", "one/m/b.gguf"}, model: "m", from: "2 models|ROOT/one/m/a.gguf|ROOT/one/m/b.gguf", is: ErrAmbiguous},
+		{name: "a name is that of a folder with several models", files: []string{"one/m/a.gguf", "one/m/b.gguf"}, model: "m", several: "ROOT/one/m/a.gguf|ROOT/one/m/b.gguf", is: ErrAmbiguous},
 
 		{name: "the beginning of one name is enough", files: []string{"one/llama-3-8b.gguf", "two/qwen.gguf"}, model: "llama-3", want: "ROOT/one/llama-3-8b.gguf"},
 		{name: "the beginning of the name of one set is enough", files: []string{"one/llama-3-8b-00001-of-00002.gguf", "one/llama-3-8b-00002-of-00002.gguf"}, model: "llama", want: "ROOT/one/llama-3-8b-00001-of-00002.gguf"},
-		{name: "the beginning of two names is not", files: []string{"one/llama-3-8b.gguf", "two/llama-3-70b.gguf"}, model: "llama-3", from: "2 models|ROOT/one/llama-3-8b.gguf|ROOT/two/llama-3-70b.gguf", is: ErrAmbiguous},
+		{name: "the beginning of two names is not", files: []string{"one/llama-3-8b.gguf", "two/llama-3-70b.gguf"}, model: "llama-3", several: "ROOT/one/llama-3-8b.gguf|ROOT/two/llama-3-70b.gguf", is: ErrAmbiguous},
 		{name: "one name in two folders is one model", files: []string{"one/llama-3-8b.gguf", "two/llama-3-8b.gguf"}, model: "llama", want: "ROOT/one/llama-3-8b.gguf"},
 		{name: "a whole name comes before the beginning of another", files: []string{"one/m-large.gguf", "two/m.gguf"}, model: "m", want: "ROOT/two/m.gguf"},
 		{name: "a folder here comes before the beginning of a name", files: []string{"here/m/x.gguf", "one/m-large.gguf"}, model: "m", want: "m/x.gguf"},
@@ -81,41 +87,41 @@ func TestResolve(t *testing.T) {
 		{name: "a folder with one set of shards stands for it", files: []string{"here/d/m-00001-of-00002.gguf", "here/d/m-00002-of-00002.gguf"}, model: "d", want: "d/m-00001-of-00002.gguf"},
 		{name: "hidden and vision files do not count", files: []string{"here/d/m.gguf", "here/d/.m.gguf", "here/d/mmproj-m.gguf"}, model: "d", want: "d/m.gguf"},
 		{name: "a folder inside does not count", files: []string{"here/d/m.gguf", "here/d/x.gguf/"}, model: "d", want: "d/m.gguf"},
-		{name: "a folder with two models stands for none", files: []string{"here/d/a.gguf", "here/d/b.gguf"}, model: "./d", from: "2 models|d/a.gguf|d/b.gguf", is: ErrAmbiguous},
-		{name: "a file beside a set is a second model", files: []string{"here/d/a.gguf", "here/d/m-00001-of-00002.gguf", "here/d/m-00002-of-00002.gguf"}, model: "d", from: "2 models|d/a.gguf|d/m-00001-of-00002.gguf", is: ErrAmbiguous},
-		{name: "a folder without a model", files: []string{"here/d/notes.txt"}, model: "./d", from: `"./d" not found|d/*.gguf`, is: fs.ErrNotExist},
+		{name: "a folder with two models stands for none", files: []string{"here/d/a.gguf", "here/d/b.gguf"}, model: "./d", several: "d/a.gguf|d/b.gguf", is: ErrAmbiguous},
+		{name: "a file beside a set is a second model", files: []string{"here/d/a.gguf", "here/d/m-00001-of-00002.gguf", "here/d/m-00002-of-00002.gguf"}, model: "d", several: "d/a.gguf|d/m-00001-of-00002.gguf", is: ErrAmbiguous},
+		{name: "a folder without a model", files: []string{"here/d/notes.txt"}, model: "./d", looked: "d/*.gguf", is: fs.ErrNotExist},
 
 		{name: "a shard stands for its set", files: []string{"here/m-00001-of-00003.gguf", "here/m-00002-of-00003.gguf"}, model: "m-00002-of-00003.gguf", want: "m-00001-of-00003.gguf"},
 		{name: "a shard with a path stands for its set", files: []string{"one/m-00001-of-00003.gguf", "one/m-00002-of-00003.gguf"}, model: "ROOT/one/m-00002-of-00003.gguf", want: "ROOT/one/m-00001-of-00003.gguf"},
 		{name: "a shard in the folders stands for its set", files: []string{"one/m-00001-of-00002.gguf", "one/m-00002-of-00002.gguf"}, model: "m-00002-of-00002", want: "ROOT/one/m-00001-of-00002.gguf"},
-		{name: "a set without its first shard", files: []string{"here/m-00002-of-00003.gguf"}, model: "m-00002-of-00003.gguf", from: "m-00001-of-00003.gguf|the first of 3 shards is missing", is: fs.ErrNotExist},
+		{name: "a set without its first shard", files: []string{"here/m-00002-of-00003.gguf"}, model: "m-00002-of-00003.gguf", looked: "m-00001-of-00003.gguf", is: fs.ErrNotExist},
 		{name: "numbers that make no sense are just a name", files: []string{"here/m-00005-of-00003.gguf"}, model: "m-00005-of-00003.gguf", want: "m-00005-of-00003.gguf"},
 		{name: "shard zero is just a name", files: []string{"here/m-00000-of-00003.gguf"}, model: "m-00000-of-00003.gguf", want: "m-00000-of-00003.gguf"},
 
-		{name: "a miss lists what was looked at", files: []string{"one/a.gguf"}, model: "zebra", from: `model "zebra" not found|looked at zebra,|ROOT/one/zebra,|ROOT/one/zebra.gguf|ROOT/two/zebra`, is: fs.ErrNotExist},
-		{name: "a miss names a folder that is not there", model: "zebra", from: "ROOT/gone (", is: fs.ErrNotExist},
-		{name: "a typing error in a name is spotted", files: []string{"one/mistral-7b.gguf"}, model: "mitsral-7b", from: "did you mean mistral-7b?", is: fs.ErrNotExist},
-		{name: "a name in the wrong case is spotted", files: []string{"one/mistral-7b.gguf"}, model: "Mistral-7B", from: "did you mean mistral-7b?", is: fs.ErrNotExist},
-		{name: "a typing error in tiny is spotted", model: "tinny", from: "did you mean tiny?", is: fs.ErrNotExist},
-		{name: "a missing extension is spotted", files: []string{"here/model.gguf"}, model: "./model", from: "did you mean ./model.gguf?", is: fs.ErrNotExist},
-		{name: "a typing error in a path is spotted", files: []string{"here/sub/model.gguf"}, model: "sub/modle.gguf", from: "did you mean sub/model.gguf?", is: fs.ErrNotExist},
-		{name: "an address is not downloaded", model: "https://example.org/m.gguf", from: "not downloaded", is: fs.ErrNotExist},
-		{name: "a repository of a host is not downloaded", model: "hf.co/org/repo:Q4_K_M", from: "not found|not downloaded by name yet", is: fs.ErrNotExist},
-		{name: "the host's long name", model: "huggingface.co/org/repo", from: "not downloaded by name yet", is: fs.ErrNotExist},
-		{name: "a repository alone", model: "org/repo-GGUF", from: "not downloaded by name yet", is: fs.ErrNotExist},
-		{name: "a repository with a type", model: "org/repo:q4_0", from: "not downloaded by name yet", is: fs.ErrNotExist},
-		{name: "a short host", model: "hf:org/repo", from: "not downloaded by name yet", is: fs.ErrNotExist},
-		{name: "a name with a tag", model: "llama3.2:1b", from: "not downloaded by name yet", is: fs.ErrNotExist},
-		{name: "a path into a folder that is there", files: []string{"here/sub/model.gguf"}, model: "sub/model", from: "did you mean sub/model.gguf?", is: fs.ErrNotExist},
-		{name: "a path into a folder that is not there", model: "gone/model.gguf", from: `"gone/model.gguf" not found: looked at gone/model.gguf`, is: fs.ErrNotExist},
-		{name: "a file that is being fetched", files: []string{"here/sub/m.gguf.part"}, model: "sub/m.gguf", from: "not found|sub/m.gguf.part is what has been fetched of it", is: fs.ErrNotExist},
-		{name: "a file here that is being fetched", files: []string{"here/m.gguf.crdownload"}, model: "m.gguf", from: "not found|m.gguf.crdownload is what has been fetched of it", is: fs.ErrNotExist},
-		{name: "a first shard that is being fetched", files: []string{"here/m-00002-of-00003.gguf", "here/m-00001-of-00003.gguf.incomplete"}, model: "m-00002-of-00003.gguf", from: "m-00001-of-00003.gguf.incomplete is what has been fetched", is: fs.ErrNotExist},
-		{name: "a tilde is the shell's business", model: "~/m.gguf", from: "shell", is: fs.ErrNotExist},
-		{name: "a path through a file", files: []string{"here/f"}, model: "f/m.gguf", from: "f/m.gguf"},
-		{name: "a name too long for the system", model: strings.Repeat("x", 5000), from: "not found", is: fs.ErrNotExist},
-		{name: "a name with a NUL", model: "a\x00b", from: `looked at "a\x00b"`, is: fs.ErrNotExist},
-		{name: "a folder with very many models", files: many("here/d/%03d.gguf", 30), model: "./d", from: "30 models|d/000.gguf|d/019.gguf, 10 more", is: ErrAmbiguous},
+		{name: "a miss lists what was looked at", files: []string{"one/a.gguf"}, model: "zebra", looked: "zebra|ROOT/one/zebra|ROOT/one/zebra.gguf|ROOT/two/zebra", is: fs.ErrNotExist},
+		{name: "a miss names a folder that is not there", model: "zebra", looked: "ROOT/gone", is: fs.ErrNotExist},
+		{name: "a typing error in a name is spotted", files: []string{"one/mistral-7b.gguf"}, model: "mitsral-7b", suggests: "mistral-7b", is: fs.ErrNotExist},
+		{name: "a name in the wrong case is spotted", files: []string{"one/mistral-7b.gguf"}, model: "Mistral-7B", suggests: "mistral-7b", is: fs.ErrNotExist},
+		{name: "a typing error in tiny is spotted", model: "tinny", suggests: "tiny", is: fs.ErrNotExist},
+		{name: "a missing extension is spotted", files: []string{"here/model.gguf"}, model: "./model", suggests: "./model.gguf", is: fs.ErrNotExist},
+		{name: "a typing error in a path is spotted", files: []string{"here/sub/model.gguf"}, model: "sub/modle.gguf", suggests: "sub/model.gguf", is: fs.ErrNotExist},
+		{name: "an address is not downloaded", model: "https://example.org/m.gguf", hint: "not downloaded", is: fs.ErrNotExist},
+		{name: "a repository of a host is not downloaded", model: "hf.co/org/repo:Q4_K_M", hint: "not downloaded by name", is: fs.ErrNotExist},
+		{name: "the host's long name", model: "huggingface.co/org/repo", hint: "not downloaded by name", is: fs.ErrNotExist},
+		{name: "a repository alone", model: "org/repo-GGUF", hint: "not downloaded by name", is: fs.ErrNotExist},
+		{name: "a repository with a type", model: "org/repo:q4_0", hint: "not downloaded by name", is: fs.ErrNotExist},
+		{name: "a short host", model: "hf:org/repo", hint: "not downloaded by name", is: fs.ErrNotExist},
+		{name: "a name with a tag", model: "llama3.2:1b", hint: "not downloaded by name", is: fs.ErrNotExist},
+		{name: "a path into a folder that is there", files: []string{"here/sub/model.gguf"}, model: "sub/model", suggests: "sub/model.gguf", is: fs.ErrNotExist},
+		{name: "a path into a folder that is not there", model: "gone/model.gguf", looked: "gone/model.gguf", is: fs.ErrNotExist},
+		{name: "a file that is being fetched", files: []string{"here/sub/m.gguf.part"}, model: "sub/m.gguf", hint: "sub/m.gguf.part ", is: fs.ErrNotExist},
+		{name: "a file here that is being fetched", files: []string{"here/m.gguf.crdownload"}, model: "m.gguf", hint: "m.gguf.crdownload ", is: fs.ErrNotExist},
+		{name: "a first shard that is being fetched", files: []string{"here/m-00002-of-00003.gguf", "here/m-00001-of-00003.gguf.incomplete"}, model: "m-00002-of-00003.gguf", hint: "m-00001-of-00003.gguf.incomplete ", is: fs.ErrNotExist},
+		{name: "a tilde is the shell's business", model: "~/m.gguf", hint: "shell", is: fs.ErrNotExist},
+		{name: "a path through a file", files: []string{"here/f"}, model: "f/m.gguf", at: "f/m.gguf"},
+		{name: "a name too long for the system", model: strings.Repeat("x", 5000), looked: "ROOT/one/" + strings.Repeat("x", 5000), is: fs.ErrNotExist},
+		{name: "a name with a NUL", model: "a\x00b", looked: "a\x00b", is: fs.ErrNotExist},
+		{name: "a folder with very many models", files: many("here/d/%03d.gguf", 30), model: "./d", several: strings.Join(many("d/%03d.gguf", 30), "|"), is: ErrAmbiguous},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			root := t.TempDir()
@@ -130,7 +136,7 @@ func TestResolve(t *testing.T) {
 			}
 
 			got, err := Resolve(absolute(c.model), ResolveOptions{})
-			if c.from == "" {
+			if c.want != "" {
 				if err != nil || filepath.ToSlash(got) != filepath.ToSlash(absolute(c.want)) {
 					t.Fatalf("got %q, %v, want %q", got, err, absolute(c.want))
 				}
@@ -139,22 +145,57 @@ func TestResolve(t *testing.T) {
 			if err == nil {
 				t.Fatalf("got %q", got)
 			}
-			for part := range strings.SplitSeq(absolute(c.from), "|") {
-				if !strings.Contains(filepath.ToSlash(err.Error()), filepath.ToSlash(part)) {
-					t.Errorf("%q does not contain %q", err, part)
-				}
-			}
-			if strings.Contains(err.Error(), "\n") {
-				t.Errorf("%q is more than a line", err)
-			}
 			if c.is != nil && !errors.Is(err, c.is) {
 				t.Errorf("%q is not %v", err, c.is)
 			}
-			var none *NotFoundError
-			if c.is == fs.ErrNotExist && (!errors.As(err, &none) || len(none.Looked) == 0) {
-				t.Errorf("%q does not list what was looked at", err)
+			paths := func(list string) []string { return strings.Split(filepath.ToSlash(absolute(list)), "|") }
+			slashes := func(list []string) (slashed []string) {
+				for _, path := range list {
+					slashed = append(slashed, filepath.ToSlash(path))
+				}
+				return slashed
 			}
+			var none *NotFoundError
+			var several *AmbiguousError
+			switch {
+			case c.is == fs.ErrNotExist && (!errors.As(err, &none) || none.Name != absolute(c.model) || len(none.Looked) == 0):
+				t.Fatalf("%q does not list what was looked at", err)
+			case c.is == ErrAmbiguous && (!errors.As(err, &several) || !slices.Equal(slashes(several.Candidates), paths(c.several))):
+				t.Errorf("%q does not list the candidates", err)
+			case c.at != "":
+				var of *fs.PathError
+				if !errors.As(err, &of) || filepath.ToSlash(of.Path) != c.at {
+					t.Errorf("%q does not name %s", err, c.at)
+				}
+			}
+			if c.looked != "" {
+				var looked []string
+				for _, l := range none.Looked {
+					looked = append(looked, l.Path)
+				}
+				looked = slashes(looked)
+				for _, path := range paths(c.looked) {
+					if !slices.Contains(looked, path) {
+						t.Errorf("looked at %q, not at %s", looked, path)
+					}
+				}
+			}
+			if c.suggests != "" && !slices.Equal(slashes(none.Suggestions), []string{c.suggests}) {
+				t.Errorf("suggests %q, want %s", none.Suggestions, c.suggests)
+			}
+			if c.hint != "" && !strings.Contains(filepath.ToSlash(none.Hint), c.hint) {
+				t.Errorf("the hint %q has no %q", none.Hint, c.hint)
+			}
+			wantLine(t, err)
 		})
+	}
+}
+
+// wantLine fails unless a message is one line that does not list all of many models.
+func wantLine(t *testing.T, err error) {
+	t.Helper()
+	if text := err.Error(); strings.Contains(text, "\n") || strings.Count(text, ".gguf") > 22 {
+		t.Errorf("%q is more than a line", text)
 	}
 }
 

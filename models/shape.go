@@ -101,7 +101,7 @@ const (
 //
 // The keys are layers, width, heads, kv_heads, ffn, vocab, context, experts, experts_used,
 // head_size, window, experts_skew and arch; layers, width and heads are required without a name.
-// The result is validated and complete; its Arch is empty for llama.
+// The result is validated and complete; its Arch is empty for llama. Errors are a [*ShapeError].
 func ParseShape(text string) (Shape, error) {
 	var s Shape
 	seen := map[string]bool{}
@@ -118,7 +118,7 @@ func ParseShape(text string) (Shape, error) {
 		}
 		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
 		if seen[key] {
-			return Shape{}, fmt.Errorf("shape: %s is given twice", key)
+			return Shape{}, shapeError(key, value, "%s is given twice", key)
 		}
 		seen[key] = true
 		if err := s.set(key, value); err != nil {
@@ -133,14 +133,14 @@ func (s *Shape) set(key, value string) error {
 	switch key {
 	case keyArch:
 		if value == "" {
-			return fmt.Errorf("shape: %s is empty, the architectures are %s", keyArch, strings.Join(archs, ", "))
+			return shapeError(keyArch, "", "%s is empty, the architectures are %s", keyArch, strings.Join(archs, ", "))
 		}
 		s.Arch = value
 		return nil
 	case keySkew:
 		share, err := strconv.ParseFloat(value, 64)
 		if err != nil || !validSkew(share) {
-			return fmt.Errorf("shape: %s=%s: want a share above %g and below 1", key, value, evenShare)
+			return shapeError(key, value, "%s=%s: want a share above %g and below 1", key, value, evenShare)
 		}
 		s.ExpertsSkew = share
 		return nil
@@ -151,7 +151,7 @@ func (s *Shape) set(key, value string) error {
 	}
 	n, err := strconv.ParseUint(value, 10, 31)
 	if err != nil || n == 0 && key != "experts" && key != "experts_used" {
-		return fmt.Errorf("shape: %s=%s: want a whole number from 1 to %d", key, value, 1<<31-1)
+		return shapeError(key, value, "%s=%s: want a whole number from 1 to %d", key, value, 1<<31-1)
 	}
 	*field = int(n)
 	return nil
@@ -175,17 +175,17 @@ func shapeField(s *Shape, key string) (*int, error) {
 		keys = append(keys, k.key)
 	}
 	keys = append(keys, keySkew, keyArch)
-	return nil, fmt.Errorf("shape: unknown key %q%s, the keys are %s", key, didYouMean(key, keys), strings.Join(keys, ", "))
+	return nil, shapeError(key, "", "unknown key %q%s, the keys are %s", key, didYouMean(key, keys), strings.Join(keys, ", "))
 }
 
 func unknownShape(name string, later bool) error {
 	if _, known := namedShape(name); known && later {
-		return fmt.Errorf("shape: the name %q must come first", name)
+		return shapeError("", name, "the name %q must come first", name)
 	}
 	if later {
-		return fmt.Errorf("shape: %q is not a key=value pair", name)
+		return shapeError("", name, "%q is not a key=value pair", name)
 	}
-	return fmt.Errorf("unknown shape %q%s, give one of %s or layers=…,width=…,heads=…", name, didYouMean(name, ShapeNames()), strings.Join(ShapeNames(), ", "))
+	return shapeError("", name, "unknown name %q%s, give one of %s or layers=…,width=…,heads=…", name, didYouMean(name, ShapeNames()), strings.Join(ShapeNames(), ", "))
 }
 
 // didYouMean returns a suggestion, "" if no name is similar.
@@ -231,12 +231,12 @@ func (s Shape) Parameters() uint64 {
 func (s Shape) complete() (Shape, error) {
 	for _, k := range shapeKeys {
 		if n := *k.field(&s); n < 0 {
-			return Shape{}, fmt.Errorf("shape: %s is %d and must not be negative", k.key, n)
+			return Shape{}, shapeError(k.key, n, "%s is %d and must not be negative", k.key, n)
 		}
 	}
 	for _, k := range shapeKeys[:3] {
 		if *k.field(&s) == 0 {
-			return Shape{}, fmt.Errorf("shape: %s is missing", k.key)
+			return Shape{}, shapeError(k.key, "", "%s is missing", k.key)
 		}
 	}
 	fill := func(field *int, value int) {
@@ -284,18 +284,18 @@ func (s Shape) check() error {
 		{"window", s.Window, 0, maxContext},
 	} {
 		if c.value < c.least || c.value > c.most {
-			return fmt.Errorf("shape: %s is %d, must be from %d to %d", c.key, c.value, c.least, c.most)
+			return shapeError(c.key, c.value, "%s is %d, must be from %d to %d", c.key, c.value, c.least, c.most)
 		}
 	}
 	switch {
 	case s.HeadSize%2 != 0:
-		return fmt.Errorf("shape: head_size is %d, must be even", s.HeadSize)
+		return shapeError("head_size", s.HeadSize, "head_size is %d, must be even", s.HeadSize)
 	case s.HeadSize == 0 && s.Width%s.Heads != 0:
-		return fmt.Errorf("shape: width %d is not a multiple of heads %d, give head_size", s.Width, s.Heads)
+		return shapeError("width", s.Width, "width %d is not a multiple of heads %d, give head_size", s.Width, s.Heads)
 	case s.HeadSize == 0 && s.Width/s.Heads%2 != 0:
-		return fmt.Errorf("shape: width %d divided by heads %d is %d, must be even", s.Width, s.Heads, s.Width/s.Heads)
+		return shapeError("width", s.Width, "width %d divided by heads %d is %d, must be even", s.Width, s.Heads, s.Width/s.Heads)
 	case s.Heads%s.KVHeads != 0:
-		return fmt.Errorf("shape: heads %d is not a multiple of kv_heads %d", s.Heads, s.KVHeads)
+		return shapeError("heads", s.Heads, "heads %d is not a multiple of kv_heads %d", s.Heads, s.KVHeads)
 	}
 	if err := s.checkArch(); err != nil {
 		return err

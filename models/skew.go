@@ -1,7 +1,6 @@
 package models
 
 import (
-	"fmt"
 	"slices"
 )
 
@@ -29,12 +28,12 @@ func (s Shape) checkSkew() error {
 	case s.ExpertsSkew == 0:
 		return nil
 	case !validSkew(s.ExpertsSkew):
-		return fmt.Errorf("shape: %s is %g, must be above %g and below 1", keySkew, s.ExpertsSkew, evenShare)
+		return shapeError(keySkew, s.ExpertsSkew, "%s is %g, must be above %g and below 1", keySkew, s.ExpertsSkew, evenShare)
 	case s.Experts == 0:
-		return fmt.Errorf("shape: %s is %g and there are no experts: set experts too", keySkew, s.ExpertsSkew)
+		return shapeError(keySkew, s.ExpertsSkew, "%s is %g and there are no experts: set experts too", keySkew, s.ExpertsSkew)
 	}
 	if most := newRatings(s).hotShare(maxScale); s.ExpertsSkew > most {
-		return fmt.Errorf("shape: %s is %g, can be at most %.2f with %d of %d experts used for a token: raise experts or lower experts_used",
+		return shapeError(keySkew, s.ExpertsSkew, "%s is %g, can be at most %.2f with %d of %d experts used for a token: raise experts or lower experts_used",
 			keySkew, s.ExpertsSkew, most, s.ExpertsUsed, s.Experts)
 	}
 	return nil

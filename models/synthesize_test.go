@@ -203,18 +203,18 @@ func TestSynthesizeSaysWhatIsWrong(t *testing.T) {
 	for _, c := range []struct {
 		name, path string
 		o          SynthesizeOptions
-		want       string // parts of the error, between |
-		is         error
+		want       string // figures and names of the error, between |
+		is         error  // a *ShapeError for its key and value
 	}{
-		{"no shape", file, SynthesizeOptions{}, "layers is missing", nil},
-		{"a shape that cannot be", file, SynthesizeOptions{Shape: Shape{Layers: 1, Width: 65, Heads: 2}}, "width 65 is not a multiple of heads 2", nil},
-		{"a skew that cannot be", file, SynthesizeOptions{Shape: Shape{Layers: 1, Width: 64, Heads: 2, Experts: 8, ExpertsSkew: math.NaN()}}, "experts_skew is NaN", nil},
-		{"an unknown type", file, SynthesizeOptions{Shape: test, Type: "q9"}, `unknown type "q9"|q4_0|f16`, nil},
-		{"a typing error in a type is spotted", file, SynthesizeOptions{Shape: test, Type: "q4_km"}, "did you mean q4_k_m", nil},
-		{"a type that needs an importance matrix", file, SynthesizeOptions{Shape: test, Type: "IQ2_XS", Quantize: zeroQuantizer}, "iq2_xs needs an importance matrix", nil},
+		{"no shape", file, SynthesizeOptions{}, "", &ShapeError{Key: "layers"}},
+		{"a shape that cannot be", file, SynthesizeOptions{Shape: Shape{Layers: 1, Width: 65, Heads: 2}}, "heads 2", &ShapeError{Key: "width", Value: "65"}},
+		{"a skew that cannot be", file, SynthesizeOptions{Shape: Shape{Layers: 1, Width: 64, Heads: 2, Experts: 8, ExpertsSkew: math.NaN()}}, "", &ShapeError{Key: "experts_skew", Value: "NaN"}},
+		{"an unknown type", file, SynthesizeOptions{Shape: test, Type: "q9"}, `"q9"|q4_0|f16`, ErrType},
+		{"a typing error in a type is spotted", file, SynthesizeOptions{Shape: test, Type: "q4_km"}, " q4_k_m?", ErrType},
+		{"a type that needs an importance matrix", file, SynthesizeOptions{Shape: test, Type: "IQ2_XS", Quantize: zeroQuantizer}, "iq2_xs|importance matrix", ErrType},
 		{"a quantised type without a quantiser", file, SynthesizeOptions{Shape: test, Type: "q4_0"}, "q4_0|f16", ErrNoQuantizer},
-		{"rows that no block fits", file, SynthesizeOptions{Shape: Shape{Layers: 1, Width: 40, Heads: 4}, Type: "q4_0", Quantize: zeroQuantizer}, "token_embd.weight have 40 values|multiple of 32|q4_0", nil},
-		{"a feed-forward part that no block fits", file, SynthesizeOptions{Shape: Shape{Layers: 1, Width: 64, Heads: 4, FFN: 100}, Type: "q8_0", Quantize: zeroQuantizer}, "ffn_down.weight have 100 values|multiple of 32|q8_0", nil},
+		{"rows that no block fits", file, SynthesizeOptions{Shape: Shape{Layers: 1, Width: 40, Heads: 4}, Type: "q4_0", Quantize: zeroQuantizer}, "token_embd.weight|32|q4_0", &ShapeError{Value: "40"}},
+		{"a feed-forward part that no block fits", file, SynthesizeOptions{Shape: Shape{Layers: 1, Width: 64, Heads: 4, FFN: 100}, Type: "q8_0", Quantize: zeroQuantizer}, "ffn_down.weight|32|q8_0", &ShapeError{Value: "100"}},
 		{"a quantiser that fails", file, SynthesizeOptions{Shape: test, Type: "q8_0", Quantize: func(gguf.Type, []float32, int) ([]byte, error) { return nil, broken }}, "m.gguf|token_embd.weight|broken", broken},
 		{"a quantiser that makes too little", file, SynthesizeOptions{Shape: test, Type: "q8_0", Quantize: func(gguf.Type, []float32, int) ([]byte, error) { return nil, nil }}, "0 bytes", nil},
 		{"no name", "", SynthesizeOptions{Shape: test}, "name of the file is empty", nil},
@@ -232,7 +232,13 @@ func TestSynthesizeSaysWhatIsWrong(t *testing.T) {
 					t.Errorf("%q does not contain %q", err, part)
 				}
 			}
-			if c.is != nil && !errors.Is(err, c.is) {
+			var want, got *ShapeError
+			switch {
+			case errors.As(c.is, &want):
+				if !errors.As(err, &got) || got.Key != want.Key || got.Value != want.Value {
+					t.Errorf("%q is not about %q, %q", err, want.Key, want.Value)
+				}
+			case c.is != nil && !errors.Is(err, c.is):
 				t.Errorf("%q is not %v", err, c.is)
 			}
 			wantOnly(t, dir)
