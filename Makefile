@@ -67,8 +67,8 @@ test-windows: windows ## cross-compiled tests under wine, where mingw and wine a
 	INFER_BIN=bin/windows/infer.exe $(WINDOWS) $(GO) test -p 1 -timeout 30m -ldflags "$(ALIGNED)" -exec "$(WINE) run" $(WINDOWS_TESTS)
 	$(WINE) end
 
-# A benchmark, not a test: the same program for Linux and for Windows under wine, with the same
-# flags, by turns.
+# A benchmark, not a test: the same program for Linux and for Windows under wine, alternately,
+# with the same flags.
 .PHONY: bench-windows
 bench-windows: windows ## start and generation under wine beside Linux (compiles the engine for Linux x86-64-v3)
 	@lacking="$$($(WINE) missing)"; if [ -n "$$lacking" ]; then echo "make bench-windows: missing $$lacking"; exit 1; fi

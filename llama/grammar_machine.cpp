@@ -61,7 +61,7 @@ machine::machine(std::shared_ptr<const rules> r) : rules_(std::move(r)) {
 
 void machine::work(uint64_t n) {
     if ((worked_ += n) > max_work) {
-        throw too_much("the grammar takes more than " + std::to_string(max_work) + " steps for one token");
+        throw too_much("the grammar needs more than " + std::to_string(max_work) + " steps for one token: simplify it");
     }
 }
 
@@ -73,10 +73,10 @@ int32_t machine::push(int32_t below, uint32_t pos) {
     }
     const uint32_t height = below < 0 ? 1 : nodes_[below].height + 1;
     if (height > max_height) {
-        throw too_much("the text is nested deeper than " + std::to_string(max_height) + " in the grammar");
+        throw too_much("the text is nested deeper than " + std::to_string(max_height) + " levels in the grammar");
     }
     if (nodes_.size() >= 2 * max_nodes) {
-        throw too_much("the grammar can go on in more than " + std::to_string(2 * max_nodes) + " ways within one token");
+        throw too_much("the grammar has more than " + std::to_string(2 * max_nodes) + " stacks for one token: simplify it");
     }
     // numbers_ is changed last: if an allocation fails, it has no number without a node.
     seen_.push_back(0);
@@ -130,7 +130,7 @@ void machine::add(int32_t stack) {
                 found_.chars.push_back(s);
         }
         if (found_.chars.size() + found_.tokens.size() > max_stacks) {
-            throw too_much("the grammar allows more than " + std::to_string(max_stacks) + " ways to read the text");
+            throw too_much("the grammar allows more than " + std::to_string(max_stacks) + " parses of the text: make it less ambiguous");
         }
     }
 }
@@ -145,7 +145,7 @@ machine::state machine::collected() {
     }
     stored_ += found_.chars.size() + found_.tokens.size() + 1;
     if (stored_ > 2 * max_stored) {
-        throw too_much("the grammar can go on in more than " + std::to_string(2 * max_stored) + " ways within one token");
+        throw too_much("the grammar has more than " + std::to_string(2 * max_stored) + " stacks in states for one token: simplify it");
     }
     states_.push_back(found_);
     const state n = (state) states_.size() - 1;

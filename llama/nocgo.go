@@ -12,7 +12,7 @@ import (
 // Without cgo there is no engine: all constructors and methods return ErrNoEngine. The files of the
 // cgo build have the documentation.
 
-// hasEngine tells what can be asked at run time from what cannot.
+// hasEngine reports whether this build has the engine.
 const hasEngine = false
 
 // Model has no constructor in this build.

@@ -13,7 +13,7 @@ import (
 	"unsafe"
 )
 
-// hasEngine: see the twin of this file.
+// hasEngine reports whether this build has the engine.
 const hasEngine = true
 
 // Devices lists the devices that the engine found, including the CPU: ggml_backend_dev_get and
@@ -100,17 +100,17 @@ func checkBackends(dir string) error {
 	return nil
 }
 
-// SupportsGPU tells whether layers can be offloaded: llama_supports_gpu_offload.
+// SupportsGPU reports whether layers can be offloaded: llama_supports_gpu_offload.
 func SupportsGPU() bool { return start() == nil && bool(C.llama_supports_gpu_offload()) }
 
 // MaxDevices is the number of devices that the engine can use at once, and the length
 // of [ModelParams].TensorSplit at most: llama_max_devices.
 func MaxDevices() int { return int(C.llama_max_devices()) }
 
-// SupportsMMap tells whether the engine can map files: llama_supports_mmap.
+// SupportsMMap reports whether the engine can map files: llama_supports_mmap.
 func SupportsMMap() bool { return bool(C.llama_supports_mmap()) }
 
-// SupportsMLock tells whether the engine can lock memory: llama_supports_mlock.
+// SupportsMLock reports whether the engine can lock memory: llama_supports_mlock.
 func SupportsMLock() bool { return bool(C.llama_supports_mlock()) }
 
 // SystemInfo is llama.cpp's line about backends and features:
@@ -122,11 +122,11 @@ func SystemInfo() string {
 	return C.GoString(C.llama_print_system_info())
 }
 
-// CanRepack tells whether the engine was compiled to convert weights to the layout
+// CanRepack reports whether the engine was compiled to convert weights to the layout
 // that is fastest on the CPU.
 func CanRepack() bool { return start() == nil && C.infer_repack_types() > 0 }
 
-// Optimized tells whether the compiler was told to optimise this package's native code,
+// Optimized reports whether the compiler was told to optimise this package's native code,
 // which is compiled with the same flags as the engine's.
 func Optimized() bool { return bool(C.infer_optimized()) }
 

@@ -44,7 +44,7 @@ func (s Shape) checkArch() error {
 // Every fourth layer of a hybrid has attention, and the last one.
 const attentionEvery = 4
 
-// recurrent tells whether a layer has a state in place of attention.
+// recurrent reports whether a layer has a state in place of attention.
 func (s Shape) recurrent(layer int) bool {
 	return s.Arch == archGraniteHybrid && layer%attentionEvery != attentionEvery-1 && layer != s.Layers-1
 }

@@ -40,7 +40,7 @@ func (s Shape) checkSkew() error {
 }
 
 // skew scales rows of the routers so that a share of ExpertsSkew of the choices goes to half of the
-// experts. The seed selects the half, for each layer anew.
+// experts. The seed selects the half, a different one for each layer.
 func (s Shape) skew(tensors []blueprint, seed uint64) {
 	if s.ExpertsSkew == 0 {
 		return

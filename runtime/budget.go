@@ -161,7 +161,7 @@ func (b *budget) forWeights() uint64 {
 	return b.total - min(b.total, b.others())
 }
 
-// change applies f to the budget's figures and chooses anew what is streamed. It waits until
+// change applies f to the budget's figures and chooses again what is streamed. It waits until
 // no pass is running. If it fails, or ctx ends first, the figures are unchanged.
 func (b *budget) change(ctx context.Context, f func(*budget)) error {
 	if b == nil {

@@ -88,12 +88,12 @@ func PackedCacheUsage(dir string) (CacheUsage, error) {
 // reasonCached is the reason for a model that is mapped from a cached packed file.
 const reasonCached = "packed for this CPU, from the cache: as fast as a copy"
 
-// wantsPacked tells whether a cached packed file may be opened instead of the model's file.
+// wantsPacked reports whether a cached packed file may be opened instead of the model's file.
 func (c *config) wantsPacked() bool {
 	return c.packed == PackedRequire || c.packed == PackedAuto && c.load == LoadAuto && c.repack && c.gpuLayers == 0 && c.pool == nil && llama.CanRepack()
 }
 
-// lasts tells whether a path means the same file in a later process.
+// lasts reports whether a path means the same file in a later process.
 func lasts(path string) bool { return !strings.HasPrefix(path, "/proc/") }
 
 // openCached opens the cached packed file of a model. Without a valid one it returns nil and no
@@ -148,7 +148,7 @@ func openCached(ctx context.Context, path string, c *config) (*Model, error) {
 	return m, err
 }
 
-// isAbout tells whether an error says that this file is damaged. It may be about another one,
+// isAbout reports whether an error says that this file is damaged. It may be about another one,
 // such as an adapter.
 func isAbout(err error, file string) bool {
 	var e *gguf.FormatError

@@ -80,10 +80,10 @@ func (c *config) auto() *config {
 	return &auto
 }
 
-// offloads tells whether layers are placed on GPUs.
+// offloads reports whether layers are placed on GPUs.
 func (c *config) offloads() bool { return c.gpuLayers > 0 }
 
-// guesses tells whether generations will draft tokens (GenerateOptions.Lookup).
+// guesses reports whether generations will draft tokens (GenerateOptions.Lookup).
 func (c *config) guesses() bool { return c.generate != nil && c.generate.Lookup }
 
 // log logs a decision.

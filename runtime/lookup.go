@@ -216,7 +216,7 @@ func (d *drafts) sampled(t llama.Token) {
 	}
 }
 
-// confirms tells whether a sampled token is the next one of the draft, and removes it from
+// confirms reports whether a sampled token is the next one of the draft, and removes it from
 // the draft if so.
 func (d *drafts) confirms(t llama.Token) bool {
 	if d == nil || len(d.ahead) == 0 || d.ahead[0] != t {

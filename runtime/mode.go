@@ -45,7 +45,7 @@ func chooseMode(src *source, p probe.Probe, c *config) (LoadMode, string, error)
 	return LoadCopy, fmt.Sprintf("the weights can be repacked for this CPU, and %s fit into the %s left (%s)", words.Size(src.plan.Bytes), words.Size(available), of), nil
 }
 
-// repackGains tells whether more than a quarter of the weights has a type that the engine
+// repackGains reports whether more than a quarter of the weights has a type that the engine
 // repacks.
 func repackGains(index *gguf.Index) bool {
 	if !llama.CanRepack() {

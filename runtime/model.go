@@ -86,7 +86,7 @@ func (m *Model) adopt(s *Session) {
 	}
 }
 
-// inUse tells whether the model has open sessions.
+// inUse reports whether the model has open sessions.
 func (m *Model) inUse() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

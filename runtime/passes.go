@@ -162,7 +162,7 @@ func (ps *passes) release(p *pass, layer int) bool {
 }
 
 // handOn gives the turn to the pass whose layer is nearest after the layer used last, in
-// cyclic order. It tells whether that pass is p, which has had the turn.
+// cyclic order. It reports whether that pass is p, which has had the turn.
 func (ps *passes) handOn(p *pass) bool {
 	next, least := ps.all[0], -1
 	for _, q := range ps.all {

@@ -198,7 +198,7 @@ func waysOf(src *source, c *config) []way {
 	return append(ways, way{src, LoadCopy, false}, way{src, LoadStock, false})
 }
 
-// planMode plans one way to load weights, whose header the engine has read. It tells whether
+// planMode plans one way to load weights, whose header the engine has read. It reports whether
 // the engine repacks any of them.
 func planMode(ctx context.Context, f *Forecast, w *weights, packed bool) (_ ModePlan, repacked bool, _ error) {
 	s, err := newSizer(w)

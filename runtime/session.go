@@ -170,7 +170,7 @@ func (s *Session) Close() error {
 	return nil
 }
 
-// free frees the session's memory the first time, and tells whether it did.
+// free frees the session's memory the first time, and reports whether it did.
 func (s *Session) free() bool {
 	if s.arena == nil {
 		return false

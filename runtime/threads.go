@@ -152,7 +152,7 @@ func (ps *passes) offer(seat *threadSeat) {
 	ps.seat = seat
 }
 
-// left leaves the seat, and tells whether nobody holds it any more.
+// left leaves the seat, and reports whether nobody holds it any more.
 func (ps *passes) left(seat *threadSeat) bool {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()

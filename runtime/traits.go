@@ -171,7 +171,7 @@ func (t *traits) task() Task {
 // poolingRank is the value of rank pooling in a file.
 const poolingRank = 4
 
-// ranks tells whether the model is a reranker.
+// ranks reports whether the model is a reranker.
 func (t *traits) ranks() bool { return t.reranker && t.classifier }
 
 // decodes returns a [*TaskError] for models that can't generate text token by token.

@@ -93,7 +93,7 @@ func (w *weights) loadHeader(ctx context.Context) error {
 	return engineError(err)
 }
 
-// repacks tells whether the engine may choose layouts for this CPU.
+// repacks reports whether the engine may choose layouts for this CPU.
 func (w *weights) repacks() bool {
 	return (w.mode != LoadMMap || w.packed != nil) && w.config.repack
 }

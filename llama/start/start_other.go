@@ -7,7 +7,7 @@ import (
 	"os/signal"
 )
 
-// Closed tells whether a descriptor, 0 to 2, was closed when the process started. It is not
+// Closed reports whether a descriptor, 0 to 2, was closed when the process started. It is not
 // known here.
 func Closed(int) bool { return false }
 

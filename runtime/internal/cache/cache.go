@@ -121,7 +121,7 @@ func Fill(ctx context.Context, store *packed.Store, model string, size uint64, p
 	return lock.Add(name(model), write)
 }
 
-// has tells whether the cache has a packed file of the present version of a model.
+// has reports whether the cache has a packed file of the present version of a model.
 func has(store *packed.Store, path string) bool {
 	there, err := loader.OpenWith(Path(store, path), loader.OpenOptions{SkipModel: true})
 	if err != nil {
@@ -177,7 +177,7 @@ func Instructions() string {
 	return "any CPU"
 }
 
-// SameFile tells whether two paths name the same file.
+// SameFile reports whether two paths name the same file.
 func SameFile(a, b string) bool {
 	x, err := os.Stat(a)
 	if err != nil {

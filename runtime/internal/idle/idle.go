@@ -34,7 +34,7 @@ func (a *Activity) End() {
 	a.running.Add(-1)
 }
 
-// Busy tells whether a call is running.
+// Busy reports whether a call is running.
 func (a *Activity) Busy() bool { return a.running.Load() > 0 }
 
 // idle returns the time since the last call ended, 0 while one is running.

@@ -36,7 +36,7 @@ func New() *Peak {
 	return &Peak{last: time.Now().Add(-samplePeriod), took: firstSample}
 }
 
-// due tells whether the pause since the last reading is over.
+// due reports whether the pause since the last reading is over.
 func (p *Peak) due(now time.Time) bool {
 	return now.Sub(p.last) >= max(samplePeriod, sampleShare*p.took)
 }

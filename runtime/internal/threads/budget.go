@@ -123,7 +123,7 @@ func (b *Budget) Leave(s *Share, took time.Duration) {
 	b.free.Release(int64(n))
 }
 
-// Wanted tells whether an evaluation waits for threads.
+// Wanted reports whether an evaluation waits for threads.
 func (b *Budget) Wanted() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

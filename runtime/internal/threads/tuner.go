@@ -79,7 +79,7 @@ func newTuner(prompts, quota bool) *Tuner {
 	return t
 }
 
-// Begun tells whether a number of threads has been chosen.
+// Begun reports whether a number of threads has been chosen.
 func (t *Tuner) Begun() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -141,7 +141,7 @@ func (t *Tuner) begin(most int, l Figures, now time.Time) {
 	}
 }
 
-// crowds tells whether n threads have too few processors.
+// crowds reports whether n threads have too few processors.
 func (l Figures) crowds(n int) bool {
 	return n > 1 && l.ran >= 0 && l.spare < room && float64(n)*(1-l.ran) > crowded
 }
