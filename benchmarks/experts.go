@@ -71,7 +71,7 @@ func (r *Runner) Experts(ctx context.Context, o ExpertsOptions) (rs Results, err
 			return nil, err
 		}
 	}
-	trace, err := readTrace(path)
+	trace, err := replay.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -102,19 +102,6 @@ func (o *ExpertsOptions) check() error {
 		}
 	}
 	return nil
-}
-
-func readTrace(path string) (*replay.Trace, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	t, err := replay.Read(f)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return t, nil
 }
 
 // recordExperts records a trace. Its file appears only when it is complete.
@@ -160,12 +147,8 @@ func expertsOf(path string, about ModelFile) (h replay.Header, err error) {
 	if !ok {
 		return h, fmt.Errorf("%s: %w: no layer of this %s model has expert tensors; use a mixture-of-experts model", filepath.Base(path), ErrNoExperts, index.Architecture())
 	}
-	h = replay.Header{Model: replay.Model(about), Used: sizes.Used, Slot: sizes.Slot, Bank: sizes.Bank}
-	for n, l := range sizes.Layers {
-		if l.Experts > 0 {
-			h.Layers = append(h.Layers, replay.Layer{Layer: n, Experts: l.Experts, Bytes: l.Bytes})
-		}
-	}
+	h = replay.HeaderOf(sizes)
+	h.Model = replay.Model(about)
 	return h, nil
 }
 

@@ -41,7 +41,7 @@ func TestExpertsOfARunAreRecordedAndReplayed(t *testing.T) {
 		}
 	}
 
-	trace, err := readTrace(file)
+	trace, err := replay.ReadFile(file)
 	if err != nil || trace.Model.SHA256 != rs[0].Model.SHA256 || len(trace.Choices) != 20*3 {
 		t.Fatalf("%v: %+v", err, trace)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader/memory"
+	"github.com/seed7adf6694/infer/loader/residency/replay"
 	"github.com/seed7adf6694/infer/runtime/internal/threads"
 )
 
@@ -26,6 +27,7 @@ type config struct {
 	gpuLayers int
 	adapters  []Adapter // with their scales
 	maxMemory uint64    // as Options.MaxMemory
+	trace     *replay.Trace
 	session   SessionOptions
 	generate  *GenerateOptions
 	fallbacks []string
@@ -51,7 +53,7 @@ func (o Options) resolve() (*config, error) {
 func (o Options) config() *config {
 	c := &config{
 		load: o.Load, chunkSize: o.ChunkSize, repack: !o.NoRepack, prefetch: !o.NoPrefetch, check: o.CheckTensors, gpuLayers: o.GPULayers,
-		adapters: slices.Clone(o.Adapters), maxMemory: o.MaxMemory, session: o.Session, fallbacks: slices.Clone(o.Fallbacks),
+		adapters: slices.Clone(o.Adapters), maxMemory: o.MaxMemory, trace: o.Trace, session: o.Session, fallbacks: slices.Clone(o.Fallbacks),
 		packed: o.Packed, cacheDir: o.CacheDir,
 		pool: o.Pool, admit: o.Admit, progress: o.Progress, logger: o.Logger,
 	}

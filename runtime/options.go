@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader/memory"
+	"github.com/seed7adf6694/infer/loader/residency/replay"
 )
 
 // LoadMode is how weights are brought into memory.
@@ -62,6 +63,9 @@ type Options struct {
 	// layer. 0: a budget by the available memory, if the model exceeds it; MaxMemoryOff: no
 	// budget. See [Model.SetMaxMemory] and [Report].Residency.
 	MaxMemory uint64
+	// Trace are choices of experts, of a mixture with the model's number of experts. [Plan] replays
+	// them with the slots that a budget has; Open ignores them. See [BudgetPlan].Trace.
+	Trace *replay.Trace
 	// Session are the options of the sessions to come: Open makes sure that there is room
 	// for one. If there is not enough memory, Open lowers fields that are zero, and sessions
 	// that leave these fields zero get the lowered values. Fields that are set are never

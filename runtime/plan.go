@@ -236,7 +236,10 @@ func planMode(ctx context.Context, f *Forecast, w *weights, packed bool) (_ Mode
 	p.addSession(w, n)
 	p.Remedies = []memory.Remedy{}
 	p.Engine = s.engineMemory(n)
-	resident := p.planBudget(f, w, n)
+	resident, err := p.planBudget(f, w, n)
+	if err != nil {
+		return p, false, err
+	}
 	p.sum()
 	if resident > 0 {
 		p.Resident += resident - p.Weights // the budget keeps fewer of them

@@ -9,6 +9,7 @@ import (
 	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/loader/probe"
 	"github.com/seed7adf6694/infer/loader/residency"
+	"github.com/seed7adf6694/infer/loader/residency/replay"
 )
 
 // judge compares the plan with the probe: whether it fits, which limit it exceeds, what helps.
@@ -130,18 +131,22 @@ type BudgetPlan struct {
 	// Experts is how many of AllExperts, of all layers together, have slots in memory; 0: the model
 	// has no experts, or all fit. PerToken is the size of the experts of one token. Streamed counts
 	// the part of it that is read if all experts are chosen equally often, the upper bound.
-	Experts    int    `json:"experts_in_memory"`
-	AllExperts int    `json:"experts"`
-	PerToken   uint64 `json:"experts_bytes_per_token"`
+	Experts    int `json:"experts_in_memory"`
+	AllExperts int `json:"experts"`
+	// ExpertBytes is the size of all experts; the other weights are dense: each token uses them.
+	ExpertBytes uint64 `json:"experts_bytes"`
+	PerToken    uint64 `json:"experts_bytes_per_token"`
+	// Trace is what a trace of chosen experts makes of that, nil without [Options].Trace.
+	Trace *TracePlan `json:"trace,omitempty"`
 }
 
 // planBudget plans the memory budget. It returns how many bytes of weights would be resident,
 // 0 if all of them.
-func (p *ModePlan) planBudget(f *Forecast, w *weights, n need) (resident uint64) {
+func (p *ModePlan) planBudget(f *Forecast, w *weights, n need) (resident uint64, err error) {
 	measured := f.Probe
-	base, _, err := baseMemory()
-	if p.Mode != LoadMMap || p.Device > 0 || err != nil {
-		return 0
+	base, _, unknown := baseMemory()
+	if p.Mode != LoadMMap || p.Device > 0 || unknown != nil {
+		return 0, nil
 	}
 	planned := n.parts()
 	total, wanted := w.maxMemory(planned, measured)
@@ -151,9 +156,12 @@ func (p *ModePlan) planBudget(f *Forecast, w *weights, n need) (resident uint64)
 		most = total - min(total, other)
 	}
 	r := residency.NewPlan(w.plan, most, w.chunkSize, n.ubatch)
-	p.Budget = &BudgetPlan{Budget: total, Least: other + r.Least, Streamed: r.Read, Layers: r.Streamed, Private: r.Private, Experts: r.Experts, AllExperts: r.AllExperts, PerToken: r.PerToken}
+	p.Budget = &BudgetPlan{Budget: total, Least: other + r.Least, Streamed: r.Read, Layers: r.Streamed, Private: r.Private, Experts: r.Experts, AllExperts: r.AllExperts, ExpertBytes: r.ExpertBytes, PerToken: r.PerToken}
+	if p.Budget.Trace, err = w.planTrace(r); err != nil {
+		return 0, err
+	}
 	if r.Streamed == 0 && r.Experts == 0 {
-		return 0
+		return 0, nil
 	}
 	layers := r.Private
 	for _, size := range r.ExpertBlocks {
@@ -171,5 +179,47 @@ func (p *ModePlan) planBudget(f *Forecast, w *weights, n need) (resident uint64)
 		p.Needed = leastBudget(r.Least, planned, base)
 		p.Remedies = append(p.Remedies, useBudget(p.Budget.Least))
 	}
-	return r.Resident
+	return r.Resident, nil
+}
+
+// TracePlan is what a replay of [Options].Trace finds with the slots of a budget, which are empty at
+// the start. The figures are of the tokens that were evaluated one by one; if there are none, of all.
+type TracePlan struct {
+	Tokens  int     `json:"tokens"`
+	Hits    uint64  `json:"hits"`   // chosen experts that were in memory
+	Misses  uint64  `json:"misses"` // chosen experts that were read
+	HitRate float64 `json:"hit_ratio"`
+	// Read is the mean number of bytes read for a token, streamed layers included.
+	Read uint64 `json:"read_bytes_per_token"`
+}
+
+// planTrace replays the trace of the options, nil without. r is the plan of the budget.
+func (w *weights) planTrace(r residency.Plan) (*TracePlan, error) {
+	if w.config.trace == nil {
+		return nil, nil
+	}
+	sizes, _ := residency.SizesOfExperts(w.plan) // none: an error below
+	t, err := w.config.trace.Of(sizes)
+	if err != nil {
+		return nil, err
+	}
+	slots := r.Experts
+	if slots > 0 {
+		t.Bank = slots / r.Banks
+	} else { // all experts are in memory
+		slots, t.Bank = t.Experts(), 0
+	}
+	found, err := t.Replay(replay.LFU, slots)
+	if err != nil {
+		return nil, err
+	}
+	c := found.Alone
+	if c.Tokens == 0 {
+		c = found.Together
+	}
+	p := &TracePlan{Tokens: c.Tokens, Hits: c.Hits, Misses: c.Misses, HitRate: c.HitRatio(), Read: uint64(c.ReadPerToken()) + r.Read - r.ReadExperts}
+	if r.Experts == 0 {
+		p.Hits, p.Misses, p.HitRate, p.Read = c.Hits+c.Misses, 0, 1, r.Read
+	}
+	return p, nil
 }

@@ -217,6 +217,16 @@ func TestBenchExperts(t *testing.T) {
 	if r.code != 0 || r.stderr != "" || !strings.Contains(r.out, "16 experts in 2 layers") || !strings.Contains(r.out, "7 tokens evaluated one by one") || !strings.Contains(r.out, "\n  at 50 % of the experts, ") {
 		t.Errorf("%+v", r)
 	}
+	mixture, err := filepath.Glob(filepath.Join(dir, "*.gguf"))
+	if err != nil || len(mixture) != 1 {
+		t.Fatal(mixture, err)
+	}
+	if r := call(t, "plan", mixture[0], "--trace", trace, "-c", "64"); r.code != 0 || !strings.Contains(r.out, "read for a token, by trace  0 bytes") || !strings.Contains(r.out, "dense weights") {
+		t.Errorf("%+v", r)
+	}
+	if r := call(t, "plan", tinyF16, "--trace", trace); r.code != exitFailure || !strings.Contains(r.stderr, "the trace is of another model: this one has no experts") {
+		t.Errorf("%+v", r)
+	}
 	if r := call(t, "bench", "experts", "--replay", tinyQ4); r.code != exitFailure || !strings.Contains(r.stderr, "not a trace of experts: line 1") {
 		t.Errorf("%+v", r)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/seed7adf6694/infer/cmd/infer/internal/planview"
 	"github.com/seed7adf6694/infer/cmd/infer/internal/terminal"
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
+	"github.com/seed7adf6694/infer/loader/residency/replay"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -16,6 +17,7 @@ import (
 type planConfig struct {
 	generateConfig
 	svg   string
+	trace string
 	force bool
 }
 
@@ -25,6 +27,7 @@ func planCommand() *command {
 	f.group("Flags")
 	f.text(&c.model, "model", "m", "", "MODEL", "a GGUF file or the name of a model (default tiny, the embedded model)")
 	f.BoolVar(&c.json, "json", false, "print one JSON object")
+	f.text(&c.trace, "trace", "", "", "FILE", "replay the experts that a mixture chose, as 'infer bench experts --trace' records them, within the memory budget")
 	f.text(&c.svg, "svg", "", "", "FILE", "draw the allocations into an SVG file")
 	f.BoolVar(&c.force, "force", false, "overwrite an existing file")
 	c.memoryFlags(f, "")
@@ -39,6 +42,7 @@ func planCommand() *command {
 			`infer plan model.gguf`, "with the default context",
 			`infer plan model.gguf -c 32768 -ctk q8_0 -ctv q8_0`, "with a long context and an 8-bit KV cache",
 			`infer plan model.gguf --max-memory 2G`, "what is streamed within a budget of 2 GiB",
+			`infer plan mixture.gguf --max-memory 8G --trace t.jsonl`, "what a mixture reads per token for a text of yours",
 			`infer plan model.gguf --json | jq '.modes[] | {mode, fits, missing_bytes}'`, "for programs",
 		},
 		flags: f,
@@ -65,6 +69,11 @@ func (c *planConfig) run(ctx context.Context, s *streams, args []string) error {
 		return err
 	}
 	open.Session = session
+	if c.trace != "" {
+		if open.Trace, err = replay.ReadFile(c.trace); err != nil {
+			return err
+		}
+	}
 	f, err := runtime.Plan(ctx, c.model, open)
 	if err != nil {
 		return err

@@ -120,6 +120,7 @@ func TestPlanFails(t *testing.T) {
 		{"a bad size", []string{"plan", tinyF16, "--chunk-size", "huge"}, exitUsage, "such as 256MiB"},
 		{"a bad pool", []string{"-p", "x", "--pool", "1.5GX"}, exitUsage, "such as 256MiB"},
 		{"a picture where there is no folder", []string{"plan", tinyF16, "--svg", filepath.Join("absent", "x.svg")}, exitFailure, "absent"},
+		{"a trace that is none", []string{"plan", tinyF16, "--trace", "plan_test.go"}, exitFailure, "plan_test.go: not a trace of experts: line 1"},
 		{"two models", []string{"plan", "a", "b"}, exitUsage, "unexpected"},
 		{"a picture without a name", []string{"plan", tinyF16, "--svg", ""}, exitUsage, "must not be empty"},
 		{"what is not for plans", []string{"plan", tinyF16, "--pool", "1G"}, exitUsage, "--pool cannot be used"},

@@ -20,9 +20,12 @@ type Plan struct {
 	// experts of one token. Read counts the part of it that is read if a router chooses all experts
 	// equally often, which is the upper bound.
 	Experts, AllExperts int
-	TokenExperts        int // that one token uses, of all layers
+	TokenExperts        int    // that one token uses, of all layers
+	ExpertBytes         uint64 // size of the experts of all layers
 	PerToken            uint64
 	ExpertBlocks        []uint64 // sizes of the blocks of slots for experts, included in Private
+	Banks               int      // that these slots are divided into
+	ReadExperts         uint64   // the part of Read that is experts, the upper bound
 }
 
 // NewPlan computes what [New] would do with a budget in bytes and an arena with this chunk
@@ -41,7 +44,7 @@ func NewPlan(p *loader.Plan, budget, chunk uint64, microBatch int) Plan {
 		f.Least += uint64(x.used) * x.slotBytes()
 		f.AllExperts, _ = x.counts()
 		f.TokenExperts = x.tokenExperts()
-		f.PerToken = x.perToken()
+		f.ExpertBytes, f.PerToken = x.bytes, x.perToken()
 	}
 	now, _ := d.choose(budget, minSlots) // on error: the smallest possible
 	f.Resident, f.Streamed = now.resident, len(now.streamed)
@@ -56,7 +59,9 @@ func NewPlan(p *loader.Plan, budget, chunk uint64, microBatch int) Plan {
 			}
 		}
 		f.Private += sumOf(f.ExpertBlocks)
-		f.Read += uint64(float64(f.PerToken) * (1 - float64(f.Experts)/float64(f.AllExperts)))
+		f.Banks = now.banks
+		f.ReadExperts = uint64(float64(f.PerToken) * (1 - float64(f.Experts)/float64(f.AllExperts)))
+		f.Read += f.ReadExperts
 	}
 	return f
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 )
 
 // version of the format, and its key, with which a trace begins.
@@ -131,6 +132,20 @@ func (t *Writer) Write(c Choice) error {
 
 // Flush writes what has been kept back.
 func (t *Writer) Flush() error { return t.w.Flush() }
+
+// ReadFile reads a trace from a file. See [Read].
+func ReadFile(path string) (*Trace, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	t, err := Read(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return t, nil
+}
 
 // Read reads a trace and checks all of it. The error of a file that is no trace, or of one that
 // has no choices, is a [*FormatError].

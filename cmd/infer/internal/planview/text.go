@@ -65,6 +65,15 @@ func printModes(w io.Writer, f *runtime.Forecast) error {
 		}
 		return words.Size(n) + " " + kind
 	})
+	if anyBudget(f, func(b *runtime.BudgetPlan) bool { return b.ExpertBytes > 0 }) {
+		row("dense weights", func(p runtime.ModePlan) string {
+			if p.Budget == nil {
+				return "-"
+			}
+			return words.Size(p.Weights - p.Budget.Private - p.Budget.ExpertBytes)
+		})
+		row("experts", ofBudget(func(b *runtime.BudgetPlan) string { return words.Size(b.ExpertBytes) }))
+	}
 	row("KV cache", size(func(p runtime.ModePlan) uint64 { return p.KV }))
 	row("compute", size(func(p runtime.ModePlan) uint64 { return p.Compute }))
 	row("output", size(func(p runtime.ModePlan) uint64 { return p.Output }))
@@ -75,28 +84,7 @@ func printModes(w io.Writer, f *runtime.Forecast) error {
 	row("largest allocation", size(func(p runtime.ModePlan) uint64 { return p.LargestAllocation }))
 	row("largest range", size(func(p runtime.ModePlan) uint64 { return p.LargestRange }))
 	row("chunks", func(p runtime.ModePlan) string { return fmt.Sprint(p.Chunks) })
-	budget := func(value func(b *runtime.BudgetPlan) string) func(runtime.ModePlan) string {
-		return func(p runtime.ModePlan) string {
-			if p.Budget == nil {
-				return "-"
-			}
-			return value(p.Budget)
-		}
-	}
-	row("least memory, streamed", budget(func(b *runtime.BudgetPlan) string { return words.Size(b.Least) }))
-	if slices.ContainsFunc(f.Modes, func(p runtime.ModePlan) bool { return p.Budget != nil && p.Budget.Streamed > 0 }) {
-		row("memory budget", budget(func(b *runtime.BudgetPlan) string { return words.Size(b.Budget) }))
-		if slices.ContainsFunc(f.Modes, func(p runtime.ModePlan) bool { return p.Budget != nil && p.Budget.Experts > 0 }) {
-			row("experts in memory", budget(func(b *runtime.BudgetPlan) string { return fmt.Sprintf("%d of %d", b.Experts, b.AllExperts) }))
-			row("experts of a token", budget(func(b *runtime.BudgetPlan) string { return words.Size(b.PerToken) }))
-		}
-		row("streamed for a token", budget(func(b *runtime.BudgetPlan) string {
-			if b.Experts > 0 { // some are chosen more often than others
-				return "at most " + words.Size(b.Streamed)
-			}
-			return words.Size(b.Streamed)
-		}))
-	}
+	budgetRows(f, row)
 	row("fits now", func(p runtime.ModePlan) string {
 		switch {
 		case p.Fits && p.PageFileGrowth > 0:
@@ -107,6 +95,51 @@ func printModes(w io.Writer, f *runtime.Forecast) error {
 		return "no, " + words.Size(p.Missing) + " short"
 	})
 	return t.Flush()
+}
+
+// budgetRows writes the rows about memory budgets.
+func budgetRows(f *runtime.Forecast, row func(name string, value func(p runtime.ModePlan) string)) {
+	row("least memory, streamed", ofBudget(func(b *runtime.BudgetPlan) string { return words.Size(b.Least) }))
+	if anyBudget(f, func(b *runtime.BudgetPlan) bool { return b.Streamed > 0 }) {
+		row("memory budget", ofBudget(func(b *runtime.BudgetPlan) string { return words.Size(b.Budget) }))
+		if anyBudget(f, func(b *runtime.BudgetPlan) bool { return b.Experts > 0 }) {
+			row("experts in memory", ofBudget(func(b *runtime.BudgetPlan) string { return fmt.Sprintf("%d of %d", b.Experts, b.AllExperts) }))
+			row("experts of a token", ofBudget(func(b *runtime.BudgetPlan) string { return words.Size(b.PerToken) }))
+		}
+		row("streamed for a token", ofBudget(func(b *runtime.BudgetPlan) string {
+			if b.Experts > 0 { // some are chosen more often than others
+				return "at most " + words.Size(b.Streamed)
+			}
+			return words.Size(b.Streamed)
+		}))
+	}
+	if anyBudget(f, func(b *runtime.BudgetPlan) bool { return b.Trace != nil }) {
+		trace := func(value func(t *runtime.TracePlan) string) func(runtime.ModePlan) string {
+			return ofBudget(func(b *runtime.BudgetPlan) string {
+				if b.Trace == nil {
+					return "-"
+				}
+				return value(b.Trace)
+			})
+		}
+		row("experts found, by trace", trace(func(t *runtime.TracePlan) string { return fmt.Sprintf("%.0f %%", 100*t.HitRate) }))
+		row("read for a token, by trace", trace(func(t *runtime.TracePlan) string { return words.Size(t.Read) }))
+	}
+}
+
+// ofBudget returns the cell of a mode, which is empty without a budget.
+func ofBudget(value func(b *runtime.BudgetPlan) string) func(runtime.ModePlan) string {
+	return func(p runtime.ModePlan) string {
+		if p.Budget == nil {
+			return "-"
+		}
+		return value(p.Budget)
+	}
+}
+
+// anyBudget tells whether it is so of the budget of any mode.
+func anyBudget(f *runtime.Forecast, is func(b *runtime.BudgetPlan) bool) bool {
+	return slices.ContainsFunc(f.Modes, func(p runtime.ModePlan) bool { return p.Budget != nil && is(p.Budget) })
 }
 
 // printMode writes the parts of a mode's plan, and the remedies if it does not fit.
