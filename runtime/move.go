@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"time"
-
-	"github.com/seed7adf6694/infer/loader/probe"
 )
 
 // errBudgeted is why a model with a memory budget is not moved.
@@ -61,10 +59,6 @@ func (m *Model) openBeside(ctx context.Context, file string) (*weights, error) {
 
 // loadPacked maps a packed file without a memory budget.
 func (w *weights) loadPacked(ctx context.Context) error {
-	probe, err := probe.Measure()
-	if err != nil {
-		return err
-	}
 	if err := w.loadHeader(ctx); err != nil {
 		return err
 	}
@@ -75,5 +69,5 @@ func (w *weights) loadPacked(ctx context.Context) error {
 	if err := w.matchPacked(ws); err != nil {
 		return err
 	}
-	return w.bindMapped(ctx, ws, probe, w.config.prefetch, nil)
+	return w.bindMapped(ctx, ws, w.probe, w.config.prefetch, nil)
 }

@@ -66,20 +66,16 @@ func openFile(ctx context.Context, path, cacheOf string, c *config) (m *Model, e
 			src.close()
 		}
 	}()
-	probe, err := probe.Measure()
-	if err != nil {
-		return nil, err
-	}
-	mode, reason, err := chooseMode(src, probe, c)
+	mode, reason, err := chooseMode(src, src.probe, c)
 	if err != nil {
 		return nil, &LoadError{Path: path, Mode: c.load, Err: err}
 	}
 	var tried []*LoadError
-	m, err = load(ctx, newWeights(c, src, mode, reason, nil), probe)
+	m, err = load(ctx, newWeights(c, src, mode, reason, nil), src.probe)
 	if err != nil && c.load == LoadAuto && mode == LoadCopy && errors.Is(err, ErrInsufficientMemory) {
 		tried = append(tried, &LoadError{Mode: LoadCopy, Err: err})
 		mode, reason = LoadMMap, "a copy was refused: "+shortReason(err)
-		m, err = load(ctx, newWeights(c, src, mode, reason, nil), probe)
+		m, err = load(ctx, newWeights(c, src, mode, reason, nil), src.probe)
 	}
 	if err != nil {
 		return nil, &LoadError{Path: path, Mode: mode, Tried: tried, Err: err}

@@ -139,12 +139,8 @@ func planFile(ctx context.Context, path string, c *config) (*Forecast, error) {
 		return nil, err
 	}
 	defer src.close()
-	probe, err := probe.Measure()
-	if err != nil {
-		return nil, err
-	}
-	f := &Forecast{Path: path, LargestTensor: src.plan.LargestTensor, Probe: probe, Warnings: append([]string{}, src.index.Warnings()...)}
-	if f.Auto, f.Reason, err = chooseMode(src, probe, c); err != nil {
+	f := &Forecast{Path: path, LargestTensor: src.plan.LargestTensor, Probe: src.probe, Warnings: append([]string{}, src.index.Warnings()...)}
+	if f.Auto, f.Reason, err = chooseMode(src, src.probe, c); err != nil {
 		return nil, err
 	}
 	var header *weights // shared by consecutive ways for which the engine reads the same

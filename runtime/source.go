@@ -6,6 +6,8 @@ import (
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/loader/gguf"
 	"github.com/seed7adf6694/infer/loader/gguf/check"
+	"github.com/seed7adf6694/infer/loader/memory"
+	"github.com/seed7adf6694/infer/loader/probe"
 	"github.com/seed7adf6694/infer/runtime/internal/cache"
 )
 
@@ -16,16 +18,24 @@ type source struct {
 	plan   *loader.Plan
 	files  []gguf.FileInfo
 	packed map[string]gguf.PackedTensor // by the model's names; nil if the file is not packed
+	probe  probe.Probe                  // measured when the file was open
 }
 
 // newSource plans an index with a chunk size, 0 for the default. It takes over the index
 // unless it fails.
 func newSource(path string, index *gguf.Index, chunkSize uint64) (*source, error) {
+	measured, err := probe.Measure()
+	if err != nil {
+		return nil, err
+	}
+	if chunkSize == 0 {
+		chunkSize = memory.DefaultChunkSize(measured)
+	}
 	plan, err := loader.NewPlan(index, loader.PlanOptions{ChunkSize: chunkSize})
 	if err != nil {
 		return nil, err
 	}
-	return &source{path: path, index: index, plan: plan, files: index.Files(), packed: packedTensors(index)}, nil
+	return &source{path: path, index: index, plan: plan, files: index.Files(), packed: packedTensors(index), probe: measured}, nil
 }
 
 // openSource opens a model's file, or the packed file of the model at cacheOf if that is set.

@@ -107,12 +107,13 @@ func CheckMappings(p Purpose, size, n uint64) error {
 	if err := p.check(); err != nil {
 		return err
 	}
-	m, err := probe.Measure()
-	if err != nil || m.MappingsLeft == probe.Unlimited || n+mappingsReserve <= m.MappingsLeft {
-		return nil // unknown: try
+	left := probe.MappingsLeft()
+	if left == probe.Unlimited || n+mappingsReserve <= left {
+		return nil // unlimited or unknown: try
 	}
+	m, _ := probe.Measure() // for the message
 	return &Error{
 		Purpose: p, Requested: size, Available: m.LargestFreeBlock, Limit: probe.LimitMappings, Remedies: remedies(probe.LimitMappings, 0),
-		Err: fmt.Errorf("%d mappings needed, %d left, %d of them kept for the rest of the process", n, m.MappingsLeft, mappingsReserve),
+		Err: fmt.Errorf("%d mappings needed, %d left, %d of them kept for the rest of the process", n, left, mappingsReserve),
 	}
 }

@@ -22,6 +22,16 @@ func RaiseCommit(by string) string {
 // thousands of mappings. It is safe for concurrent use.
 func Measure() (Probe, error) { return measure(os.DirFS("/")) }
 
+// MappingsLeft returns how many mappings the process may still make, [Unlimited] if it is unknown or
+// the system has no such limit. It reads less than [Measure].
+func MappingsLeft() uint64 {
+	p := unlimited()
+	if p.addresses(os.DirFS("/")) != nil {
+		return Unlimited
+	}
+	return p.MappingsLeft
+}
+
 // measure reads the files below root, which tests replace.
 func measure(root fs.FS) (Probe, error) {
 	p := unlimited()
