@@ -66,7 +66,7 @@ func TestExpertsOfARunAreRecordedAndReplayed(t *testing.T) {
 	}
 }
 
-// A text is evaluated token by token, in pieces where it is longer than the context.
+// A text is evaluated token by token; a text longer than the context is divided.
 func TestExpertsOfATextThatIsLongerThanTheContext(t *testing.T) {
 	rs, err := (&Runner{}).Experts(t.Context(), ExpertsOptions{Model: smallMixture(t), Text: strings.Repeat("The lamp was lit at six. ", 6), Context: 64, Threads: 1, Slots: []float64{0.5, 1}})
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/seed7adf6694/infer/internal/fieldtest"
 )
 
-// Each is either refused, or stopped before it runs anything.
+// Each value is refused, or the run is cancelled before its first case.
 func TestNoFieldOfAnOptionBringsAnythingDown(t *testing.T) {
 	t.Chdir(t.TempDir())
 	gone, cancel := context.WithCancel(t.Context())

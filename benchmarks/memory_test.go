@@ -19,7 +19,7 @@ func TestMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The four bits are packed where this CPU gains by it, the f16 never.
+	// The 4-bit model is packed if this CPU has a layout for it; the f16 model never is.
 	packed := len(rs.where(func(rec Record) bool { return rec.Labels["load"] == loadPacked }))
 	if len(rs) != 2*3*3+1+packed || packed != 0 && packed != 3 || packed > 0 && !llama.CanRepack() {
 		t.Fatalf("%d records, %d of a packed file", len(rs), packed)

@@ -63,7 +63,7 @@ func TestPositionsBehindTheTable(t *testing.T) {
 	}
 }
 
-// A state cannot forget a part of a text, and says so.
+// A recurrent state cannot forget part of a text, and returns an error.
 func TestStatesForgetAllOrNothing(t *testing.T) {
 	for _, name := range []string{"rwkv6", "rwkv7", "mamba", "mamba2", "jamba", "qwen3next", "falcon-h1"} {
 		c := newContext(t, computing(t, name), llama.ContextParams{Ctx: 256, Threads: 1})
@@ -107,7 +107,7 @@ func TestContextsWithoutMemory(t *testing.T) {
 	}
 }
 
-// What the engine would cut in two.
+// The engine would divide a quantisation block between two heads.
 func TestCacheBlocksThatHeadsDoNotAllow(t *testing.T) {
 	m := computing(t, "llama") // heads of 16
 	for _, p := range []llama.ContextParams{

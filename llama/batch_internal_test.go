@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// forgottenBatch returns the state of a batch that nobody has any more.
+// forgottenBatch returns the state of a batch without references.
 func forgottenBatch(t *testing.T) *batchState {
 	t.Helper()
 	b, err := NewBatch(8, 1)
@@ -18,7 +18,7 @@ func forgottenBatch(t *testing.T) *batchState {
 	return b.s
 }
 
-// Batches have no memory that a test outside can watch.
+// External tests cannot observe the memory of batches.
 func TestForgottenBatchesAreFreed(t *testing.T) {
 	s := forgottenBatch(t)
 	freed := func() bool {

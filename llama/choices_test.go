@@ -36,7 +36,7 @@ func (c *choices) AwaitExperts(string) (more, ok bool) { return false, false }
 
 func (c *choices) AfterExperts(int) {}
 
-// What a skew promises is what the engine's routers do while text is generated.
+// The engine's routers choose experts with the skew that the shape asks for.
 func TestTheSkewOfASynthesizedMixtureIsThatOfItsChoices(t *testing.T) {
 	const layers, experts, used, tokens = 4, 32, 4, 150
 	for _, arch := range []string{"llama", "qwen3moe", "gpt-oss", "granitehybrid"} {

@@ -99,8 +99,7 @@ func (f *family) members() (list []closer) {
 
 func memberName(m closer) string { return strings.TrimPrefix(fmt.Sprintf("%T", m), "*llama.") }
 
-// check uses every member and wants ErrClosed of the closed ones and success of others,
-// whose being closed is no business of theirs.
+// check uses every member: closed ones must return ErrClosed, the others must succeed.
 func (f *family) check(t *testing.T, closed map[closer]bool) {
 	t.Helper()
 	want := func(what string, err error, needs ...closer) {
@@ -167,7 +166,7 @@ func TestEveryOrderOfClosing(t *testing.T) {
 		for _, i := range order {
 			m := f.members()[i]
 			names = append(names, memberName(m))
-			// From another goroutine, and twice.
+			// Closed twice, from another goroutine.
 			done := make(chan error)
 			go func() { done <- errors.Join(m.Close(), m.Close()) }()
 			if err := <-done; err != nil {
@@ -234,8 +233,8 @@ func TestClosingABatchThatIsBeingDecoded(t *testing.T) {
 	}
 }
 
-// arguments are what the methods below are called with, by their types: such that the
-// method would succeed, or come as far as the engine, were nothing closed.
+// arguments are the arguments of the methods below, by type. With them, each method of an open object
+// succeeds or reaches the engine.
 func arguments(t *testing.T, f, open *family, name string, typ reflect.Type) []reflect.Value {
 	t.Helper()
 	special := map[string][]any{
@@ -310,7 +309,7 @@ func TestEveryMethodOfAClosedThingReturnsErrClosed(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				out := method.Call(args)
 				if results == 0 || method.Type().Out(results-1) != errorType {
-					return // that it came back is all
+					return // only that it returns is tested
 				}
 				err, _ := out[results-1].Interface().(error)
 				if strings.HasSuffix(name, ".Close") {

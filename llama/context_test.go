@@ -111,7 +111,7 @@ func init() {
 			return childError(err)
 		}
 		defer c.Close()
-		// More numbers than threads are kept of, and some again.
+		// More thread numbers than there are kept pools, some of them repeated.
 		for _, n := range [][2]int{{1, 2}, {2, 2}, {2, 1}, {1, 1}, {2, 3}, {1, 4}, {1, 2}, {3, 1}, {1, 1}, {1, 2}} {
 			for range 2 {
 				if err := errors.Join(c.SetThreads(n[1], n[0]), c.SetThreads(n[0], n[1]), c.RestThreads()); err != nil {
@@ -130,9 +130,8 @@ func TestReplacedThreadsAreNotTouched(t *testing.T) {
 	spoiled(t, memtest.Child("threads"))
 }
 
-// spoiled runs a child in which the C library overwrites at once what is freed, so that
-// whoever looks there waits for ever for what was a lock, or crashes. Libraries that
-// know no such settings run it as it is.
+// spoiled runs a child in which the C library overwrites freed memory at once, so that a use after
+// free blocks on a destroyed lock or crashes. C libraries without such a setting ignore it.
 func spoiled(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	cmd.Env = append(cmd.Env, "MALLOC_PERTURB_=165", "GLIBC_TUNABLES=glibc.malloc.tcache_count=0")

@@ -10,7 +10,7 @@ import (
 	"github.com/seed7adf6694/infer/llama"
 )
 
-// The number of threads may change between two evaluations, and with it no bit of a result.
+// The number of threads may change between two evaluations; results stay equal to the bit.
 func TestThreadsDoNotChangeTheLogits(t *testing.T) {
 	long := storyAs(0)
 	for i := range 30 {

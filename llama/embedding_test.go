@@ -75,7 +75,7 @@ func TestPooling(t *testing.T) {
 			if !c.Pooled() {
 				t.Error("the context says that it does not pool")
 			}
-			// Beside another sequence, and shorter than that.
+			// Beside a longer sequence.
 			other := append(storyAs(1), next(1, llama.Pos(len(story))))
 			check(t, c.Decode(t.Context(), place(t, append(storyAs(0), other...))))
 			prefix := []float32{1, 2}
@@ -102,7 +102,7 @@ func TestPooling(t *testing.T) {
 	}
 }
 
-// What the engine would compute wrongly without a word, or not survive.
+// The engine would compute these wrongly without an error, or crash.
 func TestBatchesThatCannotBePooled(t *testing.T) {
 	m := load(t, tinyF16, llama.ModelParams{MMap: true})
 	lengths := append(storyAs(0)[:3], storyAs(1)...)

@@ -16,7 +16,7 @@ import (
 	"github.com/seed7adf6694/infer/loader"
 )
 
-// reversed has the experts of each layer in slots, the last one first.
+// reversed keeps the experts of each layer in slots in reverse order.
 type reversed struct {
 	visits
 	experts map[int]int // of each layer

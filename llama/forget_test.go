@@ -21,15 +21,15 @@ func collected(h *heap) bool {
 	return false
 }
 
-// collect does what would free everything forgotten, several times.
+// collect runs the garbage collector several times, to free everything without references.
 func collect() {
 	for range 5 {
 		runtime.GC()
 	}
 }
 
-// forgetAll makes everything with memory from h and closes nothing of it. Samplers,
-// adapters and contexts keep their model alive: its blocks go with the last of them.
+// forgetAll makes one object of each kind with memory from h and closes none. Samplers,
+// adapters and contexts keep their model alive: its blocks are freed with the last of them.
 func forgetAll(t *testing.T, h *heap, adapter string) {
 	t.Helper()
 	m, err := llama.LoadModel(t.Context(), tinyF16, llama.ModelParams{Blocks: h})
@@ -62,7 +62,7 @@ func TestForgottenThingsAreFreed(t *testing.T) {
 	}
 }
 
-// The functions below return one thing and forget what it was made of.
+// The functions below return one object and drop the references to what it was made from.
 
 func contextOnly(t *testing.T, h *heap) *llama.Context {
 	m, err := llama.LoadModel(t.Context(), tinyF16, llama.ModelParams{Blocks: h})

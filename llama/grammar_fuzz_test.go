@@ -16,8 +16,8 @@ var vocabulary = sync.OnceValues(func() (*llama.Model, error) {
 	return llama.LoadModel(context.Background(), tinyF16, llama.ModelParams{VocabOnly: true})
 })
 
-// FuzzGrammar looks for grammars that the engine does not survive: whatever the text, it
-// is refused, or texts are made by it or end in an error.
+// FuzzGrammar looks for grammars that crash the engine: each text must be refused, or generate,
+// or end in an error.
 func FuzzGrammar(f *testing.F) {
 	for _, text := range []string{
 		`root ::= "yes" | "no"`,

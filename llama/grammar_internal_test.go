@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Grammars that take exponential work where each way to read a text is walked by itself.
-// What is counted are steps, some nanoseconds each, never time.
+// These grammars take exponential work if each parse of a text is followed separately. The test
+// counts steps of some nanoseconds, not time.
 func TestAGrammarsWorkIsBounded(t *testing.T) {
 	m, err := LoadModel(t.Context(), "../models/tiny/tiny-stories-f16.gguf", ModelParams{MMap: true})
 	if err != nil {

@@ -63,7 +63,7 @@ func TestGrammarsAllowWhatRegularExpressionsDo(t *testing.T) {
 			t.Fatalf("%s: %v", grammar, err)
 		}
 		link := func(s *llama.Sampler) error { return s.AddGrammar(grammar, "root") }
-		for range 8 { // texts of few letters, whose ends are among all
+		for range 8 { // short texts, whose continuations are all listed
 			text, ids := "", []llama.Token(nil)
 			for range r.IntN(4) {
 				i := r.IntN(3)

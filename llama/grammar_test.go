@@ -346,7 +346,7 @@ func TestTheEndIsTakenWhereNothingElseIsLeft(t *testing.T) {
 	if got := chooses(t, s, logitsOf(map[llama.Token]float64{a: 10, eos: -2000})); got != eos {
 		t.Errorf("chose %d behind the end", got)
 	}
-	// Without the end, nothing is possible.
+	// Without the end-of-text token, no token is possible.
 	s = chain(t, m, grammar(`root ::= "a"`), greedy, accepted(a))
 	l := logitsOf(nil)
 	l[eos] = float32(math.Inf(-1))

@@ -183,8 +183,8 @@ func sequences(t *testing.T, m *llama.Model, unified bool) {
 		near(t, "shifted", feed(t, c, next(0, 40+end)), want)
 	})
 	t.Run("a gap can be closed", func(t *testing.T) {
-		// As a context is shifted when it is full. What the layers saw of the removed
-		// tokens stays, so the text is not that of the rest alone.
+		// As when a full context is shifted. The remaining cells were computed with the removed tokens, so
+		// the text differs from that of the remaining tokens alone.
 		fresh(t)
 		_, err := c.RemoveSeq(0, 1, 3)
 		check(t, err)

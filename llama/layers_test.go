@@ -15,7 +15,7 @@ import (
 	"github.com/seed7adf6694/infer/loader"
 )
 
-// visits is a Layers for layers that are in their slots or are not.
+// visits is a Layers whose layers are in their slots or not.
 type visits struct {
 	away []int
 	seen []string
@@ -28,7 +28,7 @@ func (v *visits) BeforeLayer(n int) bool {
 
 func (v *visits) AfterLayer(n int) { v.seen = append(v.seen, fmt.Sprint("after ", n)) }
 
-// twoPlaces is where a test has the bytes of a tensor: bound, and in a slot.
+// twoPlaces are the two copies of a tensor's bytes: the bound one and the one in a slot.
 type twoPlaces struct{ bound, slot []byte }
 
 // twice loads a model with each of its tensors in two places.
@@ -86,7 +86,7 @@ func TestStreamedLayersAreUsedFromTheirSlots(t *testing.T) {
 			}
 		}
 	}
-	// spoil writes nonsense where nothing may be read from, and takes it back.
+	// spoil overwrites bytes that must not be read, and restores them afterwards.
 	spoil := func(of func(twoPlaces) []byte, layers ...int) (undo func()) {
 		var undos []func()
 		for name, p := range places {
@@ -134,7 +134,7 @@ func TestStreamedLayersAreUsedFromTheirSlots(t *testing.T) {
 		})
 	}
 
-	// A micro-batch is a pass. What is not streamed any more is where it was bound.
+	// Each micro-batch is a pass. Layers that are no longer streamed are read where they are bound.
 	stream(5)
 	v := &visits{}
 	c := newContext(t, m, llama.ContextParams{Ctx: 256, UBatch: 32, Layers: v})

@@ -18,7 +18,7 @@ import (
 
 func init() { children["calls"] = childCalls }
 
-// longCalls are calls that hand texts of 64 KiB to C, many of them to no avail; files go
+// longCalls are calls that pass texts of 64 KiB to C; many of them fail. Files are written
 // to dir.
 func longCalls(ctx context.Context, dir string, m *llama.Model, a *llama.Adapter, c *llama.Context) error {
 	long := strings.Repeat("x", 64<<10)
@@ -94,7 +94,7 @@ func TestCallsLeaveNoTextsBehind(t *testing.T) {
 		t.Fatal(res, err)
 	}
 	t.Logf("%d KiB more", bytes>>10)
-	// One text lost in each of 200 rounds would be 12.5 MiB.
+	// A leak of one text per round would add up to 12.5 MiB in 200 rounds.
 	if bytes > 4<<20 {
 		t.Errorf("%d bytes of anonymous memory more after 200 rounds", bytes)
 	}

@@ -42,7 +42,7 @@ func anonymous() (int64, error) {
 	return 0, errors.New("no line Anonymous in /proc/self/smaps_rollup")
 }
 
-// lab makes everything there is, again and again.
+// lab makes objects of every kind, repeatedly.
 type lab struct {
 	how     string // mmap or unbound
 	forget  string // what is never closed
@@ -76,7 +76,7 @@ func (l *lab) round(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	for i := range weights { // which bytes they have is of no interest here
+	for i := range weights { // their contents do not matter here
 		if err := m.Bind(i, unsafe.Pointer(&l.scratch[0])); err != nil {
 			return err
 		}
@@ -158,9 +158,9 @@ const (
 	maxGrowth  = 2 << 20
 )
 
-// steadyHeap are settings of glibc under which memory grows by what is lost. By default
-// large blocks come to lie in its heap once one of their size was freed, and what is lost
-// finds room for many rounds in the holes that they leave.
+// steadyHeap are settings of glibc with which leaks show as growth. By default, large blocks are
+// allocated from its heap once a block of their size was freed, and leaks fit into the holes
+// between them for many rounds.
 var steadyHeap = []string{"MALLOC_ARENA_MAX=1", "MALLOC_TRIM_THRESHOLD_=0", "MALLOC_TOP_PAD_=0"}
 
 func growth(t *testing.T, rounds int, how, forget string) (bytes int64, blocks int) {

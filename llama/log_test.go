@@ -17,7 +17,7 @@ import (
 )
 
 func init() {
-	// Everything that makes the engine talk: what goes well and what does not.
+	// Calls that make the engine log, successful and failing ones.
 	children["talk"] = func([]string) int {
 		ctx := context.Background()
 		if _, err := llama.Devices(); err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
-// matrix is a tensor of an adapter, in 32 bits a number.
+// matrix is a float32 tensor of an adapter.
 type matrix struct {
 	name string
 	rows uint64
@@ -270,7 +270,7 @@ func TestFilesThatAreNoAdapterOfTheModel(t *testing.T) {
 	if _, err := m.LoadAdapter("a\x00b"); !errors.Is(err, llama.ErrArgument) {
 		t.Errorf("a path with a NUL: %v", err)
 	}
-	loadAdapter(t, m, adapterFile(t, nil, query...)) // the model is as good as before
+	loadAdapter(t, m, adapterFile(t, nil, query...)) // the model still works
 }
 
 func TestAdapterMemoryComesFromBlocks(t *testing.T) {
@@ -430,8 +430,8 @@ func TestControlVectors(t *testing.T) {
 	}
 }
 
-// A context computes a token with the graph of the token before where it can. That must
-// not go for what has changed in between, least of all for what has been freed.
+// A context reuses the graph of the token before if it can. It must not reuse it after a change
+// of adapters, nor after one was freed.
 func TestAdaptersTakeEffectWithTheNextToken(t *testing.T) {
 	m := load(t, tinyF16, llama.ModelParams{MMap: true})
 	path := adapterFile(t, nil, pair("blk.5.ffn_down.weight", 512, 256, wave)...)
@@ -445,7 +445,7 @@ func TestAdaptersTakeEffectWithTheNextToken(t *testing.T) {
 	clear := func(c *llama.Context) error { return c.ClearAdapters() }
 	steer := func(c *llama.Context) error { return c.ApplyControlVector(vector, 1, 5) }
 	free := func(c *llama.Context) error { return c.ApplyControlVector(nil, 0, 0) }
-	// The logits of the third token, with a change before each. What the adapter changes
+	// The logits of the third token, with a change before each. The weight that the adapter changes
 	// comes last in the model, so that the KV cache does not tell when it was applied.
 	last := func(changes ...change) []float32 {
 		c := newContext(t, m, llama.ContextParams{Ctx: 64, Threads: 1})

@@ -11,7 +11,7 @@ import (
 	"github.com/seed7adf6694/infer/llama"
 )
 
-// sizes are the blocks that are out, by purpose.
+// sizes are the sizes of allocated blocks, by purpose.
 func (h *heap) sizes() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	"github.com/seed7adf6694/infer/llama"
 )
 
-// The engine opens the files whatever letters their names have, and however long they are.
+// The engine opens files with names in any script and of any length.
 func TestPathsOfAnyLetters(t *testing.T) {
 	data, err := os.ReadFile(tinyF16)
 	check(t, err)

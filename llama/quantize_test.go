@@ -197,8 +197,8 @@ func TestRefusedQuantizations(t *testing.T) {
 	})
 }
 
-// lateContext is a context that tells nobody that it has ended, as on a machine that is
-// too busy for the goroutine that waits for it.
+// lateContext is a context that never reports its end, as if the waiting goroutine were not
+// scheduled in time.
 type lateContext struct{ context.Context }
 
 func (lateContext) Done() <-chan struct{} { return make(chan struct{}) }
@@ -232,7 +232,7 @@ func TestACancelledQuantizationStopsBeforeTheNextTensor(t *testing.T) {
 	}
 }
 
-// The quantiser's threads have nobody to tell that ggml asserted.
+// The quantiser's threads cannot report an assertion of ggml.
 func TestWeightsThatAFormatCannotTakeAreAnError(t *testing.T) {
 	if runtime.GOOS == "darwin" {
 		t.Skip("no --wrap in the linker of macOS")
@@ -333,8 +333,8 @@ func rowsQ4(src []float32) []byte {
 	return dst
 }
 
-// half rounds a number to 16 bits, to the nearest and of two to the even one. Numbers
-// too small for the exponents of 16 bits do not occur here, but for 0.
+// half rounds a number to 16 bits, to nearest, ties to even. Subnormal numbers other than 0 do not
+// occur here.
 func half(f float32) uint16 {
 	b := math.Float32bits(f)
 	sign, exponent, fraction := uint16(b>>16&0x8000), int(b>>23&0xFF)-127+15, b&0x7FFFFF
@@ -462,7 +462,7 @@ func TestNumbersAtTheEndsOfTheirRangeAreSurvived(t *testing.T) {
 		if err == nil && len(got) == 0 || err != nil && (!errors.As(err, &e) || got != nil) {
 			t.Errorf("type %d: %d bytes, %v", typ, len(got), err)
 		}
-		// What failed leaves nothing behind.
+		// A failed call leaves no file behind.
 		if got, err := llama.QuantizeRows(typ, make([]float32, 256), 256); err != nil || len(got) == 0 {
 			t.Errorf("type %d, zeros behind it: %d bytes, %v", typ, len(got), err)
 		}

@@ -13,7 +13,7 @@ import (
 	"github.com/seed7adf6694/infer/llama"
 )
 
-// What lies elsewhere is not read: loading takes the same time whatever the size.
+// Weights that are bound elsewhere are not read: a load does not depend on their size.
 func TestNothingIsReadOfUnboundTensors(t *testing.T) {
 	if runtime.GOOS == "darwin" || strconv.IntSize < 64 {
 		t.Skip("no --wrap in the linker of macOS, and other names on 32-bit systems")

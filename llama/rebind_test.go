@@ -32,8 +32,8 @@ func bindAll(t *testing.T, h *heap, m *llama.Model, ws []llama.Weight, read func
 	}
 }
 
-// A context that has computed with one layout goes on with another, as one does that never
-// knew the first.
+// A context that has computed with one layout continues with another, and gives the same results as
+// a context that only used the second.
 func TestRebound(t *testing.T) {
 	if !llama.CanRepack() {
 		t.Skip("the engine was compiled without repacking")

@@ -13,8 +13,8 @@ import (
 	"github.com/seed7adf6694/infer/llama"
 )
 
-// kept finds out which tokens links leave to choose from: those that are chosen when
-// something behind the links makes them the best.
+// kept returns the tokens that links leave: those that are chosen if a bias behind the links makes
+// them the best.
 func kept(t *testing.T, m *llama.Model, l []float32, tokens []llama.Token, links ...func(*llama.Sampler) error) []llama.Token {
 	t.Helper()
 	var left []llama.Token

@@ -50,7 +50,7 @@ func accepted(tokens ...llama.Token) func(*llama.Sampler) error {
 	}
 }
 
-// logitsOf is what is given, and -1000 for all other tokens: improbable, not impossible.
+// logitsOf returns the given logits, and -1000 for all other tokens: improbable, not impossible.
 func logitsOf(given map[llama.Token]float64) []float32 {
 	l := slices.Repeat([]float32{-1000}, tinyVocab)
 	for t, v := range given {
@@ -252,7 +252,7 @@ func TestNamesAreThoseOfTheEngineInOrder(t *testing.T) {
 	if names, err := s.Names(); !slices.Equal(names, order) || err != nil {
 		t.Errorf("got %v, %v, want %v", names, err, order)
 	}
-	// All at once, on logits of no meaning.
+	// All samplers in one chain, on equal logits.
 	chooses(t, s, make([]float32, tinyVocab))
 }
 
@@ -414,7 +414,7 @@ func TestLogitsThatNothingCanBeChosenFrom(t *testing.T) {
 				token, err := s.Choose(tt.logits)
 				var e *llama.Error
 				if name == "infill" && err == nil {
-					continue // ends the text where it has nothing to go on with
+					continue // ends the text where no continuation is left
 				}
 				if token != llama.NullToken || errors.Is(err, llama.ErrArgument) != tt.argument || !tt.argument && !errors.As(err, &e) || errors.Is(err, llama.ErrBroken) {
 					t.Errorf("%s chose %d, %v", name, token, err)

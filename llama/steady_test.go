@@ -10,7 +10,7 @@ import (
 	"github.com/seed7adf6694/infer/llama"
 )
 
-// steady is a text that goes on, as a caller of this package has it go on.
+// steady is a text that is continued as a caller of this package does it.
 type steady struct {
 	t     testing.TB
 	m     *llama.Model
@@ -100,13 +100,13 @@ func TestATokenDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// The watching of a ctx goes on between calls.
+// The goroutine that watches a ctx keeps running between calls.
 func TestACtxThatIsCancelledStopsNoLaterCallOfAnother(t *testing.T) {
 	x := newSteady(t, greedy)
 	for range 50 {
 		ctx, cancel := context.WithCancel(context.Background())
 		x.token(ctx)
-		cancel() // what that sets off may happen at any moment from here on
+		cancel() // its effects may come at any time from here on
 		x.token(context.Background())
 		other, cancelOther := context.WithCancel(context.Background())
 		x.token(other)

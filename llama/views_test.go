@@ -16,7 +16,7 @@ import (
 	"github.com/seed7adf6694/infer/llama"
 )
 
-// The graph of an RWKV makes views of weights: they are no weights that are loaded.
+// The graph of an RWKV makes views of weights, which must not be recorded as loaded weights.
 func TestViewsOfWeightsAreNotRecorded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "model.gguf")
 	for name, b := range ggufcases.Computing() {

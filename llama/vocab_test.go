@@ -19,14 +19,14 @@ import (
 	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
-// texts are those that a tokeniser must not lose a byte of, or fall over.
+// texts are texts of which a tokeniser must keep every byte, and on which it must not fail.
 var texts = []string{
 	"Once upon a time, there lived a little boy called Remy.", "", " ", "   ", " two  spaces ", "a\nb\tc\r\n", "ümläut ß 你好 😀", "a\x00b\x00", "\x00",
 	"\xff\xfe", "half \xe2\x82", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf7\xbf\xbf\xbf", "\xc0\x80", "</s", "<0x41>", "▁", "\u2028\ufeff\ufffd",
 	strings.Repeat("a", 100_000), strings.Repeat(" ", 10_000), strings.Repeat("é", 10_000), strings.Repeat("word ", 20_000),
 }
 
-// untouched is a text that takes addresses and no memory, and that nobody may read.
+// untouched is a text that takes addresses but no memory, and must not be read.
 func untouched(t *testing.T, n int) string {
 	t.Helper()
 	b, release, err := memtest.Addresses(n)
@@ -189,7 +189,7 @@ func TestPiecesDoNotAllocate(t *testing.T) {
 			}
 		}
 	})
-	// The pool of buffers may be emptied by the garbage collector, now and then.
+	// The garbage collector may empty the pool of buffers.
 	if n >= 1 {
 		t.Errorf("%g allocations for four tokens", n)
 	}

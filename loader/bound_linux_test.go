@@ -84,7 +84,7 @@ func TestMappingsAgreeWithLargePages(t *testing.T) {
 	}
 }
 
-// What the kernel says of the process's address space is what the ledger says.
+// The kernel's figures of the process's address space equal the ledger's.
 func TestMappingsOfTheProcessKeepTheBound(t *testing.T) {
 	sizes := []uint64{100}
 	for range 30 {
@@ -241,8 +241,8 @@ func childMappings(args []string) int {
 	return outcome(w, &ledger, err)
 }
 
-// The limits of real processes: what fits is loaded, what does not is refused by name,
-// and leaves nothing behind.
+// With real limits of processes: models that fit are loaded, others are refused with the limit's
+// name, and leave nothing allocated.
 func TestLimitedProcesses(t *testing.T) {
 	small := weightsFile(t, 1<<20, 2<<20, 3<<20, 1<<20)
 	large := weightsFile(t, 1<<20, 96<<20, 1<<20)

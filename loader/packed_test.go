@@ -166,7 +166,7 @@ func TestAPackedFileHoldsTheModel(t *testing.T) {
 					t.Errorf("tensors of layer %d are others", i)
 				}
 			}
-			// The engine sees the model, and nothing of the packing.
+			// The skeleton for the engine has the model's keys and none of the packed format's.
 			var b bytes.Buffer
 			if _, _, err := ix.WriteSkeleton(&b); err != nil {
 				t.Fatal(err)

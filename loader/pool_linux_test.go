@@ -14,12 +14,12 @@ import (
 	"github.com/seed7adf6694/infer/loader/memory"
 )
 
-// growHeap has Go take now what its heap may want under a limit: it takes addresses 64 MiB at
-// a time, and ends the process where they are refused.
+// growHeap makes Go reserve in advance the addresses that its heap may need under a limit: it takes
+// 64 MiB at a time, and ends the process if they are refused.
 func growHeap() { runtime.KeepAlive(make([]byte, 16<<20)) }
 
 // childPool makes a pool of args[1] MiB in segments of 4 MiB, after a limit was put on it,
-// and prints the outcome; then one of 4 MiB, which there is always room for.
+// and prints the outcome; then one of 4 MiB, which always fits.
 func childPool(args []string) int {
 	size, err := strconv.ParseUint(args[1], 10, 64)
 	if err != nil {
@@ -70,7 +70,7 @@ func childPool(args []string) int {
 	return 0
 }
 
-// unprivileged takes from this thread the right to lock more than its limit.
+// unprivileged drops this thread's right to lock more than its limit.
 func unprivileged() error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
@@ -81,8 +81,8 @@ func unprivileged() error {
 	return unix.Capset(&header, &data[0])
 }
 
-// The limits of real processes refuse pools by name, nothing of them stays, and what is
-// less is had afterwards.
+// Under real limits of processes, a pool is refused with the limit's name, nothing stays allocated,
+// and a smaller pool is granted afterwards.
 func TestPoolsOfLimitedProcesses(t *testing.T) {
 	const small = "ok, in one range: true\n"
 	for _, tt := range []struct {

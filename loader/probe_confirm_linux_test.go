@@ -119,8 +119,8 @@ func confirmIn(t *testing.T, limit string, size uint64) (c confirmedFigures) {
 	return c
 }
 
-// What is confirmed in a real process under a real limit can be had, by another way of
-// asking too, and more can not.
+// In a real process under a real limit, a block of the confirmed size is granted, also by another
+// system call, and a larger one is refused.
 func TestConfirmedIsWhatTheSystemGrants(t *testing.T) {
 	for _, tt := range []struct {
 		limit string

@@ -104,7 +104,7 @@ func TestAModelInOneFileMayHaveSplitKeysAndAnyName(t *testing.T) {
 }
 
 func TestShardsMayDifferInAlignment(t *testing.T) {
-	// What splits a model copies its keys into the first file only.
+	// Programs that split a model copy its keys into the first file only.
 	align := ggufcases.Key("general.alignment", ggufcases.Uint32, ggufcases.U32(64))
 	said := func(no uint16) [][]byte {
 		return [][]byte{

@@ -34,7 +34,7 @@ func TestUnfinishedShardsAreNamed(t *testing.T) {
 			t.Errorf("%s: %v is not fs.ErrNotExist", suffix, err)
 		}
 	}
-	// What only has a similar name is no part of it.
+	// Files with similar names are no parts of the download.
 	files := ggufcases.SoundShards()
 	files[second+".sha256"], files["x"+second+".part"] = []byte("x"), []byte("x")
 	delete(files, second)
@@ -88,7 +88,7 @@ func TestJoinedShardsAreNamed(t *testing.T) {
 			}
 		}
 	}
-	// Bytes behind the tensors are none of a second file.
+	// Bytes after the tensors need not be a second file.
 	b := append(bytes.Clone(files[names[0]]), "trailing bytes, no model"...)
 	path := filepath.Join(t.TempDir(), names[0])
 	if err := os.WriteFile(path, b, 0o600); err != nil {

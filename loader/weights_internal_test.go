@@ -173,7 +173,7 @@ func TestCopiedWeightsWithoutAnArenaHaveTheirOwn(t *testing.T) {
 	nothingCounted(t, &l)
 }
 
-// A transformation that turns every byte around stands for repacking.
+// A transformation that reverses the bytes stands for repacking.
 func TestTransformedTensors(t *testing.T) {
 	for _, every := range []int{1, 2, 3} {
 		t.Run(fmt.Sprintf("one of %d", every), func(t *testing.T) {
@@ -238,7 +238,7 @@ func TestTransformedTensors(t *testing.T) {
 	}
 }
 
-// load is one of the ways to load, for what holds for all.
+// load is one way to load weights, for tests that hold for all ways.
 type load struct {
 	name string
 	load func(ctx context.Context, ix *gguf.Index, plan *Plan, sys space.System, l *memory.Ledger, progress files.Progress) (*Weights, error)
@@ -349,7 +349,7 @@ func TestFilesThatChange(t *testing.T) {
 			spacetest.Must(t, err)
 			_, err = f.WriteAt([]byte{1}, 100000)
 			spacetest.Must(t, errors.Join(err, f.Close()))
-			later := time.Now().Add(time.Hour) // whatever the clock of the file system
+			later := time.Now().Add(time.Hour) // however coarse the file system's clock is
 			spacetest.Must(t, os.Chtimes(path, later, later))
 			return nil
 		}},
@@ -390,7 +390,7 @@ func TestFilesThatChange(t *testing.T) {
 	})
 }
 
-// A file that is replaced is another file: the one that was validated is loaded.
+// If the file is replaced after it was validated, the validated file is loaded.
 func TestReplacedFileDoesNotMatter(t *testing.T) {
 	eachLoad(t, func(t *testing.T, way load) {
 		ix := modeltest.Model(t, []uint64{100, 400000})
@@ -453,7 +453,7 @@ func TestPiecesCoverThePlainTensors(t *testing.T) {
 	c := copier{o: CopyOptions{Transforms: func(name string) bool { return name == "t4" }}}
 	a := memory.NewArena(memory.ArenaOptions{ChunkSize: 1})
 	defer a.Close()
-	base, err := a.AllocBlock(memory.PurposeWeights, 1) // nobody looks behind the address
+	base, err := a.AllocBlock(memory.PurposeWeights, 1) // the address is not dereferenced
 	spacetest.Must(t, err)
 	plain, special := c.split(Range{Tensors: tensors}, base)
 	if len(special) != 1 || special[0].Name != "t4" {
@@ -503,7 +503,7 @@ func TestLoadingOftenTakesNoMoreMemory(t *testing.T) {
 			for range 20 {
 				cycle()
 			}
-			debug.FreeOSMemory() // Go's garbage is not what is measured
+			debug.FreeOSMemory() // garbage must not be measured
 			before, err := probe.ProcessMemory()
 			spacetest.Must(t, err)
 			for range n {

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// The test binary is its own child process: these tell it what to do, and what
-// it must do without meanwhile.
+// The test binary runs itself as a child process: these variables name its task, and the resource
+// that it must do without.
 const (
 	childVariable   = "INFER_MODELS_TEST_CHILD"
 	confineVariable = "INFER_MODELS_TEST_CONFINE"
@@ -77,8 +77,8 @@ func child(task string) int {
 	return report(path, err, os.Getenv("XDG_CACHE_HOME"), os.TempDir())
 }
 
-// report prints the path, or the error and what lies in the folders: nobody
-// else sees a file system that is mounted in the child alone.
+// report prints the path, or the error and the files in the folders: a file system that is mounted
+// in the child alone is not visible to others.
 func report(path string, err error, folders ...string) int {
 	if err == nil {
 		fmt.Print(path)

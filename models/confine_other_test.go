@@ -2,5 +2,5 @@
 
 package models
 
-// confine has no limits to offer here; no test asks for them.
+// confine supports no limits on this system; no test asks for one.
 func confine(string) int { return 3 }

@@ -14,8 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// confine takes something from this process before its task, and returns the
-// exit status 0 if it could.
+// confine restricts this process before its task, and returns exit status 0 if it could.
 func confine(how string) int {
 	name, arg, _ := strings.Cut(how, " ")
 	switch name {

@@ -67,8 +67,7 @@ func TestStreamsOfOtherSeedsAndTensorsDiffer(t *testing.T) {
 	}
 }
 
-// The values are part of what a seed promises: a change here changes every
-// file that was ever made from a seed.
+// The values must not change: a change here changes every file that is made from a seed.
 func TestStreamIsTheSameForEver(t *testing.T) {
 	got := make([]uint16, 8)
 	newStream(1, "token_embd.weight", 1).half(got, 0)

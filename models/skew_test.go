@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The scale is right for tokens and rows that are really random.
+// The computed scale is right for truly random tokens and rows.
 func TestTheScaleGivesTheShare(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, s := range []Shape{

@@ -17,7 +17,7 @@ import (
 	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
-// zeroQuantizer makes blocks of the right size that hold nothing.
+// zeroQuantizer makes blocks of zeros of the right size.
 func zeroQuantizer(t gguf.Type, src []float32, rowLen int) ([]byte, error) {
 	return make([]byte, uint64(len(src)/rowLen)*t.RowSize(uint64(rowLen))), nil
 }
@@ -38,8 +38,7 @@ func shapeOf(t *testing.T, text string) Shape {
 	return s
 }
 
-// What a seed gives is a promise: files of one seed are compared across
-// machines and versions.
+// Files of one seed must not change: they are compared across machines and versions.
 func TestSynthesizeGivesTheSameBytesForEver(t *testing.T) {
 	small := "layers=1,width=64,heads=2,kv_heads=1,ffn=96,vocab=400,context=128"
 	for _, c := range []struct {

@@ -88,7 +88,7 @@ func TestAModelWithoutExpertsTellsOfNone(t *testing.T) {
 	}
 }
 
-// What a trace says of a number of slots is what a budget with so many of them does.
+// The replay of a trace gives the hits and misses of a budget with the same number of slots.
 func TestAReplayMissesWhatABudgetReads(t *testing.T) {
 	path := model(t, mixture, "q4_0")
 	_, layers, ids, r := chosenExperts(t, path, runtime.Options{Load: runtime.LoadMMap, MaxMemory: budgetOf(t, path, budgeted, 0.5), Session: budgeted})

@@ -16,7 +16,7 @@ import (
 
 const tinyQ4 = "../../models/tiny/tiny-stories-q4_0.gguf"
 
-// A limit that a small model is far below, for the experiment to be short.
+// The limit is far above the small model, which keeps the experiment short.
 func pressureArgs(out string, more ...string) []string {
 	return append([]string{"bench", "pressure", tinyF16, "--budgets", "1G", "-n", "2", "-t", "1", "-c", "64", "--out", out}, more...)
 }
@@ -74,7 +74,7 @@ func TestBenchExperiments(t *testing.T) {
 	}
 }
 
-// benchFiles runs an experiment once, and shows what it wrote: the same table as itself.
+// benchFiles runs an experiment once and shows its file with `infer bench show`: the tables must be equal.
 func benchFiles(t *testing.T, rows int, args ...string) (table string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -85,7 +85,7 @@ func benchFiles(t *testing.T, rows int, args ...string) (table string) {
 		t.Fatalf("%v: %s", err, stderr)
 	}
 	table = string(b)
-	rows += strings.Count(table, "| packed |") // where this CPU gains by packing
+	rows += strings.Count(table, "| packed |") // if this CPU has a packed layout
 	if n := strings.Count(table, "\n| ") - 1; n != rows {
 		t.Errorf("%d rows, want %d:\n%s", n, rows, table)
 	}
@@ -126,7 +126,7 @@ func validXML(t *testing.T, path string) {
 	}
 }
 
-// The model is larger than the largest hole, and its tensors are not.
+// The model is larger than the largest hole; each tensor is smaller.
 func TestBenchFragmentationShowsWhoSurvives(t *testing.T) {
 	needEngine(t)
 	table := benchFiles(t, 2*3, "fragmentation", "--synthesize", "layers=5,width=1024,heads=8,kv_heads=2,ffn=4096,vocab=2048", "--type", "f16", "--holes", "1G,96M", "-n", "2", "-c", "64", "-t", "1")

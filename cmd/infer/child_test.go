@@ -11,7 +11,7 @@ import (
 	"github.com/seed7adf6694/infer/internal/memtest"
 )
 
-// program is the real program, which does not outlive a minute.
+// program is the real program, which is killed after a minute.
 func program(t *testing.T, args ...string) (cmd *exec.Cmd, stderr *bytes.Buffer) {
 	t.Helper()
 	bin := memtest.Infer(t) // building it is not part of the minute

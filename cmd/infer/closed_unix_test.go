@@ -35,7 +35,7 @@ func TestAClosedOutputIsAnErrorWhereSomethingIsWritten(t *testing.T) {
 	if r := shell(t, `exec "$@" >&-`, "synthesize", "-q", "--shape", "test", small); r.Code != 0 || len(r.Stderr) > 0 {
 		t.Errorf("a command that writes a file: %v", r)
 	}
-	// What is thrown away on purpose is not lost.
+	// Output to /dev/null is no error.
 	if r := shell(t, `exec "$@" <>/dev/null >&0`, "-p", "Once", "-n", "3", "-q"); r.Code != 0 || withoutWarning(string(r.Stderr)) != "" {
 		t.Errorf("/dev/null: %v", r)
 	}

@@ -43,7 +43,7 @@ func forUser(t *testing.T, uid int, files ...string) (dir string, copies []strin
 	return dir, copies
 }
 
-// Below the first value of each row, the system itself can't load the program.
+// Below the first value of each row, the system cannot load the program.
 func TestALimitThatDoesNotLetItStartIsNamed(t *testing.T) {
 	needEngine(t)
 	bin := memtest.Infer(t)

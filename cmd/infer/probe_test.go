@@ -178,7 +178,7 @@ func TestProbeText(t *testing.T) {
 					t.Errorf("%q is in\n%s", w, text)
 				}
 			}
-			// Where lines are few, what a limit says goes whole or not at all.
+			// With few lines, the text of a limit is shown whole or left out.
 			for rows := 1; rows < 40; rows++ {
 				text := probeText(probed{p, anyPacked, nil}, tt.unconfirmed, 40, rows)
 				if n := strings.Count(text, "\n"); n > max(rows-1, 1) {
@@ -218,7 +218,7 @@ func TestProbeTextInFewRows(t *testing.T) {
 	p := anyProbe(func(p *probe.Probe) {
 		p.AddressSpaceLimit, p.AddressSpaceLeft, p.LargestFreeBlock, p.Computed, p.LimitedBy = 4*gib, 3*gib, 3*gib, 3*gib, "address space limit (RLIMIT_AS)"
 	})
-	// What counts comes whole, in an order that lets the first lines tell.
+	// Important lines are shown whole, the most important first.
 	for _, tt := range []struct {
 		columns, rows int
 		want          []string

@@ -88,7 +88,7 @@ func TestProgressOnATerminal(t *testing.T) {
 	for _, columns := range []uint16{100, 20} {
 		t.Run(fmt.Sprintf("%d columns", columns), func(t *testing.T) {
 			dir := t.TempDir()
-			// Large enough to be at it still when the bar appears.
+			// Large enough that the load still runs when the bar appears.
 			user, cmd := onTerminal(t, columns, "synthesize", "--shape", "7b", filepath.Join(dir, "large.gguf"))
 			seen := readUntil(user, "writing")
 			if !strings.Contains(seen, "writing") {

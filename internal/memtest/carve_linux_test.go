@@ -73,7 +73,7 @@ func skipInRace(t *testing.T) {
 	memtest.Need(t, err)
 }
 
-// carved proves all that Carve promises, in the process that it was done to.
+// carved checks what Carve promises, in the process whose address space was carved.
 func carved(args []string) int {
 	var size uint64
 	if _, err := fmt.Sscan(args[0], &size); err != nil {
@@ -105,7 +105,7 @@ func carved(args []string) int {
 		return fail(fmt.Errorf("mapping a file larger than a hole: %v", err))
 	}
 
-	// Go goes on: threads, goroutines, a heap that grows.
+	// Go still starts threads and goroutines, and its heap grows.
 	if err := work(); err != nil {
 		return fail(err)
 	}
@@ -123,7 +123,7 @@ func carved(args []string) int {
 	if len(held) < c.Holes-4 {
 		return fail(errors.New("too few"))
 	}
-	// All holes are used now; what is small goes on.
+	// All holes are used; small allocations still succeed.
 	if err := work(); err != nil {
 		return fail(err)
 	}

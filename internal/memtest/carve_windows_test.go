@@ -40,7 +40,7 @@ func init() {
 				}
 			}
 		}
-		// Go goes on: threads, goroutines, a heap that grows.
+		// Go still starts threads and goroutines, and its heap grows.
 		var wg sync.WaitGroup
 		for i := range 16 {
 			wg.Go(func() {

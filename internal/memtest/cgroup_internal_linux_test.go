@@ -35,8 +35,7 @@ func TestCgroupDir(t *testing.T) {
 	}
 }
 
-// TestCgroupVersion2 plays with a tree of plain files what a machine with version 1
-// cannot show.
+// TestCgroupVersion2 simulates version 2 with a tree of plain files, for machines with version 1.
 func TestCgroupVersion2(t *testing.T) {
 	root := t.TempDir()
 	slice := filepath.Join(root, "user.slice")

@@ -4,5 +4,5 @@ package memtest_test
 
 import "errors"
 
-// What these would be is never asked: the tools are not supported.
+// Unused: the tools are not supported on this system.
 var errNoSpace, errReadOnly = errors.New("no space"), errors.New("read-only")

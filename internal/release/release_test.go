@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// made makes a release of programs that are none.
+// made makes a release of files that stand in for programs.
 func made(t *testing.T) (dir string) {
 	t.Helper()
 	if _, err := exec.LookPath("go"); err != nil {

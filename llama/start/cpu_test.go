@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// On a CPU that is made up, QEMU's, a program says what of its level is not there.
+// On an emulated CPU (QEMU), a program names the features of its level that are missing.
 func TestACPUOfAnEarlierLevel(t *testing.T) {
 	qemu, err := exec.LookPath("qemu-x86_64")
 	if err != nil {

@@ -189,7 +189,7 @@ func TestTheBuildForLessEndsWithTheOther(t *testing.T) {
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		// As long as the program runs there is nothing to be read, and no end.
+		// While the program runs, the pipe has neither data nor an end.
 		if err := c.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 			t.Fatal(err)
 		}

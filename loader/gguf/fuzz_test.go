@@ -10,9 +10,9 @@ import (
 	"github.com/seed7adf6694/infer/internal/ggufcases"
 )
 
-// FuzzOpen reads whatever comes. What is refused must be refused by a format error;
-// what is accepted must be the same when it is written as a skeleton and read again.
-// Nothing may cost more memory than the size of the file justifies.
+// FuzzOpen reads arbitrary bytes. A refusal must be a format error; an accepted file must be the
+// same after it is written as a skeleton and read again. Memory must be bounded by the size of the
+// file.
 func FuzzOpen(f *testing.F) {
 	f.Add(ggufcases.Small())
 	f.Add(ggufcases.File{Version: 2}.Bytes())
@@ -101,7 +101,7 @@ func compare(t *testing.T, ix, iy *Index) {
 	}
 }
 
-// FuzzShardName takes names apart that users give to files.
+// FuzzShardName parses arbitrary file names.
 func FuzzShardName(f *testing.F) {
 	for _, name := range []string{"", "-00001-of-00001.gguf", "m-00002-of-00003.gguf", "m-+0002-of-00003.gguf", "m-00000-of-00003.gguf", "m.gguf", "m-00002-of-00003.GGUF"} {
 		f.Add(name)

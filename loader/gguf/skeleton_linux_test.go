@@ -36,7 +36,7 @@ func TestSkeletonInMemoryCannotBeChanged(t *testing.T) {
 	}
 	f, err := os.OpenFile(s.Path(), os.O_RDWR, 0)
 	if err != nil {
-		return // so much the better
+		return // also fine
 	}
 	defer f.Close()
 	if _, err := f.WriteAt([]byte("GGUF"), 0); !errors.Is(err, unix.EPERM) {
@@ -50,7 +50,7 @@ func TestSkeletonInMemoryCannotBeChanged(t *testing.T) {
 func TestSkeletonBeyondTheLimitOfTheProcess(t *testing.T) {
 	const env = "LOADER_TEST_FILE_LIMIT"
 	if os.Getenv(env) == "" {
-		// The limit is the process's: it must not be this one.
+		// The limit holds for a whole process: use a child.
 		child := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
 		child.Env = append(os.Environ(), env+"=1")
 		out, err := child.CombinedOutput()

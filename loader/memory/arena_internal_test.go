@@ -182,7 +182,7 @@ func TestRefusals(t *testing.T) {
 			sys.NothingLeft(t)
 			ledgerEmpty(t, &l)
 
-			// What was refused harms nothing that comes after.
+			// A refused request does not affect later ones.
 			sys.Refuse = nil
 			if _, err := a.AllocBlock(PurposeKV, 4*chunk); err != nil {
 				t.Error(err)
@@ -191,7 +191,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// Whichever request is the one refused, nothing stays behind and what was there works.
+// Whichever request is refused, nothing stays allocated and older blocks still work.
 func TestRefusalOfEveryRequestInTurn(t *testing.T) {
 	const chunk = 64 * spacetest.KiB
 	script := func(a *Arena) (ps []unsafe.Pointer, err error) {

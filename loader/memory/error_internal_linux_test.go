@@ -10,7 +10,7 @@ import (
 	"github.com/seed7adf6694/infer/loader/probe"
 )
 
-// What the probe says can be had.
+// A block of the size that the probe reports is granted.
 func TestTheLargestFreeBlockIsGranted(t *testing.T) {
 	p, err := probe.Measure()
 	if err != nil {

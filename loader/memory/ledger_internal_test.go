@@ -65,7 +65,7 @@ func TestNilLedgerKeepsNothing(t *testing.T) {
 	}
 }
 
-// anyPurpose is the i-th of those that memory is taken for, around and around.
+// anyPurpose returns the purposes of allocations in turn.
 func anyPurpose(i int) Purpose { return PurposeWeights + Purpose(i%int(PurposePool)) }
 
 func TestPurposesHaveNames(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// places is what a free list should be: a mark for each unit.
+// places is a reference implementation of a free list: a mark for each unit.
 type places []bool
 
 // fits tells whether size free units lie side by side.
@@ -122,8 +122,8 @@ func TestFreeListPlaces(t *testing.T) {
 	}
 }
 
-// Nothing that was in a block is taken for untouched, and of what is at the ends nothing
-// is cleared twice for nothing.
+// Units that were in a block count as touched, and untouched units at the ends are not cleared
+// needlessly.
 func TestUnusedIsWhatWasInNoBlock(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 200 {

@@ -21,8 +21,7 @@ import (
 	"github.com/seed7adf6694/infer/loader/probe"
 )
 
-// unlocked is the real system, which only says that it locks, and counts what is said to
-// be locked and how often there was advice.
+// unlocked is the real system without locking: it records what would be locked, and counts advice.
 type unlocked struct {
 	space.System
 	locked map[unsafe.Pointer]uint64
@@ -206,7 +205,7 @@ func TestPoolOfSeveralRanges(t *testing.T) {
 	}
 }
 
-// Whichever request is the one refused, nothing stays behind.
+// Whichever request is refused, nothing stays allocated.
 func TestPoolRefusalOfEveryRequestInTurn(t *testing.T) {
 	const segment = 64 * spacetest.KiB
 	for k := 0; ; k++ {
@@ -297,7 +296,7 @@ func TestPoolCommitsAreTriedAgain(t *testing.T) {
 	}
 }
 
-// Blocks at random are zeroed, nobody else's, and in the end all is in one piece.
+// Random blocks are zeroed and do not overlap; in the end the pool is one free extent.
 func TestPoolBlocksAreZeroedAndSeparate(t *testing.T) {
 	unit := space.Granularity()
 	var own, pooled Ledger
@@ -473,7 +472,7 @@ func TestPoolTooSmall(t *testing.T) {
 	if got := l.Snapshot().Total; got.Current != 512*spacetest.KiB || got.Count != 2 {
 		t.Errorf("the ledger says %+v", got)
 	}
-	// What was refused harms nothing that comes after.
+	// A refused request does not affect later ones.
 	if _, err := a.AllocBlock(PurposeKV, 256*spacetest.KiB); err != nil {
 		t.Error(err)
 	}
@@ -563,7 +562,7 @@ func TestClosedPool(t *testing.T) {
 	}
 }
 
-// unreleased is a system that can't take anything back.
+// unreleased is a system whose releases fail.
 type unreleased struct{ space.System }
 
 var errUnreleased = errors.New("not taken back")
@@ -593,8 +592,8 @@ func TestPoolThatCannotBeGivenBackSaysSo(t *testing.T) {
 	}
 }
 
-// Two models take turns a thousand times: nothing grows, nothing fails, and what is free
-// is in as large a piece as before.
+// Two models take turns a thousand times: no growth, no failure, and the largest free extent stays
+// the same.
 func TestModelsTakeTurnsInAPool(t *testing.T) {
 	memtest.WithoutRace(t)
 	unit := space.Granularity()

@@ -67,7 +67,7 @@ func TestAStoreKeepsWholeFiles(t *testing.T) {
 		t.Error(err)
 	}
 
-	// A process that died while it wrote leaves a part, and its lock does not stay.
+	// A process that was killed while writing leaves a partial file; its lock is released.
 	part := filepath.Join(dir, ".x.infer-partial-123")
 	if err := errors.Join(os.WriteFile(part, []byte("half"), 0o600), os.Chtimes(part, old, old)); err != nil {
 		t.Fatal(err)

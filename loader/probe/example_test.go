@@ -8,7 +8,7 @@ import (
 	"github.com/seed7adf6694/infer/loader/probe"
 )
 
-// What the system would grant now, and which limit says so.
+// The largest block that the system would grant now, and the limit that bounds it.
 func ExampleMeasure() {
 	p, err := probe.Measure()
 	if err != nil {

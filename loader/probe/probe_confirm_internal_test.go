@@ -12,8 +12,8 @@ import (
 	"github.com/seed7adf6694/infer/loader/internal/spacetest"
 )
 
-// promising is a system that grants addresses and memory up to a size, and gives
-// nothing for them: whoever touched them would touch one byte of Go's.
+// promising is a system that grants addresses and memory up to a size without allocating: it returns
+// the address of one byte of Go's memory, which shows accesses.
 type promising struct {
 	space.System
 	addresses, memory uint64 // the most of one block
@@ -141,7 +141,7 @@ func TestConfirmReportsABlockThatCouldNotBeGivenBack(t *testing.T) {
 	}
 }
 
-// Whatever the guess, the search ends at the largest that is granted, soon.
+// The search finds the largest granted size from any guess, within mostAsked requests.
 func TestSearchLargest(t *testing.T) {
 	for _, most := range []uint64{0, 1, 2, 3, 17, 1 << 20, 1 << 50} {
 		for _, guess := range []uint64{0, 1, 2, most / 3, most - min(most, 1), most} {

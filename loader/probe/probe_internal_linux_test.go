@@ -385,7 +385,7 @@ func TestMeasureThisMachine(t *testing.T) {
 	}
 }
 
-// What refused is named after the limit that the probe finds short.
+// A refusal is attributed to the limit that the probe finds short.
 func TestBlame(t *testing.T) {
 	plenty := Probe{
 		CommitLeft: 1 << 40, CgroupLeft: 1 << 40, AddressSpaceLeft: 1 << 40, DataLeft: 1 << 40, LargestHole: 1 << 40, MappingsLeft: 1000,

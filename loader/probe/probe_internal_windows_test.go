@@ -63,14 +63,14 @@ func TestTheProbeOfWindows(t *testing.T) {
 		if n, by := p.Possible(); n != tt.reach || by != tt.reachBy {
 			t.Errorf("%s: %d possible by %s", tt.name, n, by)
 		}
-		// The page file is the system's in a job, too.
+		// A job does not change the figures of the page file.
 		if p.SwapTotal != 4*gib || p.SwapFree != 3*gib || p.CommitLimit != 36*gib || p.CgroupOuter != tt.figures.job.in {
 			t.Errorf("%s: %+v", tt.name, p)
 		}
 	}
 }
 
-// What a job refuses is told by its name.
+// A refusal by a job object names the job object.
 func TestARefusalNamesTheJobObject(t *testing.T) {
 	f := desktop(func(f *figures) { f.job = job{in: true, process: Unlimited, all: 2 * gib, used: gib} })
 	p := f.probe()

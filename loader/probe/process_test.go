@@ -13,7 +13,7 @@ import (
 )
 
 func TestProcessMemoryFollowsTheProcess(t *testing.T) {
-	debug.FreeOSMemory() // or what other tests left would go while this one looks
+	debug.FreeOSMemory() // otherwise memory of other tests could be freed during the measurement
 	before, err := probe.ProcessMemory()
 	if err != nil {
 		t.Fatal(err)

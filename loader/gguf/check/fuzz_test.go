@@ -11,8 +11,7 @@ import (
 	"github.com/seed7adf6694/infer/loader/internal/modeltest"
 )
 
-// FuzzModel checks whatever is a GGUF file as a model. What is refused must be refused by a
-// format error.
+// FuzzModel checks arbitrary GGUF files as models. A refusal must be a format error.
 func FuzzModel(f *testing.F) {
 	f.Add(ggufcases.Small())
 	for _, c := range ggufcases.Models() {

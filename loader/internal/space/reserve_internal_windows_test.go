@@ -24,8 +24,7 @@ func zeroFile(t *testing.T, size int) *os.File {
 	return f
 }
 
-// What takes the place of a view whose file can't be read any more is given back as views
-// are.
+// Memory that replaces a view of an unreadable file is released like a view.
 func TestAReplacedViewIsGivenBack(t *testing.T) {
 	f := zeroFile(t, 1<<20)
 	sys := RealSystem
@@ -52,8 +51,8 @@ func TestAReplacedViewIsGivenBack(t *testing.T) {
 	}
 }
 
-// What is reserved for views stays so while they are put into it one by one: nothing else
-// is given addresses between them, with placeholders or without.
+// Addresses that are reserved for views stay reserved while the views are mapped one by one, with
+// placeholders or without.
 func TestReservationsForViewsDoNotOverlap(t *testing.T) {
 	f := zeroFile(t, 1<<20)
 	for _, old := range []bool{false, true} {

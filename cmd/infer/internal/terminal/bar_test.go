@@ -93,7 +93,7 @@ func TestBarBeginsAnewForAnotherLabel(t *testing.T) {
 	if b.bar == first {
 		t.Error("the old bar goes on")
 	}
-	b.Show("", 5, 0)                                                // nothing to show, and no harm
+	b.Show("", 5, 0)                                                // shows nothing and does not fail
 	if strings.Contains(s.String(), "NaN") || len(s.lines()) != 3 { // one, its end, the other
 		t.Errorf("%q", s.lines())
 	}
