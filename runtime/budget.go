@@ -136,8 +136,7 @@ func useBudget(least uint64) memory.Remedy {
 // leastBudget returns what the smallest budget has to cover. base is the memory of the engine
 // and the process.
 func leastBudget(weights uint64, sessions memory.Parts, base uint64) memory.Parts {
-	parts := memory.Parts{}.With(memory.PurposeWeights, weights)
-	return append(parts, sessions...).With(memory.PurposeOther, base)
+	return memory.Parts{}.With(memory.PurposeWeights, weights).Plus(sessions).Plus(memory.Parts{}.With(memory.PurposeOther, base))
 }
 
 // tooSmall turns an error about the weights' part of the budget into one about the whole budget.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -80,6 +81,9 @@ func TestABudgetThatIsTooSmallIsRefused(t *testing.T) {
 	var refused *memory.Error
 	if !errors.Is(err, runtime.ErrInsufficientMemory) || !errors.As(err, &refused) || refused.Limit != "memory budget" || len(refused.Remedies) == 0 || refused.Available != 8<<20 {
 		t.Errorf("%v", err)
+	}
+	if strings.Count(err.Error(), "other ") != 1 {
+		t.Errorf("not each purpose once: %v", err)
 	}
 	for _, p := range []memory.Purpose{memory.PurposeWeights, memory.PurposeKV, memory.PurposeCompute, memory.PurposeOther} {
 		if refused.Parts.Of(p) == 0 || refused.Parts.Total() != refused.Requested {
