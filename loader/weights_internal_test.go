@@ -173,7 +173,7 @@ func TestCopiedWeightsWithoutAnArenaHaveTheirOwn(t *testing.T) {
 	nothingCounted(t, &l)
 }
 
-// A transformation that reverses the bytes stands for repacking.
+// A transformation that inverts all bits stands for repacking.
 func TestTransformedTensors(t *testing.T) {
 	for _, every := range []int{1, 2, 3} {
 		t.Run(fmt.Sprintf("one of %d", every), func(t *testing.T) {
