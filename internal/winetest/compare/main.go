@@ -109,7 +109,8 @@ func (c *comparison) compare(t *tabwriter.Writer, s scenario) error {
 	for i := range c.repetitions + 1 {
 		for system, program := range []string{c.linux, c.windows} {
 			m, err := measure(c.command(system == 1, program, s.args...))
-			if err != nil && system == 1 { // wine sometimes kills a process that is about to end: once more
+			if err != nil && system == 1 { // under wine, rarely, a process ends by SIGKILL after its last output: once more
+				fmt.Fprintln(os.Stderr, "compare: measured once more after:", err)
 				m, err = measure(c.command(true, program, s.args...))
 			}
 			if err != nil {

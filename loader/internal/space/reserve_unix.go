@@ -41,17 +41,18 @@ func (mmapSystem) Reserve(size uint64, _ bool, phase uint64) (unsafe.Pointer, er
 	if err != nil {
 		return nil, err
 	}
-	for tries := range 8 {
+	for tries := range 12 {
 		below := (uint64(uintptr(p)) + Granularity() - phase) % LargePage
 		if below == 0 || size < LargePage {
 			break
 		}
-		// Linux allocates addresses downwards, so there is mostly space below. Releasing the first
-		// choice keeps the addresses in use at the requested size.
+		// Linux allocates addresses downwards, so there is mostly space below, at the latest below what
+		// lies there: the steps double. Releasing the first choice keeps the addresses in use at the
+		// requested size.
 		if err := unix.MunmapPtr(p, uintptr(size+Guards())); err != nil {
 			return nil, os.NewSyscallError("munmap", err)
 		}
-		if p, err = take(At(p, -int64(below)-int64(tries)*LargePage)); err != nil {
+		if p, err = take(At(p, -int64(below)-(1<<tries-1)*int64(LargePage))); err != nil {
 			return nil, err
 		}
 	}
