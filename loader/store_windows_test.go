@@ -34,7 +34,7 @@ func TestWhatIsInUseStaysInAStore(t *testing.T) {
 	}
 	f := hold(t, path)
 	for name, remove := range map[string]func(string) error{"Remove": s.Remove, "RemoveUnused": s.RemoveUnused} {
-		if err := remove(path); !errors.Is(err, files.ErrFileInUse) || !strings.Contains(err.Error(), path+": in use by another program") {
+		if err := remove(path); !errors.Is(err, files.ErrFileInUse) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -100,13 +100,13 @@ func TestAFileThatOthersKeepClosedIsInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = loader.Open(path)
-	if !errors.Is(err, files.ErrFileInUse) || !errors.Is(err, windows.ERROR_SHARING_VIOLATION) || !strings.Contains(err.Error(), path+": in use by another program") {
+	if !errors.Is(err, files.ErrFileInUse) || !errors.Is(err, windows.ERROR_SHARING_VIOLATION) || !strings.Contains(err.Error(), path) {
 		t.Errorf("%v", err)
 	}
 	windows.CloseHandle(h)
 	hold(t, path)
 	err = files.WriteFile(path, func(f *os.File) error { return nil })
-	if !errors.Is(err, files.ErrFileInUse) || !strings.Contains(err.Error(), "replace "+path) {
+	if !errors.Is(err, files.ErrFileInUse) || !strings.Contains(err.Error(), path) {
 		t.Errorf("%v", err)
 	}
 }

@@ -3,6 +3,7 @@
 package runtime_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -105,7 +106,10 @@ func TestWhatAskedForNoFlashAttentionIsToldOfIt(t *testing.T) {
 		m.Close()
 		t.Fatal("it was opened")
 	}
-	if !strings.Contains(err.Error(), "use flash attention") {
+	var e *memory.Error
+	if !errors.As(err, &e) || !slices.ContainsFunc(e.Remedies, func(r memory.Remedy) bool {
+		return r.Kind == memory.RemedyFlashAttention || slices.ContainsFunc(r.With, func(w memory.Remedy) bool { return w.Kind == memory.RemedyFlashAttention })
+	}) {
 		t.Error(err)
 	}
 }
