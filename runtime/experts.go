@@ -15,6 +15,7 @@ func (p *pass) BeforeExperts(layer int, ids, slots []int32) bool {
 	if e == nil || p.expertErr != nil {
 		return false
 	}
+	defer p.of.waits()()
 	ok, err := e.Use(p.ctx, &p.experts, layer, ids, slots)
 	p.expertErr = err
 	return ok
@@ -22,6 +23,7 @@ func (p *pass) BeforeExperts(layer int, ids, slots []int32) bool {
 
 // AwaitExperts waits until the chosen experts of a tensor have been read.
 func (p *pass) AwaitExperts(tensor string) (more, ok bool) {
+	defer p.of.waits()()
 	more, err := p.of.residency.Experts().Await(&p.experts, tensor)
 	p.expertErr = cmp.Or(p.expertErr, err)
 	return more, err == nil

@@ -136,6 +136,7 @@ func (p *pass) BeforeLayer(layer int) bool {
 	ps.mu.Lock()
 	p.holds, ps.at = true, layer
 	ps.mu.Unlock()
+	defer ps.waits()()
 	return ps.residency.Before(layer)
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/seed7adf6694/infer/loader/gguf"
 	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/loader/residency"
+	"github.com/seed7adf6694/infer/runtime/internal/threads"
 )
 
 const (
@@ -258,5 +259,35 @@ func TestAChangeOfTheBudgetIsCancelled(t *testing.T) {
 	}
 	if err := b.newPass().enter(ctx); !errors.Is(err, context.Canceled) && err != nil {
 		t.Errorf("a pass after it: %v", err)
+	}
+}
+
+// Evaluations of a model one after the other are one session for the budget of threads, which divides
+// its threads among sessions that have just computed.
+func TestEvaluationsOneAfterTheOtherShareASeat(t *testing.T) {
+	b := threads.Computing()
+	var ps passes
+	first := ps.takeSeat()
+	ps.offer(first)
+	if joined := ps.join(b); joined != first {
+		t.Fatalf("joined %p, want %p", joined, first)
+	}
+	other := ps.takeSeat() // of an evaluation that does not join, since others wait
+	if other == first {
+		t.Error("two evaluations took one seat")
+	}
+	for range 2 {
+		ps.left(first)
+	}
+	again := ps.takeSeat()
+	if again != first {
+		t.Error("the next evaluation is another session")
+	}
+	if joined := ps.join(b); joined != nil {
+		t.Errorf("joined %p, which holds no threads yet", joined)
+	}
+	ps.offer(again)
+	if joined := ps.join(b); joined != first {
+		t.Errorf("joined %p, want %p", joined, first)
 	}
 }

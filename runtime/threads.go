@@ -118,7 +118,7 @@ func (s *Session) sit(ctx context.Context, b *threads.Budget, choose func(share 
 		if shared := s.pass.of.join(b); shared != nil {
 			return shared, true, nil
 		}
-		seat = &threadSeat{users: 1}
+		seat = s.pass.of.takeSeat()
 	}
 	seat.n, err = b.Enter(ctx, s.life, &seat.share, func(share int) int {
 		seat.most = share
@@ -145,11 +145,36 @@ func (ps *passes) join(b *threads.Budget) *threadSeat {
 	return ps.seat
 }
 
+// takeSeat returns a seat for an evaluation that joins none. It is that of the evaluation before, if
+// nobody holds it: another one would count as another session, with which threads are divided.
+func (ps *passes) takeSeat() *threadSeat {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	seat := ps.seat
+	if seat == nil || seat.users > 0 {
+		return &threadSeat{users: 1}
+	}
+	ps.seat, seat.users = nil, 1 // until it holds threads, nobody joins it
+	return seat
+}
+
 // offer lets the model's other evaluations join the seat.
 func (ps *passes) offer(seat *threadSeat) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	ps.seat = seat
+}
+
+// waits notes that the evaluation whose turn it is waits for the disk, until the returned function is
+// called.
+func (ps *passes) waits() (end func()) {
+	ps.mu.Lock()
+	n := 0
+	if ps.seat != nil && ps.seat.users > 0 {
+		n = ps.seat.n
+	}
+	ps.mu.Unlock()
+	return threads.Computing().Waits(n)
 }
 
 // left leaves the seat, and reports whether nobody holds it any more.

@@ -123,6 +123,13 @@ func (b *Budget) Leave(s *Share, took time.Duration) {
 	b.free.Release(int64(n))
 }
 
+// Waits notes that n threads that are held wait for a disk, until the returned function is called:
+// they could not use a processor, and do not lack one.
+func (b *Budget) Waits(n int) (end func()) {
+	b.load.holds(-n)
+	return func() { b.load.holds(n) }
+}
+
 // Wanted reports whether an evaluation waits for threads.
 func (b *Budget) Wanted() bool {
 	b.mu.Lock()

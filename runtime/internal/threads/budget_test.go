@@ -145,3 +145,25 @@ func TestWaitingForThreadsEnds(t *testing.T) {
 		})
 	}
 }
+
+// Threads that wait for a disk could not use a processor, so that they do not lack one.
+func TestThreadsThatWaitForADiskWantNoProcessor(t *testing.T) {
+	b := newBudget(4)
+	var s Share
+	sitDown(t, b, &s, func(int) int { return 3 })
+	end := b.Waits(3)
+	before := b.load.wanted
+	b.load.settle(time.Now().Add(time.Hour))
+	if b.load.wanted != before {
+		t.Errorf("%v of processor time wanted while waiting", b.load.wanted-before)
+	}
+	end()
+	b.load.settle(time.Now().Add(3 * time.Hour))
+	if b.load.wanted == before {
+		t.Error("nothing is wanted after the wait")
+	}
+	b.Leave(&s, 0)
+	if b.load.held != 0 {
+		t.Errorf("%d threads are held at the end", b.load.held)
+	}
+}
