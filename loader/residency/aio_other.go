@@ -19,7 +19,6 @@ func (*batch) begin([]*files.DirectFile, []request, bool) *submission { return &
 func (*batch) close() {}
 
 type submission struct {
-	list   []request
 	flying int
 	failed error
 	upTo   int
