@@ -76,8 +76,10 @@ func keepsExperts(t *testing.T, r runtime.Report, share float64) {
 		t.Fatalf("no experts: %+v", x)
 	}
 	e := x.Experts
-	// The prompt takes one pass, and each token except the last one takes one.
-	if e.Experts != 6*32 || e.Slots == 0 || e.Slots >= e.Experts || x.Resident > x.Budget || e.Private > x.Resident || e.Passes != 24 || e.Mapped > 0 {
+	// The prompt takes one pass, and each token except the last one takes one. With fewer slots than a
+	// layer has experts, the prompt may choose more than there are slots, and use the mapping.
+	mapped := e.Mapped > 0 && (e.Slots >= 32 || e.Mapped > 6)
+	if e.Experts != 6*32 || e.Slots == 0 || e.Slots >= e.Experts || x.Resident > x.Budget || e.Private > x.Resident || e.Passes != 24 || mapped {
 		t.Errorf("%+v, %+v", x, e)
 	}
 	// Each token chooses 4 in 6 layers; the prompt's tokens share some.
