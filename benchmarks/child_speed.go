@@ -18,11 +18,10 @@ func measureSpeed(ctx context.Context, j job, r *reporter) error {
 	}
 	defer m.Close()
 	defer s.Close()
-	vocabulary, err := vocabularySize(ctx, s)
+	e, err := newEvaluator(ctx, s, r)
 	if err != nil {
 		return err
 	}
-	e := evaluator{s: s, r: r, vocabulary: vocabulary, random: rand.New(rand.NewPCG(1, 2))}
 	if err := s.Reset(); err != nil {
 		return err
 	}
@@ -49,18 +48,6 @@ func measureSpeed(ctx context.Context, j job, r *reporter) error {
 	return nil
 }
 
-// vocabularySize is the number of tokens in the vocabulary, which is that of the logits.
-func vocabularySize(ctx context.Context, s *runtime.Session) (n int, err error) {
-	err = s.Evaluate(ctx, []int32{0}, runtime.EvaluateOptions{Logits: func(_ int, logits []float32) error {
-		n = len(logits)
-		return nil
-	}})
-	if err == nil && n == 0 {
-		err = fmt.Errorf("the model has no vocabulary")
-	}
-	return n, err
-}
-
 // evaluator evaluates random tokens in a session.
 type evaluator struct {
 	s          *runtime.Session
@@ -68,6 +55,21 @@ type evaluator struct {
 	vocabulary int
 	random     *rand.Rand
 }
+
+// newEvaluator learns the size of the vocabulary, which is that of the logits, from one token.
+func newEvaluator(ctx context.Context, s *runtime.Session, r *reporter) (evaluator, error) {
+	e := evaluator{s: s, r: r, random: newRandom()}
+	err := s.Evaluate(ctx, []int32{0}, runtime.EvaluateOptions{Logits: func(_ int, logits []float32) error {
+		e.vocabulary = len(logits)
+		return nil
+	}})
+	if err == nil && e.vocabulary == 0 {
+		err = fmt.Errorf("the model has no vocabulary")
+	}
+	return e, err
+}
+
+func newRandom() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }
 
 // run evaluates prompt tokens in batches of the session's size, and then further tokens one by one.
 func (e *evaluator) run(ctx context.Context, phase string, prompt, alone int) error {
@@ -103,18 +105,17 @@ func measurePrompt(ctx context.Context, j job, r *reporter) error {
 	}
 	defer m.Close()
 	defer s.Close()
-	vocabulary, err := vocabularySize(ctx, s)
+	e, err := newEvaluator(ctx, s, r)
 	if err != nil {
 		return err
 	}
-	e := evaluator{s: s, r: r, vocabulary: vocabulary}
 	var before, after counters
 	var took time.Duration
 	for _, phase := range []string{"warming up", "evaluating"} {
 		if err := s.Reset(); err != nil {
 			return err
 		}
-		e.random = rand.New(rand.NewPCG(1, 2))
+		e.random = newRandom() // the same tokens again
 		before = count(m)
 		start := time.Now()
 		if err := e.run(ctx, phase, j.PromptTokens, 0); err != nil {
