@@ -48,38 +48,40 @@ func (e *Experts) Use(ctx context.Context, u *ExpertUse, layer int, ids, slots [
 	}
 	begun := time.Now()
 	e.begin(ctx, u, layer, missing)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	resident := u.slots[:len(u.slots)-len(missing)]
-	if e.anyFilling(resident) {
-		// The pass that reads them may wait for the reader, so that this one must not keep it.
-		e.mu.Unlock()
-		e.Finish(u)
-		e.mu.Lock()
-		for u.err == nil && e.anyFilling(resident) {
-			e.changed.Wait()
-		}
-	}
+	err := e.awaitOthers(u, layer, u.slots[:len(u.slots)-len(missing)])
 	if len(missing) > 0 {
-		e.stats.Stalled += time.Since(begun)
-	}
-	for _, i := range resident {
-		if u.err == nil && e.slots[i].layer != layer {
-			u.err = fmt.Errorf("experts of layer %d could not be read", layer)
-		}
-	}
-	if u.err != nil {
-		e.mu.Unlock()
-		e.Finish(u)
 		e.mu.Lock()
-		e.leave(u)
-		return false, u.err
+		e.stats.Stalled += time.Since(begun)
+		e.mu.Unlock()
+	}
+	if err != nil {
+		e.Release(u)
+		return false, err
 	}
 	first := int32(e.bankOf(layer) * e.each)
 	for i, id := range ids {
 		slots[i] = u.seen[id] - first
 	}
 	return true, nil
+}
+
+// awaitOthers waits for slots that other passes fill. They may wait for the reader meanwhile, so that
+// this pass must not keep it.
+func (e *Experts) awaitOthers(u *ExpertUse, layer int, slots []int32) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.anyFilling(slots) {
+		e.mu.Unlock()
+		e.Finish(u)
+		e.mu.Lock()
+		for u.err == nil && e.anyFilling(slots) {
+			e.changed.Wait()
+		}
+	}
+	if u.err == nil && slices.ContainsFunc(slots, func(i int32) bool { return e.slots[i].layer != layer }) {
+		return fmt.Errorf("experts of layer %d could not be read", layer)
+	}
+	return u.err
 }
 
 // anyFilling reports whether a slot is being filled.
