@@ -22,9 +22,10 @@ func HeaderOf(sizes residency.ExpertSizes) Header {
 	return h
 }
 
-// Of returns the trace for a model with these experts, which may have weights of other types than the
-// one that chose: the sizes of experts are those of the model. The error is [ErrOtherModel] if the number of layers, of
-// experts or of those that a token uses differs, and otherwise says why [Read] would refuse the trace.
+// Of returns the trace for a model with these experts. Its weights may have other types than those of
+// the recorded model: the sizes of experts are taken from sizes. The error is [ErrOtherModel] if the
+// number of layers, of experts, or of experts that a token uses differs; otherwise it is why [Read]
+// would refuse the trace.
 func (t *Trace) Of(sizes residency.ExpertSizes) (*Trace, error) {
 	h := HeaderOf(sizes)
 	if len(h.Layers) == 0 {
