@@ -8,8 +8,8 @@ import (
 	"maps"
 	"os/exec"
 	"strings"
-	"time"
 
+	"github.com/seed7adf6694/infer/internal/clock"
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/internal/words"
 )
@@ -95,9 +95,9 @@ func (r *Runner) runCase(ctx context.Context, m *preparedModel, c testCase, rec 
 	cmd.Stdin, cmd.Stdout = strings.NewReader(string(input)), &heard
 	limited, cancel := context.WithTimeoutCause(ctx, r.timeout(), errTimeout)
 	defer cancel()
-	start := time.Now()
+	start := clock.Now()
 	res, err := memtest.Run(limited, cmd, limits)
-	rec.Metrics["case_seconds"] = time.Since(start).Seconds()
+	rec.Metrics["case_seconds"] = clock.Since(start).Seconds()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"io"
 	"sync"
-	"time"
 
+	"github.com/seed7adf6694/infer/internal/clock"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -77,7 +77,7 @@ func contend(ctx context.Context, j job, r *reporter) error {
 		return err
 	}
 
-	began := time.Now()
+	began := clock.Now()
 	for _, b := range others {
 		b.in.Close() // closing the input starts it
 	}
@@ -88,7 +88,7 @@ func contend(ctx context.Context, j job, r *reporter) error {
 	if err != nil {
 		return err
 	}
-	took := time.Since(began).Seconds()
+	took := clock.Since(began).Seconds()
 	r.metrics(map[string]float64{totalRate: float64(j.Tokens*j.Sessions*j.Processes) / took, testSeconds: took})
 	return nil
 }

@@ -3,9 +3,9 @@ package benchmarks
 import (
 	"context"
 	"maps"
-	"time"
 
 	"github.com/seed7adf6694/infer/benchmarks/internal/system"
+	"github.com/seed7adf6694/infer/internal/clock"
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/loader/residency"
 	"github.com/seed7adf6694/infer/runtime"
@@ -19,7 +19,7 @@ func generate(ctx context.Context, j job, r *reporter) error {
 
 // generateThen is generate, and calls then before the session and the model are closed.
 func generateThen(ctx context.Context, j job, r *reporter, then func()) error {
-	start := time.Now()
+	start := clock.Now()
 	var chosen simulation
 	if j.Experts {
 		if err := chosen.begin(j.Model); err != nil {
@@ -45,7 +45,7 @@ func generateThen(ctx context.Context, j job, r *reporter, then func()) error {
 		if len(tokens) == 1 {
 			first = count(m)
 			chosen.first = len(chosen.trace.Choices)
-			r.metrics(map[string]float64{firstToken: time.Since(start).Seconds()})
+			r.metrics(map[string]float64{firstToken: clock.Since(start).Seconds()})
 			r.phase("generating", 1, uint64(j.Tokens)) // not part of the measurement
 			continue
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed7adf6694/infer/benchmarks/internal/system"
+	"github.com/seed7adf6694/infer/internal/clock"
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/loader/probe"
 )
@@ -54,10 +55,10 @@ func follow() func() map[string][]float64 {
 	var at, anon, file []float64
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
-	start := time.Now()
+	start := clock.Now()
 	look := func() {
 		if p, err := probe.ProcessMemory(); err == nil {
-			at, anon, file = append(at, time.Since(start).Seconds()), append(anon, float64(p.Anon)), append(file, float64(p.File))
+			at, anon, file = append(at, clock.Since(start).Seconds()), append(anon, float64(p.Anon)), append(file, float64(p.File))
 		}
 	}
 	look()

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/seed7adf6694/infer/internal/clock"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -35,11 +36,11 @@ func measureSpeed(ctx context.Context, j job, r *reporter) error {
 	if err := e.run(ctx, "filling the context", j.Depth, 0); err != nil {
 		return err
 	}
-	start := time.Now()
+	start := clock.Now()
 	if err := e.run(ctx, "evaluating", j.PromptTokens, j.Tokens); err != nil {
 		return err
 	}
-	took := time.Since(start).Seconds()
+	took := clock.Since(start).Seconds()
 	report := m.Report()
 	r.metrics(map[string]float64{
 		evaluatedRate: float64(j.PromptTokens+j.Tokens) / took, testSeconds: took,
@@ -117,11 +118,11 @@ func measurePrompt(ctx context.Context, j job, r *reporter) error {
 		}
 		e.random = newRandom() // the same tokens again
 		before = count(m)
-		start := time.Now()
+		start := clock.Now()
 		if err := e.run(ctx, phase, j.PromptTokens, 0); err != nil {
 			return err
 		}
-		took, after = time.Since(start), count(m)
+		took, after = clock.Since(start), count(m)
 	}
 	next := 0
 	err = s.Evaluate(ctx, e.tokens(1), runtime.EvaluateOptions{Logits: func(_ int, logits []float32) error {

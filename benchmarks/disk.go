@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed7adf6694/infer/benchmarks/internal/system"
+	"github.com/seed7adf6694/infer/internal/clock"
 	"github.com/seed7adf6694/infer/internal/words"
 	"github.com/seed7adf6694/infer/loader"
 )
@@ -91,9 +92,9 @@ type disk struct {
 
 // rate returns the rate in bytes per second.
 func (d disk) rate(ctx context.Context) (float64, error) {
-	start := time.Now()
+	start := clock.Now()
 	done, err := d.read(ctx, math.MaxInt64, diskTime)
-	return float64(done) / time.Since(start).Seconds(), err
+	return float64(done) / clock.Since(start).Seconds(), err
 }
 
 // read reads until either the number of bytes or the duration is reached.

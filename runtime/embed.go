@@ -7,8 +7,8 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"time"
 
+	"github.com/seed7adf6694/infer/internal/clock"
 	"github.com/seed7adf6694/infer/llama"
 )
 
@@ -100,7 +100,7 @@ func (s *Session) embedAll(ctx context.Context, inputs [][]llama.Token, read fun
 		}
 	}
 	s.updateStats(func(st *Stats) { *st = Stats{Context: s.context, UBatch: s.ubatch} })
-	start := time.Now()
+	start := clock.Now()
 	for from := 0; from < len(inputs); {
 		if err := s.model.weights.changed(); err != nil {
 			return err
@@ -131,7 +131,7 @@ func (s *Session) embedAll(ctx context.Context, inputs [][]llama.Token, read fun
 		}
 		from = to
 	}
-	s.updateStats(func(st *Stats) { st.PromptTokens, st.PromptDuration = total, time.Since(start) })
+	s.updateStats(func(st *Stats) { st.PromptTokens, st.PromptDuration = total, clock.Since(start) })
 	return nil
 }
 

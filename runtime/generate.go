@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed7adf6694/infer/internal/clock"
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/runtime/internal/text"
 )
@@ -67,10 +68,10 @@ type generation struct {
 	text    text.Stream
 	piece   []byte
 	count   int
-	passes  int       // evaluations of the model after the prompt
-	start   time.Time // when the first token was sampled
-	output  int       // index in the last batch to sample from; -1: its last token
-	look    *drafts   // nil without lookup
+	passes  int           // evaluations of the model after the prompt
+	start   time.Duration // when the first token was sampled
+	output  int           // index in the last batch to sample from; -1: its last token
+	look    *drafts       // nil without lookup
 }
 
 // end removes rejected drafts from the session, and frees the sampler.
@@ -123,7 +124,7 @@ func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (
 	s.updateStats(func(st *Stats) {
 		*st = Stats{Context: s.context, UBatch: s.ubatch, FlashAttention: s.flash, Seed: *o.Sampling.Seed, Notes: notes}
 	})
-	start := time.Now()
+	start := clock.Now()
 	if err := s.evalPrompt(ctx, tokens); err != nil {
 		return nil, err
 	}
@@ -133,7 +134,7 @@ func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (
 		}
 	}
 	s.updateStats(func(st *Stats) {
-		st.PromptTokens, st.PromptDuration, st.Used = len(tokens), time.Since(start), len(s.tokens)
+		st.PromptTokens, st.PromptDuration, st.Used = len(tokens), clock.Since(start), len(s.tokens)
 	})
 	g := &generation{s: s, o: o, sampler: sampler, text: text.Stream{Stops: o.Stop}, output: -1}
 	if o.Lookup {
@@ -273,12 +274,12 @@ func (g *generation) advance(ctx context.Context) error {
 
 // measure updates the session's figures after a token was sampled.
 func (g *generation) measure() {
-	now := time.Now()
+	now := clock.Now()
 	if g.count == 1 {
 		g.start = now
 	}
 	g.s.updateStats(func(st *Stats) {
-		st.GeneratedTokens, st.GenerateDuration, st.Used = g.count, now.Sub(g.start), len(g.s.tokens)
+		st.GeneratedTokens, st.GenerateDuration, st.Used = g.count, now-g.start, len(g.s.tokens)
 		st.Passes = g.passes
 		if g.look != nil {
 			st.Drafted, st.Accepted = g.look.drafted, g.look.accepted

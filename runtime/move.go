@@ -3,7 +3,8 @@ package runtime
 import (
 	"context"
 	"errors"
-	"time"
+
+	"github.com/seed7adf6694/infer/internal/clock"
 )
 
 // errBudgeted is why a model with a memory budget is not moved.
@@ -16,13 +17,13 @@ func (m *Model) moveTo(ctx context.Context, file string) error {
 	if m.weights.budget != nil {
 		return errBudgeted
 	}
-	start := time.Now()
+	start := clock.Now()
 	to, err := m.openBeside(ctx, file)
 	if err != nil {
 		return err
 	}
 	defer to.close() // after the swap it owns the model's former memory
-	opened := time.Since(start)
+	opened := clock.Since(start)
 	for {
 		if err := m.activity.Wait(ctx, idleBefore); err != nil {
 			return err
@@ -31,10 +32,10 @@ func (m *Model) moveTo(ctx context.Context, file string) error {
 			break
 		}
 	}
-	start = time.Now()
+	start = clock.Now()
 	err = m.weights.swap(to)
 	m.activity.Weights.Unlock()
-	held := time.Since(start)
+	held := clock.Since(start)
 	if err != nil {
 		return err
 	}

@@ -3,8 +3,8 @@ package runtime
 import (
 	"context"
 	"errors"
-	"time"
 
+	"github.com/seed7adf6694/infer/internal/clock"
 	"github.com/seed7adf6694/infer/loader/probe"
 	"github.com/seed7adf6694/infer/models"
 )
@@ -53,7 +53,7 @@ func openOne(ctx context.Context, path string, c *config) (*Model, error) {
 
 // openFile opens a model's file, or the packed file of the model at cacheOf if that is set.
 func openFile(ctx context.Context, path, cacheOf string, c *config) (m *Model, err error) {
-	start := time.Now()
+	start := clock.Now()
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func openFile(ctx context.Context, path, cacheOf string, c *config) (m *Model, e
 	if cacheOf != "" {
 		m.path, m.weights.reason = cacheOf, reasonCached
 	}
-	m.loadDuration = time.Since(start)
+	m.loadDuration = clock.Since(start)
 	m.peak.SampleNow()
 	for _, w := range m.warnings {
 		c.logger.Warn(w)

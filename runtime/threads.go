@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/seed7adf6694/infer/internal/clock"
 	"github.com/seed7adf6694/infer/runtime/internal/threads"
 )
 
@@ -95,9 +96,9 @@ func (s *Session) withThreads(ctx context.Context, evaluate func() error) error 
 
 // compute evaluates with n threads, and leaves the seat.
 func (s *Session) compute(b *threads.Budget, seat *threadSeat, n int, evaluate func() error) (took time.Duration, err error) {
-	start := time.Now()
+	start := clock.Now()
 	defer func() {
-		took = time.Since(start)
+		took = clock.Since(start)
 		if b.Wanted() { // others wait: don't let idle threads spin until the next evaluation
 			s.ctx.RestThreads()
 		}

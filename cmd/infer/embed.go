@@ -12,6 +12,7 @@ import (
 	"github.com/seed7adf6694/infer/cmd/infer/internal/terminal"
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/cmd/infer/internal/values"
+	"github.com/seed7adf6694/infer/internal/clock"
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/runtime"
 )
@@ -176,7 +177,7 @@ func (c *embedConfig) run(ctx context.Context, s *streams, args []string) error 
 	progress.Items = "texts"
 	o := runtime.EmbedOptions{Norm: c.norm(), Tokens: c.pooling == "none"}
 	var list []runtime.Embedding
-	tokens, start := 0, time.Now()
+	tokens, start := 0, clock.Now()
 	for from := 0; from < len(inputs); from += embedBatch {
 		progress.Show("embedding", uint64(from), uint64(len(inputs)))
 		part, err := sess.EmbedTexts(ctx, inputs[from:min(from+embedBatch, len(inputs))], o)
@@ -193,7 +194,7 @@ func (c *embedConfig) run(ctx context.Context, s *streams, args []string) error 
 		return err
 	}
 	if !c.quiet {
-		fmt.Fprintln(s.err, textFigures(len(inputs), "texts", tokens, time.Since(start)))
+		fmt.Fprintln(s.err, textFigures(len(inputs), "texts", tokens, clock.Since(start)))
 	}
 	return nil
 }

@@ -6,9 +6,9 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
+	"github.com/seed7adf6694/infer/internal/clock"
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/runtime"
 )
@@ -70,7 +70,7 @@ func (c *rerankConfig) run(ctx context.Context, s *streams, args []string) error
 		return err
 	}
 	defer free()
-	start := time.Now()
+	start := clock.Now()
 	ranks, err := sess.Rerank(ctx, query, documents...)
 	if err != nil {
 		return err
@@ -79,7 +79,7 @@ func (c *rerankConfig) run(ctx context.Context, s *streams, args []string) error
 	for _, r := range ranks {
 		tokens += r.Count
 	}
-	took := time.Since(start)
+	took := clock.Since(start)
 	if c.top > 0 {
 		ranks = ranks[:min(c.top, len(ranks))]
 	}

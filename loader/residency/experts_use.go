@@ -8,6 +8,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/seed7adf6694/infer/internal/clock"
 	"github.com/seed7adf6694/infer/internal/files"
 	"github.com/seed7adf6694/infer/loader/internal/space"
 	"github.com/seed7adf6694/infer/loader/memory"
@@ -31,7 +32,7 @@ type expertFill struct {
 	tensors []expertTensor // in the order in which they are read
 	filled  int            // tensors that are in the slots
 	flight  *flight        // has a group for each tensor
-	begun   time.Time
+	begun   time.Duration
 	bytes   uint64
 }
 
@@ -46,12 +47,12 @@ func (e *Experts) Use(ctx context.Context, u *ExpertUse, layer int, ids, slots [
 	if !ok {
 		return false, e.readMapped(ctx, u, layer)
 	}
-	begun := time.Now()
+	begun := clock.Now()
 	e.begin(ctx, u, layer, missing)
 	err := e.awaitOthers(u, layer, u.slots[:len(u.slots)-len(missing)])
 	if len(missing) > 0 {
 		e.mu.Lock()
-		e.stats.Stalled += time.Since(begun)
+		e.stats.Stalled += clock.Since(begun)
 		e.mu.Unlock()
 	}
 	if err != nil {
@@ -110,7 +111,7 @@ func (e *Experts) begin(ctx context.Context, u *ExpertUse, layer int, slots []in
 		}
 	}
 	e.reading.Lock()
-	f.begun = time.Now()
+	f.begun = clock.Now()
 	f.flight = e.reader.begin(ctx, list)
 	u.fill = f
 }
@@ -127,11 +128,11 @@ func (e *Experts) Await(u *ExpertUse, tensor string) (more bool, err error) {
 	if n < 0 {
 		return true, nil
 	}
-	begun := time.Now()
+	begun := clock.Now()
 	e.advance(u, n)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.stats.Stalled += time.Since(begun)
+	e.stats.Stalled += clock.Since(begun)
 	if kind := f.tensors[n].kind; e.turns[kind] < 0 {
 		e.turns[kind] = 0
 		for _, turn := range e.turns {
@@ -164,7 +165,7 @@ func (e *Experts) advance(u *ExpertUse, n int) {
 	if u.err == nil && f.filled < len(f.tensors) {
 		return
 	}
-	took := time.Since(f.begun)
+	took := clock.Since(f.begun)
 	e.reading.Unlock()
 	u.fill = nil
 	e.mu.Lock()
@@ -194,7 +195,7 @@ func (e *Experts) readMapped(ctx context.Context, u *ExpertUse, layer int) error
 		return nil
 	}
 	u.mapped = layer + 1
-	begun := time.Now()
+	begun := clock.Now()
 	for _, t := range e.layout.layers[layer] {
 		if t.mapped.p == nil {
 			continue
@@ -210,7 +211,7 @@ func (e *Experts) readMapped(ctx context.Context, u *ExpertUse, layer int) error
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.stats.Stalled += time.Since(begun)
+	e.stats.Stalled += clock.Since(begun)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/seed7adf6694/infer/internal/clock"
 	"github.com/seed7adf6694/infer/internal/files"
 	"github.com/seed7adf6694/infer/internal/words"
 	"github.com/seed7adf6694/infer/loader/gguf"
@@ -165,20 +166,20 @@ func (r *reader) calibrate(ctx context.Context, list []request) (uneven bool, er
 	for _, x := range list {
 		all += x.size
 	}
-	begun := time.Now()
+	begun := clock.Now()
 	best, least := r.method, time.Duration(0)
 	for i, m := range r.methods() {
-		if i > 0 && (time.Since(begun)+2*least > calibration || all < m.size) {
+		if i > 0 && (clock.Since(begun)+2*least > calibration || all < m.size) {
 			break
 		}
 		var took [2]time.Duration
 		r.use(m)
 		for k := range took {
-			start := time.Now()
+			start := clock.Now()
 			if err := r.read(ctx, list); err != nil {
 				return false, err
 			}
-			took[k] = time.Since(start)
+			took[k] = clock.Since(start)
 		}
 		// The first run of the first method does not count as uneven: it may have woken the disk.
 		if t := min(took[0], took[1]); i == 0 || t < least-least/20 {

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/seed7adf6694/infer/internal/clock"
 	"github.com/seed7adf6694/infer/internal/files"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/loader/gguf"
@@ -414,11 +415,11 @@ func (r *Residency) Before(layer int) bool {
 		r.stats.Hits++
 	} else {
 		r.stats.Misses++
-		begun := time.Now()
+		begun := clock.Now()
 		for (s.holds != n || s.filling) && r.err == nil && !r.halted {
 			r.changed.Wait()
 		}
-		r.stats.Stalled += time.Since(begun)
+		r.stats.Stalled += clock.Since(begun)
 	}
 	s.inUse = r.err == nil && !r.halted
 	return s.inUse
@@ -497,9 +498,9 @@ func (r *Residency) stream(ctx context.Context, idle chan<- struct{}) {
 		s, p := &r.slots[i], r.splits[r.current.streamed[n]]
 		s.holds, s.filling = n, true
 		r.mu.Unlock()
-		begun := time.Now()
+		begun := clock.Now()
 		err := r.reader.read(ctx, r.requests(i, p))
-		took := time.Since(begun)
+		took := clock.Since(begun)
 		r.mu.Lock()
 		s.filling = false
 		r.stats.Reading += took
