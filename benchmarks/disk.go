@@ -13,7 +13,6 @@ import (
 	"github.com/seed7adf6694/infer/benchmarks/internal/system"
 	"github.com/seed7adf6694/infer/internal/clock"
 	"github.com/seed7adf6694/infer/internal/words"
-	"github.com/seed7adf6694/infer/loader"
 )
 
 // Parameters of the measurement of the disk's rate. The file is read from its beginning,
@@ -30,7 +29,7 @@ const (
 
 // measureDisk measures the highest rate at which the model's file can be read from its disk.
 func measureDisk(ctx context.Context, j job, r *reporter) error {
-	index, err := loader.Open(j.Model)
+	index, err := openIndex(j.Model)
 	if err != nil {
 		return err
 	}

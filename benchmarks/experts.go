@@ -134,7 +134,7 @@ func (p *preparedModel) experts() (replay.Header, error) { return expertsOf(p.pa
 
 // expertsOf is the header of traces of the model at path.
 func expertsOf(path string, about ModelFile) (h replay.Header, err error) {
-	index, err := loader.Open(path)
+	index, err := openIndex(path)
 	if err != nil {
 		return h, err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed7adf6694/infer/benchmarks/internal/system"
 	"github.com/seed7adf6694/infer/loader"
+	"github.com/seed7adf6694/infer/loader/gguf"
 	"github.com/seed7adf6694/infer/models"
 	"github.com/seed7adf6694/infer/runtime"
 )
@@ -111,9 +112,14 @@ func (p *preparedModel) synthesize(ctx context.Context, m Model, phase func(name
 	})
 }
 
+// openIndex opens a model for the engine of this process.
+func openIndex(path string) (*gguf.Index, error) {
+	return loader.OpenWith(path, loader.OpenOptions{Engine: runtime.Rules()})
+}
+
 // describe reads the files to compute their hash.
 func (p *preparedModel) describe(ctx context.Context, phase func(name string, done, total uint64)) error {
-	index, err := loader.Open(p.path)
+	index, err := openIndex(p.path)
 	if err != nil {
 		return err
 	}

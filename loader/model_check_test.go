@@ -2,8 +2,10 @@ package loader_test
 
 import (
 	"errors"
+	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,6 +25,26 @@ func TestSoundModelsOfEveryArchitectureAreAccepted(t *testing.T) {
 				t.Fatal(err)
 			}
 			ix.Close()
+		})
+	}
+}
+
+func TestSoundModelsForOtherEnginesAreAccepted(t *testing.T) {
+	for name, b := range ggufcases.ArchitecturesV0_5() {
+		t.Run(name, func(t *testing.T) {
+			path := modeltest.Write(t, b)
+			ix, err := loader.OpenWith(path, loader.OpenOptions{Engine: check.EngineV0_5})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ix.Close()
+			if !ggufcases.OnlyV0_5(name) {
+				return
+			}
+			var other *check.EngineError
+			if _, err := loader.Open(path); !errors.As(err, &other) || !slices.Contains(other.Known, check.EngineV0_5) {
+				t.Errorf("with the compiled-in engine: %v", err)
+			}
 		})
 	}
 }
@@ -54,6 +76,52 @@ func TestSpecialTokensOutsideTheVocabularyAreWarnings(t *testing.T) {
 				t.Errorf("%q", w)
 			}
 		})
+	}
+}
+
+// architecture returns the model with a name.
+func architecture(t *testing.T, models iter.Seq2[string, []byte], name string) []byte {
+	t.Helper()
+	for n, b := range models {
+		if n == name {
+			return b
+		}
+	}
+	t.Fatalf("there is no model %q", name)
+	return nil
+}
+
+func TestTypesOfAnotherEngineAreNamed(t *testing.T) {
+	for _, typ := range []gguf.Type{gguf.TypeNVFP4, gguf.TypeQ1_0, gguf.TypeQ2_0} {
+		path := modeltest.Write(t, architecture(t, ggufcases.ArchitecturesV0_5(), "qwen3 "+typ.String()))
+		_, err := loader.Open(path)
+		wantFormatError(t, err, "tensor", "of type "+typ.String())
+		var other *check.EngineError
+		if !errors.As(err, &other) || !errors.Is(err, check.ErrUnsupportedType) || other.Name != typ.String() || !slices.Equal(other.Known, []check.Engine{check.EngineV0_5}) {
+			t.Errorf("%v: %v (%+v)", typ, err, other)
+		}
+		for _, o := range []loader.OpenOptions{{Engine: check.EngineV0_5}, {SkipModel: true}} {
+			ix, err := loader.OpenWith(path, o)
+			if err != nil {
+				t.Errorf("%v: %v", typ, err)
+				continue
+			}
+			ix.Close()
+		}
+	}
+}
+
+func TestEnginesHaveTheNamesOfTheirInterfaces(t *testing.T) {
+	for _, name := range []string{"builtin", "v0.5"} {
+		if e, err := check.ParseEngine(name); err != nil || e.String() != name {
+			t.Errorf("%s is %v, %v", name, e, err)
+		}
+	}
+	if e, err := check.ParseEngine("v9"); err == nil {
+		t.Errorf("v9 is %v", e)
+	}
+	if _, err := loader.OpenWith(modeltest.Write(t, ggufcases.Small()), loader.OpenOptions{Engine: 99}); err == nil {
+		t.Error("a model is opened for an engine without rules")
 	}
 }
 

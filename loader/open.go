@@ -11,13 +11,16 @@ type OpenOptions struct {
 	// model: to inspect a file, and for LoRA adapters and importance matrices, which are no models.
 	// Do not pass such an index to the engine as a model.
 	SkipModel bool
+	// Engine is the engine that is to load the model. The zero value is the one that is compiled in.
+	Engine check.Engine
 }
 
-// Open opens a model and validates it: the structure of its files, and the metadata and vocabulary
+// Open opens a model for the engine that is compiled in, and validates it: the structure of its files, and the metadata and vocabulary
 // that the engine relies on. path is the model's file, or any of its shards. It reads the headers
 // and the last 4 KiB of the tensors, or more if those are zero: see [gguf.Index.Warnings].
 //
-// The error is a [*gguf.FormatError] for invalid content, and the system's error, such as one
+// The error is a [*gguf.FormatError] for invalid content, with a [*check.EngineError] in it for
+// what another engine may know, and the system's error, such as one
 // that is [fs.ErrNotExist], for a file that cannot be opened.
 func Open(path string) (*gguf.Index, error) { return OpenWith(path, OpenOptions{}) }
 
@@ -26,5 +29,5 @@ func OpenWith(path string, o OpenOptions) (*gguf.Index, error) {
 	if o.SkipModel {
 		return gguf.Open(path, gguf.Options{})
 	}
-	return gguf.Open(path, gguf.Options{Check: check.Model})
+	return gguf.Open(path, gguf.Options{Check: o.Engine.Model})
 }

@@ -130,7 +130,7 @@ func openCached(ctx context.Context, path string, c *config) (*Model, error) {
 	if c.packed != PackedRequire {
 		return nil, nil
 	}
-	index, err := loader.Open(path)
+	index, err := openIndex(path)
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +190,7 @@ func (m *Model) packLater() {
 }
 
 func (m *Model) pack(ctx context.Context, store *packed.Store) error {
-	index, err := loader.Open(m.path)
+	index, err := openIndex(m.path)
 	if err != nil {
 		return err
 	}

@@ -19,8 +19,12 @@ var (
 	// *gguf.FormatError gives the field, its offset and the reason.
 	ErrBadModel = gguf.ErrFormat
 	// ErrUnsupportedArchitecture is returned for valid files of an architecture that
-	// the engine does not know.
+	// the engine does not know; errors.As to *check.EngineError says which engine does.
 	ErrUnsupportedArchitecture = check.ErrUnsupportedArchitecture
+	// ErrUnsupportedType is like ErrUnsupportedArchitecture, for types of tensors.
+	ErrUnsupportedType = check.ErrUnsupportedType
+	// ErrUnsupportedTokenizer is like ErrUnsupportedArchitecture, for tokenizers.
+	ErrUnsupportedTokenizer = check.ErrUnsupportedTokenizer
 	// ErrContextFull is returned when a text does not fit into the session's
 	// context; errors.As to *ContextError gives the numbers.
 	ErrContextFull = errors.New("context full")

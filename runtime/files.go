@@ -8,7 +8,6 @@ import (
 
 	"github.com/seed7adf6694/infer/internal/files"
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/loader/gguf"
 	"github.com/seed7adf6694/infer/models"
 	"github.com/seed7adf6694/infer/runtime/internal/cache"
@@ -31,7 +30,7 @@ type QuantizeOptions struct {
 // Quantize converts the model in to another type and writes it to the file out, completely or
 // not at all. The bytes are the same as those of llama.cpp's quantiser.
 func Quantize(ctx context.Context, in, out string, o QuantizeOptions) error {
-	index, err := loader.Open(in)
+	index, err := openIndex(in)
 	if err != nil {
 		return err
 	}
@@ -84,7 +83,7 @@ func Pack(ctx context.Context, path, out string, o PackOptions) error {
 	if err != nil {
 		return err
 	}
-	index, err := loader.Open(file)
+	index, err := openIndex(file)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,14 @@ import (
 	"github.com/seed7adf6694/infer/runtime/internal/cache"
 )
 
+// Rules are the rules by which models are checked before the engine of this process sees them.
+func Rules() check.Engine { return check.EngineBuiltin }
+
+// openIndex opens a model and validates it for the engine of this process.
+func openIndex(path string) (*gguf.Index, error) {
+	return loader.OpenWith(path, loader.OpenOptions{Engine: Rules()})
+}
+
 // source is a model's open file and the plan of its chunks.
 type source struct {
 	path   string
@@ -41,7 +49,7 @@ func newSource(path string, index *gguf.Index, chunkSize uint64) (*source, error
 // openSource opens a model's file, or the packed file of the model at cacheOf if that is set.
 // It refuses files that can't be loaded with this configuration.
 func openSource(path, cacheOf string, c *config, chunkSize uint64) (src *source, err error) {
-	index, err := loader.Open(path)
+	index, err := openIndex(path)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +105,7 @@ func (w *weights) addAdapter(a Adapter, tied bool) error {
 	if _, ok := index.Tensor("token_embd.weight.lora_a"); ok && tied {
 		return fmt.Errorf("adapter %s: %w: the engine can't apply it to token_embd.weight, as this model also uses that tensor for its output: merge it into the model", a.Path, ErrBadModel)
 	}
-	if err := check.Adapter(index, w.index); err != nil {
+	if err := Rules().Adapter(index, w.index); err != nil {
 		return fmt.Errorf("adapter: %w", err)
 	}
 	native, err := w.native.LoadAdapter(a.Path)

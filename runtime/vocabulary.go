@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/models"
 )
 
@@ -71,7 +70,7 @@ func OpenVocabulary(ctx context.Context, path string) (*Vocabulary, error) {
 }
 
 func openVocabulary(ctx context.Context, file string) (*Vocabulary, error) {
-	index, err := loader.Open(file)
+	index, err := openIndex(file)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/llama/start"
+	"github.com/seed7adf6694/infer/loader/gguf/check"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -146,12 +147,16 @@ func report(ctx context.Context, err error, stderr io.Writer, json bool) int {
 	return code
 }
 
-// advice names the command that helps: to make the packed file again, or to use the model for its
-// task.
+// advice names the command that helps: to make the packed file again, to find an engine that knows
+// the model, or to use the model for its task.
 func advice(err error) string {
 	var packed *runtime.PackedError
 	if errors.As(err, &packed) && packed.Again {
 		return " (infer pack -m " + packed.Source + ")"
+	}
+	var other *check.EngineError
+	if errors.As(err, &other) && len(other.Known) > 0 {
+		return " ('infer engine list' shows the engines that are here)"
 	}
 	var e *runtime.TaskError
 	if !errors.As(err, &e) || e.Task == e.Asked {

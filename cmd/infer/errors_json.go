@@ -83,6 +83,8 @@ var errorKinds = []struct {
 	{"ambiguous_model", isError(models.ErrAmbiguous)},
 	{"model_not_found", func(err error) bool { return errors.As(err, new(*models.NotFoundError)) }},
 	{"unsupported_architecture", isError(runtime.ErrUnsupportedArchitecture)},
+	{"unsupported_type", isError(runtime.ErrUnsupportedType)},
+	{"unsupported_tokenizer", isError(runtime.ErrUnsupportedTokenizer)},
 	{"file_changed", isError(loader.ErrFileChanged)},
 	{"bad_model", isError(runtime.ErrBadModel)},
 	{"packed_elsewhere", isError(runtime.ErrPackedElsewhere)},

@@ -11,6 +11,7 @@ import (
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/loader/gguf"
 	"github.com/seed7adf6694/infer/models"
+	"github.com/seed7adf6694/infer/runtime"
 )
 
 // inspectConfig holds the flags of `infer inspect`.
@@ -216,7 +217,7 @@ func describePlan(p *loader.Plan) *planInfo {
 
 // verdict runs the check of a load.
 func verdict(path string, weights bool) inspectVerdict {
-	index, err := loader.Open(path)
+	index, err := loader.OpenWith(path, loader.OpenOptions{Engine: runtime.Rules()})
 	if err != nil {
 		return inspectVerdict{Reason: err.Error(), Warnings: []string{}}
 	}

@@ -13,21 +13,74 @@ import (
 // architectures.txt describes a small model of each architecture that the engine can run, and of
 // variants: the required keys, and all tensors that the engine's loader asks for.
 //
-//	model NAME [VARIANT]
+//	model NAME [VARIANT] [gone]
 //	tokens N
 //	key NAME TYPE VALUE      after the architecture's prefix, or after "/" as it is
 //	tensor NAME TYPE DIM...  "blk.0,2-4.x" is a tensor in each of these layers
 //
-//go:embed architectures.txt
-var architecturesText string
+// architectures_v0.5.txt describes, in the same form, the models for engines of v0.5.x that are not
+// in architectures.txt, and those that differ there. Models that say "gone" do not load any more.
+var (
+	//go:embed architectures.txt
+	architecturesText string
+	//go:embed architectures_v0.5.txt
+	architecturesV0_5Text string
+)
 
-// Architectures iterates over small valid models of all architectures that the engine can run, by
-// name. All weights are 0.
-func Architectures() iter.Seq2[string, []byte] {
+// Architectures iterates over small valid models of all architectures that the compiled-in engine
+// can run, by name. All weights are 0.
+func Architectures() iter.Seq2[string, []byte] { return sound(builtin()) }
+
+// ArchitecturesV0_5 is [Architectures] for engines of v0.5.x.
+func ArchitecturesV0_5() iter.Seq2[string, []byte] { return sound(v0_5()) }
+
+// OnlyV0_5 reports whether a model of [ArchitecturesV0_5] is none of [Architectures].
+func OnlyV0_5(name string) bool {
+	for other := range builtin() {
+		if other == name {
+			return false
+		}
+	}
+	return true
+}
+
+func sound(texts iter.Seq2[string, string]) iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
-		for _, text := range strings.Split(architecturesText, "model ")[1:] {
-			name, _, _ := strings.Cut(text, "\n")
+		for name, text := range texts {
 			if !yield(name, describe(text).file().Bytes()) {
+				return
+			}
+		}
+	}
+}
+
+// builtin iterates over the descriptions for the compiled-in engine, by name.
+func builtin() iter.Seq2[string, string] { return descriptions(architecturesText) }
+
+// v0_5 iterates over the descriptions for engines of v0.5.x.
+func v0_5() iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		other := map[string]bool{}
+		for name, text := range descriptions(architecturesV0_5Text) {
+			base, gone := strings.CutSuffix(name, " gone")
+			other[base] = true
+			if !gone && !yield(name, text) {
+				return
+			}
+		}
+		for name, text := range builtin() {
+			if !other[name] && !yield(name, text) {
+				return
+			}
+		}
+	}
+}
+
+func descriptions(all string) iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for _, text := range strings.Split("\n"+all, "\nmodel ")[1:] {
+			name, _, _ := strings.Cut(text, "\n")
+			if !yield(name, text) {
 				return
 			}
 		}
@@ -65,7 +118,7 @@ func describe(text string) *description {
 				dims[i] = number(f[3+i])
 			}
 			for _, name := range layers(f[1]) {
-				d.tensor(name, map[string]uint32{"f32": 0, "f16": 1}[f[2]], dims...)
+				d.tensor(name, typeNumbers[f[2]], dims...)
 			}
 		}
 	}
@@ -160,14 +213,11 @@ func layers(name string) []string {
 	return []string{name}
 }
 
-// tensor adds a tensor of a type with blocks of one element.
+// tensor adds a tensor.
 func (d *description) tensor(name string, typ uint32, dims ...uint64) {
-	size := map[uint32]uint64{0: 4, 1: 2}[typ]
-	for _, n := range dims {
-		size *= n
-	}
-	d.tensors = append(d.tensors, Tensor{Name: name, Dims: dims, Type: typ, Offset: d.data})
-	d.data += (size + 31) &^ 31
+	t := Tensor{Name: name, Dims: dims, Type: typ, Offset: d.data}
+	d.tensors = append(d.tensors, t)
+	d.data += t.size()
 }
 
 // sentencePieces sets a vocabulary of n tokens, with a token for each byte.

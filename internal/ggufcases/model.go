@@ -288,24 +288,8 @@ func (d *description) pack() {
 	d.data = 0
 	for i := range d.tensors {
 		t := &d.tensors[i]
-		size := uint64(1)
-		for _, n := range t.Dims {
-			size *= n
-		}
-		switch t.Type {
-		case 1:
-			size *= 2
-		case q4_0:
-			size = size / q4_0Block * 18
-		case 9:
-			size = size / 32 * 36
-		case 28:
-			size *= 8
-		default:
-			size *= 4
-		}
 		t.Offset = d.data
-		d.data += (size + 31) &^ 31
+		d.data += t.size()
 	}
 }
 

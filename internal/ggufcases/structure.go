@@ -198,7 +198,7 @@ func tensorCases() []named {
 			cases = append(cases, tensor(fmt.Sprintf("dimension %d of %s", i, n.name), "weights", Tensor{Dims: d}))
 		}
 	}
-	for _, typ := range []uint32{4, 5, 31, 32, 33, 36, 37, 38, 40, 41, 255, 1 << 31, math.MaxUint32} {
+	for _, typ := range []uint32{4, 5, 31, 32, 33, 36, 37, 38, 43, 44, 255, 1 << 31, math.MaxUint32} {
 		cases = append(cases, tensor(fmt.Sprintf("a tensor of type %d", typ), "type", Tensor{Dims: dims(256), Type: typ}).at(`tensor "weights"`, fmt.Sprintf("of type %d and shape [256]", typ)))
 	}
 	for _, row := range []struct {

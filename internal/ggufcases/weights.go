@@ -12,12 +12,15 @@ import (
 
 // Computing iterates over the models of [Architectures] with random weights, the same in each run, of
 // a size that keeps the logits finite and different between tokens.
-func Computing() iter.Seq2[string, []byte] { return computing(func(*description) {}) }
+func Computing() iter.Seq2[string, []byte] { return computing(builtin, func(*description) {}) }
+
+// ComputingV0_5 is [Computing] for the models of [ArchitecturesV0_5].
+func ComputingV0_5() iter.Seq2[string, []byte] { return computing(v0_5, func(*description) {}) }
 
 // Quantised iterates over the models of [Computing] with their large matrices in q4_0, for which the
 // engine has layouts of its own.
 func Quantised() iter.Seq2[string, []byte] {
-	return computing(func(d *description) {
+	return computing(builtin, func(d *description) {
 		for i := range d.tensors {
 			if t := &d.tensors[i]; quantisable(*t) {
 				t.Type = q4_0
@@ -27,10 +30,9 @@ func Quantised() iter.Seq2[string, []byte] {
 	})
 }
 
-func computing(change func(*description)) iter.Seq2[string, []byte] {
+func computing(texts func() iter.Seq2[string, string], change func(*description)) iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
-		for _, text := range strings.Split(architecturesText, "model ")[1:] {
-			name, _, _ := strings.Cut(text, "\n")
+		for name, text := range texts() {
 			d := describe(text)
 			change(d)
 			if !yield(name, d.computing()) {
@@ -51,8 +53,34 @@ func (d *description) computing() []byte {
 	return b
 }
 
-// The number of type q4_0 in a file, and the elements per block.
-const q4_0, q4_0Block = 2, 32
+// Numbers of types in a file, and the elements of a block of q4_0.
+const (
+	q4_0  = 2
+	nvfp4 = 40
+	q1_0  = 41
+	q2_0  = 42
+
+	q4_0Block = 32
+)
+
+// layouts are the elements and bytes of a block, by the number of a type.
+var layouts = map[uint32][2]uint64{
+	0: {1, 4}, 1: {1, 2}, q4_0: {32, 18}, 9: {32, 36}, 26: {1, 4}, 28: {1, 8},
+	nvfp4: {64, 36}, q1_0: {128, 18}, q2_0: {64, 18},
+}
+
+// typeNumbers are the numbers of the types in architectures.txt.
+var typeNumbers = map[string]uint32{"f32": 0, "f16": 1, "i32": 26, "nvfp4": nvfp4, "q1_0": q1_0, "q2_0": q2_0}
+
+// size returns the bytes that a tensor takes in a file, with padding.
+func (t Tensor) size() uint64 {
+	n := uint64(1)
+	for _, d := range t.Dims {
+		n *= d
+	}
+	l := layouts[t.Type]
+	return (n/l[0]*l[1] + 31) &^ 31
+}
 
 // quantised matches the matrices that are quantised in published models and can be quantised in all
 // architectures.
@@ -79,6 +107,10 @@ func fill(data []byte, t Tensor) {
 			binary.LittleEndian.PutUint16(data[2*i:], half(next()))
 		case t.Type == q4_0 && i%q4_0Block == 0:
 			putQ4_0(data[i/q4_0Block*18:], next)
+		case t.Type == nvfp4 || t.Type == q1_0 || t.Type == q2_0:
+			if l := layouts[t.Type]; i%l[0] == 0 {
+				putBits(data[i/l[0]*l[1]:][:l[1]], t.Type, deviation, random)
+			}
 		case t.Type == 0:
 			binary.LittleEndian.PutUint32(data[4*i:], math.Float32bits(next()))
 		}
@@ -98,6 +130,23 @@ func putQ4_0(b []byte, next func() float32) {
 	for i := range x {
 		q := byte(math.Round(float64(x[i]/largest*7))) + 8
 		b[2+i%16] |= q << (i / 16 * 4)
+	}
+}
+
+// putBits writes a block with random bits, at a scale for a standard deviation.
+func putBits(b []byte, typ uint32, deviation float64, random *rand.Rand) {
+	for i := range b {
+		b[i] = byte(random.Uint32())
+	}
+	switch typ {
+	case nvfp4: // four scales of 4 bits exponent and 3 bits mantissa; the elements are up to 6
+		for i := range 4 {
+			b[i] = byte(max(1, int(math.Round(math.Log2(deviation/3)))+7)) << 3
+		}
+	case q1_0: // the elements are -1 and 1
+		binary.LittleEndian.PutUint16(b, half(float32(deviation)))
+	case q2_0: // the elements are from -2 to 1
+		binary.LittleEndian.PutUint16(b, half(float32(deviation/1.1)))
 	}
 }
 

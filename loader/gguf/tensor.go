@@ -50,7 +50,7 @@ func tensorBytes(t Type, shape []uint64) (size uint64, reason string) {
 	case !ok:
 		return 0, "the number of elements overflows"
 	case !t.Valid():
-		return 0, "the engine does not support the type"
+		return 0, "unknown type"
 	case shape[0]%t.BlockSize() != 0:
 		return 0, "the row length is not a multiple of the type's block"
 	}

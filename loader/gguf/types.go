@@ -11,7 +11,8 @@ import (
 // Type is the element type of a tensor, numbered as in GGUF files.
 type Type uint32
 
-// Tensor types that the engine supports. The gaps are types that it has removed.
+// Tensor types of GGUF files. The gaps are types that were removed. Which of them an engine can
+// load, package check knows.
 const (
 	TypeF32     Type = 0
 	TypeF16     Type = 1
@@ -45,8 +46,11 @@ const (
 	TypeTQ1_0   Type = 34
 	TypeTQ2_0   Type = 35
 	TypeMXFP4   Type = 39
+	TypeNVFP4   Type = 40 // from here: llama.cpp of 2026
+	TypeQ1_0    Type = 41
+	TypeQ2_0    Type = 42
 
-	typeCount = 40
+	typeCount = 43
 )
 
 // typeTraits describe the layout of a type: block elements take bytes bytes.
@@ -88,9 +92,12 @@ var types = [typeCount]typeTraits{
 	TypeTQ1_0:   {"tq1_0", 256, 54},
 	TypeTQ2_0:   {"tq2_0", 256, 66},
 	TypeMXFP4:   {"mxfp4", 32, 17},
+	TypeNVFP4:   {"nvfp4", 64, 36},
+	TypeQ1_0:    {"q1_0", 128, 18},
+	TypeQ2_0:    {"q2_0", 64, 18},
 }
 
-// Valid reports whether the engine supports the type.
+// Valid reports whether the type is one of the constants.
 func (t Type) Valid() bool { return t < typeCount && types[t].block != 0 }
 
 // String returns ggml's name of the type, such as "q4_0" or "q4_K", and "type 4" for a type that is

@@ -24,8 +24,8 @@ func TestTypesAreFoundByTheirNames(t *testing.T) {
 			}
 		}
 	}
-	if n != 32 {
-		t.Errorf("%d types, want 32", n)
+	if n != 35 {
+		t.Errorf("%d types, want 35", n)
 	}
 	for _, name := range []string{"", "q4", "type 4", "q4_2", "q4_K_M"} {
 		if got, err := gguf.ParseType(name); err == nil {
@@ -41,6 +41,7 @@ func TestSizesOfRows(t *testing.T) {
 	}{
 		{gguf.TypeF32, 0, 0}, {gguf.TypeF32, 3, 12}, {gguf.TypeF16, 3, 6}, {gguf.TypeI8, 3, 3},
 		{gguf.TypeQ4_0, 64, 36}, {gguf.TypeQ4_0, 65, 0}, {gguf.TypeQ8_0, 32, 34}, {gguf.TypeMXFP4, 32, 17},
+		{gguf.TypeNVFP4, 128, 72}, {gguf.TypeQ1_0, 256, 36}, {gguf.TypeQ2_0, 64, 18}, {gguf.TypeQ2_0, 32, 0},
 		{gguf.TypeQ4_K, 512, 288}, {gguf.TypeQ4_K, 128, 0}, {gguf.TypeQ6_K, 256, 210},
 		{gguf.TypeF32, math.MaxUint64, 0}, {gguf.TypeF64, 1 << 61, 0}, {4, 32, 0},
 	} {

@@ -7,11 +7,17 @@ import (
 	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
+// Adapter is [Engine.Adapter] for the engine that is compiled in.
+func Adapter(ix, model *gguf.Index) error { return EngineBuiltin.Adapter(ix, model) }
+
 // Adapter returns an error for a LoRA adapter that would make the engine abort, or read and write
 // past its memory, when a graph of the model uses it: the engine compares the first two dimensions
 // of its matrices with those of the model's tensors, but neither types nor the number of experts.
 // Tensors that the model does not have are left to the engine.
-func Adapter(ix, model *gguf.Index) error {
+func (e Engine) Adapter(ix, model *gguf.Index) error {
+	if err := e.checkTypes(ix); err != nil {
+		return err
+	}
 	for _, t := range ix.Tensors() {
 		name, isA := strings.CutSuffix(t.Name, ".lora_a")
 		name, isB := strings.CutSuffix(name, ".lora_b")

@@ -7,7 +7,13 @@ const (
 	ssm       = "ssm.conv_kernel ssm.inner_size ssm.state_size ssm.time_step_rank "
 )
 
-// architectures are all architectures of the engine's table (LLM_ARCH_NAMES).
+// architecture returns the engine's rule of an architecture, and whether the engine knows it.
+func (e Engine) architecture(name string) (rule archRule, known bool) {
+	rule, known = architectures[name]
+	return rule, known
+}
+
+// architectures are all architectures of the compiled-in engine's table (LLM_ARCH_NAMES).
 var architectures = map[string]archRule{
 	"clip":   {refused: "this is the vision part of a multimodal model: open the language model it belongs to"},
 	"llama":  {keys: rms, attention: sameKV | rotFull},

@@ -1,17 +1,12 @@
 package check
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"strings"
 
 	"github.com/seed7adf6694/infer/loader/gguf"
 )
-
-// ErrUnsupportedArchitecture is wrapped, together with [gguf.ErrFormat], if a file is valid but the
-// engine does not know its general.architecture.
-var ErrUnsupportedArchitecture = errors.New("unsupported architecture")
 
 // Limits on counts. The engine compares all keys and all tensor names pairwise; with these numbers
 // that takes a second. No known model comes near them.
@@ -20,24 +15,35 @@ const (
 	maxModelTensors = 1 << 15
 )
 
+// Model is [Engine.Model] for the engine that is compiled in.
+func Model(ix *gguf.Index, warn func(format string, args ...any)) error {
+	return EngineBuiltin.Model(ix, warn)
+}
+
 // Model returns an error for a model that would make the engine abort: metadata on which it asserts,
 // by which it divides or from which it allocates, missing tensors that its graphs require,
 // vocabularies that break its tokenisers. Errors that the engine reports itself are left to it,
-// unless a better reason is cheap.
+// unless a better reason is cheap. What only another engine knows is an [*EngineError].
 //
 // The rules were found by reading the engine and by running it, in a separate process, on models
 // of every architecture with one change at a time.
 //
 // warn is called for problems that do not prevent loading.
-func Model(ix *gguf.Index, warn func(format string, args ...any)) error {
+func (e Engine) Model(ix *gguf.Index, warn func(format string, args ...any)) error {
+	if e >= engineCount {
+		return fmt.Errorf("%w: %v", ErrEngine, e)
+	}
 	if err := few(ix, "key count", ix.KeyCount(), maxModelKeys); err != nil {
 		return err
 	}
 	if err := few(ix, "tensor count", len(ix.Tensors()), maxModelTensors); err != nil {
 		return err
 	}
-	rule, err := checkKind(ix)
+	rule, err := e.checkKind(ix)
 	if err != nil {
+		return err
+	}
+	if err := e.checkTypes(ix); err != nil {
 		return err
 	}
 	for _, name := range []string{"general.name", "general.architecture"} {
@@ -48,14 +54,14 @@ func Model(ix *gguf.Index, warn func(format string, args ...any)) error {
 	if err := checkKeyType(ix, "general.file_type", gguf.ValueUint32); err != nil {
 		return err
 	}
-	tokens, err := checkVocabulary(ix, warn)
+	tokens, err := e.checkVocabulary(ix, warn)
 	if err != nil {
 		return err
 	}
 	if !ix.HasTensors() {
 		return nil // of a vocabulary the engine reads nothing else
 	}
-	h, err := readHyperparameters(ix, rule)
+	h, err := readHyperparameters(e, ix, rule)
 	if err != nil {
 		return err
 	}
@@ -90,7 +96,7 @@ var otherKinds = map[string]string{
 
 // checkKind returns the rule of the file's architecture, or an error that says what the file is if it
 // is not a model.
-func checkKind(ix *gguf.Index) (*archRule, error) {
+func (e Engine) checkKind(ix *gguf.Index) (*archRule, error) {
 	if v, ok := ix.Lookup("general.type"); ok {
 		s, isString := v.Str()
 		if !isString {
@@ -109,16 +115,39 @@ func checkKind(ix *gguf.Index) (*archRule, error) {
 	if !ok {
 		return nil, checkKeyType(ix, key, gguf.ValueString)
 	}
-	rule, known := architectures[name]
+	rule, known := e.architecture(name)
 	if known && rule.refused == "" {
 		return &rule, nil
 	}
-	e := ix.KeyError(key, "the engine does not know this architecture; a newer one may")
-	if known {
-		e.Reason = rule.refused
+	refused := ix.KeyError(key, rule.refused)
+	if !known {
+		return nil, e.unknown(refused, ErrUnsupportedArchitecture, name, func(other Engine) bool {
+			rule, known := other.architecture(name)
+			return known && rule.refused == ""
+		})
 	}
-	e.Err = ErrUnsupportedArchitecture
-	return nil, e
+	refused.Err = ErrUnsupportedArchitecture
+	return nil, refused
+}
+
+// checkTypes returns an error for tensors of types that the engine does not know.
+func (e Engine) checkTypes(ix *gguf.Index) error {
+	for _, t := range ix.Tensors() {
+		if !e.knowsType(t.Type) {
+			return e.unknown(ix.TensorError(t.Name, "of type "+t.Type.String(), ""), ErrUnsupportedType, t.Type.String(),
+				func(other Engine) bool { return other.knowsType(t.Type) })
+		}
+	}
+	return nil
+}
+
+// knowsType reports whether the engine has a type of tensors.
+func (e Engine) knowsType(t gguf.Type) bool {
+	switch t {
+	case gguf.TypeNVFP4, gguf.TypeQ1_0, gguf.TypeQ2_0:
+		return e >= EngineV0_5
+	}
+	return t.Valid()
 }
 
 // valueError returns an error about a key with a given value, such as an element of an array or the

@@ -52,6 +52,7 @@ var listKeys = map[string]bool{
 
 // hyperparameters are a model's numbers as the engine reads them.
 type hyperparameters struct {
+	engine Engine
 	ix     *gguf.Index
 	arch   string
 	rule   *archRule
@@ -65,8 +66,8 @@ type hyperparameters struct {
 }
 
 // readHyperparameters reads them and checks types, presence, and what applies to every architecture.
-func readHyperparameters(ix *gguf.Index, rule *archRule) (*hyperparameters, error) {
-	h := &hyperparameters{ix: ix, arch: ix.Architecture(), rule: rule}
+func readHyperparameters(e Engine, ix *gguf.Index, rule *archRule) (*hyperparameters, error) {
+	h := &hyperparameters{engine: e, ix: ix, arch: ix.Architecture(), rule: rule}
 	for _, read := range []func() error{h.readSizes, h.checkKeys, h.readLists, h.readHeadSizes, h.checkRope, h.checkLabels} {
 		if err := read(); err != nil {
 			return nil, err

@@ -81,7 +81,7 @@ type vocabulary struct {
 
 // checkVocabulary returns an error for a vocabulary on which the engine would assert while loading or
 // tokenising, and its number of tokens.
-func checkVocabulary(ix *gguf.Index, warn func(format string, args ...any)) (size int, err error) {
+func (e Engine) checkVocabulary(ix *gguf.Index, warn func(format string, args ...any)) (size int, err error) {
 	v := &vocabulary{ix: ix, warn: warn}
 	model, err := v.str("model")
 	if err != nil {
