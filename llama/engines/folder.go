@@ -1,0 +1,165 @@
+package engines
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/seed7adf6694/infer/internal/words"
+)
+
+// Folder is a folder with an engine, or with a part of one.
+type Folder struct {
+	Name string // in the user's folder (see [UserDir]), for [Remove]; "" elsewhere
+	Path string // absolute, without symbolic links
+
+	// Engines are the engines of the folder; the first is the one to use. Libraries llama and ggml
+	// are of one engine if their names have the same variant and version; ggml-base may have
+	// neither. The highest version comes first, names without one last; of a version, the one
+	// without a variant, then others in the order of the alphabet. Of libraries that differ only in
+	// the number of their interface (libllama.so.0), the one without a number is taken, otherwise
+	// the highest.
+	Engines []Libraries
+
+	// Backends are the libraries of ggml's backends in the folder: "cpu-haswell", "vulkan".
+	Backends []string
+
+	// Err is why the folder can't be used: a [*FolderError], or the system's.
+	Err error
+
+	// Untrusted is why the folder is to be used only if a user names it: a [*TrustError], or the
+	// system's error; nil if there is no such reason.
+	Untrusted error
+
+	files []string // of the engine, sorted
+}
+
+// Usable returns why a folder that no user has named can't be used, or nil.
+func (f Folder) Usable() error {
+	if f.Err != nil {
+		return f.Err
+	}
+	return f.Untrusted
+}
+
+// Open looks at a folder that a user names, by its path, by that of a library llama in it, which then
+// is the first of its engines, or by its name in the user's folder: a name without a slash is never
+// that of a folder in the working directory, while ./name is. An error is that of [Folder.Err]; the
+// caller decides about [Folder.Untrusted].
+func Open(name string) (Folder, error) {
+	path, user, err := namedPath(name)
+	if err != nil {
+		return Folder{}, err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return Folder{}, err
+	}
+	file := ""
+	if !info.IsDir() {
+		path, file = filepath.Split(path)
+		if n, ok := parseName(file, system); !ok || n.library != "llama" {
+			return Folder{}, &FolderError{Path: filepath.Join(path, file), Reason: "want a folder, or its " + plainName("llama", system)}
+		}
+	}
+	f := inspect(path)
+	if user {
+		f.Name = name
+	}
+	if file != "" && f.Err == nil {
+		i := slices.IndexFunc(f.Engines, func(l Libraries) bool { return l.Llama == file })
+		if i < 0 {
+			f.Err = &FolderError{Path: filepath.Join(path, file), Reason: "no " + plainName("ggml", system) + " of the same build is beside it"}
+		} else {
+			f.Engines = append([]Libraries{f.Engines[i]}, slices.Delete(slices.Clone(f.Engines), i, i+1)...)
+		}
+	}
+	return f, f.Err
+}
+
+// namedPath returns the absolute path for a name, and whether it is one of the user's folder.
+func namedPath(name string) (path string, user bool, err error) {
+	if name == "" {
+		return "", false, fmt.Errorf("%w: its name is empty", ErrNoEngine)
+	}
+	if name == "." || name == ".." || filepath.VolumeName(name) != "" || strings.ContainsFunc(name, func(r rune) bool { return r < 0x80 && os.IsPathSeparator(uint8(r)) }) {
+		path, err = filepath.Abs(name)
+		return path, false, err
+	}
+	dir, err := UserDir()
+	return filepath.Join(dir, name), true, err
+}
+
+// inspect looks at a folder.
+func inspect(path string) Folder {
+	f := Folder{Path: path}
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		f.Err = err
+		return f
+	}
+	f.Path = real
+	names, err := listEngine(real)
+	if err != nil {
+		f.Err = err
+		return f
+	}
+	for _, n := range names {
+		f.files = append(f.files, n.file)
+		if b := n.backend(); b != "" && !slices.Contains(f.Backends, b) {
+			f.Backends = append(f.Backends, b)
+		}
+	}
+	engines, lacking := choose(names)
+	if engines == nil {
+		f.Err = missing(real, lacking)
+		return f
+	}
+	f.Engines = engines
+	f.Err = f.foreign()
+	if f.Untrusted = distrust(path); f.Untrusted == nil {
+		f.Untrusted = f.distrustFiles()
+	}
+	return f
+}
+
+// listEngine lists the libraries of llama.cpp in a folder, in the order of their names.
+func listEngine(dir string) (names []libraryName, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		n, ok := parseName(e.Name(), system)
+		if !ok || !n.ofEngine() {
+			continue
+		}
+		if info, err := os.Stat(filepath.Join(dir, e.Name())); err == nil && info.Mode().IsRegular() {
+			names = append(names, n)
+		}
+	}
+	return names, nil
+}
+
+// foreign returns an error if this process cannot load the first engine.
+func (f Folder) foreign() error {
+	base, ggml, llama := f.Engines[0].Paths(f.Path)
+	for _, path := range []string{llama, ggml, base} {
+		if reason := foreign(path); reason != "" {
+			return &FolderError{Path: f.Path, Reason: words.QuotePath(filepath.Base(path)) + ": " + reason}
+		}
+	}
+	return nil
+}
+
+// distrustFiles returns why the files of the engine are not trusted, whose folder is.
+func (f Folder) distrustFiles() error {
+	for _, file := range f.files {
+		if err := distrust(filepath.Join(f.Path, file)); err != nil {
+			return about(err, f.Path)
+		}
+	}
+	return nil
+}

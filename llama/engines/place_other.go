@@ -1,0 +1,6 @@
+//go:build !linux && !windows && !darwin
+
+package engines
+
+// libraryFolders are the usual folders of libraries.
+func libraryFolders(surroundings) []string { return []string{"/usr/local/lib", "/usr/lib"} }
