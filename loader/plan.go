@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/seed7adf6694/infer/loader/gguf"
+	"github.com/seed7adf6694/infer/loader/gguf/check"
 	"github.com/seed7adf6694/infer/loader/internal/space"
 	"github.com/seed7adf6694/infer/loader/memory"
 )
@@ -13,15 +14,18 @@ type PlanOptions struct {
 	// ChunkSize is the most that is mapped or copied at once, in bytes, rounded up to the
 	// granularity. 0: [memory.DefaultChunkSize].
 	ChunkSize uint64
+	// Uses reports whether the engine uses a tensor; the plan leaves out others. nil: all but those
+	// of [check.Skipped].
+	Uses func(name string) bool
 }
 
-// Plan is the division of a model's tensors into chunks and ranges. Sizes are in bytes. Do not
+// Plan is the division of the tensors that are used of a model into chunks and ranges. Sizes are in bytes. Do not
 // change it; it is safe for concurrent reads.
 type Plan struct {
 	ChunkSize uint64  // a multiple of the granularity
 	Chunks    []Chunk // in the order of the ranges, side by side within one
 	Ranges    []Range // in the order of the files
-	Bytes     uint64  // of all tensors, without gaps between them
+	Bytes     uint64  // of the tensors in them, without gaps between those
 
 	LargestChunk      uint64
 	LargestRange      uint64 // larger than ChunkSize only for a tensor that is larger
@@ -48,17 +52,22 @@ type Range struct {
 	Offset  int64 // of the first chunk
 	Size    uint64
 	Chunks  int           // number of chunks; 0 if the tensors have no bytes
-	Tensors []gguf.Tensor // neighbours in the file
+	Tensors []gguf.Tensor // neighbours in the file, in its order
 }
 
-// NewPlan divides a model's tensors into chunks, in file order. It allocates no memory for them and
+// NewPlan divides the tensors that are used of a model into chunks, in file order. It allocates no memory for them and
 // reads nothing.
 func NewPlan(ix *gguf.Index, o PlanOptions) (*Plan, error) {
 	if o.ChunkSize > space.MostAddresses {
 		return nil, fmt.Errorf("chunk size of %d bytes exceeds the address space: use a smaller one, or 0 for the default", o.ChunkSize)
 	}
 	chunk := memory.ChunkSize(o.ChunkSize)
-	p := planTensors(ix.Tensors(), chunk, space.Payload(chunk), space.Granularity())
+	uses := o.Uses
+	if uses == nil {
+		skipped := check.Skipped(ix)
+		uses = func(name string) bool { return !skipped(name) }
+	}
+	p := planTensors(ix.Tensors(), uses, chunk, space.Payload(chunk), space.Granularity())
 	p.index = ix
 	return p, nil
 }
@@ -68,24 +77,30 @@ func (p *Plan) Index() *gguf.Index { return p.index }
 
 // planTensors is NewPlan as a pure function. Chunks of whole tensors have at most payload bytes;
 // offsets and sizes are multiples of unit.
-func planTensors(tensors []gguf.Tensor, chunk, payload, unit uint64) *Plan {
+func planTensors(tensors []gguf.Tensor, uses func(name string) bool, chunk, payload, unit uint64) *Plan {
 	p := &Plan{ChunkSize: chunk}
-	begin := 0 // of the current range
-	for i, t := range tensors {
+	var group []gguf.Tensor // of the current range
+	unused := uint64(0)     // bytes since its last tensor
+	for _, t := range tensors {
+		if !uses(t.Name) {
+			unused += t.Size
+			continue
+		}
 		p.Bytes += t.Size
 		if t.Size > p.LargestTensor || p.LargestTensorName == "" {
 			p.LargestTensor, p.LargestTensorName = t.Size, t.Name
 		}
-		if i > begin {
-			first := tensors[begin]
-			if _, size := gguf.Bounds(first, t, unit); t.File != first.File || size > payload {
-				p.add(tensors[begin:i], unit)
-				begin = i
+		if len(group) > 0 {
+			_, size := gguf.Bounds(group[0], t, unit)
+			if t.File != group[0].File || size > payload || unused >= unit {
+				p.add(group, unit)
+				group = nil
 			}
 		}
+		group, unused = append(group, t), 0
 	}
-	if begin < len(tensors) {
-		p.add(tensors[begin:], unit)
+	if len(group) > 0 {
+		p.add(group, unit)
 	}
 	return p
 }
@@ -93,7 +108,7 @@ func planTensors(tensors []gguf.Tensor, chunk, payload, unit uint64) *Plan {
 // add appends a range of neighbouring tensors.
 func (p *Plan) add(tensors []gguf.Tensor, unit uint64) {
 	offset, size := gguf.Bounds(tensors[0], tensors[len(tensors)-1], unit)
-	r := Range{File: tensors[0].File, Offset: int64(offset), Size: size, Tensors: tensors[:len(tensors):len(tensors)]}
+	r := Range{File: tensors[0].File, Offset: int64(offset), Size: size, Tensors: tensors}
 	for off := uint64(0); off < size; off += p.ChunkSize {
 		c := Chunk{File: r.File, Offset: int64(offset + off), Size: min(p.ChunkSize, size-off), Range: len(p.Ranges)}
 		p.LargestChunk = max(p.LargestChunk, c.Size)

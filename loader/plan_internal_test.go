@@ -3,6 +3,8 @@ package loader
 import (
 	"fmt"
 	"math/rand/v2"
+	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/seed7adf6694/infer/loader/gguf"
@@ -51,7 +53,7 @@ func TestPlans(t *testing.T) {
 		{"nor do they beside others", []gguf.Tensor{{Name: "a", Offset: 4096, Size: 4096}, {Name: "b", Offset: 8192}}, chunk, chunk, []int{2}, []uint64{4096}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := planTensors(tt.tensors, tt.chunk, tt.room, unit)
+			p := planTensors(tt.tensors, all, tt.chunk, tt.room, unit)
 			checkPlan(t, p, tt.tensors, unit)
 			if len(p.Ranges) != len(tt.ranges) || len(p.Chunks) != len(tt.chunks) {
 				t.Fatalf("ranges %+v, chunks %+v, want %v, %v", p.Ranges, p.Chunks, tt.ranges, tt.chunks)
@@ -84,7 +86,49 @@ func TestAnyPlanKeepsTheBound(t *testing.T) {
 			}
 		}
 		tensors := layout(int64(32*r.IntN(10000)), files, sizes...)
-		checkPlan(t, planTensors(tensors, chunk, max(unit, chunk-unit), unit), tensors, unit)
+		checkPlan(t, planTensors(tensors, all, chunk, max(unit, chunk-unit), unit), tensors, unit)
+	}
+}
+
+func all(string) bool { return true }
+
+// Tensors that are not used are in no range. Of those within one, less than a page is lost.
+func TestPlansWithoutTensorsThatAreNotUsed(t *testing.T) {
+	const unit, chunk = 4096, 64 * spacetest.KiB
+	tensors := layout(0, nil, 100, 32, 4096, 4096, 200, 300)
+	for _, tt := range []struct {
+		name   string
+		unused string
+		ranges [][]string
+	}{
+		{"none", "", [][]string{{"t0", "t1", "t2", "t3", "t4", "t5"}}},
+		{"a small one between others", "t1", [][]string{{"t0", "t2", "t3", "t4", "t5"}}},
+		{"a page between others", "t3", [][]string{{"t0", "t1", "t2"}, {"t4", "t5"}}},
+		{"the first and the last", "t0 t5", [][]string{{"t1", "t2", "t3", "t4"}}},
+		{"all", "t0 t1 t2 t3 t4 t5", nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			uses := func(name string) bool { return !strings.Contains(tt.unused, name) }
+			p := planTensors(tensors, uses, chunk, chunk, unit)
+			var used []gguf.Tensor
+			for _, x := range tensors {
+				if uses(x.Name) {
+					used = append(used, x)
+				}
+			}
+			checkPlan(t, p, used, unit)
+			var ranges [][]string
+			for _, r := range p.Ranges {
+				var names []string
+				for _, x := range r.Tensors {
+					names = append(names, x.Name)
+				}
+				ranges = append(ranges, names)
+			}
+			if !reflect.DeepEqual(ranges, tt.ranges) {
+				t.Errorf("ranges %v, want %v", ranges, tt.ranges)
+			}
+		})
 	}
 }
 

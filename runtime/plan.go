@@ -153,6 +153,9 @@ func planFile(ctx context.Context, path string, c *config) (*Forecast, error) {
 		w := newWeights(c, way.source, way.mode, "", nil)
 		if header != nil && header.repacks() == w.repacks() {
 			header.binding = w.binding
+			if err := header.planUsed(); err != nil {
+				return nil, err
+			}
 		} else {
 			if header != nil {
 				header.unload()

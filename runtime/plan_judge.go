@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/loader/gguf"
 	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/loader/probe"
@@ -86,7 +87,7 @@ func (p *ModePlan) judge(ctx context.Context, s *sizer, n need, measured probe.P
 func (w *weights) smallerTypes(available uint64) []memory.Remedy {
 	var remedies []memory.Remedy
 	for _, t := range []gguf.Type{gguf.TypeQ8_0, gguf.TypeQ4_0} {
-		size := quantisedSize(w.index, t)
+		size := quantisedSize(w.plan, t)
 		if size >= w.plan.Bytes*9/10 {
 			continue
 		}
@@ -100,16 +101,18 @@ func (w *weights) smallerTypes(available uint64) []memory.Remedy {
 
 // quantisedSize returns the size in bytes of all weights with matrices converted to a type.
 // Tensors that the type cannot hold, such as norms, keep their size.
-func quantisedSize(index *gguf.Index, t gguf.Type) uint64 {
+func quantisedSize(plan *loader.Plan, t gguf.Type) uint64 {
 	sum := uint64(0)
-	for _, x := range index.Tensors() {
-		size := x.Size
-		if len(x.Shape) >= 2 && x.Elements() > 0 {
-			if row := t.RowSize(x.Shape[0]); row > 0 {
-				size = min(size, x.Elements()/x.Shape[0]*row)
+	for _, r := range plan.Ranges {
+		for _, x := range r.Tensors {
+			size := x.Size
+			if len(x.Shape) >= 2 && x.Elements() > 0 {
+				if row := t.RowSize(x.Shape[0]); row > 0 {
+					size = min(size, x.Elements()/x.Shape[0]*row)
+				}
 			}
+			sum += size
 		}
-		sum += size
 	}
 	return sum
 }

@@ -90,7 +90,42 @@ func (w *weights) loadHeader(ctx context.Context) error {
 		Repack: w.repacks(), GPULayers: w.config.gpuLayers,
 		Blocks: blocks{w.arena}, Unbound: true, Scratch: scratch.Addr(), ScratchSize: uintptr(scratch.Size()),
 	})
-	return engineError(err)
+	if err != nil {
+		return engineError(err)
+	}
+	return w.planUsed()
+}
+
+// planUsed plans again if the engine, which has read the header, uses other tensors than planned.
+func (w *weights) planUsed() error {
+	ws, err := w.native.Weights()
+	if err != nil {
+		return err
+	}
+	used := map[string]bool{}
+	for _, x := range ws {
+		used[w.placeOf(x)] = true
+	}
+	planned, unused := 0, 0
+	for _, r := range w.plan.Ranges {
+		for _, t := range r.Tensors {
+			planned++
+			if !used[t.Name] {
+				unused++
+			}
+		}
+	}
+	if planned == len(used) && unused == 0 {
+		return nil
+	}
+	plan, err := loader.NewPlan(w.index, loader.PlanOptions{ChunkSize: w.plan.ChunkSize, Uses: func(name string) bool { return used[name] }})
+	if err != nil {
+		return err
+	}
+	src := *w.source // others may share it
+	src.plan = plan
+	w.source = &src
+	return nil
 }
 
 // repacks reports whether the engine may choose layouts for this CPU.

@@ -22,6 +22,7 @@ type archRule struct {
 	gating    gatingRule
 	experts   bool // must be a mixture of experts
 	minLayers int
+	nextN     bool // the last layers may be ones that predict further tokens, which the engine leaves out
 	check     func(*hyperparameters) error
 }
 

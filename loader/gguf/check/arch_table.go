@@ -124,7 +124,7 @@ var architectures = map[string]archRule{
 		attention: sameKV | rope,
 		gating:    gatingDefault,
 		experts:   true,
-		check:     checkNextN,
+		nextN:     true,
 	},
 	"bitnet": {keys: rms, attention: sameKV | rope | square},
 	"t5": {
@@ -208,7 +208,7 @@ var architectures = map[string]archRule{
 		attention: sameKV | rope,
 		gating:    gatingNeeded,
 		experts:   true,
-		check:     checkNextN,
+		nextN:     true,
 	},
 	"dots1": {
 		keys:      rms + "leading_dense_block_count expert_feed_forward_length expert_shared_count expert_weights_scale expert_weights_norm? expert_gating_func?",

@@ -386,14 +386,6 @@ func checkDenseLast(h *hyperparameters) error {
 	return nil
 }
 
-// checkNextN: layers that predict further tokens are left out, at the end.
-func checkNextN(h *hyperparameters) error {
-	if n := h.uint("nextn_predict_layers"); n >= uint32(h.layers) {
-		return h.fail("nextn_predict_layers", "must be less than the block count of %d", h.layers)
-	}
-	return nil
-}
-
 func checkDeepStack(h *hyperparameters) error {
 	if n := h.uint("n_deepstack_layers"); n > uint32(h.layers) {
 		return h.fail("n_deepstack_layers", "must be at most the block count of %d", h.layers)
