@@ -36,3 +36,10 @@ func TestTheClockKeepsPace(t *testing.T) {
 		t.Errorf("100 ms of the clock were %v", took)
 	}
 }
+
+func TestReadingTheClockAllocatesNothing(t *testing.T) {
+	start := clock.Now()
+	if n := testing.AllocsPerRun(100, func() { clock.Since(start) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
