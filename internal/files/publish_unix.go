@@ -2,7 +2,10 @@
 
 package files
 
-import "os"
+import (
+	"os"
+	"path/filepath"
+)
 
 // leastAge is the minimum age of an abandoned hidden file.
 const leastAge = 0
@@ -25,4 +28,13 @@ func syncFolder(dir string) {
 	}
 	defer d.Close()
 	_ = d.Sync()
+}
+
+// RenameFolder renames a folder to a name that is free.
+func RenameFolder(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	syncFolder(filepath.Dir(to))
+	return nil
 }

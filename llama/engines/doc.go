@@ -5,7 +5,7 @@
 // An engine is a [Folder] with the libraries llama, ggml and ggml-base, under the names that their
 // builds give them: libllama.so, libllama.so.0, libllama.v0.5.0.so, libllama.vulkan.v0.5.0.so,
 // llama.dll, libllama.dylib. [Find] looks where builds of llama.cpp usually are, [Open] in a folder
-// that is named.
+// that is named. [Add] unpacks a release or a package of npm into the user's folder, [Remove] removes it.
 //
 // # Trust
 //

@@ -37,7 +37,10 @@ func foreign(path string) (reason string) {
 	if slices.Contains(made, here) {
 		return ""
 	}
-	return fmt.Sprintf("it is for %s, and this process is %s", made[0], here)
+	if made[0].system == here.system {
+		return fmt.Sprintf("it is for %s, and this process is for %s", made[0].arch, here.arch)
+	}
+	return fmt.Sprintf("it is for %s, and this process is for %s/%s", made[0], runtime.GOOS, here.arch)
 }
 
 // format is that of a system's libraries.
