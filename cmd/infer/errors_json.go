@@ -7,6 +7,7 @@ import (
 	"io/fs"
 
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
+	"github.com/seed7adf6694/infer/llama/engines"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/loader/gguf"
 	"github.com/seed7adf6694/infer/loader/memory"
@@ -92,11 +93,22 @@ var errorKinds = []struct {
 	{"other_task", isError(runtime.ErrTask)},
 	{"context_full", isError(runtime.ErrContextFull)},
 	{"no_engine", isError(runtime.ErrNoEngine)},
+	{"engine", isEngineError},
 	{"file", func(err error) bool { return errors.As(err, new(*fs.PathError)) }},
 }
 
 func isError(target error) func(error) bool {
 	return func(err error) bool { return errors.Is(err, target) }
+}
+
+// isEngineError reports whether an engine can't be found, added or removed.
+func isEngineError(err error) bool {
+	for _, kind := range []error{engines.ErrNoEngine, engines.ErrUntrusted, engines.ErrArchive, engines.ErrChecksum, engines.ErrDownload, engines.ErrExists, engines.ErrNotFound} {
+		if errors.Is(err, kind) {
+			return true
+		}
+	}
+	return false
 }
 
 // kindOf returns the kind of an error, "failure" if no other applies.

@@ -30,6 +30,7 @@ func readError(t *testing.T, stderr string) jsonError {
 }
 
 func TestErrorsAreObjectsWithJSON(t *testing.T) {
+	engineFolder(t)
 	dir := t.TempDir()
 	bad := filepath.Join(dir, "bad.gguf")
 	if err := os.WriteFile(bad, []byte("GGUF\x09"+strings.Repeat("\x00", 27)), 0o600); err != nil {
@@ -58,6 +59,9 @@ func TestErrorsAreObjectsWithJSON(t *testing.T) {
 		{"probing", []string{"probe", "--json", "x"}, "usage", exitUsage},
 		{"the version", []string{"version", "--json", "x"}, "usage", exitUsage},
 		{"a list of the cache", []string{"cache", "list", "--json", "x"}, "usage", exitUsage},
+		{"a list of engines", []string{"engine", "list", "--json", "x"}, "usage", exitUsage},
+		{"an engine from a file that is none", []string{"engine", "add", "--json", bad}, "engine", exitFailure},
+		{"one from a file that is not there", []string{"engine", "add", "--json", missing}, "file", exitFailure},
 		{"a quantisation", []string{"quantize", "--json", missing, "q4_0"}, "model_not_found", exitFailure},
 		{"a synthesis", []string{"synthesize", "--json"}, "usage", exitUsage},
 		{"after two dashes it is text", []string{"tokenize", "-m", missing, "--", "--json"}, "", exitFailure},
@@ -158,6 +162,7 @@ func TestListsAndChecksAsJSON(t *testing.T) {
 		{[]string{"synthesize", "--list", "--json"}, "shapes", false},
 		{[]string{"cache", "list", "--json", "--packed-cache", t.TempDir()}, "files", false},
 		{[]string{"cache", "clear", "--json", "--packed-cache", t.TempDir()}, "freed_bytes", false},
+		{[]string{"engine", "list", "--json"}, "places", false},
 		{[]string{"check", "--json", tinyF16}, "architecture", true},
 		{[]string{"check", "--json", "--quiet", tinyF16}, "tensors", true},
 	} {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -32,7 +33,7 @@ func runHelp(s *streams, args []string) error {
 	switch {
 	case len(args) == 0 || args[0] == "-h" || args[0] == "--help" || args[0] == helpName:
 		text = complete(generateCommand()).help(width)
-	case len(args) > 2 || len(args) == 2 && args[0] != benchName && args[0] != cacheName:
+	case len(args) > 2 || len(args) == 2 && !hasBelow(args[0]):
 		return unexpected(args[1:])
 	default:
 		text = helpOn(args, width)
@@ -50,6 +51,11 @@ func runHelp(s *streams, args []string) error {
 	}
 	_, err := io.WriteString(s.out, text)
 	return err
+}
+
+// hasBelow reports whether a command has subcommands.
+func hasBelow(name string) bool {
+	return slices.ContainsFunc(subcommands(), func(c *command) bool { return c.name == name && c.below != nil })
 }
 
 // helpOn returns the help on a command or a topic, or "".
@@ -97,7 +103,11 @@ func (c *command) help(width int) string {
 		b.WriteString(hanging(width, fmt.Sprintf("  %-12s ", helpName), 15, "help on a command, or on "+strings.Join(c.topics(), " or ")))
 	}
 	if len(c.below) > 0 {
-		b.WriteString("\nExperiments:\n")
+		title := "Commands"
+		if c.name == benchName {
+			title = "Experiments"
+		}
+		b.WriteString("\n" + title + ":\n")
 		for i, name := range c.belowNames() {
 			b.WriteString(hanging(width, fmt.Sprintf("  %-12s ", name), 15, c.below[i].summary))
 		}

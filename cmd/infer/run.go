@@ -51,6 +51,7 @@ func subcommands() []*command {
 		packCommand(),
 		checkCommand(),
 		cacheCommand(),
+		engineCommand(),
 		synthesizeCommand(),
 		perplexityCommand(),
 		benchCommand(),

@@ -181,7 +181,7 @@ func (a *adding) engineIn(source string) (string, error) {
 	case 1:
 		return found[0], nil
 	}
-	return "", a.bad("", "it has several engines, in "+words.Enumerate(found)+": choose one")
+	return "", a.several(found)
 }
 
 // copyFiles copies files, those that are one file once.

@@ -27,6 +27,8 @@ type ArchiveError struct {
 	Source string
 	Entry  string // "" if it is about the whole
 	Reason string
+
+	Several []string // folders that have an engine, where one must be chosen by Options.Folder
 }
 
 func (e *ArchiveError) Error() string {
@@ -86,6 +88,11 @@ func (a *adding) archive(f *os.File) (walk, error) {
 // bad returns an error about an entry of the source, or about all of it.
 func (a *adding) bad(entry, reason string) error {
 	return &ArchiveError{Source: a.shown, Entry: entry, Reason: reason}
+}
+
+// several returns the error about a source with an engine in several folders.
+func (a *adding) several(folders []string) error {
+	return &ArchiveError{Source: a.shown, Reason: "it has several engines, in " + words.Enumerate(folders) + ": choose one", Several: folders}
 }
 
 // damaged returns the error of reading an archive.

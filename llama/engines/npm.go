@@ -2,6 +2,7 @@ package engines
 
 import (
 	"bufio"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -127,7 +128,10 @@ func lookInModules(dir string) (folders []Folder, err error) {
 	packages := matches(dir, npmScope, npmPlatform()+"*", "bins", "*")
 	packages = append(packages, matches(dir, npmPackage, "node_modules", npmScope, npmPlatform()+"*", "bins", "*")...)
 	for _, p := range packages {
-		folders = append(folders, inspect(p))
+		// Extensions of other packages have their libraries further below.
+		if f := inspect(p); len(f.files) > 0 || !errors.Is(f.Err, ErrNoEngine) {
+			folders = append(folders, f)
+		}
 	}
 	return folders, nil
 }

@@ -76,9 +76,13 @@ func TestPackagesOfNPM(t *testing.T) {
 		"@node-llama-cpp/" + own + "-vulkan/bins/" + own + "-vulkan",
 		"node-llama-cpp/node_modules/@node-llama-cpp/" + own + "/bins/" + own,
 	} {
-		want = append(want, folder(t, modules, filepath.FromSlash(path)))
+		dir := folder(t, modules, filepath.FromSlash(path))
+		if err := os.WriteFile(filepath.Join(dir, plainName("ggml-base", system)), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, dir)
 	}
-	for _, path := range []string{"@node-llama-cpp/other-x64/bins/other-x64", "@other/" + own + "/bins/" + own} {
+	for _, path := range []string{"@node-llama-cpp/" + own + "-cuda-ext/bins/" + own + "-cuda/fallback", "@node-llama-cpp/other-x64/bins/other-x64", "@other/" + own + "/bins/" + own} {
 		folder(t, modules, filepath.FromSlash(path))
 	}
 	found, err := lookInModules(modules)

@@ -102,7 +102,7 @@ func (a *adding) chosen(c *contents) (string, error) {
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:
-		return "", a.bad("", "it has several engines, in "+words.Enumerate(found)+": choose one")
+		return "", a.several(found)
 	case c.foreign != "":
 		return "", &FolderError{Path: a.shown, Reason: fmt.Sprintf("its libraries are for %s, and this is %s", c.foreign, system)}
 	}
