@@ -97,6 +97,28 @@ release: tools ## archives for Windows and Linux in bin/release (compiles the en
 		--text windows/gcc/copyright=$(DOC)/gcc-mingw-w64-x86-64-posix-runtime/copyright \
 		--text windows/mingw-w64/copyright=$(DOC)/mingw-w64-x86-64-dev/copyright
 
+# Engines that are shared libraries, from npm's packages of one version: ENGINE is one of those below,
+# each with npm's integrity. The folder is printed; one that is there is not fetched again.
+ENGINE         ?= $(if $(filter aarch64,$(shell uname -m)),linux-arm64,linux-x64)
+ENGINE_VERSION := 3.22.1
+INTEGRITY_linux-arm64      := sha512-W+7naKCXX9/eEjjFmRS8vvx91QyLXDbeFxexZc3bh/PtQABZgmRL3C0AtYYXn4YGTj/3Qor4lWZn2tpjZFPLdQ==
+INTEGRITY_linux-x64        := sha512-5uCCDNqWCNfaAm8aR/Uzxbo4HBpKgNF91kCHPepKhgMgV2OAmatoefbOlMihsqCiH2Od35E/eUHQCFbfRBJuOg==
+INTEGRITY_linux-x64-cuda   := sha512-8rQCjyNNLZJUFit+YpjwlC4hwkKgOMIkB2wuycKBf8NU2O3ySKbiWZQ8aw9ku2nUTXjSnUIrE6KB88itduTBuA==
+INTEGRITY_linux-x64-vulkan := sha512-bBxqU+JOcBu1nb5Qj2zcMci+JByT1E8EajHvYodyNfVIPkEhXh+/HMwR1/BT7xP08YK0hks+kM8fglER0P8JEg==
+ENGINE_FOLDER  := bin/engine/$(ENGINE)
+
+.PHONY: engine
+engine: ## llama.cpp v0.5.0 as libraries, by npm, in bin/engine (ENGINE=linux-x64-vulkan)
+	@$(if $(INTEGRITY_$(ENGINE)),,echo "make engine: no integrity is known for ENGINE=$(ENGINE)" >&2; exit 1)
+	@[ -e "$(ENGINE_FOLDER)/.version-$(ENGINE_VERSION)" ] || { \
+		command -v npm >/dev/null || { echo "make engine: npm is missing: apt-get install npm" >&2; exit 1; }; \
+		command -v $(GO) >/dev/null || { echo "make engine: $(GO) is missing: install Go 1.26 or later" >&2; exit 1; }; \
+		tmp="$$(mktemp -d)" && trap 'rm -rf "$$tmp"' EXIT && \
+		file="$$(npm pack --silent --ignore-scripts --pack-destination "$$tmp" "@node-llama-cpp/$(ENGINE)@$(ENGINE_VERSION)")" && \
+		CGO_ENABLED=0 $(GO) run ./cmd/infer engine add --force --quiet --dir "$(dir $(ENGINE_FOLDER))" --name "$(ENGINE)" --integrity "$(INTEGRITY_$(ENGINE))" "$$tmp/$$file" && \
+		touch "$(ENGINE_FOLDER)/.version-$(ENGINE_VERSION)"; }
+	@echo "$(CURDIR)/$(ENGINE_FOLDER)"
+
 .PHONY: lint
 lint: tools ## gofmt, vet (Linux, Windows, macOS, no cgo), staticcheck, sizes of functions and packages
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt -w these files:"; echo "$$out"; exit 1; fi

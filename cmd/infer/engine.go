@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/seed7adf6694/infer/cmd/infer/internal/engineview"
@@ -78,6 +79,7 @@ func engineAddCommand() *command {
 	c := &engineAdding{}
 	f.group("Flags")
 	f.text(&c.options.Name, "name", "", "", "NAME", "its name (default: that of the source)")
+	f.text(&c.options.Dir, "dir", "", "", "DIR", "the folder to add it to (default the user's folder)")
 	f.text(&c.options.SHA256, "sha256", "", "", "HEX", "the archive's SHA-256")
 	f.text(&c.options.Integrity, "integrity", "", "", "TEXT", "the archive's integrity as npm shows it: sha512-…")
 	f.text(&c.options.Folder, "folder", "", "", "DIR", "the folder of the engine within the source, if there are several")
@@ -122,7 +124,7 @@ func (c *engineAdding) run(ctx context.Context, s *streams, args []string) error
 	if c.quiet {
 		return nil
 	}
-	_, err = fmt.Fprintf(s.out, "added %s: %s (backends: %s)\n", e.Name, texts.OneLine(e.Folder), texts.OneLine(e.Devices()))
+	_, err = fmt.Fprintf(s.out, "added %s: %s (backends: %s)\n", filepath.Base(e.Folder), texts.OneLine(e.Folder), texts.OneLine(e.Devices()))
 	return err
 }
 

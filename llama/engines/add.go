@@ -22,7 +22,7 @@ type adding struct {
 	sums   []*checksum
 }
 
-// Add adds an engine to the user's folder ([UserDir]), from a folder, an archive (tar.gz, zip, a package
+// Add adds an engine to the user's folder ([UserDir]) or to [Options.Dir], from a folder, an archive (tar.gz, zip, a package
 // of npm), or a URL of one. It keeps the shared libraries of the folder that has the engine, and
 // licences; nothing is loaded or run. The engine appears when it is complete: after an error, or when
 // ctx ends, nothing is left. One of the same name is replaced only on demand, by two renames.
@@ -38,7 +38,7 @@ func Add(ctx context.Context, source string, o Options) (Folder, error) {
 	if err != nil {
 		return Folder{}, err
 	}
-	s, err := openStore(ctx)
+	s, err := a.open()
 	if err != nil {
 		return Folder{}, err
 	}
@@ -69,8 +69,18 @@ func Add(ctx context.Context, source string, o Options) (Folder, error) {
 		return Folder{}, aboutStage(err, dir, s.path(name))
 	}
 	f := inspect(s.path(name))
-	f.Name = name
+	if o.Dir == "" {
+		f.Name = name
+	}
 	return f, f.Err
+}
+
+// open opens the folder to which the engine is added.
+func (a *adding) open() (*store, error) {
+	if a.o.Dir == "" {
+		return openUserStore(a.ctx)
+	}
+	return openStore(a.ctx, a.o.Dir)
 }
 
 // prepare checks source and options, and returns the engine's name.

@@ -340,6 +340,17 @@ func TestAFolderBecomesAnEngine(t *testing.T) {
 	wantFiles(t, user, "linux-x64", "two")
 }
 
+func TestAnEngineInAnotherFolder(t *testing.T) {
+	user := userFolder(t)
+	dir := filepath.Join(privateDir(t), "engines")
+	f, err := engines.Add(t.Context(), archiveFile(t, "a.tgz", tgz(t, engineIn(""))), engines.Options{Dir: dir})
+	if err != nil || f.Name != "" || f.Path != filepath.Join(dir, "a") || f.Usable() != nil {
+		t.Errorf("%+v, %v", f, err)
+	}
+	wantFiles(t, dir, "a")
+	wantFiles(t, user)
+}
+
 func TestNamesOfEngines(t *testing.T) {
 	user := userFolder(t)
 	path := archiveFile(t, "a.tgz", tgz(t, engineIn("")))

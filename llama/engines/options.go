@@ -9,9 +9,13 @@ import (
 // Options say how [Add] adds an engine. The zero value is useful for files and folders; what is
 // downloaded needs SHA256 or Integrity.
 type Options struct {
-	// Name is that of the engine, in the user's folder; "" is that of the source, without its ending.
+	// Name is that of the engine's folder; "" is that of the source, without its ending.
 	// See [CheckName].
 	Name string
+
+	// Dir is the folder in which the engine gets its folder; "" is the user's, [UserDir]. Another one
+	// is not looked at by [Find], and may be one that others can write to.
+	Dir string
 
 	// Replace replaces an engine of the same name.
 	Replace bool

@@ -16,7 +16,7 @@ import (
 
 // Errors of the user's folder.
 var (
-	// ErrExists is wrapped if the user's folder has an engine of that name already.
+	// ErrExists is wrapped if the folder has an engine of that name already.
 	ErrExists = errors.New("an engine of this name is there")
 
 	// ErrNotFound is wrapped if the user's folder has no engine of that name.
@@ -26,7 +26,7 @@ var (
 // unfinished is part of the names of folders that are not complete yet, or no longer.
 const unfinished = ".infer-partial-"
 
-// store is the user's folder while one process changes it.
+// store is a folder of engines while one process changes it.
 type store struct {
 	dir  string
 	lock *os.File
@@ -35,9 +35,8 @@ type store struct {
 // lockPeriod is the time between two attempts to lock the folder.
 const lockPeriod = 100 * time.Millisecond
 
-// openStore makes the user's folder if necessary and locks it; it waits, until ctx ends, while another
-// process changes it. What killed processes have left there is removed.
-func openStore(ctx context.Context) (*store, error) {
+// openUserStore opens the user's folder.
+func openUserStore(ctx context.Context) (*store, error) {
 	dir, err := UserDir()
 	if err != nil {
 		return nil, err
@@ -46,6 +45,15 @@ func openStore(ctx context.Context) (*store, error) {
 		return nil, err
 	}
 	if err := distrust(dir); err != nil {
+		return nil, err
+	}
+	return openStore(ctx, dir)
+}
+
+// openStore makes a folder of engines if necessary and locks it; it waits, until ctx ends, while another
+// process changes it. What killed processes have left there is removed.
+func openStore(ctx context.Context, dir string) (*store, error) {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, err
 	}
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
@@ -122,7 +130,7 @@ func Remove(ctx context.Context, name string) error {
 	if err := CheckName(name); err != nil {
 		return err
 	}
-	s, err := openStore(ctx)
+	s, err := openUserStore(ctx)
 	if err != nil {
 		return err
 	}
