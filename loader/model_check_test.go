@@ -64,6 +64,32 @@ func TestVocabulariesAreAccepted(t *testing.T) {
 	}
 }
 
+func TestVocabulariesForOtherEnginesAreAccepted(t *testing.T) {
+	for _, sets := range []iter.Seq2[string, []byte]{ggufcases.Vocabularies(), ggufcases.VocabulariesV0_5()} {
+		for name, b := range sets {
+			ix, err := loader.OpenWith(modeltest.Write(t, b), loader.OpenOptions{Engine: check.EngineV0_5})
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+				continue
+			}
+			ix.Close()
+		}
+	}
+	for name, b := range ggufcases.VocabulariesV0_5() {
+		_, err := loader.Open(modeltest.Write(t, b))
+		var other *check.EngineError
+		if name == "kimi-k2 without merges" {
+			if err == nil {
+				t.Errorf("%s: accepted", name)
+			}
+			continue
+		}
+		if !errors.Is(err, check.ErrUnsupportedTokenizer) || !errors.As(err, &other) || !slices.Equal(other.Known, []check.Engine{check.EngineV0_5}) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestSpecialTokensOutsideTheVocabularyAreWarnings(t *testing.T) {
 	for name, c := range ggufcases.SpecialTokens() {
 		t.Run(name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -20,6 +21,10 @@ import (
 //
 // architectures_v0.5.txt describes, in the same form, the models for engines of v0.5.x that are not
 // in architectures.txt, and those that differ there. Models that say "gone" do not load any more.
+// Those that say "changed" have other keys and tensors, and are without some:
+//
+//	model NAME [VARIANT] changed
+//	without NAME             a key or a tensor
 var (
 	//go:embed architectures.txt
 	architecturesText string
@@ -34,10 +39,12 @@ func Architectures() iter.Seq2[string, []byte] { return sound(builtin()) }
 // ArchitecturesV0_5 is [Architectures] for engines of v0.5.x.
 func ArchitecturesV0_5() iter.Seq2[string, []byte] { return sound(v0_5()) }
 
-// OnlyV0_5 reports whether a model of [ArchitecturesV0_5] is none of [Architectures].
+// OnlyV0_5 reports whether a model of [ArchitecturesV0_5] has an architecture of which there is none in
+// [Architectures].
 func OnlyV0_5(name string) bool {
+	arch, _, _ := strings.Cut(name, " ")
 	for other := range builtin() {
-		if other == name {
+		if base, _, _ := strings.Cut(other, " "); base == arch {
 			return false
 		}
 	}
@@ -62,8 +69,12 @@ func v0_5() iter.Seq2[string, string] {
 	return func(yield func(string, string) bool) {
 		other := map[string]bool{}
 		for name, text := range descriptions(architecturesV0_5Text) {
-			base, gone := strings.CutSuffix(name, " gone")
-			other[base] = true
+			name, gone := strings.CutSuffix(name, " gone")
+			name, changed := strings.CutSuffix(name, " changed")
+			other[name] = true
+			if changed {
+				text = change(name, text)
+			}
 			if !gone && !yield(name, text) {
 				return
 			}
@@ -74,6 +85,27 @@ func v0_5() iter.Seq2[string, string] {
 			}
 		}
 	}
+}
+
+// change returns the description of the compiled-in engine's model with the changes of a text.
+func change(name, text string) string {
+	var lines []string
+	for n, base := range builtin() {
+		if n == name {
+			lines = strings.Split(strings.TrimSpace(base), "\n")
+		}
+	}
+	for _, line := range strings.Split(strings.TrimSpace(text), "\n")[1:] {
+		if without, ok := strings.CutPrefix(line, "without "); ok {
+			lines = slices.DeleteFunc(lines, func(l string) bool {
+				f := strings.Fields(l)
+				return len(f) > 1 && f[1] == without
+			})
+			continue
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
 }
 
 func descriptions(all string) iter.Seq2[string, string] {
@@ -146,7 +178,7 @@ func (d *description) drop(name string) {
 // key sets a key to values given as text.
 func (d *description) key(name, typ string, values []string) {
 	elem, array := strings.CutSuffix(typ, "[]")
-	number := map[string]uint32{"u32": Uint32, "i32": Int32, "f32": Float32, "bool": Bool, "str": String}[elem]
+	number := map[string]uint32{"u32": Uint32, "i32": Int32, "f32": Float32, "bool": Bool, "str": String, "u64": Uint64}[elem]
 	var b []byte
 	for _, v := range values {
 		b = append(b, scalar(elem, v)...)
@@ -174,6 +206,9 @@ func scalar(typ, v string) []byte {
 	}
 	n, err := strconv.ParseInt(v, 10, 64)
 	must(err)
+	if typ == "u64" {
+		return U64(uint64(n))
+	}
 	return U32(uint32(n))
 }
 
@@ -295,9 +330,14 @@ func (f rawFile) Bytes() []byte {
 
 // Vocabularies iterates over valid files without a model that have one kind of vocabulary each, by
 // name.
-func Vocabularies() iter.Seq2[string, []byte] {
+func Vocabularies() iter.Seq2[string, []byte] { return vocabularyFiles(vocabularies) }
+
+// VocabulariesV0_5 iterates over those that only engines of v0.5.x know.
+func VocabulariesV0_5() iter.Seq2[string, []byte] { return vocabularyFiles(vocabulariesV0_5) }
+
+func vocabularyFiles(list map[string]func(*description)) iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
-		for name, change := range vocabularies {
+		for name, change := range list {
 			d := &description{arch: "llama", values: map[string][]byte{}}
 			d.set("general.architecture", String, Text("llama"))
 			d.sentencePieces(320)
@@ -352,6 +392,29 @@ var vocabularies = map[string]func(*description){
 		d.onlyTokenizer("no_vocab")
 		d.key("llama.vocab_size", "u32", []string{"320"})
 	},
+}
+
+var vocabulariesV0_5 = map[string]func(*description){
+	"gemma4":                    bytePairs("gemma4", ""),
+	"hybriddna":                 bytePairs("hybriddna", "qwen2"),
+	"whitespace":                bytePairs("whitespace", "whitespace"),
+	"qwen35":                    bytePairs("gpt2", "qwen35"),
+	"gemma4 in the way of gpt2": bytePairs("gpt2", "gemma4"),
+	"kimi-k2 without merges": func(d *description) {
+		bytePairs("gpt2", "kimi-k2")(d)
+		d.drop("tokenizer.ggml.merges")
+	},
+}
+
+// bytePairs makes a byte-pair vocabulary of a model and a way to split texts.
+func bytePairs(model, pre string) func(*description) {
+	return func(d *description) {
+		d.key("tokenizer.ggml.model", "str", []string{model})
+		if pre != "" {
+			d.key("tokenizer.ggml.pre", "str", []string{pre})
+		}
+		d.texts("tokenizer.ggml.merges", []string{"l o", "e l"})
+	}
 }
 
 // onlyTokenizer removes everything of a vocabulary but the tokenizer's name.

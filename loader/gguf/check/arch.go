@@ -5,6 +5,7 @@ package check
 type archRule struct {
 	// refused is why the engine cannot run an architecture that it knows; "" if it can.
 	refused string
+	gone    bool // known to the compiled-in engine, not to this one
 	// keys are the keys that the engine reads in addition to commonKeys, separated by spaces,
 	// without the architecture's prefix unless they begin with "/"; optional ones end in "?".
 	keys string
@@ -12,18 +13,23 @@ type archRule struct {
 	// needs are tensors that are optional for the engine's loader but required by its graph:
 	// "blk.*.x" in every layer, "blk.0.x" in the first; "!x" must be absent.
 	needs []string
+	// recurrent are optional tensors that the graph requires in recurrent layers.
+	recurrent []string
 	// pairs: a layer with the first tensor must have the second.
 	pairs [][2]string
 	// window is the period, in layers, of the pattern of sliding-window and full layers, 0 if the
 	// graph has no such pattern. If it applies, a full layer must exist, as the graph prepares
 	// both kinds of mask.
-	window    int
-	windows   windowRule
-	gating    gatingRule
-	experts   bool // must be a mixture of experts
-	minLayers int
-	nextN     bool // the last layers may be ones that predict further tokens, which the engine leaves out
-	check     func(*hyperparameters) error
+	window     int
+	windows    windowRule
+	denseFirst bool // each period begins with its full layer
+	// patternGiven: the file must have a list of the layers with windows.
+	patternGiven bool
+	gating       gatingRule
+	experts      bool // must be a mixture of experts
+	minLayers    int
+	nextN        bool // the last layers may be ones that predict further tokens, which the engine leaves out
+	check        func(*hyperparameters) error
 }
 
 // attention describes how the graph of an architecture divides rows into heads.
@@ -65,8 +71,9 @@ const (
 type windowRule uint8
 
 const (
-	windowIfSet      windowRule = iota // a window is given and not 0
-	windowUnlessZero                   // no window is given, or it is not 0
-	windowAlways                       // always
-	windowNeeded                       // always, and the window must not be 0
+	windowIfSet         windowRule = iota // a window is given and not 0
+	windowUnlessZero                      // no window is given, or it is not 0
+	windowAlways                          // always
+	windowNeeded                          // always, and the window must not be 0
+	windowNeededIfGiven                   // always, and must not be 0 if it is given
 )

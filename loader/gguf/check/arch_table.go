@@ -9,6 +9,11 @@ const (
 
 // architecture returns the engine's rule of an architecture, and whether the engine knows it.
 func (e Engine) architecture(name string) (rule archRule, known bool) {
+	if e >= EngineV0_5 {
+		if rule, known = architecturesV0_5[name]; known {
+			return rule, !rule.gone
+		}
+	}
 	rule, known = architectures[name]
 	return rule, known
 }

@@ -3,6 +3,7 @@ package check
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/seed7adf6694/infer/loader/gguf"
@@ -11,8 +12,9 @@ import (
 const (
 	// maxLayers is the size of the engine's arrays by layer.
 	maxLayers = 512
-	// maxExperts is the engine's bound on experts.
-	maxExperts = 512
+	// maxExperts and maxExpertsV0_5 are the engines' bounds on experts.
+	maxExperts     = 512
+	maxExpertsV0_5 = 1024
 	// maxHeads limits a factor of a 32-bit multiplication.
 	maxHeads = 1 << 16
 )
@@ -24,6 +26,31 @@ const commonKeys = "context_length embedding_length block_count vocab_size? " +
 	"attention.key_length? attention.value_length? rope.dimension_count? rope.freq_base? rope.scale_linear? " +
 	"rope.scaling.type? rope.scaling.factor? rope.scaling.attn_factor? rope.scaling.original_context_length? " +
 	"rope.scaling.finetuned? classifier.output_labels?"
+
+// commonKeysV0_5 are those that engines of v0.5.x read in addition.
+const commonKeysV0_5 = "embedding_length_out? attention.causal? pooling_type? nextn_predict_layers? rope.scaling.alpha? " +
+	"attention.key_length_swa? attention.value_length_swa? rope.dimension_count_swa?"
+
+// keyNames returns the keys that the engine reads for an architecture.
+func (e Engine) keyNames(rule *archRule) string {
+	if e >= EngineV0_5 {
+		return mergeKeys(commonKeys+" "+commonKeysV0_5, rule.keys)
+	}
+	return commonKeys + " " + rule.keys
+}
+
+// mergeKeys returns the keys of base, of which those that changed names too are replaced, and the
+// others of changed.
+func mergeKeys(base, changed string) string {
+	names := strings.Fields(changed)
+	for _, name := range strings.Fields(base) {
+		bare := strings.TrimSuffix(name, "?")
+		if !slices.Contains(names, bare) && !slices.Contains(names, bare+"?") {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, " ")
+}
 
 // keyTypes are the types of keys that are not uint32.
 var keyTypes = map[string]gguf.ValueType{
@@ -42,12 +69,48 @@ var keyTypes = map[string]gguf.ValueType{
 	"rope.scaling.yarn_ext_factor": gguf.ValueFloat32, "rope.scaling.yarn_attn_factor": gguf.ValueFloat32,
 	"rope.scaling.yarn_beta_fast": gguf.ValueFloat32, "rope.scaling.yarn_beta_slow": gguf.ValueFloat32,
 	"/xielu.alpha_n": gguf.ValueFloat32, "/xielu.alpha_p": gguf.ValueFloat32, "/xielu.beta": gguf.ValueFloat32, "/xielu.eps": gguf.ValueFloat32,
+
+	// Of engines of v0.5.x.
+	"kda.safe_gate": gguf.ValueBool, "hrm.prefix_lm": gguf.ValueBool, "skip_loop_final_norm": gguf.ValueBool,
+	"hidden_activation":  gguf.ValueString,
+	"rope.scaling.alpha": gguf.ValueFloat32, "rope.freq_base_swa": gguf.ValueFloat32,
+	"activation.situ_beta": gguf.ValueFloat32, "activation.situ_linear_beta": gguf.ValueFloat32,
+	"adapters.router_gain": gguf.ValueFloat32, "attention.compress_rope_freq_base": gguf.ValueFloat32,
+	"attention.value_scale": gguf.ValueFloat32, "kda.gate_lower_bound": gguf.ValueFloat32,
+	"hyper_connection.epsilon": gguf.ValueFloat32, "hyper_connection.magnitude": gguf.ValueFloat32,
+	"swiglu_clamp_exp": gguf.ValueFloat32, "swiglu_clamp_shexp": gguf.ValueFloat32,
 }
 
 // listKeys may be arrays with one element for each layer.
 var listKeys = map[string]bool{
 	"feed_forward_length": true, "attention.head_count": true, "attention.head_count_kv": true,
 	"/xielu.alpha_n": true, "/xielu.alpha_p": true, "/xielu.beta": true, "/xielu.eps": true,
+}
+
+// listKeysV0_5 are those that engines of v0.5.x read so in addition.
+var listKeysV0_5 = map[string]bool{
+	"expert_used_count": true, "expert_feed_forward_length": true, "attention.recurrent_layers": true,
+	"swiglu_clamp_exp": true, "swiglu_clamp_shexp": true,
+}
+
+// arrayKeys are arrays of a length of their own, and the types of their elements.
+var arrayKeys = map[string][]gguf.ValueType{
+	"attention.sliding_window_pattern": {gguf.ValueBool, gguf.ValueUint32, gguf.ValueInt32},
+	"attention.rope_pattern":           {gguf.ValueBool, gguf.ValueUint32, gguf.ValueInt32},
+	"attention.indexer.types":          {gguf.ValueUint32, gguf.ValueInt32},
+	"attention.compress_ratios":        {gguf.ValueUint32, gguf.ValueInt32},
+	"deepstack_mapping":                {gguf.ValueInt32, gguf.ValueUint32},
+	"adapters.token_ids_activate":      {gguf.ValueInt32, gguf.ValueUint32},
+	"adapters.token_ids_substitute":    {gguf.ValueInt32, gguf.ValueUint32},
+	"ple.layers":                       {gguf.ValueUint32, gguf.ValueInt32},
+	"ple.layer_multipliers":            {gguf.ValueUint64},
+	"ple.head_offsets":                 {gguf.ValueUint64},
+	"ple.head_vocab_sizes":             {gguf.ValueUint64},
+}
+
+// isList reports whether the engine takes a list for a key.
+func (e Engine) isList(name string) bool {
+	return listKeys[name] || e >= EngineV0_5 && listKeysV0_5[name]
 }
 
 // hyperparameters are a model's numbers as the engine reads them.
@@ -59,6 +122,7 @@ type hyperparameters struct {
 	tokens int
 
 	layers, embd           int
+	trunk                  int      // layers without those that predict further tokens
 	heads, kvHeads, ff     []uint32 // by layer
 	experts, expertsUsed   uint32
 	keyLength, valueLength uint32
@@ -126,12 +190,35 @@ func (h *hyperparameters) readSizes() error {
 			*size.set = int(n)
 		}
 	}
+	h.trunk = h.layers
+	if h.engine >= EngineV0_5 {
+		return h.readTrunk()
+	}
+	return nil
+}
+
+// readTrunk reads how many layers, at the end, predict further tokens. Without the first layer's
+// norm, the engine takes the file for those layers alone, and its graph fails.
+func (h *hyperparameters) readTrunk() error {
+	const norm = "blk.0.attn_norm.weight"
+	n, _, err := lookupUint32(h.ix, h.key(keyNextN))
+	switch {
+	case err != nil:
+		return err
+	case n >= uint32(h.layers):
+		return h.fail(keyNextN, "must be less than the block count of %d", h.layers)
+	case hasTrunk(h.ix, h.arch, uint32(h.layers), n):
+		h.trunk = h.layers - int(n)
+		if _, ok := h.ix.Tensor(norm); !ok {
+			return h.ix.TensorError(norm, "missing", "the file has only layers that predict further tokens, and can't run alone")
+		}
+	}
 	return nil
 }
 
 // checkKeys checks that required keys are present and that keys have the right type.
 func (h *hyperparameters) checkKeys() error {
-	for _, name := range strings.Fields(commonKeys + " " + h.rule.keys) {
+	for _, name := range strings.Fields(h.engine.keyNames(h.rule)) {
 		name, optional := strings.CutSuffix(name, "?")
 		key := h.key(name)
 		v, ok := h.ix.Lookup(key)
@@ -148,7 +235,15 @@ func (h *hyperparameters) checkKeys() error {
 		switch {
 		case name == "classifier.output_labels" || name == "rope.dimension_sections":
 			continue // checked where they are used
-		case listKeys[name] && v.Type() == gguf.ValueArray:
+		case arrayKeys[name] != nil && v.Type() == gguf.ValueArray:
+			if err := checkArray(h.ix, key, v, arrayKeys[name]...); err != nil {
+				return err
+			}
+			if v.Len() > maxLayers {
+				return h.fail(name, "has %d elements, must have at most %d", v.Len(), maxLayers)
+			}
+			continue
+		case h.engine.isList(name) && v.Type() == gguf.ValueArray:
 			if want == gguf.ValueFloat32 {
 				if err := checkArray(h.ix, key, v, want); err != nil {
 					return err
@@ -203,7 +298,7 @@ func (h *hyperparameters) readHeadSizes() error {
 		name string
 		set  *uint32
 	}{{"attention.key_length", &h.keyLength}, {"attention.value_length", &h.valueLength}} {
-		if n, ok, _ := lookupUint32(h.ix, h.key(size.name)); ok && (first > 0 || h.rule.attention&hybrid != 0) {
+		if n, ok, _ := lookupUint32(h.ix, h.key(size.name)); ok && (first > 0 || h.engine < EngineV0_5 && h.rule.attention&hybrid != 0) {
 			*size.set = n
 		}
 	}
@@ -275,7 +370,7 @@ func (h *hyperparameters) checkLabels() error {
 
 func (h *hyperparameters) checkPooling() error {
 	const name = "pooling_type"
-	if n, ok, _ := lookupUint32(h.ix, h.key(name)); ok && strings.Contains(h.rule.keys, name) && n > 4 {
+	if n, ok, _ := lookupUint32(h.ix, h.key(name)); ok && strings.Contains(h.engine.keyNames(h.rule), name) && n > 4 {
 		return h.fail(name, "must be from 0 to 4 (none, mean, cls, last, rank)")
 	}
 	return nil

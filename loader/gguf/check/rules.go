@@ -3,16 +3,25 @@ package check
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 )
 
 // checkExperts checks the numbers of a mixture of experts; the engine asserts each of them.
 func (h *hyperparameters) checkExperts() error {
-	n, used := h.uint("expert_count"), h.uint("expert_used_count")
+	n, used, err := h.readExperts()
+	if err != nil {
+		return err
+	}
 	groups, groupsUsed := h.uint("expert_group_count"), h.uint("expert_group_used_count")
 	h.experts, h.expertsUsed = n, used
+	limit := uint32(maxExperts)
+	if h.engine >= EngineV0_5 {
+		limit = maxExpertsV0_5
+	}
 	switch {
-	case n > maxExperts:
-		return h.fail("expert_count", "the engine takes at most %d", maxExperts)
+	case n > limit:
+		return h.fail("expert_count", "the engine takes at most %d", limit)
 	case n == 0 && h.rule.experts:
 		return h.fail("expert_count", "a model of this architecture has experts")
 	case n == 0 && used > 0:
@@ -31,6 +40,34 @@ func (h *hyperparameters) checkExperts() error {
 		return h.fail("expert_group_used_count", "must be from 1 to %d", groups-1)
 	}
 	return h.checkGating()
+}
+
+// readExperts returns the number of experts, and how many are used; if that differs between layers,
+// as engines of v0.5.x allow, the most.
+func (h *hyperparameters) readExperts() (n, used uint32, err error) {
+	const name = "expert_used_count"
+	n = h.uint("expert_count")
+	if h.engine < EngineV0_5 {
+		return n, h.uint(name), nil
+	}
+	list, _, err := perLayer(h.ix, h.key(name), h.layers)
+	if err != nil || list == nil {
+		return n, 0, err
+	}
+	for _, t := range h.ix.Tensors() {
+		layer, kind, _ := splitName(t.Name)
+		var i int
+		if _, err := fmt.Sscanf(layer, "blk.%d.", &i); err == nil && i < h.layers && list[i] == 0 && strings.HasSuffix(kind, "_exps") {
+			return n, 0, h.fail(name, "layer %d has experts and uses none", i)
+		}
+	}
+	if strings.HasPrefix(h.arch, "hunyuan") && n <= 1 {
+		return 0, 0, nil
+	}
+	if slices.Min(list) != slices.Max(list) && !strings.HasPrefix(h.arch, "nemotron_h") {
+		return n, 0, h.fail(name, "all layers of this architecture use the same number of experts")
+	}
+	return n, slices.Max(list), nil
 }
 
 func (h *hyperparameters) checkGating() error {
@@ -96,34 +133,78 @@ func (h *hyperparameters) checkAttention() error {
 			return h.fail("attention.key_length", "too large for %d heads", heads)
 		}
 	}
-	if a&hybrid != 0 && (attending == 0 || !h.recurs()) {
+	if a&hybrid != 0 && (!h.attendsAny() || !h.recurs()) {
 		return h.fail("attention.head_count_kv", "a model of this architecture has layers with attention (not 0) and without (0)")
 	}
 	if attending == 0 {
 		return nil
 	}
+	if err := h.checkHeadSizes(h.keyLength, h.valueLength, h.rot, ""); err != nil || h.engine < EngineV0_5 {
+		return err
+	}
+	return h.checkWindowHeads()
+}
+
+// checkHeadSizes checks sizes of heads, from keys with a suffix.
+func (h *hyperparameters) checkHeadSizes(key, value, rot uint32, suffix string) error {
+	a := h.rule.attention
 	switch {
-	case h.keyLength == 0 || h.valueLength == 0:
-		return h.fail("attention.key_length", "the heads have no size")
-	case a&sameKV != 0 && h.keyLength != h.valueLength:
-		return h.fail("attention.value_length", "values of %d must be as long as keys of %d", h.valueLength, h.keyLength)
-	case a&rotFull != 0 && h.rot != h.keyLength:
-		return h.fail("rope.dimension_count", "%d dimensions are rotated, must be the %d of a key", h.rot, h.keyLength)
-	case a&(rope|rotFull) != 0 && (h.rot%2 != 0 || h.rot > h.keyLength):
-		return h.fail("rope.dimension_count", "%d dimensions are rotated, must be even and at most the %d of a key", h.rot, h.keyLength)
+	case key == 0 || value == 0:
+		return h.fail("attention.key_length"+suffix, "the heads have no size")
+	case a&sameKV != 0 && key != value:
+		return h.fail("attention.value_length"+suffix, "values of %d must be as long as keys of %d", value, key)
+	case a&rotFull != 0 && rot != key:
+		return h.fail("rope.dimension_count"+suffix, "%d dimensions are rotated, must be the %d of a key", rot, key)
+	case a&(rope|rotFull) != 0 && rot == 0 && h.engine >= EngineV0_5:
+		return h.fail("rope.dimension_count"+suffix, "must not be 0: the engine would compute for ever")
+	case a&(rope|rotFull) != 0 && (rot%2 != 0 || rot > key):
+		return h.fail("rope.dimension_count"+suffix, "%d dimensions are rotated, must be even and at most the %d of a key", rot, key)
 	}
 	return nil
 }
 
+// checkWindowHeads checks the sizes of the heads in layers with a sliding window.
+func (h *hyperparameters) checkWindowHeads() error {
+	const suffix = "_swa"
+	sizes := map[string]uint32{"attention.key_length": h.keyLength, "attention.value_length": h.valueLength, "rope.dimension_count": h.rot}
+	given := false
+	for name := range sizes {
+		if n, ok, _ := lookupUint32(h.ix, h.key(name+suffix)); ok {
+			sizes[name], given = n, true
+		}
+	}
+	key, value := sizes["attention.key_length"], sizes["attention.value_length"]
+	switch {
+	case !given:
+		return nil
+	case uint64(slices.Max(h.heads))*uint64(max(key, value)) > math.MaxInt32:
+		return h.fail("attention.key_length"+suffix, "too large for %d heads", slices.Max(h.heads))
+	}
+	return h.checkHeadSizes(key, value, sizes["rope.dimension_count"], suffix)
+}
+
+// attendsAny reports whether a hybrid has a layer with heads.
+func (h *hyperparameters) attendsAny() bool {
+	for i := range h.trunk {
+		if h.attends(i) {
+			return true
+		}
+	}
+	return false
+}
+
 // recurs reports whether a hybrid has a recurrent layer.
 func (h *hyperparameters) recurs() bool {
-	for i, kv := range h.kvHeads {
+	for i, kv := range h.kvHeads[:h.trunk] {
 		if kv == 0 && !h.feedsOnly(i) {
 			return true
 		}
 	}
 	return false
 }
+
+// maxWindow is more than any context has, and small enough for the engines' sums.
+const maxWindow = 1 << 30
 
 // checkWindow checks the sliding window, and that both kinds of layer exist.
 func (h *hyperparameters) checkWindow() error {
@@ -134,15 +215,20 @@ func (h *hyperparameters) checkWindow() error {
 	switch h.rule.windows {
 	case windowUnlessZero:
 		inForce = inForce || !given
-	case windowAlways, windowNeeded:
+	case windowAlways, windowNeeded, windowNeededIfGiven:
 		inForce = true
 	}
+	if h.engine >= EngineV0_5 && inForce {
+		if err := h.checkPattern(); err != nil {
+			return err
+		}
+	}
 	switch {
-	case n > math.MaxInt32:
+	case n > maxWindow:
 		return h.fail(name, "larger than any context")
-	case h.rule.windows == windowNeeded && n == 0:
+	case n == 0 && (h.rule.windows == windowNeeded || given && h.rule.windows == windowNeededIfGiven):
 		return h.fail(name, "must not be 0 for this architecture")
-	case inForce && h.layers < h.rule.window:
+	case inForce && h.engine < EngineV0_5 && h.layers < h.rule.window:
 		return h.fail("block_count", "the pattern of sliding windows needs %d layers", h.rule.window)
 	}
 	return nil
@@ -339,16 +425,25 @@ func checkDeepSeek2(h *hyperparameters) error {
 			return h.fail("attention.temperature_length", "must not be 0 where there is a temperature scale")
 		}
 	}
-	keys, values := h.uint("attention.key_length_mla"), h.uint("attention.value_length_mla")
-	if keys == 0 || values == 0 {
+	if h.uint("attention.key_length_mla") == 0 || h.uint("attention.value_length_mla") == 0 {
 		return checkLatent(h)
 	}
-	rank := h.uint("attention.kv_lora_rank")
+	return h.checkLatentKV()
+}
+
+// checkLatentKV checks absorbed latent attention in the layers with heads.
+func (h *hyperparameters) checkLatentKV() error {
+	keys, values, rank := h.uint("attention.key_length_mla"), h.uint("attention.value_length_mla"), h.uint("attention.kv_lora_rank")
+	for i := range h.layers {
+		if h.attends(i) && h.kvHeads[i] != 1 {
+			return h.fail("attention.head_count_kv", "must be 1 with latent attention")
+		}
+	}
 	switch {
-	case h.kvHeads[0] != 1:
-		return h.fail("attention.head_count_kv", "must be 1 with latent attention")
 	case h.rot == 0 || h.rot >= keys:
 		return h.fail("rope.dimension_count", "%d dimensions are rotated, must be fewer than the %d of a key", h.rot, keys)
+	case values == 0:
+		return h.fail("attention.value_length_mla", "must not be 0")
 	case uint64(h.keyLength) != uint64(rank)+uint64(h.rot):
 		return h.fail("attention.key_length", "must be the rank of %d and the %d rotated dimensions", rank, h.rot)
 	case h.valueLength != rank:

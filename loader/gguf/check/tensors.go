@@ -25,6 +25,9 @@ func (h *hyperparameters) checkTensors() error {
 			return err
 		}
 	}
+	if err := h.checkScales(); err != nil {
+		return err
+	}
 	if err := h.checkEmbedding(); err != nil {
 		return err
 	}
@@ -46,6 +49,12 @@ var elementwise = map[string]bool{
 	"time_mix_ln": true, "time_mix_k_k": true, "time_mix_k_a": true, "time_mix_r_k": true, "time_mix_decay": true,
 	"time_mix_w0": true, "time_mix_a0": true, "time_mix_v0": true, "time_mix_first": true,
 	"channel_mix_lerp_k": true, "channel_mix_lerp_r": true,
+
+	// Of engines of v0.5.x.
+	"exp_probs_b_vl": true, "layer_output_scale": true, "z_l_init": true, "hrm.z_l_init": true,
+	"attn_res_score": true, "ffn_res_score": true, "output_res_score": true, "attn_conv_base": true, "ffn_conv_base": true,
+	"hc_attn_base": true, "hc_attn_scale": true, "hc_ffn_base": true, "hc_ffn_scale": true, "output_hc_base": true, "output_hc_scale": true,
+	"ssm_conv1d_q": true, "ssm_conv1d_k": true, "ssm_conv1d_v": true, "ple_conv1d": true,
 }
 
 // convolutions of the wavtokenizer decoder support only float16.
@@ -55,7 +64,7 @@ var convolutions = regexp.MustCompile(`^(conv1d|posnet\.[0-9]+\.(conv[12]|attn_(
 func splitName(name string) (layer, kind, suffix string) {
 	layer = layerPrefix.FindString(name)
 	kind = name[len(layer):]
-	for _, s := range []string{".weight", ".bias", ".scale", ".scales"} {
+	for _, s := range []string{".weight", ".bias", ".input_scale", ".scale", ".scales"} {
 		if k, ok := strings.CutSuffix(kind, s); ok {
 			return layer, k, s
 		}
@@ -79,7 +88,11 @@ func (h *hyperparameters) checkTensorType(t gguf.Tensor) error {
 		if t.Type != gguf.TypeF16 {
 			return h.ix.TensorError(t.Name, "of type "+t.Type.String(), "a convolution must be of type f16")
 		}
-	case suffix == ".bias" || suffix == ".scale" || suffix == ".scales" || isNorm(kind) || elementwise[kind]:
+	case kind == routingTable:
+		if t.Type != gguf.TypeI32 {
+			return h.ix.TensorError(t.Name, "of type "+t.Type.String(), "must be of type i32")
+		}
+	case suffix == ".bias" || suffix == ".input_scale" || suffix == ".scale" || suffix == ".scales" || isNorm(kind) || elementwise[kind]:
 		if t.Type != gguf.TypeF32 {
 			return h.ix.TensorError(t.Name, "of type "+t.Type.String(), "must be of type f32")
 		}
@@ -88,6 +101,9 @@ func (h *hyperparameters) checkTensorType(t gguf.Tensor) error {
 	}
 	return nil
 }
+
+// routingTable is the kind of tensors with the experts of each token.
+const routingTable = "ffn_gate_tid2eid"
 
 // multipliable reports whether the engine has a kernel for rows of a type: not for integers, double
 // precision and types of intermediate results.
@@ -116,6 +132,30 @@ func (h *hyperparameters) checkBias(t gguf.Tensor) error {
 	}
 	if dim(t, 0) != given {
 		return h.ix.TensorError(t.Name, t.ShapeText(), "does not fit its weight, "+w.ShapeText())
+	}
+	return nil
+}
+
+// checkScales: weights of nvfp4 have a scale of their own. The engine does not take it beside a bias of
+// a feed-forward network, nor of an output that is the embeddings.
+func (h *hyperparameters) checkScales() error {
+	for _, t := range h.ix.Tensors() {
+		if t.Type != gguf.TypeNVFP4 {
+			continue
+		}
+		stem := strings.TrimSuffix(t.Name, ".weight")
+		_, scaled := h.ix.Tensor(stem + ".scale")
+		if _, biased := h.ix.Tensor(stem + ".bias"); scaled && biased && strings.Contains(stem, ".ffn_") {
+			return h.ix.TensorError(stem+".scale", "", "a weight of nvfp4 has either a scale or a bias")
+		}
+		if _, output := h.ix.Tensor("output.weight"); output || t.Name != "token_embd.weight" {
+			continue
+		}
+		for _, name := range []string{"output.scale", "output.input_scale"} {
+			if _, ok := h.ix.Tensor(name); ok {
+				return h.ix.TensorError(name, "", "the output is the embeddings of tokens, and has no scale of its own")
+			}
+		}
 	}
 	return nil
 }

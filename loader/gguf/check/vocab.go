@@ -60,6 +60,37 @@ var tokenizers = map[string]*tokenizer{
 	},
 }
 
+// tokenizersV0_5 are those that only engines of v0.5.x know. "test" is for the engine's own tests.
+var tokenizersV0_5 = map[string]*tokenizer{
+	"gemma4":     {addBOS: true, check: checkMerges},
+	"hybriddna":  {defaults: map[string]int64{"bos": 11, "eos": 11}, check: checkMerges},
+	"whitespace": {defaults: map[string]int64{"bos": 11, "eos": 11}, check: checkMerges},
+}
+
+// tokenizer returns what the engine assumes for a value of tokenizer.ggml.model, and whether it knows
+// it.
+func (e Engine) tokenizer(model string) (kind *tokenizer, known bool) {
+	if e >= EngineV0_5 {
+		if kind, known = tokenizersV0_5[model]; known {
+			return kind, known
+		}
+	}
+	kind, known = tokenizers[model]
+	return kind, known
+}
+
+// preTokenizersV0_5 are the values of tokenizer.ggml.pre that only engines of v0.5.x know. Values that
+// no engine knows are left to the engine.
+var preTokenizersV0_5 = map[string]bool{
+	"cohere2moe": true, "exaone-moe": true, "f2llmv2": true, "gemma4": true, "granite-embed-multi-311m": true, "granite-embed-multi-97m": true,
+	"hy_v4": true, "jais-2": true, "jina-v5-nano": true, "joyai-llm": true, "kanana2": true, "laguna": true, "mellum2": true, "minicpm5": true,
+	"modern-bert": true, "qwen35": true, "sarvam-moe": true, "solar-open": true, "spark2_5": true, "talkie": true, "tiny_aya": true,
+	"ufakzeka": true, "whitespace": true, "youtu": true,
+}
+
+// knowsPreTokenizer reports whether the engine knows a value of tokenizer.ggml.pre, or no engine does.
+func (e Engine) knowsPreTokenizer(pre string) bool { return e >= EngineV0_5 || !preTokenizersV0_5[pre] }
+
 // specialTokens are the keys of special tokens without "tokenizer.ggml." and "_token_id". The format
 // spells "seperator" so; the engine does not read cls.
 var specialTokens = []string{
@@ -70,6 +101,7 @@ var specialTokens = []string{
 
 // vocabulary is a vocabulary that is being checked.
 type vocabulary struct {
+	engine Engine
 	ix     *gguf.Index
 	warn   func(format string, args ...any)
 	model  string
@@ -82,14 +114,14 @@ type vocabulary struct {
 // checkVocabulary returns an error for a vocabulary on which the engine would assert while loading or
 // tokenising, and its number of tokens.
 func (e Engine) checkVocabulary(ix *gguf.Index, warn func(format string, args ...any)) (size int, err error) {
-	v := &vocabulary{ix: ix, warn: warn}
+	v := &vocabulary{engine: e, ix: ix, warn: warn}
 	model, err := v.str("model")
 	if err != nil {
 		return 0, err
 	}
-	kind, known := tokenizers[model]
+	kind, known := e.tokenizer(model)
 	if !known {
-		return 0, v.fail("model", words.Literal(model), "unknown tokenizer; known are llama, gpt2, bert, t5, rwkv, plamo2 and none")
+		return 0, v.unknownTokenizer(model)
 	}
 	v.model, v.kind = model, kind
 	if err := v.checkTypes(); err != nil {
@@ -98,7 +130,7 @@ func (e Engine) checkVocabulary(ix *gguf.Index, warn func(format string, args ..
 	if kind == nil {
 		return v.dummySize()
 	}
-	for _, check := range []func() error{v.checkTokens, v.checkColumns, v.checkSpecial} {
+	for _, check := range []func() error{v.checkPreTokenizer, v.checkTokens, v.checkColumns, v.checkSpecial} {
 		if err := check(); err != nil {
 			return 0, err
 		}
@@ -109,6 +141,27 @@ func (e Engine) checkVocabulary(ix *gguf.Index, warn func(format string, args ..
 		}
 	}
 	return v.size, nil
+}
+
+// unknownTokenizer returns the error for a tokenizer that the engine does not know.
+func (v *vocabulary) unknownTokenizer(model string) error {
+	if _, known := EngineV0_5.tokenizer(model); known {
+		return v.engine.unknown(v.ix.KeyError("tokenizer.ggml.model", ""), ErrUnsupportedTokenizer, model, func(other Engine) bool {
+			_, known := other.tokenizer(model)
+			return known
+		})
+	}
+	return v.fail("model", words.Literal(model), "unknown tokenizer; known are llama, gpt2, bert, t5, rwkv, plamo2 and none")
+}
+
+// checkPreTokenizer returns an error for a splitting of texts that only another engine knows.
+func (v *vocabulary) checkPreTokenizer() error {
+	pre := v.preTokenizer()
+	if v.model != "gpt2" || v.engine.knowsPreTokenizer(pre) {
+		return nil
+	}
+	refused := v.ix.KeyError("tokenizer.ggml.pre", "")
+	return v.engine.unknown(refused, ErrUnsupportedTokenizer, pre, func(other Engine) bool { return other.knowsPreTokenizer(pre) })
 }
 
 // vocabularyKeys are the types that the engine requires of keys that it reads for every tokenizer.
@@ -259,11 +312,23 @@ func (v *vocabulary) checkSpecial() error {
 		if val, ok := v.ix.Lookup(key); ok {
 			on, _ = val.Bool()
 		}
+		if add.name == "bos" && v.forcesBOS() {
+			on = true
+		}
 		if on && ids[add.name] == noToken {
 			return valueError(v.ix, key, "true", fmt.Sprintf("the vocabulary has no %s token; set tokenizer.ggml.%s_token_id", strings.ToUpper(add.name), add.name))
 		}
 	}
 	return nil
+}
+
+// forcesBOS reports whether the engine adds a BOS token whatever the file says.
+func (v *vocabulary) forcesBOS() bool {
+	if v.engine < EngineV0_5 {
+		return false
+	}
+	pre := v.preTokenizer()
+	return v.model == "gemma4" || v.model != "llama" && (pre == "gemma4" || pre == "granite-embed-multi-311m")
 }
 
 // warnOutside warns of an id that no token has.
@@ -279,12 +344,18 @@ func (v *vocabulary) warnOutside(key string, id uint32, used int64) {
 	v.warn("key %s is %s, and the vocabulary has %d tokens: %s", words.Literal(key), value, v.size, instead)
 }
 
+// preTokenizer returns how texts are split, "" if the file does not say it.
+func (v *vocabulary) preTokenizer() string {
+	val, _ := v.ix.Lookup("tokenizer.ggml.pre")
+	pre, _ := val.Str()
+	return cString(pre)
+}
+
 // chatGLM reports whether the pre-tokenizer is one of the two for which the engine assumes no BOS
 // token.
 func (v *vocabulary) chatGLM() bool {
-	pre, _ := v.ix.Lookup("tokenizer.ggml.pre")
-	s, _ := pre.Str()
-	return s == "glm4" || s == "chatglm-bpe"
+	pre := v.preTokenizer()
+	return pre == "glm4" || pre == "chatglm-bpe"
 }
 
 // texts yields the tokens as the engine reads them: up to the first NUL, and with a made-up name if
