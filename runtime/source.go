@@ -39,7 +39,8 @@ func newSource(path string, index *gguf.Index, chunkSize uint64) (*source, error
 	if chunkSize == 0 {
 		chunkSize = memory.DefaultChunkSize(measured)
 	}
-	plan, err := loader.NewPlan(index, loader.PlanOptions{ChunkSize: chunkSize})
+	skipped := Rules().Skipped(index)
+	plan, err := loader.NewPlan(index, loader.PlanOptions{ChunkSize: chunkSize, Uses: func(name string) bool { return !skipped(name) }})
 	if err != nil {
 		return nil, err
 	}
