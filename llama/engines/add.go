@@ -148,50 +148,56 @@ func aboutStage(err error, stage, path string) error {
 	return err
 }
 
-// copyFolder copies the libraries of a folder that has an engine, or of the only such folder in it.
+// copyFolder copies the libraries of a folder that has an engine, or of the only such folder in it, with
+// its backends. Of folders of the system only what is llama.cpp's.
 func (a *adding) copyFolder(to string) error {
-	from, err := a.engineIn(a.source)
+	f, err := a.engineIn(a.source)
 	if err != nil {
 		return err
 	}
-	entries, err := os.ReadDir(from)
-	if err != nil {
-		return err
-	}
-	shared := slices.ContainsFunc(libraryFolders(here()), func(dir string) bool { return sameFolder(dir, from) })
 	sources := map[string]string{} // names, with their paths
-	for _, e := range entries {
-		n, isLibrary := parseName(e.Name(), system)
-		if keeps(e.Name()) && (!shared || isLibrary && n.ofEngine()) || isLicence(e.Name()) && !shared {
-			sources[e.Name()] = filepath.Join(from, e.Name())
+	if !slices.ContainsFunc(libraryFolders(here()), func(dir string) bool { return sameFolder(dir, f.Path) }) {
+		entries, err := os.ReadDir(f.Path)
+		if err != nil {
+			return err
 		}
+		for _, e := range entries {
+			if keeps(e.Name()) || isLicence(e.Name()) {
+				sources[e.Name()] = filepath.Join(f.Path, e.Name())
+			}
+		}
+	}
+	for _, library := range f.files {
+		sources[library.file] = library.path
 	}
 	return a.copyFiles(sources, to)
 }
 
 // engineIn returns the folder that has the engine: the source, the one that is chosen in it, or the
 // only one where builds and packages have it.
-func (a *adding) engineIn(source string) (string, error) {
+func (a *adding) engineIn(source string) (Folder, error) {
 	if a.o.Folder != "" {
-		return filepath.Join(source, filepath.FromSlash(a.o.Folder)), nil
+		f := inspect(filepath.Join(source, filepath.FromSlash(a.o.Folder)))
+		return f, f.Err
 	}
 	f := inspect(source)
 	if f.Err == nil {
-		return f.Path, nil
+		return f, nil
 	}
-	var found []string
+	var found []Folder
+	var paths []string
 	for _, dir := range slices.Concat(matches(source, "bins", "*"), matches(source, "build", "bin"), matches(source, "bin"), matches(source, "lib")) {
 		if f := inspect(dir); f.Err == nil {
-			found = append(found, f.Path)
+			found, paths = append(found, f), append(paths, f.Path)
 		}
 	}
 	switch len(found) {
 	case 0:
-		return "", f.Err
+		return f, f.Err
 	case 1:
 		return found[0], nil
 	}
-	return "", a.several(found)
+	return f, a.several(paths)
 }
 
 // copyFiles copies files, those that are one file once.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/seed7adf6694/infer/internal/files"
 	"github.com/seed7adf6694/infer/internal/words"
 )
 
@@ -16,6 +17,9 @@ var (
 
 	// ErrUntrusted is wrapped by a [*TrustError]: other users could replace the engine.
 	ErrUntrusted = errors.New("others can write to it")
+
+	// ErrInUse is wrapped if Windows refuses to replace or to remove an engine that a program uses.
+	ErrInUse = files.ErrFileInUse
 
 	// ErrNoHome is wrapped if the user has no folder for data.
 	ErrNoHome = errors.New("no folder for the user's data")

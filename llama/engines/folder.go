@@ -23,8 +23,11 @@ type Folder struct {
 	// the highest.
 	Engines []Libraries
 
-	// Backends are the libraries of ggml's backends in the folder: "cpu-haswell", "vulkan".
-	Backends []string
+	// Backends are the libraries of ggml's backends: "cpu-haswell", "vulkan". They are to be loaded
+	// from BackendDirs: the folder itself, and others that distributions have for backends. None are
+	// there if the backends are part of the library ggml.
+	Backends    []string
+	BackendDirs []string
 
 	// Err is why the folder can't be used: a [*FolderError], or the system's.
 	Err error
@@ -33,7 +36,7 @@ type Folder struct {
 	// system's error; nil if there is no such reason.
 	Untrusted error
 
-	files []string // of the engine, sorted
+	files []libraryFile // of the engine
 }
 
 // Usable returns why a folder that no user has named can't be used, or nil.
@@ -106,22 +109,25 @@ func inspect(path string) Folder {
 		f.Err = err
 		return f
 	}
-	for _, n := range names {
-		f.files = append(f.files, n.file)
-		if b := n.backend(); b != "" && !slices.Contains(f.Backends, b) {
+	engines, lacking := choose(names)
+	if engines != nil {
+		f.Engines, f.BackendDirs = engines, backendDirs(real, engines[0].Ggml)
+	} else {
+		f.Err = missing(real, lacking)
+	}
+	if f.files, err = libraries(real, f.BackendDirs); err != nil {
+		f.Err = err
+	}
+	for _, file := range f.files {
+		if b := file.backend(); b != "" && !slices.Contains(f.Backends, b) {
 			f.Backends = append(f.Backends, b)
 		}
 	}
-	engines, lacking := choose(names)
-	if engines == nil {
-		f.Err = missing(real, lacking)
+	if f.Err != nil {
 		return f
 	}
-	f.Engines = engines
 	f.Err = f.foreign()
-	if f.Untrusted = distrust(path); f.Untrusted == nil {
-		f.Untrusted = f.distrustFiles()
-	}
+	f.Untrusted = f.distrust(path)
 	return f
 }
 
@@ -154,10 +160,19 @@ func (f Folder) foreign() error {
 	return nil
 }
 
-// distrustFiles returns why the files of the engine are not trusted, whose folder is.
-func (f Folder) distrustFiles() error {
+// distrust returns why others could replace a library of the engine, by the path that leads to its
+// folder.
+func (f Folder) distrust(path string) error {
+	if err := distrust(path); err != nil {
+		return err
+	}
+	for _, dir := range f.BackendDirs {
+		if err := distrust(dir); err != nil {
+			return about(err, f.Path)
+		}
+	}
 	for _, file := range f.files {
-		if err := distrust(filepath.Join(f.Path, file)); err != nil {
+		if err := distrust(file.path); err != nil {
 			return about(err, f.Path)
 		}
 	}

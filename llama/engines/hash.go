@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime"
 
 	"golang.org/x/sync/errgroup"
@@ -16,11 +15,15 @@ import (
 const hashBuffer = 1 << 20
 
 // Hash returns the SHA-256, in hexadecimal, over names and contents of the libraries of llama.cpp in
-// the folder: those whose names begin with llama or ggml, backends among them. Others, such as those
+// the folder, whose names begin with llama or ggml, and of its backends elsewhere. Others, such as those
 // of CUDA, have no part in it. It changes when one of them is changed, added, renamed or removed.
 // The files are listed and read each time, two megabytes of memory at a time.
 func (f Folder) Hash() (string, error) {
-	names, err := listEngine(f.Path)
+	var dirs []string
+	if len(f.Engines) > 0 {
+		dirs = backendDirs(f.Path, f.Engines[0].Ggml)
+	}
+	names, err := libraries(f.Path, dirs)
 	if err != nil {
 		return "", err
 	}
@@ -32,7 +35,7 @@ func (f Folder) Hash() (string, error) {
 	g.SetLimit(min(runtime.GOMAXPROCS(0), 2))
 	for i, n := range names {
 		g.Go(func() (err error) {
-			sums[i], err = hashFile(filepath.Join(f.Path, n.file))
+			sums[i], err = hashFile(n.path)
 			return err
 		})
 	}

@@ -123,9 +123,9 @@ func (s *store) publish(from, name string) error {
 	return nil
 }
 
-// Remove removes an engine from the user's folder. Processes that use it keep it, except that on Windows
-// one that is in use may stay: then the error wraps the system's. The error for a name that is not
-// there wraps [ErrNotFound].
+// Remove removes an engine from the user's folder. Processes that use it keep it, except on Windows:
+// there it stays, and the error wraps [ErrInUse]. The error for a name that is not there wraps
+// [ErrNotFound].
 func Remove(ctx context.Context, name string) error {
 	if err := CheckName(name); err != nil {
 		return err
