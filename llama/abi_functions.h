@@ -1,11 +1,14 @@
-// The functions of llama.cpp's and ggml's C ABI that this package calls. abi_test.go compiles this
-// file together with the engine's own headers: a prototype that differs is a compile error there.
+// The functions of llama.cpp's and ggml's C ABI that this package calls and that are the same in all
+// engines. abi_test.go compiles this file together with the compiled-in engine's own headers: a
+// prototype that differs is a compile error there. abi_names.h has the same names.
 
 #ifndef INFER_ABI_FUNCTIONS_H
 #define INFER_ABI_FUNCTIONS_H
 
 #ifdef __cplusplus
+#ifndef INFER_PROTOTYPES_ONLY
 extern "C" {
+#endif
 #endif
 
 // ggml: types, logging, checks
@@ -148,10 +151,6 @@ int32_t llama_adapter_meta_val_str_by_index(const struct llama_adapter_lora * ad
 void llama_adapter_lora_free(struct llama_adapter_lora * adapter);
 uint64_t llama_adapter_get_alora_n_invocation_tokens(const struct llama_adapter_lora * adapter);
 const llama_token * llama_adapter_get_alora_invocation_tokens(const struct llama_adapter_lora * adapter);
-int32_t llama_set_adapter_lora(struct llama_context * ctx, struct llama_adapter_lora * adapter, float scale);
-int32_t llama_rm_adapter_lora(struct llama_context * ctx, struct llama_adapter_lora * adapter);
-void llama_clear_adapter_lora(struct llama_context * ctx);
-int32_t llama_apply_adapter_cvec(struct llama_context * ctx, const float * data, size_t len, int32_t n_embd, int32_t il_start, int32_t il_end);
 
 // vocabulary
 enum llama_vocab_type llama_vocab_type(const struct llama_vocab * vocab);
@@ -186,7 +185,6 @@ int32_t llama_chat_apply_template(const char * tmpl, const struct llama_chat_mes
 int32_t llama_chat_builtin_templates(const char ** output, size_t len);
 
 // samplers
-struct llama_sampler * llama_sampler_init(const struct llama_sampler_i * iface, llama_sampler_context_t ctx);
 const char * llama_sampler_name(const struct llama_sampler * smpl);
 void llama_sampler_accept(struct llama_sampler * smpl, llama_token token);
 void llama_sampler_apply(struct llama_sampler * smpl, llama_token_data_array * cur_p);
@@ -196,7 +194,6 @@ void llama_sampler_free(struct llama_sampler * smpl);
 struct llama_sampler_chain_params llama_sampler_chain_default_params(void);
 struct llama_sampler * llama_sampler_chain_init(struct llama_sampler_chain_params params);
 void llama_sampler_chain_add(struct llama_sampler * chain, struct llama_sampler * smpl);
-struct llama_sampler * llama_sampler_chain_get(const struct llama_sampler * chain, int32_t i);
 int llama_sampler_chain_n(const struct llama_sampler * chain);
 struct llama_sampler * llama_sampler_chain_remove(struct llama_sampler * chain, int32_t i);
 struct llama_sampler * llama_sampler_init_greedy(void);
@@ -213,8 +210,6 @@ struct llama_sampler * llama_sampler_init_mirostat(int32_t n_vocab, uint32_t see
 struct llama_sampler * llama_sampler_init_mirostat_v2(uint32_t seed, float tau, float eta);
 struct llama_sampler * llama_sampler_init_grammar(const struct llama_vocab * vocab, const char * grammar_str, const char * grammar_root);
 struct llama_sampler * llama_sampler_init_grammar_lazy_patterns(const struct llama_vocab * vocab, const char * grammar_str, const char * grammar_root, const char ** trigger_patterns, size_t num_trigger_patterns, const llama_token * trigger_tokens, size_t num_trigger_tokens);
-struct llama_sampler * llama_sampler_init_penalties(int32_t penalty_last_n, float penalty_repeat, float penalty_freq, float penalty_present);
-struct llama_sampler * llama_sampler_init_dry(const struct llama_vocab * vocab, int32_t n_ctx_train, float dry_multiplier, float dry_base, int32_t dry_allowed_length, int32_t dry_penalty_last_n, const char ** seq_breakers, size_t num_breakers);
 struct llama_sampler * llama_sampler_init_logit_bias(int32_t n_vocab, int32_t n_logit_bias, const llama_logit_bias * logit_bias);
 struct llama_sampler * llama_sampler_init_infill(const struct llama_vocab * vocab);
 uint32_t llama_sampler_get_seed(const struct llama_sampler * smpl);
@@ -271,7 +266,9 @@ struct llama_perf_context_data llama_perf_context(const struct llama_context * c
 void llama_perf_context_reset(struct llama_context * ctx);
 
 #ifdef __cplusplus
+#ifndef INFER_PROTOTYPES_ONLY
 }
+#endif
 #endif
 
 #endif

@@ -152,6 +152,28 @@ func parse(t *testing.T, text string) declarations {
 	return d
 }
 
+// builtinDeclarations returns the declarations of the compiled-in engine's types and of its functions.
+func builtinDeclarations(t *testing.T) (types, functions string) {
+	t.Helper()
+	types, functions, ok := strings.Cut(read(t, "abi_builtin.h"), `#include "abi_functions.h"`)
+	if !ok {
+		t.Fatal("abi_builtin.h does not include abi_functions.h")
+	}
+	types = strings.Replace(types, `#include "abi_types.h"`, "", 1)
+	types = strings.Replace(types, "#ifndef INFER_ABI_BUILTIN_H\n", "", 1)
+	return read(t, "abi_types.h") + types, read(t, "abi_functions.h") + strings.TrimSuffix(strings.TrimSpace(functions), "#endif")
+}
+
+func TestNamesAreThoseOfTheFunctions(t *testing.T) {
+	var names []string
+	for _, m := range regexp.MustCompile(`(?m)^    X\((\w+)\)`).FindAllStringSubmatch(read(t, "abi_names.h"), -1) {
+		names = append(names, m[1])
+	}
+	if want := parse(t, read(t, "abi_functions.h")).functions; !slices.Equal(names, want) {
+		t.Errorf("abi_names.h has %q, abi_functions.h %q", names, want)
+	}
+}
+
 func members(list []compound) (n int) {
 	for _, c := range list {
 		n += len(c.members)
@@ -161,7 +183,7 @@ func members(list []compound) (n int) {
 
 func TestDeclarationsAreTheEngines(t *testing.T) {
 	gxx := compiler(t)
-	typesText, functionsText := read(t, "abi_types.h"), read(t, "abi_functions.h")
+	typesText, functionsText := builtinDeclarations(t)
 	types, functions := parse(t, typesText), parse(t, functionsText)
 
 	// What the parser found, against what another look at the text finds: one
@@ -229,7 +251,7 @@ int main() { return 0; }
 // One compiler run: each alteration has to be reported whatever the others do.
 func TestAlteredDeclarationsAreFound(t *testing.T) {
 	gxx := compiler(t)
-	typesText, functionsText := read(t, "abi_types.h"), read(t, "abi_functions.h")
+	typesText, functionsText := builtinDeclarations(t)
 	var want []string
 	alter := func(text *string, from, to string, reports ...string) {
 		t.Helper()
@@ -301,10 +323,10 @@ func TestUnparsedDeclarationsAreErrors(t *testing.T) {
 	}
 }
 
-// The C++ interface that weights.cpp and context.cpp declare for themselves.
+// The C++ interface that engine_builtin.cpp declares for itself.
 func TestInternalDeclarationsAreTheEngines(t *testing.T) {
 	gxx := compiler(t)
-	text := read(t, "weights.cpp") + read(t, "context.cpp")
+	text := read(t, "engine_builtin.cpp")
 	one := func(pattern string) []string {
 		t.Helper()
 		m := regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1)
@@ -314,7 +336,7 @@ func TestInternalDeclarationsAreTheEngines(t *testing.T) {
 		return m[0]
 	}
 	function := one(`(?m)^const .* & llama_internal_get_tensor_map\(.*\);$`)[0]
-	method := one(`struct llama_context \{\n\s*(\w+) (\w+)(\(.*\));\n\};`)
+	method := one(`struct llama_context \{\n\s*(\w+) (\w+)(\(.*\));\n`)
 	program := fmt.Sprintf(`
 #include "llama-model.h"
 #include "llama-context.h"

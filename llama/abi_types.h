@@ -1,8 +1,9 @@
-// The types of llama.cpp's and ggml's C ABI that this package uses.
+// The types of llama.cpp's and ggml's C ABI that this package uses, as far as they are the same in all
+// engines. abi_builtin.h and abi_v05.h declare the others.
 //
 // cgo cannot include headers of another Go module by a path that works after `go get`, so the used
 // part of the interface is declared here. abi_test.go compares each size, offset and value with the
-// engine's own headers; engine_version.go refuses other versions of the engine.
+// compiled-in engine's own headers; engine_version.go refuses other versions of that engine.
 
 #ifndef INFER_ABI_TYPES_H
 #define INFER_ABI_TYPES_H
@@ -49,7 +50,6 @@ enum ggml_type {
     GGML_TYPE_I32   = 26,
     GGML_TYPE_BF16  = 30,
     GGML_TYPE_IQ4_NL = 20,
-    GGML_TYPE_COUNT = 40,
 };
 
 // Declared because ggml_tensor has a field of this type, and for GGML_OP_NONE.
@@ -80,6 +80,14 @@ enum ggml_backend_dev_type {
 
 struct ggml_cgraph;
 struct ggml_threadpool;
+struct ggml_backend;
+struct ggml_backend_event;
+struct ggml_gallocr;
+struct ggml_backend_sched;
+struct ggml_backend_buffer_type;
+struct ggml_backend_buffer;
+struct ggml_backend_device;
+struct ggml_backend_reg;
 typedef struct ggml_threadpool * ggml_threadpool_t;
 
 typedef struct ggml_backend             * ggml_backend_t;
@@ -132,44 +140,6 @@ struct ggml_threadpool_params {
     bool                     paused;
 };
 
-struct ggml_backend_buffer_type_i {
-    const char *          (*get_name)(ggml_backend_buffer_type_t buft);
-    ggml_backend_buffer_t (*alloc_buffer)(ggml_backend_buffer_type_t buft, size_t size);
-    size_t                (*get_alignment)(ggml_backend_buffer_type_t buft);
-    size_t                (*get_max_size)(ggml_backend_buffer_type_t buft);
-    size_t                (*get_alloc_size)(ggml_backend_buffer_type_t buft, const struct ggml_tensor * tensor);
-    bool                  (*is_host)(ggml_backend_buffer_type_t buft);
-    ggml_backend_buffer_t (*noalloc_buffer)(ggml_backend_buffer_type_t buft, size_t size);
-};
-
-struct ggml_backend_buffer_type {
-    struct ggml_backend_buffer_type_i iface;
-    ggml_backend_dev_t                device;
-    void *                            context;
-    bool                              no_alloc;
-};
-
-struct ggml_backend_buffer_i {
-    void             (*free_buffer)(ggml_backend_buffer_t buffer);
-    void *           (*get_base)(ggml_backend_buffer_t buffer);
-    enum ggml_status (*init_tensor)(ggml_backend_buffer_t buffer, struct ggml_tensor * tensor);
-    void             (*memset_tensor)(ggml_backend_buffer_t buffer, struct ggml_tensor * tensor, uint8_t value, size_t offset, size_t size);
-    void             (*set_tensor)(ggml_backend_buffer_t buffer, struct ggml_tensor * tensor, const void * data, size_t offset, size_t size);
-    void             (*get_tensor)(ggml_backend_buffer_t buffer, const struct ggml_tensor * tensor, void * data, size_t offset, size_t size);
-    bool             (*cpy_tensor)(ggml_backend_buffer_t buffer, const struct ggml_tensor * src, struct ggml_tensor * dst);
-    void             (*clear)(ggml_backend_buffer_t buffer, uint8_t value);
-    void             (*reset)(ggml_backend_buffer_t buffer);
-};
-
-struct ggml_backend_buffer {
-    struct ggml_backend_buffer_i   iface;
-    ggml_backend_buffer_type_t     buft;
-    void *                         context;
-    size_t                         size;
-    enum ggml_backend_buffer_usage usage;
-    bool                           no_alloc;
-};
-
 typedef bool (*ggml_backend_sched_eval_callback)(struct ggml_tensor * t, bool ask, void * user_data);
 typedef ggml_backend_buffer_type_t * (*ggml_backend_dev_get_extra_bufts_t)(ggml_backend_dev_t device);
 
@@ -183,6 +153,10 @@ struct llama_vocab;
 struct llama_model;
 struct llama_context;
 struct llama_adapter_lora;
+struct llama_memory_i;
+struct llama_model_params;
+struct llama_context_params;
+struct llama_model_kv_override;
 typedef struct llama_memory_i * llama_memory_t;
 
 typedef int32_t llama_pos;
@@ -316,80 +290,10 @@ typedef struct llama_batch {
     int8_t *        logits;
 } llama_batch;
 
-struct llama_model_kv_override;
-
 struct llama_model_tensor_buft_override {
     const char *               pattern;
     ggml_backend_buffer_type_t buft;
 };
-
-struct llama_model_params {
-    ggml_backend_dev_t *                            devices;
-    const struct llama_model_tensor_buft_override * tensor_buft_overrides;
-    int32_t                                         n_gpu_layers;
-    enum llama_split_mode                           split_mode;
-    int32_t                                         main_gpu;
-    const float *                                   tensor_split;
-    llama_progress_callback                         progress_callback;
-    void *                                          progress_callback_user_data;
-    const struct llama_model_kv_override *          kv_overrides;
-    bool                                            vocab_only;
-    bool                                            use_mmap;
-    bool                                            use_mlock;
-    bool                                            check_tensors;
-    bool                                            use_extra_bufts;
-    bool                                            no_host;
-    bool                                            no_alloc;
-};
-
-struct llama_context_params {
-    uint32_t                         n_ctx;
-    uint32_t                         n_batch;
-    uint32_t                         n_ubatch;
-    uint32_t                         n_seq_max;
-    int32_t                          n_threads;
-    int32_t                          n_threads_batch;
-    enum llama_rope_scaling_type     rope_scaling_type;
-    enum llama_pooling_type          pooling_type;
-    enum llama_attention_type        attention_type;
-    enum llama_flash_attn_type       flash_attn_type;
-    float                            rope_freq_base;
-    float                            rope_freq_scale;
-    float                            yarn_ext_factor;
-    float                            yarn_attn_factor;
-    float                            yarn_beta_fast;
-    float                            yarn_beta_slow;
-    uint32_t                         yarn_orig_ctx;
-    float                            defrag_thold;
-    ggml_backend_sched_eval_callback cb_eval;
-    void *                           cb_eval_user_data;
-    enum ggml_type                   type_k;
-    enum ggml_type                   type_v;
-    ggml_abort_callback              abort_callback;
-    void *                           abort_callback_data;
-    bool                             embeddings;
-    bool                             offload_kqv;
-    bool                             no_perf;
-    bool                             op_offload;
-    bool                             swa_full;
-    bool                             kv_unified;
-};
-
-typedef struct llama_model_quantize_params {
-    int32_t          nthread;
-    enum llama_ftype ftype;
-    enum ggml_type   output_tensor_type;
-    enum ggml_type   token_embedding_type;
-    bool             allow_requantize;
-    bool             quantize_output_tensor;
-    bool             only_copy;
-    bool             pure;
-    bool             keep_split;
-    void *           imatrix;
-    void *           kv_overrides;
-    void *           tensor_types;
-    void *           prune_layers;
-} llama_model_quantize_params;
 
 typedef struct llama_logit_bias {
     llama_token token;
@@ -407,19 +311,6 @@ typedef struct llama_chat_message {
 
 typedef void * llama_sampler_context_t;
 struct llama_sampler;
-struct llama_sampler_i {
-    const char *           (*name)(const struct llama_sampler * smpl);
-    void                   (*accept)(struct llama_sampler * smpl, llama_token token);
-    void                   (*apply)(struct llama_sampler * smpl, llama_token_data_array * cur_p);
-    void                   (*reset)(struct llama_sampler * smpl);
-    struct llama_sampler * (*clone)(const struct llama_sampler * smpl);
-    void                   (*free)(struct llama_sampler * smpl);
-};
-struct llama_sampler {
-    const struct llama_sampler_i * iface;
-    llama_sampler_context_t        ctx;
-};
-
 struct llama_perf_context_data {
     double  t_start_ms;
     double  t_load_ms;

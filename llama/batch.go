@@ -2,7 +2,7 @@
 
 package llama
 
-// #include "shim.h"
+// #include "engine_table.h"
 import "C"
 
 import (
@@ -36,8 +36,8 @@ func NewBatch(tokens, seqs int) (*Batch, error) {
 	if err := cmp.Or(integer("tokens of the batch", tokens, 1, 1<<24), integer("sequences of the batch", seqs, 1, maxSeqs)); err != nil {
 		return nil, err
 	}
-	s := &batchState{c: C.llama_batch_init(C.int32_t(tokens), 0, C.int32_t(seqs)), cap: tokens, seq: seqs}
-	s.life.free = func() { C.llama_batch_free(s.c) }
+	s := &batchState{c: C.infer_llama_batch_init(C.int32_t(tokens), 0, C.int32_t(seqs)), cap: tokens, seq: seqs}
+	s.life.free = func() { C.infer_llama_batch_free(s.c) }
 	b := &Batch{s: s}
 	runtime.AddCleanup(b, func(s *batchState) { s.life.close() }, s)
 	return b, nil

@@ -99,7 +99,7 @@ enum ggml_status measured_init(ggml_backend_buffer_t buffer, ggml_tensor * tenso
 
 // measured_graph records how many bytes of the measured compute buffers a graph writes, in whole
 // pages, and the size of the graph's work buffer.
-void measured_graph(::ggml_cgraph * graph);
+void measured_graph(ggml_cgraph * graph);
 
 } // namespace infer
 

@@ -2,7 +2,7 @@
 
 package llama
 
-// #include "shim_text.h"
+// #include "engine_table.h"
 import "C"
 
 import (
@@ -77,9 +77,9 @@ func BuiltinChatTemplates() []string {
 	if start() != nil {
 		return nil
 	}
-	n := C.llama_chat_builtin_templates(nil, 0)
+	n := C.infer_llama_chat_builtin_templates(nil, 0)
 	list := make([]*C.char, max(n, 1))
-	n = C.llama_chat_builtin_templates(&list[0], C.size_t(n))
+	n = C.infer_llama_chat_builtin_templates(&list[0], C.size_t(n))
 	names := make([]string, n)
 	for i := range names {
 		names[i] = C.GoString(list[i])

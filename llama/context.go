@@ -2,8 +2,7 @@
 
 package llama
 
-// #include "shim_callbacks.h"
-// #include "shim_context.h"
+// #include "engine_table.h"
 import "C"
 
 import (
@@ -46,7 +45,7 @@ type contextState struct {
 	outputs                                           []int8 // of the last batch
 	outputCount                                       int
 	restored                                          bool       // the outputs are those of a restored state
-	loras                                             []*Adapter // kept alive while applied
+	loras                                             []applied // kept alive while applied
 }
 
 // NewContext creates a context: llama_init_from_model.
@@ -83,8 +82,7 @@ func (ms *modelState) newContext(p ContextParams) (*Context, error) {
 	}
 	s := &contextState{model: ms, home: newHome(p.Blocks), layers: layers, abort: (*int32)(C.calloc(1, 4))}
 	s.layers.set(&params)
-	params.abort_callback = (C.ggml_abort_callback)(C.infer_abort_requested)
-	params.abort_callback_data = unsafe.Pointer(s.abort)
+	params.abort = (*C.int)(s.abort)
 
 	var e C.infer_error
 	s.ctx = C.infer_context_new(ms.model, params, s.home.scope(C.INFER_PURPOSE_OUTPUT), &e)
@@ -97,20 +95,20 @@ func (ms *modelState) newContext(p ContextParams) (*Context, error) {
 		}
 		return nil, err
 	}
-	vocab := C.llama_model_get_vocab(ms.model)
-	s.mem = C.llama_get_memory(s.ctx)
-	s.vocab = int(C.llama_vocab_n_tokens(vocab))
-	s.embd = int(C.llama_model_n_embd(ms.model))
-	s.classes = int(C.llama_model_n_cls_out(ms.model))
+	vocab := C.infer_llama_model_get_vocab(ms.model)
+	s.mem = C.infer_llama_get_memory(s.ctx)
+	s.vocab = int(C.infer_llama_vocab_n_tokens(vocab))
+	s.embd = int(C.infer_llama_model_n_embd(ms.model))
+	s.classes = int(C.infer_llama_model_n_cls_out(ms.model))
 	s.positions = tensorRows(ms.model, "position_embd.weight")
-	s.seqs = int(C.llama_n_seq_max(s.ctx))
-	s.ctxLen = int(C.llama_n_ctx(s.ctx))
-	s.batch = int(C.llama_n_batch(s.ctx))
-	s.ubatch = int(C.llama_n_ubatch(s.ctx))
-	s.pooling = C.llama_pooling_type(s.ctx)
+	s.seqs = int(C.infer_llama_n_seq_max(s.ctx))
+	s.ctxLen = int(C.infer_llama_n_ctx(s.ctx))
+	s.batch = int(C.infer_llama_n_batch(s.ctx))
+	s.ubatch = int(C.infer_llama_n_ubatch(s.ctx))
+	s.pooling = C.infer_llama_pooling_type(s.ctx)
 	s.embeddings = p.Embeddings
-	s.encoder = bool(C.llama_model_has_encoder(ms.model))
-	s.recurrent, s.hybrid = bool(C.llama_model_is_recurrent(ms.model)), bool(C.llama_model_is_hybrid(ms.model))
+	s.encoder = bool(C.infer_llama_model_has_encoder(ms.model))
+	s.recurrent, s.hybrid = bool(C.infer_llama_model_is_recurrent(ms.model)), bool(C.infer_llama_model_is_hybrid(ms.model))
 	s.unified = p.KVUnified || s.seqs == 1
 	s.causal = s.mem != nil && p.Attention != AttentionNonCausal
 	s.mostThreads = ms.mostThreads()
@@ -145,8 +143,8 @@ func (s *contextState) close() {
 		s.stop.Unlock()
 	}
 	s.ctx = nil
-	for _, a := range s.loras {
-		a.s.life.release()
+	for _, l := range s.loras {
+		l.adapter.life.release()
 	}
 	s.loras = nil
 	s.model.life.release()
@@ -203,7 +201,7 @@ func (c *Context) Vocab() int { return c.s.vocab }
 // SetEmbeddings switches the computation of embeddings: llama_set_embeddings.
 func (c *Context) SetEmbeddings(on bool) error {
 	return c.locked(func(p *C.struct_llama_context) error {
-		C.llama_set_embeddings(p, C.bool(on))
+		C.infer_llama_set_embeddings(p, C.bool(on))
 		c.s.embeddings = on
 		return nil
 	})
@@ -212,7 +210,7 @@ func (c *Context) SetEmbeddings(on bool) error {
 // SetCausal switches causal attention: llama_set_causal_attn.
 func (c *Context) SetCausal(on bool) error {
 	return c.locked(func(p *C.struct_llama_context) error {
-		C.llama_set_causal_attn(p, C.bool(on))
+		C.infer_llama_set_causal_attn(p, C.bool(on))
 		c.s.causal = on
 		return nil
 	})

@@ -2,7 +2,7 @@
 
 package llama
 
-// #include "shim_system.h"
+// #include "engine_table.h"
 import "C"
 
 import (
@@ -52,13 +52,13 @@ func (s *contextState) setThreads(n, batch int) {
 	t.n, t.batch = n, batch
 	one, many := t.pool(n, level), t.pool(batch, level)
 	if one == nil || many == nil {
-		C.llama_detach_threadpool(s.ctx)
-		C.llama_set_n_threads(s.ctx, 1, 1)
+		C.infer_llama_detach_threadpool(s.ctx)
+		C.infer_llama_set_n_threads(s.ctx, 1, 1)
 		return
 	}
 	one.used, many.used = true, true
-	C.llama_set_n_threads(s.ctx, C.int32_t(one.has), C.int32_t(many.has))
-	C.llama_attach_threadpool(s.ctx, one.c, many.c)
+	C.infer_llama_set_n_threads(s.ctx, C.int32_t(one.has), C.int32_t(many.has))
+	C.infer_llama_attach_threadpool(s.ctx, one.c, many.c)
 }
 
 // pool returns the pool of a size. If there is none, it creates one, paused; nil if memory is
@@ -74,9 +74,9 @@ func (t *threads) pool(size int, level C.uint32_t) *threadPool {
 	for !bool(C.infer_threads_available(C.int(p.has - 1))) { // in addition to the calling thread
 		p.has /= 2
 	}
-	params := C.ggml_threadpool_params_default(C.int(p.has))
+	params := C.infer_ggml_threadpool_params_default(C.int(p.has))
 	params.poll, params.paused = level, true
-	if p.c = C.ggml_threadpool_new(&params); p.c == nil {
+	if p.c = C.infer_ggml_threadpool_new(&params); p.c == nil {
 		return nil
 	}
 	t.pools = slices.Insert(t.pools, 0, p)
@@ -86,7 +86,7 @@ func (t *threads) pool(size int, level C.uint32_t) *threadPool {
 		if last.used { // the engine pauses it again when it computes with another pool
 			t.retired = append(t.retired, last)
 		} else {
-			C.ggml_threadpool_free(last.c)
+			C.infer_ggml_threadpool_free(last.c)
 		}
 	}
 	return p
@@ -101,13 +101,13 @@ func (t *threads) rest() {
 	}
 	t.awake = false
 	for _, p := range t.pools[:min(2, len(t.pools))] {
-		C.ggml_threadpool_pause(p.c)
+		C.infer_ggml_threadpool_pause(p.c)
 	}
 }
 
 func (t *threads) freeRetired() {
 	for _, p := range t.retired {
-		C.ggml_threadpool_free(p.c)
+		C.infer_ggml_threadpool_free(p.c)
 	}
 	t.retired = nil
 }
@@ -115,7 +115,7 @@ func (t *threads) freeRetired() {
 func (t *threads) free() {
 	t.freeRetired()
 	for _, p := range t.pools {
-		C.ggml_threadpool_free(p.c)
+		C.infer_ggml_threadpool_free(p.c)
 	}
 	t.pools = nil
 }
@@ -149,7 +149,7 @@ func (c *Context) RestThreads() error {
 func (ms *modelState) mostThreads() int {
 	for _, arch := range []string{"rwkv6", "rwkv6qwen2", "rwkv7", "arwkv7"} {
 		if size, err := strconv.Atoi(metadata(ms.model, arch+".wkv.head_size")); err == nil && size > 0 {
-			return max(1, min(int(C.llama_model_n_embd(ms.model))/size, C.GGML_MAX_N_THREADS))
+			return max(1, min(int(C.infer_llama_model_n_embd(ms.model))/size, C.GGML_MAX_N_THREADS))
 		}
 	}
 	return C.GGML_MAX_N_THREADS

@@ -1,4 +1,4 @@
-#include "buffers.h"
+#include "guard.h"
 
 #include <atomic>
 #include <cstdlib>
@@ -45,7 +45,7 @@ void frame::note(bool error, const char * text) {
     err_->log[len_] = 0;
 }
 
-static void on_log(enum ggml_log_level level, const char * text, void *) {
+void on_log(int level, const char * text) {
     static thread_local int last = GGML_LOG_LEVEL_INFO;
     if (level != GGML_LOG_LEVEL_CONT) {
         last = level;
@@ -61,7 +61,7 @@ static void on_log(enum ggml_log_level level, const char * text, void *) {
     }
 }
 
-static void on_assert(const char * message) {
+void on_assert(const char * message) {
     if (top) {
         throw assert_failure(message);
     }
@@ -70,13 +70,6 @@ static void on_assert(const char * message) {
 }
 
 } // namespace infer
-
-extern "C" void infer_init(void) {
-    llama_log_set(infer::on_log, nullptr);
-    ggml_set_abort_callback(infer::on_assert);
-    llama_backend_init();
-    infer::install_buffer_types();
-}
 
 extern "C" void infer_set_log_level(int level) {
     infer::log_level.store(level, std::memory_order_relaxed);

@@ -77,15 +77,10 @@ R guarded(infer_error * err, R failed, F && f) {
 // stacks for the threads that follow.
 bool threads_available(int n);
 
-// backends_last delays the engine's freeing of backends to its own destructor: the engine frees the
-// scheduler after the backends, and the scheduler still refers to them.
-class backends_last {
-public:
-    backends_last();
-    ~backends_last();
-    backends_last(const backends_last &) = delete;
-    backends_last & operator=(const backends_last &) = delete;
-};
+// on_log is the engine's log callback. It sends a line to the frame of this thread and to Go.
+void on_log(int level, const char * text);
+// on_assert is called for a failed assertion of the engine. In a guarded call it throws.
+void on_assert(const char * message);
 
 } // namespace infer
 

@@ -2,7 +2,7 @@
 
 package llama
 
-// #include "shim.h"
+// #include "engine_table.h"
 import "C"
 
 // The memory of a context's sequences: KV cache, recurrent state. Ranges are
@@ -16,7 +16,7 @@ func (c *Context) Remembers() bool { return c.s.mem != nil }
 func (c *Context) Clear() error {
 	return c.locked(func(*C.struct_llama_context) error {
 		if c.s.mem != nil {
-			C.llama_memory_clear(c.s.mem, false)
+			C.infer_llama_memory_clear(c.s.mem, false)
 		}
 		return nil
 	})
@@ -31,12 +31,12 @@ func (c *Context) RemoveSeq(seq SeqID, from, to Pos) (ok bool, err error) {
 	}
 	err = c.memory(check, func(m C.llama_memory_t) error {
 		if seq >= 0 && (c.s.recurrent || c.s.hybrid) { // the engine reports success for ranges in the middle, but removes nothing
-			last := Pos(C.llama_memory_seq_pos_max(m, C.llama_seq_id(seq)))
+			last := Pos(C.infer_llama_memory_seq_pos_max(m, C.llama_seq_id(seq)))
 			if part := from > 0 || to >= 0 && to <= last; part && from <= last && (to < 0 || max(from, 0) < to) {
 				return nil
 			}
 		}
-		ok = bool(C.llama_memory_seq_rm(m, C.llama_seq_id(seq), C.llama_pos(from), C.llama_pos(to)))
+		ok = bool(C.infer_llama_memory_seq_rm(m, C.llama_seq_id(seq), C.llama_pos(from), C.llama_pos(to)))
 		return nil
 	})
 	return ok, err
@@ -47,13 +47,13 @@ func (c *Context) RemoveSeq(seq SeqID, from, to Pos) (ok bool, err error) {
 func (c *Context) CopySeq(src, dst SeqID, from, to Pos) error {
 	return c.memory([]SeqID{src, dst}, func(m C.llama_memory_t) error {
 		if c.s.separate() && src != dst {
-			first, last := Pos(C.llama_memory_seq_pos_min(m, C.llama_seq_id(src))), Pos(C.llama_memory_seq_pos_max(m, C.llama_seq_id(src)))
+			first, last := Pos(C.infer_llama_memory_seq_pos_min(m, C.llama_seq_id(src))), Pos(C.infer_llama_memory_seq_pos_max(m, C.llama_seq_id(src)))
 			if from > max(first, 0) || to >= 0 && to <= last {
 				return argument("copying a part of a sequence needs one buffer for all sequences: set ContextParams.KVUnified")
 			}
 			from, to = -1, -1
 		}
-		C.llama_memory_seq_cp(m, C.llama_seq_id(src), C.llama_seq_id(dst), C.llama_pos(from), C.llama_pos(to))
+		C.infer_llama_memory_seq_cp(m, C.llama_seq_id(src), C.llama_seq_id(dst), C.llama_pos(from), C.llama_pos(to))
 		return nil
 	})
 }
@@ -64,12 +64,12 @@ func (c *Context) KeepSeq(seq SeqID) error {
 		if c.s.separate() { // the engine's function ignores other buffers
 			for other := range SeqID(c.s.seqs) {
 				if other != seq {
-					C.llama_memory_seq_rm(m, C.llama_seq_id(other), -1, -1)
+					C.infer_llama_memory_seq_rm(m, C.llama_seq_id(other), -1, -1)
 				}
 			}
 			return nil
 		}
-		C.llama_memory_seq_keep(m, C.llama_seq_id(seq))
+		C.infer_llama_memory_seq_keep(m, C.llama_seq_id(seq))
 		return nil
 	})
 }
@@ -80,7 +80,7 @@ func (c *Context) ShiftSeq(seq SeqID, from, to, delta Pos) error {
 		if !c.canShift(m) {
 			return argument("the positions of this model's sequences cannot be changed: see Context.CanShift")
 		}
-		C.llama_memory_seq_add(m, C.llama_seq_id(seq), C.llama_pos(from), C.llama_pos(to), C.llama_pos(delta))
+		C.infer_llama_memory_seq_add(m, C.llama_seq_id(seq), C.llama_pos(from), C.llama_pos(to), C.llama_pos(delta))
 		return nil
 	})
 }
@@ -94,7 +94,7 @@ func (c *Context) DivideSeq(seq SeqID, from, to Pos, d int) error {
 		if !c.canShift(m) {
 			return argument("the positions of this model's sequences cannot be changed: see Context.CanShift")
 		}
-		C.llama_memory_seq_div(m, C.llama_seq_id(seq), C.llama_pos(from), C.llama_pos(to), C.int(d))
+		C.infer_llama_memory_seq_div(m, C.llama_seq_id(seq), C.llama_pos(from), C.llama_pos(to), C.int(d))
 		return nil
 	})
 }
@@ -111,7 +111,7 @@ func (c *Context) CanShift() (ok bool, err error) {
 // PosMin returns the smallest position in a sequence, -1 if the sequence is empty.
 func (c *Context) PosMin(seq SeqID) (p Pos, err error) {
 	err = c.memory([]SeqID{seq}, func(m C.llama_memory_t) error {
-		p = Pos(C.llama_memory_seq_pos_min(m, C.llama_seq_id(seq)))
+		p = Pos(C.infer_llama_memory_seq_pos_min(m, C.llama_seq_id(seq)))
 		return nil
 	})
 	return p, err
@@ -120,7 +120,7 @@ func (c *Context) PosMin(seq SeqID) (p Pos, err error) {
 // PosMax returns the largest position in a sequence, -1 if the sequence is empty.
 func (c *Context) PosMax(seq SeqID) (p Pos, err error) {
 	err = c.memory([]SeqID{seq}, func(m C.llama_memory_t) error {
-		p = Pos(C.llama_memory_seq_pos_max(m, C.llama_seq_id(seq)))
+		p = Pos(C.infer_llama_memory_seq_pos_max(m, C.llama_seq_id(seq)))
 		return nil
 	})
 	return p, err
@@ -133,8 +133,8 @@ func (c *Context) canShift(m C.llama_memory_t) bool {
 	if c.s.recurrent || c.s.hybrid || c.s.positions > 0 {
 		return false
 	}
-	rope := C.llama_model_rope_type(c.s.model.model)
-	return bool(C.llama_memory_can_shift(m)) && rope != C.LLAMA_ROPE_TYPE_MROPE && rope != C.LLAMA_ROPE_TYPE_IMROPE
+	rope := C.infer_llama_model_rope_type(c.s.model.model)
+	return bool(C.infer_llama_memory_can_shift(m)) && rope != C.LLAMA_ROPE_TYPE_MROPE && rope != C.LLAMA_ROPE_TYPE_IMROPE
 }
 
 // memory checks the sequences, with which the engine indexes arrays, and runs f on the context's

@@ -2,7 +2,7 @@
 
 package llama
 
-// #include "shim_layers.h"
+// #include "shim_context.h"
 import "C"
 
 import (
@@ -117,10 +117,9 @@ func newLayerWatch(p ContextParams, m *modelState) (*layerWatch, error) {
 }
 
 // set adds the watch to a context's parameters.
-func (w *layerWatch) set(p *C.struct_llama_context_params) {
+func (w *layerWatch) set(p *C.infer_context_params) {
 	if w != nil {
-		p.cb_eval = (C.ggml_backend_sched_eval_callback)(C.infer_eval)
-		p.cb_eval_user_data = unsafe.Pointer(w.c)
+		p.layers = w.c
 	}
 }
 

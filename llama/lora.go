@@ -2,7 +2,7 @@
 
 package llama
 
-// #include "shim_lora.h"
+// #include "engine_table.h"
 import "C"
 
 import (
@@ -41,7 +41,7 @@ func (m *Model) LoadAdapter(path string) (*Adapter, error) {
 	}
 	s := &adapterState{adapter: p, model: m.s}
 	s.life.free = func() {
-		C.llama_adapter_lora_free(s.adapter)
+		C.infer_llama_adapter_lora_free(s.adapter)
 		s.model.life.release()
 	}
 	a := &Adapter{s}
@@ -77,8 +77,8 @@ func (a *Adapter) Metadata(key string) (value string, ok bool, err error) {
 	}
 	defer C.free(unsafe.Pointer(c))
 	err = a.use(func(p *C.struct_llama_adapter_lora) {
-		if ok = C.llama_adapter_meta_val_str(p, c, nil, 0) >= 0; ok {
-			value = growString(func(buf *C.char, n C.size_t) C.int32_t { return C.llama_adapter_meta_val_str(p, c, buf, n) })
+		if ok = C.infer_llama_adapter_meta_val_str(p, c, nil, 0) >= 0; ok {
+			value = growString(func(buf *C.char, n C.size_t) C.int32_t { return C.infer_llama_adapter_meta_val_str(p, c, buf, n) })
 		}
 	})
 	return value, ok, err
@@ -88,9 +88,9 @@ func (a *Adapter) Metadata(key string) (value string, ok bool, err error) {
 func (a *Adapter) AllMetadata() (map[string]string, error) {
 	all := map[string]string{}
 	err := a.use(func(p *C.struct_llama_adapter_lora) {
-		for i := range C.llama_adapter_meta_count(p) {
-			key := growString(func(buf *C.char, n C.size_t) C.int32_t { return C.llama_adapter_meta_key_by_index(p, i, buf, n) })
-			all[key] = growString(func(buf *C.char, n C.size_t) C.int32_t { return C.llama_adapter_meta_val_str_by_index(p, i, buf, n) })
+		for i := range C.infer_llama_adapter_meta_count(p) {
+			key := growString(func(buf *C.char, n C.size_t) C.int32_t { return C.infer_llama_adapter_meta_key_by_index(p, i, buf, n) })
+			all[key] = growString(func(buf *C.char, n C.size_t) C.int32_t { return C.infer_llama_adapter_meta_val_str_by_index(p, i, buf, n) })
 		}
 	})
 	return all, err
@@ -101,15 +101,35 @@ func (a *Adapter) AllMetadata() (map[string]string, error) {
 // the adapter there.
 func (a *Adapter) InvocationTokens() (tokens []Token, err error) {
 	err = a.use(func(p *C.struct_llama_adapter_lora) {
-		n := int(C.llama_adapter_get_alora_n_invocation_tokens(p))
+		n := int(C.infer_llama_adapter_get_alora_n_invocation_tokens(p))
 		if n == 0 {
 			return
 		}
-		for _, t := range unsafe.Slice(C.llama_adapter_get_alora_invocation_tokens(p), n) {
+		for _, t := range unsafe.Slice(C.infer_llama_adapter_get_alora_invocation_tokens(p), n) {
 			tokens = append(tokens, Token(t))
 		}
 	})
 	return tokens, err
+}
+
+// applied is an adapter that a context applies. It has the state and no Adapter, which the garbage
+// collector must be able to collect meanwhile.
+type applied struct {
+	adapter *adapterState
+	scale   float32
+}
+
+// setAdapters sets the adapters of a context in place of those before.
+func setAdapters(ctx *C.struct_llama_context, list []applied) error {
+	adapters, scales := make([]*C.struct_llama_adapter_lora, len(list)), make([]C.float, len(list))
+	for i, l := range list {
+		adapters[i], scales[i] = l.adapter.adapter, C.float(l.scale)
+	}
+	var e C.infer_error
+	if !C.infer_adapters_set(ctx, unsafe.SliceData(adapters), unsafe.SliceData(scales), C.size_t(len(list)), &e) {
+		return failure("llama_set_adapter_lora", &e, nil)
+	}
+	return nil
 }
 
 // ApplyAdapter applies an adapter to a context, or changes its scale: llama_set_adapter_lora. A
@@ -127,15 +147,17 @@ func (c *Context) ApplyAdapter(a *Adapter, scale float32) error {
 		if a.s.model != c.s.model {
 			return argument("the adapter belongs to another model than the context")
 		}
-		var e C.infer_error
-		if !C.infer_adapter_set(p, a.s.adapter, C.float(scale), &e) {
-			return failure("llama_set_adapter_lora", &e, nil)
+		list := slices.Clone(c.s.loras)
+		i := slices.IndexFunc(list, func(l applied) bool { return l.adapter == a.s })
+		if i < 0 {
+			i, list = len(list), append(list, applied{adapter: a.s})
 		}
-		if kept = !slices.ContainsFunc(c.s.loras, func(l *Adapter) bool { return l.s == a.s }); kept {
-			// Do not keep a itself: the garbage collector must be able to collect it while it is
-			// applied.
-			c.s.loras = append(c.s.loras, &Adapter{a.s})
+		list[i].scale = scale
+		if err := setAdapters(p, list); err != nil {
+			return err
 		}
+		kept = len(list) > len(c.s.loras)
+		c.s.loras = list
 		return nil
 	})
 	if !kept {
@@ -149,16 +171,16 @@ func (c *Context) ApplyAdapter(a *Adapter, scale float32) error {
 // adapter was applied.
 func (c *Context) RemoveAdapter(a *Adapter) (removed bool, err error) {
 	err = c.locked(func(p *C.struct_llama_context) error {
-		for i, l := range c.s.loras {
-			if l.s == a.s {
-				C.infer_forget_graph(p)
-				C.llama_rm_adapter_lora(p, a.s.adapter)
-				c.s.loras = append(c.s.loras[:i], c.s.loras[i+1:]...)
-				a.s.life.release()
-				removed = true
-				break
-			}
+		i := slices.IndexFunc(c.s.loras, func(l applied) bool { return l.adapter == a.s })
+		if i < 0 {
+			return nil
 		}
+		list := slices.Delete(slices.Clone(c.s.loras), i, i+1)
+		if err := setAdapters(p, list); err != nil {
+			return err
+		}
+		c.s.loras, removed = list, true
+		a.s.life.release()
 		return nil
 	})
 	return removed, err
@@ -167,10 +189,11 @@ func (c *Context) RemoveAdapter(a *Adapter) (removed bool, err error) {
 // ClearAdapters removes all adapters from a context: llama_clear_adapter_lora.
 func (c *Context) ClearAdapters() error {
 	return c.locked(func(p *C.struct_llama_context) error {
-		C.infer_forget_graph(p)
-		C.llama_clear_adapter_lora(p)
+		if err := setAdapters(p, nil); err != nil {
+			return err
+		}
 		for _, l := range c.s.loras {
-			l.s.life.release()
+			l.adapter.life.release()
 		}
 		c.s.loras = nil
 		return nil
@@ -184,7 +207,7 @@ func (c *Context) ClearAdapters() error {
 // fails, the context accepts no control vector any more.
 func (c *Context) ApplyControlVector(data []float32, first, last int) error {
 	return c.locked(func(p *C.struct_llama_context) error {
-		layers, width := int(C.llama_model_n_layer(c.s.model.model)), c.s.embd
+		layers, width := int(C.infer_llama_model_n_layer(c.s.model.model)), c.s.embd
 		if data != nil && (len(data) == 0 || len(data)%width != 0 || len(data)/width > layers-1) {
 			return argument("control vector of %d numbers: need a multiple of the embedding length %d, for at most %d layers", len(data), width, layers-1)
 		}

@@ -4,7 +4,7 @@ package llama_test
 
 import "testing"
 
-// What lora.cpp knows of the inside of the engine.
+// What builtin.hpp knows of the inside of the engine.
 func TestTheGraphIsNextToTheOneOfReservations(t *testing.T) {
 	compile := compiler(t)
 	const program = `

@@ -2,7 +2,7 @@
 
 package llama
 
-// #include "shim_context.h"
+// #include "engine_table.h"
 import "C"
 
 import (
@@ -39,7 +39,7 @@ func (m *Model) MeasureContext(p ContextParams, blockSize uintptr) (ContextMemor
 		return ContextMemory{}, failure("llama_init_from_model", &e, nil)
 	}
 	defer C.infer_context_free(ctx)
-	return ContextMemory{Ctx: int(C.llama_n_ctx(ctx)), Batch: int(C.llama_n_batch(ctx)), UBatch: int(C.llama_n_ubatch(ctx)), Blocks: h.measured, Work: h.work}, nil
+	return ContextMemory{Ctx: int(C.infer_llama_n_ctx(ctx)), Batch: int(C.infer_llama_n_batch(ctx)), UBatch: int(C.infer_llama_n_ubatch(ctx)), Blocks: h.measured, Work: h.work}, nil
 }
 
 // measuring is the Blocks of a measured context.

@@ -2,7 +2,7 @@
 
 package llama
 
-// #include "shim_weights.h"
+// #include "engine_table.h"
 import "C"
 
 import (
@@ -15,24 +15,24 @@ func (m *Model) Info() (ModelInfo, error) {
 	var i ModelInfo
 	err := m.use(func(p *C.struct_llama_model) {
 		i = ModelInfo{
-			Description:  growString(func(buf *C.char, n C.size_t) C.int32_t { return C.llama_model_desc(p, buf, n) }),
-			Size:         uint64(C.llama_model_size(p)),
-			Params:       uint64(C.llama_model_n_params(p)),
-			CtxTrain:     int(C.llama_model_n_ctx_train(p)),
-			Embd:         int(C.llama_model_n_embd(p)),
-			Layers:       int(C.llama_model_n_layer(p)),
-			SWA:          int(C.llama_model_n_swa(p)),
+			Description:  growString(func(buf *C.char, n C.size_t) C.int32_t { return C.infer_llama_model_desc(p, buf, n) }),
+			Size:         uint64(C.infer_llama_model_size(p)),
+			Params:       uint64(C.infer_llama_model_n_params(p)),
+			CtxTrain:     int(C.infer_llama_model_n_ctx_train(p)),
+			Embd:         int(C.infer_llama_model_n_embd(p)),
+			Layers:       int(C.infer_llama_model_n_layer(p)),
+			SWA:          int(C.infer_llama_model_n_swa(p)),
 			Positions:    tensorRows(p, "position_embd.weight"),
-			Classes:      int(C.llama_model_n_cls_out(p)),
-			Encoder:      bool(C.llama_model_has_encoder(p)),
-			Decoder:      bool(C.llama_model_has_decoder(p)),
-			Recurrent:    bool(C.llama_model_is_recurrent(p)),
-			Hybrid:       bool(C.llama_model_is_hybrid(p)),
-			Diffusion:    bool(C.llama_model_is_diffusion(p)),
-			DecoderStart: Token(C.llama_model_decoder_start_token(p)),
+			Classes:      int(C.infer_llama_model_n_cls_out(p)),
+			Encoder:      bool(C.infer_llama_model_has_encoder(p)),
+			Decoder:      bool(C.infer_llama_model_has_decoder(p)),
+			Recurrent:    bool(C.infer_llama_model_is_recurrent(p)),
+			Hybrid:       bool(C.infer_llama_model_is_hybrid(p)),
+			Diffusion:    bool(C.infer_llama_model_is_diffusion(p)),
+			DecoderStart: Token(C.infer_llama_model_decoder_start_token(p)),
 		}
 		if i.Layers > 0 { // a vocabulary-only model has no layers, and the engine would end the process
-			i.Heads, i.HeadsKV = int(C.llama_model_n_head(p)), int(C.llama_model_n_head_kv(p))
+			i.Heads, i.HeadsKV = int(C.infer_llama_model_n_head(p)), int(C.infer_llama_model_n_head_kv(p))
 			i.KeyLength, i.ValueLength = headLength(p, "key"), headLength(p, "value")
 		}
 	})
@@ -48,8 +48,8 @@ func headLength(p *C.struct_llama_model, which string) int {
 	if n, err := strconv.Atoi(metadata(p, metadata(p, "general.architecture")+".attention."+which+"_length")); err == nil {
 		return n
 	}
-	if heads := int(C.llama_model_n_head(p)); heads > 0 {
-		return int(C.llama_model_n_embd(p)) / heads
+	if heads := int(C.infer_llama_model_n_head(p)); heads > 0 {
+		return int(C.infer_llama_model_n_embd(p)) / heads
 	}
 	return 0
 }
@@ -58,8 +58,8 @@ func headLength(p *C.struct_llama_model, which string) int {
 func metadata(p *C.struct_llama_model, key string) (value string) {
 	c := C.CString(key)
 	defer C.free(unsafe.Pointer(c))
-	if C.llama_model_meta_val_str(p, c, nil, 0) >= 0 {
-		value = growString(func(buf *C.char, n C.size_t) C.int32_t { return C.llama_model_meta_val_str(p, c, buf, n) })
+	if C.infer_llama_model_meta_val_str(p, c, nil, 0) >= 0 {
+		value = growString(func(buf *C.char, n C.size_t) C.int32_t { return C.infer_llama_model_meta_val_str(p, c, buf, n) })
 	}
 	return value
 }
@@ -80,8 +80,8 @@ func (m *Model) Metadata(key string) (value string, ok bool, err error) {
 	}
 	defer C.free(unsafe.Pointer(c))
 	err = m.use(func(p *C.struct_llama_model) {
-		if ok = C.llama_model_meta_val_str(p, c, nil, 0) >= 0; ok {
-			value = growString(func(buf *C.char, n C.size_t) C.int32_t { return C.llama_model_meta_val_str(p, c, buf, n) })
+		if ok = C.infer_llama_model_meta_val_str(p, c, nil, 0) >= 0; ok {
+			value = growString(func(buf *C.char, n C.size_t) C.int32_t { return C.infer_llama_model_meta_val_str(p, c, buf, n) })
 		}
 	})
 	return value, ok, err
@@ -91,9 +91,9 @@ func (m *Model) Metadata(key string) (value string, ok bool, err error) {
 func (m *Model) AllMetadata() (map[string]string, error) {
 	all := map[string]string{}
 	err := m.use(func(p *C.struct_llama_model) {
-		for i := range C.llama_model_meta_count(p) {
-			key := growString(func(buf *C.char, n C.size_t) C.int32_t { return C.llama_model_meta_key_by_index(p, i, buf, n) })
-			all[key] = growString(func(buf *C.char, n C.size_t) C.int32_t { return C.llama_model_meta_val_str_by_index(p, i, buf, n) })
+		for i := range C.infer_llama_model_meta_count(p) {
+			key := growString(func(buf *C.char, n C.size_t) C.int32_t { return C.infer_llama_model_meta_key_by_index(p, i, buf, n) })
+			all[key] = growString(func(buf *C.char, n C.size_t) C.int32_t { return C.infer_llama_model_meta_val_str_by_index(p, i, buf, n) })
 		}
 	})
 	return all, err
@@ -112,7 +112,7 @@ func (m *Model) ChatTemplate(name string) (string, error) {
 	}
 	var t string
 	err := m.use(func(p *C.struct_llama_model) {
-		if s := C.llama_model_chat_template(p, c); s != nil {
+		if s := C.infer_llama_model_chat_template(p, c); s != nil {
 			t = C.GoString(s)
 		}
 	})
@@ -123,8 +123,8 @@ func (m *Model) ChatTemplate(name string) (string, error) {
 func (m *Model) ClassLabels() ([]string, error) {
 	var labels []string
 	err := m.use(func(p *C.struct_llama_model) {
-		for i := range C.llama_model_n_cls_out(p) {
-			if s := C.llama_model_cls_label(p, i); s != nil {
+		for i := range C.infer_llama_model_n_cls_out(p) {
+			if s := C.infer_llama_model_cls_label(p, i); s != nil {
 				labels = append(labels, C.GoString(s))
 			}
 		}

@@ -2,9 +2,8 @@
 
 package llama
 
+// #include "engine_table.h"
 // #include "shim_callbacks.h"
-// #include "shim_layers.h"
-// #include "shim_sampler.h"
 import "C"
 
 import (
@@ -54,8 +53,8 @@ func LoadModel(ctx context.Context, path string, p ModelParams) (*Model, error) 
 	if p.Unbound && (p.Scratch == nil || p.MMap || p.CheckTensors) {
 		return nil, argument("ModelParams.Unbound needs Scratch, and excludes MMap and CheckTensors")
 	}
-	if len(p.TensorSplit) > int(C.llama_max_devices()) {
-		return nil, argument("tensor split of %d shares: the engine supports at most %d devices", len(p.TensorSplit), int(C.llama_max_devices()))
+	if len(p.TensorSplit) > int(C.infer_llama_max_devices()) {
+		return nil, argument("tensor split of %d shares: the engine supports at most %d devices", len(p.TensorSplit), int(C.infer_llama_max_devices()))
 	}
 	paths, free, err := p.paths(path)
 	if err != nil {
@@ -97,7 +96,7 @@ func LoadModel(ctx context.Context, path string, p ModelParams) (*Model, error) 
 }
 
 // load lets the engine read the files. After an error all memory is freed.
-func (s *modelState) load(paths []*C.char, params C.struct_llama_model_params, p ModelParams) error {
+func (s *modelState) load(paths []*C.char, params C.infer_model_params, p ModelParams) error {
 	var e C.infer_error
 	var weights *C.infer_weights
 	record := &weights
@@ -126,7 +125,7 @@ func (s *modelState) free() {
 	if s.pieces != nil {
 		C.infer_pieces_free(s.pieces)
 	}
-	C.llama_model_free(s.model)
+	C.infer_llama_model_free(s.model)
 	C.infer_streams_free(s.streams)
 	if s.weights != nil {
 		C.infer_weights_free(s.weights)

@@ -2,7 +2,7 @@
 
 package llama
 
-// #include "shim_weights.h"
+// #include "engine_table.h"
 import "C"
 
 import (
@@ -46,7 +46,7 @@ func (m *Model) Layout(i int) (Layout, error) {
 			if err != nil {
 				return fmt.Errorf("tensor %q: %w", name, err)
 			}
-			known, _ = layouts.LoadOrStore(key, fmt.Sprintf("%sx%d-%s", C.GoString(C.ggml_type_name(c._type)), int(c.group), print))
+			known, _ = layouts.LoadOrStore(key, fmt.Sprintf("%sx%d-%s", C.GoString(C.infer_ggml_type_name(c._type)), int(c.group), print))
 		}
 		l = Layout{Name: known.(string), Group: int(c.group)}
 		return nil
@@ -59,7 +59,7 @@ func (m *Model) Layout(i int) (Layout, error) {
 // as one matrix with the rows of all its matrices. Safe for concurrent use.
 func (m *Model) RepackRows(i int, dst, src []byte) error {
 	return m.repacked(i, func(w *C.infer_weights, name string, c C.infer_layout) error {
-		row := int(C.ggml_row_size(c._type, c.length))
+		row := int(C.infer_ggml_row_size(c._type, c.length))
 		if c.group == 0 {
 			return argument("tensor %q: %s", name, noGroups)
 		}
@@ -91,7 +91,7 @@ func (m *Model) repacked(i int, f func(w *C.infer_weights, name string, c C.infe
 // verifies that each group is at the offset of its rows and independent of the groups around it.
 func fingerprint(w *C.infer_weights, i int, c C.infer_layout) (string, error) {
 	const rows, length = C.INFER_MOST_GROUP, 512 // a multiple of every type's block
-	row := int(C.ggml_row_size(c._type, length))
+	row := int(C.infer_ggml_row_size(c._type, length))
 	src := make([]byte, rows*row)
 	x := uint32(1)
 	for k := range src { // all rows differ

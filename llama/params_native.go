@@ -2,7 +2,7 @@
 
 package llama
 
-// #include "shim.h"
+// #include "engine_table.h"
 import "C"
 
 import (
@@ -16,18 +16,19 @@ import (
 )
 
 // native returns the engine's parameters. The caller frees tensor_split.
-func (p ModelParams) native() C.struct_llama_model_params {
-	n := C.llama_model_default_params()
-	n.use_mmap = C.bool(p.MMap)
-	n.vocab_only = C.bool(p.VocabOnly)
-	n.check_tensors = C.bool(p.CheckTensors)
-	n.use_extra_bufts = C.bool(p.Repack)
-	n.no_host = C.bool(p.Repack || p.Blocks != nil)
-	n.n_gpu_layers = clampInt32(p.GPULayers)
-	n.main_gpu = clampInt32(p.MainGPU)
-	n.split_mode = splitModes[p.Split]
+func (p ModelParams) native() C.infer_model_params {
+	n := C.infer_model_params{
+		use_mmap:        C.bool(p.MMap),
+		vocab_only:      C.bool(p.VocabOnly),
+		check_tensors:   C.bool(p.CheckTensors),
+		use_extra_bufts: C.bool(p.Repack),
+		no_host:         C.bool(p.Repack || p.Blocks != nil),
+		n_gpu_layers:    clampInt32(p.GPULayers),
+		main_gpu:        clampInt32(p.MainGPU),
+		split_mode:      splitModes[p.Split],
+	}
 	if len(p.TensorSplit) > 0 {
-		devices := int(C.llama_max_devices())
+		devices := int(C.infer_llama_max_devices())
 		split := unsafe.Slice((*float32)(C.calloc(C.size_t(devices), 4)), devices)
 		copy(split, p.TensorSplit)
 		n.tensor_split = (*C.float)(&split[0])
@@ -53,13 +54,13 @@ func (p ModelParams) paths(path string) (array []*C.char, free func(), err error
 
 // native returns the engine's parameters, and refuses those that would fail an assertion of the
 // engine.
-func (p ContextParams) native(ms *modelState) (C.struct_llama_context_params, error) {
-	n := C.llama_context_default_params()
+func (p ContextParams) native(ms *modelState) (C.infer_context_params, error) {
+	n := C.infer_context_defaults()
 	if err := p.Check(); err != nil {
 		return n, err
 	}
 	err := cmp.Or(
-		integer("sequences", p.SeqMax, 0, int(C.llama_max_parallel_sequences())),
+		integer("sequences", p.SeqMax, 0, int(C.infer_llama_max_parallel_sequences())),
 		integer("threads", p.Threads, 0, C.GGML_MAX_N_THREADS),
 		integer("batch threads", p.BatchThreads, 0, C.GGML_MAX_N_THREADS),
 	)
@@ -105,13 +106,13 @@ func (p ContextParams) native(ms *modelState) (C.struct_llama_context_params, er
 		}
 	}
 	n.type_k, n.type_v = cacheTypes[p.CacheTypeK], cacheTypes[p.CacheTypeV]
-	if C.llama_model_n_layer(ms.model) > 0 {
+	if C.infer_llama_model_n_layer(ms.model) > 0 {
 		for _, c := range []struct {
 			which, name string
 			typ         C.enum_ggml_type
 			head        int
 		}{{"K", p.CacheTypeK, n.type_k, headLength(ms.model, "key")}, {"V", p.CacheTypeV, n.type_v, headLength(ms.model, "value")}} {
-			if block := int(C.ggml_blck_size(c.typ)); c.head%block != 0 { // otherwise the engine would split a quantisation block
+			if block := int(C.infer_ggml_blck_size(c.typ)); c.head%block != 0 { // otherwise the engine would split a quantisation block
 				return n, invalid(c.which+" cache type", strconv.Quote(c.name), "has a block size of %d, which does not divide the head size %d: use another type, such as f16", block, c.head)
 			}
 		}
@@ -120,7 +121,6 @@ func (p ContextParams) native(ms *modelState) (C.struct_llama_context_params, er
 	n.offload_kqv = C.bool(!p.NoOffloadKQV)
 	n.swa_full = C.bool(p.SWAFull)
 	n.kv_unified = C.bool(p.KVUnified)
-	n.no_perf = true
 	return n, nil
 }
 

@@ -44,9 +44,8 @@ func Quantize(ctx context.Context, in, out string, p QuantizeParams) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	params := (*C.llama_model_quantize_params)(C.calloc(1, C.sizeof_llama_model_quantize_params))
-	defer C.free(unsafe.Pointer(params))
-	if err := p.native(params); err != nil {
+	params, err := p.native()
+	if err != nil {
 		return err
 	}
 	outputs := outputPaths(in, out, p.KeepSplit)
@@ -85,41 +84,45 @@ func Quantize(ctx context.Context, in, out string, p QuantizeParams) error {
 	return checkWritten(outputs)
 }
 
-func (p *QuantizeParams) native(params *C.llama_model_quantize_params) error {
-	*params = C.llama_model_quantize_default_params()
-	if err := integer("threads", p.Threads, 0, C.GGML_MAX_N_THREADS); err != nil {
-		return err
+func (p *QuantizeParams) native() (C.infer_quantize_params, error) {
+	n := C.infer_quantize_params{
+		threads:                C.int32_t(p.Threads),
+		ftype:                  -1,
+		output_type:            -1,
+		embedding_type:         -1,
+		allow_requantize:       C.bool(p.AllowRequantize),
+		quantize_output_tensor: C.bool(!p.LeaveOutputTensor),
+		only_copy:              C.bool(p.OnlyCopy),
+		pure:                   C.bool(p.Pure),
+		keep_split:             C.bool(p.KeepSplit),
 	}
-	params.nthread = C.int32_t(p.Threads)
+	if err := integer("threads", p.Threads, 0, C.GGML_MAX_N_THREADS); err != nil {
+		return n, err
+	}
 	if p.Threads == 0 {
-		params.nthread = C.int32_t(min(runtime.NumCPU(), C.GGML_MAX_N_THREADS))
+		n.threads = C.int32_t(min(runtime.NumCPU(), C.GGML_MAX_N_THREADS))
 	}
 	if !p.OnlyCopy {
 		t, err := ParseFileType(p.Type)
 		if err != nil {
-			return err
+			return n, err
 		}
-		params.ftype = C.enum_llama_ftype(t)
+		n.ftype = C.int32_t(t)
 	}
 	for _, t := range []struct {
 		name string
-		dst  *C.enum_ggml_type
-	}{{p.OutputTensorType, &params.output_tensor_type}, {p.TokenEmbeddingType, &params.token_embedding_type}} {
+		dst  *C.int32_t
+	}{{p.OutputTensorType, &n.output_type}, {p.TokenEmbeddingType, &n.embedding_type}} {
 		if t.name == "" {
 			continue
 		}
-		n, err := ParseTensorType(t.name)
+		typ, err := ParseTensorType(t.name)
 		if err != nil {
-			return err
+			return n, err
 		}
-		*t.dst = C.enum_ggml_type(n)
+		*t.dst = C.int32_t(typ)
 	}
-	params.allow_requantize = C.bool(p.AllowRequantize)
-	params.pure = C.bool(p.Pure)
-	params.quantize_output_tensor = C.bool(!p.LeaveOutputTensor)
-	params.only_copy = C.bool(p.OnlyCopy)
-	params.keep_split = C.bool(p.KeepSplit)
-	return nil
+	return n, nil
 }
 
 var shardName = regexp.MustCompile(`^(.*)-\d{5}-of-(\d{5})\.gguf$`)

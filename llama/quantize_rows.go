@@ -2,7 +2,7 @@
 
 package llama
 
-// #include "shim_quantize.h"
+// #include "engine_table.h"
 import "C"
 
 import (
@@ -19,11 +19,14 @@ var quantizable = map[string]bool{"f32": true, "f16": true, "bf16": true, "q4_0"
 	"q2_K": true, "q3_K": true, "q4_K": true, "q5_K": true, "q6_K": true, "iq4_nl": true, "iq4_xs": true, "iq3_s": true, "iq3_xxs": true, "iq2_s": true,
 	"iq1_m": true, "tq1_0": true, "tq2_0": true, "mxfp4": true}
 
+// tensorTypes is the number of types that the engine knows: ggml_type is less.
+func tensorTypes() TensorType { return TensorType(C.infer_type_count()) }
+
 // ParseTensorType returns the tensor type of a name such as "q8_0", in upper or lower case. For a
 // type that rows cannot be quantised to it returns an [ErrArgument].
 func ParseTensorType(name string) (TensorType, error) {
 	var names []string
-	for t := range TensorType(C.GGML_TYPE_COUNT) {
+	for t := range tensorTypes() {
 		n := t.String()
 		if !quantizable[n] {
 			continue
@@ -38,10 +41,10 @@ func ParseTensorType(name string) (TensorType, error) {
 
 // String is the type's name: ggml_type_name.
 func (t TensorType) String() string {
-	if t >= C.GGML_TYPE_COUNT {
+	if t >= tensorTypes() {
 		return fmt.Sprintf("TensorType(%d)", uint32(t))
 	}
-	return C.GoString(C.ggml_type_name(C.enum_ggml_type(t)))
+	return C.GoString(C.infer_ggml_type_name(C.enum_ggml_type(t)))
 }
 
 // QuantizeRows quantises rows of rowLen numbers each to a tensor type: ggml_quantize_chunk. Rows
@@ -51,15 +54,15 @@ func QuantizeRows(typ TensorType, src []float32, rowLen int) ([]byte, error) {
 	if err := start(); err != nil {
 		return nil, err
 	}
-	if typ >= C.GGML_TYPE_COUNT {
-		return nil, invalid("tensor type", uint32(typ), "out of range (0 to %d)", C.GGML_TYPE_COUNT-1)
+	if typ >= tensorTypes() {
+		return nil, invalid("tensor type", uint32(typ), "out of range (0 to %d)", tensorTypes()-1)
 	}
 	t := C.enum_ggml_type(typ)
 	name := typ.String()
-	if !quantizable[name] || bool(C.ggml_quantize_requires_imatrix(t)) {
+	if !quantizable[name] || bool(C.infer_ggml_quantize_requires_imatrix(t)) {
 		return nil, argument("rows cannot be quantised to type %d (%s): use one that ParseTensorType returns", typ, name)
 	}
-	if block := int(C.ggml_blck_size(t)); rowLen <= 0 || len(src)%rowLen != 0 || rowLen%block != 0 {
+	if block := int(C.infer_ggml_blck_size(t)); rowLen <= 0 || len(src)%rowLen != 0 || rowLen%block != 0 {
 		return nil, argument("%d numbers in rows of %d: need whole rows of a multiple of %d numbers (the block size of %s)", len(src), rowLen, block, name)
 	}
 	for i, v := range src {
@@ -71,7 +74,7 @@ func QuantizeRows(typ TensorType, src []float32, rowLen int) ([]byte, error) {
 		return nil, nil
 	}
 	rows := len(src) / rowLen
-	dst := make([]byte, int(C.ggml_row_size(t, C.int64_t(rowLen)))*rows)
+	dst := make([]byte, int(C.infer_ggml_row_size(t, C.int64_t(rowLen)))*rows)
 	var e C.infer_error
 	n := C.infer_quantize_rows(t, (*C.float)(&src[0]), unsafe.Pointer(&dst[0]), C.int64_t(rows), C.int64_t(rowLen), &e)
 	if e.kind != C.INFER_OK || int(n) != len(dst) {

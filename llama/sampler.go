@@ -2,7 +2,7 @@
 
 package llama
 
-// #include "shim_sampler.h"
+// #include "engine_table.h"
 import "C"
 
 import (
@@ -39,14 +39,14 @@ func (m *Model) NewSampler() (*Sampler, error) {
 	if err := m.s.life.acquire(); err != nil {
 		return nil, err
 	}
-	vocab := C.llama_model_get_vocab(m.s.model)
+	vocab := C.infer_llama_model_get_vocab(m.s.model)
 	var e C.infer_error
 	chain := C.infer_sampler_new(vocab, &e)
 	if chain == nil {
 		m.s.life.release()
 		return nil, failure("llama_sampler_chain_init", &e, nil)
 	}
-	x := newSampler(&samplerState{chain: chain, model: m.s, vocab: int(C.llama_vocab_n_tokens(vocab))})
+	x := newSampler(&samplerState{chain: chain, model: m.s, vocab: int(C.infer_llama_vocab_n_tokens(vocab))})
 	runtime.KeepAlive(m)
 	return x, nil
 }

@@ -2,8 +2,7 @@
 
 package llama
 
-// #include "shim_sampler.h"
-// #include "shim_text.h"
+// #include "engine_table.h"
 import "C"
 
 import (
@@ -68,7 +67,7 @@ func (s *modelState) tokenPieces(e *C.infer_error) *C.infer_pieces {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.pieces == nil {
-		s.pieces = C.infer_pieces_new(C.llama_model_get_vocab(s.model), e)
+		s.pieces = C.infer_pieces_new(C.infer_llama_model_get_vocab(s.model), e)
 	}
 	return s.pieces
 }
@@ -107,7 +106,7 @@ func (x *Sampler) tokensOf(g *gbnf.Grammar) (named []int32, err error) {
 		for _, name := range g.Names {
 			var e C.infer_error
 			var t [2]C.llama_token
-			n := C.infer_tokenize(C.llama_model_get_vocab(s.model.model), (*C.char)(unsafe.Pointer(unsafe.StringData(name))), C.int32_t(len(name)), &t[0], 2, false, true, 0, &e)
+			n := C.infer_tokenize(C.infer_llama_model_get_vocab(s.model.model), (*C.char)(unsafe.Pointer(unsafe.StringData(name))), C.int32_t(len(name)), &t[0], 2, false, true, 0, &e)
 			if e.kind != C.INFER_OK || n != 1 {
 				return argument("grammar: %q is not a single token of the vocabulary", name)
 			}

@@ -2,7 +2,7 @@
 
 package llama
 
-// #include "shim_sampler.h"
+// #include "engine_table.h"
 import "C"
 
 import (
@@ -162,7 +162,7 @@ func (x *Sampler) AddPenalties(lastN int, repeat, frequency, presence float32) e
 // window replaces -1 by the length of context that the model was trained with.
 func (s *samplerState) window(n int) C.int32_t {
 	if n < 0 {
-		n = int(C.llama_model_n_ctx_train(s.model.model))
+		n = int(C.infer_llama_model_n_ctx_train(s.model.model))
 	}
 	return C.int32_t(min(max(n, 0), maxWindow))
 }
@@ -216,8 +216,8 @@ func (x *Sampler) AddInfill() error {
 	return x.link("llama_sampler_init_infill", func(s *samplerState, e *C.infer_error) C.bool {
 		return C.infer_add_infill(s.chain, e)
 	}, x.locked(func(s *samplerState) error {
-		v := C.llama_model_get_vocab(s.model.model)
-		if C.llama_vocab_eot(v) < 0 && C.llama_vocab_eos(v) < 0 {
+		v := C.infer_llama_model_get_vocab(s.model.model)
+		if C.infer_llama_vocab_eot(v) < 0 && C.infer_llama_vocab_eos(v) < 0 {
 			return argument("infill needs a vocabulary with a token for the end of a turn or of a text")
 		}
 		return nil

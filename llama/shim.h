@@ -9,7 +9,6 @@
 #define INFER_SHIM_H
 
 #include "abi_types.h"
-#include "abi_functions.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -29,7 +28,8 @@ typedef struct infer_error {
     char log[1536];
 } infer_error;
 
-// infer_init installs logging, the assert handler and the buffer types. It must be called once.
+// infer_init installs logging, the assert handler and the buffer types. It must be called once, after
+// the engine was chosen.
 void infer_init(void);
 
 // infer_set_log_level sets the lowest level that is sent to Go. Levels above ERROR send nothing.

@@ -3,13 +3,44 @@
 #ifndef INFER_SHIM_CONTEXT_H
 #define INFER_SHIM_CONTEXT_H
 
-#include "shim.h"
+#include "shim_layers.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-struct llama_context * infer_context_new(struct llama_model * model, struct llama_context_params params, infer_scope scope, infer_error * err);
+// Parameters of a context. The fields have the meaning of those of llama_context_params.
+typedef struct infer_context_params {
+    uint32_t                     n_ctx;
+    uint32_t                     n_batch;
+    uint32_t                     n_ubatch;
+    uint32_t                     n_seq_max;
+    int32_t                      n_threads;
+    int32_t                      n_threads_batch;
+    enum llama_rope_scaling_type rope_scaling_type;
+    enum llama_pooling_type      pooling_type;
+    enum llama_attention_type    attention_type;
+    enum llama_flash_attn_type   flash_attn_type;
+    float                        rope_freq_base;
+    float                        rope_freq_scale;
+    float                        yarn_ext_factor;
+    float                        yarn_attn_factor;
+    float                        yarn_beta_fast;
+    float                        yarn_beta_slow;
+    uint32_t                     yarn_orig_ctx;
+    enum ggml_type               type_k;
+    enum ggml_type               type_v;
+    bool                         embeddings;
+    bool                         offload_kqv;
+    bool                         swa_full;
+    bool                         kv_unified;
+    infer_layers *               layers; // told of the layers that are computed; may be NULL
+    int *                        abort;  // a value other than 0 stops the computation; may be NULL
+} infer_context_params;
+
+// The engine's defaults of the sizes and of YaRN; the other fields are 0.
+infer_context_params   infer_context_defaults(void);
+struct llama_context * infer_context_new(struct llama_model * model, infer_context_params params, infer_scope scope, infer_error * err);
 void    infer_context_free(struct llama_context * ctx);
 int32_t infer_decode(struct llama_context * ctx, struct llama_batch batch, infer_scope scope, infer_error * err);
 int32_t infer_encode(struct llama_context * ctx, struct llama_batch batch, infer_scope scope, infer_error * err);

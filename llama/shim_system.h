@@ -13,6 +13,8 @@ extern "C" {
 bool infer_threads_available(int n);
 // Whether this package, and so the engine, was compiled with optimisation.
 bool infer_optimized(void);
+// The number of tensor types: ggml_type is less.
+uint32_t infer_type_count(void);
 // The number of the engine's buffer types that repack weights on this CPU.
 size_t infer_repack_types(void);
 // Loads the library of ggml's base functions that backends are linked with, and tests whether it has

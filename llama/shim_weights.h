@@ -25,10 +25,25 @@ enum infer_weight_kind {
     INFER_WEIGHT_DEVICE,    // must be uploaded
 };
 
+// Parameters of a model. The fields have the meaning of those of llama_model_params.
+typedef struct infer_model_params {
+    int32_t                 n_gpu_layers;
+    enum llama_split_mode   split_mode;
+    int32_t                 main_gpu;
+    const float *           tensor_split;
+    llama_progress_callback progress_callback; // may be NULL
+    void *                  progress_callback_user_data;
+    bool                    vocab_only;
+    bool                    use_mmap;
+    bool                    check_tensors;
+    bool                    use_extra_bufts;
+    bool                    no_host;
+} infer_model_params;
+
 // Loads a model. If weights is not NULL, the model is unbound: host weights are recorded and not
 // stored, and the engine's reads go to scratch. The caller owns *weights and must free it after
 // the model.
-struct llama_model * infer_model_load(const char ** paths, size_t n_paths, struct llama_model_params params,
+struct llama_model * infer_model_load(const char ** paths, size_t n_paths, infer_model_params params,
         infer_scope scope, infer_weights ** weights, void * scratch, size_t scratch_size, infer_error * err);
 size_t       infer_weights_count(const infer_weights * w);
 infer_weight infer_weights_at(const infer_weights * w, size_t i);

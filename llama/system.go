@@ -2,7 +2,7 @@
 
 package llama
 
-// #include "shim_system.h"
+// #include "engine_table.h"
 import "C"
 
 import (
@@ -23,13 +23,13 @@ func Devices() ([]Device, error) {
 		return nil, err
 	}
 	var devices []Device
-	for i := range C.ggml_backend_dev_count() {
-		d := C.ggml_backend_dev_get(i)
+	for i := range C.infer_ggml_backend_dev_count() {
+		d := C.infer_ggml_backend_dev_get(i)
 		var free, total C.size_t
-		C.ggml_backend_dev_memory(d, &free, &total)
+		C.infer_ggml_backend_dev_memory(d, &free, &total)
 		kind := map[C.enum_ggml_backend_dev_type]string{C.GGML_BACKEND_DEVICE_TYPE_CPU: "cpu", C.GGML_BACKEND_DEVICE_TYPE_GPU: "gpu",
-			C.GGML_BACKEND_DEVICE_TYPE_IGPU: "igpu", C.GGML_BACKEND_DEVICE_TYPE_ACCEL: "accel"}[C.ggml_backend_dev_type(d)]
-		devices = append(devices, Device{C.GoString(C.ggml_backend_dev_name(d)), C.GoString(C.ggml_backend_dev_description(d)), kind, uint64(free), uint64(total)})
+			C.GGML_BACKEND_DEVICE_TYPE_IGPU: "igpu", C.GGML_BACKEND_DEVICE_TYPE_ACCEL: "accel"}[C.infer_ggml_backend_dev_type(d)]
+		devices = append(devices, Device{C.GoString(C.infer_ggml_backend_dev_name(d)), C.GoString(C.infer_ggml_backend_dev_description(d)), kind, uint64(free), uint64(total)})
 	}
 	return devices, nil
 }
@@ -56,7 +56,7 @@ func LoadBackends(dir string) error {
 			return err
 		}
 	}
-	C.ggml_backend_load_all_from_path(c)
+	C.infer_ggml_backend_load_all_from_path(c)
 	return nil
 }
 
@@ -101,17 +101,17 @@ func checkBackends(dir string) error {
 }
 
 // SupportsGPU reports whether layers can be offloaded: llama_supports_gpu_offload.
-func SupportsGPU() bool { return start() == nil && bool(C.llama_supports_gpu_offload()) }
+func SupportsGPU() bool { return start() == nil && bool(C.infer_llama_supports_gpu_offload()) }
 
 // MaxDevices is the number of devices that the engine can use at once, and the length
 // of [ModelParams].TensorSplit at most: llama_max_devices.
-func MaxDevices() int { return int(C.llama_max_devices()) }
+func MaxDevices() int { return int(C.infer_llama_max_devices()) }
 
 // SupportsMMap reports whether the engine can map files: llama_supports_mmap.
-func SupportsMMap() bool { return bool(C.llama_supports_mmap()) }
+func SupportsMMap() bool { return bool(C.infer_llama_supports_mmap()) }
 
 // SupportsMLock reports whether the engine can lock memory: llama_supports_mlock.
-func SupportsMLock() bool { return bool(C.llama_supports_mlock()) }
+func SupportsMLock() bool { return bool(C.infer_llama_supports_mlock()) }
 
 // SystemInfo is llama.cpp's line about backends and features:
 // llama_print_system_info.
@@ -119,7 +119,7 @@ func SystemInfo() string {
 	if start() != nil {
 		return ""
 	}
-	return C.GoString(C.llama_print_system_info())
+	return C.GoString(C.infer_llama_print_system_info())
 }
 
 // CanRepack reports whether the engine was compiled to convert weights to the layout
@@ -138,12 +138,12 @@ func CompiledFeatures() []string {
 		name string
 		has  C.int
 	}{
-		{"sse3", C.ggml_cpu_has_sse3()}, {"ssse3", C.ggml_cpu_has_ssse3()}, {"avx", C.ggml_cpu_has_avx()}, {"avx2", C.ggml_cpu_has_avx2()},
-		{"fma", C.ggml_cpu_has_fma()}, {"f16c", C.ggml_cpu_has_f16c()}, {"bmi2", C.ggml_cpu_has_bmi2()}, {"avx_vnni", C.ggml_cpu_has_avx_vnni()},
-		{"avx512", C.ggml_cpu_has_avx512()}, {"avx512_vbmi", C.ggml_cpu_has_avx512_vbmi()}, {"avx512_vnni", C.ggml_cpu_has_avx512_vnni()},
-		{"avx512_bf16", C.ggml_cpu_has_avx512_bf16()},
-		{"neon", C.ggml_cpu_has_neon()}, {"arm_fma", C.ggml_cpu_has_arm_fma()}, {"fp16_va", C.ggml_cpu_has_fp16_va()}, {"dotprod", C.ggml_cpu_has_dotprod()},
-		{"matmul_int8", C.ggml_cpu_has_matmul_int8()}, {"sve", C.ggml_cpu_has_sve()}, {"sme", C.ggml_cpu_has_sme()},
+		{"sse3", C.infer_ggml_cpu_has_sse3()}, {"ssse3", C.infer_ggml_cpu_has_ssse3()}, {"avx", C.infer_ggml_cpu_has_avx()}, {"avx2", C.infer_ggml_cpu_has_avx2()},
+		{"fma", C.infer_ggml_cpu_has_fma()}, {"f16c", C.infer_ggml_cpu_has_f16c()}, {"bmi2", C.infer_ggml_cpu_has_bmi2()}, {"avx_vnni", C.infer_ggml_cpu_has_avx_vnni()},
+		{"avx512", C.infer_ggml_cpu_has_avx512()}, {"avx512_vbmi", C.infer_ggml_cpu_has_avx512_vbmi()}, {"avx512_vnni", C.infer_ggml_cpu_has_avx512_vnni()},
+		{"avx512_bf16", C.infer_ggml_cpu_has_avx512_bf16()},
+		{"neon", C.infer_ggml_cpu_has_neon()}, {"arm_fma", C.infer_ggml_cpu_has_arm_fma()}, {"fp16_va", C.infer_ggml_cpu_has_fp16_va()}, {"dotprod", C.infer_ggml_cpu_has_dotprod()},
+		{"matmul_int8", C.infer_ggml_cpu_has_matmul_int8()}, {"sve", C.infer_ggml_cpu_has_sve()}, {"sme", C.infer_ggml_cpu_has_sme()},
 	} {
 		if f.has != 0 {
 			names = append(names, f.name)

@@ -1,4 +1,4 @@
-// Tests whether the system can start more threads. The engine must not be asked for threads that
+// Facts about the machine and this build: whether the system can start more threads. The engine must not be asked for threads that
 // cannot be started: it ends the process.
 
 #include "guard.h"
@@ -39,4 +39,12 @@ bool infer::threads_available(int n) {
 
 extern "C" bool infer_threads_available(int n) {
     return infer::threads_available(n);
+}
+
+extern "C" bool infer_optimized(void) {
+#ifdef __OPTIMIZE__
+    return true;
+#else
+    return false;
+#endif
 }

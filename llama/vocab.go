@@ -2,7 +2,7 @@
 
 package llama
 
-// #include "shim_text.h"
+// #include "engine_table.h"
 import "C"
 
 import (
@@ -22,7 +22,7 @@ const maxText = 1 << 29
 // vocab runs f on the vocabulary.
 func (m *Model) vocab(f func(*C.struct_llama_vocab) error) error {
 	var err error
-	if e := m.use(func(p *C.struct_llama_model) { err = f(C.llama_model_get_vocab(p)) }); e != nil {
+	if e := m.use(func(p *C.struct_llama_model) { err = f(C.infer_llama_model_get_vocab(p)) }); e != nil {
 		return e
 	}
 	return err
@@ -32,7 +32,7 @@ func (m *Model) vocab(f func(*C.struct_llama_vocab) error) error {
 // of the engine.
 func (m *Model) textVocab(f func(*C.struct_llama_vocab) error) error {
 	return m.vocab(func(v *C.struct_llama_vocab) error {
-		if C.llama_vocab_type(v) == C.LLAMA_VOCAB_TYPE_NONE {
+		if C.infer_llama_vocab_type(v) == C.LLAMA_VOCAB_TYPE_NONE {
 			return argument("the model has no vocabulary")
 		}
 		return f(v)
@@ -41,7 +41,7 @@ func (m *Model) textVocab(f func(*C.struct_llama_vocab) error) error {
 
 // VocabSize is the number of tokens: llama_vocab_n_tokens.
 func (m *Model) VocabSize() (n int, err error) {
-	err = m.vocab(func(v *C.struct_llama_vocab) error { n = int(C.llama_vocab_n_tokens(v)); return nil })
+	err = m.vocab(func(v *C.struct_llama_vocab) error { n = int(C.infer_llama_vocab_n_tokens(v)); return nil })
 	return n, err
 }
 
@@ -50,7 +50,7 @@ func (m *Model) VocabSize() (n int, err error) {
 func (m *Model) VocabType() (name string, err error) {
 	names := map[C.enum_llama_vocab_type]string{C.LLAMA_VOCAB_TYPE_NONE: "none", C.LLAMA_VOCAB_TYPE_SPM: "spm", C.LLAMA_VOCAB_TYPE_BPE: "bpe",
 		C.LLAMA_VOCAB_TYPE_WPM: "wpm", C.LLAMA_VOCAB_TYPE_UGM: "ugm", C.LLAMA_VOCAB_TYPE_RWKV: "rwkv", C.LLAMA_VOCAB_TYPE_PLAMO2: "plamo2"}
-	err = m.vocab(func(v *C.struct_llama_vocab) error { name = names[C.llama_vocab_type(v)]; return nil })
+	err = m.vocab(func(v *C.struct_llama_vocab) error { name = names[C.infer_llama_vocab_type(v)]; return nil })
 	return name, err
 }
 
@@ -59,11 +59,11 @@ func (m *Model) VocabType() (name string, err error) {
 func (m *Model) SpecialTokens() (s SpecialTokens, err error) {
 	err = m.vocab(func(v *C.struct_llama_vocab) error {
 		s = SpecialTokens{
-			BOS: Token(C.llama_vocab_bos(v)), EOS: Token(C.llama_vocab_eos(v)), EOT: Token(C.llama_vocab_eot(v)), SEP: Token(C.llama_vocab_sep(v)),
-			NL: Token(C.llama_vocab_nl(v)), PAD: Token(C.llama_vocab_pad(v)), Mask: Token(C.llama_vocab_mask(v)),
-			FIMPre: Token(C.llama_vocab_fim_pre(v)), FIMSuf: Token(C.llama_vocab_fim_suf(v)), FIMMid: Token(C.llama_vocab_fim_mid(v)),
-			FIMPad: Token(C.llama_vocab_fim_pad(v)), FIMRep: Token(C.llama_vocab_fim_rep(v)), FIMSep: Token(C.llama_vocab_fim_sep(v)),
-			AddBOS: bool(C.llama_vocab_get_add_bos(v)), AddEOS: bool(C.llama_vocab_get_add_eos(v)), AddSEP: bool(C.llama_vocab_get_add_sep(v)),
+			BOS: Token(C.infer_llama_vocab_bos(v)), EOS: Token(C.infer_llama_vocab_eos(v)), EOT: Token(C.infer_llama_vocab_eot(v)), SEP: Token(C.infer_llama_vocab_sep(v)),
+			NL: Token(C.infer_llama_vocab_nl(v)), PAD: Token(C.infer_llama_vocab_pad(v)), Mask: Token(C.infer_llama_vocab_mask(v)),
+			FIMPre: Token(C.infer_llama_vocab_fim_pre(v)), FIMSuf: Token(C.infer_llama_vocab_fim_suf(v)), FIMMid: Token(C.infer_llama_vocab_fim_mid(v)),
+			FIMPad: Token(C.infer_llama_vocab_fim_pad(v)), FIMRep: Token(C.infer_llama_vocab_fim_rep(v)), FIMSep: Token(C.infer_llama_vocab_fim_sep(v)),
+			AddBOS: bool(C.infer_llama_vocab_get_add_bos(v)), AddEOS: bool(C.infer_llama_vocab_get_add_eos(v)), AddSEP: bool(C.infer_llama_vocab_get_add_sep(v)),
 		}
 		return nil
 	})
@@ -74,8 +74,8 @@ func (m *Model) SpecialTokens() (s SpecialTokens, err error) {
 // llama_vocab_is_eog.
 func (m *Model) EOGs() (tokens []Token, err error) {
 	err = m.vocab(func(v *C.struct_llama_vocab) error {
-		for t := range C.llama_vocab_n_tokens(v) {
-			if C.llama_vocab_is_eog(v, t) {
+		for t := range C.infer_llama_vocab_n_tokens(v) {
+			if C.infer_llama_vocab_is_eog(v, t) {
 				tokens = append(tokens, Token(t))
 			}
 		}
@@ -92,15 +92,15 @@ func (m *Model) TokenInfo(t Token) (i TokenInfo, err error) {
 			return err
 		}
 		c := C.llama_token(t)
-		i = TokenInfo{Text: C.GoString(C.llama_vocab_get_text(v, c)), Score: float32(C.llama_vocab_get_score(v, c)), Attr: TokenAttr(C.llama_vocab_get_attr(v, c)),
-			EOG: bool(C.llama_vocab_is_eog(v, c)), Control: bool(C.llama_vocab_is_control(v, c))}
+		i = TokenInfo{Text: C.GoString(C.infer_llama_vocab_get_text(v, c)), Score: float32(C.infer_llama_vocab_get_score(v, c)), Attr: TokenAttr(C.infer_llama_vocab_get_attr(v, c)),
+			EOG: bool(C.infer_llama_vocab_is_eog(v, c)), Control: bool(C.infer_llama_vocab_is_control(v, c))}
 		return nil
 	})
 	return i, err
 }
 
 func inVocab(v *C.struct_llama_vocab, tokens ...Token) error {
-	n := Token(C.llama_vocab_n_tokens(v))
+	n := Token(C.infer_llama_vocab_n_tokens(v))
 	for _, t := range tokens {
 		if t < 0 || t >= n {
 			return noToken(t, int(n))
@@ -124,7 +124,7 @@ func (m *Model) Tokenize(text string, addSpecial, parseSpecial bool) ([]Token, e
 	}
 	var tokens []Token
 	err := m.textVocab(func(v *C.struct_llama_vocab) (err error) {
-		kind := C.llama_vocab_type(v)
+		kind := C.infer_llama_vocab_type(v)
 		if addSpecial {
 			if err := canAddSpecial(v); err != nil {
 				return err
@@ -173,11 +173,11 @@ func tokenize(v *C.struct_llama_vocab, text string, addSpecial, parseSpecial boo
 // canAddSpecial refuses vocabularies that require special tokens which they lack: they would fail
 // an assertion of the engine.
 func canAddSpecial(v *C.struct_llama_vocab) error {
-	words := C.llama_vocab_type(v) == C.LLAMA_VOCAB_TYPE_WPM // which wants both always
-	if (words || bool(C.llama_vocab_get_add_bos(v))) && C.llama_vocab_bos(v) < 0 {
+	words := C.infer_llama_vocab_type(v) == C.LLAMA_VOCAB_TYPE_WPM // which wants both always
+	if (words || bool(C.infer_llama_vocab_get_add_bos(v))) && C.infer_llama_vocab_bos(v) < 0 {
 		return argument("the vocabulary asks for a BOS token but has none: tokenize without special tokens")
 	}
-	if words && C.llama_vocab_sep(v) < 0 || !words && bool(C.llama_vocab_get_add_eos(v)) && C.llama_vocab_eos(v) < 0 {
+	if words && C.infer_llama_vocab_sep(v) < 0 || !words && bool(C.infer_llama_vocab_get_add_eos(v)) && C.infer_llama_vocab_eos(v) < 0 {
 		return argument("the vocabulary asks for an EOS token but has none: tokenize without special tokens")
 	}
 	return nil
@@ -187,7 +187,7 @@ func canAddSpecial(v *C.struct_llama_vocab) error {
 func (s *modelState) recurses() bool {
 	key := C.CString("tokenizer.ggml.pre")
 	defer C.free(unsafe.Pointer(key))
-	return pretoken.Recurses(growString(func(buf *C.char, n C.size_t) C.int32_t { return C.llama_model_meta_val_str(s.model, key, buf, n) }))
+	return pretoken.Recurses(growString(func(buf *C.char, n C.size_t) C.int32_t { return C.infer_llama_model_meta_val_str(s.model, key, buf, n) }))
 }
 
 // AppendPiece appends the text of a token to dst, which need not be whole characters:
@@ -199,11 +199,11 @@ func (m *Model) AppendPiece(dst []byte, t Token, special bool) ([]byte, error) {
 	}
 	defer runtime.KeepAlive(m)
 	defer m.s.life.release()
-	v := C.llama_model_get_vocab(m.s.model)
-	if C.llama_vocab_type(v) == C.LLAMA_VOCAB_TYPE_NONE {
+	v := C.infer_llama_model_get_vocab(m.s.model)
+	if C.infer_llama_vocab_type(v) == C.LLAMA_VOCAB_TYPE_NONE {
 		return dst, argument("the model has no vocabulary")
 	}
-	if n := C.llama_vocab_n_tokens(v); t < 0 || C.int32_t(t) >= n {
+	if n := C.infer_llama_vocab_n_tokens(v); t < 0 || C.int32_t(t) >= n {
 		return dst, noToken(t, int(n))
 	}
 	const enough = 32

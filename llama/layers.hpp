@@ -51,19 +51,19 @@ void infer_layers::use(ggml_tensor * node) {
     }
 }
 
-extern "C" infer_streams * infer_streams_new(void) {
+infer_streams * infer_streams_new(void) {
     return new (std::nothrow) infer_streams;
 }
 
-extern "C" bool infer_streams_any(const infer_streams * s) {
+bool infer_streams_any(const infer_streams * s) {
     return s && (!s->tensors.empty() || !s->experts.empty());
 }
 
-extern "C" void infer_streams_free(infer_streams * s) {
+void infer_streams_free(infer_streams * s) {
     delete s;
 }
 
-extern "C" bool infer_streams_set(infer_streams * s, const infer_weights * w, size_t i, int layer, void * slot, infer_error * err) {
+bool infer_streams_set(infer_streams * s, const infer_weights * w, size_t i, int layer, void * slot, infer_error * err) {
     return infer::guarded(err, false, [&] {
         ggml_tensor * t = infer::weight(w, i);
         auto old = s->tensors.find(t);
@@ -83,15 +83,15 @@ extern "C" bool infer_streams_set(infer_streams * s, const infer_weights * w, si
     });
 }
 
-extern "C" infer_layers * infer_layers_new(uintptr_t layers, infer_streams * streams, bool watched) {
+infer_layers * infer_layers_new(uintptr_t layers, infer_streams * streams, bool watched) {
     return new (std::nothrow) infer_layers{layers, streams, watched, {}, {}};
 }
 
-extern "C" void infer_layers_free(infer_layers * l) {
+void infer_layers_free(infer_layers * l) {
     delete l;
 }
 
-extern "C" void infer_layers_begin(infer_layers * l) {
+void infer_layers_begin(infer_layers * l) {
     l->release();
     l->choice.marked_ids = nullptr;
     for (size_t n = 0; n < l->states.size(); n++) {
@@ -109,7 +109,7 @@ int number_of(const ggml_tensor * node, const char * mark) {
 
 } // namespace
 
-extern "C" bool infer_eval(struct ggml_tensor * node, bool ask, void * user_data) {
+bool infer_eval(struct ggml_tensor * node, bool ask, void * user_data) {
     infer_layers * l = (infer_layers *) user_data;
     const infer_streams & streams = *l->streams;
     const int done   = number_of(node, "l_out");        // the output of a layer

@@ -19,7 +19,7 @@ static bool same_shape(const ggml_tensor * a, const ggml_tensor * b) {
     return a->type == b->type && std::equal(a->ne, a->ne + GGML_MAX_DIMS, b->ne);
 }
 
-extern "C" bool infer_weights_rebind(infer_weights * w, const infer_weights * like, infer_error * err) {
+bool infer_weights_rebind(infer_weights * w, const infer_weights * like, infer_error * err) {
     return guarded(err, false, [&] {
         std::unordered_map<std::string, variants> by_name;
         for (const recorded & r : like->tensors) {

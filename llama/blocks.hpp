@@ -22,7 +22,7 @@ static void block_free(ggml_backend_buffer_t buffer) {
         goInferFree(b->home, b->data);
     }
     delete b;
-    delete buffer; // this version of the engine does not
+    free_structure(buffer);
 }
 
 static void * block_base(ggml_backend_buffer_t buffer) {

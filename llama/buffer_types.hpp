@@ -82,7 +82,7 @@ void install_buffer_types() {
         return; // no memory: the engine stays unchanged
     }
     cpu_buffer = sample->iface;
-    sample->iface.free_buffer(sample);
+    free_buffer(sample);
     cpu->iface.alloc_buffer = cpu_alloc;
     cpu->iface.get_max_size = max_size;
 
@@ -92,7 +92,7 @@ void install_buffer_types() {
     if (of_ptr) {
         of_ptr->buft->iface.alloc_buffer = cpu_alloc;
         of_ptr->buft->iface.get_max_size = max_size;
-        of_ptr->iface.free_buffer(of_ptr);
+        free_buffer(of_ptr);
     }
 
     ggml_backend_dev_t dev = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
@@ -114,6 +114,6 @@ void install_buffer_types() {
 
 } // namespace infer
 
-extern "C" size_t infer_repack_types(void) {
+size_t infer_repack_types(void) {
     return infer::repack_types.size();
 }

@@ -6,6 +6,20 @@
 
 #include <vector>
 
+namespace infer {
+
+// backends_last delays the engine's freeing of backends to its own destructor: the engine frees the
+// scheduler after the backends, and the scheduler still refers to them.
+class backends_last {
+public:
+    backends_last();
+    ~backends_last();
+    backends_last(const backends_last &) = delete;
+    backends_last & operator=(const backends_last &) = delete;
+};
+
+} // namespace infer
+
 #if defined(__linux__) || defined(_WIN32)
 
 extern "C" {

@@ -67,7 +67,7 @@ bool on_stack(size_t size, void (*f)(void *), void * arg) {
 
 } // namespace
 
-extern "C" int32_t infer_tokenize(const struct llama_vocab * vocab, const char * text, int32_t text_len, llama_token * tokens, int32_t n_max,
+int32_t infer_tokenize(const struct llama_vocab * vocab, const char * text, int32_t text_len, llama_token * tokens, int32_t n_max,
         bool add_special, bool parse_special, size_t stack, infer_error * err) {
     int32_t n = 0;
     auto tokenize = [&] {
@@ -81,11 +81,11 @@ extern "C" int32_t infer_tokenize(const struct llama_vocab * vocab, const char *
     return n;
 }
 
-extern "C" int32_t infer_piece(const struct llama_vocab * vocab, llama_token token, char * buf, int32_t length, bool special, infer_error * err) {
+int32_t infer_piece(const struct llama_vocab * vocab, llama_token token, char * buf, int32_t length, bool special, infer_error * err) {
     return guarded(err, (int32_t) 0, [&] { return llama_token_to_piece(vocab, token, buf, length, 0, special); });
 }
 
-extern "C" size_t infer_detokenize_size(const struct llama_vocab * vocab, const llama_token * tokens, size_t n, bool unparse_special, infer_error * err) {
+size_t infer_detokenize_size(const struct llama_vocab * vocab, const llama_token * tokens, size_t n, bool unparse_special, infer_error * err) {
     // The engine's own sum is 32 bits wide and not checked for overflow.
     return guarded(err, (size_t) SIZE_MAX, [&] {
         size_t size = 0;
@@ -96,19 +96,11 @@ extern "C" size_t infer_detokenize_size(const struct llama_vocab * vocab, const 
     });
 }
 
-extern "C" int32_t infer_detokenize(const struct llama_vocab * vocab, const llama_token * tokens, int32_t n, char * text, int32_t length,
+int32_t infer_detokenize(const struct llama_vocab * vocab, const llama_token * tokens, int32_t n, char * text, int32_t length,
         bool remove_special, bool unparse_special, infer_error * err) {
     return guarded(err, (int32_t) 0, [&] { return llama_detokenize(vocab, tokens, n, text, length, remove_special, unparse_special); });
 }
 
-extern "C" int32_t infer_chat(const char * tmpl, const struct llama_chat_message * chat, size_t n, bool add_assistant, char * buf, int32_t length, infer_error * err) {
+int32_t infer_chat(const char * tmpl, const struct llama_chat_message * chat, size_t n, bool add_assistant, char * buf, int32_t length, infer_error * err) {
     return guarded(err, (int32_t) -1, [&] { return llama_chat_apply_template(tmpl, chat, n, add_assistant, buf, length); });
-}
-
-extern "C" bool infer_optimized(void) {
-#ifdef __OPTIMIZE__
-    return true;
-#else
-    return false;
-#endif
 }

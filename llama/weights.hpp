@@ -5,9 +5,6 @@
 
 #include <utility>
 
-// Internal function of llama.cpp: the tensors of a model by name.
-const std::vector<std::pair<std::string, ggml_tensor *>> & llama_internal_get_tensor_map(const llama_model * model);
-
 namespace infer {
 
 namespace {
@@ -21,7 +18,7 @@ struct unbound {
 
 void unbound_free(ggml_backend_buffer_t buffer) {
     delete (unbound *) buffer->context;
-    delete buffer;
+    free_structure(buffer);
 }
 
 void * unbound_base(ggml_backend_buffer_t buffer) {
@@ -53,6 +50,22 @@ enum ggml_status unbound_init(ggml_backend_buffer_t buffer, ggml_tensor * tensor
 void unbound_set(ggml_backend_buffer_t, ggml_tensor *, const void *, size_t, size_t) {}
 void unbound_memset(ggml_backend_buffer_t, ggml_tensor *, uint8_t, size_t, size_t) {}
 void unbound_clear(ggml_backend_buffer_t, uint8_t) {}
+
+llama_model_params native(const infer_model_params & p) {
+    llama_model_params n = llama_model_default_params();
+    n.n_gpu_layers                = p.n_gpu_layers;
+    n.split_mode                  = (enum llama_split_mode) p.split_mode;
+    n.main_gpu                    = p.main_gpu;
+    n.tensor_split                = p.tensor_split;
+    n.progress_callback           = p.progress_callback;
+    n.progress_callback_user_data = p.progress_callback_user_data;
+    n.vocab_only                  = p.vocab_only;
+    n.check_tensors               = p.check_tensors;
+    n.use_extra_bufts             = p.use_extra_bufts;
+    n.no_host                     = p.no_host;
+    set_load_mode(n, p.use_mmap);
+    return n;
+}
 
 // rows_of returns t as a matrix of rows of length elements.
 ggml_tensor rows_of(const ggml_tensor & t, int64_t length, int64_t rows) {
@@ -105,18 +118,19 @@ ggml_tensor * weight(const infer_weights * w, size_t i) {
 using infer::guarded;
 using infer::scope_guard;
 
-extern "C" struct llama_model * infer_model_load(const char ** paths, size_t n_paths, struct llama_model_params params,
+struct llama_model * infer_model_load(const char ** paths, size_t n_paths, infer_model_params params,
         infer_scope scope, infer_weights ** weights, void * scratch, size_t scratch_size, infer_error * err) {
     return guarded(err, (llama_model *) nullptr, [&]() -> llama_model * {
         infer_weights * record = nullptr;
         if (weights) {
             record = new infer_weights{{}, (char *) scratch, scratch_size};
         }
+        const llama_model_params native = infer::native(params);
         llama_model * model = nullptr;
         try {
             scope_guard in(scope, record);
-            model = n_paths == 1 ? llama_model_load_from_file(paths[0], params)
-                                 : llama_model_load_from_splits(paths, n_paths, params);
+            model = n_paths == 1 ? llama_model_load_from_file(paths[0], native)
+                                 : llama_model_load_from_splits(paths, n_paths, native);
         } catch (...) {
             delete record;
             throw;
@@ -128,7 +142,7 @@ extern "C" struct llama_model * infer_model_load(const char ** paths, size_t n_p
             delete record;
             return nullptr;
         }
-        for (const auto & named : llama_internal_get_tensor_map(model)) {
+        for (const auto & named : infer::tensors_of(model)) {
             ggml_tensor * t = named.second;
             if (t->buffer && t->buffer->iface.free_buffer != infer::unbound_free) {
                 record->tensors.push_back({t, nullptr, true});
@@ -140,8 +154,8 @@ extern "C" struct llama_model * infer_model_load(const char ** paths, size_t n_p
     });
 }
 
-extern "C" int64_t infer_tensor_rows(const llama_model * model, const char * name) {
-    for (const auto & named : llama_internal_get_tensor_map(model)) {
+int64_t infer_tensor_rows(const llama_model * model, const char * name) {
+    for (const auto & named : infer::tensors_of(model)) {
         if (named.first == name) {
             return named.second->ne[1];
         }
@@ -149,22 +163,22 @@ extern "C" int64_t infer_tensor_rows(const llama_model * model, const char * nam
     return 0;
 }
 
-extern "C" size_t infer_weights_count(const infer_weights * w) {
+size_t infer_weights_count(const infer_weights * w) {
     return w->tensors.size();
 }
 
-extern "C" infer_weight infer_weights_at(const infer_weights * w, size_t i) {
+infer_weight infer_weights_at(const infer_weights * w, size_t i) {
     const recorded & r = w->tensors[i];
     const int kind = r.device ? INFER_WEIGHT_DEVICE : r.repack ? INFER_WEIGHT_REPACK : INFER_WEIGHT_HOST;
     const ggml_tensor * t = r.tensor;
     return {t->name, ggml_nbytes(t), kind, t->ne[2] > 1 && t->ne[3] == 1 ? t->nb[2] : 0};
 }
 
-extern "C" void infer_weights_bind(infer_weights * w, size_t i, void * data) {
+void infer_weights_bind(infer_weights * w, size_t i, void * data) {
     w->tensors[i].tensor->data = data;
 }
 
-extern "C" bool infer_weights_repack(infer_weights * w, size_t i, void * dst, const void * src, infer_error * err) {
+bool infer_weights_repack(infer_weights * w, size_t i, void * dst, const void * src, infer_error * err) {
     return guarded(err, false, [&] {
         const recorded & r = w->tensors[i];
         r.tensor->data = dst;
@@ -173,10 +187,10 @@ extern "C" bool infer_weights_repack(infer_weights * w, size_t i, void * dst, co
     });
 }
 
-extern "C" infer_layout infer_weights_layout(const infer_weights * w, size_t i) {
+infer_layout infer_weights_layout(const infer_weights * w, size_t i) {
     const recorded & r = w->tensors[i];
     const infer::unbound * u = (const infer::unbound *) r.tensor->buffer->context;
-    infer_layout l = {r.tensor->type, r.tensor->ne[0], r.tensor->extra, 0};
+    infer_layout l = {(enum ::ggml_type) r.tensor->type, r.tensor->ne[0], r.tensor->extra, 0};
     if (r.tensor->buffer->buft->iface.get_alloc_size || !u->init) {
         return l; // the layout may be larger than the tensor
     }
@@ -191,7 +205,7 @@ extern "C" infer_layout infer_weights_layout(const infer_weights * w, size_t i) 
     return l;
 }
 
-extern "C" bool infer_weights_repack_rows(const infer_weights * w, size_t i, int64_t length, int64_t rows, void * dst, const void * src, infer_error * err) {
+bool infer_weights_repack_rows(const infer_weights * w, size_t i, int64_t length, int64_t rows, void * dst, const void * src, infer_error * err) {
     return guarded(err, false, [&] {
         const recorded & r = w->tensors[i];
         ggml_tensor t = infer::rows_of(*r.tensor, length, rows);
@@ -201,16 +215,16 @@ extern "C" bool infer_weights_repack_rows(const infer_weights * w, size_t i, int
     });
 }
 
-extern "C" bool infer_weights_upload(infer_weights * w, size_t i, const void * src, size_t offset, size_t size, infer_error * err) {
+bool infer_weights_upload(infer_weights * w, size_t i, const void * src, size_t offset, size_t size, infer_error * err) {
     return guarded(err, false, [&] {
         ggml_backend_tensor_set(w->tensors[i].tensor, src, offset, size);
         return true;
     });
 }
 
-extern "C" void infer_weights_free(infer_weights * w) {
+void infer_weights_free(infer_weights * w) {
     for (ggml_backend_buffer_t b : w->moved) {
-        b->iface.free_buffer(b);
+        infer::free_buffer(b);
     }
     delete w;
 }

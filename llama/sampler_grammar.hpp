@@ -19,7 +19,7 @@ struct infer_pieces {
     const char * data(llama_token t) const { return text.data() + starts[t]; }
 };
 
-extern "C" infer_pieces * infer_pieces_new(const struct llama_vocab * vocab, infer_error * err) {
+infer_pieces * infer_pieces_new(const struct llama_vocab * vocab, infer_error * err) {
     return infer::guarded(err, (infer_pieces *) nullptr, [&] {
         std::unique_ptr<infer_pieces> p(new infer_pieces);
         const int32_t                 n = llama_vocab_n_tokens(vocab);
@@ -45,7 +45,7 @@ extern "C" infer_pieces * infer_pieces_new(const struct llama_vocab * vocab, inf
     });
 }
 
-extern "C" void infer_pieces_free(infer_pieces * p) { delete p; }
+void infer_pieces_free(infer_pieces * p) { delete p; }
 
 namespace infer {
 

@@ -15,7 +15,7 @@ int  goInferAwaitExperts(uintptr_t layers, const char * tensor);
 void goInferAfterExperts(uintptr_t layers, int layer);
 }
 
-extern "C" bool infer_streams_set_experts(infer_streams * s, const infer_weights * w, size_t i, int layer, void * base, size_t stride, int slots, infer_error * err) {
+bool infer_streams_set_experts(infer_streams * s, const infer_weights * w, size_t i, int layer, void * base, size_t stride, int slots, infer_error * err) {
     return infer::guarded(err, false, [&] {
         ggml_tensor * t = infer::weight(w, i);
         auto old = s->experts.find(t);

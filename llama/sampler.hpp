@@ -88,7 +88,7 @@ void accept(infer_sampler * s, llama_token token, bool prompt) {
 
 } // namespace
 
-extern "C" infer_sampler * infer_sampler_new(const struct llama_vocab * vocab, infer_error * err) {
+infer_sampler * infer_sampler_new(const struct llama_vocab * vocab, infer_error * err) {
     return guarded(err, (infer_sampler *) nullptr, [&] {
         llama_sampler_chain_params params = llama_sampler_chain_default_params();
         params.no_perf = true;
@@ -96,7 +96,11 @@ extern "C" infer_sampler * infer_sampler_new(const struct llama_vocab * vocab, i
     });
 }
 
-extern "C" infer_sampler * infer_sampler_clone(const infer_sampler * s, infer_error * err) {
+const char * infer_sampler_name(const infer_sampler * s, int i) {
+    return llama_sampler_name(llama_sampler_chain_get(s->chain, i));
+}
+
+infer_sampler * infer_sampler_clone(const infer_sampler * s, infer_error * err) {
     return guarded(err, (infer_sampler *) nullptr, [&]() -> infer_sampler * {
         for (int i = 0; i < llama_sampler_chain_n(s->chain); i++) {
             // The engine's clone of it loses its state.
@@ -119,24 +123,20 @@ extern "C" infer_sampler * infer_sampler_clone(const infer_sampler * s, infer_er
     });
 }
 
-extern "C" void infer_sampler_free(infer_sampler * s) {
+void infer_sampler_free(infer_sampler * s) {
     llama_sampler_free(s->chain);
     delete s;
 }
 
-extern "C" int infer_sampler_count(const infer_sampler * s) {
+int infer_sampler_count(const infer_sampler * s) {
     return llama_sampler_chain_n(s->chain);
 }
 
-extern "C" const char * infer_sampler_name(const infer_sampler * s, int i) {
-    return llama_sampler_name(llama_sampler_chain_get(s->chain, i));
-}
-
-extern "C" uint32_t infer_sampler_seed(const infer_sampler * s) {
+uint32_t infer_sampler_seed(const infer_sampler * s) {
     return llama_sampler_get_seed(s->chain);
 }
 
-extern "C" bool infer_sampler_reset(infer_sampler * s, infer_error * err) {
+bool infer_sampler_reset(infer_sampler * s, infer_error * err) {
     return guarded(err, false, [&] {
         llama_sampler_reset(s->chain);
         s->accepted.clear();
@@ -144,18 +144,18 @@ extern "C" bool infer_sampler_reset(infer_sampler * s, infer_error * err) {
     });
 }
 
-extern "C" bool infer_sampler_accept(infer_sampler * s, llama_token token, bool prompt, infer_error * err) {
+bool infer_sampler_accept(infer_sampler * s, llama_token token, bool prompt, infer_error * err) {
     return guarded(err, false, [&] {
         accept(s, token, prompt);
         return true;
     });
 }
 
-extern "C" llama_token infer_sampler_choose(infer_sampler * s, const float * logits, int32_t n, infer_error * err) {
+llama_token infer_sampler_choose(infer_sampler * s, const float * logits, int32_t n, infer_error * err) {
     return guarded(err, (llama_token) -1, [&] { return choose(s, logits, n); });
 }
 
-extern "C" llama_token infer_sampler_sample(infer_sampler * s, struct llama_context * ctx, int32_t i, infer_error * err) {
+llama_token infer_sampler_sample(infer_sampler * s, struct llama_context * ctx, int32_t i, infer_error * err) {
     return guarded(err, (llama_token) -1, [&] {
         const float * logits = llama_get_logits_ith(ctx, i);
         if (!logits) {
@@ -167,75 +167,75 @@ extern "C" llama_token infer_sampler_sample(infer_sampler * s, struct llama_cont
     });
 }
 
-extern "C" bool infer_add_greedy(infer_sampler * s, infer_error * err) {
+bool infer_add_greedy(infer_sampler * s, infer_error * err) {
     return add(s, err, [&] { return llama_sampler_init_greedy(); });
 }
 
-extern "C" bool infer_add_dist(infer_sampler * s, uint32_t seed, infer_error * err) {
+bool infer_add_dist(infer_sampler * s, uint32_t seed, infer_error * err) {
     return add(s, err, [&] { return llama_sampler_init_dist(seed); });
 }
 
-extern "C" bool infer_add_top_k(infer_sampler * s, int32_t k, infer_error * err) {
+bool infer_add_top_k(infer_sampler * s, int32_t k, infer_error * err) {
     return add(s, err, [&] { return llama_sampler_init_top_k(k); });
 }
 
-extern "C" bool infer_add_top_p(infer_sampler * s, float p, size_t keep, infer_error * err) {
+bool infer_add_top_p(infer_sampler * s, float p, size_t keep, infer_error * err) {
     return add(s, err, [&] { return llama_sampler_init_top_p(p, keep); });
 }
 
-extern "C" bool infer_add_min_p(infer_sampler * s, float p, size_t keep, infer_error * err) {
+bool infer_add_min_p(infer_sampler * s, float p, size_t keep, infer_error * err) {
     return add(s, err, [&] { return llama_sampler_init_min_p(p, keep); });
 }
 
-extern "C" bool infer_add_typical(infer_sampler * s, float p, size_t keep, infer_error * err) {
+bool infer_add_typical(infer_sampler * s, float p, size_t keep, infer_error * err) {
     return add(s, err, [&] { return llama_sampler_init_typical(p, keep); });
 }
 
-extern "C" bool infer_add_temp(infer_sampler * s, float t, infer_error * err) {
+bool infer_add_temp(infer_sampler * s, float t, infer_error * err) {
     return add(s, err, [&] { return llama_sampler_init_temp(t); });
 }
 
-extern "C" bool infer_add_temp_ext(infer_sampler * s, float t, float delta, float exponent, infer_error * err) {
+bool infer_add_temp_ext(infer_sampler * s, float t, float delta, float exponent, infer_error * err) {
     return add(s, err, [&] { return llama_sampler_init_temp_ext(t, delta, exponent); });
 }
 
-extern "C" bool infer_add_xtc(infer_sampler * s, float p, float t, size_t keep, uint32_t seed, infer_error * err) {
+bool infer_add_xtc(infer_sampler * s, float p, float t, size_t keep, uint32_t seed, infer_error * err) {
     return add(s, err, [&] { return llama_sampler_init_xtc(p, t, keep, seed); });
 }
 
-extern "C" bool infer_add_top_n_sigma(infer_sampler * s, float n, infer_error * err) {
+bool infer_add_top_n_sigma(infer_sampler * s, float n, infer_error * err) {
     return add(s, err, [&] { return llama_sampler_init_top_n_sigma(n); });
 }
 
-extern "C" bool infer_add_mirostat(infer_sampler * s, uint32_t seed, float tau, float eta, int32_t m, infer_error * err) {
+bool infer_add_mirostat(infer_sampler * s, uint32_t seed, float tau, float eta, int32_t m, infer_error * err) {
     return add(s, err, [&] { return llama_sampler_init_mirostat(llama_vocab_n_tokens(s->vocab), seed, tau, eta, m); });
 }
 
-extern "C" bool infer_add_mirostat_v2(infer_sampler * s, uint32_t seed, float tau, float eta, infer_error * err) {
+bool infer_add_mirostat_v2(infer_sampler * s, uint32_t seed, float tau, float eta, infer_error * err) {
     return add(s, err, [&] { return llama_sampler_init_mirostat_v2(seed, tau, eta); });
 }
 
-extern "C" bool infer_add_penalties(infer_sampler * s, int32_t last_n, float repeat, float frequency, float presence, infer_error * err) {
+bool infer_add_penalties(infer_sampler * s, int32_t last_n, float repeat, float frequency, float presence, infer_error * err) {
     return add(s, err, [&] {
         s->window = std::max(s->window, (size_t) std::max(last_n, 0));
-        return llama_sampler_init_penalties(last_n, repeat, frequency, presence);
+        return infer::init_penalties(llama_vocab_n_tokens(s->vocab), last_n, repeat, frequency, presence);
     });
 }
 
-extern "C" bool infer_add_dry(infer_sampler * s, int32_t n_ctx, float multiplier, float base, int32_t allowed_length, int32_t last_n,
+bool infer_add_dry(infer_sampler * s, int32_t n_ctx, float multiplier, float base, int32_t allowed_length, int32_t last_n,
         const char ** breakers, size_t n_breakers, infer_error * err) {
     return add(s, err, [&] { return llama_sampler_init_dry(s->vocab, n_ctx, multiplier, base, allowed_length, last_n, breakers, n_breakers); });
 }
 
-extern "C" bool infer_add_logit_bias(infer_sampler * s, int32_t n, const llama_logit_bias * bias, infer_error * err) {
+bool infer_add_logit_bias(infer_sampler * s, int32_t n, const llama_logit_bias * bias, infer_error * err) {
     return add(s, err, [&] { return llama_sampler_init_logit_bias(llama_vocab_n_tokens(s->vocab), n, bias); });
 }
 
-extern "C" bool infer_add_infill(infer_sampler * s, infer_error * err) {
+bool infer_add_infill(infer_sampler * s, infer_error * err) {
     return add(s, err, [&] { return llama_sampler_init_infill(s->vocab); });
 }
 
-extern "C" bool infer_add_grammar(infer_sampler * s, const infer_pieces * pieces, const infer_grammar_element * elements, const uint32_t * starts, size_t n_rules, uint32_t root,
+bool infer_add_grammar(infer_sampler * s, const infer_pieces * pieces, const infer_grammar_element * elements, const uint32_t * starts, size_t n_rules, uint32_t root,
         bool lazy, const char ** words, size_t n_words, const llama_token * tokens, size_t n_tokens, infer_error * err) {
     return add(s, err, [&] {
         infer::rules r{{elements, elements + starts[n_rules]}, {starts, starts + n_rules + 1}, root};
@@ -243,7 +243,7 @@ extern "C" bool infer_add_grammar(infer_sampler * s, const infer_pieces * pieces
     });
 }
 
-extern "C" uint64_t infer_sampler_work(const infer_sampler * s) {
+uint64_t infer_sampler_work(const infer_sampler * s) {
     uint64_t sum = 0;
     for (int i = 0; i < llama_sampler_chain_n(s->chain); i++) {
         sum += infer::grammar_work(llama_sampler_chain_get(s->chain, i));

@@ -1,0 +1,109 @@
+// What differs between engines, for llama.cpp v0.5.x: abi_v05.h. Its functions are pointers, which are
+// set when its libraries are loaded.
+
+#include "buffers.h"
+
+// The engine's functions, under the names and with the prototypes that this package uses.
+#define POINTER(name) decltype(prototypes::name) * name;
+INFER_ABI_NAMES(POINTER)
+#undef POINTER
+
+// Functions whose prototypes or names have changed.
+namespace changed {
+#define POINTER(result, name, parameters) result (*name) parameters;
+INFER_V05_FUNCTIONS(POINTER)
+#undef POINTER
+} // namespace changed
+
+inline llama_sampler * llama_sampler_init(const llama_sampler_i * iface, llama_sampler_context_t ctx) {
+    return changed::llama_sampler_init(const_cast<llama_sampler_i *>(iface), ctx);
+}
+
+inline llama_sampler * llama_sampler_chain_get(const llama_sampler * chain, int32_t i) {
+    return changed::llama_sampler_chain_get(const_cast<llama_sampler *>(chain), i);
+}
+
+inline llama_sampler * llama_sampler_init_dry(const llama_vocab * vocab, int32_t, float multiplier, float base, int32_t allowed_length, int32_t last_n,
+        const char ** breakers, size_t n_breakers) {
+    return changed::llama_sampler_init_dry(vocab, multiplier, base, allowed_length, last_n, breakers, n_breakers);
+}
+
+namespace infer {
+
+// Functions of llama.cpp's C++ code, nullptr where a library does not export them.
+using tensor_map = std::vector<std::pair<std::string, ggml_tensor *>>;
+inline const tensor_map & (*internal_tensor_map)(const llama_model *);
+inline bool (*internal_memory_update)(llama_context *, bool);
+inline void * (*internal_graph)(llama_context *);
+inline void (*internal_graph_reset)(void *);
+
+// The engine frees backends after the scheduler itself.
+struct backends_last {
+    backends_last() {}
+    ~backends_last() {}
+};
+
+// set_load_mode sets how the engine reads a model's file.
+inline void set_load_mode(llama_model_params & p, bool mmap) {
+    p.load_mode = mmap ? LLAMA_LOAD_MODE_MMAP : LLAMA_LOAD_MODE_NONE;
+    p.lazy_mode = LLAMA_LAZY_MODE_OFF;
+}
+
+// Each decode calls this method of the engine's class first.
+inline bool memory_update(llama_context * ctx) {
+    return internal_memory_update && internal_memory_update(ctx, false);
+}
+
+inline const tensor_map & tensors_of(const llama_model * model) {
+    static const tensor_map none;
+    return internal_tensor_map ? internal_tensor_map(model) : none;
+}
+
+// free_buffer frees a buffer that is no part of a model or context.
+inline void free_buffer(ggml_backend_buffer_t buffer) {
+    changed::ggml_backend_buffer_free(buffer);
+}
+
+// free_structure is called by functions that free a buffer, at their end. This engine frees the
+// structure itself.
+inline void free_structure(ggml_backend_buffer_t) {}
+
+// forget_graph discards the context's graph, which the engine would use again although its weights were
+// bound to other addresses. When adapters change, the engine does that itself.
+inline void forget_graph(llama_context * ctx) {
+    if (internal_graph && internal_graph_reset) {
+        internal_graph_reset(internal_graph(ctx));
+    }
+}
+
+inline llama_sampler * init_penalties(int32_t n_vocab, int32_t last_n, float repeat, float frequency, float presence) {
+    return changed::llama_sampler_init_penalties(n_vocab, last_n, repeat, frequency, presence);
+}
+
+inline bool set_adapters(llama_context * ctx, llama_adapter_lora ** adapters, float * scales, size_t n) {
+    return changed::llama_set_adapters_lora(ctx, adapters, n, scales) == 0;
+}
+
+inline int32_t apply_cvec(llama_context * ctx, const float * data, size_t len, int32_t n_embd, int32_t first, int32_t last) {
+    return changed::llama_set_adapter_cvec(ctx, data, len, n_embd, first, last);
+}
+
+inline size_t quantize_chunk(enum ggml_type type, const float * src, void * dst, int64_t rows, int64_t row) {
+    return ggml_quantize_chunk(type, src, dst, 0, rows, row, nullptr);
+}
+
+// output_path throws if the quantiser can't open a path in UTF-8.
+struct output_path {
+    explicit output_path([[maybe_unused]] const char * path) {
+#ifdef _WIN32
+        for (const char * c = path; *c; c++) {
+            if ((unsigned char) *c > 127) {
+                throw std::runtime_error("the output path is not ASCII, which this engine requires: use another path or another engine");
+            }
+        }
+#endif
+    }
+    ~output_path() {}
+};
+
+} // namespace infer
