@@ -38,6 +38,11 @@ static void block_clear(ggml_backend_buffer_t buffer, uint8_t value) {
     }
 }
 
+static enum ggml_status block_init(ggml_backend_buffer_t buffer, ggml_tensor *) {
+    ((block *) buffer->context)->tensors = true;
+    return GGML_STATUS_SUCCESS;
+}
+
 ggml_backend_buffer_t block_new(ggml_backend_buffer_type_t type, size_t size) {
     const uintptr_t home    = active()->from.home;
     const bool      measure = active()->from.measure;
@@ -46,9 +51,7 @@ ggml_backend_buffer_t block_new(ggml_backend_buffer_type_t type, size_t size) {
         return nullptr;
     }
     ggml_backend_buffer_i iface = engine_buffer();
-    if (measure) {
-        iface.init_tensor = measured_init;
-    }
+    iface.init_tensor = measure ? measured_init : block_init;
     iface.free_buffer = block_free;
     iface.get_base    = block_base;
     iface.clear       = block_clear;
@@ -63,12 +66,13 @@ void block_tell(ggml_backend_buffer_t buffer, int purpose) {
     b->tagged = true;
     if (buffer->usage == GGML_BACKEND_BUFFER_USAGE_COMPUTE) {
         purpose = INFER_PURPOSE_COMPUTE;
-    } else if (b->cleared && purpose != INFER_PURPOSE_WEIGHTS) { // control vectors are weights, and cleared too
+    } else if (b->cleared && b->tensors && purpose != INFER_PURPOSE_WEIGHTS) { // control vectors are weights, and cleared too
         purpose = INFER_PURPOSE_KV;
     }
     if (b->measured) {
         goInferMeasured(b->home, buffer->size, std::min(b->used, buffer->size), purpose, const_cast<char *>(b->first.c_str()), const_cast<char *>(b->last.c_str()));
     } else {
+        buffer->iface.init_tensor = engine_buffer().init_tensor; // not for each tensor of each graph
         goInferTag(b->home, b->data, purpose);
     }
 }

@@ -1,10 +1,10 @@
 // The engine's host memory. Internal to these C++ files, which share only this header:
 //
-//   scope.cpp         owns the scopes, which say where this thread's memory comes from during a call
-//   buffer_types.cpp  owns the engine's original buffer type functions, saved once at the start
-//   blocks.cpp        buffers whose memory comes from Go
-//   weights.cpp       buffers without memory, for unbound weights; the list of those weights
-//   measure.cpp       measures a context: blocks are recorded and not allocated
+//   scope.hpp         owns the scopes, which say where this thread's memory comes from during a call
+//   buffer_types.hpp  owns the engine's original buffer type functions, saved once at the start
+//   blocks.hpp        buffers whose memory comes from Go
+//   weights.hpp       buffers without memory, for unbound weights; the list of those weights
+//   measure.hpp       measures a context: blocks are recorded and not allocated
 
 #ifndef INFER_BUFFERS_H
 #define INFER_BUFFERS_H
@@ -17,7 +17,7 @@
 
 namespace infer {
 
-// --- scope.cpp
+// --- scope.hpp
 
 // scope has the memory settings of this thread during a call of the engine.
 struct scope {
@@ -43,7 +43,7 @@ private:
     scope scope_;
 };
 
-// --- buffer_types.cpp
+// --- buffer_types.hpp
 
 // install_buffer_types replaces functions of the engine's buffer types by this package's.
 void install_buffer_types();
@@ -54,7 +54,7 @@ const ggml_backend_buffer_i & engine_buffer();
 // repack_alloc allocates a buffer of a type that repacks weights.
 ggml_backend_buffer_t repack_alloc(ggml_backend_buffer_type_t type, size_t size);
 
-// --- blocks.cpp
+// --- blocks.hpp
 
 // block is the context of a buffer whose memory came from Go.
 struct block {
@@ -62,6 +62,7 @@ struct block {
     void *    data;
     bool      cleared = false; // the engine has cleared it, as it does KV caches and recurrent state
     bool      tagged  = false; // Go knows its purpose
+    bool      tensors = false; // tensors are in it: results have none
 
     bool        measured = false; // data is no memory: the block is only recorded
     std::string first, last;      // names of a measured block's first and last tensor
@@ -74,7 +75,7 @@ ggml_backend_buffer_t block_new(ggml_backend_buffer_type_t type, size_t size);
 // block_tell tells Go the purpose of a block, and the size of a measured one.
 void block_tell(ggml_backend_buffer_t buffer, int purpose);
 
-// --- weights.cpp
+// --- weights.hpp
 
 // unbound_new makes a buffer without memory, whose weights are recorded in the active scope.
 ggml_backend_buffer_t unbound_new(ggml_backend_buffer_type_t type, size_t size);
@@ -89,7 +90,7 @@ bool reads_unbound();
 // weight returns the tensor of weight i.
 ggml_tensor * weight(const infer_weights * w, size_t i);
 
-// --- measure.cpp
+// --- measure.hpp
 
 // Address of measured blocks. The engine compares it and adds to it, but does not dereference it.
 constexpr uintptr_t measured_base = 1 << 20;

@@ -4,6 +4,10 @@
 
 namespace infer {
 
+inline const char * version() {
+    return "";
+}
+
 // set_load_mode sets how the engine reads a model's file.
 inline void set_load_mode(llama_model_params & p, bool mmap) {
     p.use_mmap = mmap;
@@ -79,6 +83,11 @@ size_t __wrap_ggml_quantize_chunk(enum ggml_type type, const float * src, void *
 #endif
 
 namespace infer {
+
+// quantize_threads returns how many threads may quantise.
+inline int quantize_threads(int n, int) {
+    return n;
+}
 
 inline size_t quantize_chunk(enum ggml_type type, const float * src, void * dst, int64_t rows, int64_t row) {
     return __real_ggml_quantize_chunk(type, src, dst, 0, rows, row, nullptr);

@@ -44,7 +44,7 @@ type contextState struct {
 	unified                                           bool   // all sequences share one buffer (KVUnified)
 	outputs                                           []int8 // of the last batch
 	outputCount                                       int
-	restored                                          bool       // the outputs are those of a restored state
+	restored                                          bool      // the outputs are those of a restored state
 	loras                                             []applied // kept alive while applied
 }
 

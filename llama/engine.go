@@ -13,26 +13,83 @@ import (
 // #cgo linux windows LDFLAGS: -Wl,--wrap=ggml_backend_sched_new -Wl,--wrap=ggml_backend_sched_reserve -Wl,--wrap=ggml_backend_buffer_free -Wl,--wrap=ggml_backend_free
 // #cgo linux,amd64 linux,arm64 LDFLAGS: -Wl,--wrap=_ZNK10llama_file8read_rawEPvm
 // #cgo windows,amd64 windows,arm64 LDFLAGS: -Wl,--wrap=_ZNK10llama_file8read_rawEPvy
-// #include "shim.h"
+// #include "engine_table.h"
 import "C"
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"unsafe"
 
+	"github.com/seed7adf6694/infer/llama/engines"
 	"github.com/seed7adf6694/infer/llama/internal/enginepath"
 )
 
+// engine is the engine in use.
+var engine struct {
+	mu      sync.Mutex
+	started bool
+	info    EngineInfo
+}
+
 // start prepares the engine on first use and refuses one of another version.
 var start = sync.OnceValue(func() error {
-	if err := checkEngineVersion(); err != nil {
-		return err
+	engine.mu.Lock()
+	defer engine.mu.Unlock()
+	engine.started = true
+	if engine.info.Folder == "" {
+		if err := checkEngineVersion(); err != nil {
+			return err
+		}
 	}
 	C.infer_init()
 	return nil
 })
+
+// UseEngine loads an engine from a folder of shared libraries (see package engines) and uses it in this
+// process from now on, in place of the compiled-in one. It must be called before any other function of
+// this package, and once at most: then the error wraps [ErrEngineInUse]. An engine of another version
+// than llama.cpp v0.4 or v0.5, or with another layout of its structs, is refused with
+// [ErrEngineVersion]. The libraries run as code of this process, also those that are refused.
+func UseEngine(folder string) error {
+	f, err := engines.Open(folder)
+	if err != nil {
+		return err
+	}
+	if f.Err != nil {
+		return f.Err
+	}
+	base, ggml, library := f.Engines[0].Paths(f.Path)
+	paths, free, err := cStrings([]string{enginepath.Native(base), enginepath.Native(ggml), enginepath.Native(library), enginepath.Native(f.Path)})
+	if err != nil {
+		return err
+	}
+	defer free()
+	engine.mu.Lock()
+	defer engine.mu.Unlock()
+	if engine.started || engine.info.Folder != "" {
+		return fmt.Errorf("%w: choose one before", ErrEngineInUse)
+	}
+	var e C.infer_error
+	array := unsafe.Slice(paths, 4)
+	if !C.infer_load_v05(array[0], array[1], array[2], array[3], &e) {
+		return fmt.Errorf("%w: %q: %s", ErrEngineVersion, folder, C.GoString(&e.what[0]))
+	}
+	engine.info = EngineInfo{ABI: ABIv05, Version: C.GoString(C.infer_version()), Folder: f.Path}
+	return nil
+}
+
+// Engine describes the engine that this process uses.
+func Engine() EngineInfo {
+	engine.mu.Lock()
+	defer engine.mu.Unlock()
+	if engine.info.Folder != "" {
+		return engine.info
+	}
+	return builtinEngine
+}
 
 // failure returns the error of a guarded call.
 func failure(call string, e *C.infer_error, home *home) error {

@@ -73,6 +73,7 @@
     X(void, infer_pieces_free, (infer_pieces * p), (p)) \
     X(bool, infer_add_grammar, (infer_sampler * s, const infer_pieces * pieces, const infer_grammar_element * elements, const uint32_t * starts, size_t n_rules, uint32_t root, bool lazy, const char ** words, size_t n_words, const llama_token * tokens, size_t n_tokens, infer_error * err), (s, pieces, elements, starts, n_rules, root, lazy, words, n_words, tokens, n_tokens, err)) \
     X(uint64_t, infer_sampler_work, (const infer_sampler * s), (s)) \
+    X(const char *, infer_version, (void), ()) \
     X(uint32_t, infer_type_count, (void), ()) \
     X(size_t, infer_repack_types, (void), ()) \
     X(bool, infer_backends_fit, (const char * path, infer_error * err), (path, err)) \
@@ -229,17 +230,9 @@ typedef struct infer_engine {
 
 extern const infer_engine infer_builtin; // the compiled-in engine
 
-// The paths of an engine's libraries, in UTF-8.
-typedef struct infer_libraries {
-    const char * ggml_base;
-    const char * ggml;
-    const char * llama;
-    const char * folder; // where the libraries of backends are
-} infer_libraries;
-
 // infer_load_v05 loads an engine of llama.cpp v0.5.x from its libraries and uses it from now on. It must
-// be called before any other function of the engine, and once at most.
-bool infer_load_v05(const infer_libraries * libraries, infer_error * err);
+// be called before infer_init. Paths are in UTF-8; folder has the libraries of backends.
+bool infer_load_v05(const char * ggml_base, const char * ggml, const char * llama, const char * folder, infer_error * err);
 // infer_use sets the engine that Go calls. It must be called before infer_init.
 void infer_use(const infer_engine * engine);
 

@@ -74,7 +74,7 @@ void set_all() {
     INFER_V05_FUNCTIONS(SET)
 #undef SET
 #ifdef __GLIBCXX__
-    set(infer::internal_tensor_map, "_Z28llama_internal_get_tensor_mapB5cxx11PK11llama_model");
+    set(infer::internal_tensor_map, "_Z29llama_internal_get_tensor_mapB5cxx11PK11llama_model");
 #endif
 #ifndef _WIN32
     set(infer::internal_memory_update, "_ZN13llama_context13memory_updateEb");
@@ -97,8 +97,8 @@ std::string lacking() {
 
 infer_engine table;
 
-void load(const infer_libraries & paths) {
-    for (const char * path : {paths.ggml_base, paths.ggml, paths.llama}) {
+void load(const char * ggml_base, const char * ggml, const char * llama, const char * folder) {
+    for (const char * path : {ggml_base, ggml, llama}) {
         open(path);
     }
     set_all();
@@ -106,7 +106,11 @@ void load(const infer_libraries & paths) {
     if (!reason.empty()) {
         throw std::runtime_error(reason);
     }
-    ggml_backend_load_all_from_path(paths.folder);
+    for (auto & lib : libraries) { // backends refer to them from now on
+        lib->keep();
+    }
+    infer::log_here();
+    ggml_backend_load_all_from_path(folder);
     ggml_backend_dev_t cpu = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
     if (!cpu) {
         throw std::runtime_error("it has no library for this CPU (libggml-cpu)");
@@ -122,9 +126,7 @@ void load(const infer_libraries & paths) {
     if (!names.empty()) {
         throw std::runtime_error("it lacks functions: " + names);
     }
-    for (auto & lib : libraries) {
-        lib->keep();
-    }
+    libraries.back()->keep();
 #define INFER_SHIM(result, name, parameters, arguments) table.name = infer::entry<decltype(table.name)>(&v05::name);
 #define INFER_ENGINE(result, name, parameters, arguments) table.name = infer::entry<decltype(table.name)>(v05::name);
     INFER_SHIM_FUNCTIONS(INFER_SHIM)
@@ -135,10 +137,14 @@ void load(const infer_libraries & paths) {
 
 } // namespace v05
 
-extern "C" bool infer_load_v05(const infer_libraries * paths, infer_error * err) {
-    return infer::guarded(err, false, [&] {
-        v05::load(*paths);
+extern "C" bool infer_load_v05(const char * ggml_base, const char * ggml, const char * llama, const char * folder, infer_error * err) {
+    const bool ok = infer::guarded(err, false, [&] {
+        v05::load(ggml_base, ggml, llama, folder);
         infer_use(&v05::table);
         return true;
     });
+    if (!ok) {
+        v05::libraries.clear();
+    }
+    return ok;
 }

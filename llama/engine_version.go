@@ -14,6 +14,22 @@ const (
 	EngineCommit = "ec98e2002"
 )
 
+// EngineInfo describes an engine.
+type EngineInfo struct {
+	// ABI is the interface of its libraries: [ABIBuiltin] or [ABIv05].
+	ABI     string `json:"abi"`
+	Version string `json:"version"` // the commit of llama.cpp, or what the libraries say of themselves
+	Folder  string `json:"folder"`  // with the libraries; "": compiled in
+}
+
+// The interfaces of engines.
+const (
+	ABIBuiltin = "builtin" // the compiled-in engine
+	ABIv05     = "v0.5"    // llama.cpp v0.4 and v0.5
+)
+
+var builtinEngine = EngineInfo{ABI: ABIBuiltin, Version: EngineCommit}
+
 // checkEngineVersion refuses another version of the engine, whose structures may have another
 // layout. Programs without build information on modules (some build systems strip it) are accepted:
 // go.sum has pinned the version.

@@ -30,6 +30,9 @@ var (
 	// ErrBroken is returned if an assertion inside the engine failed. The objects of the failed
 	// call must not be used any more; closing them is safe.
 	ErrBroken = errors.New("llama: internal check of the engine failed")
+	// ErrEngineInUse is returned if another engine is asked for than the one that this process uses
+	// already.
+	ErrEngineInUse = errors.New("llama: an engine is in use already")
 	// ErrEngineVersion is returned if the program is linked with another version of the engine than
 	// this package was checked against, and for libraries of another engine.
 	ErrEngineVersion = errors.New("llama: engine version not supported")

@@ -90,7 +90,9 @@ func (a *Adapter) AllMetadata() (map[string]string, error) {
 	err := a.use(func(p *C.struct_llama_adapter_lora) {
 		for i := range C.infer_llama_adapter_meta_count(p) {
 			key := growString(func(buf *C.char, n C.size_t) C.int32_t { return C.infer_llama_adapter_meta_key_by_index(p, i, buf, n) })
-			all[key] = growString(func(buf *C.char, n C.size_t) C.int32_t { return C.infer_llama_adapter_meta_val_str_by_index(p, i, buf, n) })
+			all[key] = growString(func(buf *C.char, n C.size_t) C.int32_t {
+				return C.infer_llama_adapter_meta_val_str_by_index(p, i, buf, n)
+			})
 		}
 	})
 	return all, err

@@ -12,6 +12,7 @@ namespace infer {
 
 enum ggml_status measured_init(ggml_backend_buffer_t buffer, ggml_tensor * tensor) {
     block * b = (block *) buffer->context;
+    b->tensors = true;
     if (!tensor->view_src) {
         if (b->first.empty()) {
             b->first = tensor->name;

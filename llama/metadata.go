@@ -93,7 +93,9 @@ func (m *Model) AllMetadata() (map[string]string, error) {
 	err := m.use(func(p *C.struct_llama_model) {
 		for i := range C.infer_llama_model_meta_count(p) {
 			key := growString(func(buf *C.char, n C.size_t) C.int32_t { return C.infer_llama_model_meta_key_by_index(p, i, buf, n) })
-			all[key] = growString(func(buf *C.char, n C.size_t) C.int32_t { return C.infer_llama_model_meta_val_str_by_index(p, i, buf, n) })
+			all[key] = growString(func(buf *C.char, n C.size_t) C.int32_t {
+				return C.infer_llama_model_meta_val_str_by_index(p, i, buf, n)
+			})
 		}
 	})
 	return all, err

@@ -15,6 +15,12 @@ import (
 // hasEngine reports whether this build has the engine.
 const hasEngine = false
 
+// UseEngine returns [ErrNoEngine].
+func UseEngine(string) error { return ErrNoEngine }
+
+// Engine is the zero value.
+func Engine() EngineInfo { return EngineInfo{} }
+
 // Model has no constructor in this build.
 type Model struct{ _ int }
 

@@ -47,7 +47,7 @@ void watch_quantize(const char * text, void * data) {
         if (shape == std::string::npos) {
             return;
         }
-        w->name  = line.substr(0, shape);
+        w->name  = line.substr(0, line.find_last_not_of(' ', shape - 1) + 1);
         w->width = 0;
         long long width = 0;
         if (sscanf(line.c_str() + shape, " - [ %lld", &width) == 1) {
@@ -78,7 +78,7 @@ void watch_quantize(const char * text, void * data) {
 bool infer_quantize(const char * in, const char * out, infer_quantize_params q, uintptr_t progress, infer_error * err) {
     return guarded(err, false, [&] {
         llama_model_quantize_params p = llama_model_quantize_default_params();
-        p.nthread = q.threads;
+        p.nthread = infer::quantize_threads(q.threads, q.ftype);
         if (q.ftype >= 0) {
             p.ftype = (enum llama_ftype) q.ftype;
         }

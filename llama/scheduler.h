@@ -1,4 +1,4 @@
-// The engine's private scheduler structures, for wrap.cpp, which creates schedulers. No header of
+// The engine's private scheduler structures, for wrap.hpp, which creates schedulers. No header of
 // the engine declares them: scheduler_test.go compares each offset with the engine's source.
 
 #ifndef INFER_SCHEDULER_H

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// What scheduler.h and wrap.cpp know of the inside of the engine. The fields have its names.
+// What scheduler.h and wrap.hpp know of the inside of the engine. The fields have its names.
 func TestTheSchedulerIsTheEngines(t *testing.T) {
 	compile := compiler(t)
 	header := read(t, "scheduler.h")

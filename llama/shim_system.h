@@ -13,6 +13,8 @@ extern "C" {
 bool infer_threads_available(int n);
 // Whether this package, and so the engine, was compiled with optimisation.
 bool infer_optimized(void);
+// The version that an engine from a library says of itself; "" for the compiled-in one.
+const char * infer_version(void);
 // The number of tensor types: ggml_type is less.
 uint32_t infer_type_count(void);
 // The number of the engine's buffer types that repack weights on this CPU.

@@ -2,11 +2,24 @@
 
 #include "buffers.h"
 
+namespace infer {
+
+// log_here sends the engine's log to Go.
+void log_here() {
+    llama_log_set([](enum ggml_log_level level, const char * text, void *) { on_log(level, text); }, nullptr);
+}
+
+} // namespace infer
+
 void infer_init(void) {
-    llama_log_set([](enum ggml_log_level level, const char * text, void *) { infer::on_log(level, text); }, nullptr);
+    infer::log_here();
     ggml_set_abort_callback(infer::on_assert);
     llama_backend_init();
     infer::install_buffer_types();
+}
+
+const char * infer_version(void) {
+    return infer::version();
 }
 
 uint32_t infer_type_count(void) {

@@ -1,5 +1,5 @@
 // The weights that are read into slots: which ones a model has (infer_streams), and their state
-// while a context computes (infer_layers). Internal to layers.cpp and experts.cpp.
+// while a context computes (infer_layers). Internal to layers.hpp and experts.hpp.
 
 #ifndef INFER_STREAMS_H
 #define INFER_STREAMS_H
@@ -65,12 +65,12 @@ struct infer_layers {
     std::vector<state>   states;
     infer::expert_choice choice;
 
-    // layers.cpp
+    // layers.hpp
     state enter(int layer);
     void  leave(int layer);
     void  use(ggml_tensor * node);
 
-    // experts.cpp
+    // experts.hpp
     void choose(ggml_tensor * node); // tells Go of the choice, if node is the first that multiplies by its ids
     bool patch(ggml_tensor * node);            // returns true if the scheduler must stop after the node
     void release();                            // restores the graph and tells Go

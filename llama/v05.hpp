@@ -43,6 +43,10 @@ struct backends_last {
     ~backends_last() {}
 };
 
+inline const char * version() {
+    return changed::llama_version();
+}
+
 // set_load_mode sets how the engine reads a model's file.
 inline void set_load_mode(llama_model_params & p, bool mmap) {
     p.load_mode = mmap ? LLAMA_LOAD_MODE_MMAP : LLAMA_LOAD_MODE_NONE;
@@ -86,6 +90,28 @@ inline bool set_adapters(llama_context * ctx, llama_adapter_lora ** adapters, fl
 
 inline int32_t apply_cvec(llama_context * ctx, const float * data, size_t len, int32_t n_embd, int32_t first, int32_t last) {
     return changed::llama_set_adapter_cvec(ctx, data, len, n_embd, first, last);
+}
+
+// quantize_threads returns how many threads may quantise. Types of less than 4 bits fail assertions on
+// numbers that they can't represent, which on another thread than the caller's ends the process.
+inline int quantize_threads(int n, int ftype) {
+    switch (ftype) {
+    case LLAMA_FTYPE_ALL_F32:
+    case LLAMA_FTYPE_MOSTLY_F16:
+    case LLAMA_FTYPE_MOSTLY_BF16:
+    case LLAMA_FTYPE_MOSTLY_Q4_0:
+    case LLAMA_FTYPE_MOSTLY_Q4_1:
+    case LLAMA_FTYPE_MOSTLY_Q5_0:
+    case LLAMA_FTYPE_MOSTLY_Q5_1:
+    case LLAMA_FTYPE_MOSTLY_Q8_0:
+    case LLAMA_FTYPE_MOSTLY_Q4_K_S:
+    case LLAMA_FTYPE_MOSTLY_Q4_K_M:
+    case LLAMA_FTYPE_MOSTLY_Q5_K_S:
+    case LLAMA_FTYPE_MOSTLY_Q5_K_M:
+    case LLAMA_FTYPE_MOSTLY_Q6_K:
+        return n;
+    }
+    return 1;
 }
 
 inline size_t quantize_chunk(enum ggml_type type, const float * src, void * dst, int64_t rows, int64_t row) {

@@ -1,4 +1,4 @@
-// The weights of an unbound model. Internal to weights.cpp, which owns them, and rebind.cpp, which
+// The weights of an unbound model. Internal to weights.hpp, which owns them, and rebind.hpp, which
 // binds them to another model's weights.
 
 #ifndef INFER_WEIGHTS_H

@@ -45,7 +45,13 @@ var children = memtest.Children{
 	"turns":         childTurns,
 }
 
+// TestMain runs the tests with the engine in the folder $INFER_TEST_ENGINE, if that is set.
 func TestMain(m *testing.M) {
+	if folder := os.Getenv("INFER_TEST_ENGINE"); folder != "" {
+		if err := llama.UseEngine(folder); err != nil {
+			panic(err)
+		}
+	}
 	if os.Getenv(runtime.PackedCacheVariable) == "" { // children inherit it
 		os.Setenv(runtime.PackedCacheVariable, filepath.Join(sharedDir(nil), "packed"))
 	}
