@@ -3,6 +3,7 @@ package runtime
 import (
 	"fmt"
 
+	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/loader/gguf"
 	"github.com/seed7adf6694/infer/loader/gguf/check"
@@ -11,8 +12,15 @@ import (
 	"github.com/seed7adf6694/infer/runtime/internal/cache"
 )
 
-// Rules are the rules by which models are checked before the engine of this process sees them.
-func Rules() check.Engine { return check.EngineBuiltin }
+// Rules are the rules by which models are checked before the engine of this process sees them. Without
+// an engine, as in a build without cgo, they are those of the compiled-in one.
+func Rules() check.Engine {
+	e, err := check.ParseEngine(llama.Engine().ABI)
+	if err != nil {
+		return check.EngineBuiltin
+	}
+	return e
+}
 
 // openIndex opens a model and validates it for the engine of this process.
 func openIndex(path string) (*gguf.Index, error) {
