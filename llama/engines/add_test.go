@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
@@ -342,8 +343,12 @@ func TestAFolderBecomesAnEngine(t *testing.T) {
 
 func TestAnEngineInAnotherFolder(t *testing.T) {
 	user := userFolder(t)
-	dir := filepath.Join(privateDir(t), "engines")
-	f, err := engines.Add(t.Context(), archiveFile(t, "a.tgz", tgz(t, engineIn(""))), engines.Options{Dir: dir})
+	t.Chdir(privateDir(t))
+	dir, err := filepath.Abs("engines")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := engines.Add(t.Context(), archiveFile(t, "a.tgz", tgz(t, engineIn(""))), engines.Options{Dir: "engines"})
 	if err != nil || f.Name != "" || f.Path != filepath.Join(dir, "a") || f.Usable() != nil {
 		t.Errorf("%+v, %v", f, err)
 	}
@@ -567,7 +572,12 @@ func TestAFullDiskIsNamedWithTheEngine(t *testing.T) {
 	dir := privateDir(t)
 	makeFiles(t, dir, engineFiles("v0.5.0"))
 	makeFiles(t, dir, map[string][]byte{file("ggml-large"): make([]byte, 4<<20)})
-	for name, source := range map[string]string{"archive": archiveFile(t, "a.tgz", archive), "folder": dir} {
+	noise := make([]byte, 4<<20)
+	if _, err := rand.Read(noise); err != nil {
+		t.Fatal(err)
+	}
+	large := tgz(t, append(engineIn(""), entry{name: file("ggml-large"), text: string(noise)}))
+	for name, source := range map[string]string{"archive": archiveFile(t, "a.tgz", archive), "folder": dir, "an archive that does not fit": archiveFile(t, "b.tgz", large)} {
 		user := userFolder(t)
 		makeFiles(t, user, nil)
 		undo, err := memtest.SmallDisk(user, 1<<20)
@@ -577,7 +587,11 @@ func TestAFullDiskIsNamedWithTheEngine(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = engines.Add(t.Context(), source, engines.Options{Name: "a"})
-		if want := "write " + filepath.Join(user, "a", file("ggml-large")) + ": no space left on device"; err == nil || err.Error() != want {
+		want := "write " + filepath.Join(user, "a", file("ggml-large")) + ": no space left on device"
+		if strings.HasSuffix(source, "b.tgz") {
+			want = "write " + filepath.Join(user, "a") + ": no space left on device"
+		}
+		if err == nil || err.Error() != want {
 			t.Errorf("%s: %v, want %s", name, err, want)
 		}
 		wantFiles(t, user)

@@ -1,7 +1,9 @@
 package engines
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -49,14 +51,17 @@ func (f Folder) Usable() error {
 
 // Open looks at a folder that a user names, by its path, by that of a library llama in it, which then
 // is the first of its engines, or by its name in the user's folder: a name without a slash is never
-// that of a folder in the working directory, while ./name is. An error is that of [Folder.Err]; the
-// caller decides about [Folder.Untrusted].
+// that of a folder in the working directory, while ./name is. The error for one that is not there wraps
+// [ErrNotFound], others are those of [Folder.Err]; the caller decides about [Folder.Untrusted].
 func Open(name string) (Folder, error) {
 	path, user, err := namedPath(name)
 	if err != nil {
 		return Folder{}, err
 	}
 	info, err := os.Stat(path)
+	if user && errors.Is(err, fs.ErrNotExist) {
+		return Folder{}, fmt.Errorf("%w: %s is not in %s; the path of a folder has a slash, as in ./%s: %w", ErrNotFound, words.Literal(name), words.QuotePath(filepath.Dir(path)), name, fs.ErrNotExist)
+	}
 	if err != nil {
 		return Folder{}, err
 	}
@@ -98,7 +103,10 @@ func namedPath(name string) (path string, user bool, err error) {
 // inspect looks at a folder.
 func inspect(path string) Folder {
 	f := Folder{Path: path}
-	real, err := filepath.EvalSymlinks(path)
+	real, err := filepath.Abs(path)
+	if err == nil {
+		real, err = filepath.EvalSymlinks(real)
+	}
 	if err != nil {
 		f.Err = err
 		return f

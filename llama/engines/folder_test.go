@@ -65,6 +65,11 @@ func TestFoldersThatHaveNoEngine(t *testing.T) {
 	}{
 		{"nothing is there", func(dir string) string { return filepath.Join(dir, "none") }, fs.ErrNotExist, ""},
 		{"a name that was never added", func(string) string { return "none" }, fs.ErrNotExist, ""},
+		{"a name that a folder here has", func(string) string {
+			t.Chdir(privateDir(t))
+			makeFiles(t, "here", nil)
+			return "here"
+		}, engines.ErrNotFound, "./here"},
 		{"no name", func(string) string { return "" }, engines.ErrNoEngine, "empty"},
 		{"an empty folder", func(dir string) string { return dir }, engines.ErrNoEngine, "missing "},
 		{"a file that is no library", func(dir string) string {

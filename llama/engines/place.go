@@ -14,7 +14,7 @@ type Kind string
 const (
 	BesideProgram Kind = "program" // the program's folder, and those in its folder engines
 	UserFolder    Kind = "user"    // the user's folder: see [UserDir]
-	SystemFolder  Kind = "system"  // where systems and their package managers install libraries
+	SystemFolder  Kind = "system"  // where systems, package managers and llama.cpp's installer put libraries
 	NPMFolder     Kind = "npm"     // packages of node-llama-cpp that npm installed globally, or in the home folder
 )
 
@@ -76,6 +76,14 @@ func here() surroundings {
 	s.home, _ = os.UserHomeDir()
 	s.node = findNode()
 	return s
+}
+
+// installer is the folder of llama.cpp's own installer; "" without a home folder.
+func (s surroundings) installer() string {
+	if s.home == "" {
+		return ""
+	}
+	return filepath.Join(s.home, ".llama-app")
 }
 
 // candidates lists the places.

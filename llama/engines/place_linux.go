@@ -9,10 +9,10 @@ var multiarch = map[string]string{
 }
 
 // libraryFolders are the usual folders of libraries.
-func libraryFolders(surroundings) []string {
+func libraryFolders(s surroundings) []string {
 	list := []string{"/usr/local/lib", "/usr/local/lib64"}
 	if name := multiarch[runtime.GOARCH]; name != "" {
 		list = append(list, "/usr/local/lib/"+name, "/usr/lib/"+name)
 	}
-	return append(list, "/usr/lib64", "/usr/lib", "/home/linuxbrew/.linuxbrew/lib")
+	return append(list, "/usr/lib64", "/usr/lib", "/home/linuxbrew/.linuxbrew/lib", s.installer())
 }

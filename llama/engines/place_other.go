@@ -3,4 +3,6 @@
 package engines
 
 // libraryFolders are the usual folders of libraries.
-func libraryFolders(surroundings) []string { return []string{"/usr/local/lib", "/usr/lib"} }
+func libraryFolders(s surroundings) []string {
+	return []string{"/usr/local/lib", "/usr/lib", s.installer()}
+}

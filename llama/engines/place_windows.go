@@ -21,5 +21,5 @@ func libraryFolders(s surroundings) (list []string) {
 			list = append(list, matches(base, "ggml.llamacpp_*")...)
 		}
 	}
-	return append(list, filepath.Join(s.getenv("ProgramFiles"), "llama.cpp"), filepath.Join(s.getenv("ProgramFiles"), "llama.cpp", "bin"))
+	return append(list, filepath.Join(s.getenv("ProgramFiles"), "llama.cpp"), filepath.Join(s.getenv("ProgramFiles"), "llama.cpp", "bin"), s.installer())
 }

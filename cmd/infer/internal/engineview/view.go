@@ -91,7 +91,7 @@ func Places(found []engines.Place) []Place {
 
 // kinds are what places are, for people.
 var kinds = map[engines.Kind]string{
-	engines.BesideProgram: "beside the program", engines.UserFolder: "yours", engines.SystemFolder: "of the system", engines.NPMFolder: "packages of npm",
+	engines.BesideProgram: "beside the program", engines.UserFolder: "yours", engines.SystemFolder: "installed", engines.NPMFolder: "packages of npm",
 }
 
 // Devices names what an engine computes with: kinds of backends, not those for each CPU.
