@@ -88,3 +88,20 @@ func TestWhatOthersCanWriteIsNotTrusted(t *testing.T) {
 		})
 	}
 }
+
+func TestAVerdictThatOthersCouldHaveWrittenIsVoid(t *testing.T) {
+	user := userFolder(t)
+	h := strings.Repeat("0a", 32)
+	if err := engines.StoreVerdict(engines.Verdict{Hash: h, OK: true}); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := engines.StoredVerdict(h, ""); !ok {
+		t.Fatal("it is not read")
+	}
+	if err := os.Chmod(filepath.Join(filepath.Dir(user), "verdicts"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if v, ok := engines.StoredVerdict(h, ""); ok {
+		t.Errorf("%+v", v)
+	}
+}
