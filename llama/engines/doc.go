@@ -19,9 +19,9 @@
 // # Verdicts
 //
 // [Folder.Hash] names the contents of an engine. It reads the files each time: sizes and times prove
-// nothing, since packages of npm have the same time for all files. That takes 30 ms for a build for
-// CPUs (30 MB), 70 ms with Vulkan (73 MB) and 300 ms with CUDA (375 MB) on one core with
-// instructions for SHA-256, and less with several. [StoreVerdict] and [StoredVerdict] keep what a
+// nothing, since packages of npm have the same time for all files. On one core with instructions for
+// SHA-256 that takes 30 ms for a build for CPUs (30 MB), 70 ms with Vulkan (73 MB) and 300 ms for
+// 375 MB, and less on two. [StoreVerdict] and [StoredVerdict] keep what a
 // check has shown under that name.
 //
 // All functions are safe for concurrent use, by several processes too.
