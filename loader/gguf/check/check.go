@@ -66,7 +66,7 @@ func (e Engine) Model(ix *gguf.Index, warn func(format string, args ...any)) err
 		return err
 	}
 	h.tokens = tokens
-	for _, check := range []func() error{h.checkExperts, h.checkAttention, h.checkWindow, h.checkPooling, h.checkNextN, h.checkTensors} {
+	for _, check := range []func() error{h.checkExperts, h.checkAttention, h.checkWindow, h.checkPooling, h.checkNextN, h.checkTensors, h.checkV0_5} {
 		if err := check(); err != nil {
 			return err
 		}

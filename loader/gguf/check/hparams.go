@@ -302,6 +302,9 @@ func (h *hyperparameters) readHeadSizes() error {
 			*size.set = n
 		}
 	}
+	if h.engine >= EngineV0_5 && h.uint("attention.key_length_mla") > 0 {
+		h.valueLength = h.uint("attention.kv_lora_rank") // the cache has no values of its own
+	}
 	h.rot = h.keyLength
 	if n, ok, _ := lookupUint32(h.ix, h.key("rope.dimension_count")); ok && first > 0 {
 		h.rot = n

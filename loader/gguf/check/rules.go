@@ -72,15 +72,18 @@ func (h *hyperparameters) readExperts() (n, used uint32, err error) {
 
 func (h *hyperparameters) checkGating() error {
 	const name = "expert_gating_func"
-	lowest := uint32(0)
+	lowest, highest, text := uint32(0), uint32(3), "1 (softmax), 2 (sigmoid) or 3 (softmax of the weights)"
+	if h.engine >= EngineV0_5 {
+		highest, text = 4, "1 (softmax), 2 (sigmoid), 3 (softmax of the weights) or 4 (root of softplus)"
+	}
 	switch h.rule.gating {
 	case gatingFixed:
 		return nil
 	case gatingNeeded:
 		lowest = 1
 	}
-	if n := h.uint(name); n < lowest || n > 3 {
-		return h.fail(name, "must be 1 (softmax), 2 (sigmoid) or 3 (softmax of the weights)")
+	if n := h.uint(name); n < lowest || n > highest {
+		return h.fail(name, "must be %s", text)
 	}
 	return nil
 }
@@ -175,7 +178,7 @@ func (h *hyperparameters) checkWindowHeads() error {
 	}
 	key, value := sizes["attention.key_length"], sizes["attention.value_length"]
 	switch {
-	case !given:
+	case !given || !strings.Contains(h.rule.keys, "attention.sliding_window"):
 		return nil
 	case uint64(slices.Max(h.heads))*uint64(max(key, value)) > math.MaxInt32:
 		return h.fail("attention.key_length"+suffix, "too large for %d heads", slices.Max(h.heads))

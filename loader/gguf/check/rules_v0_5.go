@@ -209,11 +209,36 @@ func checkSparse(h *hyperparameters) error {
 	return h.checkIndexer(true)
 }
 
+// longContext is the context from which on GLM 5 has an indexer in some layers only.
+const longContext = 1 << 20
+
+// checkGLM5: the tensors of indexers are optional for the loader, as only some layers have them.
 func checkGLM5(h *hyperparameters) error {
 	if err := checkSparse(h); err != nil {
 		return err
 	}
-	return h.checkIndexerTypes(0)
+	const name = "attention.indexer.types"
+	if v, ok := h.ix.Lookup(h.key(name)); ok && v.Type() == gguf.ValueArray && v.Len() != h.trunk {
+		return h.fail(name, "has %d elements for %d layers", v.Len(), h.trunk)
+	}
+	if err := h.checkIndexerTypes(0); err != nil {
+		return err
+	}
+	full := h.flags(name)
+	_, given := h.ix.Lookup(h.key(name))
+	for i := range h.trunk {
+		usual := h.uint("context_length") < longContext || i < 2 || i < 78 && i%4 == 2
+		if given && !full[i] || !given && !usual {
+			continue
+		}
+		for _, kind := range []string{"proj", "attn_k", "attn_q_b", "k_norm"} {
+			name := fmt.Sprintf("blk.%d.indexer.%s.weight", i, kind)
+			if _, ok := h.ix.Tensor(name); !ok {
+				return h.ix.TensorError(name, "missing", "the engine's graph needs it in a layer with an indexer")
+			}
+		}
+	}
+	return nil
 }
 
 // checkDots3: layers with a sliding window have latent attention of another size, and no indexer.
@@ -277,11 +302,14 @@ func checkHunyuan4(h *hyperparameters) error {
 	if err := h.checkIndexer(false); err != nil {
 		return err
 	}
+	if key := "attention.indexer.key_length"; h.uint(key)%2 != 0 {
+		return h.fail(key, "must be even")
+	}
 	return h.checkIndexerTypes(0)
 }
 
 // checkDeepSeek4: the engine has kernels for 4 streams, and for layers that compress their keys by 4,
-// by 128 or not.
+// by 128 or not. It divides by the size of the cache of those that compress by 4.
 func checkDeepSeek4(h *hyperparameters) error {
 	if err := h.checkStreams(4, 4); err != nil {
 		return err
@@ -301,6 +329,10 @@ func checkDeepSeek4(h *hyperparameters) error {
 	case h.kvHeads[0] != 1:
 		return h.fail("attention.head_count_kv", "must be 1 for this architecture")
 	}
+	const rounds, most = "hyper_connection.sinkhorn_iterations", 1 << 10
+	if n := h.uint(rounds); n == 0 || n > most {
+		return h.fail(rounds, "must be from 1 to %d", most)
+	}
 	ratios := h.list(ratiosKey)
 	if len(ratios) < h.layers {
 		return h.fail(ratiosKey, "has %d elements for %d layers", len(ratios), h.layers)
@@ -309,6 +341,9 @@ func checkDeepSeek4(h *hyperparameters) error {
 		if n != 0 && n != 4 && n != 128 {
 			return h.fail(ratiosKey, "layer %d has %d, must have 0, 4 or 128", i, n)
 		}
+	}
+	if !slices.Contains(ratios[:h.trunk], 4) {
+		return h.fail(ratiosKey, "must be 4 in one of the %d layers", h.trunk)
 	}
 	return h.checkRouting()
 }
@@ -347,10 +382,38 @@ func checkQwen4(h *hyperparameters) error {
 	if err := h.checkIndexer(false); err != nil {
 		return err
 	}
+	const most = 64
 	for i, n := range h.list("attention.compress_ratios") {
-		if n < 0 || n > 1<<16 {
-			return h.fail("attention.compress_ratios", "layer %d has %d, must have from 0 to %d", i, n, 1<<16)
+		if n < 0 || n > most {
+			return h.fail("attention.compress_ratios", "layer %d has %d, must have from 0 to %d", i, n, most)
 		}
+	}
+	for i := range h.trunk {
+		name := fmt.Sprintf("blk.%d.attn_qkv.weight", i)
+		_, fused := h.ix.Tensor(name)
+		if _, recurrent := h.ix.Tensor(fmt.Sprintf("blk.%d.ssm_conv1d.weight", i)); fused && !recurrent {
+			return h.ix.TensorError(name, "", "the engine's graph of this architecture needs three tensors instead")
+		}
+	}
+	return h.checkNGrams()
+}
+
+// checkNGrams: the embeddings of n-grams are as wide as the model in all, and are mixed with those of
+// earlier tokens.
+func (h *hyperparameters) checkNGrams() error {
+	if len(h.list("ple.layers")) == 0 {
+		return nil
+	}
+	const size = "embedding_length_per_layer_input"
+	tokens, heads, width := h.uint("ple.ngram_size"), h.uint("ple.heads_per_ngram"), h.uint(size)
+	switch {
+	case tokens < 2 || tokens > 8:
+		return h.fail("ple.ngram_size", "must be from 2 to 8")
+	case uint64(tokens-1)*uint64(heads)*uint64(width) != uint64(h.embd):
+		return h.fail(size, "%d heads of that length for each of %d sizes are not the embedding length of %d", heads, tokens-1, h.embd)
+	}
+	if n := h.uint("ple.conv_kernel"); n < 2 || n > 1<<10 {
+		return h.fail("ple.conv_kernel", "must be from 2 to %d", 1<<10)
 	}
 	return nil
 }
@@ -388,6 +451,9 @@ func checkMiniMax3(h *hyperparameters) error {
 	if n := h.uint("attention.indexer.head_count"); n != h.kvHeads[0] {
 		return h.fail("attention.indexer.head_count", "must be the %d heads for keys and values", h.kvHeads[0])
 	}
+	if n := h.uint("leading_dense_block_count"); n >= uint32(h.trunk) {
+		return h.fail("leading_dense_block_count", "must be less than the %d layers", h.trunk)
+	}
 	for _, name := range []string{"attention.indexer.block_size", "attention.indexer.local_blocks"} {
 		if n := h.uint(name); n == 0 || n > 1<<20 {
 			return h.fail(name, "must be from 1 to %d", 1<<20)
@@ -398,6 +464,10 @@ func checkMiniMax3(h *hyperparameters) error {
 
 // checkDeepStackMap checks the layers to which the rows of an image are added.
 func checkDeepStackMap(h *hyperparameters) error {
+	const rope = "attention.rope_pattern"
+	if list := h.list(rope); len(list) >= h.layers && !slices.Contains(h.flags(rope), true) {
+		return h.fail(rope, "none of the %d layers has rotary embeddings", h.layers)
+	}
 	const name = "deepstack_mapping"
 	rows := map[int64]bool{}
 	list := h.list(name)
@@ -408,6 +478,14 @@ func checkDeepStackMap(h *hyperparameters) error {
 		if n >= int64(len(rows)) || n < -1 {
 			return h.fail(name, "element %d is %d, must be less than the %d rows", i, n, len(rows))
 		}
+	}
+	return nil
+}
+
+// checkBothKinds: without a cache, the engine makes masks for both kinds of layer.
+func checkBothKinds(h *hyperparameters) error {
+	if h.uint("attention.sliding_window") > 0 && !slices.Contains(h.windowLayers()[:h.trunk], false) {
+		return h.fail(patternKey, "all %d layers have a sliding window, one must have none", h.trunk)
 	}
 	return nil
 }
@@ -476,4 +554,76 @@ func checkTTS(h *hyperparameters) error {
 		return valueError(h.ix, "tokenizer.ggml.tokens", fmt.Sprintf("%d tokens", h.tokens), fmt.Sprintf("this architecture has an output for %d", ttsTokens))
 	}
 	return checkDeepStack(h)
+}
+
+// checkSameHeads: the graph takes the heads of layers with a sliding window for as large as the others.
+func checkSameHeads(h *hyperparameters) error {
+	for name, usual := range map[string]uint32{"attention.key_length_swa": h.keyLength, "attention.value_length_swa": h.valueLength} {
+		if n, ok, _ := lookupUint32(h.ix, h.key(name)); ok && n != usual {
+			return h.fail(name, "must be the %d of the other layers", usual)
+		}
+	}
+	return nil
+}
+
+// checkHalfRope: half of the dimensions are rotated in layers without a sliding window.
+func checkHalfRope(h *hyperparameters) error {
+	if h.rot%4 != 0 {
+		return h.fail("rope.dimension_count", "%d dimensions are rotated, must be a multiple of 4", h.rot)
+	}
+	return checkSameHeads(h)
+}
+
+// checkExpertTensors: the engine's loader takes tensors of a mixture for optional that the graph
+// needs beside others.
+func (h *hyperparameters) checkExpertTensors() error {
+	const router, down, up, gateUp = "ffn_gate_inp.weight", "ffn_down_exps.weight", "ffn_up_exps.weight", "ffn_gate_up_exps.weight"
+	shared := []string{"ffn_gate_shexp.weight", "ffn_up_shexp.weight", "ffn_down_shexp.weight"}
+	for i := range h.trunk {
+		layer := fmt.Sprintf("blk.%d.", i)
+		has := func(kind string) bool { _, ok := h.ix.Tensor(layer + kind); return ok }
+		missing := ""
+		switch {
+		case has(router) && !has(down):
+			missing = down
+		case has(router) && !has(up) && !has(gateUp):
+			missing = up
+		case !slices.ContainsFunc(shared, has):
+		case !has(shared[1]):
+			missing = shared[1]
+		case !has(shared[2]):
+			missing = shared[2]
+		}
+		if missing != "" {
+			return h.ix.TensorError(layer+missing, "missing", "the engine's graph needs it in a layer with experts")
+		}
+	}
+	return nil
+}
+
+// checkOutputWidth: the engine copies embeddings of that width from its graph.
+func (h *hyperparameters) checkOutputWidth() error {
+	const name = "embedding_length_out"
+	n := h.uint(name)
+	if n == 0 || n == uint32(h.embd) {
+		return nil
+	}
+	if t, ok := h.ix.Tensor("dense_2.weight"); ok && dim(t, 1) == uint64(n) {
+		return nil
+	}
+	return h.fail(name, "must be the embedding length of %d, or the width of dense_2.weight", h.embd)
+}
+
+// checkV0_5 checks what engines of v0.5.x require of all architectures in addition.
+func (h *hyperparameters) checkV0_5() error {
+	if h.engine < EngineV0_5 {
+		return nil
+	}
+	if n := h.uint("leading_dense_block_count"); n > math.MaxInt32 {
+		return h.fail("leading_dense_block_count", "must be less than 2^31")
+	}
+	if err := h.checkOutputWidth(); err != nil {
+		return err
+	}
+	return h.checkExpertTensors()
 }
