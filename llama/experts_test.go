@@ -44,7 +44,7 @@ func (r *reversed) AfterExperts(int) {}
 // and micro-batch.
 func TestEveryArchitectureUsesExpertsFromSlots(t *testing.T) {
 	dir, all := t.TempDir(), 0
-	for name, b := range ggufcases.Quantised() {
+	for name, b := range ggufcases.QuantisedWith(llama.Engine().ABI) {
 		if !strings.Contains(string(b), "_exps.weight") || strings.Contains(name, "bert") { // which has no logits
 			continue
 		}

@@ -19,7 +19,7 @@ import (
 // The graph of an RWKV makes views of weights, which must not be recorded as loaded weights.
 func TestViewsOfWeightsAreNotRecorded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "model.gguf")
-	for name, b := range ggufcases.Computing() {
+	for name, b := range ggufcases.ComputingWith(llama.Engine().ABI) {
 		if name == "rwkv7" {
 			memtest.Need(t, os.WriteFile(path, b, 0o600))
 		}
@@ -88,7 +88,7 @@ func childHeads(args []string) int {
 func TestMoreThreadsThanHeads(t *testing.T) {
 	for _, name := range []string{"rwkv6", "rwkv6qwen2", "rwkv7", "arwkv7"} {
 		path := filepath.Join(t.TempDir(), "model.gguf")
-		for n, b := range ggufcases.Computing() {
+		for n, b := range ggufcases.ComputingWith(llama.Engine().ABI) {
 			if n == name {
 				memtest.Need(t, os.WriteFile(path, b, 0o600))
 			}

@@ -25,7 +25,7 @@ import (
 func computing(t *testing.T, name string) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), name+".gguf")
-	for n, b := range ggufcases.Computing() {
+	for n, b := range ggufcases.ComputingWith(llama.Engine().ABI) {
 		if n == name {
 			memtest.Need(t, os.WriteFile(path, b, 0o600))
 			return path

@@ -100,7 +100,7 @@ func TestEmbeddingsAreLlamaCpps(t *testing.T) {
 
 // Every architecture for embeddings pools as its file says.
 func TestEncodersEmbed(t *testing.T) {
-	for name, b := range ggufcases.Computing() {
+	for name, b := range ggufcases.ComputingWith(llama.Engine().ABI) {
 		if !embeds(name) {
 			continue
 		}

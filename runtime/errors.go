@@ -164,7 +164,7 @@ func (e *TaskError) Error() string {
 		TaskEmbeddings: "an encoder for embeddings",
 		TaskRerank:     "a reranker, which scores documents for a query",
 		TaskDiffusion:  "a diffusion model, which is not supported",
-		TaskAudio:      "a decoder of audio codes, which is not supported",
+		TaskAudio:      "a part of a model for audio, which is not supported",
 	}[e.Task]
 	cannot := map[Task]string{
 		TaskText:       "it can't generate text token by token",

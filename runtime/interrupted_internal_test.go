@@ -13,12 +13,13 @@ import (
 	"time"
 
 	"github.com/seed7adf6694/infer/internal/ggufcases"
+	"github.com/seed7adf6694/infer/llama"
 )
 
 // After an interrupted prompt, the part that was kept gives the same results as alone. The
 // cache of a sliding window keeps only the window, and does not report overwritten cells.
 func TestAnInterruptedPromptLeavesWhatItSays(t *testing.T) {
-	for name, b := range ggufcases.Computing() {
+	for name, b := range ggufcases.ComputingWith(llama.Engine().ABI) {
 		if name == "gemma3" || name == "llama" || name == "rwkv7" {
 			t.Run(name, func(t *testing.T) {
 				path := filepath.Join(t.TempDir(), "model.gguf")

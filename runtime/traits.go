@@ -95,16 +95,21 @@ func readKVShape(index *gguf.Index) kvShape {
 	if kvHeads == 0 {
 		kvHeads = heads
 	}
-	head := max(get("attention.key_length"), get("attention.value_length"))
+	head := max(get("attention.key_length"), get("attention.value_length"), get("attention.key_length_swa"), get("attention.value_length_swa"), get("attention.indexer.key_length"))
 	if head == 0 {
 		head = embd / heads
 	}
+	linear := get("kda.head_dim") // a square for each head
+	if arch == "minimax-01" {
+		linear = head
+	}
 	inner, state := get("ssm.inner_size"), get("ssm.state_size")
 	convolution := max(get("ssm.conv_kernel"), get("shortconv.l_cache")) * (max(inner, embd) + 2*get("ssm.group_count")*state)
+	convolution = max(convolution, 3*get("ssm.conv_kernel")*heads*linear)
 	shift := max(get("token_shift_count"), 2) * embd
 	return kvShape{
 		width: kvHeads * head,
-		state: 4 * max(convolution, shift, state*inner, embd*get("wkv.head_size")),
+		state: 4 * max(convolution, shift, state*inner, embd*get("wkv.head_size"), heads*linear*linear),
 	}
 }
 
@@ -134,7 +139,7 @@ const (
 	TaskRerank
 	// TaskDiffusion is to denoise all tokens of a text in steps. It is not supported.
 	TaskDiffusion
-	// TaskAudio is to decode audio codes. It is not supported.
+	// TaskAudio is to decode audio codes, or to predict them. It is not supported.
 	TaskAudio
 )
 
@@ -148,7 +153,10 @@ func (t Task) String() string {
 }
 
 // encoders are the architectures without causal attention, which predict no tokens.
-var encoders = []string{"bert", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "jina-bert-v3", "neo-bert", "gemma-embedding", "t5encoder"}
+var encoders = []string{"bert", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "jina-bert-v3", "neo-bert", "gemma-embedding", "t5encoder", "modern-bert", "eurobert", "llama-embed"}
+
+// audio are the architectures of parts of speech models.
+var audio = []string{"wavtokenizer-dec", "pockettts", "qwen3tts"}
 
 // Task returns the task that the model is made for. Models for text can make embeddings too,
 // and rerankers that were made of text models can generate text too.
@@ -162,7 +170,7 @@ func (t *traits) task() Task {
 		return TaskEmbeddings
 	case t.info.Diffusion || arch == "rnd1":
 		return TaskDiffusion
-	case arch == "wavtokenizer-dec":
+	case slices.Contains(audio, arch):
 		return TaskAudio
 	}
 	return TaskText

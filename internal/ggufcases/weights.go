@@ -14,13 +14,19 @@ import (
 // a size that keeps the logits finite and different between tokens.
 func Computing() iter.Seq2[string, []byte] { return computing(builtin, func(*description) {}) }
 
-// ComputingV0_5 is [Computing] for the models of [ArchitecturesV0_5].
-func ComputingV0_5() iter.Seq2[string, []byte] { return computing(v0_5, func(*description) {}) }
+// ComputingWith is [Computing] for an engine with a binary interface: "builtin", or "v0.5" for the
+// models of [ArchitecturesV0_5].
+func ComputingWith(abi string) iter.Seq2[string, []byte] {
+	return computing(of(abi), func(*description) {})
+}
 
 // Quantised iterates over the models of [Computing] with their large matrices in q4_0, for which the
 // engine has layouts of its own.
-func Quantised() iter.Seq2[string, []byte] {
-	return computing(builtin, func(d *description) {
+func Quantised() iter.Seq2[string, []byte] { return QuantisedWith("builtin") }
+
+// QuantisedWith is [Quantised] for an engine with a binary interface, as [ComputingWith].
+func QuantisedWith(abi string) iter.Seq2[string, []byte] {
+	return computing(of(abi), func(d *description) {
 		for i := range d.tensors {
 			if t := &d.tensors[i]; quantisable(*t) {
 				t.Type = q4_0
@@ -28,6 +34,14 @@ func Quantised() iter.Seq2[string, []byte] {
 		}
 		d.pack()
 	})
+}
+
+// of returns the descriptions for an engine with a binary interface.
+func of(abi string) func() iter.Seq2[string, string] {
+	if abi == "v0.5" {
+		return v0_5
+	}
+	return builtin
 }
 
 func computing(texts func() iter.Seq2[string, string], change func(*description)) iter.Seq2[string, []byte] {

@@ -82,7 +82,7 @@ var architecturesV0_5 = map[string]archRule{
 		gating:    gatingDefault,
 		check:     checkDeepSeek2,
 	},
-	"deepseek2-ocr": {keys: rms + moe + shared + routing, attention: sameKV | rope, gating: gatingDefault},
+	"deepseek2-ocr": {keys: rms + moe + shared + routing, attention: sameKV | rope | square | mha, gating: gatingDefault},
 	"kimi-linear":   {keys: rms + moe + shared + routing + kimi, attention: rope | hybrid, gating: gatingNeeded, experts: true, check: checkKDA},
 	"kimi-k3": {
 		keys:      rms + moe + shared + routing + kimi + "attention.q_lora_rank? kda.gate_lower_bound? expert_latent_length? attn_res.block_size activation.situ_beta activation.situ_linear_beta",
@@ -133,7 +133,7 @@ var architecturesV0_5 = map[string]archRule{
 	"muse-glimmer": {keys: rms + windowed + "final_logit_softcapping? logit_scale", attention: sameKV | rope, window: 4, windows: windowAlways},
 	"plamo3":       {keys: rms + windowed, attention: rope, window: 8, check: checkSameHeads},
 	"modern-bert":  {keys: layerNorm + windowed + "hidden_activation?", attention: sameKV | rope | square, window: 3, denseFirst: true, check: checkBothKinds},
-	"eurobert":     {keys: rms, attention: sameKV | rope},
+	"eurobert":     {keys: rms, attention: sameKV | rope | square},
 	"hrm_text":     {keys: rms + "embedding_scale? hrm.layers_per_stack hrm.h_cycles hrm.l_cycles hrm.prefix_lm?", attention: sameKV | rope, check: checkStacks},
 	"nanbeige":     {keys: rms + "num_loops? skip_loop_final_norm?", attention: sameKV | rope, check: checkLoops},
 	"hunyuan_vl":   {keys: rms + "rope.dimension_sections?", attention: sameKV | rotFull},
@@ -141,8 +141,8 @@ var architecturesV0_5 = map[string]archRule{
 	"jais2":        {keys: layerNorm, attention: sameKV | rotFull},
 	"llama-embed":  {keys: rms, attention: sameKV | rotFull},
 	"maincoder":    {keys: rms, attention: sameKV | rotFull},
-	"paddleocr":    {keys: rms + "expert_feed_forward_length? expert_shared_feed_forward_length? interleave_moe_layer_step? leading_dense_block_count? rope.dimension_sections?", attention: sameKV | rotFull},
-	"pockettts":    {keys: layerNorm, attention: sameKV | rotFull | square},
+	"paddleocr":    {keys: rms + "expert_feed_forward_length? expert_shared_feed_forward_length? interleave_moe_layer_step? leading_dense_block_count? rope.dimension_sections", attention: sameKV | rotFull},
+	"pockettts":    {keys: layerNorm, attention: sameKV | rotFull | square, check: checkQKV},
 	"talkie":       {keys: rms + "logit_scale", attention: sameKV | rotFull},
 
 	// Gone.

@@ -490,6 +490,22 @@ func checkBothKinds(h *hyperparameters) error {
 	return nil
 }
 
+// checkQKV: the engine's loader takes the tensors of attention for optional.
+func checkQKV(h *hyperparameters) error {
+	for i := range h.trunk {
+		layer := fmt.Sprintf("blk.%d.attn_", i)
+		if _, fused := h.ix.Tensor(layer + "qkv.weight"); fused {
+			continue
+		}
+		for _, kind := range []string{"q", "k", "v"} {
+			if _, ok := h.ix.Tensor(layer + kind + ".weight"); !ok {
+				return h.ix.TensorError(layer+kind+".weight", "missing", "the engine's graph needs it, or attn_qkv.weight instead of three")
+			}
+		}
+	}
+	return nil
+}
+
 // checkSwitch checks the adapters that are part of a model.
 func checkSwitch(h *hyperparameters) error {
 	const countKey, rankKey = "adapters.count", "adapters.lora_rank"
