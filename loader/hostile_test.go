@@ -3,6 +3,7 @@ package loader_test
 import (
 	"cmp"
 	"errors"
+	"iter"
 	"os"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/loader/gguf"
+	"github.com/seed7adf6694/infer/loader/gguf/check"
 )
 
 // wantFormatError returns the error for a file that is wrong. It fails unless err is typed, one
@@ -57,6 +59,46 @@ func TestHostileFilesAreRefused(t *testing.T) {
 			t.Log(err)
 		})
 	}
+}
+
+func TestHostileModelsAreRefusedForOtherEngines(t *testing.T) {
+	memtest.WithoutRace(t)
+	for _, group := range []iter.Seq2[string, ggufcases.Case]{ggufcases.Models(), ggufcases.ModelsV0_5()} {
+		for name, c := range group {
+			t.Run(name, func(t *testing.T) {
+				path, err := c.Write(t.TempDir())
+				if err != nil {
+					t.Fatal(err)
+				}
+				ix, err := loader.OpenWith(path, loader.OpenOptions{Engine: check.EngineV0_5})
+				if ix != nil {
+					ix.Close()
+				}
+				if lifted[name] != "" {
+					if err != nil {
+						t.Errorf("%s, but: %v", lifted[name], err)
+					}
+					return
+				}
+				wantFormatError(t, err, cmp.Or(otherFields[name], c.Field, c.Want), c.Value)
+			})
+		}
+	}
+}
+
+// lifted are models that engines of v0.5.x load, and why.
+var lifted = map[string]string{
+	"513 experts":                    "they have room for 1024 experts",
+	"a gate that does not exist":     "they know a fourth gate",
+	"a Gemma 2 of one layer":         "they need no layer without a window",
+	"a Gemma 3 without a full layer": "they need no layer without a window",
+	"a Llama 4 without a full layer": "they need no layer without a window",
+}
+
+// otherFields are the fields that errors for engines of v0.5.x name instead.
+var otherFields = map[string]string{
+	"state-space groups that do not divide the heads": "attention.layer_norm_epsilon",
+	"no output where the graph knows no other":        "general.architecture",
 }
 
 func TestDamageIsSeenWithoutLookingAtTheModel(t *testing.T) {

@@ -411,6 +411,8 @@ func checkLatent(h *hyperparameters) error {
 		return h.fail("rope.dimension_count", "%d dimensions are rotated, must be fewer than the %d of a key", h.rot, h.keyLength)
 	case h.valueLength < 2:
 		return h.fail("attention.value_length", "must be at least 2")
+	case (h.keyLength-h.rot)%2 != 0 && h.engine >= EngineV0_5:
+		return h.fail("attention.key_length", "%d less the %d rotated dimensions must be even", h.keyLength, h.rot)
 	}
 	for i := range h.layers {
 		if h.kvHeads[i] != h.heads[i] {

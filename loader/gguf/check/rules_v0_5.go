@@ -276,8 +276,16 @@ func checkDots3(h *hyperparameters) error {
 // checkStreams checks the parallel streams of a model with hyper-connections.
 func (h *hyperparameters) checkStreams(least, most uint32) error {
 	const name = "hyper_connection.count"
-	if n := h.uint(name); n < least || n > most || uint64(n)*uint64(h.embd) > math.MaxInt32 {
+	n := h.uint(name)
+	switch {
+	case n == least && n == most:
+	case least == most:
+		return h.fail(name, "must be %d for this architecture", least)
+	case n < least || n > most:
 		return h.fail(name, "must be from %d to %d", least, most)
+	}
+	if uint64(n)*uint64(h.embd) > math.MaxInt32 {
+		return h.fail(name, "too large for the embedding length of %d", h.embd)
 	}
 	return nil
 }
