@@ -7,6 +7,7 @@
 #include "engine_table.h"
 #include "entry.h"
 #include "guard.h"
+#include "imports.h"
 #include "layout.h"
 #include "library.h"
 #include "shim_callbacks.h"
@@ -35,6 +36,7 @@ using namespace ::infer;
 
 #include "v05.hpp"
 #include "engine.hpp"
+#include "v05_redirect.hpp"
 #include "v05_check.hpp"
 
 bool infer_backends_fit(const char *, infer_error * err) {
@@ -127,6 +129,7 @@ void load(const char * ggml_base, const char * ggml, const char * llama, const c
         throw std::runtime_error("it lacks functions: " + names);
     }
     libraries.back()->keep();
+    infer::redirect_all(find);
 #define INFER_SHIM(result, name, parameters, arguments) table.name = infer::entry<decltype(table.name)>(&v05::name);
 #define INFER_ENGINE(result, name, parameters, arguments) table.name = infer::entry<decltype(table.name)>(v05::name);
     INFER_SHIM_FUNCTIONS(INFER_SHIM)

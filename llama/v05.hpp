@@ -92,9 +92,14 @@ inline int32_t apply_cvec(llama_context * ctx, const float * data, size_t len, i
     return changed::llama_set_adapter_cvec(ctx, data, len, n_embd, first, last);
 }
 
+inline bool chunks_guarded; // a failed assertion while quantising ends the quantiser, on any thread
+
 // quantize_threads returns how many threads may quantise. Types of less than 4 bits fail assertions on
 // numbers that they can't represent, which on another thread than the caller's ends the process.
 inline int quantize_threads(int n, int ftype) {
+    if (chunks_guarded) {
+        return n;
+    }
     switch (ftype) {
     case LLAMA_FTYPE_ALL_F32:
     case LLAMA_FTYPE_MOSTLY_F16:

@@ -1,0 +1,51 @@
+// Functions of the engine that it calls through tables of imports, and that are replaced there, as
+// wrap.hpp and read.hpp replace those of the compiled-in engine. Where they are not found, the engine is
+// unchanged: it reads the weights of an unbound model, plans count whole compute buffers, and files are
+// quantised on one thread to types whose assertions may fail.
+
+namespace infer {
+
+namespace {
+
+void (*read_raw)(void * file, void * dst, size_t size);
+bool (*sched_reserve)(ggml_backend_sched_t sched, ggml_cgraph * graph);
+size_t (*chunk)(enum ggml_type type, const float * src, void * dst, int64_t start, int64_t rows, int64_t row, const float * imatrix);
+
+void read_unless_unbound(void * file, void * dst, size_t size) {
+    if (!reads_unbound()) {
+        read_raw(file, dst, size);
+    }
+}
+
+bool reserve_and_measure(ggml_backend_sched_t sched, ggml_cgraph * graph) {
+    if (!sched_reserve(sched, graph)) {
+        return false;
+    }
+    measured_graph(graph); // its tensors have addresses until the next graph is built
+    return true;
+}
+
+size_t guarded_chunk(enum ggml_type type, const float * src, void * dst, int64_t start, int64_t rows, int64_t row, const float * imatrix) {
+    infer_error err;
+    // 1 is no valid size of rows: the quantiser's own validation fails and ends the work.
+    return guarded(&err, (size_t) 1, [&] { return chunk(type, src, dst, start, rows, row, imatrix); });
+}
+
+// replace redirects the calls that a library makes. found is the function itself.
+template <typename F> bool replace(const void * in_library, const char * name, F replacement, F & before, F found) {
+    before = found;
+    return found && redirect(in_library, name, (void *) replacement);
+}
+
+} // namespace
+
+// redirect_all replaces what can be replaced. find returns a function of the engine's libraries.
+void redirect_all(void * (*find)(const char * name)) {
+    const void * llama = (const void *) llama_decode;
+    const char * read  = "_ZN10llama_file8read_rawEPvm";
+    replace(llama, read, read_unless_unbound, read_raw, (decltype(read_raw)) find(read));
+    replace(llama, "ggml_backend_sched_reserve", reserve_and_measure, sched_reserve, (decltype(sched_reserve)) find("ggml_backend_sched_reserve"));
+    chunks_guarded = replace(llama, "ggml_quantize_chunk", guarded_chunk, chunk, ggml_quantize_chunk);
+}
+
+} // namespace infer
