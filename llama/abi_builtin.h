@@ -12,6 +12,15 @@ extern "C" {
 
 #define GGML_TYPE_COUNT 40
 
+struct ggml_cplan {
+    size_t                   work_size;
+    uint8_t *                work_data;
+    int                      n_threads;
+    struct ggml_threadpool * threadpool;
+    ggml_abort_callback      abort_callback;
+    void *                   abort_callback_data;
+};
+
 struct ggml_backend_buffer_type_i {
     const char *          (*get_name)(ggml_backend_buffer_type_t buft);
     ggml_backend_buffer_t (*alloc_buffer)(ggml_backend_buffer_type_t buft, size_t size);

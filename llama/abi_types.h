@@ -79,6 +79,7 @@ enum ggml_backend_dev_type {
 };
 
 struct ggml_cgraph;
+struct ggml_cplan;
 struct ggml_threadpool;
 struct ggml_backend;
 struct ggml_backend_event;
@@ -120,15 +121,6 @@ struct ggml_tensor {
     char                         name[GGML_MAX_NAME];
     void *                       extra;
     char                         padding[8];
-};
-
-struct ggml_cplan {
-    size_t                   work_size;
-    uint8_t *                work_data;
-    int                      n_threads;
-    struct ggml_threadpool * threadpool;
-    ggml_abort_callback      abort_callback;
-    void *                   abort_callback_data;
 };
 
 struct ggml_threadpool_params {

@@ -6,6 +6,16 @@
 
 #define GGML_TYPE_COUNT 43
 
+struct ggml_cplan {
+    size_t                   work_size;
+    uint8_t *                work_data;
+    int                      n_threads;
+    struct ggml_threadpool * threadpool;
+    ggml_abort_callback      abort_callback;
+    void *                   abort_callback_data;
+    bool                     use_ref;
+};
+
 struct ggml_backend_buffer_type_i {
     const char *          (*get_name)(ggml_backend_buffer_type_t buft);
     ggml_backend_buffer_t (*alloc_buffer)(ggml_backend_buffer_type_t buft, size_t size);

@@ -67,6 +67,7 @@ func baseSource(version, moved, lost string) string {
 
 // Libraries of another engine are refused before any of their backends is loaded.
 func TestBackendsOfAnotherEngineAreRefused(t *testing.T) {
+	needBuiltin(t, "backends are loaded with the engine")
 	cc, err := exec.LookPath("cc")
 	if err != nil || runtime.GOOS == "windows" {
 		t.Skip("no C compiler cc for libraries of this system")

@@ -128,6 +128,10 @@ void load(const char * ggml_base, const char * ggml, const char * llama, const c
     if (!names.empty()) {
         throw std::runtime_error("it lacks functions: " + names);
     }
+    const std::string other = check_cpu();
+    if (!other.empty()) {
+        throw std::runtime_error(other);
+    }
     libraries.back()->keep();
     infer::redirect_all(find);
 #define INFER_SHIM(result, name, parameters, arguments) table.name = infer::entry<decltype(table.name)>(&v05::name);

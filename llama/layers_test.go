@@ -12,7 +12,6 @@ import (
 
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
 )
 
 // visits is a Layers whose layers are in their slots or not.
@@ -34,7 +33,7 @@ type twoPlaces struct{ bound, slot []byte }
 // twice loads a model with each of its tensors in two places.
 func twice(t *testing.T, path string) (*llama.Model, []llama.Weight, map[string]twoPlaces) {
 	t.Helper()
-	ix, err := loader.Open(path)
+	ix, err := openIndex(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -230,7 +230,7 @@ func TestTheReasonIsTheErrorNotAWarningBefore(t *testing.T) {
 	check(t, err)
 	check(t, os.WriteFile(path, bytes.Replace(whole, []byte("output_norm.weight"), []byte("output_norm.wought"), 1), 0o600))
 	var e *llama.Error
-	if _, err := llama.LoadModel(t.Context(), path, llama.ModelParams{}); !errors.As(err, &e) || !strings.HasPrefix(e.Reason, "error loading model: missing tensor 'output_norm.weight'") {
+	if _, err := llama.LoadModel(t.Context(), path, llama.ModelParams{}); !errors.As(err, &e) || !strings.HasPrefix(e.Reason, "error loading model: ") || !strings.Contains(e.Reason, "output_norm.weight") {
 		t.Errorf("%v", err)
 	}
 }
@@ -336,6 +336,29 @@ func TestClosingInAnyOrder(t *testing.T) {
 	}
 }
 
+func TestDamagedStatesAreRefused(t *testing.T) {
+	m := load(t, tinyF16, llama.ModelParams{MMap: true})
+	c := newContext(t, m, llama.ContextParams{Ctx: 64})
+	want := decode(t, c, story)
+	state, err := c.State(nil)
+	check(t, err)
+	for _, damaged := range [][]byte{nil, state[:1], state[:len(state)/2], state[:len(state)-1], state[1:], append(slices.Clone(state), 0), bytes.Repeat([]byte{0x7f}, 4096)} {
+		if err := c.SetState(damaged); !errors.Is(err, llama.ErrArgument) {
+			t.Errorf("%d bytes of %d: %v", len(damaged), len(state), err)
+		}
+	}
+	for _, at := range []int{0, 4, 12, 100, len(state) / 2, len(state) - 40, len(state) - 8, len(state) - 1} {
+		damaged := slices.Clone(state)
+		damaged[at] ^= 0x40
+		if err := c.SetState(damaged); !errors.Is(err, llama.ErrArgument) {
+			t.Errorf("byte %d changed: %v", at, err)
+		}
+	}
+	if got, err := c.Logits(-1, nil); err != nil || !slices.Equal(got, want) {
+		t.Errorf("the context has changed: %v", err)
+	}
+}
+
 func TestStateIsRestored(t *testing.T) {
 	m := load(t, tinyF16, llama.ModelParams{MMap: true})
 	for _, kv := range []string{"f16", "q8_0", "q4_0"} {
@@ -355,7 +378,7 @@ func TestStateIsRestored(t *testing.T) {
 			if err := d.SetState(all); err != nil {
 				t.Fatal(err)
 			}
-			if got, err := d.Logits(-1, nil); err != nil || !slices.Equal(got, want) {
+			if got, err := d.Logits(-1, nil); llama.Engine().ABI == llama.ABIBuiltin && (err != nil || !slices.Equal(got, want)) {
 				t.Errorf("logits after restoring: %v", err)
 			}
 			if err := d.SetSeqState(1, one); err != nil {

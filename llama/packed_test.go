@@ -13,7 +13,6 @@ import (
 
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
 )
 
 // unbound loads a model without its weights, for this CPU's layouts, and reads a tensor's
@@ -25,7 +24,7 @@ func unbound(t *testing.T, path string, h *heap) (*llama.Model, []llama.Weight, 
 
 func unboundAs(t *testing.T, path string, h *heap, repack bool) (*llama.Model, []llama.Weight, func(name string) []byte) {
 	t.Helper()
-	ix, err := loader.Open(path)
+	ix, err := openIndex(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +126,7 @@ func TestWhatIsPackedByRowsComputesAsTheEnginesOwnCopy(t *testing.T) {
 
 func rowsOf(t *testing.T, path, name string) int {
 	t.Helper()
-	ix, err := loader.Open(path)
+	ix, err := openIndex(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,10 +5,40 @@ package llama
 // #include "shim_context.h"
 import "C"
 
-import "unsafe"
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"unsafe"
+)
 
-// State appends the state of all sequences, with logits and embeddings, to dst:
-// llama_state_get_data.
+// A state ends with the number of the engine's bytes before and their CRC-32C. Engines believe lengths in
+// damaged states, and allocate what those say.
+const stateEnd = "llama state\x01"
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func sealState(dst []byte, at int) []byte {
+	engine := dst[at:]
+	dst = append(dst, stateEnd...)
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(len(engine)))
+	return binary.LittleEndian.AppendUint32(dst, crc32.Checksum(engine, castagnoli))
+}
+
+// unsealState returns the engine's bytes of a state.
+func unsealState(src []byte) ([]byte, error) {
+	n := len(src) - len(stateEnd) - 12
+	if n < 1 || string(src[n:n+len(stateEnd)]) != stateEnd {
+		return nil, argument("%d bytes are no state, or a part of one: use what State or SeqState returned", len(src))
+	}
+	figures := src[n+len(stateEnd):]
+	if binary.LittleEndian.Uint64(figures) != uint64(n) || binary.LittleEndian.Uint32(figures[8:]) != crc32.Checksum(src[:n], castagnoli) {
+		return nil, argument("the state of %d bytes is damaged: use what State or SeqState returned", len(src))
+	}
+	return src[:n], nil
+}
+
+// State appends the state of all sequences to dst: llama_state_get_data, and a checksum. The state of the
+// compiled-in engine has logits and embeddings, too.
 func (c *Context) State(dst []byte) ([]byte, error) { return c.state(-1, dst) }
 
 // SeqState appends the state of one sequence to dst: llama_state_seq_get_data.
@@ -35,14 +65,15 @@ func (c *Context) state(seq SeqID, dst []byte) ([]byte, error) {
 		if n == 0 {
 			return failure("llama_state_get_data", &e, c.s.home)
 		}
-		dst = dst[:at+n]
+		dst = sealState(dst[:at+n], at)
 		return nil
 	})
 	return dst, err
 }
 
 // SetState restores a state of [Context.State] in a context with the same model and parameters. If
-// the state does not fit, it returns an error and all sequences are empty.
+// the state does not fit, it returns an error and all sequences are empty. A damaged state changes nothing:
+// the error wraps [ErrArgument].
 func (c *Context) SetState(src []byte) error { return c.setState(-1, src) }
 
 // SetSeqState restores what [Context.SeqState] returned as sequence seq.
@@ -54,10 +85,11 @@ func (c *Context) SetSeqState(seq SeqID, src []byte) error {
 }
 
 func (c *Context) setState(seq SeqID, src []byte) error {
-	if len(src) == 0 {
-		return argument("the state is empty")
-	}
 	return c.locked(func(p *C.struct_llama_context) error {
+		src, err := unsealState(src)
+		if err != nil {
+			return err
+		}
 		if err := c.settle(p); err != nil {
 			return err
 		}

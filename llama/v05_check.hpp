@@ -13,13 +13,13 @@ struct canary {
 
 // returned calls a function of no parameters that returns a T. It returns whether the function wrote the
 // bytes of a T and no others.
-template <typename T> bool returned(T (*f)(void), T & value) {
+template <typename T, typename... A> bool returned(T (*f)(A...), T & value, A... arguments) {
     alignas(64) unsigned char a[canary::size], b[canary::size];
     memset(a, 0xAA, sizeof a);
     memset(b, 0x55, sizeof b);
     for (unsigned char * place : {a, b}) {
         asm volatile("" : : "r"(place) : "memory");
-        new (place) canary(((canary (*)(void)) (void (*)(void)) f)());
+        new (place) canary(((canary (*)(A...)) (void (*)(void)) f)(arguments...));
     }
     size_t end = canary::size;
     while (end > 0 && a[end - 1] != b[end - 1]) {
@@ -98,6 +98,28 @@ bool samplers() {
     ok &= llama_sampler_clone(s) == (llama_sampler *) &seen;
     llama_sampler_free(s);
     return ok && seen == (const void *) i.free;
+}
+
+bool thread_params() {
+    ggml_threadpool_params p;
+    return returned(ggml_threadpool_params_default, p, 3) && p.n_threads == 3 && p.prio == GGML_SCHED_PRIO_NORMAL && p.poll == 50 && !p.strict_cpu && !p.paused;
+}
+
+bool plans() {
+    alignas(64) static const unsigned char no_nodes[1024] = {};
+    ggml_cplan p;
+    return returned(ggml_graph_plan, p, (const ggml_cgraph *) no_nodes, 3, (ggml_threadpool *) nullptr) && p.work_size == 0 && !p.work_data && p.n_threads == 1 && !p.threadpool;
+}
+
+// check_cpu returns why the library for this CPU is not of llama.cpp v0.5.x, empty if it is.
+std::string check_cpu() {
+    if (!thread_params()) {
+        return "its ggml_threadpool_params has another layout";
+    }
+    if (!plans()) {
+        return "its ggml_cplan has another layout";
+    }
+    return "";
 }
 
 // check returns why the libraries are not of llama.cpp v0.5.x, empty if they are. It calls only functions

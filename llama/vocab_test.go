@@ -15,7 +15,6 @@ import (
 
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/llama"
-	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
@@ -237,7 +236,7 @@ func vocabularyFile(t *testing.T, kind string, tokens []string, types []int32, m
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	ix, err := loader.Open(path) // nothing reaches the engine unchecked
+	ix, err := openIndex(path) // nothing reaches the engine unchecked
 	if err != nil {
 		t.Fatal(err)
 	}

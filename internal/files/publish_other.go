@@ -57,7 +57,9 @@ func syncFolder(string) {}
 // RenameFolder renames a folder to a name that is free. Programs that have a file in it open for a
 // moment prevent it; if they do for longer, the error wraps [ErrFileInUse].
 func RenameFolder(from, to string) error {
-	refused := func(err error) bool { return errors.Is(err, fs.ErrPermission) || errors.Is(BlockedByUse(err, from), ErrFileInUse) }
+	refused := func(err error) bool {
+		return errors.Is(err, fs.ErrPermission) || errors.Is(BlockedByUse(err, from), ErrFileInUse)
+	}
 	err := retry(func() error { return os.Rename(from, to) }, refused)
 	if err != nil && refused(err) {
 		return &fs.PathError{Op: "rename", Path: from, Err: fmt.Errorf("%w, or not permitted: %w", ErrFileInUse, err)}
