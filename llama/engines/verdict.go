@@ -21,6 +21,7 @@ import (
 type Verdict struct {
 	Hash    string    `json:"hash"`    // see [Folder.Hash]
 	OK      bool      `json:"ok"`      // the engine may be used
+	Failure string    `json:"failure"` // the kind of reason why not; the caller's word
 	Reason  string    `json:"reason"`  // why not; at most 4 KiB are stored
 	ABI     string    `json:"abi"`     // which one it has; the caller's name
 	Version string    `json:"version"` // what the engine says of itself
