@@ -92,7 +92,6 @@ var lifted = map[string]string{
 	"a gate that does not exist":     "they know a fourth gate",
 	"a Gemma 2 of one layer":         "they need no layer without a window",
 	"a Gemma 3 without a full layer": "they need no layer without a window",
-	"a Llama 4 without a full layer": "they need no layer without a window",
 }
 
 // otherFields are the fields that errors for engines of v0.5.x name instead.

@@ -29,6 +29,7 @@ type archRule struct {
 	experts      bool // must be a mixture of experts
 	minLayers    int
 	nextN        bool // the last layers may be ones that predict further tokens, which the engine leaves out
+	keepsNextN   bool // the engine loads tensors of such layers, though it does not use them
 	check        func(*hyperparameters) error
 }
 

@@ -137,7 +137,7 @@ var architecturesV0_5 = map[string]archRule{
 	"hrm_text":     {keys: rms + "embedding_scale? hrm.layers_per_stack hrm.h_cycles hrm.l_cycles hrm.prefix_lm?", attention: sameKV | rope, check: checkStacks},
 	"nanbeige":     {keys: rms + "num_loops? skip_loop_final_norm?", attention: sameKV | rope, check: checkLoops},
 	"hunyuan_vl":   {keys: rms + "rope.dimension_sections?", attention: sameKV | rotFull},
-	"hy_v3":        {keys: rms + moe + shared + routing, attention: sameKV | rotFull, gating: gatingDefault},
+	"hy_v3":        {keys: rms + moe + shared + routing, attention: sameKV | rotFull, keepsNextN: true, gating: gatingDefault},
 	"jais2":        {keys: layerNorm, attention: sameKV | rotFull},
 	"llama-embed":  {keys: rms, attention: sameKV | rotFull},
 	"maincoder":    {keys: rms, attention: sameKV | rotFull},
@@ -175,7 +175,7 @@ var architecturesV0_5 = map[string]archRule{
 	"jais":            like("jais", "attention.max_alibi_bias?"),
 	"lfm2":            like("lfm2", windowed),
 	"lfm2moe":         like("lfm2moe", windowed+"leading_dense_block_count?"),
-	"llama4":          like("llama4", windowed).windowed(windowNeededIfGiven),
+	"llama4":          like("llama4", windowed).windowed(windowNeededIfGiven).checked(checkNoRope),
 	"mpt":             like("mpt", "attention.max_alibi_bias?"),
 	"nemotron_h":      like("nemotron_h", "attention.layer_norm_epsilon attention.layer_norm_rms_epsilon? moe_latent_size?"),
 	"nemotron_h_moe":  like("nemotron_h_moe", "attention.layer_norm_epsilon attention.layer_norm_rms_epsilon? moe_latent_size?"),
@@ -189,6 +189,12 @@ func like(arch, keys string) archRule {
 	rule := architectures[arch]
 	rule.keys = mergeKeys(rule.keys, keys)
 	return rule
+}
+
+// checked returns the rule with a check.
+func (r archRule) checked(check func(*hyperparameters) error) archRule {
+	r.check = check
+	return r
 }
 
 // windowed returns the rule with another rule for windows.

@@ -37,7 +37,7 @@ func (e Engine) Skipped(ix *gguf.Index) func(name string) bool {
 	h := hyperparameters{ix: ix, arch: ix.Architecture()}
 	layers, n := h.uint("block_count"), h.uint(keyNextN)
 	rule, _ := e.architecture(h.arch)
-	if !hasTrunk(ix, h.arch, layers, n) || !rule.nextN && e < EngineV0_5 {
+	if !hasTrunk(ix, h.arch, layers, n) || !rule.nextN && e < EngineV0_5 || rule.keepsNextN {
 		return func(string) bool { return false }
 	}
 	skipped := map[string]bool{}

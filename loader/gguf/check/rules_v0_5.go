@@ -590,6 +590,16 @@ func checkSameHeads(h *hyperparameters) error {
 	return nil
 }
 
+// checkNoRope: every fourth layer has no rotary embeddings and scales its attention; the engine fails
+// without one.
+func checkNoRope(h *hyperparameters) error {
+	const period = 4
+	if h.trunk < period {
+		return h.fail("block_count", "a model of this architecture has %d layers or more", period)
+	}
+	return nil
+}
+
 // checkHalfRope: half of the dimensions are rotated in layers without a sliding window.
 func checkHalfRope(h *hyperparameters) error {
 	if h.rot%4 != 0 {
