@@ -180,7 +180,7 @@ var architecturesV0_5 = map[string]archRule{
 	"nemotron_h":      like("nemotron_h", "attention.layer_norm_epsilon attention.layer_norm_rms_epsilon? moe_latent_size?"),
 	"nemotron_h_moe":  like("nemotron_h_moe", "attention.layer_norm_epsilon attention.layer_norm_rms_epsilon? moe_latent_size?"),
 	"olmo2":           like("olmo2", windowed),
-	"qwen3next":       like("qwen3next", deltaNet),
+	"qwen3next":       like("qwen3next", deltaNet).checked(checkQwen3Next),
 	"smallthinker":    like("smallthinker", windowed),
 }
 

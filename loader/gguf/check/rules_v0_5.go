@@ -163,6 +163,21 @@ func checkRecurrentLayers(usual uint32, state func(*hyperparameters) error) func
 	}
 }
 
+// checkQwen3Next: a recurrent layer has its projections in one of two layouts.
+func checkQwen3Next(h *hyperparameters) error {
+	if err := checkRecurrentLayers(4, checkDeltaNet)(h); err != nil {
+		return err
+	}
+	for i := range h.trunk {
+		layer := fmt.Sprintf("blk.%d.", i)
+		has := func(kind string) bool { _, ok := h.ix.Tensor(layer + kind); return ok }
+		if has("ssm_conv1d.weight") && !has("ssm_in.weight") && !(has(mixed[0]) && has(mixed[1])) {
+			return h.ix.TensorError(layer+"ssm_in.weight", "missing", "the engine's graph needs it, or "+mixed[0]+" and "+mixed[1])
+		}
+	}
+	return nil
+}
+
 // checkLightning: the state of linear attention is a square for each head.
 func checkLightning(h *hyperparameters) error {
 	if uint64(h.keyLength)*uint64(h.keyLength)*uint64(h.heads[0]) > math.MaxInt32 {
