@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed7adf6694/infer/internal/words"
@@ -30,6 +31,11 @@ type budget struct {
 	following sync.Mutex
 	checked   time.Time
 	pressure  *probe.Pressure // nil unless auto
+	urgent    atomic.Bool     // the budget is too large
+	reporting sync.Mutex
+	deaf      time.Time     // until then reports of the kernel are ignored
+	resting   atomic.Bool   // slots are offered, and nothing has been evaluated since
+	used      chan struct{} // gets a value at the end of a rest
 
 	mu       sync.Mutex
 	total    uint64       // the limit: weights, sessions, engine and process
@@ -79,7 +85,7 @@ func (w *weights) startBudget(ctx context.Context, ws []llama.Weight, planned fi
 	if err != nil {
 		return err
 	}
-	b := &budget{of: w, tensors: ws, auto: auto, total: total, base: base, anon: anon, planned: planned.planned, plannedUBatch: planned.ubatch}
+	b := &budget{of: w, tensors: ws, auto: auto, used: make(chan struct{}, 1), total: total, base: base, anon: anon, planned: planned.planned, plannedUBatch: planned.ubatch}
 	r, err := residency.New(ctx, residency.Options{Weights: w.memory, Plan: w.plan, Budget: b.forWeights(), Arena: w.arena, MicroBatch: planned.ubatch})
 	if err != nil {
 		return b.tooSmall(err)
@@ -87,6 +93,7 @@ func (w *weights) startBudget(ctx context.Context, ws []llama.Weight, planned fi
 	b.passes = newPasses(r)
 	if w.budget = b; auto {
 		b.pressure = probe.WatchPressure()
+		b.reading = b.notice
 	}
 	st := b.residency.Stats()
 	w.config.log("keeping a memory budget", "total", total, "weights", b.forWeights(), "streamed_layers", st.Streamed, "of", st.Layers, "by", st.Method)
@@ -126,6 +133,12 @@ func (b *budget) place() error {
 		}
 	}
 	return nil
+}
+
+// placeExperts tells the engine the addresses of an expert tensor's slots, if it has slots.
+func (b *budget) placeExperts(i int, w llama.Weight) error {
+	layer, base, stride, slots := b.residency.Experts().Slots(b.of.placeOf(w))
+	return b.of.native.StreamExperts(i, max(layer, 0), base, uintptr(stride), slots)
 }
 
 func useBudget(least uint64) memory.Remedy {
@@ -195,40 +208,6 @@ func (b *budget) newPass() *pass {
 		return nil
 	}
 	return b.passes.newPass()
-}
-
-// followPeriod is the shortest time between two measurements for an automatic budget.
-const followPeriod = time.Second
-
-// follow shrinks an automatic budget when the system is short of memory, before the system
-// kills the process.
-func (b *budget) follow() {
-	if b == nil || !b.auto {
-		return
-	}
-	if !b.following.TryLock() {
-		return // another session measures
-	}
-	defer b.following.Unlock()
-	if time.Since(b.checked) < followPeriod {
-		return
-	}
-	b.checked = time.Now()
-	p, err := probe.Measure()
-	if err != nil {
-		return
-	}
-	private := b.residency.Stats().Private
-	b.mu.Lock()
-	total := min(b.total, automatic(p, b.anon+b.sessions.Total()+private))
-	if total == b.total && b.pressure.High() {
-		total -= total / 16
-	}
-	less := total < b.total-b.total/64 // small changes are ignored
-	b.mu.Unlock()
-	if less {
-		_ = b.change(context.Background(), func(b *budget) { b.total = total }) // too small a budget is not applied
-	}
 }
 
 // report returns the budget in bytes and the statistics, 0 and nil without a budget.

@@ -3,7 +3,6 @@
 package runtime_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -359,72 +358,4 @@ func TestAnAutomaticBudgetIsNoReasonToRefuse(t *testing.T) {
 	if res.Code != 0 {
 		t.Error(res)
 	}
-}
-
-// The budget shrinks when another program in the control group takes memory, before the kernel
-// kills one.
-func TestAnAutomaticBudgetGivesWayToOthers(t *testing.T) {
-	memtest.WithoutRace(t)
-	for _, tt := range []struct {
-		name, kind string
-		steps      int // in which the memory is taken: the system can't take slots for experts away
-	}{{"layers", "large", 1}, {"experts", mixture, 8}} {
-		t.Run(tt.name, func(t *testing.T) { givesWay(t, model(t, tt.kind, "f16"), tt.steps) })
-	}
-}
-
-func givesWay(t *testing.T, path string, steps int) {
-	info, err := os.Stat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cg, err := memtest.NewCgroup(uint64(info.Size()) * 7 / 8)
-	memtest.Need(t, err)
-	defer cg.Close()
-	res, err := memtest.Run(t.Context(), memtest.Child("giveway", path, fmt.Sprint(info.Size()/4), fmt.Sprint(steps)), memtest.Limits{Cgroup: cg})
-	if err != nil {
-		t.Fatal(err)
-	}
-	use, err := cg.Usage()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var before, after uint64
-	if _, err := fmt.Sscan(string(res.Stdout), &before, &after); err != nil || res.Code != 0 || use.OOMKills != 0 {
-		t.Fatal(res, use)
-	}
-	if after > before-uint64(info.Size()/8) {
-		t.Errorf("a budget of %d became %d when %d bytes were taken", before, after, info.Size()/4)
-	}
-}
-
-// childGiveWay generates while other memory is taken in steps, each when the budget has given way to
-// the one before, and prints the budgets before and after.
-func childGiveWay(args []string) int {
-	o := runtime.Options{Load: runtime.LoadMMap, Session: budgeted}
-	var size, steps uint64
-	if _, err := fmt.Sscan(args[1]+" "+args[2], &size, &steps); err != nil {
-		return 2
-	}
-	return inChild(args[0], o, func(m *runtime.Model, s *runtime.Session) error {
-		before := m.Report().Budget
-		var taken [][]byte
-		for {
-			for _, err := range s.Generate(context.Background(), prompt, runtime.GenerateOptions{IgnoreEOG: true, Sampling: runtime.Sampling{Greedy: true}}) {
-				if err != nil && !errors.Is(err, runtime.ErrContextFull) {
-					return err
-				}
-				n := uint64(len(taken))
-				if gone := before - m.Report().Budget; n < steps && gone >= n*size/steps*3/4 { // a clear change: it follows small ones too
-					taken = append(taken, bytes.Repeat([]byte{1}, int(size/steps)))
-				} else if n == steps && gone > size/4 {
-					fmt.Println(before, m.Report().Budget, len(taken))
-					return nil
-				}
-			}
-			if err := s.Reset(); err != nil {
-				return err
-			}
-		}
-	})
 }

@@ -42,6 +42,7 @@ var children = memtest.Children{
 	"budget":        childBudget,
 	"cut":           childCut,
 	"giveway":       childGiveWay,
+	"taker":         childTaker,
 	"turns":         childTurns,
 }
 

@@ -23,6 +23,7 @@ type Model struct {
 	tuners   threadTuners
 	activity idle.Activity
 	packing  *idle.Work // nil if no packed file is made
+	giving   *idle.Work // nil without an automatic budget
 
 	mu       sync.Mutex
 	users    int
@@ -57,6 +58,7 @@ func (m *Model) Close() error {
 	m.users++ // until the sessions are closed
 	m.mu.Unlock()
 	m.packing.Stop()
+	m.giving.Stop()
 	for _, s := range open {
 		s.Close()
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/seed7adf6694/infer/internal/clock"
 	"github.com/seed7adf6694/infer/loader/probe"
 	"github.com/seed7adf6694/infer/models"
+	"github.com/seed7adf6694/infer/runtime/internal/idle"
 )
 
 // Open opens a model. path is a file's path, a model's name (see models.Resolve), or "" for
@@ -82,6 +83,9 @@ func openFile(ctx context.Context, path, cacheOf string, c *config) (m *Model, e
 	}
 	if cacheOf != "" {
 		m.path, m.weights.reason = cacheOf, reasonCached
+	}
+	if b := m.weights.budget; b != nil && b.auto {
+		m.giving = idle.Beside(func(ctx context.Context) { b.giveWay(ctx, &m.activity) })
 	}
 	m.loadDuration = clock.Since(start)
 	m.peak.SampleNow()

@@ -18,6 +18,7 @@ import (
 // the processors.
 type passes struct {
 	residency *residency.Residency
+	reading   func()              // is called before reading experts
 	gate      *semaphore.Weighted // a pass holds one unit; a change of the budget holds all
 
 	mu   sync.Mutex
@@ -149,6 +150,46 @@ func (p *pass) AfterLayer(layer int) {
 	ps.mu.Unlock()
 	if !mine {
 		p.wait()
+	}
+}
+
+// BeforeExperts begins to read the experts that a layer's router has chosen into slots, and tells
+// whether it did. After a read error the engine computes from the mapping, and leave returns
+// the error.
+func (p *pass) BeforeExperts(layer int, ids, slots []int32) bool {
+	e := p.of.residency.Experts()
+	if e == nil || p.expertErr != nil {
+		return false
+	}
+	defer p.of.waits()()
+	if p.of.reading != nil {
+		p.of.reading()
+	}
+	ok, err := e.Use(p.ctx, &p.experts, layer, ids, slots)
+	p.expertErr = err
+	return ok
+}
+
+// AwaitExperts waits until the chosen experts of a tensor have been read.
+func (p *pass) AwaitExperts(tensor string) (more, ok bool) {
+	defer p.of.waits()()
+	more, err := p.of.residency.Experts().Await(&p.experts, tensor)
+	p.expertErr = cmp.Or(p.expertErr, err)
+	return more, err == nil
+}
+
+// finishExperts completes the reads of a pass that is about to wait for others, which may wait for
+// those reads.
+func (p *pass) finishExperts() {
+	if e := p.of.residency.Experts(); e != nil {
+		e.Finish(&p.experts)
+	}
+}
+
+// AfterExperts releases the slots.
+func (p *pass) AfterExperts(int) {
+	if e := p.of.residency.Experts(); e != nil {
+		e.Release(&p.experts)
 	}
 }
 

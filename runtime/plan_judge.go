@@ -185,6 +185,14 @@ func (p *ModePlan) planBudget(f *Forecast, w *weights, n need) (resident uint64,
 	return r.Resident, nil
 }
 
+// warnFewExperts returns a warning where a budget keeps fewer experts than a token uses.
+func warnFewExperts(slots, all, used int) []string {
+	if slots == 0 || slots >= used {
+		return nil
+	}
+	return []string{fmt.Sprintf("the memory budget has room for %d of %d experts, and a token uses %d: most are read from the disk for each token; use a larger budget", slots, all, used)}
+}
+
 // TracePlan is what a replay of [Options].Trace finds with the slots of a budget, which are empty at
 // the start. The figures are of the tokens that were evaluated one by one; if there are none, of all.
 type TracePlan struct {

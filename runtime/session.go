@@ -296,11 +296,11 @@ func (s *Session) eval(ctx context.Context, tokens []llama.Token) error {
 func (s *Session) decode(ctx context.Context) error { return s.inTurn(ctx, s.ctx.Decode) }
 
 func (s *Session) inTurn(ctx context.Context, f func(context.Context, *llama.Batch) error) error {
+	s.model.weights.budget.follow(ctx)
 	err := s.withThreads(ctx, func() error { return s.onePass(ctx, f) })
 	if err == nil {
 		err = s.model.weights.lost(s.model.path)
 	}
-	s.model.weights.budget.follow()
 	return err
 }
 

@@ -1,6 +1,11 @@
 package probe
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -54,4 +59,58 @@ func TestPressureCanBeClosedTwice(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+func TestWaitingForFilesThatDoNotChangeEnds(t *testing.T) {
+	if awaitEvents([]string{filepath.Join(t.TempDir(), "none")}, nil) != nil {
+		t.Error("a file that is missing is waited for")
+	}
+	w := awaitEvents([]string{"/proc/version"}, func() { t.Error("a file that does not change has changed") })
+	if w == nil {
+		t.Skip("no /proc/version")
+	}
+	if w.changed(0) {
+		t.Error("it has changed")
+	}
+	w.close()
+}
+
+// cgroup.events changes as memory.events does.
+func TestWaitingForEventsOfAGroup(t *testing.T) {
+	mounts := cgroupMounts(os.DirFS("/"), "memory")
+	i := slices.IndexFunc(mounts, func(m cgroupMount) bool { return m.v2 })
+	if i < 0 {
+		t.Skip("control groups of version 2 are not mounted")
+	}
+	dir, err := os.MkdirTemp("/"+mounts[i].point, "infer-")
+	if err != nil {
+		t.Skip("no control group may be made:", err)
+	}
+	defer os.Remove(dir)
+	told := make(chan struct{}, 1)
+	w := awaitEvents([]string{filepath.Join(dir, "cgroup.events")}, func() {
+		select {
+		case told <- struct{}{}:
+		default:
+		}
+	})
+	if w == nil {
+		t.Fatal("its events can't be waited for")
+	}
+	defer w.close()
+	cmd := exec.Command("cat")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Skip("no process can be started:", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(cmd.Process.Pid)), 0); err != nil {
+		t.Skip("no process can be moved:", err)
+	}
+	<-told // it has a process
+	in.Close()
+	cmd.Wait()
+	<-told // and has none
 }

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -13,11 +14,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pressureWatch polls memory.pressure (version 2) or receives notifications (version 1).
+// pressureWatch receives notifications, and polls memory.pressure (version 2).
 type pressureWatch struct {
-	file   string   // memory.pressure
-	events *os.File // nil without notifications
-	seen   atomic.Bool
+	file   string      // version 2: memory.pressure
+	limits *eventWait  // version 2: reports a group at its limit; nil without
+	events []*os.File  // version 1: eventfds that count notifications
+	low    int         // version 1: descriptor of the one for a group at its limit
+	seen   atomic.Bool // memory was short
+	short  chan struct{}
 }
 
 func (w *pressureWatch) open() {
@@ -28,9 +32,23 @@ func (w *pressureWatch) open() {
 	}
 	if v2 {
 		w.file = path.Join("/", dir, "memory.pressure")
+		w.limits = awaitEvents(eventFiles(root), w.tell)
 		return
 	}
-	w.notify(path.Join("/", dir))
+	w.notify(path.Join("/", dir), "medium", func() { w.seen.Store(true) })
+	w.low = w.notify(path.Join("/", dir), "low", w.tell)
+}
+
+// eventFiles lists memory.events of the process's control groups of version 2.
+func eventFiles(root fs.FS) (files []string) {
+	for dirs, v2 := range controlGroups(root, "memory") {
+		for _, dir := range dirs {
+			if v2 {
+				files = append(files, path.Join("/", dir, "memory.events"))
+			}
+		}
+	}
+	return files
 }
 
 // ownMemoryGroup returns the folder of the control group that accounts for this process's memory.
@@ -47,33 +65,54 @@ func ownMemoryGroup(root fs.FS) (dir string, v2 bool) {
 	return "", false
 }
 
-// notify makes the kernel count events of medium pressure in an eventfd.
-func (w *pressureWatch) notify(dir string) {
-	level, err := os.Open(path.Join(dir, "memory.pressure_level"))
+// notify makes the kernel count events of pressure of a level in an eventfd, and calls tell for them.
+// The level is low as soon as the group is at its limit and pages are evicted.
+func (w *pressureWatch) notify(dir, level string, tell func()) (fd int) {
+	file, err := os.Open(path.Join(dir, "memory.pressure_level"))
 	if err != nil {
-		return
+		return -1
 	}
-	defer level.Close() // the kernel holds a reference
-	fd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	defer file.Close() // the kernel holds a reference
+	fd, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
 	if err != nil {
-		return
+		return -1
 	}
 	events := os.NewFile(uintptr(fd), "memory pressure")
-	order := fmt.Sprintf("%d %d medium", fd, level.Fd())
+	order := fmt.Sprintf("%d %d %s", fd, file.Fd(), level)
 	if os.WriteFile(path.Join(dir, "cgroup.event_control"), []byte(order), 0) != nil {
 		events.Close()
-		return
+		return -1
 	}
-	w.events = events
+	w.events = append(w.events, events)
 	go func() {
 		var count [8]byte
 		for {
 			if _, err := events.Read(count[:]); err != nil {
 				return // closed
 			}
-			w.seen.Store(true)
+			tell()
 		}
 	}()
+	return fd
+}
+
+func (w *pressureWatch) tell() {
+	select {
+	case w.short <- struct{}{}:
+	default:
+	}
+}
+
+func (w *pressureWatch) poll() {
+	var count [8]byte
+	if len(w.events) > 0 && w.low >= 0 {
+		if n, _ := unix.Read(w.low, count[:]); n > 0 { // never waits
+			w.tell()
+		}
+	}
+	if w.limits.changed(0) {
+		w.tell()
+	}
 }
 
 func (w *pressureWatch) told() bool { return w.seen.Swap(false) }
@@ -104,10 +143,11 @@ func stallOf(text string) (time.Duration, bool) {
 }
 
 func (w *pressureWatch) close() error {
-	if w.events == nil {
-		return nil
+	w.limits.close()
+	var errs []error
+	for _, f := range w.events {
+		errs = append(errs, f.Close())
 	}
-	events := w.events
-	w.events = nil
-	return events.Close()
+	w.limits, w.events = nil, nil
+	return errors.Join(errs...)
 }

@@ -4,9 +4,10 @@ package probe
 
 import "time"
 
-type pressureWatch struct{}
+type pressureWatch struct{ short chan struct{} }
 
 func (*pressureWatch) open()                         {}
+func (*pressureWatch) poll()                         {}
 func (*pressureWatch) told() bool                    { return false }
 func (*pressureWatch) waited() (time.Duration, bool) { return 0, false }
 func (*pressureWatch) close() error                  { return nil }

@@ -114,7 +114,7 @@ func cgroupUse(root fs.FS, dir string, v2 bool) (limit, used uint64) {
 		// Above memory.high the kernel throttles a process until it hardly runs.
 		limit = min(number(root, path.Join(dir, "memory.max")), number(root, path.Join(dir, "memory.high")))
 		used = number(root, path.Join(dir, "memory.current"))
-		return limit, unreclaimable(used, stat["inactive_file"]+stat["active_file"])
+		return limit, unreclaimable(used, pageCache(stat["inactive_file"]+stat["active_file"], stat, "file", "shmem"))
 	}
 	limit = number(root, path.Join(dir, "memory.limit_in_bytes"))
 	if n, ok := stat["hierarchical_memory_limit"]; ok {
@@ -124,7 +124,19 @@ func cgroupUse(root fs.FS, dir string, v2 bool) (limit, used uint64) {
 		limit = Unlimited
 	}
 	used = number(root, path.Join(dir, "memory.usage_in_bytes"))
-	return limit, unreclaimable(used, stat["total_inactive_file"]+stat["total_active_file"])
+	return limit, unreclaimable(used, pageCache(stat["total_inactive_file"]+stat["total_active_file"], stat, "total_cache", "total_shmem"))
+}
+
+// pageCache returns how many of the bytes on the kernel's lists of file pages are page cache, given the
+// figures for all files in memory and for shared memory, which is not on these lists. The lists
+// also have private pages that a program has offered (MADV_FREE), even those that it has written to
+// since, which can't be evicted.
+func pageCache(listed uint64, stat map[string]uint64, files, shared string) uint64 {
+	n, ok := stat[files]
+	if !ok {
+		return listed
+	}
+	return min(listed, n-min(n, stat[shared]))
 }
 
 func unreclaimable(used, cache uint64) uint64 {

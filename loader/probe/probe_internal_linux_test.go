@@ -134,6 +134,11 @@ func TestProbe(t *testing.T) {
 			free: gib + 256*spacetest.MiB, by: LimitGroup, available: gib + 256*spacetest.MiB, bounded: LimitGroup,
 		},
 		{
+			name: "private pages that were offered are not available", tree: replaced("proc/meminfo", "SwapTotal:", "Active(file):    2097152 kB\nInactive(file):  1835008 kB\nShmem:  262144 kB\nSwapTotal:").with(tree{"proc/sys/vm/overcommit_memory": "1\n"}),
+			want: func(p Probe) [][2]uint64 { return [][2]uint64{{p.RAMAvailable, 4*gib + 512*spacetest.MiB}} },
+			free: guarded(0x7f0000000000 - 0x500000), by: LimitHole, available: 4*gib + 512*spacetest.MiB, bounded: LimitRAM,
+		},
+		{
 			name: "a machine of 39 bits", tree: with(tree{"proc/sys/vm/overcommit_memory": "1\n", "proc/self/maps": "5555550000-5555560000 r-xp 00000000 08:01 42 /bin/infer\n7ff0000000-7ff0010000 rw-p 00000000 00:00 0 [stack]\n"}),
 			free: guarded(0x5555550000 - 65536), by: LimitHole, available: 6 * gib, bounded: LimitRAM,
 		},
@@ -233,6 +238,11 @@ func TestControlGroups(t *testing.T) {
 			"sys/fs/cgroup/user/infer/memory.max": "1000000\n", "sys/fs/cgroup/user/infer/memory.current": "400000\n",
 			"sys/fs/cgroup/user/infer/memory.stat": "anon 300000\nfile 100000\ninactive_file 60000\nactive_file 40000\n",
 		}, 1000000, 700000},
+		{"version 2, pages that were offered are no page cache", tree{
+			"proc/self/cgroup": "0::/user/infer\n", "proc/self/mountinfo": v2,
+			"sys/fs/cgroup/user/infer/memory.max": "1000000\n", "sys/fs/cgroup/user/infer/memory.current": "400000\n",
+			"sys/fs/cgroup/user/infer/memory.stat": "anon 300000\nfile 100000\nshmem 30000\ninactive_file 160000\nactive_file 40000\n",
+		}, 1000000, 670000},
 		{"version 2, an ancestor's limit", tree{
 			"proc/self/cgroup": "0::/a/b/c\n", "proc/self/mountinfo": v2,
 			"sys/fs/cgroup/a/memory.max": "500000\n", "sys/fs/cgroup/a/memory.current": "400000\n",
@@ -261,6 +271,11 @@ func TestControlGroups(t *testing.T) {
 			"sys/fs/cgroup/memory/infer/memory.limit_in_bytes": "1000000\n", "sys/fs/cgroup/memory/infer/memory.usage_in_bytes": "500000\n",
 			"sys/fs/cgroup/memory/infer/memory.stat": "cache 200000\ninactive_file 1\ntotal_inactive_file 150000\ntotal_active_file 50000\n",
 		}, 1000000, 700000},
+		{"version 1, pages that were offered are no page cache", tree{
+			"proc/self/cgroup": "4:memory:/infer\n", "proc/self/mountinfo": v1,
+			"sys/fs/cgroup/memory/infer/memory.limit_in_bytes": "1000000\n", "sys/fs/cgroup/memory/infer/memory.usage_in_bytes": "500000\n",
+			"sys/fs/cgroup/memory/infer/memory.stat": "total_cache 120000\ntotal_shmem 20000\ntotal_inactive_file 150000\ntotal_active_file 50000\n",
+		}, 1000000, 600000},
 		{"version 1, nested", tree{
 			"proc/self/cgroup": "4:memory:/a/b/c\n", "proc/self/mountinfo": v1,
 			"sys/fs/cgroup/memory/memory.limit_in_bytes": none, "sys/fs/cgroup/memory/a/memory.limit_in_bytes": "700000\n", "sys/fs/cgroup/memory/a/memory.usage_in_bytes": "100000\n",

@@ -61,7 +61,10 @@ func (p *Probe) ram(mem map[string]uint64) {
 	if !ok { // older than Linux 3.14
 		available = min(p.RAMTotal, mem["MemFree"]+mem["Buffers"]+mem["Cached"])
 	}
-	p.RAMAvailable = available
+	listed := mem["Active(file)"] + mem["Inactive(file)"] // which the kernel counts as available
+	mem["files"] = mem["Buffers"] + mem["Cached"]
+	offered := listed - pageCache(listed, mem, "files", "Shmem")
+	p.RAMAvailable = available - min(available, offered)
 }
 
 // commit applies vm.overcommit_memory.

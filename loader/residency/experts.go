@@ -35,6 +35,7 @@ type Experts struct {
 	scores  [][]float64        // weighted number of uses, by layer and expert
 	weight  float64            // of a use now
 	turns   []int              // order in which the graph uses the kinds of tensors, by kind; -1: not known
+	lost    bool               // some slots are
 	stats   ExpertStats
 }
 
@@ -65,9 +66,11 @@ func (s ExpertStats) HitRate() float64 {
 
 // expertSlot is the memory of one expert.
 type expertSlot struct {
-	layer, expert int  // layer -1: empty
-	users         int  // passes that compute with it
-	filling       bool // is being read
+	layer, expert int               // layer -1: empty
+	users         int               // passes that compute with it
+	filling       bool              // is being read
+	offered       []*memory.Offered // parts that the system may take; nil: none
+	lost          bool              // the system has taken it
 }
 
 // halfLife is the number of passes after which a use has half its weight.
@@ -160,7 +163,7 @@ func (e *Experts) renumber(each int) {
 			e.where[s.layer][s.expert] = -1
 		}
 	}
-	e.slots = slots
+	e.slots, e.lost = slots, false
 	if each >= e.each {
 		return
 	}
@@ -178,7 +181,7 @@ func (e *Experts) free() {
 			e.arena.FreeBlock(p)
 		}
 	}
-	e.banks, e.slots, e.room, e.each = nil, nil, 0, 0
+	e.banks, e.slots, e.room, e.each, e.lost = nil, nil, 0, 0, false
 	for n, count := range e.layout.experts {
 		e.where[n] = make([]int, count)
 		for i := range e.where[n] {
@@ -244,7 +247,10 @@ func (e *Experts) take(u *ExpertUse, layer int, ids []int32) (missing []int32, o
 		return nil, false
 	}
 	for _, id := range u.chosen {
-		if i := e.where[layer][id]; i >= 0 {
+		i := e.where[layer][id]
+		if i >= 0 && !e.takeBack(i) {
+			e.forget(i)
+		} else if i >= 0 {
 			e.slots[i].users++
 			u.slots = append(u.slots, int32(i))
 			u.seen[id] = int32(i)
@@ -256,6 +262,10 @@ func (e *Experts) take(u *ExpertUse, layer int, ids []int32) (missing []int32, o
 			continue
 		}
 		i := e.victim(layer)
+		for i >= 0 && !e.takeBack(i) {
+			e.forget(i)
+			i = e.victim(layer)
+		}
 		if i < 0 {
 			for _, i := range missing {
 				e.slots[i].filling = false
@@ -292,14 +302,16 @@ func (e *Experts) age() {
 }
 
 // victim returns the slot to replace for an expert of a layer: an empty one, or the unused one with
-// the lowest score; -1 if all are in use.
+// the lowest score, or one that the system has taken; -1 if all are in use.
 func (e *Experts) victim(layer int) int {
-	best, least := -1, math.Inf(1)
+	best, least, lost := -1, math.Inf(1), -1
 	first := e.bankOf(layer) * e.each
 	for i := first; i < first+e.each; i++ {
 		s := e.slots[i]
 		switch {
 		case s.users > 0 || s.filling:
+		case s.lost:
+			lost = i
 		case s.layer < 0:
 			return i
 		default:
@@ -307,6 +319,9 @@ func (e *Experts) victim(layer int) int {
 				best, least = i, score
 			}
 		}
+	}
+	if best < 0 {
+		return lost
 	}
 	return best
 }

@@ -37,8 +37,8 @@ func (a *Activity) End() {
 // Busy reports whether a call is running.
 func (a *Activity) Busy() bool { return a.running.Load() > 0 }
 
-// idle returns the time since the last call ended, 0 while one is running.
-func (a *Activity) idle() time.Duration {
+// Idle returns the time since the last call ended, 0 while one is running.
+func (a *Activity) Idle() time.Duration {
 	if a.Busy() {
 		return 0
 	}
@@ -48,7 +48,7 @@ func (a *Activity) idle() time.Duration {
 // Wait waits until no call has run for the given time, or returns ctx's error.
 func (a *Activity) Wait(ctx context.Context, idle time.Duration) error {
 	for {
-		now := a.idle()
+		now := a.Idle()
 		if now >= idle && !a.Busy() {
 			return ctx.Err()
 		}
@@ -81,6 +81,17 @@ func (a *Activity) Later(idle time.Duration, do func(context.Context)) *Work {
 			return
 		}
 		lowerPriority()
+		do(ctx)
+	}()
+	return w
+}
+
+// Beside starts a task that is to run beside the calls, until Stop.
+func Beside(do func(context.Context)) *Work {
+	ctx, cancel := context.WithCancel(context.Background())
+	w := &Work{cancel, make(chan struct{})}
+	go func() {
+		defer close(w.done)
 		do(ctx)
 	}()
 	return w

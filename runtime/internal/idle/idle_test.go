@@ -20,3 +20,18 @@ func TestWaitingForCallsToRest(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestWorkBesideCallsEndsWithStop(t *testing.T) {
+	begun := make(chan struct{})
+	w := Beside(func(ctx context.Context) {
+		close(begun)
+		<-ctx.Done()
+	})
+	<-begun
+	w.Stop()
+	select {
+	case <-w.Done():
+	default:
+		t.Error("it has not ended")
+	}
+}
