@@ -34,9 +34,15 @@ build: tools ## compile bin/infer for this machine's CPU
 test: lint build ## everything that must hold: lint, tests, tests under the race detector
 	@command -v qemu-x86_64 >/dev/null || echo "make test: skipped: the test on CPUs of earlier levels, missing qemu-user: apt-get install qemu-user"
 	INFER_BIN="$(CURDIR)/bin/infer" $(GO) test -p 1 -timeout 30m ./...
+	@if $(MAKE) engine >/dev/null; then $(MAKE) test-engine; else echo "make test: skipped: the tests with llama.cpp v0.5, whose libraries could not be fetched"; fi
 	@lacking="$$($(WINE) missing)"; if [ -n "$$lacking" ]; then echo "make test: skipped: the tests for Windows, missing $$lacking"; else $(MAKE) test-windows; fi
 	$(GO) build -race ./...
 	$(GO) test -p 1 -race -timeout 30m ./internal/files ./loader/... ./models/... ./runtime/... ./llama/...
+
+# The same tests with an engine from libraries. Go's cache of results does not know which engine ran.
+.PHONY: test-engine
+test-engine: engine ## tests of llama and runtime with llama.cpp v0.5
+	INFER_TEST_ENGINE="$(CURDIR)/$(ENGINE_FOLDER)" $(GO) test -count=1 -p 1 -timeout 30m ./llama ./runtime
 
 # One set of flags for all that is cross-compiled, so that Go's build cache serves it: the
 # engine takes five minutes of CPU, once.

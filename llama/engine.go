@@ -62,7 +62,11 @@ func UseEngine(folder string) error {
 		return f.Err
 	}
 	base, ggml, library := f.Engines[0].Paths(f.Path)
-	paths, free, err := cStrings([]string{enginepath.Native(base), enginepath.Native(ggml), enginepath.Native(library), enginepath.Native(f.Path)})
+	list := append([]string{base, ggml, library}, f.BackendDirs...)
+	for i := range list {
+		list[i] = enginepath.Native(list[i])
+	}
+	paths, free, err := cStrings(list)
 	if err != nil {
 		return err
 	}
@@ -73,8 +77,8 @@ func UseEngine(folder string) error {
 		return fmt.Errorf("%w: choose one before", ErrEngineInUse)
 	}
 	var e C.infer_error
-	array := unsafe.Slice(paths, 4)
-	if !C.infer_load_v05(array[0], array[1], array[2], array[3], &e) {
+	array := unsafe.Slice(paths, len(list))
+	if !C.infer_load_v05(array[0], array[1], array[2], unsafe.SliceData(array[3:]), C.size_t(len(array)-3), &e) {
 		return fmt.Errorf("%w: %q: %s", ErrEngineVersion, folder, C.GoString(&e.what[0]))
 	}
 	engine.info = EngineInfo{ABI: ABIv05, Version: C.GoString(C.infer_version()), Folder: f.Path}

@@ -231,8 +231,8 @@ typedef struct infer_engine {
 extern const infer_engine infer_builtin; // the compiled-in engine
 
 // infer_load_v05 loads an engine of llama.cpp v0.5.x from its libraries and uses it from now on. It must
-// be called before infer_init. Paths are in UTF-8; folder has the libraries of backends.
-bool infer_load_v05(const char * ggml_base, const char * ggml, const char * llama, const char * folder, infer_error * err);
+// be called before infer_init. Paths are in UTF-8; the libraries of backends are in the n folders.
+bool infer_load_v05(const char * ggml_base, const char * ggml, const char * llama, const char * const * folders, size_t n, infer_error * err);
 // infer_use sets the engine that Go calls. It must be called before infer_init.
 void infer_use(const infer_engine * engine);
 

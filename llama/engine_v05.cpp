@@ -99,7 +99,7 @@ std::string lacking() {
 
 infer_engine table;
 
-void load(const char * ggml_base, const char * ggml, const char * llama, const char * folder) {
+void load(const char * ggml_base, const char * ggml, const char * llama, const char * const * folders, size_t n) {
     for (const char * path : {ggml_base, ggml, llama}) {
         open(path);
     }
@@ -112,7 +112,9 @@ void load(const char * ggml_base, const char * ggml, const char * llama, const c
         lib->keep();
     }
     infer::log_here();
-    ggml_backend_load_all_from_path(folder);
+    for (size_t i = 0; i < n; i++) {
+        ggml_backend_load_all_from_path(folders[i]);
+    }
     ggml_backend_dev_t cpu = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
     if (!cpu) {
         throw std::runtime_error("it has no library for this CPU (libggml-cpu)");
@@ -144,9 +146,9 @@ void load(const char * ggml_base, const char * ggml, const char * llama, const c
 
 } // namespace v05
 
-extern "C" bool infer_load_v05(const char * ggml_base, const char * ggml, const char * llama, const char * folder, infer_error * err) {
+extern "C" bool infer_load_v05(const char * ggml_base, const char * ggml, const char * llama, const char * const * folders, size_t n, infer_error * err) {
     const bool ok = infer::guarded(err, false, [&] {
-        v05::load(ggml_base, ggml, llama, folder);
+        v05::load(ggml_base, ggml, llama, folders, n);
         infer_use(&v05::table);
         return true;
     });

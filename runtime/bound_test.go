@@ -68,6 +68,7 @@ func childBound(args []string) int {
 
 // The ledger and the kernel's trace agree that no allocation exceeds its bound.
 func TestNothingIsLargerThanItMustBe(t *testing.T) {
+	needBuiltin(t, "others allocate one block of 20 MB for each session's scheduler")
 	memtest.WithoutRace(t)
 	for _, file := range []struct{ kind, typ string }{{"synthetic", "f16"}, {"synthetic", "q4_0"}, {"tiny", "q4_0"}} {
 		path := model(t, file.kind, file.typ)

@@ -63,6 +63,14 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// needBuiltin skips a test of what only the compiled-in engine does.
+func needBuiltin(t *testing.T, what string) {
+	t.Helper()
+	if e := llama.Engine(); e.ABI != llama.ABIBuiltin {
+		t.Skipf("the engine is %s, not the compiled-in one: %s", e.Folder, what)
+	}
+}
+
 // parseChild reads a child's arguments: a model, then key=value.
 func parseChild(args []string) (path string, o runtime.Options, s runtime.SessionOptions) {
 	path = args[0]
