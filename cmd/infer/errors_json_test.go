@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed7adf6694/infer/internal/ggufcases"
+	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/loader/probe"
 	"github.com/seed7adf6694/infer/runtime"
@@ -93,6 +95,30 @@ func TestErrorsAreObjectsWithJSON(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What only another engine knows is refused by name, with the command that finds engines.
+func TestModelsOfOtherEnginesAreRefusedWithAdvice(t *testing.T) {
+	for _, tt := range []struct{ name, kind, names string }{
+		{"gemma4", "unsupported_architecture", `"gemma4"`},
+		{"qwen3 nvfp4", "unsupported_type", "of type nvfp4"},
+	} {
+		path := filepath.Join(t.TempDir(), "model.gguf")
+		for name, b := range ggufcases.ComputingWith("v0.5") {
+			if name == tt.name {
+				memtest.Need(t, os.WriteFile(path, b, 0o600))
+			}
+		}
+		r := call(t, "--json", "-p", "a", "-m", path)
+		e := readError(t, r.stderr)
+		if r.code != exitFailure || e.Kind != tt.kind || e.File == nil || e.File.Value != tt.names ||
+			!strings.Contains(e.Message, "llama.cpp v0.5.x does") || !strings.Contains(e.Message, "'infer engine list'") {
+			t.Errorf("%s: exit code %d, %+v, %+v", tt.name, r.code, e, e.File)
+		}
+		if r := call(t, "inspect", "--json", path); r.code != 0 || !strings.Contains(r.out, "llama.cpp v0.5.x does") {
+			t.Errorf("%s: inspect: exit code %d, %s", tt.name, r.code, r.out)
+		}
 	}
 }
 

@@ -487,8 +487,12 @@ func checkDenseLast(h *hyperparameters) error {
 }
 
 func checkDeepStack(h *hyperparameters) error {
-	if n := h.uint("n_deepstack_layers"); n > uint32(h.layers) {
-		return h.fail("n_deepstack_layers", "must be at most the block count of %d", h.layers)
+	n, most := h.uint("n_deepstack_layers"), uint32(h.layers)
+	if h.engine >= EngineV0_5 {
+		most = uint32(h.trunk) - 1 // the last layer has fewer rows
+	}
+	if n > most {
+		return h.fail("n_deepstack_layers", "must be at most %d, as there are %d layers", most, h.layers)
 	}
 	return nil
 }

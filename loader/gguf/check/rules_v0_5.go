@@ -627,6 +627,8 @@ func checkHalfRope(h *hyperparameters) error {
 // needs beside others.
 func (h *hyperparameters) checkExpertTensors() error {
 	const router, down, up, gateUp = "ffn_gate_inp.weight", "ffn_down_exps.weight", "ffn_up_exps.weight", "ffn_gate_up_exps.weight"
+	const latentDown, latentUp = "ffn_latent_down.weight", "ffn_latent_up.weight"
+	latentSize := h.uint("moe_latent_size")
 	shared := []string{"ffn_gate_shexp.weight", "ffn_up_shexp.weight", "ffn_down_shexp.weight"}
 	for i := range h.trunk {
 		layer := fmt.Sprintf("blk.%d.", i)
@@ -637,6 +639,10 @@ func (h *hyperparameters) checkExpertTensors() error {
 			missing = down
 		case has(router) && !has(up) && !has(gateUp):
 			missing = up
+		case has(router) && latentSize > 0 && !has(latentDown):
+			missing = latentDown
+		case has(router) && latentSize > 0 && !has(latentUp):
+			missing = latentUp
 		case !slices.ContainsFunc(shared, has):
 		case !has(shared[1]):
 			missing = shared[1]
