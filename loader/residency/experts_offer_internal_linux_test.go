@@ -1,6 +1,7 @@
 package residency
 
 import (
+	"sync"
 	"testing"
 
 	"github.com/seed7adf6694/infer/loader/internal/space"
@@ -77,6 +78,40 @@ func TestSlotsThatAreOffered(t *testing.T) {
 		choose(t, e, 0, 6, 1)
 		if r.Lost() || len(e.slots) != 2 {
 			t.Errorf("after a change: %+v", e.slots)
+		}
+	}
+}
+
+// Slots are offered and taken at any moment, and never those that a pass uses.
+func TestSlotsAreOfferedWhilePassesUseThem(t *testing.T) {
+	e := expertsOf(t, 1000, 6)
+	r := &Residency{experts: e}
+	var passes sync.WaitGroup
+	done := make(chan struct{})
+	for pass := range int32(2) {
+		passes.Go(func() {
+			for n := range int32(150) {
+				choose(t, e, int(n%2), (n*7+pass)%8, (n*5+3+pass)%8)
+			}
+		})
+	}
+	go func() {
+		passes.Wait()
+		close(done)
+	}()
+	for i := 0; ; i++ {
+		select {
+		case <-done:
+			return
+		default:
+		}
+		r.Offer()
+		e.mu.Lock()
+		p := space.At(e.banks[0][i%2], uint64(i%6)*e.layout.kinds[i%2].stride)
+		e.mu.Unlock()
+		_ = unix.Madvise(space.BytesAt(p, e.layout.kinds[i%2].stride), unix.MADV_PAGEOUT)
+		if i%8 == 0 {
+			r.Regain()
 		}
 	}
 }
