@@ -143,6 +143,7 @@ type planInfo struct {
 	LargestRange      uint64      `json:"largest_range_bytes"`
 	LargestTensor     uint64      `json:"largest_tensor_bytes"`
 	LargestTensorName string      `json:"largest_tensor"`
+	LeftOut           uint64      `json:"left_out_bytes"` // of tensors that the engine does not use
 	List              []chunkInfo `json:"list"`
 }
 
@@ -188,7 +189,7 @@ func (c *inspectConfig) inspect(path string, index *gguf.Index) (*inspection, er
 		if err != nil {
 			return nil, err
 		}
-		r.Plan = describePlan(plan)
+		r.Plan = describePlan(plan, index.Bytes())
 	}
 	r.Verdict = verdict(path, len(r.Tensors) > 0)
 	return r, nil
@@ -203,11 +204,11 @@ func architecture(index *gguf.Index) string {
 	return ""
 }
 
-func describePlan(p *loader.Plan) *planInfo {
+func describePlan(p *loader.Plan, all uint64) *planInfo {
 	r := &planInfo{
 		ChunkSize: p.ChunkSize, Chunks: len(p.Chunks), Ranges: len(p.Ranges),
 		LargestChunk: p.LargestChunk, LargestRange: p.LargestRange,
-		LargestTensor: p.LargestTensor, LargestTensorName: p.LargestTensorName,
+		LargestTensor: p.LargestTensor, LargestTensorName: p.LargestTensorName, LeftOut: all - p.Bytes,
 	}
 	for _, c := range p.Chunks {
 		r.List = append(r.List, chunkInfo{c.File, c.Offset, c.Size, c.Range})

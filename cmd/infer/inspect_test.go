@@ -9,6 +9,7 @@ import (
 	"testing"
 	"unicode"
 
+	"github.com/seed7adf6694/infer/internal/ggufcases"
 	"github.com/seed7adf6694/infer/loader/gguf"
 )
 
@@ -49,6 +50,20 @@ func TestInspectShowsWhatIsInAModel(t *testing.T) {
 	}
 	if full := call(t, "inspect", "--full", tinyF16); len(full.out) < 2*len(r.out) || strings.Contains(full.out, "…") {
 		t.Error("--full does not show all")
+	}
+}
+
+// The tensors of a layer that predicts further tokens are in the file and in no chunk.
+func TestInspectSaysWhatTheEngineDoesNotUse(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "model.gguf")
+	if err := os.WriteFile(path, ggufcases.Wide("glm4moe nextn", 2), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := call(t, "inspect", path); r.code != 0 || !strings.Contains(r.out, "of tensors that the engine does not use") || !strings.Contains(r.out, "blk.3.nextn.eh_proj.weight") {
+		t.Error(r)
+	}
+	if r := call(t, "inspect", tinyF16); strings.Contains(r.out, "left out") {
+		t.Errorf("all of it is used:\n%s", r.out)
 	}
 }
 

@@ -97,6 +97,9 @@ func (r *inspection) printPlan(t *tabwriter.Writer, full bool) {
 	fmt.Fprintf(t, "  chunks\t%d in %s of addresses, the largest %s\n", p.Chunks, count(p.Ranges, "range"), words.Size(p.LargestChunk))
 	fmt.Fprintf(t, "  largest tensor\t%s, %s\n", texts.Visible(p.LargestTensorName, true), words.Size(p.LargestTensor))
 	fmt.Fprintf(t, "  largest range\t%s\n", words.Size(p.LargestRange))
+	if p.LeftOut > 0 {
+		fmt.Fprintf(t, "  left out\t%s of tensors that the engine does not use\n", words.Size(p.LeftOut))
+	}
 	t.Flush()
 	fmt.Fprintln(t, "  CHUNK\tFILE\tOFFSET\tSIZE\tRANGE")
 	for i, c := range p.List {
