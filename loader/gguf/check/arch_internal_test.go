@@ -1,6 +1,7 @@
 package check
 
 import (
+	"iter"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed7adf6694/infer/internal/ggufcases"
 	"github.com/seed7adf6694/infer/internal/memtest"
 )
 
@@ -117,19 +119,48 @@ func TestElementwiseTensorsAreTheEngines(t *testing.T) {
 }
 
 func TestKeysOfRulesAreWellFormed(t *testing.T) {
-	for arch, rule := range architectures {
-		seen := map[string]bool{}
-		for _, name := range strings.Fields(commonKeys + " " + rule.keys) {
-			name = strings.TrimSuffix(name, "?")
-			if seen[name] {
-				t.Errorf("%s: %s twice", arch, name)
+	for e, rules := range map[Engine]map[string]archRule{EngineBuiltin: architectures, EngineV0_5: architecturesV0_5} {
+		for arch, rule := range rules {
+			seen := map[string]bool{}
+			for _, name := range strings.Fields(e.keyNames(&rule)) {
+				name = strings.TrimSuffix(name, "?")
+				if seen[name] {
+					t.Errorf("%v: %s: %s twice", e, arch, name)
+				}
+				seen[name] = true
 			}
-			seen[name] = true
 		}
 	}
 	for name := range keyTypes {
 		if strings.HasSuffix(name, "?") {
 			t.Errorf("key type of %q", name)
+		}
+	}
+}
+
+// Every architecture that an engine can run has a small model, of which the rules are tried.
+func TestEveryArchitectureHasAModel(t *testing.T) {
+	for e, models := range map[Engine]iter.Seq2[string, []byte]{EngineBuiltin: ggufcases.Architectures(), EngineV0_5: ggufcases.ArchitecturesV0_5()} {
+		there := map[string]bool{}
+		for name := range models {
+			arch, _, _ := strings.Cut(name, " ")
+			there[arch] = true
+		}
+		known := 0
+		for _, rules := range []map[string]archRule{architectures, architecturesV0_5} {
+			for arch := range rules {
+				rule, ok := e.architecture(arch)
+				if !ok || rule.refused != "" {
+					continue
+				}
+				known++
+				if !there[arch] {
+					t.Errorf("%v: there is no model of %s", e, arch)
+				}
+			}
+		}
+		if known < 100 {
+			t.Errorf("%v: only %d architectures", e, known)
 		}
 	}
 }
