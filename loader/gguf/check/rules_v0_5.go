@@ -587,9 +587,9 @@ func checkLoops(h *hyperparameters) error {
 // ttsTokens is the size of the engine's output for tokens of speech.
 const ttsTokens = 3072
 
-// checkTTS: the output has a size of its own.
+// checkTTS: the output has a size of its own, which the engine extends to that of the vocabulary.
 func checkTTS(h *hyperparameters) error {
-	if h.tokens > ttsTokens {
+	if _, own := h.ix.Tensor("output.weight"); own && h.tokens < ttsTokens {
 		return valueError(h.ix, "tokenizer.ggml.tokens", fmt.Sprintf("%d tokens", h.tokens), fmt.Sprintf("this architecture has an output for %d", ttsTokens))
 	}
 	return checkDeepStack(h)
