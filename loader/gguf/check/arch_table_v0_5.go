@@ -161,7 +161,7 @@ var architecturesV0_5 = map[string]archRule{
 	"ernie4_5":        like("ernie4_5", "rope.dimension_sections?"),
 	"ernie4_5-moe":    like("ernie4_5-moe", "rope.dimension_sections? leading_dense_block_count?"),
 	"exaone4":         like("exaone4", windowed),
-	"gemma-embedding": like("gemma-embedding", windowed),
+	"gemma-embedding": like("gemma-embedding", windowed).checked(checkEmbeddingGemma),
 	"gemma2":          like("gemma2", windowed),
 	"gemma3":          like("gemma3", windowed),
 	"gemma3n":         like("gemma3n", windowed),

@@ -507,10 +507,18 @@ func checkDeepStackMap(h *hyperparameters) error {
 
 // checkBothKinds: without a cache, the engine makes masks for both kinds of layer.
 func checkBothKinds(h *hyperparameters) error {
-	if h.uint("attention.sliding_window") > 0 && !slices.Contains(h.windowLayers()[:h.trunk], false) {
+	inForce := h.uint("attention.sliding_window") > 0 || h.rule.windows == windowAlways
+	if inForce && !slices.Contains(h.windowLayers()[:h.trunk], false) {
 		return h.fail(patternKey, "all %d layers have a sliding window, one must have none", h.trunk)
 	}
 	return nil
+}
+
+func checkEmbeddingGemma(h *hyperparameters) error {
+	if err := checkBothKinds(h); err != nil {
+		return err
+	}
+	return checkDenseModules(h)
 }
 
 // checkQKV: the engine's loader takes the tensors of attention for optional.
