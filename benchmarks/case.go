@@ -12,6 +12,7 @@ import (
 	"github.com/seed7adf6694/infer/internal/clock"
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/internal/words"
+	"github.com/seed7adf6694/infer/llama"
 )
 
 // testCase is a case of an experiment. It runs in a process of its own.
@@ -83,6 +84,7 @@ func (r *Runner) runCase(ctx context.Context, m *preparedModel, c testCase, rec 
 		dropPages(m, rec)
 	}
 
+	c.job.Engine = llama.Engine().Path() // that of this process
 	input, err := json.Marshal(c.job)
 	if err != nil {
 		return err

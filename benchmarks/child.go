@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"github.com/seed7adf6694/infer/internal/memtest"
+	"github.com/seed7adf6694/infer/llama"
 )
 
 // ChildArgument is the first argument of a process that must call [Child].
 const ChildArgument = "bench-child"
 
-// Child runs one case in the child process: it reads the case from in, runs it and writes messages
-// to out. A case that fails is reported as a message. Child returns only errors of reading and
+// Child runs one case in the child process: it reads the case from in, uses the engine of the parent,
+// runs the case and writes messages to out. A case that fails is reported as a message. Child returns only errors of reading and
 // writing.
 func Child(ctx context.Context, in io.Reader, out io.Writer) error {
 	var j job
@@ -28,7 +29,14 @@ func Child(ctx context.Context, in io.Reader, out io.Writer) error {
 	}
 	r := reporter{in: in, out: json.NewEncoder(out)}
 	last := message{End: true}
-	if err := run(ctx, j, &r); err != nil {
+	var err error
+	if j.Engine != "" {
+		err = llama.UseEngine(j.Engine)
+	}
+	if err == nil {
+		err = run(ctx, j, &r)
+	}
+	if err != nil {
 		last.Error = err.Error()
 		if un := (*memtest.Unsupported)(nil); errors.As(err, &un) {
 			last.Missing = un.Missing

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+
+	"github.com/seed7adf6694/infer/llama"
 )
 
 // beside is a further process that a case's process starts for another job. It ends with the job or
@@ -23,6 +25,7 @@ func startBeside(ctx context.Context, j job) (*beside, error) {
 	if err != nil {
 		return nil, err
 	}
+	j.Engine = llama.Engine().Path() // that of this process
 	input, err := json.Marshal(j)
 	if err != nil {
 		return nil, err

@@ -11,8 +11,9 @@ import (
 
 // job is what a child process shall do. It is passed as a JSON object on standard input.
 type job struct {
-	Do    string `json:"do"` // a name in jobs
-	Model string `json:"model"`
+	Do     string `json:"do"`               // a name in jobs
+	Engine string `json:"engine,omitempty"` // for llama.UseEngine; "": the compiled-in one
+	Model  string `json:"model"`
 
 	Load      string `json:"load,omitempty"`
 	NoRepack  bool   `json:"no_repack,omitempty"`

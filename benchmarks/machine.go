@@ -1,6 +1,7 @@
 package benchmarks
 
 import (
+	"path/filepath"
 	goruntime "runtime"
 	"runtime/debug"
 
@@ -24,7 +25,10 @@ func thisEngine() (Engine, error) {
 	if err != nil {
 		return Engine{}, err
 	}
-	e := Engine{Version: s.EngineVersion, Commit: s.EngineCommit, Compiled: s.Compiled, Repack: s.Repack}
+	e := Engine{Version: s.EngineVersion, Commit: s.EngineCommit, Compiled: s.Compiled, Repack: s.Repack, ABI: s.Engine.ABI}
+	if s.Engine.Folder != "" {
+		e.Folder = filepath.Base(s.Engine.Folder)
+	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, x := range info.Settings {
 			switch {

@@ -61,8 +61,10 @@ type Machine struct {
 
 // Engine describes the engine.
 type Engine struct {
-	Version  string   `json:"version"`
-	Commit   string   `json:"commit"`
+	Version  string   `json:"version"`          // of the module that is compiled in, or of the libraries
+	Commit   string   `json:"commit"`           // of llama.cpp; "" for libraries
+	ABI      string   `json:"abi,omitempty"`    // see llama.EngineInfo
+	Folder   string   `json:"folder,omitempty"` // the last part of the libraries' folder; "": compiled in
 	Compiled []string `json:"cpu_compiled"`
 	Repack   bool     `json:"repack"`
 	Revision string   `json:"revision"` // of this program; "" if unknown

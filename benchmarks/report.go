@@ -76,6 +76,9 @@ func engineName(r Record) string {
 	if r.Engine.Revision != "" {
 		revision = fmt.Sprintf("infer %.9s", r.Engine.Revision)
 	}
+	if r.Engine.Folder != "" {
+		return join(", ", fmt.Sprintf("llama.cpp %s (%s)", r.Engine.Version, r.Engine.Folder), revision)
+	}
 	return join(", ", r.Engine.Version, commit, revision)
 }
 

@@ -81,7 +81,7 @@ func UseEngine(folder string) error {
 	if !C.infer_load_v05(array[0], array[1], array[2], unsafe.SliceData(array[3:]), C.size_t(len(array)-3), &e) {
 		return fmt.Errorf("%w: %q: %s", ErrEngineVersion, folder, C.GoString(&e.what[0]))
 	}
-	engine.info = EngineInfo{ABI: ABIv05, Version: C.GoString(C.infer_version()), Folder: f.Path}
+	engine.info = EngineInfo{ABI: ABIv05, Version: C.GoString(C.infer_version()), Folder: f.Path, Library: f.Engines[0].Llama}
 	return nil
 }
 

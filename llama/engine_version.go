@@ -2,6 +2,7 @@ package llama
 
 import (
 	"fmt"
+	"path/filepath"
 	"runtime/debug"
 )
 
@@ -20,6 +21,24 @@ type EngineInfo struct {
 	ABI     string `json:"abi"`
 	Version string `json:"version"` // the commit of llama.cpp, or what the libraries say of themselves
 	Folder  string `json:"folder"`  // with the libraries; "": compiled in
+	Library string `json:"library"` // the file of llama in the folder; "": compiled in
+}
+
+// Path is what [UseEngine] loads for this engine, "" if it is compiled in.
+func (e EngineInfo) Path() string {
+	if e.Folder == "" {
+		return ""
+	}
+	return filepath.Join(e.Folder, e.Library)
+}
+
+// String returns its version and the folder's name, "llama.cpp 0.5.0 (linux-x64)".
+func (e EngineInfo) String() string {
+	s := "llama.cpp " + e.Version
+	if e.Folder != "" {
+		s += " (" + filepath.Base(e.Folder) + ")"
+	}
+	return s
 }
 
 // The interfaces of engines.

@@ -130,21 +130,29 @@ func rate(n int, d time.Duration) float64 {
 
 // SystemInfo describes the engine's build and the CPU and devices that it found.
 type SystemInfo struct {
-	EngineVersion string         `json:"engine_version"` // of the Go module with its sources
-	EngineCommit  string         `json:"engine_commit"`  // of llama.cpp
-	Compiled      []string       `json:"cpu_compiled"`   // instruction sets in the build
-	Available     []string       `json:"cpu_available"`  // instruction sets of this CPU
-	Missing       []string       `json:"cpu_missing"`    // of this CPU, not compiled in, and faster
-	Repack        bool           `json:"repack"`         // weights can be repacked for this CPU
-	Devices       []llama.Device `json:"devices"`
-	GPUOffload    bool           `json:"gpu_offload"`
+	EngineVersion string `json:"engine_version"` // of the Go module with its sources, or of its libraries
+	EngineCommit  string `json:"engine_commit"`  // of llama.cpp; "" for libraries
+
+	// Engine is the engine of this process: see package engine.
+	Engine llama.EngineInfo `json:"engine"`
+
+	Compiled   []string       `json:"cpu_compiled"`  // instruction sets in the build
+	Available  []string       `json:"cpu_available"` // instruction sets of this CPU
+	Missing    []string       `json:"cpu_missing"`   // of this CPU, not compiled in, and faster
+	Repack     bool           `json:"repack"`        // weights can be repacked for this CPU
+	Devices    []llama.Device `json:"devices"`
+	GPUOffload bool           `json:"gpu_offload"`
 }
 
 // System describes the engine. In a build without cgo the error is [ErrNoEngine].
 func System() (SystemInfo, error) {
 	devices, err := llama.Devices()
+	version, commit, e := llama.EngineVersion, llama.EngineCommit, llama.Engine()
+	if e.Folder != "" {
+		version, commit = e.Version, ""
+	}
 	return SystemInfo{
-		EngineVersion: llama.EngineVersion, EngineCommit: llama.EngineCommit,
+		EngineVersion: version, EngineCommit: commit, Engine: e,
 		Compiled: llama.CompiledFeatures(), Available: llama.AvailableFeatures(), Missing: llama.MissingFeatures(), Repack: llama.CanRepack(),
 		Devices: devices, GPUOffload: llama.SupportsGPU(),
 	}, err

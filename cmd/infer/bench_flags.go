@@ -51,6 +51,7 @@ func (c *benchConfig) reportFlags(f *flags) {
 }
 
 func (c *benchConfig) outputFlags(f *flags) {
+	engineFlag(f)
 	f.group("Results")
 	c.reportFlags(f)
 	f.text(&c.out, "out", "", "", "FILE", "append each record to a file when its case ends, one JSON object per line")

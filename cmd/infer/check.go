@@ -29,6 +29,7 @@ func checkCommand() *command {
 	f.BoolVarP(&c.quiet, "quiet", "q", false, "no progress bar, and no output if all is well")
 	f.BoolVar(&c.noProgress, "no-progress", false, "no progress bar")
 	f.BoolVar(&c.noCompute, "no-compute", false, "compute no tokens (computing reads all weights)")
+	engineFlag(f)
 	return &command{
 		name:     "check",
 		summary:  "check that a model loads and computes the same in each load mode",

@@ -20,17 +20,19 @@ const engineName = "engine"
 func engineCommand() *command {
 	c := &command{
 		name:     engineName,
-		summary:  "list, add or remove engines: builds of llama.cpp as libraries",
-		synopsis: []string{"list [flags]", "add [flags] FILE|DIR|URL", "remove [flags] NAME"},
+		summary:  "list, check, choose, add or remove engines: builds of llama.cpp as libraries",
+		synopsis: []string{"list [flags]", "check [flags] [NAME|DIR]", "use [flags] NAME|DIR|builtin", "add [flags] FILE|DIR|URL", "remove [flags] NAME"},
 		about: "An engine is a folder with the shared libraries of a build of llama.cpp: a release, a package of npm, what a distribution installs. " +
-			"Engines are found beside the program, in the user's folder for data, in the usual folders of libraries and in packages of npm; never beside a model or in the working directory.",
+			"Engines are found beside the program, in the user's folder for data, in the usual folders of libraries and in packages of npm; never beside a model or in the working directory. " +
+			"Before its first use an engine is tried in a process of its own. --engine of the other commands, or $INFER_ENGINE, names the engine of a run.",
 		examples: []string{
 			`infer engine list`, "which engines there are, and where they are looked for",
 			`infer engine add --name new llama-bin-ubuntu-x64.tar.gz`, "unpack the libraries of a release",
+			`infer engine use new`, "use them from now on",
 			`infer engine remove new`, "remove them",
 		},
 		flags: newFlags(),
-		below: []*command{engineListCommand(), engineAddCommand(), engineRemoveCommand()},
+		below: []*command{engineListCommand(), engineCheckCommand(), engineUseCommand(), engineAddCommand(), engineRemoveCommand()},
 	}
 	c.run = func(_ context.Context, _ *streams, args []string) error {
 		names := c.belowNames()
@@ -53,15 +55,22 @@ func engineListCommand() *command {
 	f.BoolVar(&asJSON, "json", false, "print one JSON object")
 	return &command{
 		name: engineName + " list", summary: "list engines, and the places that are looked at", synopsis: []string{"[flags]"},
-		about: "Lists the engines in all places, with the version and variant that their files' names have. An engine that others could replace is used only when it is named. Nothing is loaded.",
+		about: "Lists the engines in all places, with the version and variant that their files' names have. An engine that others could replace is used only when it is named. The first line is what 'infer engine use' has chosen. Nothing is loaded.",
 		flags: f,
 		run: func(_ context.Context, s *streams, args []string) error {
 			if len(args) > 0 {
 				return unexpected(args)
 			}
 			places := engineview.Places(engines.Find())
+			chosen, err := engines.Choice()
+			if err != nil {
+				return engineError(err)
+			}
 			if asJSON {
-				return texts.WriteJSON(s.out, map[string]any{"places": places})
+				return texts.WriteJSON(s.out, map[string]any{"chosen": chosen, "places": places})
+			}
+			if _, err := fmt.Fprintf(s.out, "chosen: %s\n", texts.OneLine(chosen)); err != nil {
+				return err
 			}
 			return engineview.Print(s.out, places)
 		},
@@ -168,6 +177,8 @@ func engineError(err error) error {
 		return fmt.Errorf("%w: --force replaces it, --name gives another name", err)
 	case errors.Is(err, engines.ErrNotFound):
 		return fmt.Errorf("%w: 'infer engine list' lists those that are there", err)
+	case errors.Is(err, engines.ErrChoice):
+		return fmt.Errorf("%w: 'infer engine use builtin' writes it again", err)
 	case errors.As(err, &archive) && archive.Several != nil:
 		return fmt.Errorf("%w with --folder", err)
 	}

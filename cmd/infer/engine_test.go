@@ -142,7 +142,7 @@ func TestAnEngineOfSeveralIsChosen(t *testing.T) {
 func TestWrongUsageOfEngines(t *testing.T) {
 	engineFolder(t)
 	for _, tt := range []struct{ args, want string }{
-		{"engine", "want list, add"},
+		{"engine", "want list, check, use, add"},
 		{"engine lits", "did you mean list?"},
 		{"engine add", "give a file, a folder or a URL"},
 		{"engine add a b", `unexpected argument "b"`},

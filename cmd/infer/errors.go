@@ -156,7 +156,7 @@ func advice(err error) string {
 	}
 	var other *check.EngineError
 	if errors.As(err, &other) && len(other.Known) > 0 {
-		return " ('infer engine list' shows the engines that are here)"
+		return " ('infer engine list' shows the engines that are here, --engine NAME or DIR uses one)"
 	}
 	var e *runtime.TaskError
 	if !errors.As(err, &e) || e.Task == e.Asked {

@@ -7,12 +7,14 @@ import (
 	"io/fs"
 
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
+	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/llama/engines"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/loader/gguf"
 	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/models"
 	"github.com/seed7adf6694/infer/runtime"
+	"github.com/seed7adf6694/infer/runtime/engine"
 )
 
 // jsonError is an error with --json: one object, {"error": …}, on the last line of standard error.
@@ -101,9 +103,9 @@ func isError(target error) func(error) bool {
 	return func(err error) bool { return errors.Is(err, target) }
 }
 
-// isEngineError reports whether an engine can't be found, added or removed.
+// isEngineError reports whether an engine can't be found, added, removed or used.
 func isEngineError(err error) bool {
-	for _, kind := range []error{engines.ErrNoEngine, engines.ErrUntrusted, engines.ErrArchive, engines.ErrChecksum, engines.ErrDownload, engines.ErrExists, engines.ErrNotFound} {
+	for _, kind := range []error{engines.ErrNoEngine, engines.ErrUntrusted, engines.ErrArchive, engines.ErrChecksum, engines.ErrDownload, engines.ErrExists, engines.ErrNotFound, engines.ErrChoice, engine.ErrRefused, engine.ErrUntried, llama.ErrEngineVersion, llama.ErrEngineInUse} {
 		if errors.Is(err, kind) {
 			return true
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/internal/words"
+	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/runtime"
 )
@@ -52,7 +53,7 @@ func (s stats) residency() (f residencyFigures) {
 // figureKeys are the stable JSON keys of the figures of the model, the session and this command, in
 // the order of the output.
 var figureKeys = strings.Fields(`
-	model architecture description parameters load_seconds load_mode load_reason adjusted warnings chunks
+	model engine architecture description parameters load_seconds load_mode load_reason adjusted warnings chunks
 	chunk_size_bytes weights_bytes repacked_bytes packed_bytes largest_allocation_bytes largest_range_bytes
 	largest_tensor_bytes largest_tensor context_tokens context_used_tokens ubatch_tokens threads
 	batch_threads flash_attention prompt_tokens prompt_seconds prompt_tokens_per_second generated_tokens
@@ -65,10 +66,11 @@ var figureKeys = strings.Fields(`
 func (s stats) MarshalJSON() ([]byte, error) {
 	all := map[string]json.RawMessage{}
 	for _, part := range []any{s.model, s.session, s.residency(), struct {
+		Engine   llama.EngineInfo     `json:"engine"`
 		Adjusted []string             `json:"adjusted"`
 		Finish   runtime.FinishReason `json:"finish_reason"`
 		Pool     *memory.PoolStats    `json:"pool"`
-	}{adjustments(s.model.Adjusted), s.finish, s.pool}} {
+	}{llama.Engine(), adjustments(s.model.Adjusted), s.finish, s.pool}} {
 		text, err := words.EncodeJSON(part)
 		if err != nil {
 			return nil, err
@@ -110,6 +112,9 @@ func (s stats) figures() string {
 	}
 	if e := m.Residency; e != nil && e.Experts != nil {
 		fmt.Fprintf(&b, "; %d of %d experts in memory, %.0f %% of those chosen were", e.Experts.Slots, e.Experts.Experts, 100*e.Experts.HitRate())
+	}
+	if e := llama.Engine(); e.Folder != "" {
+		fmt.Fprintf(&b, "; engine %s", e)
 	}
 	fmt.Fprintf(&b, "; peak memory %s anonymous + %s file-backed", words.Size(m.PeakAnon), words.Size(m.PeakFile))
 	return texts.OneLine(b.String())

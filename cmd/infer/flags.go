@@ -307,3 +307,8 @@ func (c *command) flagNames() []string {
 func chunkFlag(f *flags, p *uint64) {
 	f.Var(values.Size{P: p}, "chunk-size", "largest allocation or mapping (default 256MiB, or half the largest free block)")
 }
+
+// engineFlag defines the flag for the engine, which [execute] reads.
+func engineFlag(f *flags) {
+	f.text(new(string), engineName, "", "", "ENGINE", "the engine: builtin, the name or folder of one (see 'infer engine'), or auto for that of 'infer engine use' (default $INFER_ENGINE, or auto)")
+}

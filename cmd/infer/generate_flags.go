@@ -141,6 +141,7 @@ func (c *generateConfig) memoryFlags(f *flags, topic string) {
 	f.parsed("max-memory", "", "SIZE|auto|off", "memory budget for the weights, KV cache and buffers; weights that do not fit are streamed from the file; off leaves eviction to the system (default auto: the memory that is available)", c.setMaxMemory)
 	f.parsed("fallback", "", "MODEL", "model to open instead if memory does not suffice (repeatable; tried in order)", c.addFallback)
 	f.Var(values.Size{P: &c.pool}, "pool", "reserve this much memory first and allocate copied weights, KV cache and buffers from it")
+	engineFlag(f)
 	f.topic = topic
 	defer func() { f.topic = "" }()
 	f.group("More on memory and speed")

@@ -30,6 +30,7 @@ func inspectCommand() *command {
 	f.Var(values.Size{P: &c.chunk}, "chunk-size", "plan for this chunk size (default the one that a load would use)")
 	f.BoolVar(&c.full, "full", false, "show long values, arrays and lists in full")
 	f.BoolVar(&c.json, "json", false, "print one JSON object")
+	engineFlag(f)
 	return &command{
 		name:     "inspect",
 		summary:  "show a model's metadata, tensors and chunks",

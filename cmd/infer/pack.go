@@ -30,6 +30,7 @@ func packCommand() *command {
 	f.BoolVar(&c.force, "force", false, "overwrite an existing file")
 	f.BoolVarP(&c.quiet, "quiet", "q", false, "no progress bar, no closing line")
 	f.BoolVar(&c.noProgress, "no-progress", false, "no progress bar")
+	engineFlag(f)
 	return &command{
 		name:     "pack",
 		summary:  "write a model in this CPU's layout, which is mapped and as fast as a copy",

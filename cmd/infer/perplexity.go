@@ -34,6 +34,7 @@ func perplexityCommand() *command {
 	f.BoolVar(&c.json, "json", false, "print one JSON object")
 	f.BoolVarP(&c.quiet, "quiet", "q", false, "no progress")
 	f.BoolVar(&c.noProgress, "no-progress", false, "no progress bar")
+	engineFlag(f)
 	return &command{
 		name:     "perplexity",
 		summary:  "measure a model's perplexity on a text, and its divergence from another model",

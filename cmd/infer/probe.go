@@ -40,19 +40,20 @@ type probed struct {
 	programs []probe.Committed
 }
 
-// packedProbe is the state of the packed files' cache.
+// packedProbe is the engine in use, and the state of the packed files' cache.
 type packedProbe struct {
 	Repack bool                `json:"repack"` // whether the engine has layouts for this CPU
 	Cache  *runtime.CacheUsage `json:"cache"`  // null if there can be no cache
 	err    error
+	engine llama.EngineInfo
 }
 
 func probePacked() packedProbe {
 	usage, err := runtime.PackedCacheUsage("")
 	if err != nil {
-		return packedProbe{llama.CanRepack(), nil, err}
+		return packedProbe{llama.CanRepack(), nil, err, llama.Engine()}
 	}
-	return packedProbe{llama.CanRepack(), &usage, nil}
+	return packedProbe{llama.CanRepack(), &usage, nil, llama.Engine()}
 }
 
 // MarshalJSON writes the figures of memory and those of the packed files in one object.
@@ -69,7 +70,11 @@ func (p probed) MarshalJSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fmt.Appendf(bytes.TrimSuffix(memory, []byte("}")), `,"committed_by":%s,"packed_files":%s}`, programs, packed), nil
+	engine, err := json.Marshal(p.packed.engine)
+	if err != nil {
+		return nil, err
+	}
+	return fmt.Appendf(bytes.TrimSuffix(memory, []byte("}")), `,"committed_by":%s,"engine":%s,"packed_files":%s}`, programs, engine, packed), nil
 }
 
 func probeCommand() *command {
@@ -80,6 +85,7 @@ func probeCommand() *command {
 	f.Var(intervalValue{&c.every}, "watch", "repeat every second until interrupted; --watch=TIME sets another interval, as in --watch=500ms. With --json one object per line")
 	f.Lookup("watch").NoOptDefVal = "1s"
 	f.Var(holeValue{&c.fragment}, "fragment", "first fragment the address space of this process until no hole is larger than this, for demonstration; "+holeRange+", on Linux and Windows")
+	engineFlag(f)
 	return &command{
 		name:     "probe",
 		summary:  "show the memory that this process may allocate, and its limits",

@@ -14,6 +14,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader/probe"
 	"github.com/seed7adf6694/infer/runtime"
 )
@@ -38,7 +39,7 @@ func anyProbe(set func(p *probe.Probe)) probe.Probe {
 }
 
 // anyPacked is a cache with a file of 1 GiB in it.
-var anyPacked = packedProbe{true, &runtime.CacheUsage{Dir: "/cache", Files: 1, Used: 1 << 30, Limit: 3 << 30}, nil}
+var anyPacked = packedProbe{true, &runtime.CacheUsage{Dir: "/cache", Files: 1, Used: 1 << 30, Limit: 3 << 30}, nil, llama.EngineInfo{}}
 
 func TestProbeShowsPackedFiles(t *testing.T) {
 	for _, tt := range []struct {
@@ -47,7 +48,7 @@ func TestProbeShowsPackedFiles(t *testing.T) {
 		text, json string
 	}{
 		{"a cache", anyPacked, "packed files   1.00 GiB of 3.00 GiB at most, in /cache\n", `"packed_files":{"repack":true,"cache":{"folder":"/cache","files":1,"used_bytes":1073741824,"limit_bytes":3221225472}}}`},
-		{"no folder", packedProbe{true, nil, errors.New("no home")}, "packed files   none: no home\n", `"packed_files":{"repack":true,"cache":null}}`},
+		{"no folder", packedProbe{true, nil, errors.New("no home"), llama.EngineInfo{}}, "packed files   none: no home\n", `"packed_files":{"repack":true,"cache":null}}`},
 		{"a build without layouts", packedProbe{}, "packed files   none: this build has no CPU layouts", `"packed_files":{"repack":false,"cache":null}}`},
 	} {
 		p := probed{anyProbe(nil), tt.p, nil}
@@ -268,7 +269,7 @@ func TestProbeJSON(t *testing.T) {
 	}
 	for _, name := range []string{
 		"largest_free_block_bytes", "limited_by", "ram_available_bytes", "commit_left_bytes", "cgroup_left_bytes", "address_space_left_bytes", "largest_hole_bytes",
-		"ram_total_bytes", "swap_total_bytes", "data_left_bytes", "locked_left_bytes", "mappings_left", "holes", "free_addresses_bytes", "hole_sizes", "confirmed", "computed_block_bytes", "usable_bytes", "packed_files",
+		"ram_total_bytes", "swap_total_bytes", "data_left_bytes", "locked_left_bytes", "mappings_left", "holes", "free_addresses_bytes", "hole_sizes", "confirmed", "computed_block_bytes", "usable_bytes", "packed_files", "engine",
 	} {
 		if _, ok := got[name]; !ok {
 			t.Errorf("%s is missing in %s", name, r.out)

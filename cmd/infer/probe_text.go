@@ -326,6 +326,10 @@ func (t *probeLines) limits(p probe.Probe) {
 
 // packed adds the packed files' cache and its disk space.
 func (t *probeLines) packed(p packedProbe) {
+	if p.engine.Folder != "" {
+		t.row("engine", detail, "%s, in %s", p.engine, texts.OneLine(p.engine.Folder))
+		t.brief("engine", "%s", p.engine)
+	}
 	const label = "packed files"
 	switch {
 	case !p.Repack:

@@ -45,6 +45,7 @@ func quantizeCommand() *command {
 	f.integer(&c.threads, "threads", "t", -1, -1, 512, "threads (default one per CPU)")
 	f.BoolVarP(&c.quiet, "quiet", "q", false, "no progress bar, no closing line")
 	f.BoolVar(&c.noProgress, "no-progress", false, "no progress bar")
+	engineFlag(f)
 	return &command{
 		name:     "quantize",
 		summary:  "quantise a model: write it with fewer bits per weight",

@@ -13,6 +13,7 @@ import (
 	"github.com/seed7adf6694/infer/benchmarks"
 	"github.com/seed7adf6694/infer/cmd/infer/internal/spellings"
 	"github.com/seed7adf6694/infer/internal/words"
+	"github.com/seed7adf6694/infer/runtime/engine"
 )
 
 // streams are a command's input and outputs. Errors of writing to out are an *outputError.
@@ -21,7 +22,8 @@ type streams struct {
 	out io.Writer
 	err io.Writer
 
-	json bool // --json was given: errors are JSON objects
+	json   bool // --json was given: errors are JSON objects
+	engine engineUse
 }
 
 // command is a command, `infer NAME`. A value is used for one run.
@@ -84,6 +86,8 @@ func dispatch(ctx context.Context, s *streams, args []string) error {
 		return runHelp(s, rest)
 	case benchmarks.ChildArgument:
 		return runBenchChild(ctx, s)
+	case trialArgument:
+		return engine.Trial(ctx, s.in, s.out)
 	}
 	for _, c := range subcommands() {
 		if c.name == name {
@@ -111,10 +115,17 @@ func execute(ctx context.Context, s *streams, c *command, args []string) error {
 		_, err = io.WriteString(s.out, c.help(helpColumns(s.out)))
 		return err
 	case *showVersion:
-		return execute(ctx, s, versionCommand(), nil)
+		c = versionCommand()
+		if err = s.useEngine(ctx, c.flags); err == nil {
+			err = c.run(ctx, s, nil)
+		}
+		return err
 	case err == nil:
 		if !c.silent {
 			err = s.lost() // fail before the work, not after it
+		}
+		if err == nil {
+			err = s.useEngine(ctx, c.flags)
 		}
 		if err == nil {
 			err = c.run(ctx, s, args)

@@ -40,6 +40,7 @@ func synthesizeCommand() *command {
 	f.BoolVar(&c.force, "force", false, "overwrite an existing file")
 	f.BoolVarP(&c.quiet, "quiet", "q", false, "no progress bar, no closing line")
 	f.BoolVar(&c.noProgress, "no-progress", false, "no progress bar")
+	engineFlag(f)
 	return &command{
 		name:     "synthesize",
 		summary:  "make a model of any size with random weights, for measurements",

@@ -33,6 +33,7 @@ func tokenizeCommand() *command {
 	f.BoolVar(&c.plain, "no-parse-special", false, "treat names of special tokens in the text as plain text")
 	f.BoolVar(&c.noSpecial, "no-bos", false, "")
 	f.hide("no-bos")
+	engineFlag(f)
 	return &command{
 		name:     "tokenize",
 		summary:  "show the tokens of a text",

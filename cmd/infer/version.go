@@ -18,6 +18,7 @@ func versionCommand() *command {
 	asJSON := false
 	f.group("Flags")
 	f.BoolVar(&asJSON, "json", false, "print one JSON object")
+	engineFlag(f)
 	return &command{
 		name:     "version",
 		summary:  "show versions, CPU features and devices",
@@ -28,7 +29,7 @@ func versionCommand() *command {
 			if len(args) > 0 {
 				return unexpected(args)
 			}
-			v := readVersion()
+			v := readVersion(s.engine)
 			if asJSON {
 				return texts.WriteJSON(s.out, v)
 			}
@@ -46,8 +47,11 @@ type versionInfo struct {
 	System   string `json:"system"` // operating system and architecture
 	CPUs     int    `json:"cpus"`   // number that the process may use
 
-	Engine    string   `json:"engine"` // version of the engine's module
-	Commit    string   `json:"engine_commit"`
+	Engine    string   `json:"engine"`        // version of the engine's module, or of its libraries
+	Commit    string   `json:"engine_commit"` // "" for libraries
+	ABI       string   `json:"engine_abi"`
+	Folder    string   `json:"engine_folder"` // of its libraries; "": compiled in
+	ChosenBy  string   `json:"engine_chosen_by"`
 	Compiled  []string `json:"cpu_compiled"`
 	Available []string `json:"cpu_available"`
 	Missing   []string `json:"cpu_missing"` // available, but not compiled in
@@ -64,7 +68,7 @@ type device struct {
 	Total       uint64 `json:"memory_total_bytes"`
 }
 
-func readVersion() versionInfo {
+func readVersion(use engineUse) versionInfo {
 	v := versionInfo{Devices: []device{}, Version: "(devel)", Go: goruntime.Version(), System: goruntime.GOOS + "/" + goruntime.GOARCH, CPUs: goruntime.GOMAXPROCS(0)}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		if info.Main.Version != "" {
@@ -85,6 +89,7 @@ func readVersion() versionInfo {
 		v.Problem = err.Error()
 	} else {
 		v.Engine, v.Commit, v.Repack = sys.EngineVersion, sys.EngineCommit, sys.Repack
+		v.ABI, v.Folder, v.ChosenBy = sys.Engine.ABI, sys.Engine.Folder, use.by
 	}
 	return v
 }
@@ -101,7 +106,13 @@ func (v versionInfo) text() string {
 		row("engine", "none: "+texts.OneLine(v.Problem))
 		return b.String()
 	}
-	row("engine", "llama.cpp "+v.Commit+" (github.com/ollama/ollama "+v.Engine+")")
+	switch {
+	case v.Folder != "":
+		row("engine", "llama.cpp "+texts.OneLine(v.Engine)+" (ABI "+v.ABI+"), by "+v.ChosenBy)
+		row("libraries", texts.OneLine(v.Folder))
+	default:
+		row("engine", "llama.cpp "+v.Commit+" (github.com/ollama/ollama "+v.Engine+"), compiled in")
+	}
 	row("compiled for", orNone(v.Compiled))
 	row("CPU has", orNone(v.Available))
 	if !v.Repack {
@@ -114,7 +125,7 @@ func (v versionInfo) text() string {
 		}
 		row(name, fmt.Sprintf("%s (%s), %s, %s free of %s", d.Name, d.Kind, texts.OneLine(d.Description), words.Size(d.Free), words.Size(d.Total)))
 	}
-	if len(v.Missing) > 0 {
+	if len(v.Missing) > 0 && v.Folder == "" {
 		fmt.Fprintf(&b, "\nCompiled without %s, which this CPU has, and therefore many times slower.\nTo build for this machine, set before 'go build' or 'go install':\n%s", strings.Join(v.Missing, ", "), buildFlags())
 	}
 	return b.String()
