@@ -181,7 +181,7 @@ var architecturesV0_5 = map[string]archRule{
 	"nemotron_h_moe":  like("nemotron_h_moe", "attention.layer_norm_epsilon attention.layer_norm_rms_epsilon? moe_latent_size?"),
 	"olmo2":           like("olmo2", windowed),
 	"qwen3next":       like("qwen3next", deltaNet).checked(checkQwen3Next),
-	"smallthinker":    like("smallthinker", windowed),
+	"smallthinker":    like("smallthinker", windowed).firstDense(4),
 }
 
 // like returns the rule of the compiled-in engine with keys that replace those of the same name.
@@ -194,6 +194,13 @@ func like(arch, keys string) archRule {
 // checked returns the rule with a check.
 func (r archRule) checked(check func(*hyperparameters) error) archRule {
 	r.check = check
+	return r
+}
+
+// firstDense returns the rule with another period of layers with and without a window, which begins with
+// one without.
+func (r archRule) firstDense(period int) archRule {
+	r.window, r.denseFirst = period, true
 	return r
 }
 

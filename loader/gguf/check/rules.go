@@ -61,7 +61,7 @@ func (h *hyperparameters) readExperts() (n, used uint32, err error) {
 			return n, 0, h.fail(name, "layer %d has experts and uses none", i)
 		}
 	}
-	if strings.HasPrefix(h.arch, "hunyuan") && n <= 1 {
+	if (h.arch == "hunyuan_vl" || h.arch == "hunyuan-dense") && n <= 1 { // the engine takes it for dense
 		return 0, 0, nil
 	}
 	if slices.Min(list) != slices.Max(list) && !strings.HasPrefix(h.arch, "nemotron_h") {
