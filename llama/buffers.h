@@ -98,9 +98,11 @@ constexpr uintptr_t measured_base = 1 << 20;
 // measured_init records the names of the tensors in a measured block.
 enum ggml_status measured_init(ggml_backend_buffer_t buffer, ggml_tensor * tensor);
 
-// measured_graph records how many bytes of the measured compute buffers a graph writes, in whole
-// pages, and the size of the graph's work buffer.
+// measured_graph records how many bytes of the measured compute buffers a graph writes, in whole pages.
 void measured_graph(ggml_cgraph * graph);
+
+// measured_work records the size of a graph's work buffer.
+void measured_work(ggml_cgraph * graph);
 
 } // namespace infer
 

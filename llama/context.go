@@ -100,7 +100,7 @@ func (ms *modelState) newContext(p ContextParams) (*Context, error) {
 	s.vocab = int(C.infer_llama_vocab_n_tokens(vocab))
 	s.embd = int(C.infer_llama_model_n_embd(ms.model))
 	s.classes = int(C.infer_llama_model_n_cls_out(ms.model))
-	s.positions = tensorRows(ms.model, "position_embd.weight")
+	s.positions = int(C.infer_positions(ms.model))
 	s.seqs = int(C.infer_llama_n_seq_max(s.ctx))
 	s.ctxLen = int(C.infer_llama_n_ctx(s.ctx))
 	s.batch = int(C.infer_llama_n_batch(s.ctx))

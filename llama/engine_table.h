@@ -92,6 +92,7 @@
     X(bool, infer_weights_upload, (infer_weights * w, size_t i, const void * src, size_t offset, size_t size, infer_error * err), (w, i, src, offset, size, err)) \
     X(bool, infer_weights_rebind, (infer_weights * w, const infer_weights * like, infer_error * err), (w, like, err)) \
     X(void, infer_weights_free, (infer_weights * w), (w)) \
+    X(int64_t, infer_positions, (const struct llama_model * model), (model)) \
     X(int64_t, infer_tensor_rows, (const struct llama_model * model, const char * name), (model, name))
 
 // Functions of the engine itself. Go calls them by their names with the prefix infer_.

@@ -95,7 +95,13 @@ void measured_graph(ggml_cgraph * graph) {
             ((block *) buffer->context)->used = pages_of(written[buffer]);
         }
     }
-    goInferWork(s->from.home, ggml_graph_plan(graph, s->from.measure, nullptr).work_size);
+}
+
+void measured_work(ggml_cgraph * graph) {
+    const scope * s = active();
+    if (s && s->from.measure) {
+        goInferWork(s->from.home, ggml_graph_plan(graph, s->from.measure, nullptr).work_size);
+    }
 }
 
 } // namespace infer

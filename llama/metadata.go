@@ -22,7 +22,7 @@ func (m *Model) Info() (ModelInfo, error) {
 			Embd:         int(C.infer_llama_model_n_embd(p)),
 			Layers:       int(C.infer_llama_model_n_layer(p)),
 			SWA:          int(C.infer_llama_model_n_swa(p)),
-			Positions:    tensorRows(p, "position_embd.weight"),
+			Positions:    int(C.infer_positions(p)),
 			Classes:      int(C.infer_llama_model_n_cls_out(p)),
 			Encoder:      bool(C.infer_llama_model_has_encoder(p)),
 			Decoder:      bool(C.infer_llama_model_has_decoder(p)),

@@ -68,6 +68,8 @@ void         infer_weights_free(infer_weights * w);
 
 // Returns the second dimension of a model's tensor, 0 if the model has no tensor of that name.
 int64_t infer_tensor_rows(const struct llama_model * model, const char * name);
+// Returns the length of a model's table of positions, 0 if it has none.
+int64_t infer_positions(const struct llama_model * model);
 
 #ifdef __cplusplus
 }

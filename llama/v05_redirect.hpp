@@ -1,6 +1,6 @@
 // Functions of the engine that it calls through tables of imports, and that are replaced there, as
 // wrap.hpp and read.hpp replace those of the compiled-in engine. Where they are not found, the engine is
-// unchanged: it reads the weights of an unbound model, plans count whole compute buffers, and files are
+// unchanged: it reads the weights of an unbound model, plans lack its work buffers, and files are
 // quantised on one thread to types whose assertions may fail.
 
 namespace infer {
@@ -21,7 +21,7 @@ bool reserve_and_measure(ggml_backend_sched_t sched, ggml_cgraph * graph) {
     if (!sched_reserve(sched, graph)) {
         return false;
     }
-    measured_graph(graph); // its tensors have addresses until the next graph is built
+    measured_work(graph); // what it writes is not measured: a session takes more
     return true;
 }
 

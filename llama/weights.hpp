@@ -154,13 +154,24 @@ struct llama_model * infer_model_load(const char ** paths, size_t n_paths, infer
     });
 }
 
-int64_t infer_tensor_rows(const llama_model * model, const char * name) {
+static int64_t second_dimension(const llama_model * model, const std::string & name) {
     for (const auto & named : infer::tensors_of(model)) {
         if (named.first == name) {
             return named.second->ne[1];
         }
     }
     return 0;
+}
+
+int64_t infer_tensor_rows(const llama_model * model, const char * name) {
+    return second_dimension(model, name);
+}
+
+int64_t infer_positions(const llama_model * model) {
+    if (infer::tensors_of(model).empty() && llama_model_rope_type(model) == LLAMA_ROPE_TYPE_NONE) {
+        return llama_model_n_ctx_train(model); // the engine does not tell; if there is a table, it has this length
+    }
+    return second_dimension(model, "position_embd.weight");
 }
 
 size_t infer_weights_count(const infer_weights * w) {

@@ -126,6 +126,7 @@ bool __wrap_ggml_backend_sched_reserve(ggml_backend_sched_t sched, struct ggml_c
     if (!__real_ggml_backend_sched_reserve(sched, graph)) {
         return false;
     }
+    infer::measured_work(graph);
     infer::measured_graph(graph); // its tensors have addresses until the next graph is built
     return true;
 }

@@ -193,6 +193,7 @@ func TestAPlanThatDoesNotFitSaysWhatWould(t *testing.T) {
 
 // If no single change is enough, the smallest sufficient combinations are named.
 func TestAPlanCombinesWhatIsNotEnoughAlone(t *testing.T) {
+	needBuiltin(t, "the sizes are chosen for its compute buffers")
 	res, err := memtest.Run(t.Context(), memtest.Child("plan", model(t, "large", "f16"), "small", "ctx=16384", "chunk=16777216"), memtest.Limits{})
 	if err != nil {
 		t.Fatal(err)
