@@ -132,14 +132,36 @@ std::string check() {
     if (version.rfind("0.4.", 0) != 0 && version.rfind("0.5.", 0) != 0) {
         return "it is llama.cpp " + version + ", and 0.4 and 0.5 are supported";
     }
-    for (const void * f : {(void *) llama_model_default_params, (void *) llama_context_default_params, (void *) llama_model_quantize_default_params, (void *) ggml_backend_buft_name,
-             (void *) ggml_backend_buft_get_alignment, (void *) ggml_backend_buft_get_max_size, (void *) ggml_backend_buft_get_device, (void *) ggml_backend_buffer_get_type,
-             (void *) ggml_backend_buffer_get_size, (void *) ggml_backend_buffer_get_usage, (void *) ggml_tensor_overhead, (void *) changed::llama_sampler_init,
-             (void *) llama_sampler_name, (void *) llama_sampler_accept, (void *) llama_sampler_apply, (void *) llama_sampler_reset, (void *) llama_sampler_clone, (void *) llama_sampler_free,
-             (void *) ggml_backend_load_all_from_path, (void *) ggml_backend_dev_by_type, (void *) ggml_backend_dev_backend_reg, (void *) ggml_backend_reg_get_proc_address}) {
+    std::string lacking;
+    for (const auto & [name, f] : {
+             std::pair{"llama_model_default_params", (void *) llama_model_default_params},
+             std::pair{"llama_context_default_params", (void *) llama_context_default_params},
+             std::pair{"llama_model_quantize_default_params", (void *) llama_model_quantize_default_params},
+             std::pair{"ggml_backend_buft_name", (void *) ggml_backend_buft_name},
+             std::pair{"ggml_backend_buft_get_alignment", (void *) ggml_backend_buft_get_alignment},
+             std::pair{"ggml_backend_buft_get_max_size", (void *) ggml_backend_buft_get_max_size},
+             std::pair{"ggml_backend_buft_get_device", (void *) ggml_backend_buft_get_device},
+             std::pair{"ggml_backend_buffer_get_type", (void *) ggml_backend_buffer_get_type},
+             std::pair{"ggml_backend_buffer_get_size", (void *) ggml_backend_buffer_get_size},
+             std::pair{"ggml_backend_buffer_get_usage", (void *) ggml_backend_buffer_get_usage},
+             std::pair{"ggml_tensor_overhead", (void *) ggml_tensor_overhead},
+             std::pair{"llama_sampler_init", (void *) changed::llama_sampler_init},
+             std::pair{"llama_sampler_name", (void *) llama_sampler_name},
+             std::pair{"llama_sampler_accept", (void *) llama_sampler_accept},
+             std::pair{"llama_sampler_apply", (void *) llama_sampler_apply},
+             std::pair{"llama_sampler_reset", (void *) llama_sampler_reset},
+             std::pair{"llama_sampler_clone", (void *) llama_sampler_clone},
+             std::pair{"llama_sampler_free", (void *) llama_sampler_free},
+             std::pair{"ggml_backend_load_all_from_path", (void *) ggml_backend_load_all_from_path},
+             std::pair{"ggml_backend_dev_by_type", (void *) ggml_backend_dev_by_type},
+             std::pair{"ggml_backend_dev_backend_reg", (void *) ggml_backend_dev_backend_reg},
+             std::pair{"ggml_backend_reg_get_proc_address", (void *) ggml_backend_reg_get_proc_address}}) {
         if (!f) {
-            return "it lacks functions";
+            lacking += (lacking.empty() ? "" : ", ") + std::string(name);
         }
+    }
+    if (!lacking.empty()) {
+        return "it lacks functions: " + lacking;
     }
     for (const auto & [what, same] : {std::pair{"llama_model_params", model_params}, std::pair{"llama_context_params", context_params}, std::pair{"llama_model_quantize_params", quantize_params},
              std::pair{"ggml_backend_buffer_type", buffer_types}, std::pair{"ggml_backend_buffer", buffers}, std::pair{"ggml_tensor", tensors}, std::pair{"llama_sampler_i", samplers}}) {

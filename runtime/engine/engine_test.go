@@ -122,7 +122,7 @@ func TestEnginesThatFailTheirTrialAreRefused(t *testing.T) {
 	}{
 		{"another version", engineSource("0.9.0", ""), engine.Version, "it is llama.cpp 0.9.0"},
 		{"no version", "int llama;\n", engine.Version, "llama_version"},
-		{"a function is missing", engineSource("0.5.0", "llama_sampler_clone"), engine.Version, "it lacks functions"},
+		{"a function is missing", engineSource("0.5.0", "llama_sampler_clone"), engine.Version, "it lacks functions: llama_sampler_clone"},
 		{"a struct has another layout", engineSource("0.5.0", ""), engine.Version, "llama_model_params has another layout"},
 		{"a library that can't be linked", "int missing(void); int x(void) { return missing(); }\n" + begin + "{ x(); }\n", engine.Version, "missing"},
 		{"an illegal instruction", "#include <signal.h>\n" + begin + "{ raise(SIGILL); }\n", engine.Crash, "SIGILL"},
@@ -142,6 +142,9 @@ func TestEnginesThatFailTheirTrialAreRefused(t *testing.T) {
 			}
 			if errors.Is(err, llama.ErrEngineVersion) != (tt.failure == engine.Version) {
 				t.Errorf("%v: of another kind", err)
+			}
+			if strings.Count(err.Error(), o.Engine) != 1 && tt.reason != "missing" {
+				t.Errorf("%q: the folder is not named once", err)
 			}
 			if strings.Contains(err.Error(), "\n") {
 				t.Errorf("%q: several lines", err)

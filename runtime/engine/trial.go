@@ -58,7 +58,8 @@ func Trial(ctx context.Context, in io.Reader, out io.Writer) error {
 		case errors.As(err, &failed):
 			r.Failure, r.Reason = failed.Failure, failed.Reason
 		case errors.Is(err, llama.ErrEngineVersion):
-			r.Failure = Version
+			// The path is in the error already.
+			r.Failure, r.Reason = Version, strings.TrimPrefix(r.Reason, fmt.Sprintf("%v: %q: ", llama.ErrEngineVersion, what.Engine))
 		default:
 			r.Failure, r.Memory = Failed, errors.Is(err, runtime.ErrInsufficientMemory)
 		}
