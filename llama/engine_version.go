@@ -41,6 +41,15 @@ func (e EngineInfo) String() string {
 	return s
 }
 
+// Layouts names what repacks weights: the layouts of two engines may differ. It is the version of the
+// module for the compiled-in engine.
+func (e EngineInfo) Layouts() string {
+	if e.Folder == "" {
+		return EngineVersion
+	}
+	return "llama.cpp " + e.Version
+}
+
 // The interfaces of engines.
 const (
 	ABIBuiltin = "builtin" // the compiled-in engine

@@ -32,8 +32,8 @@ func checkPacked(index *gguf.Index, c *config) error {
 		return optionError("NoRepack", "", "NoRepack is not possible for a packed file, whose weights are repacked already: open %s", from)
 	case !llama.CanRepack():
 		return &PackedError{Reason: "this program was compiled without -DGGML_USE_CPU_REPACK and can't compute with its layout", Source: from}
-	case p.Engine != llama.EngineVersion:
-		return &PackedError{Reason: fmt.Sprintf("packed by engine %s, and this is engine %s", p.Engine, llama.EngineVersion), Source: from, Again: true}
+	case p.Engine != llama.Engine().Layouts():
+		return &PackedError{Reason: fmt.Sprintf("packed by engine %s, and this is engine %s", p.Engine, llama.Engine().Layouts()), Source: from, Again: true}
 	case p.Instructions != cache.Instructions():
 		return &PackedError{Reason: fmt.Sprintf("packed for %s, and this program is compiled for %s", p.Instructions, cache.Instructions()), Source: from, Again: true}
 	}
@@ -248,7 +248,7 @@ func whyNothing(index *gguf.Index) string {
 // write writes the packed file.
 func (p *packing) write(ctx context.Context, f *os.File, how fill) error {
 	return packed.Write(ctx, p.header.index, f, packed.Options{
-		Engine: llama.EngineVersion, Instructions: cache.Instructions(), Progress: how.progress, Quiet: how.quiet,
+		Engine: llama.Engine().Layouts(), Instructions: cache.Instructions(), Progress: how.progress, Quiet: how.quiet,
 		Layout: func(t gguf.Tensor) packed.Layout {
 			as, ok := p.tensors[t.Name]
 			if !ok {

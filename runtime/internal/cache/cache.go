@@ -63,7 +63,7 @@ func name(path string) string {
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs
 	}
-	sum := sha256.Sum256([]byte(path + "\x00" + llama.EngineVersion + "\x00" + Instructions()))
+	sum := sha256.Sum256([]byte(path + "\x00" + llama.Engine().Layouts() + "\x00" + Instructions()))
 	base := strings.TrimSuffix(filepath.Base(path), ".gguf")
 	return fmt.Sprintf("%.64s-%x", base, sum[:8])
 }
