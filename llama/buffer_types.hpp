@@ -104,11 +104,21 @@ void install_buffer_types() {
     if (!extra) {
         return;
     }
-    for (ggml_backend_buffer_type_t * t = extra(dev); t && *t; t++) {
+    // Weights are repacked into blocks of the tensors' sizes. Types with larger layouts (AMX, KleidiAI) are
+    // taken off the engine's list, so that it chooses another for their tensors.
+    ggml_backend_buffer_type_t * kept = extra(dev);
+    for (ggml_backend_buffer_type_t * t = kept; t && *t; t++) {
+        if ((*t)->iface.get_alloc_size) {
+            continue;
+        }
+        *kept++ = *t;
         repack_types.push_back({*t, (*t)->iface});
         (*t)->iface.alloc_buffer = repack_alloc;
         (*t)->iface.get_max_size = max_size;
         (*t)->iface.is_host      = repack_is_host;
+    }
+    if (kept) {
+        *kept = nullptr;
     }
 }
 

@@ -32,6 +32,11 @@ inline void free_structure(ggml_backend_buffer_t buffer) {
     delete buffer; // ggml_backend_buffer_init allocated it
 }
 
+// forgets_graphs returns whether forget_graph works.
+inline bool forgets_graphs() {
+    return true;
+}
+
 // The engine uses a graph again if the next batch has the same shape, even if adapters were set or
 // removed since. A new adapter would have no effect, and the graph could refer to one that has been
 // freed. The graph is a private member of the context. It is found as the member before the one

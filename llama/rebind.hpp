@@ -21,6 +21,9 @@ static bool same_shape(const ggml_tensor * a, const ggml_tensor * b) {
 
 bool infer_weights_rebind(infer_weights * w, const infer_weights * like, infer_error * err) {
     return guarded(err, false, [&] {
+        if (!infer::forgets_graphs()) {
+            throw std::runtime_error("this engine would use a graph again that has the addresses of weights before");
+        }
         std::unordered_map<std::string, variants> by_name;
         for (const recorded & r : like->tensors) {
             variants & v = by_name[r.tensor->name];

@@ -72,10 +72,15 @@ inline void free_buffer(ggml_backend_buffer_t buffer) {
 // structure itself.
 inline void free_structure(ggml_backend_buffer_t) {}
 
+// forgets_graphs returns whether forget_graph works.
+inline bool forgets_graphs() {
+    return internal_graph && internal_graph_reset;
+}
+
 // forget_graph discards the context's graph, which the engine would use again although its weights were
 // bound to other addresses. When adapters change, the engine does that itself.
 inline void forget_graph(llama_context * ctx) {
-    if (internal_graph && internal_graph_reset) {
+    if (forgets_graphs()) {
         internal_graph_reset(internal_graph(ctx));
     }
 }
