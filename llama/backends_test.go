@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed7adf6694/infer/internal/enginetest"
 	"github.com/seed7adf6694/infer/llama"
 )
 
@@ -67,7 +68,7 @@ func baseSource(version, moved, lost string) string {
 
 // Libraries of another engine are refused before any of their backends is loaded.
 func TestBackendsOfAnotherEngineAreRefused(t *testing.T) {
-	needBuiltin(t, "backends are loaded with the engine")
+	enginetest.NeedBuiltin(t, "backends are loaded with the engine")
 	cc, err := exec.LookPath("cc")
 	if err != nil || runtime.GOOS == "windows" {
 		t.Skip("no C compiler cc for libraries of this system")

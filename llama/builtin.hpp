@@ -13,7 +13,7 @@ inline void set_load_mode(llama_model_params & p, bool mmap) {
     p.use_mmap = mmap;
 }
 
-// Each decode calls this method of the engine's class first.
+// memory_update executes pending copies and shifts of the context's memory, as each decode does first.
 inline bool memory_update(llama_context * ctx) {
     return ctx->memory_update(false);
 }

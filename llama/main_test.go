@@ -4,6 +4,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/seed7adf6694/infer/internal/enginetest"
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
@@ -16,20 +17,8 @@ var children = memtest.Children{}
 
 // TestMain runs the tests with the engine in the folder $INFER_TEST_ENGINE, if that is set.
 func TestMain(m *testing.M) {
-	if folder := os.Getenv("INFER_TEST_ENGINE"); folder != "" {
-		if err := llama.UseEngine(folder); err != nil {
-			panic(err)
-		}
-	}
+	enginetest.Use()
 	os.Exit(memtest.Main(m, children))
-}
-
-// needBuiltin skips a test of what only the compiled-in engine does.
-func needBuiltin(t *testing.T, what string) {
-	t.Helper()
-	if e := llama.Engine(); e.ABI != llama.ABIBuiltin {
-		t.Skipf("the engine is %s, not the compiled-in one: %s", e.Folder, what)
-	}
 }
 
 // openIndex opens a file and checks it by the rules of the engine in use.

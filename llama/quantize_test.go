@@ -20,6 +20,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed7adf6694/infer/internal/enginetest"
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/llama"
 )
@@ -35,7 +36,7 @@ func quantized(t *testing.T, in, name string, p llama.QuantizeParams) string {
 
 // The bytes depend neither on the system nor on the CPU: they are those of models.Tiny.
 func TestQuantizedBytesAreTheSameEverywhere(t *testing.T) {
-	needBuiltin(t, "another compiler rounds otherwise")
+	enginetest.NeedBuiltin(t, "another compiler rounds otherwise")
 	data, err := os.ReadFile(quantized(t, tinyF16, "tiny", llama.QuantizeParams{Type: "q4_0"}))
 	check(t, err)
 	const want = "b292d5f6d6eb53aa3b790956aaf6b62418a38b5cafcfa3b4bf37d890d4794f7d"
@@ -101,7 +102,7 @@ func TestQuantizedFiles(t *testing.T) {
 
 // The file was made by llama.cpp's rules before, and its SHA-256 is in the model's card.
 func TestTheEmbeddedModelIsTheF16OneQuantizedAnew(t *testing.T) {
-	needBuiltin(t, "another compiler rounds otherwise")
+	enginetest.NeedBuiltin(t, "another compiler rounds otherwise")
 	want, err := os.ReadFile("../models/tiny/tiny-stories-q4_0.gguf")
 	if err != nil {
 		t.Fatal(err)

@@ -53,7 +53,7 @@ inline void set_load_mode(llama_model_params & p, bool mmap) {
     p.lazy_mode = LLAMA_LAZY_MODE_OFF;
 }
 
-// Each decode calls this method of the engine's class first.
+// memory_update executes pending copies and shifts of the context's memory, as each decode does first.
 inline bool memory_update(llama_context * ctx) {
     return internal_memory_update && internal_memory_update(ctx, false);
 }

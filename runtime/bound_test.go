@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed7adf6694/infer/internal/enginetest"
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/runtime"
 )
@@ -68,7 +69,7 @@ func childBound(args []string) int {
 
 // The ledger and the kernel's trace agree that no allocation exceeds its bound.
 func TestNothingIsLargerThanItMustBe(t *testing.T) {
-	needBuiltin(t, "others allocate one block of 20 MB for each session's scheduler")
+	enginetest.NeedBuiltin(t, "others allocate one block of 20 MB for each session's scheduler")
 	memtest.WithoutRace(t)
 	for _, file := range []struct{ kind, typ string }{{"synthetic", "f16"}, {"synthetic", "q4_0"}, {"tiny", "q4_0"}} {
 		path := model(t, file.kind, file.typ)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed7adf6694/infer/internal/enginetest"
 	"github.com/seed7adf6694/infer/internal/ggufcases"
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/loader/gguf"
@@ -15,7 +16,7 @@ import (
 
 // Files that would crash the engine do not reach it.
 func TestHostileFilesAreRefused(t *testing.T) {
-	needBuiltin(t, "these files crash that one; package check has those of others")
+	enginetest.NeedBuiltin(t, "these files crash that one; package check has those of others")
 	memtest.WithoutRace(t)
 	for name, c := range ggufcases.Hostile() {
 		t.Run(name, func(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/seed7adf6694/infer/internal/enginetest"
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/models"
@@ -48,11 +49,7 @@ var children = memtest.Children{
 
 // TestMain runs the tests with the engine in the folder $INFER_TEST_ENGINE, if that is set.
 func TestMain(m *testing.M) {
-	if folder := os.Getenv("INFER_TEST_ENGINE"); folder != "" {
-		if err := llama.UseEngine(folder); err != nil {
-			panic(err)
-		}
-	}
+	enginetest.Use()
 	if os.Getenv(runtime.PackedCacheVariable) == "" { // children inherit it
 		os.Setenv(runtime.PackedCacheVariable, filepath.Join(sharedDir(nil), "packed"))
 	}
@@ -61,14 +58,6 @@ func TestMain(m *testing.M) {
 		os.RemoveAll(tempDir)
 	}
 	os.Exit(code)
-}
-
-// needBuiltin skips a test of what only the compiled-in engine does.
-func needBuiltin(t *testing.T, what string) {
-	t.Helper()
-	if e := llama.Engine(); e.ABI != llama.ABIBuiltin {
-		t.Skipf("the engine is %s, not the compiled-in one: %s", e.Folder, what)
-	}
 }
 
 // parseChild reads a child's arguments: a model, then key=value.

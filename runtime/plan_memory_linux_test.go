@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed7adf6694/infer/internal/enginetest"
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/runtime"
@@ -83,7 +84,7 @@ func childTaken(args []string) int {
 }
 
 func TestThePlanIsWhatTheSystemCounts(t *testing.T) {
-	needBuiltin(t, "plans of others count whole compute buffers")
+	enginetest.NeedBuiltin(t, "plans of others count whole compute buffers")
 	memtest.WithoutRace(t)
 	for _, tt := range []struct {
 		shape, typ string

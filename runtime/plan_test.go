@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed7adf6694/infer/internal/enginetest"
 	"github.com/seed7adf6694/infer/internal/ggufcases"
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/loader/memory"
@@ -193,7 +194,7 @@ func TestAPlanThatDoesNotFitSaysWhatWould(t *testing.T) {
 
 // If no single change is enough, the smallest sufficient combinations are named.
 func TestAPlanCombinesWhatIsNotEnoughAlone(t *testing.T) {
-	needBuiltin(t, "the sizes are chosen for its compute buffers")
+	enginetest.NeedBuiltin(t, "the sizes are chosen for its compute buffers")
 	res, err := memtest.Run(t.Context(), memtest.Child("plan", model(t, "large", "f16"), "small", "ctx=16384", "chunk=16777216"), memtest.Limits{})
 	if err != nil {
 		t.Fatal(err)

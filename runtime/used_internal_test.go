@@ -8,18 +8,16 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed7adf6694/infer/internal/enginetest"
 	"github.com/seed7adf6694/infer/internal/ggufcases"
 	"github.com/seed7adf6694/infer/internal/memtest"
-	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
 )
 
 // What is planned before the engine has read the header is what it then uses, for each
 // architecture; a plan of more than that becomes one of that.
 func TestThePlanIsOfTheTensorsThatTheEngineUses(t *testing.T) {
-	if llama.Engine().ABI != llama.ABIBuiltin {
-		t.Skip("the engine is not the compiled-in one: others load layers that they do not use")
-	}
+	enginetest.NeedBuiltin(t, "others load layers that they do not use")
 	path := filepath.Join(t.TempDir(), "model.gguf")
 	c := Options{}.config()
 	less := 0

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed7adf6694/infer/internal/enginetest"
 	"github.com/seed7adf6694/infer/internal/ggufcases"
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/llama/engines"
@@ -123,10 +124,7 @@ func TestWrongUsageOfChosenEngines(t *testing.T) {
 
 func TestTheEngineInUseIsNamed(t *testing.T) {
 	needEngine(t)
-	folder := os.Getenv("INFER_TEST_ENGINE")
-	if folder == "" {
-		t.Skip("no engine: $INFER_TEST_ENGINE is not set")
-	}
+	folder := enginetest.Folder(t)
 	ownChoice(t)
 	infer := func(args ...string) (out, stderr string) {
 		t.Helper()
@@ -193,10 +191,7 @@ func TestAModelOfAnotherEngineNamesTheFlag(t *testing.T) {
 		!strings.Contains(r.stderr, "'infer engine list'") || !strings.Contains(r.stderr, "--engine NAME or DIR") {
 		t.Errorf("%+v", r)
 	}
-	folder := os.Getenv("INFER_TEST_ENGINE")
-	if folder == "" {
-		t.Skip("no engine that knows it: $INFER_TEST_ENGINE is not set")
-	}
+	folder := enginetest.Folder(t)
 	cmd, stderr := program(t, "-m", path, "-p", "a", "-n", "4", "-t", "1", "--ignore-eos", "--engine", folder)
 	if err := cmd.Run(); err != nil || !strings.Contains(stderr.String(), "generated 4 tokens") {
 		t.Errorf("%v: %s", err, stderr)

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed7adf6694/infer/internal/enginetest"
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/llama/engines"
@@ -249,10 +250,7 @@ func TestAChosenFolderThatOthersCanWriteIsRefused(t *testing.T) {
 
 // The real libraries, in a process of their own.
 func TestARealEngineIsTriedAndUsed(t *testing.T) {
-	folder := os.Getenv("INFER_TEST_ENGINE")
-	if folder == "" {
-		t.Skip("no engine: $INFER_TEST_ENGINE is not set")
-	}
+	folder := enginetest.Folder(t)
 	ownFolders(t)
 	c, err := engine.Check(t.Context(), options(folder))
 	if err != nil || c.Err() != nil || c.Engine.ABI != llama.ABIv05 || len(c.Devices) == 0 || c.Hash == "" {
