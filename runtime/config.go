@@ -187,6 +187,12 @@ func (o GenerateOptions) Check() error {
 		return optionError("MaxTokens", strconv.Itoa(o.MaxTokens), "out of range: use 0 (no limit) or more")
 	case o.LookupTokens < 0:
 		return optionError("LookupTokens", strconv.Itoa(o.LookupTokens), "out of range: use 0 (default) or more")
+	case o.TopLogprobs < 0 || o.TopLogprobs > mostLogprobs:
+		return optionError("TopLogprobs", strconv.Itoa(o.TopLogprobs), "out of range (0 to %d)", mostLogprobs)
+	case o.TopLogprobs > 0 && !o.Logprobs:
+		return optionError("TopLogprobs", strconv.Itoa(o.TopLogprobs), "needs Logprobs")
+	case o.Continue && o.KeepPrefix:
+		return optionError("KeepPrefix", "", "can't be used with Continue: the prompt is then the whole text")
 	}
 	if err := enumeration("overflow", o.Overflow, overflows); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,7 +38,7 @@ func (s *Session) Generate(ctx context.Context, prompt string, o GenerateOptions
 		for {
 			t, err := g.next(ctx)
 			if err != nil {
-				yield(Token{ID: -1, Text: g.text.Flush()}, err)
+				yield(Token{ID: -1, Text: g.writer.text.Flush()}, err)
 				return
 			}
 			if !yield(t, nil) || t.Finish != "" {
@@ -65,9 +66,7 @@ type generation struct {
 	s       *Session
 	o       GenerateOptions
 	sampler *llama.Sampler
-	text    text.Stream
-	piece   []byte
-	count   int
+	writer  writer
 	passes  int           // evaluations of the model after the prompt
 	start   time.Duration // when the first token was sampled
 	output  int           // index in the last batch to sample from; -1: its last token
@@ -121,14 +120,18 @@ func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (
 		tokens = all[len(s.tokens):] // the whole text, if the memory could not remove a part
 	}
 	s.tail = s.tail[:0]
+	cached := len(s.tokens)
+	if !o.KeepPrefix {
+		cached = 0
+	}
 	s.updateStats(func(st *Stats) {
-		*st = Stats{Context: s.context, UBatch: s.ubatch, FlashAttention: s.flash, Seed: *o.Sampling.Seed, Notes: notes}
+		*st = Stats{CachedTokens: cached, Context: s.context, UBatch: s.ubatch, FlashAttention: s.flash, Seed: *o.Sampling.Seed, Notes: notes}
 	})
 	start := clock.Now()
 	if err := s.evalPrompt(ctx, tokens); err != nil {
 		return nil, err
 	}
-	for _, t := range s.tokens[max(0, len(s.tokens)-len(tokens)):] { // penalties apply to the prompt too
+	for _, t := range s.tokens[max(0, len(s.tokens)-len(tokens)-cached):] { // penalties apply to the prompt too
 		if err := sampler.AcceptPrompt(t); err != nil {
 			return nil, err
 		}
@@ -136,7 +139,7 @@ func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (
 	s.updateStats(func(st *Stats) {
 		st.PromptTokens, st.PromptDuration, st.Used = len(tokens), clock.Since(start), len(s.tokens)
 	})
-	g := &generation{s: s, o: o, sampler: sampler, text: text.Stream{Stops: o.Stop}, output: -1}
+	g := &generation{s: s, o: o, sampler: sampler, writer: newWriter(s.model, o), output: -1}
 	if o.Lookup {
 		g.look = s.newDrafts(o)
 	}
@@ -148,29 +151,93 @@ func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (
 // with those of the text that are not evaluated yet. The notes are as in [Stats].
 func (s *Session) take(ctx context.Context, prompt string, o GenerateOptions) (tokens []llama.Token, notes []string, err error) {
 	fresh := !o.Continue || len(s.tokens)+len(s.tail) == 0
-	tokens, err = s.model.tokenize(prompt, fresh, !o.PlainPrompt)
+	tokens, notes, err = s.model.promptTokens(prompt, fresh, o)
 	if err == nil {
 		err = ctx.Err() // tokenizing a long text takes time: cancellation comes before later errors
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	if fresh {
+	switch {
+	case fresh && o.KeepPrefix:
+		if len(tokens) >= s.context {
+			return nil, nil, s.contextError(len(tokens))
+		}
+		if err := s.keepPrefix(tokens); err != nil {
+			return nil, nil, err
+		}
+		return tokens[len(s.tokens):], notes, nil
+	case fresh:
 		if err := s.reset(); err != nil {
 			return nil, nil, err
 		}
-		if len(tokens) == 0 {
-			return nil, nil, optionError("", "", "empty prompt, and the model has no token that begins a text: give a prompt")
-		}
-	}
-	if fresh && !o.PlainPrompt && s.model.addsBOS && len(tokens) > 1 && tokens[1] == s.model.bos && tokens[0] == s.model.bos {
-		notes = append(notes, s.model.twiceBOS())
 	}
 	tokens = append(slices.Clone(s.tail), tokens...)
 	if need := len(s.tokens) + len(tokens); need >= s.context {
 		return nil, nil, s.contextError(need)
 	}
 	return tokens, notes, nil
+}
+
+// promptTokens returns the tokens of a prompt, which begins a text if fresh is set. The notes
+// are as in [Stats].
+func (m *Model) promptTokens(prompt string, fresh bool, o GenerateOptions) (tokens []llama.Token, notes []string, err error) {
+	if len(o.Tokens) > 0 {
+		if prompt != "" {
+			return nil, nil, optionError("Tokens", "", "can't be used with a prompt of text: give one of them")
+		}
+		for _, id := range o.Tokens {
+			tokens = append(tokens, llama.Token(id))
+		}
+		return tokens, nil, nil
+	}
+	if tokens, err = m.tokenize(prompt, fresh, !o.PlainPrompt); err != nil {
+		return nil, nil, err
+	}
+	if fresh && len(tokens) == 0 {
+		return nil, nil, optionError("", "", "empty prompt, and the model has no token that begins a text: give a prompt")
+	}
+	if fresh && !o.PlainPrompt && m.addsBOS && len(tokens) > 1 && tokens[1] == m.bos && tokens[0] == m.bos {
+		notes = append(notes, m.twiceBOS())
+	}
+	return tokens, notes, nil
+}
+
+// keepPrefix removes what the session's text and a prompt do not have in common. At least the
+// prompt's last token is removed, as its logits are needed.
+func (s *Session) keepPrefix(prompt []llama.Token) error {
+	n := commonPrefix(s.tokens, prompt[:len(prompt)-1])
+	switch {
+	case n == len(s.tokens) && n > 0:
+		return nil
+	case s.model.info.Encoder, n == 0:
+		return s.reset()
+	}
+	if kept, err := s.model.cutSeq(s.ctx, 0, n); err != nil || !kept {
+		return cmp.Or(s.closedError(err), s.reset())
+	}
+	s.tokens = s.tokens[:n]
+	return nil
+}
+
+// cutSeq removes what follows the first n tokens of a sequence. It returns false if the
+// model's memory can't: then the sequence has to be removed.
+func (m *Model) cutSeq(c *llama.Context, seq llama.SeqID, n int) (bool, error) {
+	if window := m.info.SWA; window > 0 { // the cells before the window may be gone
+		first, err := c.PosMin(seq)
+		if err != nil || int(first) > max(0, n-window) {
+			return false, err
+		}
+	}
+	return c.RemoveSeq(seq, llama.Pos(n), -1)
+}
+
+func commonPrefix(a, b []llama.Token) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
 
 // evalPrompt evaluates a prompt; encoder-decoder models encode it and begin their
@@ -213,33 +280,71 @@ func (g *generation) next(ctx context.Context) (Token, error) {
 	if err != nil {
 		return Token{}, s.closedError(err)
 	}
-	g.count++
+	t, err := g.writer.token(s.ctx, g.output, id)
+	if err != nil {
+		return Token{}, s.closedError(err)
+	}
 	g.look.sampled(id)
 	g.measure()
-
-	t := Token{ID: int32(id)}
-	if s.model.isEOG(id) && !g.o.IgnoreEOG {
-		t.Text, t.Finish = g.text.Flush(), FinishEOG
+	if t.Finish == FinishEOG {
 		return t, nil
 	}
-	if g.piece, err = s.model.weights.native.AppendPiece(g.piece[:0], id, false); err != nil {
-		return Token{}, err
-	}
-	var stopped bool
-	t.Text, stopped = g.text.Push(g.piece)
 	s.tail = append(s.tail[:0], id)
-	switch {
-	case stopped:
-		t.Finish = FinishStop
-	case g.o.MaxTokens > 0 && g.count >= g.o.MaxTokens:
-		t.Finish = FinishLength
-	case len(s.tokens) >= s.context && g.o.Overflow == OverflowStop:
-		t.Finish = FinishContext
-	}
-	if t.Finish != "" {
-		t.Text += g.text.Flush()
+	if t.Finish == "" && len(s.tokens) >= s.context && g.o.Overflow == OverflowStop {
+		g.writer.end(&t, FinishContext)
 	}
 	return t, nil
+}
+
+// writer makes the tokens of a generation from those that are sampled.
+type writer struct {
+	model *Model
+	o     GenerateOptions
+	text  text.Stream
+	piece []byte
+	row   []float32 // logits
+	count int       // of tokens
+}
+
+func newWriter(m *Model, o GenerateOptions) writer {
+	return writer{model: m, o: o, text: text.Stream{Stops: o.Stop}}
+}
+
+// token returns the token that was sampled from an output of the context's last batch.
+func (w *writer) token(c *llama.Context, output int, id llama.Token) (t Token, err error) {
+	w.count++
+	t.ID = int32(id)
+	if w.o.Logprobs {
+		if w.row, err = c.Logits(output, w.row[:0]); err != nil {
+			return t, err
+		}
+		if t.Logprob, t.Top, err = w.model.logprobs(w.row, id, w.o.TopLogprobs); err != nil {
+			return t, err
+		}
+	}
+	if w.model.isEOG(id) && !w.o.IgnoreEOG {
+		w.end(&t, FinishEOG)
+		return t, nil
+	}
+	special := w.o.Special && !w.model.isEOG(id)
+	if w.piece, err = w.model.weights.native.AppendPiece(w.piece[:0], id, special); err != nil {
+		return t, err
+	}
+	var stopped bool
+	t.Text, stopped = w.text.Push(w.piece)
+	switch {
+	case stopped:
+		w.end(&t, FinishStop)
+	case w.o.MaxTokens > 0 && w.count >= w.o.MaxTokens:
+		w.end(&t, FinishLength)
+	}
+	return t, nil
+}
+
+// end makes a token the last one.
+func (w *writer) end(t *Token, why FinishReason) {
+	t.Finish = why
+	t.Text += w.text.Flush()
 }
 
 // advance evaluates the token that was sampled last, unless it was evaluated in a draft.
@@ -275,11 +380,11 @@ func (g *generation) advance(ctx context.Context) error {
 // measure updates the session's figures after a token was sampled.
 func (g *generation) measure() {
 	now := clock.Now()
-	if g.count == 1 {
+	if g.writer.count == 1 {
 		g.start = now
 	}
 	g.s.updateStats(func(st *Stats) {
-		st.GeneratedTokens, st.GenerateDuration, st.Used = g.count, now-g.start, len(g.s.tokens)
+		st.GeneratedTokens, st.GenerateDuration, st.Used = g.writer.count, now-g.start, len(g.s.tokens)
 		st.Passes = g.passes
 		if g.look != nil {
 			st.Drafted, st.Accepted = g.look.drafted, g.look.accepted

@@ -151,7 +151,7 @@ func (g *generation) draft() []llama.Token {
 	}
 	most := min(d.pace.length, d.most, s.context-len(s.tokens)-1)
 	if g.o.MaxTokens > 0 { // the last token needs no evaluation
-		most = min(most, g.o.MaxTokens-g.count-1)
+		most = min(most, g.o.MaxTokens-g.writer.count-1)
 	}
 	d.buffer = d.index.draft(d.buffer[:0], most)
 	if !g.o.IgnoreEOG {

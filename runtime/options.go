@@ -153,8 +153,10 @@ var overflows = []string{"stop", "shift"}
 
 func (o Overflow) String() string { return enumName("Overflow", o, overflows) }
 
-// GenerateOptions are the options of [Session.Generate].
+// GenerateOptions are the options of [Session.Generate] and [Batch.Generate].
 type GenerateOptions struct {
+	// Tokens is the prompt as tokens, in place of the text; nothing is added to them.
+	Tokens []int32
 	// MaxTokens ends the generation after this many tokens; 0: no limit.
 	MaxTokens int
 	// Stop ends the generation before any of these strings, which are not returned.
@@ -162,12 +164,24 @@ type GenerateOptions struct {
 	// Continue appends the prompt to the session's text. Without it the text is forgotten
 	// first.
 	Continue bool
+	// KeepPrefix keeps the longest prefix that the session's text and the prompt have in
+	// common, and computes only the rest. A recurrent model, and one whose sliding window has
+	// moved on, can't go back to a part of a text: then nothing is kept, unless all of the
+	// session's text begins the prompt. [Stats].CachedTokens says how much was kept.
+	KeepPrefix bool
 	// Overflow is what the generation does when the context is full.
 	Overflow Overflow
 	// IgnoreEOG goes on after the model's end-of-generation token.
 	IgnoreEOG bool
 	// PlainPrompt treats the names of special tokens in the prompt as plain text.
 	PlainPrompt bool
+	// Special writes the names of special tokens into the text. Those that end a generation
+	// are never written.
+	Special bool
+	// Logprobs asks for the log-probability of each token, and of the TopLogprobs (0 to 20)
+	// most likely ones at its place.
+	Logprobs    bool
+	TopLogprobs int
 	// Lookup turns on prompt-lookup decoding: it drafts tokens that followed the same words
 	// earlier in the text or prompt, and evaluates them together with the token before them.
 	// It is faster if an answer quotes the prompt or itself, most of all if weights are read
@@ -257,4 +271,16 @@ type Token struct {
 	Text string
 	// Finish is set in the last token.
 	Finish FinishReason
+	// Logprob is the natural logarithm of the token's probability by the model's logits,
+	// before sampling changes them. Top are the most likely tokens, most likely first. Both
+	// are set with [GenerateOptions].Logprobs.
+	Logprob float32
+	Top     []TokenLogprob
+}
+
+// TokenLogprob is a token with the logarithm of its probability.
+type TokenLogprob struct {
+	ID      int32
+	Text    string // its bytes, which need not be whole characters
+	Logprob float32
 }

@@ -74,7 +74,8 @@ func (r Report) MarshalJSON() ([]byte, error) {
 // Stats are the figures of a session's last generation. In JSON they are an object with all
 // fields and both rates; times are seconds.
 type Stats struct {
-	PromptTokens     int           `json:"prompt_tokens"`
+	PromptTokens     int           `json:"prompt_tokens"`        // that were computed
+	CachedTokens     int           `json:"prompt_cached_tokens"` // of the prompt, computed before; see KeepPrefix
 	PromptDuration   time.Duration `json:"-"`
 	GeneratedTokens  int           `json:"generated_tokens"`
 	GenerateDuration time.Duration `json:"-"`                   // for the tokens after the first

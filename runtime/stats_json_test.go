@@ -66,7 +66,7 @@ func TestNamesOfReportsInJSON(t *testing.T) {
 			largest_allocation_bytes largest_range_bytes largest_tensor largest_tensor_bytes load_mode load_reason load_seconds memory model
 			packed_bytes parameters peak_anon_bytes peak_file_bytes peak_rss_bytes process repacked_bytes residency warnings weights_bytes`},
 		{"Stats", runtime.Stats{}, `accepted_tokens batch_threads context_tokens context_used_tokens drafted_tokens flash_attention
-			generate_seconds generated_tokens notes passes prompt_seconds prompt_tokens prompt_tokens_per_second seed threads
+			generate_seconds generated_tokens notes passes prompt_cached_tokens prompt_seconds prompt_tokens prompt_tokens_per_second seed threads
 			tokens_per_second ubatch_tokens`},
 		{"ResidencyStats", report.Residency, `budget_bytes experts hits layers method misses passes read_bytes read_bytes_per_pass
 			read_bytes_per_second reading_seconds resident_bytes slots slots_bytes stalled_seconds streamed_layers`},

@@ -56,7 +56,7 @@ var figureKeys = strings.Fields(`
 	model engine architecture description parameters load_seconds load_mode load_reason adjusted warnings chunks
 	chunk_size_bytes weights_bytes repacked_bytes packed_bytes largest_allocation_bytes largest_range_bytes
 	largest_tensor_bytes largest_tensor context_tokens context_used_tokens ubatch_tokens threads
-	batch_threads flash_attention prompt_tokens prompt_seconds prompt_tokens_per_second generated_tokens
+	batch_threads flash_attention prompt_tokens prompt_cached_tokens prompt_seconds prompt_tokens_per_second generated_tokens
 	generate_seconds tokens_per_second passes drafted_tokens accepted_tokens finish_reason seed
 	budget_bytes resident_bytes streamed_bytes streamed_bytes_per_token read_bytes_per_second stall_seconds
 	residency_hits residency_misses experts_in_memory expert_hits expert_misses expert_hit_rate peak_rss_bytes peak_anon_bytes peak_file_bytes memory pool
