@@ -137,6 +137,8 @@ type SessionOptions struct {
 	// call; it must not use the session. The last layer is computed of those tokens alone
 	// whose logits are wanted. nil, the default, costs nothing.
 	OnExperts func(layer int, ids []int32)
+
+	slots int // of a batch; 0: a session with one text
 }
 
 // Overflow is what a generation does when the context is full.

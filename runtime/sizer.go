@@ -39,6 +39,11 @@ func (s *sizer) contextParams(o SessionOptions) (llama.ContextParams, error) {
 		return p, optionError("context", "-1", "is not possible: the model's file names no trained context: set a number of tokens")
 	case o.Context == trained:
 		p.Ctx = s.info.CtxTrain
+	case o.Context == 0 && o.slots > 0:
+		p.Ctx = max(slotContext*o.slots, defaultContext)
+		if s.info.Positions > 0 {
+			p.Ctx = min(p.Ctx, s.info.Positions)
+		}
 	case o.Context == 0:
 		p.Ctx = min(s.info.CtxTrain, defaultContext)
 		if p.Ctx < 1 {
@@ -69,6 +74,9 @@ func (s *sizer) contextParams(o SessionOptions) (llama.ContextParams, error) {
 		p.UBatch = defaultUBatch
 	}
 	p.UBatch = min(p.UBatch, p.Batch)
+	if o.slots > 0 {
+		p.SeqMax, p.KVUnified = o.slots, true
+	}
 	if o.Embeddings { // all tokens of a text attend to each other, so they need one micro-batch
 		p.UBatch = p.Batch
 		if err := s.embeddingParams(&p); err != nil {

@@ -1,0 +1,351 @@
+package runtime
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/seed7adf6694/infer/internal/clock"
+	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/runtime/internal/batching"
+)
+
+// worthWaiting is the number of tokens from which a prompt waits for another one to compute what
+// they have in common.
+const worthWaiting = 16
+
+// row is the part of a text in an evaluation.
+type row struct {
+	s      *slot
+	tokens []llama.Token
+	output int // index of the last token in the batch, from which the next one is sampled; -1: none
+}
+
+// admit gives slots to the requests that wait, in their order, as far as there is room.
+func (b *Batch) admit() {
+	for len(b.waiting) > 0 {
+		r := b.waiting[0]
+		s := b.slotFor(r)
+		if s == nil {
+			return
+		}
+		if taken, busy := b.promised(); busy && taken+r.needs() > b.s.context {
+			return
+		}
+		b.waiting = b.waiting[1:]
+		b.place(r, s)
+	}
+}
+
+// promised returns the room in the context that running requests have or will need, and whether there
+// are any.
+func (b *Batch) promised() (n int, busy bool) {
+	n = b.cells.Used()
+	for _, s := range b.slots {
+		if s.r == nil {
+			n -= s.cells.Alone()
+			continue
+		}
+		busy = true
+		n += max(s.r.needs()-len(s.tokens), 0)
+	}
+	return n, busy
+}
+
+// slotFor returns the free slot whose text begins the request's longest, of equal ones the one
+// that was used least recently.
+func (b *Batch) slotFor(r *Request) (best *slot) {
+	most := -1
+	for _, s := range b.slots {
+		if s.r != nil {
+			continue
+		}
+		n := commonPrefix(s.tokens, r.text)
+		if n > most || n == most && s.order < best.order {
+			best, most = s, n
+		}
+	}
+	return best
+}
+
+// place begins a request in a slot.
+func (b *Batch) place(r *Request, s *slot) {
+	b.stats.Admitted++
+	s.r, s.order, r.begun = r, b.stats.Admitted, false
+	r.began = clock.Now()
+	b.keep(s, commonPrefix(s.tokens, r.text[:len(r.text)-1]))
+	r.cached(len(s.tokens))
+}
+
+// keep removes all but the first n tokens of a slot, or everything if the memory can't.
+func (b *Batch) keep(s *slot, n int) {
+	if n == len(s.tokens) {
+		return
+	}
+	if n > 0 {
+		if ok, err := b.s.model.cutSeq(b.s.ctx, s.id, n); err != nil || !ok {
+			n = 0
+		}
+	}
+	if n == 0 {
+		b.s.ctx.RemoveSeq(s.id, -1, -1) // fails only if the context is closed, which the next call says
+	}
+	s.tokens = s.tokens[:n]
+	s.cells.Cut(n)
+}
+
+// borrow makes the prefix of a slot's request that another slot has computed its own. It reports
+// whether the slot should wait, as an older request computes more of it now.
+func (b *Batch) borrow(s *slot) (wait bool) {
+	want := s.r.text[:len(s.r.text)-1]
+	have := len(s.tokens)
+	var from *slot
+	for _, other := range b.slots {
+		if other == s {
+			continue
+		}
+		if n := commonPrefix(other.tokens, want); n >= have+worthWaiting && b.lends(other, n) {
+			from, have = other, n
+		}
+	}
+	for _, other := range b.slots {
+		if other.r != nil && other.order < s.order && len(other.tokens) < len(other.r.text)-1 {
+			if commonPrefix(other.r.text, want) >= have+worthWaiting && commonPrefix(other.tokens, want) == len(other.tokens) {
+				wait = true
+			}
+		}
+	}
+	if wait || from == nil {
+		return wait
+	}
+	b.keep(s, 0)
+	if err := b.s.ctx.CopySeq(from.id, s.id, 0, llama.Pos(have)); err != nil {
+		return false
+	}
+	s.tokens = append(s.tokens[:0], from.tokens[:have]...)
+	s.cells.Share(from.cells, have)
+	s.r.cached(have)
+	return false
+}
+
+// lends reports whether another sequence can begin with the first n tokens of a slot.
+func (b *Batch) lends(s *slot, n int) bool {
+	info := b.s.model.info
+	switch {
+	case info.Recurrent || info.Hybrid: // a state is that after its last token
+		return n == len(s.tokens)
+	case info.SWA > 0:
+		first, err := b.s.ctx.PosMin(s.id)
+		return err == nil && int(first) <= max(0, n-info.SWA)
+	}
+	return true
+}
+
+// fill chooses what the next evaluation computes: the next token of each text, and parts of prompts.
+func (b *Batch) fill() []row {
+	for {
+		var next, prompts []*slot
+		for _, s := range b.slots {
+			switch {
+			case s.r == nil || !s.r.begun && b.borrow(s):
+			case len(s.r.text)-len(s.tokens) == 1:
+				next = append(next, s)
+			default:
+				prompts = append(prompts, s)
+			}
+		}
+		slices.SortFunc(prompts, func(s, t *slot) int { return cmp.Compare(s.order, t.order) })
+		room := b.s.ubatch
+		if len(next) > 0 {
+			room = max(1, min(room-len(next), b.prompts))
+		}
+		left := make([]int, len(prompts))
+		for i, s := range prompts {
+			left[i] = len(s.r.text) - len(s.tokens)
+		}
+		var rows []row
+		for _, s := range next {
+			rows = append(rows, row{s: s, tokens: s.r.text[len(s.tokens):]})
+		}
+		for i, n := range batching.Shares(left, room) {
+			if s := prompts[i]; n > 0 {
+				rows = append(rows, row{s: s, tokens: s.r.text[len(s.tokens) : len(s.tokens)+n]})
+			}
+		}
+		if b.makeRoom(rows) {
+			return rows
+		}
+	}
+}
+
+// makeRoom removes kept prefixes until the context has room for rows. If that is not enough, the
+// youngest request has to wait again, and the answer is false: choose rows anew.
+func (b *Batch) makeRoom(rows []row) bool {
+	need := 0
+	for _, r := range rows {
+		need += len(r.tokens)
+	}
+	for b.cells.Used()+need > b.s.context {
+		var oldest, youngest *slot
+		busy := 0
+		for _, s := range b.slots {
+			switch {
+			case s.r != nil:
+				busy++
+				if youngest == nil || s.order > youngest.order {
+					youngest = s
+				}
+			case s.cells.Alone() > 0 && (oldest == nil || s.order < oldest.order):
+				oldest = s
+			}
+		}
+		switch {
+		case oldest != nil:
+			b.keep(oldest, 0)
+		case busy > 1:
+			b.putBack(youngest)
+			return false
+		default: // free slots whose cells are shared among themselves
+			for _, s := range b.slots {
+				if s.r == nil {
+					b.keep(s, 0)
+				}
+			}
+			return true // one request fits: see Submit
+		}
+	}
+	return true
+}
+
+// putBack takes a slot from its request, which waits again, before all others.
+func (b *Batch) putBack(s *slot) {
+	b.stats.Recomputed++
+	s.r.least = len(s.r.text) + expectedTokens // or it would soon give way again
+	b.waiting = slices.Insert(b.waiting, 0, s.r)
+	s.r = nil
+	b.keep(s, 0)
+}
+
+// evaluate computes the rows.
+func (b *Batch) evaluate(rows []row) error {
+	if err := b.s.model.weights.changed(); err != nil {
+		return err
+	}
+	batch := b.s.batch
+	batch.Clear()
+	for i := range rows {
+		r := &rows[i]
+		at := len(r.s.tokens)
+		last := at+len(r.tokens) == len(r.s.r.text)
+		for j, t := range r.tokens {
+			output := last && j == len(r.tokens)-1
+			if err := batch.Add(t, llama.Pos(at+j), output, r.s.id); err != nil {
+				return err
+			}
+		}
+		r.output = -1
+		if last {
+			r.output = batch.Len() - 1
+		}
+	}
+	err := b.s.decode(b.life)
+	b.s.model.peak.Sample()
+	return err
+}
+
+// deliver samples the next tokens, and ends the requests that are complete.
+func (b *Batch) deliver(rows []row, err error, took time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stats.Evaluations++
+	b.stats.Duration += took
+	if err != nil {
+		b.failed(rows, err)
+		return
+	}
+	prompts := 0
+	for _, r := range rows {
+		r.s.r.begun = true
+		r.s.tokens = append(r.s.tokens, r.tokens...)
+		r.s.cells.Grow(len(r.tokens))
+		if len(r.tokens) > 1 || r.s.r.writer.count == 0 {
+			prompts += len(r.tokens)
+			r.s.r.computed(len(r.tokens))
+		}
+	}
+	if prompts > 0 {
+		b.stats.PromptTokens += uint64(prompts)
+		b.stats.PromptDuration += took
+	}
+	for _, r := range rows {
+		if r.output < 0 {
+			continue
+		}
+		t, err := b.sample(r)
+		if err != nil {
+			b.finish(r.s, b.closedError(err))
+			continue
+		}
+		b.stats.GeneratedTokens++
+		r.s.r.add(t, len(r.s.tokens))
+		if t.Finish != "" {
+			b.finish(r.s, nil)
+		}
+	}
+}
+
+// sample chooses the next token of a text.
+func (b *Batch) sample(x row) (Token, error) {
+	r := x.s.r
+	id, err := r.sampler.Sample(b.s.ctx, x.output)
+	if err != nil {
+		return Token{}, err
+	}
+	t, err := r.writer.token(b.s.ctx, x.output, id)
+	if err != nil {
+		return Token{}, err
+	}
+	r.text = append(r.text, id)
+	if t.Finish == "" && len(r.text) > b.request {
+		r.writer.end(&t, FinishContext)
+	}
+	return t, nil
+}
+
+// failed handles an evaluation that failed. If there was no room for it, the youngest request waits
+// again. After other errors all requests that took part end.
+func (b *Batch) failed(rows []row, err error) {
+	err = b.closedError(b.s.closedError(err))
+	short := errors.Is(err, llama.ErrNoSlot) || errors.Is(err, llama.ErrNoMemory)
+	if short && len(rows) > 1 {
+		youngest := rows[0].s
+		for _, r := range rows {
+			if r.s.order > youngest.order {
+				youngest = r.s
+			}
+		}
+		for _, r := range rows {
+			b.recover(r.s)
+		}
+		b.putBack(youngest)
+		return
+	}
+	for _, r := range rows {
+		if r.s.r != nil {
+			b.finish(r.s, err)
+		}
+		b.keep(r.s, 0)
+	}
+}
+
+// recover removes what an interrupted evaluation has left of a slot.
+func (b *Batch) recover(s *slot) {
+	n := len(s.tokens)
+	if ok, err := b.s.ctx.RemoveSeq(s.id, llama.Pos(n), -1); err != nil || !ok {
+		b.s.ctx.RemoveSeq(s.id, -1, -1)
+		n = 0
+	}
+	s.tokens = s.tokens[:n]
+	s.cells.Cut(n)
+}

@@ -1,0 +1,229 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+
+	"github.com/seed7adf6694/infer/internal/clock"
+	"github.com/seed7adf6694/infer/llama"
+)
+
+// ErrQueueFull is returned by [Batch.Submit] when too many requests wait; errors.As to
+// [*QueueError] gives the numbers.
+var ErrQueueFull = errors.New("queue full")
+
+// QueueError is the error of a request that may not even wait.
+type QueueError struct {
+	Waiting, Queue int           // requests that wait, and the most that may
+	RetryAfter     time.Duration // an estimate of when there is room, in whole seconds
+}
+
+func (e *QueueError) Error() string {
+	return fmt.Sprintf("queue full: %d requests wait, and at most %d may: try again in %v", e.Waiting, e.Queue, e.RetryAfter)
+}
+
+// Is makes the error an ErrQueueFull.
+func (e *QueueError) Is(target error) bool { return target == ErrQueueFull }
+
+// expectedTokens is how much room in the context a request without MaxTokens waits for, beside its
+// prompt.
+const expectedTokens = 512
+
+// Request is a generation of a [Batch].
+type Request struct {
+	b       *Batch
+	o       GenerateOptions
+	sampler *llama.Sampler
+	writer  writer
+	text    []llama.Token // the prompt, and what was generated
+	prompt  int           // tokens of the prompt
+	begun   bool          // in its slot, tokens were computed
+	least   int           // tokens for which it waits, after it gave its room to others
+	ctx     context.Context
+	cancel  context.CancelFunc
+
+	submitted, began, first time.Duration // on the clock; began: got a slot
+
+	mu     sync.Mutex
+	tokens []Token // that were not read yet
+	err    error
+	ended  bool
+	news   chan struct{}
+	stats  Stats
+}
+
+// newRequest checks a request and tokenizes its prompt.
+func (b *Batch) newRequest(ctx context.Context, prompt string, o GenerateOptions) (*Request, error) {
+	m := b.s.model
+	switch {
+	case o.Lookup, o.Continue, o.Overflow == OverflowShift:
+		return nil, optionError("", "", "a batch supports neither Lookup nor Continue nor OverflowShift: use a session")
+	}
+	if err := o.Check(); err != nil {
+		return nil, err
+	}
+	sampling, err := o.Sampling.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	o.Sampling = sampling
+	text, notes, err := m.promptTokens(prompt, true, o)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(text) >= b.request {
+		return nil, &ContextError{Tokens: len(text), Context: b.request, Most: m.info.Positions}
+	}
+	for _, t := range text {
+		if _, err := m.weights.native.TokenInfo(t); err != nil { // it would fail the whole batch
+			return nil, asOption(err)
+		}
+	}
+	sampler, err := m.newSampler(o)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range text {
+		if err := sampler.AcceptPrompt(t); err != nil {
+			sampler.Close()
+			return nil, err
+		}
+	}
+	r := &Request{
+		b: b, o: o, sampler: sampler, writer: newWriter(m, o), text: text, prompt: len(text),
+		submitted: clock.Now(), news: make(chan struct{}, 1),
+		stats: Stats{Context: b.request, UBatch: b.s.ubatch, FlashAttention: b.s.flash, Seed: *sampling.Seed, Notes: notes},
+	}
+	r.began = r.submitted
+	r.ctx, r.cancel = context.WithCancel(ctx)
+	return r, nil
+}
+
+// Tokens yields the request's tokens, as [Session.Generate] does. It can be used once. Breaking out of
+// the range ends the request. Tokens that are not read yet are kept: a slow reader delays nobody.
+func (r *Request) Tokens() iter.Seq2[Token, error] {
+	return func(yield func(Token, error) bool) {
+		defer func() {
+			r.cancel()
+			r.b.wakeUp()
+		}()
+		for {
+			tokens, err, ended := r.take()
+			for _, t := range tokens {
+				if !yield(t, nil) || t.Finish != "" {
+					return
+				}
+			}
+			if ended {
+				if err != nil {
+					yield(Token{ID: -1}, err)
+				}
+				return
+			}
+			select {
+			case <-r.news:
+			case <-r.ctx.Done():
+				if !r.hasEnded() { // by the caller: the slot is free after the running evaluation
+					yield(Token{ID: -1}, r.ctx.Err())
+					return
+				}
+			}
+		}
+	}
+}
+
+// take returns what has happened since the last call.
+func (r *Request) take() (tokens []Token, err error, ended bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	tokens, r.tokens = r.tokens, nil
+	return tokens, r.err, r.ended
+}
+
+func (r *Request) hasEnded() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ended
+}
+
+// Stats returns the request's figures, up to its last token. PromptDuration begins when the request
+// got a slot. It may be called at any time.
+func (r *Request) Stats() Stats {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stats
+}
+
+// cached notes how many tokens of the prompt are computed already.
+func (r *Request) cached(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.b.stats.CachedTokens += uint64(n) - uint64(r.stats.CachedTokens)
+	r.stats.CachedTokens = n
+}
+
+// computed counts tokens of the prompt.
+func (r *Request) computed(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stats.PromptTokens += n
+}
+
+// add hands a token to the reader.
+func (r *Request) add(t Token, used int) {
+	now := clock.Now()
+	r.mu.Lock()
+	r.tokens = append(r.tokens, t)
+	st := &r.stats
+	if r.writer.count == 1 {
+		r.first = now
+		st.PromptDuration = now - r.began
+	} else {
+		st.Passes++
+	}
+	st.GeneratedTokens, st.GenerateDuration, st.Used = r.writer.count, now-r.first, used
+	r.mu.Unlock()
+	r.tell()
+}
+
+// finish ends the request: nil if its last token was added.
+func (r *Request) finish(err error) {
+	r.mu.Lock()
+	r.err, r.ended = err, true
+	if err != nil {
+		if rest := r.writer.text.Flush(); rest != "" {
+			r.tokens = append(r.tokens, Token{ID: -1, Text: rest})
+		}
+	}
+	r.mu.Unlock()
+	r.free()
+	r.tell()
+}
+
+func (r *Request) free() {
+	r.sampler.Close()
+	r.cancel()
+}
+
+func (r *Request) tell() {
+	select {
+	case r.news <- struct{}{}:
+	default:
+	}
+}
+
+// needs returns the tokens for which a request waits until the context has room.
+func (r *Request) needs() int {
+	most := expectedTokens
+	if r.o.MaxTokens > 0 {
+		most = r.o.MaxTokens
+	}
+	return min(max(r.prompt+most, len(r.text), r.least), r.b.request)
+}

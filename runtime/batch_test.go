@@ -1,0 +1,360 @@
+//go:build cgo
+
+package runtime_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	goruntime "runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/seed7adf6694/infer/internal/ggufcases"
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+func batch(t testing.TB, m *runtime.Model, o runtime.BatchOptions) *runtime.Batch {
+	t.Helper()
+	b, err := m.NewBatch(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	return b
+}
+
+// collect reads a request to its end.
+func collect(r *runtime.Request) (g generated, err error) {
+	for tok, err := range r.Tokens() {
+		if err != nil {
+			return g, err
+		}
+		g.ids, g.text, g.finish = append(g.ids, tok.ID), g.text+tok.Text, tok.Finish
+	}
+	g.stats = r.Stats()
+	return g, nil
+}
+
+var openings = []string{
+	"Once upon a time", "The dog", "Lily and Tom went to the park", "One day a little girl", "It was a sunny day",
+	"Once upon a time there was a big red ball", "Mom said", "The cat and the bird", "Ben liked to", "A boy",
+}
+
+// together computes prompts at the same time.
+func together(t *testing.T, b *runtime.Batch, prompts []string, o runtime.GenerateOptions) []generated {
+	t.Helper()
+	all := make([]generated, len(prompts))
+	var wg sync.WaitGroup
+	for i, p := range prompts {
+		r, err := b.Submit(t.Context(), p, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wg.Go(func() {
+			if all[i], err = collect(r); err != nil {
+				t.Errorf("%q: %v", p, err)
+			}
+		})
+	}
+	wg.Wait()
+	return all
+}
+
+// likely checks that each token of a greedy text is the session's choice too, or within rounding of
+// it: a batch has the texts' cells in another order, in which the engine rounds differently.
+func likely(t *testing.T, m *runtime.Model, s *runtime.Session, o runtime.GenerateOptions, prompt string, ids []int32) {
+	t.Helper()
+	const tolerance = 0.1 // logits of other texts' tokens differ by several units
+	all := o.Tokens
+	if all == nil {
+		var err error
+		if all, err = m.Tokenize(prompt, runtime.TokenizeOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	from := len(all)
+	all = append(all[:from:from], ids...)
+	if err := s.Reset(); err != nil {
+		t.Fatal(err)
+	}
+	err := s.Evaluate(t.Context(), all[:len(all)-1], runtime.EvaluateOptions{From: from - 1, Logits: func(i int, logits []float32) error {
+		if best := slices.Max(logits); best-logits[all[i+1]] > tolerance {
+			t.Errorf("%q: token %d of the answer has a logit of %v, the best has %v", prompt, i+1-from, logits[all[i+1]], best)
+		}
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTextsOfABatchAreThoseOfSessions(t *testing.T) {
+	m := open(t, tinyF16, runtime.Options{})
+	b, s := batch(t, m, runtime.BatchOptions{Slots: 4}), session(t, m, runtime.SessionOptions{})
+	o := greedyOptions(30)
+	o.IgnoreEOG = true
+	for i, got := range together(t, b, openings, o) {
+		likely(t, m, s, o, openings[i], got.ids)
+		if want := generate(t, s, openings[i], o, 0); slices.Equal(want.ids, got.ids) && got.text != want.text || got.finish != runtime.FinishLength || got.stats.GeneratedTokens != 30 {
+			t.Errorf("%q: %q, %q, %+v", openings[i], got.text, got.finish, got.stats)
+		}
+	}
+	st := b.Stats()
+	if st.Requests != 10 || st.GeneratedTokens != 300 || st.Busy != 0 || st.Waiting != 0 || st.Evaluations > 200 {
+		t.Errorf("%+v", st)
+	}
+}
+
+// Every kind of memory holds several texts.
+func TestEveryKindOfMemoryHoldsABatch(t *testing.T) {
+	for name, file := range ggufcases.Architectures() {
+		switch name {
+		case "mamba", "jamba", "gemma3", "gpt-oss":
+		default:
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "model.gguf")
+			if err := os.WriteFile(path, file, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			m := open(t, path, runtime.Options{})
+			b, s := batch(t, m, runtime.BatchOptions{Slots: 3}), session(t, m, runtime.SessionOptions{})
+			for round := range 2 {
+				var wg sync.WaitGroup
+				var mu sync.Mutex
+				for i := range 5 {
+					o := greedyOptions(6)
+					o.IgnoreEOG = true
+					o.Tokens = []int32{5, 6, 7, 8, 9, int32(10 + i), int32(11 + round)}
+					r, err := b.Submit(t.Context(), "", o)
+					if err != nil {
+						t.Fatal(err)
+					}
+					wg.Go(func() {
+						got, err := collect(r)
+						if err != nil {
+							t.Error(err)
+						}
+						mu.Lock() // the session
+						defer mu.Unlock()
+						likely(t, m, s, o, fmt.Sprint(o.Tokens), got.ids)
+					})
+				}
+				wg.Wait()
+			}
+		})
+	}
+}
+
+// A prompt that several requests begin with is computed once, at the same time or later.
+func TestABatchComputesACommonPrefixOnce(t *testing.T) {
+	m := open(t, tinyF16, runtime.Options{})
+	b := batch(t, m, runtime.BatchOptions{Slots: 4})
+	o := greedyOptions(4)
+	o.IgnoreEOG = true
+	prompts := make([]string, 8)
+	for i := range prompts {
+		prompts[i] = story + " " + openings[i]
+	}
+	whole, err := m.Tokenize(story, runtime.TokenizeOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := together(t, b, prompts, o)
+	st := b.Stats()
+	total := 0
+	for _, g := range all {
+		total += g.stats.PromptTokens + g.stats.CachedTokens
+	}
+	if most := total - 7*(len(whole)-1); int(st.PromptTokens) > most || int(st.PromptTokens+st.CachedTokens) != total {
+		t.Errorf("%d prompt tokens computed, %d cached, of %d; want at most %d", st.PromptTokens, st.CachedTokens, total, most)
+	}
+	s := session(t, m, runtime.SessionOptions{})
+	for i, g := range all {
+		likely(t, m, s, o, prompts[i], g.ids)
+	}
+}
+
+// A context that is too small for all makes some wait, or be computed again, but none fails.
+func TestABatchWithLittleRoomAnswersAll(t *testing.T) {
+	m := open(t, tinyF16, runtime.Options{})
+	s := session(t, m, runtime.SessionOptions{})
+	b := batch(t, m, runtime.BatchOptions{SessionOptions: runtime.SessionOptions{Context: 256}, Slots: 8})
+	o := runtime.GenerateOptions{IgnoreEOG: true, Sampling: runtime.Sampling{Greedy: true}, MaxTokens: 100}
+	for i, got := range together(t, b, openings, o) {
+		likely(t, m, s, o, openings[i], got.ids)
+	}
+	if st := b.Stats(); st.Used > 256 || st.Requests != 10 || st.Admitted < 10 {
+		t.Errorf("%+v", st)
+	}
+	o.MaxTokens = 0
+	for i, got := range together(t, b, openings[:3], o) {
+		if got.finish != runtime.FinishContext || got.stats.Used != 256 {
+			t.Errorf("without a limit: %q, %+v", got.finish, got.stats)
+		}
+		likely(t, m, s, o, openings[i], got.ids)
+	}
+}
+
+// Texts that need more room than they asked for give way to older ones.
+func TestTheYoungestTextGivesWay(t *testing.T) {
+	m := open(t, tinyF16, runtime.Options{})
+	b := batch(t, m, runtime.BatchOptions{SessionOptions: runtime.SessionOptions{Context: 1088}, Slots: 2, RequestContext: 700})
+	o := runtime.GenerateOptions{IgnoreEOG: true, Sampling: runtime.Sampling{Greedy: true}}
+	all := together(t, b, openings[:2], o)
+	for i, got := range all {
+		if got.finish != runtime.FinishContext || got.stats.Used != 700 {
+			t.Errorf("%q: %q, %+v", openings[i], got.finish, got.stats)
+		}
+	}
+	if st := b.Stats(); st.Recomputed != 1 {
+		t.Errorf("%+v", st)
+	}
+	s := session(t, m, runtime.SessionOptions{Context: 1024})
+	for i, got := range all {
+		likely(t, m, s, o, openings[i], got.ids)
+	}
+}
+
+func TestABatchRefusesWhatItCannotDo(t *testing.T) {
+	m := open(t, tinyF16, runtime.Options{})
+	b := batch(t, m, runtime.BatchOptions{Slots: 1, Queue: 1, SessionOptions: runtime.SessionOptions{Context: 256}})
+	long := strings.Repeat("word ", 300)
+	for _, c := range []struct {
+		prompt string
+		o      runtime.GenerateOptions
+		want   error
+	}{
+		{prompt, runtime.GenerateOptions{Lookup: true}, runtime.ErrOption},
+		{prompt, runtime.GenerateOptions{Continue: true}, runtime.ErrOption},
+		{prompt, runtime.GenerateOptions{Overflow: runtime.OverflowShift}, runtime.ErrOption},
+		{prompt, runtime.GenerateOptions{MaxTokens: -1}, runtime.ErrOption},
+		{prompt, runtime.GenerateOptions{Sampling: runtime.Sampling{Grammar: "root ::= ("}}, runtime.ErrOption},
+		{"", runtime.GenerateOptions{Tokens: []int32{1 << 30}}, runtime.ErrOption},
+		{long, runtime.GenerateOptions{}, runtime.ErrContextFull},
+	} {
+		if _, err := b.Submit(t.Context(), c.prompt, c.o); !errors.Is(err, c.want) {
+			t.Errorf("%+v: %v", c.o, err)
+		}
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := b.Submit(gone, prompt, runtime.GenerateOptions{}); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	endless := runtime.GenerateOptions{IgnoreEOG: true, MaxTokens: 200}
+	first, err := b.Submit(t.Context(), prompt, endless)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var full *runtime.QueueError
+	for i := 0; ; i++ {
+		r, err := b.Submit(t.Context(), prompt, endless)
+		if errors.As(err, &full) {
+			break
+		}
+		if err != nil || i > 3 {
+			t.Fatal(i, err)
+		}
+		defer func() {
+			for range r.Tokens() {
+				break
+			}
+		}()
+	}
+	if full.Queue != 1 || full.RetryAfter < 1 || !errors.Is(full, runtime.ErrQueueFull) {
+		t.Errorf("%+v", full)
+	}
+	if _, err := collect(first); err != nil {
+		t.Error(err)
+	}
+	if _, err := m.NewBatch(t.Context(), runtime.BatchOptions{Slots: 257}); !errors.Is(err, runtime.ErrOption) {
+		t.Error(err)
+	}
+}
+
+// A request that its caller gave up frees its slot; others go on.
+func TestRequestsEndWithTheirCallers(t *testing.T) {
+	m := open(t, tinyF16, runtime.Options{})
+	b := batch(t, m, runtime.BatchOptions{Slots: 2})
+	endless := runtime.GenerateOptions{IgnoreEOG: true}
+	for i := range 20 {
+		ctx, cancel := context.WithCancel(t.Context())
+		r, err := b.Submit(ctx, prompt, endless)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, err := range r.Tokens() {
+			if n++; n == 3 && i%2 == 0 {
+				break
+			}
+			if n == 3 {
+				cancel()
+			}
+			if err != nil && (!errors.Is(err, context.Canceled) || n < 3) {
+				t.Fatal(n, err)
+			}
+		}
+		cancel()
+	}
+	if g := together(t, b, openings, greedyOptions(5)); len(g) != len(openings) {
+		t.Error(len(g))
+	}
+}
+
+// Closing a batch or its model ends the requests, and nothing is left.
+func TestClosingABatchDuringUse(t *testing.T) {
+	before := goruntime.NumGoroutine()
+	for i := range 10 {
+		m := open(t, tinyF16, runtime.Options{})
+		b := batch(t, m, runtime.BatchOptions{Slots: 2})
+		var wg sync.WaitGroup
+		started := make(chan struct{}, 5)
+		for _, p := range openings[:5] {
+			r, err := b.Submit(t.Context(), p, runtime.GenerateOptions{IgnoreEOG: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			wg.Go(func() {
+				for _, err := range r.Tokens() {
+					select {
+					case started <- struct{}{}:
+					default:
+					}
+					if err != nil && !errors.Is(err, runtime.ErrClosed) {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		<-started
+		if i%2 == 0 {
+			b.Close()
+		}
+		m.Close()
+		wg.Wait()
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := b.Submit(t.Context(), prompt, runtime.GenerateOptions{}); !errors.Is(err, runtime.ErrClosed) {
+			t.Error(err)
+		}
+		if left := m.Report().Memory.Total.Current; left != 0 {
+			t.Errorf("%d bytes are left", left)
+		}
+	}
+	for range 1000 {
+		if goruntime.NumGoroutine() <= before {
+			return
+		}
+		goruntime.Gosched()
+	}
+	t.Errorf("%d goroutines, %d before", goruntime.NumGoroutine(), before)
+}
