@@ -204,6 +204,8 @@
     X(llama_state_seq_get_size) \
     X(llama_state_seq_get_data) \
     X(llama_state_seq_set_data) \
+    X(llama_state_seq_save_file) \
+    X(llama_state_seq_load_file) \
     X(llama_context_default_params) \
     X(llama_init_from_model) \
     X(llama_free) \

@@ -237,6 +237,15 @@ func TestClosingABatchThatIsBeingDecoded(t *testing.T) {
 // succeeds or reaches the engine.
 func arguments(t *testing.T, f, open *family, name string, typ reflect.Type) []reflect.Value {
 	t.Helper()
+	file, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { file.Close() })
+	size, err := open.context.SaveSeq(0, file, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	special := map[string][]any{
 		"Model.Bind":                 {0, unsafe.Pointer(new(int))},
 		"Model.BindPacked":           {0, unsafe.Pointer(new(int))},
@@ -250,6 +259,8 @@ func arguments(t *testing.T, f, open *family, name string, typ reflect.Type) []r
 		"Context.SetThreads":         {1, 1},
 		"Context.SetState":           {make([]byte, 64)},
 		"Context.SetSeqState":        {llama.SeqID(0), make([]byte, 64)},
+		"Context.SaveSeq":            {llama.SeqID(0), file, []llama.Token(nil)},
+		"Context.LoadSeq":            {llama.SeqID(0), file, size, 1},
 		"Context.DivideSeq":          {llama.SeqID(0), llama.Pos(0), llama.Pos(1), 2},
 		"Context.Decode":             {t.Context(), open.batch},
 		"Context.Encode":             {t.Context(), open.batch},

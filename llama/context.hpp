@@ -106,6 +106,17 @@ size_t infer_state_set(struct llama_context * ctx, llama_seq_id seq, const uint8
     });
 }
 
+size_t infer_state_save(struct llama_context * ctx, llama_seq_id seq, const char * path, const llama_token * tokens, size_t n, infer_error * err) {
+    return guarded(err, (size_t) 0, [&] { return llama_state_seq_save_file(ctx, path, seq, tokens, n); });
+}
+
+size_t infer_state_load(struct llama_context * ctx, llama_seq_id seq, const char * path, llama_token * tokens, size_t most, size_t * n, infer_scope scope, infer_error * err) {
+    return guarded(err, (size_t) 0, [&] {
+        scope_guard in(scope);
+        return llama_state_seq_load_file(ctx, path, seq, tokens, most, n);
+    });
+}
+
 float * infer_logits(struct llama_context * ctx, int32_t i, infer_error * err) {
     return guarded(err, (float *) nullptr, [&] { return llama_get_logits_ith(ctx, i); });
 }

@@ -26,6 +26,8 @@
     X(size_t, infer_state_size, (struct llama_context * ctx, llama_seq_id seq, infer_error * err), (ctx, seq, err)) \
     X(size_t, infer_state_get, (struct llama_context * ctx, llama_seq_id seq, uint8_t * dst, size_t size, infer_error * err), (ctx, seq, dst, size, err)) \
     X(size_t, infer_state_set, (struct llama_context * ctx, llama_seq_id seq, const uint8_t * src, size_t size, infer_scope scope, infer_error * err), (ctx, seq, src, size, scope, err)) \
+    X(size_t, infer_state_save, (struct llama_context * ctx, llama_seq_id seq, const char * path, const llama_token * tokens, size_t n, infer_error * err), (ctx, seq, path, tokens, n, err)) \
+    X(size_t, infer_state_load, (struct llama_context * ctx, llama_seq_id seq, const char * path, llama_token * tokens, size_t most, size_t * n, infer_scope scope, infer_error * err), (ctx, seq, path, tokens, most, n, scope, err)) \
     X(float *, infer_logits, (struct llama_context * ctx, int32_t i, infer_error * err), (ctx, i, err)) \
     X(float *, infer_embedding, (struct llama_context * ctx, int32_t i, infer_error * err), (ctx, i, err)) \
     X(float *, infer_embedding_seq, (struct llama_context * ctx, llama_seq_id seq, infer_error * err), (ctx, seq, err)) \

@@ -2,7 +2,10 @@
 
 package llama
 
-import "context"
+import (
+	"context"
+	"os"
+)
 
 // Close does nothing.
 func (c *Context) Close() error { return nil }
@@ -92,6 +95,12 @@ func (c *Context) SeqState(_ SeqID, dst []byte) ([]byte, error) { return dst, Er
 
 // SetState returns ErrNoEngine.
 func (c *Context) SetState([]byte) error { return ErrNoEngine }
+
+// SaveSeq returns ErrNoEngine.
+func (c *Context) SaveSeq(SeqID, *os.File, []Token) (int64, error) { return 0, ErrNoEngine }
+
+// LoadSeq returns ErrNoEngine.
+func (c *Context) LoadSeq(SeqID, *os.File, int64, int) ([]Token, error) { return nil, ErrNoEngine }
 
 // SetSeqState returns ErrNoEngine.
 func (c *Context) SetSeqState(SeqID, []byte) error { return ErrNoEngine }

@@ -50,6 +50,8 @@ void   infer_memory_settle(struct llama_context * ctx, infer_scope scope, infer_
 size_t infer_state_size(struct llama_context * ctx, llama_seq_id seq, infer_error * err); // seq < 0: all sequences
 size_t infer_state_get(struct llama_context * ctx, llama_seq_id seq, uint8_t * dst, size_t size, infer_error * err);
 size_t infer_state_set(struct llama_context * ctx, llama_seq_id seq, const uint8_t * src, size_t size, infer_scope scope, infer_error * err);
+size_t infer_state_save(struct llama_context * ctx, llama_seq_id seq, const char * path, const llama_token * tokens, size_t n, infer_error * err);
+size_t infer_state_load(struct llama_context * ctx, llama_seq_id seq, const char * path, llama_token * tokens, size_t most, size_t * n, infer_scope scope, infer_error * err);
 
 // Results of the last batch, NULL if it has none for i or seq.
 float * infer_logits(struct llama_context * ctx, int32_t i, infer_error * err);

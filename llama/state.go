@@ -8,6 +8,8 @@ import "C"
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"io"
+	"os"
 	"unsafe"
 )
 
@@ -19,9 +21,13 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func sealState(dst []byte, at int) []byte {
 	engine := dst[at:]
+	return appendSeal(dst, int64(len(engine)), crc32.Checksum(engine, castagnoli))
+}
+
+func appendSeal(dst []byte, size int64, sum uint32) []byte {
 	dst = append(dst, stateEnd...)
-	dst = binary.LittleEndian.AppendUint64(dst, uint64(len(engine)))
-	return binary.LittleEndian.AppendUint32(dst, crc32.Checksum(engine, castagnoli))
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(size))
+	return binary.LittleEndian.AppendUint32(dst, sum)
 }
 
 // unsealState returns the engine's bytes of a state.
@@ -112,6 +118,96 @@ func (c *Context) settle(p *C.struct_llama_context) error {
 	C.infer_memory_settle(p, c.s.home.scope(C.INFER_PURPOSE_OUTPUT), &e)
 	if e.kind != C.INFER_OK || e.log[0] != 0 {
 		return failure("llama_context::memory_update", &e, c.s.home)
+	}
+	return nil
+}
+
+// SaveSeq writes the state of one sequence and its tokens to the beginning of an empty file:
+// llama_state_seq_save_file, and a checksum. It takes memory for one tensor of the state at a time.
+// It returns the number of bytes.
+func (c *Context) SaveSeq(seq SeqID, f *os.File, tokens []Token) (size int64, err error) {
+	if seq < 0 || int(seq) >= c.s.seqs {
+		return 0, noSequence(seq, c.s.seqs)
+	}
+	path, err := cPath(f.Name())
+	if err != nil {
+		return 0, err
+	}
+	defer C.free(unsafe.Pointer(path))
+	err = c.locked(func(p *C.struct_llama_context) error {
+		if err := c.settle(p); err != nil {
+			return err
+		}
+		var e C.infer_error
+		if C.infer_state_save(p, C.llama_seq_id(seq), path, (*C.llama_token)(unsafe.Pointer(unsafe.SliceData(tokens))), C.size_t(len(tokens)), &e) == 0 {
+			return failure("llama_state_seq_save_file", &e, c.s.home)
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	sum := crc32.New(castagnoli)
+	if size, err = io.Copy(sum, io.NewSectionReader(f, 0, info.Size())); err != nil {
+		return 0, err
+	}
+	seal := appendSeal(nil, size, sum.Sum32())
+	_, err = f.WriteAt(seal, size)
+	return size + int64(len(seal)), err
+}
+
+// LoadSeq sets a sequence to the state in the first size bytes of a file that SaveSeq has written, and
+// returns its tokens, at most most. A damaged state is refused with [ErrArgument]; then, or if it does
+// not suit the context, the sequence is unchanged or empty.
+func (c *Context) LoadSeq(seq SeqID, f *os.File, size int64, most int) ([]Token, error) {
+	if seq < 0 || int(seq) >= c.s.seqs {
+		return nil, noSequence(seq, c.s.seqs)
+	}
+	if err := checkSeal(f, size); err != nil {
+		return nil, err
+	}
+	path, err := cPath(f.Name())
+	if err != nil {
+		return nil, err
+	}
+	defer C.free(unsafe.Pointer(path))
+	tokens := make([]Token, max(most, 1))
+	err = c.locked(func(p *C.struct_llama_context) error {
+		if err := c.settle(p); err != nil {
+			return err
+		}
+		var e C.infer_error
+		var n C.size_t
+		if C.infer_state_load(p, C.llama_seq_id(seq), path, (*C.llama_token)(unsafe.Pointer(&tokens[0])), C.size_t(most), &n, c.s.home.scope(C.INFER_PURPOSE_OUTPUT), &e) == 0 {
+			return failure("llama_state_seq_load_file", &e, c.s.home)
+		}
+		tokens = tokens[:n]
+		return nil
+	})
+	return tokens, err
+}
+
+// checkSeal reads a state in a file, and compares it with its seal.
+func checkSeal(f *os.File, size int64) error {
+	const end = int64(len(stateEnd)) + 12
+	n := size - end
+	if n < 1 {
+		return argument("a state of %d bytes is a part of one: use what SaveSeq has written", size)
+	}
+	sum := crc32.New(castagnoli)
+	if _, err := io.Copy(sum, io.NewSectionReader(f, 0, n)); err != nil {
+		return err
+	}
+	seal := make([]byte, end)
+	if _, err := f.ReadAt(seal, n); err != nil {
+		return err
+	}
+	if string(seal) != string(appendSeal(nil, n, sum.Sum32())) {
+		return argument("the state of %d bytes is damaged: use what SaveSeq has written", size)
 	}
 	return nil
 }

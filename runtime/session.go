@@ -35,6 +35,8 @@ type Session struct {
 	embeds   bool
 	ranks    bool // pools with the classifier
 	flash    llama.FlashAttention
+	cacheK   string // the type of the K cache
+	cacheV   string
 	pass     *pass        // nil without a memory budget
 	counts   memory.Parts // the session's memory in the model's budget
 	adjusted []Adjustment // what was lowered for the session
@@ -153,6 +155,7 @@ func (m *Model) makeSession(p llama.ContextParams, o SessionOptions) (*Session, 
 		return nil, err
 	}
 	s.ubatch = s.ctx.UBatch()
+	s.cacheK, s.cacheV = p.CacheTypeK, p.CacheTypeV
 	s.context, s.flash = min(p.Ctx, s.ctx.Ctx()), m.flashAttention(p)
 	s.stats = Stats{Context: s.context, UBatch: s.ubatch, FlashAttention: s.flash}
 	return s, nil
