@@ -14,6 +14,7 @@ import (
 	"github.com/seed7adf6694/infer/internal/clock"
 	"github.com/seed7adf6694/infer/internal/words"
 	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/runtime/internal/batching"
 )
 
@@ -42,6 +43,10 @@ type BatchOptions struct {
 	// texts get their next token; 0: 128. More is faster for prompts, and makes the others
 	// wait longer.
 	PromptTokens int
+	// Keep is how long the texts of requests are kept for their prefixes when there are no more
+	// requests; 0: 5 minutes. Then the memory of the KV cache is given back to the system until
+	// the next request.
+	Keep time.Duration
 }
 
 // Batch computes the texts of several requests together (continuous batching): each evaluation
@@ -61,6 +66,7 @@ type Batch struct {
 	request int // most tokens of a request
 	queue   int // most requests that wait
 	prompts int // prompt tokens beside other texts
+	keep    time.Duration
 	end     context.CancelFunc
 	life    context.Context
 	done    chan struct{} // closed when the loop has ended
@@ -107,7 +113,7 @@ func (m *Model) NewBatch(ctx context.Context, o BatchOptions) (*Batch, error) {
 	}
 	b := &Batch{
 		s: s, queue: cmp.Or(o.Queue, defaultQueue), prompts: cmp.Or(o.PromptTokens, 128),
-		request: s.context, done: make(chan struct{}), wake: make(chan struct{}, 1),
+		keep: cmp.Or(o.Keep, 5*time.Minute), request: s.context, done: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
 	if most := cmp.Or(o.RequestContext, m.info.CtxTrain); most > 0 {
 		b.request = min(most, s.context)
@@ -130,6 +136,8 @@ func (o BatchOptions) check(m *Model) error {
 		}
 	}
 	switch {
+	case o.Keep < 0:
+		return optionError("keep", o.Keep.String(), "out of range: use 0 (5 minutes) or more")
 	case o.Embeddings:
 		return optionError("embeddings", "", "a batch has none: use Model.Embed, or a session with SessionOptions.Embeddings")
 	case o.OnExperts != nil:
@@ -309,19 +317,40 @@ func (b *Batch) wakeUp() {
 func (b *Batch) run() {
 	defer close(b.done)
 	defer b.endAll(fmt.Errorf("batch: %w", ErrClosed))
+	rest := time.NewTimer(b.keep)
 	for {
+		work := b.step
 		select {
 		case <-b.life.Done():
 			return
 		case <-b.wake:
+		case <-rest.C:
+			work = b.giveBack
 		}
 		if err := b.s.lock(); err != nil {
 			return // closed
 		}
-		for b.step() {
+		for work() {
 		}
 		b.s.unlock()
+		rest.Reset(b.keep)
 	}
+}
+
+// giveBack forgets all texts, and gives the memory of the KV cache back to the system. It returns false.
+func (b *Batch) giveBack() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.cells.Used() == 0 {
+		return false
+	}
+	for _, s := range b.slots {
+		b.forget(s, 0)
+	}
+	if err := b.s.ctx.Clear(); err == nil {
+		b.s.arena.DiscardBlocks(memory.PurposeKV)
+	}
+	return false
 }
 
 // endAll ends all requests, and those to come.

@@ -74,12 +74,12 @@ func (b *Batch) place(r *Request, s *slot) {
 	b.stats.Admitted++
 	s.r, s.order, r.begun = r, b.stats.Admitted, false
 	r.began = clock.Now()
-	b.keep(s, commonPrefix(s.tokens, r.text[:len(r.text)-1]))
+	b.forget(s, commonPrefix(s.tokens, r.text[:len(r.text)-1]))
 	r.cached(len(s.tokens))
 }
 
-// keep removes all but the first n tokens of a slot, or everything if the memory can't.
-func (b *Batch) keep(s *slot, n int) {
+// forget removes all but the first n tokens of a slot, or everything if the memory can't.
+func (b *Batch) forget(s *slot, n int) {
 	if n == len(s.tokens) {
 		return
 	}
@@ -119,7 +119,7 @@ func (b *Batch) borrow(s *slot) (wait bool) {
 	if wait || from == nil {
 		return wait
 	}
-	b.keep(s, 0)
+	b.forget(s, 0)
 	if err := b.s.ctx.CopySeq(from.id, s.id, 0, llama.Pos(have)); err != nil {
 		return false
 	}
@@ -202,14 +202,14 @@ func (b *Batch) makeRoom(rows []row) bool {
 		}
 		switch {
 		case oldest != nil:
-			b.keep(oldest, 0)
+			b.forget(oldest, 0)
 		case busy > 1:
 			b.putBack(youngest)
 			return false
 		default: // free slots whose cells are shared among themselves
 			for _, s := range b.slots {
 				if s.r == nil {
-					b.keep(s, 0)
+					b.forget(s, 0)
 				}
 			}
 			return true // one request fits: see Submit
@@ -224,7 +224,7 @@ func (b *Batch) putBack(s *slot) {
 	s.r.least = len(s.r.text) + expectedTokens // or it would soon give way again
 	b.waiting = slices.Insert(b.waiting, 0, s.r)
 	s.r = nil
-	b.keep(s, 0)
+	b.forget(s, 0)
 }
 
 // evaluate computes the rows.
@@ -335,7 +335,7 @@ func (b *Batch) failed(rows []row, err error) {
 		if r.s.r != nil {
 			b.finish(r.s, err)
 		}
-		b.keep(r.s, 0)
+		b.forget(r.s, 0)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/seed7adf6694/infer/internal/ggufcases"
 	"github.com/seed7adf6694/infer/runtime"
@@ -306,6 +307,22 @@ func TestRequestsEndWithTheirCallers(t *testing.T) {
 	}
 	if g := together(t, b, openings, greedyOptions(5)); len(g) != len(openings) {
 		t.Error(len(g))
+	}
+}
+
+// A batch at rest gives back the memory of its KV cache.
+func TestABatchAtRestGivesItsMemoryBack(t *testing.T) {
+	m := open(t, tinyF16, runtime.Options{})
+	b := batch(t, m, runtime.BatchOptions{Keep: time.Microsecond})
+	for range 2 {
+		for i, g := range together(t, b, openings[:2], greedyOptions(5)) {
+			if len(g.ids) != 5 {
+				t.Errorf("%q: %+v", openings[i], g)
+			}
+		}
+		for b.Stats().Used > 0 { // the test's time limit ends it
+			goruntime.Gosched()
+		}
 	}
 }
 

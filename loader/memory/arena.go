@@ -247,6 +247,18 @@ func (a *Arena) FreeBlock(p unsafe.Pointer) {
 	}
 }
 
+// DiscardBlocks gives the pages of all blocks of a purpose back to the system. The blocks stay committed,
+// and are zero. Nobody may use them meanwhile.
+func (a *Arena) DiscardBlocks(p Purpose) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for at, s := range a.blocks {
+		if s.purpose == p {
+			Discard(at, s.size)
+		}
+	}
+}
+
 // Close frees all blocks; later requests fail with [files.ErrClosed]. Closing twice is safe.
 func (a *Arena) Close() error {
 	a.mu.Lock()

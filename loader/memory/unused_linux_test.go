@@ -23,6 +23,14 @@ func TestUnusedIsWhatNobodyHasWrittenTo(t *testing.T) {
 	if n := memory.Unused() - before; n > size/2 {
 		t.Errorf("%d bytes of %d, of which half were written", n, size)
 	}
+	a.DiscardBlocks(memory.PurposeKV) // there are none
+	if n := memory.Unused() - before; n > size/2 {
+		t.Errorf("%d bytes after blocks of another purpose were discarded", n)
+	}
+	a.DiscardBlocks(memory.PurposeCompute)
+	if n := memory.Unused() - before; n != size {
+		t.Errorf("%d bytes of %d that were discarded", n, size)
+	}
 	a.FreeBlock(p)
 	if n := memory.Unused() - before; n != 0 {
 		t.Errorf("%d bytes of a block that was given back", n)
