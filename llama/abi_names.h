@@ -201,9 +201,9 @@
     X(llama_state_get_size) \
     X(llama_state_get_data) \
     X(llama_state_set_data) \
-    X(llama_state_seq_get_size) \
-    X(llama_state_seq_get_data) \
-    X(llama_state_seq_set_data) \
+    X(llama_state_seq_get_size_ext) \
+    X(llama_state_seq_get_data_ext) \
+    X(llama_state_seq_set_data_ext) \
     X(llama_state_seq_save_file) \
     X(llama_state_seq_load_file) \
     X(llama_context_default_params) \

@@ -87,22 +87,22 @@ void infer_memory_settle(struct llama_context * ctx, infer_scope scope, infer_er
     });
 }
 
-size_t infer_state_size(struct llama_context * ctx, llama_seq_id seq, infer_error * err) {
+size_t infer_state_size(struct llama_context * ctx, llama_seq_id seq, uint32_t flags, infer_error * err) {
     return guarded(err, (size_t) 0, [&] {
-        return seq < 0 ? llama_state_get_size(ctx) : llama_state_seq_get_size(ctx, seq);
+        return seq < 0 ? llama_state_get_size(ctx) : llama_state_seq_get_size_ext(ctx, seq, flags);
     });
 }
 
-size_t infer_state_get(struct llama_context * ctx, llama_seq_id seq, uint8_t * dst, size_t size, infer_error * err) {
+size_t infer_state_get(struct llama_context * ctx, llama_seq_id seq, uint32_t flags, uint8_t * dst, size_t size, infer_error * err) {
     return guarded(err, (size_t) 0, [&] {
-        return seq < 0 ? llama_state_get_data(ctx, dst, size) : llama_state_seq_get_data(ctx, dst, size, seq);
+        return seq < 0 ? llama_state_get_data(ctx, dst, size) : llama_state_seq_get_data_ext(ctx, dst, size, seq, flags);
     });
 }
 
-size_t infer_state_set(struct llama_context * ctx, llama_seq_id seq, const uint8_t * src, size_t size, infer_scope scope, infer_error * err) {
+size_t infer_state_set(struct llama_context * ctx, llama_seq_id seq, uint32_t flags, const uint8_t * src, size_t size, infer_scope scope, infer_error * err) {
     return guarded(err, (size_t) 0, [&] {
         scope_guard in(scope);
-        return seq < 0 ? llama_state_set_data(ctx, src, size) : llama_state_seq_set_data(ctx, src, size, seq);
+        return seq < 0 ? llama_state_set_data(ctx, src, size) : llama_state_seq_set_data_ext(ctx, src, size, seq, flags);
     });
 }
 

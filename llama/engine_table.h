@@ -23,9 +23,9 @@
     X(int32_t, infer_decode, (struct llama_context * ctx, struct llama_batch batch, infer_scope scope, infer_error * err), (ctx, batch, scope, err)) \
     X(int32_t, infer_encode, (struct llama_context * ctx, struct llama_batch batch, infer_scope scope, infer_error * err), (ctx, batch, scope, err)) \
     X(void, infer_memory_settle, (struct llama_context * ctx, infer_scope scope, infer_error * err), (ctx, scope, err)) \
-    X(size_t, infer_state_size, (struct llama_context * ctx, llama_seq_id seq, infer_error * err), (ctx, seq, err)) \
-    X(size_t, infer_state_get, (struct llama_context * ctx, llama_seq_id seq, uint8_t * dst, size_t size, infer_error * err), (ctx, seq, dst, size, err)) \
-    X(size_t, infer_state_set, (struct llama_context * ctx, llama_seq_id seq, const uint8_t * src, size_t size, infer_scope scope, infer_error * err), (ctx, seq, src, size, scope, err)) \
+    X(size_t, infer_state_size, (struct llama_context * ctx, llama_seq_id seq, uint32_t flags, infer_error * err), (ctx, seq, flags, err)) \
+    X(size_t, infer_state_get, (struct llama_context * ctx, llama_seq_id seq, uint32_t flags, uint8_t * dst, size_t size, infer_error * err), (ctx, seq, flags, dst, size, err)) \
+    X(size_t, infer_state_set, (struct llama_context * ctx, llama_seq_id seq, uint32_t flags, const uint8_t * src, size_t size, infer_scope scope, infer_error * err), (ctx, seq, flags, src, size, scope, err)) \
     X(size_t, infer_state_save, (struct llama_context * ctx, llama_seq_id seq, const char * path, const llama_token * tokens, size_t n, infer_error * err), (ctx, seq, path, tokens, n, err)) \
     X(size_t, infer_state_load, (struct llama_context * ctx, llama_seq_id seq, const char * path, llama_token * tokens, size_t most, size_t * n, infer_scope scope, infer_error * err), (ctx, seq, path, tokens, most, n, scope, err)) \
     X(float *, infer_logits, (struct llama_context * ctx, int32_t i, infer_error * err), (ctx, i, err)) \

@@ -96,6 +96,15 @@ func (c *Context) SeqState(_ SeqID, dst []byte) ([]byte, error) { return dst, Er
 // SetState returns ErrNoEngine.
 func (c *Context) SetState([]byte) error { return ErrNoEngine }
 
+// CheckpointSize returns ErrNoEngine.
+func (c *Context) CheckpointSize(SeqID) (int, error) { return 0, ErrNoEngine }
+
+// Checkpoint returns ErrNoEngine.
+func (c *Context) Checkpoint(SeqID, []byte) error { return ErrNoEngine }
+
+// RestoreCheckpoint returns ErrNoEngine.
+func (c *Context) RestoreCheckpoint(SeqID, []byte, Pos) error { return ErrNoEngine }
+
 // SaveSeq returns ErrNoEngine.
 func (c *Context) SaveSeq(SeqID, *os.File, []Token) (int64, error) { return 0, ErrNoEngine }
 

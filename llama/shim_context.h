@@ -47,9 +47,10 @@ int32_t infer_encode(struct llama_context * ctx, struct llama_batch batch, infer
 
 // Executes pending copies and shifts of the context's memory. The engine logs failures of it.
 void   infer_memory_settle(struct llama_context * ctx, infer_scope scope, infer_error * err);
-size_t infer_state_size(struct llama_context * ctx, llama_seq_id seq, infer_error * err); // seq < 0: all sequences
-size_t infer_state_get(struct llama_context * ctx, llama_seq_id seq, uint8_t * dst, size_t size, infer_error * err);
-size_t infer_state_set(struct llama_context * ctx, llama_seq_id seq, const uint8_t * src, size_t size, infer_scope scope, infer_error * err);
+// seq < 0: all sequences. flags: of one sequence, 0 or LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY.
+size_t infer_state_size(struct llama_context * ctx, llama_seq_id seq, uint32_t flags, infer_error * err);
+size_t infer_state_get(struct llama_context * ctx, llama_seq_id seq, uint32_t flags, uint8_t * dst, size_t size, infer_error * err);
+size_t infer_state_set(struct llama_context * ctx, llama_seq_id seq, uint32_t flags, const uint8_t * src, size_t size, infer_scope scope, infer_error * err);
 size_t infer_state_save(struct llama_context * ctx, llama_seq_id seq, const char * path, const llama_token * tokens, size_t n, infer_error * err);
 size_t infer_state_load(struct llama_context * ctx, llama_seq_id seq, const char * path, llama_token * tokens, size_t most, size_t * n, infer_scope scope, infer_error * err);
 

@@ -2,6 +2,7 @@
 
 package llama
 
+// #include "engine_table.h"
 // #include "shim_context.h"
 import "C"
 
@@ -61,13 +62,13 @@ func (c *Context) state(seq SeqID, dst []byte) ([]byte, error) {
 			return err
 		}
 		var e C.infer_error
-		size := int(C.infer_state_size(p, C.llama_seq_id(seq), &e))
+		size := int(C.infer_state_size(p, C.llama_seq_id(seq), 0, &e))
 		if size == 0 {
 			return failure("llama_state_get_size", &e, c.s.home)
 		}
 		at := len(dst)
 		dst = append(dst, make([]byte, size)...)
-		n := int(C.infer_state_get(p, C.llama_seq_id(seq), (*C.uint8_t)(unsafe.Pointer(&dst[at])), C.size_t(size), &e))
+		n := int(C.infer_state_get(p, C.llama_seq_id(seq), 0, (*C.uint8_t)(unsafe.Pointer(&dst[at])), C.size_t(size), &e))
 		if n == 0 {
 			return failure("llama_state_get_data", &e, c.s.home)
 		}
@@ -100,7 +101,7 @@ func (c *Context) setState(seq SeqID, src []byte) error {
 			return err
 		}
 		var e C.infer_error
-		n := C.infer_state_set(p, C.llama_seq_id(seq), (*C.uint8_t)(unsafe.Pointer(&src[0])), C.size_t(len(src)), c.s.home.scope(C.INFER_PURPOSE_OUTPUT), &e)
+		n := C.infer_state_set(p, C.llama_seq_id(seq), 0, (*C.uint8_t)(unsafe.Pointer(&src[0])), C.size_t(len(src)), c.s.home.scope(C.INFER_PURPOSE_OUTPUT), &e)
 		if n == 0 {
 			return failure("llama_state_set_data", &e, c.s.home)
 		}
@@ -210,4 +211,54 @@ func checkSeal(f *os.File, size int64) error {
 		return argument("the state of %d bytes is damaged: use what SaveSeq has written", size)
 	}
 	return nil
+}
+
+// A checkpoint is the part of a sequence's state that can't be cut to fewer tokens: recurrent state, and
+// the cache of a sliding window. It is valid in its context while the sequence has the same tokens up to
+// where it was taken.
+
+// partialState is LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY.
+const partialState = 1
+
+// CheckpointSize returns the size of a checkpoint of a sequence as it is now, in bytes.
+func (c *Context) CheckpointSize(seq SeqID) (size int, err error) {
+	err = c.memory([]SeqID{seq}, func(C.llama_memory_t) error {
+		var e C.infer_error
+		if size = int(C.infer_state_size(c.s.ctx, C.llama_seq_id(seq), partialState, &e)); size == 0 {
+			return failure("llama_state_seq_get_size_ext", &e, c.s.home)
+		}
+		return nil
+	})
+	return size, err
+}
+
+// Checkpoint writes a checkpoint of a sequence to dst, which has CheckpointSize bytes:
+// llama_state_seq_get_data_ext.
+func (c *Context) Checkpoint(seq SeqID, dst []byte) error {
+	return c.memory([]SeqID{seq}, func(C.llama_memory_t) error {
+		if err := c.settle(c.s.ctx); err != nil {
+			return err
+		}
+		var e C.infer_error
+		if int(C.infer_state_get(c.s.ctx, C.llama_seq_id(seq), partialState, (*C.uint8_t)(unsafe.Pointer(unsafe.SliceData(dst))), C.size_t(len(dst)), &e)) != len(dst) {
+			return failure("llama_state_seq_get_data_ext", &e, c.s.home)
+		}
+		return nil
+	})
+}
+
+// RestoreCheckpoint sets a sequence back to where a checkpoint was taken, after its first tokens tokens: llama_state_seq_set_data_ext.
+// After an error the sequence has to be removed.
+func (c *Context) RestoreCheckpoint(seq SeqID, checkpoint []byte, tokens Pos) error {
+	return c.memory([]SeqID{seq}, func(m C.llama_memory_t) error {
+		if err := c.settle(c.s.ctx); err != nil {
+			return err
+		}
+		var e C.infer_error
+		n := int(C.infer_state_set(c.s.ctx, C.llama_seq_id(seq), partialState, (*C.uint8_t)(unsafe.Pointer(unsafe.SliceData(checkpoint))), C.size_t(len(checkpoint)), c.s.home.scope(C.INFER_PURPOSE_OUTPUT), &e))
+		if n != len(checkpoint) || !bool(C.infer_llama_memory_seq_rm(m, C.llama_seq_id(seq), C.llama_pos(tokens), -1)) {
+			return failure("llama_state_seq_set_data_ext", &e, c.s.home)
+		}
+		return nil
+	})
 }

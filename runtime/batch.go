@@ -87,6 +87,7 @@ type slot struct {
 	id     llama.SeqID
 	tokens []llama.Token // that are computed; kept after the request for their prefix
 	cells  *batching.Text
+	marks  marks
 	r      *Request
 	order  uint64 // of the request, by the time at which it got the slot; of a free slot, when it was used last
 }

@@ -84,11 +84,10 @@ func (b *Batch) forget(s *slot, n int) {
 		return
 	}
 	if n > 0 {
-		if ok, err := b.s.model.cutSeq(b.s.ctx, s.id, n); err != nil || !ok {
-			n = 0
-		}
+		n = b.s.model.cutSeq(b.s.ctx, s.id, n, &b.s.markMemory, &s.marks)
 	}
 	if n == 0 {
+		b.s.markMemory.free(&s.marks, 0)
 		b.s.ctx.RemoveSeq(s.id, -1, -1) // fails only if the context is closed, which the next call says
 	}
 	s.tokens = s.tokens[:n]
@@ -163,6 +162,9 @@ func (b *Batch) fill() []row {
 		left := make([]int, len(prompts))
 		for i, s := range prompts {
 			left[i] = len(s.r.text) - len(s.tokens)
+			if left[i] > worthMarking && b.s.model.forgetful() {
+				left[i]-- // the state before the last token will be kept
+			}
 		}
 		var rows []row
 		for _, s := range next {
@@ -269,6 +271,9 @@ func (b *Batch) deliver(rows []row, err error, took time.Duration) {
 		r.s.r.begun = true
 		r.s.tokens = append(r.s.tokens, r.tokens...)
 		r.s.cells.Grow(len(r.tokens))
+		if len(r.tokens) > 1 && len(r.s.r.text) == len(r.s.tokens)+1 && b.s.model.forgetful() {
+			b.s.markMemory.add(b.s.ctx, r.s.id, &r.s.marks, len(r.s.tokens))
+		}
 		if len(r.tokens) > 1 || r.s.r.writer.count == 0 {
 			prompts += len(r.tokens)
 			r.s.r.computed(len(r.tokens))
@@ -343,9 +348,6 @@ func (b *Batch) failed(rows []row, err error) {
 func (b *Batch) recover(s *slot) {
 	n := len(s.tokens)
 	if ok, err := b.s.ctx.RemoveSeq(s.id, llama.Pos(n), -1); err != nil || !ok {
-		b.s.ctx.RemoveSeq(s.id, -1, -1)
-		n = 0
+		b.forget(s, 0)
 	}
-	s.tokens = s.tokens[:n]
-	s.cells.Cut(n)
 }

@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -116,6 +115,7 @@ func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (
 	if len(tokens) == 0 { // no new tokens: the last one is evaluated again for its logits
 		all := slices.Clone(s.tokens)
 		s.tokens = s.tokens[:len(s.tokens)-1]
+		s.markMemory.free(&s.marks, len(s.tokens))
 		s.forgetFrom(len(s.tokens))
 		tokens = all[len(s.tokens):] // the whole text, if the memory could not remove a part
 	}
@@ -128,7 +128,16 @@ func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (
 		*st = Stats{CachedTokens: cached, Context: s.context, UBatch: s.ubatch, FlashAttention: s.flash, Seed: *o.Sampling.Seed, Notes: notes}
 	})
 	start := clock.Now()
-	if err := s.evalPrompt(ctx, tokens); err != nil {
+	if n := len(tokens) - 1; o.KeepPrefix && n >= worthMarking && s.model.forgetful() && !s.model.info.Encoder {
+		if err := s.eval(ctx, tokens[:n]); err != nil {
+			return nil, err
+		}
+		s.markMemory.add(s.ctx, 0, &s.marks, len(s.tokens))
+		err = s.eval(ctx, tokens[n:])
+	} else {
+		err = s.evalPrompt(ctx, tokens)
+	}
+	if err != nil {
 		return nil, err
 	}
 	for _, t := range s.tokens[max(0, len(s.tokens)-len(tokens)-cached):] { // penalties apply to the prompt too
@@ -213,23 +222,29 @@ func (s *Session) keepPrefix(prompt []llama.Token) error {
 	case s.model.info.Encoder, n == 0:
 		return s.reset()
 	}
-	if kept, err := s.model.cutSeq(s.ctx, 0, n); err != nil || !kept {
-		return cmp.Or(s.closedError(err), s.reset())
+	if n = s.model.cutSeq(s.ctx, 0, n, &s.markMemory, &s.marks); n == 0 {
+		return s.reset()
 	}
 	s.tokens = s.tokens[:n]
 	return nil
 }
 
-// cutSeq removes what follows the first n tokens of a sequence. It returns false if the
-// model's memory can't: then the sequence has to be removed.
-func (m *Model) cutSeq(c *llama.Context, seq llama.SeqID, n int) (bool, error) {
-	if window := m.info.SWA; window > 0 { // the cells before the window may be gone
+// cutSeq removes what follows the first n tokens of a sequence, or of the longest state that is
+// kept of them if the model's memory can't. It returns how many tokens are left; with 0 the sequence
+// has to be removed.
+func (m *Model) cutSeq(c *llama.Context, seq llama.SeqID, n int, states *markMemory, of *marks) int {
+	gone := false // cells before the sliding window
+	if window := m.info.SWA; window > 0 {
 		first, err := c.PosMin(seq)
-		if err != nil || int(first) > max(0, n-window) {
-			return false, err
+		gone = err != nil || int(first) > max(0, n-window)
+	}
+	if !gone {
+		if ok, err := c.RemoveSeq(seq, llama.Pos(n), -1); err == nil && ok {
+			states.free(of, n)
+			return n
 		}
 	}
-	return c.RemoveSeq(seq, llama.Pos(n), -1)
+	return states.back(c, seq, of, n)
 }
 
 func commonPrefix(a, b []llama.Token) int {
@@ -423,6 +438,7 @@ func (g *generation) makeRoom() error {
 		return s.closedError(err)
 	}
 	s.tokens = append(s.tokens[:keep], s.tokens[keep+discard:]...)
+	s.markMemory.free(&s.marks, keep)
 	if g.look != nil { // bounds the index's memory
 		g.look.index.reset(append(slices.Clip(s.tokens), s.tail...))
 	}

@@ -137,6 +137,11 @@ type SessionOptions struct {
 	// call; it must not use the session. The last layer is computed of those tokens alone
 	// whose logits are wanted. nil, the default, costs nothing.
 	OnExperts func(layer int, ids []int32)
+	// Checkpoints is how much memory, in bytes, may be taken for states of texts; 0: 64 MiB.
+	// Recurrent models, and those with sliding windows, need them for [GenerateOptions].KeepPrefix:
+	// their memory can't go back to a part of a text by itself. It is taken when states are kept,
+	// beside [Options].MaxMemory, and not at all if the system or the pool refuses it.
+	Checkpoints uint64
 
 	slots int // of a batch; 0: a session with one text
 }
@@ -168,8 +173,8 @@ type GenerateOptions struct {
 	Continue bool
 	// KeepPrefix keeps the longest prefix that the session's text and the prompt have in
 	// common, and computes only the rest. A recurrent model, and one whose sliding window has
-	// moved on, can't go back to a part of a text: then nothing is kept, unless all of the
-	// session's text begins the prompt. [Stats].CachedTokens says how much was kept.
+	// moved on, can't go back to any part of a text, but to the end of one of the prompts before:
+	// see [SessionOptions].Checkpoints. [Stats].CachedTokens says how much was kept.
 	KeepPrefix bool
 	// Overflow is what the generation does when the context is full.
 	Overflow Overflow

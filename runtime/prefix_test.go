@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/seed7adf6694/infer/internal/ggufcases"
+	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -46,6 +47,64 @@ func TestAPrefixIsKept(t *testing.T) {
 		}
 	}
 }
+
+// A conversation whose answers are changed is computed from the end of the last prompt on.
+func TestAPrefixEndsWhereAPromptEnded(t *testing.T) {
+	kinds := []string{"mamba", "jamba", "gemma3", "gpt-oss"}
+	for name, file := range ggufcases.Architectures() {
+		if !slices.Contains(kinds, name) {
+			continue
+		}
+		t.Run(name, func(t *testing.T) { everyTurn(t, file) })
+	}
+}
+
+func everyTurn(t *testing.T, file []byte) {
+	path := filepath.Join(t.TempDir(), "model.gguf")
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m := open(t, path, runtime.Options{})
+	s, fresh := session(t, m, runtime.SessionOptions{Context: 1024}), session(t, m, runtime.SessionOptions{Context: 1024})
+	b := batch(t, m, runtime.BatchOptions{Slots: 2, SessionOptions: runtime.SessionOptions{Context: 2048}, RequestContext: 1000})
+	o := greedyOptions(40)
+	o.IgnoreEOG = true
+	kv := m.Report().Memory.Of(memory.PurposeKV).Current
+	var text []int32
+	turn := func(n int) { // what a user says
+		for i := range n {
+			text = append(text, int32(5+(7*i+n)%40))
+		}
+	}
+	for i, n := range []int{150, 60, 40, 80} {
+		before := len(text)
+		turn(n)
+		o.Tokens, o.KeepPrefix = text, true
+		got := generate(t, s, "", o, 0)
+		if c := got.stats.CachedTokens; i > 0 && c < before-31 || got.stats.PromptTokens+c != len(text) {
+			t.Errorf("turn %d: %d of %d tokens kept, want %d", i, c, len(text), before-31)
+		}
+		likely(t, m, fresh, o, name(i), got.ids)
+		r, err := b.Submit(t.Context(), "", o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		of, err := collect(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := of.stats.CachedTokens; i > 0 && c < before-31 {
+			t.Errorf("turn %d of a batch: %d of %d tokens kept", i, c, len(text))
+		}
+		likely(t, m, fresh, o, name(i), of.ids)
+		turn(30) // an answer, in place of what was generated
+	}
+	if n := m.Report().Memory.Of(memory.PurposeKV).Current - kv; n == 0 || n > 8<<20 {
+		t.Errorf("%d bytes for the states", n)
+	}
+}
+
+func name(turn int) string { return fmt.Sprint("turn ", turn) }
 
 // Recurrent, hybrid and sliding-window models can't always go back; the text is right anyway.
 func TestAPrefixIsKeptByEveryKindOfMemory(t *testing.T) {

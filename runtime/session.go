@@ -25,19 +25,21 @@ const (
 // Sessions of one model run concurrently. A session runs one call at a time; a second call
 // meanwhile returns [ErrBusy]. Close may be called at any time.
 type Session struct {
-	model    *Model
-	arena    *memory.Arena
-	ctx      *llama.Context
-	batch    *llama.Batch
-	context  int // tokens, as requested; the engine rounds it up
-	ubatch   int
-	seat     threadSeat
-	embeds   bool
-	ranks    bool // pools with the classifier
-	flash    llama.FlashAttention
-	cacheK   string // the type of the K cache
-	cacheV   string
-	pass     *pass        // nil without a memory budget
+	model   *Model
+	arena   *memory.Arena
+	ctx     *llama.Context
+	batch   *llama.Batch
+	context int // tokens, as requested; the engine rounds it up
+	ubatch  int
+	seat    threadSeat
+	embeds  bool
+	ranks   bool // pools with the classifier
+	flash   llama.FlashAttention
+	cacheK  string // the type of the K cache
+	cacheV  string
+	pass    *pass // nil without a memory budget
+	marks   marks // states of the text
+	markMemory
 	counts   memory.Parts // the session's memory in the model's budget
 	adjusted []Adjustment // what was lowered for the session
 
@@ -131,6 +133,7 @@ func (m *Model) makeSession(p llama.ContextParams, o SessionOptions) (*Session, 
 		threads:      o.Threads,
 		batchThreads: cmp.Or(o.BatchThreads, o.Threads),
 	}
+	s.markMemory = markMemory{arena: s.arena, most: cmp.Or(o.Checkpoints, defaultCheckpoints)}
 	s.life, s.end = context.WithCancel(context.Background())
 	if m.weights.mode != LoadStock {
 		p.Blocks = blocks{s.arena}
@@ -239,6 +242,7 @@ func (s *Session) Reset() error {
 
 func (s *Session) reset() error {
 	s.tokens, s.tail = s.tokens[:0], s.tail[:0]
+	s.markMemory.free(&s.marks, 0)
 	return s.closedError(s.ctx.Clear())
 }
 
