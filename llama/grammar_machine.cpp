@@ -18,6 +18,20 @@ constexpr size_t max_stored = 1u << 21; // stacks in states
 
 uint64_t pair(uint32_t a, uint32_t b) { return (uint64_t) a << 32 | b; }
 
+// is_utf8 reports whether a byte may follow those that are in rest: there is one encoding of each
+// character, none of surrogates, and none behind U+10FFFF.
+bool is_utf8(partial rest, uint8_t byte) {
+    const uint32_t bits = byte & 0x3F;
+    if ((byte & 0xC0) != 0x80) {
+        return false;
+    }
+    switch (rest.missing) {
+        case 2: return (rest.value != 0 || bits >= 0x20) && (rest.value != 0xD || bits < 0x20);
+        case 3: return (rest.value != 0 || bits >= 0x10) && (rest.value != 4 || bits < 0x10);
+        default: return true;
+    }
+}
+
 } // namespace
 
 bool next_char(const char *& p, const char * end, uint32_t & chr, partial & rest) {
@@ -25,15 +39,15 @@ bool next_char(const char *& p, const char * end, uint32_t & chr, partial & rest
         static const int more[] = {0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, 1, 1, 2, 3};
         const uint8_t    first  = (uint8_t) *p;
         rest.missing            = more[first >> 4];
-        if (rest.missing < 0) {
-            rest.value = 0;
+        if (rest.missing < 0 || first == 0xC0 || first == 0xC1 || first > 0xF4) {
+            rest = {0, -1};
             return false;
         }
         rest.value = first & ((1u << (7 - rest.missing)) - 1);
         p++;
     }
     for (; rest.missing > 0 && p < end; p++, rest.missing--) {
-        if (((uint8_t) *p & 0xC0) != 0x80) {
+        if (!is_utf8(rest, (uint8_t) *p)) {
             rest = {0, -1};
             return false;
         }

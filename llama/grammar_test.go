@@ -339,6 +339,41 @@ func TestTokensThatLeaveTheGrammar(t *testing.T) {
 	})
 }
 
+func TestBytesThatAreNoUTF8LeaveTheGrammar(t *testing.T) {
+	m := load(t, tinyF16, llama.ModelParams{MMap: true})
+	for name, text := range map[string]string{
+		"a letter in two bytes": "\xc1\xa1", "a letter in three bytes": "\xe0\x81\xa1", "another in three": "\xe0\x91\xa7", "one in four": "\xf0\x82\x82\xac", "a letter in four bytes": "\xf0\x80\x81\xa1",
+		"a surrogate": "\xed\xa0\x80", "behind the last character": "\xf4\x90\x80\x80", "five bytes": "\xf8\x88\x80\x80",
+	} {
+		for _, g := range []string{`root ::= .*`, `root ::= [^x]*`, `root ::= [\u0000-\U0010ffff]*`} {
+			s := chain(t, m, grammar(g), greedy)
+			refused := false
+			for i := range len(text) {
+				l := make([]float32, tinyVocab)
+				l[3+text[i]] = 10
+				if got := chooses(t, s, l); got != llama.Token(3+text[i]) {
+					refused = true
+					break
+				}
+				if err := s.Accept(llama.Token(3 + text[i])); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !refused {
+				t.Errorf("%s: %s allows % x", name, g, text)
+			}
+		}
+	}
+	for _, text := range []string{"a", "\u07ff", "\u0800", "\xed\x9f\xbf", "\ue000", "\uffff", "\U00010000", "\U0010ffff"} {
+		s := chain(t, m, grammar(`root ::= .`), greedy)
+		for i := range len(text) {
+			if err := s.Accept(llama.Token(3 + text[i])); err != nil {
+				t.Errorf("%q: %v", text, err)
+			}
+		}
+	}
+}
+
 func TestTheEndIsTakenWhereNothingElseIsLeft(t *testing.T) {
 	m := load(t, tinyF16, llama.ModelParams{MMap: true})
 	const eos, a = 2, 292
