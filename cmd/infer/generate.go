@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/seed7adf6694/infer/cmd/infer/internal/terminal"
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
@@ -12,6 +13,7 @@ import (
 	"github.com/seed7adf6694/infer/loader/probe"
 	"github.com/seed7adf6694/infer/models"
 	"github.com/seed7adf6694/infer/runtime"
+	"github.com/seed7adf6694/infer/runtime/schema"
 )
 
 func generateCommand() *command {
@@ -46,13 +48,8 @@ func (c *generateConfig) generate(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	if c.grammarFile != "" {
-		if gen.Sampling.Grammar, err = s.readInput(ctx, c.grammarFile); err != nil {
-			return fmt.Errorf("grammar: %w", err)
-		}
-		if gen.Sampling.Grammar == "" { // an empty text would mean: no grammar
-			return fmt.Errorf("%w: grammar file %s is empty", runtime.ErrOption, c.grammarFile)
-		}
+	if err := c.readConstraint(ctx, s, &gen.Sampling); err != nil {
+		return err
 	}
 	if !c.quiet {
 		warnSlow(s.err)
@@ -100,6 +97,36 @@ func (c *generateConfig) generate(ctx context.Context, s *streams) error {
 		err = shown{err}
 	}
 	return err
+}
+
+// readConstraint reads the grammar or the JSON schema that the text has to obey.
+func (c *generateConfig) readConstraint(ctx context.Context, s *streams, to *runtime.Sampling) (err error) {
+	file, what, text := c.grammarFile, "grammar", ""
+	switch {
+	case c.schemaFile != "":
+		file, what = c.schemaFile, "JSON schema"
+	case strings.HasPrefix(c.schema, "@"):
+		file, what = c.schema[1:], "JSON schema"
+	case c.schema != "":
+		text, what = c.schema, "JSON schema"
+	case file == "":
+		return nil
+	}
+	if text == "" {
+		if text, err = s.readInput(ctx, file); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		if text == "" { // an empty text would mean: no grammar
+			return fmt.Errorf("%w: %s file %s is empty", runtime.ErrOption, what, file)
+		}
+	}
+	if what == "JSON schema" {
+		if text, err = schema.Grammar([]byte(text), schema.Options{}); err != nil {
+			return &runtime.OptionError{Option: what, Err: err}
+		}
+	}
+	to.Grammar = text
+	return nil
 }
 
 // open opens the model that the flags name, and prints what was adjusted. The returned function

@@ -47,6 +47,7 @@ type generateConfig struct {
 	mirostatRate, mirostatEntropy      float32
 	logitBias                          map[int32]float32
 	grammar, grammarFile               string
+	schema, schemaFile                 string
 
 	json, quiet, noProgress bool
 	verbose                 int
@@ -101,6 +102,7 @@ func (c *generateConfig) generationFlags(f *flags) {
 	c.repeatPenalty = 1
 	f.Var(values.Decimal{P: &c.repeatPenalty, Max: math.MaxFloat32, Positive: true}, "repeat-penalty", "penalty for repeated tokens; 1 is off")
 	f.text(&c.grammarFile, "grammar-file", "", "", "FILE", "restrict the text to the GBNF grammar in a file")
+	f.text(&c.schema, "json-schema", "j", "", "TEXT|@FILE", "write JSON that is valid for a JSON schema ({} for any JSON)")
 }
 
 func (c *generateConfig) samplingFlags(f *flags) {
@@ -128,6 +130,7 @@ func (c *generateConfig) samplingFlags(f *flags) {
 	f.group("Constraints")
 	f.parsed("logit-bias", "", "ID±BIAS", "add a bias to a token's logit, as in 15+2.5 or 15-inf (repeatable; also -l)", c.addBias)
 	f.text(&c.grammar, "grammar", "", "", "TEXT", "restrict the text to a GBNF grammar")
+	f.text(&c.schemaFile, "json-schema-file", "", "", "FILE", "write JSON that is valid for the JSON schema in a file (also -jf)")
 }
 
 // memoryFlags defines the flags for memory and speed. The rarer ones are under a topic of the help.
@@ -330,11 +333,18 @@ func (c *generateConfig) options() (o runtime.Options, s runtime.SessionOptions,
 		}
 		g.Stop = append(g.Stop, stop)
 	}
-	if c.grammar != "" && c.grammarFile != "" {
-		return o, s, g, usagef("--grammar and --grammar-file exclude each other")
-	}
-	if given("grammar") && c.grammar == "" {
-		return o, s, g, usagef("--grammar: the text is empty")
+	var constraint string
+	for _, name := range []string{"grammar", "grammar-file", "json-schema", "json-schema-file"} {
+		if !given(name) {
+			continue
+		}
+		if constraint != "" {
+			return o, s, g, usagef("--%s and --%s exclude each other", constraint, name)
+		}
+		constraint = name
+		if c.flags.Lookup(name).Value.String() == "" {
+			return o, s, g, usagef("--%s: the text is empty", name)
+		}
 	}
 	g.Sampling = c.sampling()
 	return o, s, g, nil

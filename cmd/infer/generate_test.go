@@ -110,6 +110,25 @@ func TestGenerate(t *testing.T) {
 			t.Errorf("exit code %d, stdout %q, stderr %q", r.code, r.out, r.stderr)
 		}
 	})
+	t.Run("a JSON schema is obeyed", func(t *testing.T) {
+		const text = `{"type": "object", "properties": {"name": {"type": "string", "maxLength": 10}, "age": {"type": "integer", "minimum": 0, "maximum": 99}}, "required": ["age", "name"]}`
+		file := filepath.Join(t.TempDir(), "person.json")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range [][]string{{"-j", text}, {"--json-schema", "@" + file}, {"-jf", file}} {
+			r := call(t, greedy(append(args, "-q", "-p", "Once", "-n", "-1")...)...)
+			var person struct {
+				Name *string
+				Age  *int
+			}
+			d := json.NewDecoder(strings.NewReader(r.out))
+			d.DisallowUnknownFields()
+			if err := d.Decode(&person); err != nil || person.Name == nil || len([]rune(*person.Name)) > 10 || person.Age == nil || *person.Age > 99 {
+				t.Errorf("%q: %v, %q, %s", args, err, r.out, r.stderr)
+			}
+		}
+	})
 	t.Run("a grammar in a file is obeyed", func(t *testing.T) {
 		grammar := filepath.Join(t.TempDir(), "yes.gbnf")
 		if err := os.WriteFile(grammar, []byte(`root ::= " yes" | " no"`), 0o600); err != nil {
@@ -218,6 +237,9 @@ func TestGenerateFails(t *testing.T) {
 		want []string // in the one line of standard error
 	}{
 		{"a grammar, before the model is looked for", []string{"-m", "absent.gguf", "-p", "x", "--grammar", "root ::= ("}, exitUsage, []string{"grammar, line 1"}},
+		{"a keyword that a grammar can't obey", greedy("-p", "x", "-j", `{"type": "array", "contains": {}}`), exitUsage, []string{"#: contains", "use prefixItems"}},
+		{"a schema file that is not there", greedy("-p", "x", "-jf", "absent.json"), exitFailure, []string{"JSON schema", "absent.json"}},
+		{"a schema file that is empty", greedy("-p", "x", "-j", "@"+empty), exitUsage, []string{"JSON schema file", "is empty"}},
 		{"an empty grammar file", greedy("-p", "x", "--grammar-file", empty), exitUsage, []string{"empty.gbnf", "is empty"}},
 		{"a bias for a token that there is not", greedy("-p", "x", "-l", "99999+1"), exitUsage, []string{"99999"}},
 		{"a model that is not there", []string{"-m", "absent.gguf", "-p", "x"}, exitFailure, []string{`"absent.gguf"`, "not found"}},

@@ -18,7 +18,7 @@ func TestLlamaCppsOptionsAreKnown(t *testing.T) {
 		--control-vector-layer-range -mu --model-url -dr --docker-repo -hf -hfr --hf-repo -hff --hf-file -hfv -hfrv --hf-repo-v
 		-hffv --hf-file-v -hft --hf-token --log-file --log-colors -lv --verbosity --log-verbosity --log-prefix --no-log-prefix
 		--log-timestamps --no-log-timestamps -ctkd --cache-type-k-draft -ctvd --cache-type-v-draft --samplers --sampler-seq
-		--sampling-seq --adaptive-target --adaptive-decay -j --json-schema -jf --json-schema-file -bs --backend-sampling
+		--sampling-seq --adaptive-target --adaptive-decay -bs --backend-sampling
 		--server-base -co --color -ctxcp --ctx-checkpoints --swa-checkpoints -cram --cache-ram -sys --system-prompt
 		--show-timings --no-show-timings -sysf --system-prompt-file -ptc --print-token-count --prompt-cache --prompt-cache-all
 		--prompt-cache-ro -sp --special -cnv --conversation -st --single-turn -i --interactive -if --interactive-first -mli
@@ -61,6 +61,8 @@ func TestLlamaCppsSpellingsWork(t *testing.T) {
 		"-fa auto -t 2":                                        func(c *generateConfig) bool { return c.flash == "auto" && c.threads == 2 },
 		"--flash_attn=false":                                   func(c *generateConfig) bool { return c.flash == "off" },
 		"-fa -c 32":                                            func(c *generateConfig) bool { return c.flash == "on" && c.ctx == 32 },
+		"-j {} -n 3":                                           func(c *generateConfig) bool { return c.schema == "{}" && c.predict == 3 },
+		"-jf a.json":                                           func(c *generateConfig) bool { return c.schemaFile == "a.json" },
 		"-p -hf":                                               func(c *generateConfig) bool { return c.prompt == "-hf" },
 		"--prompt -cnv -q":                                     func(c *generateConfig) bool { return c.prompt == "-cnv" && c.quiet },
 		"-qv":                                                  func(c *generateConfig) bool { return c.quiet && c.verbose == 1 },

@@ -51,6 +51,8 @@ func TestWrongUsageSaysWhatIsMeant(t *testing.T) {
 		{"two prompts", []string{"-p", "a", "-f", "b"}, "--prompt and --file exclude each other", ""},
 		{"an empty grammar", []string{"-p", "a", "--grammar", ""}, "--grammar: the text is empty", ""},
 		{"two grammars", []string{"-p", "a", "--grammar", "x", "--grammar-file", "y"}, "--grammar and --grammar-file exclude each other", ""},
+		{"a grammar and a schema", []string{"-p", "a", "--grammar", "x", "-j", "{}"}, "--grammar and --json-schema exclude each other", ""},
+		{"an empty schema", []string{"-p", "a", "-j", ""}, "--json-schema: the text is empty", ""},
 		{"a quantised V cache without flash attention", []string{"-p", "a", "-fa", "off", "-ctv", "q8_0"}, "--cache-type-v q8_0 needs flash attention, and --flash-attn is off", ""},
 		{"a model and no prompt", []string{"-m", "some.gguf"}, `no prompt, standard input is empty: give one with -p "text", -f FILE or on standard input; -p "" starts without a prompt`, ""},
 		{"a typo in a command", []string{"tokenise", "x"}, `unknown command "tokenise" (did you mean tokenize?)`, ""},

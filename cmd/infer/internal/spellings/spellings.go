@@ -14,7 +14,7 @@ type Shorthands map[string]string
 // Common are the Shorthands that work in all commands that have the flag.
 var Common = Shorthands{
 	"ngl": "gpu-layers", "ctk": "cache-type-k", "ctv": "cache-type-v", "ub": "ubatch-size", "tb": "threads-batch",
-	"fa": "flash-attn", "nr": "no-repack", "l": "logit-bias", "r": "stop",
+	"fa": "flash-attn", "nr": "no-repack", "l": "logit-bias", "r": "stop", "jf": "json-schema-file",
 }
 
 // Names are llama.cpp's other names of flags.
@@ -48,7 +48,6 @@ const (
 	noAffinity = "CPU affinity is not set here: use -t N for the number of threads, and taskset or start /affinity to choose CPUs"
 	noPriority = "thread scheduling is not set here: use -t N for the number of threads, and nice or numactl for the rest"
 	noLog      = "the log is plain text on standard error: use -v for decisions, -vv for the engine's own log"
-	noSchema   = "JSON schemas are not supported: use --grammar-file FILE with a GBNF grammar"
 	noCache    = "prompt caches are not saved to files: a Go program can keep a session open"
 	noServer   = "there is no server: embed package runtime in a service"
 	fitted     = "options that are not set are fitted to the available memory: 'infer plan' shows how, --max-memory SIZE bounds it"
@@ -96,7 +95,6 @@ var llamaOnly = byName(map[string]string{
 
 	"samplers sampler-seq sampling-seq":                  "the order of samplers is llama.cpp's default: switch off single samplers by their flags",
 	"adaptive-target adaptive-decay bs backend-sampling": "the engine does not have this sampler: 'infer help sampling' lists those that it has",
-	"j json-schema jf json-schema-file":                  noSchema,
 	"tfs penalize-nl no-penalize-nl":                     "llama.cpp has removed this option: 'infer help sampling' lists the samplers",
 
 	"control-vector control-vector-*": noControl,
