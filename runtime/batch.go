@@ -29,8 +29,8 @@ const (
 // BatchOptions are the options of [Model.NewBatch].
 type BatchOptions struct {
 	// SessionOptions are those of the context in which all texts are computed. Context is the
-	// number of tokens that the texts share; 0: 2048 for each slot, and fewer if memory is
-	// short. Embeddings is refused.
+	// number of tokens that the texts share; 0: 2048 for each slot, at most 32768, and fewer if
+	// memory is short. Embeddings is refused.
 	SessionOptions
 	// Slots is how many texts are computed at the same time; 0: 8, at most 256.
 	Slots int

@@ -40,7 +40,7 @@ func (s *sizer) contextParams(o SessionOptions) (llama.ContextParams, error) {
 	case o.Context == trained:
 		p.Ctx = s.info.CtxTrain
 	case o.Context == 0 && o.slots > 0:
-		p.Ctx = max(slotContext*o.slots, defaultContext)
+		p.Ctx = slotContext * min(max(o.slots, 2), 16)
 		if s.info.Positions > 0 {
 			p.Ctx = min(p.Ctx, s.info.Positions)
 		}
