@@ -175,6 +175,9 @@ func (m *Model) VocabSize() (int, error) { return 0, ErrNoEngine }
 // VocabType returns ErrNoEngine.
 func (m *Model) VocabType() (string, error) { return "", ErrNoEngine }
 
+// ControlTokens returns ErrNoEngine.
+func (m *Model) ControlTokens() ([]Token, error) { return nil, ErrNoEngine }
+
 // SpecialTokens returns ErrNoEngine.
 func (m *Model) SpecialTokens() (SpecialTokens, error) { return SpecialTokens{}, ErrNoEngine }
 

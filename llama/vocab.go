@@ -84,6 +84,20 @@ func (m *Model) EOGs() (tokens []Token, err error) {
 	return tokens, err
 }
 
+// ControlTokens returns the tokens whose names [Model.Tokenize] recognises with parseSpecial alone,
+// in ascending order: control and unknown tokens by llama_vocab_get_attr.
+func (m *Model) ControlTokens() (tokens []Token, err error) {
+	err = m.textVocab(func(v *C.struct_llama_vocab) error {
+		for t := range C.infer_llama_vocab_n_tokens(v) {
+			if TokenAttr(C.infer_llama_vocab_get_attr(v, t))&(AttrControl|AttrUnknown) != 0 {
+				tokens = append(tokens, Token(t))
+			}
+		}
+		return nil
+	})
+	return tokens, err
+}
+
 // TokenInfo returns what the vocabulary says of a token: llama_vocab_get_text,
 // _get_score, _get_attr, _is_eog and _is_control.
 func (m *Model) TokenInfo(t Token) (i TokenInfo, err error) {

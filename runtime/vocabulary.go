@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"sync"
 
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/models"
@@ -44,6 +47,97 @@ func (m *Model) Piece(id int32) (string, error) {
 	return piece(m.weights.native, id)
 }
 
+// ChatTemplate returns a chat template of the model's metadata: the default one for name "", else
+// tokenizer.chat_template.NAME; "" if there is none.
+func (m *Model) ChatTemplate(name string) (string, error) {
+	if err := m.acquire(); err != nil {
+		return "", err
+	}
+	defer m.release(nil)
+	return chatTemplate(m.weights.native, name)
+}
+
+// SpecialTokens returns the tokens with a meaning of their own.
+func (m *Model) SpecialTokens() (SpecialTokens, error) {
+	if err := m.acquire(); err != nil {
+		return SpecialTokens{}, err
+	}
+	defer m.release(nil)
+	return m.weights.specials.of(m.weights.native)
+}
+
+// SpecialTokens are the tokens of a vocabulary with a meaning of their own. They are not to be
+// changed.
+type SpecialTokens struct {
+	BOS, EOS       int32  // begins and ends a text; -1: there is none
+	BOSText        string // of BOS, "" if there is none
+	EOSText        string
+	AddBOS, AddEOS bool // Tokenize adds them
+	// Control are those that stand in a text by their names, unless
+	// [TokenizeOptions].Plain is set: the longest names first.
+	Control []ControlToken
+}
+
+// ControlToken is a token that stands in a text by its name.
+type ControlToken struct {
+	ID                      int32
+	Name                    string
+	TakesBefore, TakesAfter bool // space before it, or after it, belongs to it
+}
+
+// specials keeps the special tokens of a vocabulary, which takes milliseconds to list.
+type specials struct {
+	once sync.Once
+	list SpecialTokens
+	err  error
+}
+
+func (s *specials) of(native *llama.Model) (SpecialTokens, error) {
+	s.once.Do(func() { s.list, s.err = listSpecials(native) })
+	return s.list, s.err
+}
+
+func listSpecials(native *llama.Model) (s SpecialTokens, err error) {
+	t, err := native.SpecialTokens()
+	if err != nil {
+		return s, closed(err)
+	}
+	s = SpecialTokens{BOS: int32(t.BOS), EOS: int32(t.EOS), AddBOS: t.AddBOS, AddEOS: t.AddEOS}
+	if s.BOS >= 0 {
+		if s.BOSText, err = piece(native, s.BOS); err != nil {
+			return s, err
+		}
+	}
+	if s.EOS >= 0 {
+		if s.EOSText, err = piece(native, s.EOS); err != nil {
+			return s, err
+		}
+	}
+	control, err := native.ControlTokens()
+	if err != nil {
+		return s, closed(err)
+	}
+	for _, t := range control {
+		info, err := native.TokenInfo(t)
+		if err != nil {
+			return s, closed(err)
+		}
+		if info.Text != "" {
+			s.Control = append(s.Control, ControlToken{int32(t), info.Text, info.Attr&llama.AttrLStrip != 0, info.Attr&llama.AttrRStrip != 0})
+		}
+	}
+	slices.SortStableFunc(s.Control, func(a, b ControlToken) int { return len(b.Name) - len(a.Name) })
+	return s, nil
+}
+
+func chatTemplate(native *llama.Model, name string) (string, error) {
+	if strings.ContainsRune(name, 0) {
+		return "", nil
+	}
+	text, err := native.ChatTemplate(name)
+	return text, closed(err)
+}
+
 func (m *Model) tokenize(text string, addSpecial, parseSpecial bool) ([]llama.Token, error) {
 	return m.weights.native.Tokenize(text, addSpecial, parseSpecial)
 }
@@ -53,6 +147,7 @@ func (m *Model) tokenize(text string, addSpecial, parseSpecial bool) ([]llama.To
 type Vocabulary struct {
 	native   *llama.Model
 	warnings []string
+	specials specials
 }
 
 // OpenVocabulary opens the vocabulary of a model or of a vocabulary-only file; path is as for
@@ -84,7 +179,7 @@ func openVocabulary(ctx context.Context, file string) (*Vocabulary, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Vocabulary{native, index.Warnings()}, nil
+	return &Vocabulary{native: native, warnings: index.Warnings()}, nil
 }
 
 // Warnings are as in [Report].
@@ -92,6 +187,12 @@ func (v *Vocabulary) Warnings() []string { return v.warnings }
 
 // Close frees the vocabulary. Closing twice is safe.
 func (v *Vocabulary) Close() error { return v.native.Close() }
+
+// ChatTemplate is as of [Model].
+func (v *Vocabulary) ChatTemplate(name string) (string, error) { return chatTemplate(v.native, name) }
+
+// SpecialTokens is as of [Model].
+func (v *Vocabulary) SpecialTokens() (SpecialTokens, error) { return v.specials.of(v.native) }
 
 // Tokenize returns the tokens of a text.
 func (v *Vocabulary) Tokenize(text string, o TokenizeOptions) ([]int32, error) {

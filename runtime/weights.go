@@ -23,6 +23,7 @@ type weights struct {
 	second   []unsafe.Pointer // blocks of the arena with copied tensors in a second layout
 	adapters []appliedAdapter
 	budget   *budget // nil without a memory budget
+	specials specials
 
 	chunkSize     uint64
 	largestTensor uint64
