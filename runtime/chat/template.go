@@ -147,7 +147,7 @@ type Range struct{ From, To int }
 // Render renders a conversation. Errors are a [*TemplateError]; [ErrRefused] if the template refuses
 // the conversation.
 //
-// A rendering takes at most 20 million operations, 64 MiB of output and 256 MiB of texts on the way,
+// A rendering takes at most 20 million operations, 16 MiB of output and 128 MiB of texts on the way,
 // and more only in proportion to the size of the conversation.
 func (t *Template) Render(messages []Message, o Options) (Prompt, error) {
 	names := map[string]jinja.Value{
@@ -183,7 +183,7 @@ func (t *Template) Render(messages []Message, o Options) (Prompt, error) {
 		names[k] = value
 	}
 	text, err := main.Render(names, jinja.Limits{
-		Now: o.Now, Steps: 20_000_000 + 8*size + 20_000*len(messages), Bytes: 256<<20 + 256*size, Output: 64<<20 + 8*size,
+		Now: o.Now, Steps: 20_000_000 + 8*size + 20_000*len(messages), Bytes: 128<<20 + 256*size, Output: 16<<20 + 8*size,
 	})
 	if err != nil {
 		return Prompt{}, templateError(err)

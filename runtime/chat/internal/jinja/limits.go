@@ -30,8 +30,8 @@ func (e *Error) Unwrap() error { return e.Kind }
 // Limits bound a rendering. A zero field is the default.
 type Limits struct {
 	Steps  int // operations; default 20 million
-	Bytes  int // of all texts that are made on the way; default 256 MiB
-	Output int // bytes; default 64 MiB
+	Bytes  int // of all texts that are made on the way; default 128 MiB
+	Output int // bytes; default 16 MiB
 	Depth  int // of nested evaluations; default 4000
 	// Now is the time of strftime_now.
 	Now time.Time
@@ -51,8 +51,8 @@ func (l Limits) withDefaults() Limits {
 		}
 	}
 	set(&l.Steps, 20_000_000)
-	set(&l.Bytes, 256<<20)
-	set(&l.Output, 64<<20)
+	set(&l.Bytes, 128<<20)
+	set(&l.Output, 16<<20)
 	set(&l.Depth, 4000)
 	return l
 }

@@ -68,7 +68,11 @@ func init() {
 			return n, nil
 		},
 	}
-	dictMethods = map[string]func(ev *eval, d *Dict, a *args) (Value, error){
+	dictMethods = methodsOfDict()
+}
+
+func methodsOfDict() map[string]func(ev *eval, d *Dict, a *args) (Value, error) {
+	return map[string]func(ev *eval, d *Dict, a *args) (Value, error){
 		"items": func(ev *eval, d *Dict, a *args) (Value, error) { return pairs(ev, d, kView) },
 		"keys": func(ev *eval, d *Dict, a *args) (Value, error) {
 			return &List{Items: slices.Clone(d.keys), kind: kView}, ev.bytes(16 * len(d.keys))

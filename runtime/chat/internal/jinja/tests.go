@@ -82,14 +82,8 @@ func allTests() map[string]func(*eval, Value, *args) (bool, error) {
 		}
 		return typeName(v) == typeName(other) && func() bool { same, _ := ev.equal(v, other, 0); return same }(), nil
 	}
-	all["filter"] = func(_ *eval, v Value, _ *args) (bool, error) {
-		t, _ := v.(Text)
-		return filters[t.S] != nil, nil
-	}
-	all["test"] = func(_ *eval, v Value, _ *args) (bool, error) {
-		t, _ := v.(Text)
-		return tests[t.S] != nil, nil
-	}
+	all["filter"] = func(_ *eval, v Value, _ *args) (bool, error) { t, _ := v.(Text); return filters[t.S] != nil, nil }
+	all["test"] = func(_ *eval, v Value, _ *args) (bool, error) { t, _ := v.(Text); return tests[t.S] != nil, nil }
 	return all
 }
 
