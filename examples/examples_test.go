@@ -67,8 +67,10 @@ func TestABudgetIsKept(t *testing.T) {
 	}
 }
 
-func TestATextIsStreamedOverHTTP(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), memtest.Build(t, "./examples/stream"), "-listen", "localhost:0")
+// listening starts an example that serves, and returns its address.
+func listening(t *testing.T, name string) (cmd *exec.Cmd, address string) {
+	t.Helper()
+	cmd = exec.CommandContext(t.Context(), memtest.Build(t, "./examples/"+name), "-listen", "localhost:0")
 	log, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -76,11 +78,63 @@ func TestATextIsStreamedOverHTTP(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	lines := bufio.NewScanner(log)
-	if !lines.Scan() {
-		t.Fatal(cmd.Wait())
+	lines := bufio.NewReader(log)
+	for address == "" {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			t.Fatal(err, cmd.Wait())
+		}
+		_, address, _ = strings.Cut(strings.TrimSpace(line), "listening on ")
 	}
-	_, address, _ := strings.Cut(lines.Text(), "listening on ")
+	go io.Copy(io.Discard, lines)
+	return cmd, address
+}
+
+// interrupt ends an example as Ctrl-C does. Windows can't interrupt one other process.
+func interrupt(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	if goruntime.GOOS == "windows" {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		return
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("interrupted: %v", err)
+	}
+}
+
+func TestAServerIsMountedInAService(t *testing.T) {
+	cmd, address := listening(t, "serve")
+	for _, tt := range []struct{ path, body, want string }{
+		{"/llm/v1/completions", `{"prompt": "Once upon a time", "max_tokens": 3, "temperature": 0}`, `", there lived"`},
+		{"/llm/v1/nothing", "{}", `"unknown_url"`},
+		{"/llm/", "", "<title>infer</title>"},
+		{"/hello", "", "hello"},
+	} {
+		var resp *http.Response
+		var err error
+		if tt.body == "" {
+			resp, err = http.Get(address + tt.path)
+		} else {
+			resp, err = http.Post(address+tt.path, "application/json", strings.NewReader(tt.body))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || !strings.Contains(string(text), tt.want) {
+			t.Errorf("%s: %v: %s", tt.path, err, text)
+		}
+	}
+	interrupt(t, cmd)
+}
+
+func TestATextIsStreamedOverHTTP(t *testing.T) {
+	cmd, address := listening(t, "stream")
 	resp, err := http.Post(address, "text/plain", strings.NewReader("Once upon a time"))
 	if err != nil {
 		t.Fatal(err)
@@ -95,15 +149,5 @@ func TestATextIsStreamedOverHTTP(t *testing.T) {
 	} else {
 		resp.Body.Close()
 	}
-	if goruntime.GOOS == "windows" { // which can't interrupt one other process
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		return
-	}
-	if err := cmd.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("interrupted: %v", err)
-	}
+	interrupt(t, cmd)
 }

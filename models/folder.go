@@ -61,3 +61,23 @@ func inFolder(name, dir string) (string, error) {
 	slices.Sort(e.Candidates)
 	return "", e
 }
+
+// Listed is a model in a folder.
+type Listed struct {
+	Name string // the file name without .gguf or shard numbers
+	Path string // the file, or the first shard
+}
+
+// List returns the models directly in a folder, by name. Hidden files, and mmproj files, which hold
+// the vision part of another model, are not listed. No file is opened.
+func List(dir string) ([]Listed, error) {
+	found, err := listFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Listed, len(found))
+	for i, m := range found {
+		list[i] = Listed{m.name, filepath.Join(dir, m.file)}
+	}
+	return list, nil
+}

@@ -1,0 +1,396 @@
+//go:build cgo
+
+package server_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestFieldsAreObeyedOrRefusedByName(t *testing.T) {
+	_, url := newServer(t, options())
+	for _, tt := range []struct {
+		name, path, body string
+		status           int
+		param, code      string
+	}{
+		{"no JSON", "chat/completions", "{", 400, "", "invalid_json"},
+		{"an empty body", "chat/completions", "", 400, "", "invalid_json"},
+		{"an array", "chat/completions", "[]", 400, "", "invalid_json"},
+		{"null", "completions", "null", 400, "", "invalid_json"},
+		{"two objects", "completions", `{"prompt":"a"}{"prompt":"b"}`, 400, "", "invalid_json"},
+		{"nested too deep", "completions", `{"prompt":` + strings.Repeat("[", 20000), 400, "", "invalid_json"},
+		{"an unknown field", "completions", `{"prompt":"a","promt":"b"}`, 400, "promt", "unknown_parameter"},
+		{"a known field in other letters", "completions", `{"prompt":"a","Temperature":0}`, 400, "Temperature", "unknown_parameter"},
+		{"no prompt", "completions", `{}`, 400, "prompt", "invalid_value"},
+		{"a prompt of another type", "completions", `{"prompt":7}`, 400, "prompt", "invalid_value"},
+		{"no messages", "chat/completions", `{}`, 400, "messages", "invalid_value"},
+		{"empty messages", "chat/completions", `{"messages":[]}`, 400, "messages", "invalid_value"},
+		{"a role that is none", "chat/completions", `{"messages":[{"role":"wizard","content":"x"}]}`, 400, "messages[0].role", "invalid_value"},
+		{"no content", "chat/completions", `{"messages":[{"role":"user"}]}`, 400, "messages[0].content", "invalid_value"},
+		{"an image", "chat/completions", `{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}]}`, 400, "messages[0].content[0].type", "unsupported_value"},
+		{"an unknown field of a message", "chat/completions", `{"messages":[{"role":"user","content":"x","contents":"y"}]}`, 400, "messages[0].contents", "unknown_parameter"},
+		{"a message that is none", "chat/completions", `{"messages":["x"]}`, 400, "messages[0]", "invalid_value"},
+		{"a negative temperature", "completions", `{"prompt":"a","temperature":-1}`, 400, "temperature", "invalid_value"},
+		{"a temperature of text", "completions", `{"prompt":"a","temperature":"hot"}`, 400, "temperature", "invalid_value"},
+		{"a probability above one", "completions", `{"prompt":"a","top_p":1.5}`, 400, "top_p", "invalid_value"},
+		{"no tokens", "completions", `{"prompt":"a","max_tokens":0}`, 400, "max_tokens", "invalid_value"},
+		{"a fraction of a token", "completions", `{"prompt":"a","max_tokens":1.5}`, 400, "max_tokens", "invalid_value"},
+		{"two lengths", "completions", `{"prompt":"a","max_tokens":1,"max_completion_tokens":2}`, 400, "max_tokens", "invalid_value"},
+		{"no choice", "completions", `{"prompt":"a","n":0}`, 400, "n", "invalid_value"},
+		{"more choices than places", "completions", `{"prompt":"a","n":5}`, 400, "n", "invalid_value"},
+		{"an empty stop", "completions", `{"prompt":"a","stop":[""]}`, 400, "stop", "invalid_value"},
+		{"a seed of text", "completions", `{"prompt":"a","seed":"x"}`, 400, "seed", "invalid_value"},
+		{"a bias for a word", "completions", `{"prompt":"a","logit_bias":{"word":1}}`, 400, "logit_bias", "invalid_value"},
+		{"a bias outside of the vocabulary", "completions", `{"prompt":"a","logit_bias":{"9999999":1},"max_tokens":1}`, 400, "logit_bias", "invalid_value"},
+		{"a grammar that is none", "completions", `{"prompt":"a","grammar":"root ::= ("}`, 400, "grammar", "invalid_value"},
+		{"a format that is none", "chat/completions", `{"messages":[{"role":"user","content":"x"}],"response_format":{"type":"xml"}}`, 400, "response_format.type", "invalid_value"},
+		{"a schema that is missing", "chat/completions", `{"messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_schema"}}`, 400, "response_format", "invalid_value"},
+		{"a grammar beside a format", "chat/completions", `{"messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_object"},"grammar":"root ::= \"a\""}`, 400, "grammar", "invalid_value"},
+		{"alternatives without log-probabilities", "chat/completions", `{"messages":[{"role":"user","content":"x"}],"top_logprobs":3}`, 400, "top_logprobs", "invalid_value"},
+		{"figures without a stream", "completions", `{"prompt":"a","stream_options":{"include_usage":true}}`, 400, "stream_options", "invalid_value"},
+		{"filling in", "completions", `{"prompt":"a","suffix":"b"}`, 400, "suffix", "unsupported_value"},
+		{"an order of samplers", "completions", `{"prompt":"a","samplers":["top_k"]}`, 400, "samplers", "unknown_parameter"},
+		{"functions of old", "chat/completions", `{"messages":[{"role":"user","content":"x"}],"functions":[]}`, 400, "functions", "unknown_parameter"},
+		{"audio", "chat/completions", `{"messages":[{"role":"user","content":"x"}],"modalities":["text","audio"]}`, 400, "modalities", "unsupported_value"},
+		{"a call without tools", "chat/completions", `{"messages":[{"role":"user","content":"x"}],"tool_choice":"required"}`, 400, "tool_choice", "invalid_value"},
+		{"a tool without a name", "chat/completions", `{"messages":[{"role":"user","content":"x"}],"tools":[{"type":"function","function":{}}]}`, 400, "tools[0].function.name", "invalid_value"},
+		{"a tool of another type", "chat/completions", `{"messages":[{"role":"user","content":"x"}],"tools":[{"type":"web_search"}]}`, 400, "tools[0].type", "unsupported_value"},
+		{"arguments that are no JSON", "chat/completions", `{"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":"{"}}]}]}`, 400, "messages[0].tool_calls[0].function.arguments", "invalid_value"},
+		{"tokens to embed", "embeddings", `{"input":[1,2]}`, 400, "input", "invalid_value"},
+		{"an empty text to embed", "embeddings", `{"input":["a",""]}`, 400, "input[1]", "invalid_value"},
+		{"shorter vectors", "embeddings", `{"input":"a","dimensions":3}`, 400, "dimensions", "unsupported_value"},
+		{"documents for a model without a classifier", "rerank", `{"query":"a","documents":["b"]}`, 400, "model", "invalid_value"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			status, header, body := post(t, url+"/v1/"+tt.path, tt.body)
+			e := failure(t, body)
+			param, _ := e["param"].(string)
+			if status != tt.status || param != tt.param || e["code"] != tt.code && tt.code != "" || e["type"] != "invalid_request_error" || e["message"] == "" {
+				t.Errorf("%d: %s", status, body)
+			}
+			if m := e["message"].(string); tt.param != "" && !strings.Contains(m, tt.param) || strings.ContainsAny(m, "\n") {
+				t.Errorf("%q does not name the field", m)
+			}
+			if header.Get("Content-Length") == "" {
+				t.Error("no length")
+			}
+		})
+	}
+	status, _, body := post(t, url+"/v1/completions", `{"prompt":"Once","max_tokens":1,"user":"me","metadata":{"a":"b"},"store":true,"service_tier":"auto","seed":null,"stop":null,"logit_bias":null,"stream":null}`)
+	decode(t, status, body)
+}
+
+func TestSamplingIsObeyed(t *testing.T) {
+	_, url := newServer(t, options())
+	complete := func(more object) (string, string) {
+		t.Helper()
+		o := object{"prompt": "Once upon a time", "max_tokens": 12}
+		for k, v := range more {
+			o[k] = v
+		}
+		status, _, body := post(t, url+"/v1/completions", o)
+		a := decode(t, status, body)
+		return at(t, a, "choices", 0, "text").(string), at(t, a, "choices", 0, "finish_reason").(string)
+	}
+	greedy, _ := complete(object{"temperature": 0})
+	if !strings.HasPrefix(greedy, ", there lived") {
+		t.Fatalf("%q", greedy)
+	}
+	for _, same := range []object{{"top_k": 1}, {"top_p": 0}, {"min_p": 1}, {"temperature": 1e-6}} {
+		if text, _ := complete(same); text != greedy {
+			t.Errorf("%v: %q", same, text)
+		}
+	}
+	one, _ := complete(object{"seed": 7, "temperature": 1.5})
+	again, _ := complete(object{"seed": 7, "temperature": 1.5})
+	other, _ := complete(object{"seed": 8, "temperature": 1.5})
+	if one != again || one == other {
+		t.Errorf("seeds: %q, %q, %q", one, again, other)
+	}
+	if text, why := complete(object{"temperature": 0, "stop": "lived"}); text != ", there " || why != "stop" {
+		t.Errorf("stop: %q, %s", text, why)
+	}
+	if text, _ := complete(object{"temperature": 0, "grammar": `root ::= "yes" | "no"`}); text != "yes" && text != "no" {
+		t.Errorf("grammar: %q", text)
+	}
+	status, _, body := post(t, url+"/tokenize", object{"content": greedy[:1]})
+	tokens := at(t, decode(t, status, body), "tokens").([]any)
+	comma := tokens[len(tokens)-1]
+	for _, bias := range []any{object{fmt.Sprint(comma): -100}, [][]any{{comma, false}}, [][]any{{comma, -100}}} {
+		if text, _ := complete(object{"temperature": 0, "logit_bias": bias}); strings.HasPrefix(text, ",") {
+			t.Errorf("bias %v: %q", bias, text)
+		}
+	}
+}
+
+func TestChoicesAndPromptsAreCounted(t *testing.T) {
+	_, url := newServer(t, options())
+	status, _, body := post(t, url+"/v1/completions", object{"prompt": []string{"Once", "The sun"}, "n": 2, "max_tokens": 3, "temperature": 1.2, "seed": 3, "echo": true})
+	o := decode(t, status, body)
+	if n := len(o["choices"].([]any)); n != 4 {
+		t.Fatalf("%d choices", n)
+	}
+	for i, begin := range []string{"Once", "Once", "The sun", "The sun"} {
+		if text := at(t, o, "choices", i, "text").(string); !strings.HasPrefix(text, begin) || at(t, o, "choices", i, "index") != float64(i) {
+			t.Errorf("%d: %q", i, text)
+		}
+	}
+	if at(t, o, "choices", 0, "text") == at(t, o, "choices", 1, "text") {
+		t.Errorf("two choices are the same: %s", body)
+	}
+	if at(t, o, "usage", "completion_tokens") != 12.0 {
+		t.Errorf("usage: %s", body)
+	}
+	status, _, body = post(t, url+"/tokenize", object{"content": "Once upon a time", "add_special": true})
+	tokens := decode(t, status, body)["tokens"]
+	status, _, body = post(t, url+"/v1/completions", object{"prompt": tokens, "max_tokens": 4, "temperature": 0})
+	if text := at(t, decode(t, status, body), "choices", 0, "text"); text != ", there lived a" {
+		t.Errorf("of tokens: %q", text)
+	}
+	status, _, body = post(t, url+"/detokenize", object{"tokens": tokens})
+	if text := decode(t, status, body)["content"].(string); !strings.HasSuffix(text, "Once upon a time") {
+		t.Errorf("%q", text)
+	}
+	status, _, body = post(t, url+"/tokenize", object{"content": "Once", "with_pieces": true})
+	if piece := at(t, decode(t, status, body), "tokens", 0, "piece"); piece != "Once" && piece != " Once" {
+		t.Errorf("%q", piece)
+	}
+}
+
+func TestLogProbabilities(t *testing.T) {
+	_, url := newServer(t, options())
+	for _, stream := range []bool{false, true} {
+		status, _, body := post(t, url+"/v1/chat/completions", object{"messages": user("Hello"), "max_tokens": 6, "temperature": 0, "logprobs": true, "top_logprobs": 3, "stream": stream})
+		var list []any
+		text := ""
+		if stream {
+			parts, _ := streamed(t, body)
+			for _, p := range parts {
+				if l, ok := at(t, p, "choices", 0, "logprobs").(object); ok {
+					list = append(list, l["content"].([]any)...)
+				}
+				if s, ok := at(t, p, "choices", 0, "delta", "content").(string); ok {
+					text += s
+				}
+			}
+		} else {
+			o := decode(t, status, body)
+			list = at(t, o, "choices", 0, "logprobs", "content").([]any)
+			text = at(t, o, "choices", 0, "message", "content").(string)
+		}
+		all := ""
+		for _, l := range list {
+			all += at(t, l, "token").(string)
+			top := at(t, l, "top_logprobs").([]any)
+			if p := at(t, l, "logprob").(float64); p > 0 || math.IsNaN(p) || len(top) != 3 || at(t, top[0], "logprob").(float64) < at(t, top[2], "logprob").(float64) {
+				t.Errorf("%v", l)
+			}
+		}
+		if len(list) != 6 || strings.TrimSpace(all) != strings.TrimSpace(text) {
+			t.Errorf("stream %v: %d tokens, %q, want %q", stream, len(list), all, text)
+		}
+	}
+	status, _, body := post(t, url+"/v1/completions", object{"prompt": "Once", "max_tokens": 3, "logprobs": 2, "temperature": 0})
+	o := at(t, decode(t, status, body), "choices", 0, "logprobs")
+	if len(at(t, o, "tokens").([]any)) != 3 || len(at(t, o, "top_logprobs").([]any)) != 3 || at(t, o, "text_offset", 0) != 0.0 {
+		t.Errorf("%s", body)
+	}
+}
+
+func TestAnswersObeySchemas(t *testing.T) {
+	_, url := newServer(t, options())
+	ask := object{"messages": user("Hello"), "max_tokens": 200, "seed": 1}
+	ask["response_format"] = object{"type": "json_schema", "json_schema": object{"name": "x", "strict": true, "schema": object{
+		"type": "object", "properties": object{"colour": object{"enum": []string{"red", "blue"}}, "count": object{"type": "integer", "minimum": 0, "maximum": 9}}, "required": []string{"colour", "count"}, "additionalProperties": false}}}
+	status, _, body := post(t, url+"/v1/chat/completions", ask)
+	content := at(t, decode(t, status, body), "choices", 0, "message", "content").(string)
+	var got struct {
+		Colour string
+		Count  int
+	}
+	if err := json.Unmarshal([]byte(content), &got); err != nil || !slices.Contains([]string{"red", "blue"}, got.Colour) || got.Count < 0 || got.Count > 9 {
+		t.Errorf("%v: %s", err, content)
+	}
+	ask["response_format"] = object{"type": "json_schema", "json_schema": object{"name": "x", "schema": object{"type": "object", "frobnicate": 1, "not": object{"type": "string", "pattern": "^a+$"}}}}
+	if status, _, body := post(t, url+"/v1/chat/completions", ask); status != http.StatusBadRequest || failure(t, body)["code"] != "invalid_schema" {
+		t.Errorf("%d: %s", status, body)
+	}
+}
+
+func TestACallCanBeRequired(t *testing.T) {
+	_, url := newServer(t, options())
+	tool := func(name string) object {
+		return object{"type": "function", "function": object{"name": name, "description": "d", "parameters": object{
+			"type": "object", "properties": object{"city": object{"$ref": "#/$defs/city"}}, "required": []string{"city"}, "additionalProperties": false,
+			"$defs": object{"city": object{"enum": []string{"Rome", "Oslo"}}}}}}
+	}
+	ask := object{"messages": user("Weather?"), "tools": []object{tool("weather"), tool("news")}, "max_tokens": 100}
+	for _, choice := range []any{"required", object{"type": "function", "function": object{"name": "news"}}} {
+		for _, stream := range []bool{false, true} {
+			ask["tool_choice"], ask["stream"] = choice, stream
+			status, _, body := post(t, url+"/v1/chat/completions", ask)
+			name, arguments, finish := "", "", ""
+			if stream {
+				parts, _ := streamed(t, body)
+				for _, p := range parts {
+					if s, ok := at(t, p, "choices", 0, "finish_reason").(string); ok {
+						finish = s
+					}
+					calls, ok := at(t, p, "choices", 0, "delta", "tool_calls").([]any)
+					if !ok {
+						continue
+					}
+					if s, ok := at(t, calls, 0, "function", "name").(string); ok {
+						name += s
+					}
+					arguments += at(t, calls, 0, "function", "arguments").(string)
+				}
+			} else {
+				o := at(t, decode(t, status, body), "choices", 0)
+				finish = at(t, o, "finish_reason").(string)
+				call := at(t, o, "message", "tool_calls", 0)
+				name, arguments = at(t, call, "function", "name").(string), at(t, call, "function", "arguments").(string)
+				if at(t, o, "message", "content") != nil || at(t, call, "type") != "function" || !strings.HasPrefix(at(t, call, "id").(string), "call_") {
+					t.Errorf("%s", body)
+				}
+			}
+			var city struct{ City string }
+			if err := json.Unmarshal([]byte(arguments), &city); err != nil || city.City != "Rome" && city.City != "Oslo" || finish != "tool_calls" {
+				t.Errorf("%v, %v: %v, %q, %s: %s", choice, stream, err, arguments, finish, body)
+			}
+			if name != "news" && (choice != "required" || name != "weather") {
+				t.Errorf("%v: %q", choice, name)
+			}
+		}
+	}
+}
+
+func TestATextThatDoesNotFitIsRefusedWithFigures(t *testing.T) {
+	o := options()
+	o.Batch.Context = 64
+	_, url := newServer(t, o)
+	for path, ask := range map[string]object{
+		"prompt":   {"prompt": strings.Repeat("word ", 300)},
+		"messages": {"messages": user(strings.Repeat("word ", 300))},
+	} {
+		where := map[string]string{"prompt": "/v1/completions", "messages": "/v1/chat/completions"}[path]
+		status, _, body := post(t, url+where, ask)
+		e := failure(t, body)
+		if status != http.StatusBadRequest || e["code"] != "context_length_exceeded" || e["param"] != path || e["n_ctx"].(float64) < 64 || e["n_prompt_tokens"].(float64) < 300 {
+			t.Errorf("%d: %s", status, body)
+		}
+	}
+}
+
+func TestACommonPrefixIsNotComputedAgain(t *testing.T) {
+	_, url := newServer(t, options())
+	ask := object{"messages": user(strings.Repeat("Once upon a time there was a cat. ", 6)), "max_tokens": 2}
+	post(t, url+"/v1/chat/completions", ask)
+	status, _, body := post(t, url+"/v1/chat/completions", ask)
+	o := decode(t, status, body)
+	cached, prompt := at(t, o, "usage", "prompt_tokens_details", "cached_tokens").(float64), at(t, o, "usage", "prompt_tokens").(float64)
+	if cached < prompt/2 || cached >= prompt {
+		t.Errorf("%v of %v tokens cached", cached, prompt)
+	}
+}
+
+func TestEmbeddingsHaveOpenAIsForm(t *testing.T) {
+	_, url := newServer(t, options())
+	status, _, body := post(t, url+"/v1/embeddings", object{"input": []string{"a red ball", "a blue ball", "a red ball"}, "model": "any"})
+	o := decode(t, status, body)
+	vector := func(i int) []any { return at(t, o, "data", i, "embedding").([]any) }
+	length := 0.0
+	for _, x := range vector(0) {
+		length += x.(float64) * x.(float64)
+	}
+	if len(vector(0)) != 256 || !slices.Equal(vector(0), vector(2)) || slices.Equal(vector(0), vector(1)) || math.Abs(length-1) > 1e-3 {
+		t.Errorf("%d numbers, length %v", len(vector(0)), length)
+	}
+	if at(t, o, "usage", "prompt_tokens").(float64) < 9 {
+		t.Errorf("usage: %v", o["usage"])
+	}
+	status, _, body = post(t, url+"/v1/embeddings", object{"input": "a red ball", "encoding_format": "base64"})
+	if s := at(t, decode(t, status, body), "data", 0, "embedding").(string); len(s) != (256*4+2)/3*4 {
+		t.Errorf("%d characters", len(s))
+	}
+}
+
+func TestLlamaServersAddresses(t *testing.T) {
+	_, url := newServer(t, options())
+	status, _, body := post(t, url+"/v1/completions", object{"prompt": "Once", "max_tokens": 4})
+	decode(t, status, body)
+	status, _, body = get(t, url+"/props")
+	if o := decode(t, status, body); o["total_slots"] != 4.0 || at(t, o, "default_generation_settings", "n_ctx").(float64) < 2048 && at(t, o, "default_generation_settings", "n_ctx").(float64) < 512 {
+		t.Errorf("%s", body)
+	}
+	status, _, body = get(t, url+"/slots")
+	var slots []object
+	if err := json.Unmarshal(body, &slots); err != nil || status != 200 || len(slots) != 4 || slots[0]["is_processing"] != false {
+		t.Errorf("%d: %s", status, body)
+	}
+	status, _, body = get(t, url+"/v1/models")
+	o := decode(t, status, body)
+	name := at(t, o, "data", 0, "id").(string)
+	if name != "tiny-stories-f16" || at(t, o, "data", 0, "meta", "n_vocab").(float64) < 1000 {
+		t.Errorf("%s", body)
+	}
+	status, _, body = get(t, url+"/v1/models/"+name)
+	decode(t, status, body)
+	if status, _, _ = get(t, url+"/v1/models/none"); status != http.StatusNotFound {
+		t.Errorf("%d", status)
+	}
+	status, _, body = post(t, url+"/apply-template", object{"messages": user("Hello")})
+	if p := decode(t, status, body)["prompt"]; p != "user: Hello\nassistant:" {
+		t.Errorf("%q", p)
+	}
+	_, _, body = get(t, url+"/metrics")
+	for _, want := range []string{"llamacpp:tokens_predicted_total{model=\"tiny-stories-f16\"} 4\n", "llamacpp:prompt_tokens_total{", "llamacpp:requests_processing{", `infer_memory_bytes{model="tiny-stories-f16",purpose="weights"}`, "go_goroutines", `infer_http_requests_total{route="/v1/completions",status="200"} 1`} {
+		if !strings.Contains(string(body), want) {
+			t.Errorf("%s is missing", want)
+		}
+	}
+	status, _, body = get(t, url+"/memory")
+	if kv := at(t, decode(t, status, body), "models", 0, "report", "memory", "kv", "current_bytes"); kv.(float64) <= 0 {
+		t.Errorf("%v", kv)
+	}
+}
+
+func TestMessagesInAnthropicsForm(t *testing.T) {
+	_, url := newServer(t, options())
+	ask := object{"model": "m", "max_tokens": 5, "system": "Be kind.", "messages": []object{{"role": "user", "content": []object{{"type": "text", "text": "Hello"}}}}}
+	status, _, body := post(t, url+"/v1/messages", ask)
+	o := decode(t, status, body)
+	if o["type"] != "message" || o["stop_reason"] != "max_tokens" || at(t, o, "content", 0, "type") != "text" || at(t, o, "usage", "output_tokens") != 5.0 {
+		t.Errorf("%s", body)
+	}
+	ask["stream"] = true
+	_, _, body = post(t, url+"/v1/messages", ask)
+	for _, want := range []string{"event: message_start\n", "event: content_block_start\n", `"text_delta"`, "event: content_block_stop\n", `"stop_reason":"max_tokens"`, "event: message_stop\n"} {
+		if !strings.Contains(string(body), want) {
+			t.Errorf("%s is missing: %s", want, body)
+		}
+	}
+	ask["stream"] = false
+	ask["tools"] = []object{{"name": "weather", "input_schema": object{"type": "object", "properties": object{"city": object{"enum": []string{"Rome"}}}, "required": []string{"city"}}}}
+	ask["tool_choice"] = object{"type": "tool", "name": "weather"}
+	ask["max_tokens"] = 100
+	status, _, body = post(t, url+"/v1/messages", ask)
+	o = decode(t, status, body)
+	if o["stop_reason"] != "tool_use" || at(t, o, "content", 0, "name") != "weather" || at(t, o, "content", 0, "input", "city") != "Rome" {
+		t.Errorf("%s", body)
+	}
+	status, _, body = post(t, url+"/v1/messages/count_tokens", object{"messages": user("Hello")})
+	if n := decode(t, status, body)["input_tokens"].(float64); n < 3 {
+		t.Errorf("%v", n)
+	}
+	status, _, body = post(t, url+"/v1/messages", object{"messages": user("Hello")})
+	if o := failure(t, body); status != 400 || o["type"] != "invalid_request_error" || !strings.Contains(o["message"].(string), "max_tokens") {
+		t.Errorf("%d: %s", status, body)
+	}
+}

@@ -1,0 +1,295 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/seed7adf6694/infer/internal/words"
+	"github.com/seed7adf6694/infer/runtime"
+	"github.com/seed7adf6694/infer/runtime/chat"
+)
+
+// Limits of lists in chats.
+const (
+	mostMessages = 10000
+	mostTools    = 128
+)
+
+// chatRequest is a request for an answer in a chat, whichever API it came by.
+type chatRequest struct {
+	*generation
+	messages []chat.Message
+	options  chat.Options
+	// forced are the tools of which the answer has to call one; nil: it may.
+	forced   []chat.Tool
+	oneCall  bool // at most one call
+	thinking bool // reasoning is told apart
+}
+
+// chatRequest reads the fields of /v1/chat/completions.
+func (f *fields) chatRequest(defaults runtime.GenerateOptions) *chatRequest {
+	q := &chatRequest{generation: f.generation(defaults), thinking: true}
+	q.options.Now = time.Now()
+	q.messages = f.messages()
+	f.tools(q)
+	parallel := true
+	if f.boolean("parallel_tool_calls", &parallel) {
+		q.oneCall = !parallel
+	}
+	f.boolean("logprobs", &q.Logprobs)
+	if f.integer("top_logprobs", &q.TopLogprobs, 0, mostTop) && q.TopLogprobs > 0 && !q.Logprobs {
+		f.fail("top_logprobs", "it needs \"logprobs\": true")
+	}
+	f.reasoning(q)
+	f.constraint(&q.Sampling)
+	f.only("add_generation_prompt", true, "continuing a message is not supported: leave it out")
+	if modalities := []string{}; f.into("modalities", "an array of strings", &modalities) && (len(modalities) != 1 || modalities[0] != "text") {
+		f.failWith(unsupported("modalities", "only text is supported"))
+	}
+	f.only("parse_tool_calls", true, "tool calls are always parsed: leave it out")
+	f.ignore("verbosity", "prediction")
+	if q.forced != nil && q.Sampling.Grammar != "" {
+		f.fail("tool_choice", "a call that is required and a grammar or response_format exclude each other")
+	}
+	return q
+}
+
+// reasoning reads whether the model thinks, and where that goes.
+func (f *fields) reasoning(q *chatRequest) {
+	extra := map[string]any{}
+	if f.into("chat_template_kwargs", "an object", &extra) {
+		q.options.Extra = extra
+		if think, ok := extra["enable_thinking"].(bool); ok {
+			q.options.EnableThinking = &think
+		}
+	}
+	think := false
+	if f.boolean("enable_thinking", &think) {
+		q.options.EnableThinking = &think
+	}
+	effort := ""
+	if f.choice("reasoning_effort", &effort, "none", "minimal", "low", "medium", "high", "xhigh") {
+		on := effort != "none"
+		if q.options.EnableThinking == nil {
+			q.options.EnableThinking = &on
+		}
+		if q.options.Extra == nil {
+			q.options.Extra = map[string]any{}
+		}
+		if _, given := q.options.Extra["reasoning_effort"]; !given && on {
+			q.options.Extra["reasoning_effort"] = effort
+		}
+	}
+	format := ""
+	if f.choice("reasoning_format", &format, "auto", "deepseek", "none") {
+		q.thinking = format != "none"
+	}
+}
+
+// messages reads the conversation.
+func (f *fields) messages() (list []chat.Message) {
+	raw := f.list("messages")
+	switch {
+	case f.err != nil:
+		return nil
+	case len(raw) == 0:
+		f.fail("messages", "it is missing or empty")
+		return nil
+	case len(raw) > mostMessages:
+		f.fail("messages", "%d messages: use at most %d", len(raw), mostMessages)
+		return nil
+	}
+	for i, text := range raw {
+		m := f.element("messages", i, text)
+		list = append(list, m.message())
+		if e := m.done(); e != nil {
+			f.failWith(e)
+			return nil
+		}
+	}
+	return list
+}
+
+// message reads one message.
+func (f *fields) message() (m chat.Message) {
+	if !f.choice("role", &m.Role, "system", "developer", "user", "assistant", "tool") {
+		f.fail("role", "it is missing")
+	}
+	if m.Role == "developer" { // OpenAI's newer word for the same
+		m.Role = "system"
+	}
+	f.text("name", &m.Name)
+	if !f.content(&m.Content) && m.Role != "assistant" {
+		f.fail("content", "it is missing")
+	}
+	if m.Role == "assistant" {
+		f.text("reasoning_content", &m.ReasoningContent)
+		f.toolCalls(&m)
+		f.only("audio", nil, "audio is not supported")
+		f.ignore("refusal", "annotations", "parsed", "timings")
+	}
+	if m.Role == "tool" && !f.text("tool_call_id", &m.ToolCallID) {
+		f.fail("tool_call_id", "it is missing")
+	}
+	return m
+}
+
+// content reads a text, or parts of type text, which become lines.
+func (f *fields) content(to *string) bool {
+	raw := f.take("content")
+	if raw == nil {
+		return false
+	}
+	if json.Unmarshal(raw, to) == nil {
+		return true
+	}
+	var list []json.RawMessage
+	if json.Unmarshal(raw, &list) != nil {
+		f.fail("content", "want a string or an array of parts")
+		return false
+	}
+	var parts []string
+	for i, text := range list {
+		p := f.element("content", i, text)
+		kind, part := "", ""
+		p.text("type", &kind)
+		switch kind {
+		case "text":
+			p.text("text", &part)
+		case "refusal":
+			p.text("refusal", &part)
+		case "":
+			p.fail("type", "it is missing")
+		default:
+			p.failWith(unsupported(p.path+"type", fmt.Sprintf("parts of type %s are not supported: use text", words.Quoted(kind))))
+		}
+		p.ignore("cache_control")
+		if e := p.done(); e != nil {
+			f.failWith(e)
+			return false
+		}
+		parts = append(parts, part)
+	}
+	*to = strings.Join(parts, "\n")
+	return true
+}
+
+// toolCalls reads the calls of an earlier answer.
+func (f *fields) toolCalls(m *chat.Message) {
+	for i, text := range f.list("tool_calls") {
+		t := f.element("tool_calls", i, text)
+		var call chat.ToolCall
+		t.text("id", &call.ID)
+		t.only("type", "function", "only calls of type function are supported")
+		t.ignore("index")
+		if fn := t.object("function"); fn != nil {
+			fn.text("name", &call.Name)
+			arguments := ""
+			fn.text("arguments", &arguments)
+			if call.Arguments = json.RawMessage(arguments); strings.TrimSpace(arguments) == "" {
+				call.Arguments = json.RawMessage("{}")
+			}
+			if !json.Valid(call.Arguments) {
+				fn.fail("arguments", "it is not JSON")
+			}
+			fn.failWithUnknown(t)
+		}
+		if call.Name == "" {
+			t.fail("function.name", "it is missing")
+		}
+		m.ToolCalls = append(m.ToolCalls, call)
+		if e := t.done(); e != nil {
+			f.failWith(e)
+			return
+		}
+	}
+}
+
+var toolName = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,128}$`)
+
+// tools reads the tools and which of them the answer has to call.
+func (f *fields) tools(q *chatRequest) {
+	list := f.list("tools")
+	if len(list) > mostTools {
+		f.fail("tools", "%d tools: use at most %d", len(list), mostTools)
+		return
+	}
+	for i, text := range list {
+		t := f.element("tools", i, text)
+		t.only("type", "function", "only tools of type function are supported")
+		var tool chat.Tool
+		if fn := t.object("function"); fn != nil {
+			fn.tool(&tool, "parameters")
+			fn.failWithUnknown(t)
+		} else {
+			t.fail("function", "it is missing")
+		}
+		if e := t.done(); e != nil {
+			f.failWith(e)
+			return
+		}
+		q.options.Tools = append(q.options.Tools, tool)
+	}
+	f.toolChoice(q)
+}
+
+// tool reads the description of a function.
+func (f *fields) tool(to *chat.Tool, parameters string) {
+	if f.text("name", &to.Name); !toolName.MatchString(to.Name) {
+		f.fail("name", "%s: want 1 to 128 letters, digits, underscores, dots and dashes", words.Quoted(to.Name))
+	}
+	f.text("description", &to.Description)
+	to.Parameters = f.take(parameters)
+	var object map[string]json.RawMessage
+	if to.Parameters != nil && json.Unmarshal(to.Parameters, &object) != nil {
+		f.fail(parameters, "want a JSON schema, an object")
+	}
+	f.ignore("strict", "cache_control")
+}
+
+// toolChoice reads which tools may or must be called.
+func (f *fields) toolChoice(q *chatRequest) {
+	raw := f.take("tool_choice")
+	if raw == nil {
+		return
+	}
+	const want = `want none, auto, required, or {"type": "function", "function": {"name": NAME}}`
+	word := ""
+	if json.Unmarshal(raw, &word) == nil {
+		switch word {
+		case "none":
+			q.options.Tools = nil
+		case "auto":
+		case "required":
+			if q.forced = q.options.Tools; len(q.forced) == 0 {
+				f.fail("tool_choice", "a call is required and there are no tools")
+			}
+		default:
+			f.fail("tool_choice", "%s", want)
+		}
+		return
+	}
+	var named struct {
+		Type     string
+		Function struct{ Name string }
+	}
+	if json.Unmarshal(raw, &named) != nil || named.Type != "function" || named.Function.Name == "" {
+		f.fail("tool_choice", "%s", want)
+		return
+	}
+	f.force(q, named.Function.Name)
+}
+
+// force makes the answer a call of one tool.
+func (f *fields) force(q *chatRequest, name string) {
+	for _, t := range q.options.Tools {
+		if t.Name == name {
+			q.forced, q.oneCall = []chat.Tool{t}, true
+			return
+		}
+	}
+	f.fail("tool_choice", "there is no tool %s in tools", words.Quoted(name))
+}

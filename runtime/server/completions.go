@@ -1,0 +1,283 @@
+package server
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// mostPrompts is how many prompts a request may have.
+const mostPrompts = 128
+
+// completion is a choice of /v1/completions.
+type completion struct {
+	Text     string       `json:"text"`
+	Index    int          `json:"index"`
+	Logprobs *oldLogprobs `json:"logprobs"`
+	Finish   *string      `json:"finish_reason"`
+}
+
+// completions is an answer of /v1/completions, or a part of a stream.
+type completions struct {
+	ID      string       `json:"id"`
+	Object  string       `json:"object"`
+	Created int64        `json:"created"`
+	Model   string       `json:"model"`
+	System  string       `json:"system_fingerprint"`
+	Choices []completion `json:"choices"`
+	Usage   *usage       `json:"usage,omitempty"`
+	Timings *timings     `json:"timings,omitempty"`
+}
+
+// fingerprint is OpenAI's field for what computes.
+const fingerprint = "infer"
+
+// complete answers /v1/completions.
+func (s *Server) complete(c *call) error { return c.using(c.completeWith) }
+
+func (c *call) completeWith(f *fields, l *live) error {
+	g := f.generation(c.s.o.Defaults)
+	f.constraint(&g.Sampling)
+	inputs, err := f.prompts()
+	if err != nil {
+		return err
+	}
+	echo := false
+	f.boolean("echo", &echo)
+	if f.integer("logprobs", &g.TopLogprobs, 0, mostTop) {
+		g.Logprobs = true
+	}
+	if f.integer("n_probs", &g.TopLogprobs, 0, mostTop) {
+		g.Logprobs = g.Logprobs || g.TopLogprobs > 0
+	}
+	best := g.n
+	if f.integer("best_of", &best, 1, 128) && best != g.n {
+		f.failWith(unsupported("best_of", "it is not supported: leave it out, or give the same as n"))
+	}
+	f.only("suffix", "", "text to fill in between is not supported: leave it out")
+	if echo && g.Logprobs {
+		f.fail("echo", "log-probabilities of a prompt are not supported: leave out echo or logprobs")
+	}
+	if err := f.done(); err != nil {
+		return err
+	}
+	counts := make([]int, len(inputs))
+	for i := range inputs {
+		if err = l.fits(inputs[i].text); err == nil {
+			counts[i], err = inputs[i].count(l.model)
+		}
+		if err != nil {
+			return inPrompt(err)
+		}
+	}
+	r, err := c.submit(l, inputs, g)
+	if err != nil {
+		return inPrompt(err)
+	}
+	a := &completing{call: c, r: r, g: g, inputs: inputs, counts: counts, echo: echo,
+		head: completions{ID: "cmpl-" + randomID(), Object: "text_completion", Created: time.Now().Unix(), Model: c.model, System: fingerprint}}
+	if g.stream {
+		return a.stream()
+	}
+	return a.whole()
+}
+
+// inPrompt names the field of an error that is about the prompt.
+func inPrompt(err error) error {
+	if e := asAPIError(err); e.param == "messages" {
+		e.param = "prompt"
+		return e
+	}
+	return err
+}
+
+// prompts reads "prompt": a text, texts, tokens, or lists of tokens.
+func (f *fields) prompts() ([]input, error) {
+	raw := f.take("prompt")
+	if raw == nil {
+		return nil, badField("prompt", "it is missing")
+	}
+	var (
+		text   string
+		texts  []string
+		tokens []int32
+		lists  [][]int32
+		inputs []input
+	)
+	switch {
+	case json.Unmarshal(raw, &text) == nil:
+		inputs = []input{{text: text}}
+	case json.Unmarshal(raw, &texts) == nil:
+		for _, t := range texts {
+			inputs = append(inputs, input{text: t})
+		}
+	case json.Unmarshal(raw, &tokens) == nil:
+		inputs = []input{{tokens: tokens}}
+	case json.Unmarshal(raw, &lists) == nil:
+		for _, t := range lists {
+			inputs = append(inputs, input{tokens: t})
+		}
+	default:
+		return nil, badField("prompt", "want a string, an array of strings, an array of tokens, or an array of those")
+	}
+	for _, in := range inputs {
+		if in.tokens != nil && len(in.tokens) == 0 {
+			return nil, badField("prompt", "an array of tokens is empty")
+		}
+	}
+	if len(inputs) == 0 || len(inputs) > mostPrompts {
+		return nil, badField("prompt", "%d prompts: use 1 to %d", len(inputs), mostPrompts)
+	}
+	return inputs, nil
+}
+
+// count returns the number of tokens.
+func (in input) count(m *runtime.Model) (int, error) {
+	if in.tokens != nil {
+		return len(in.tokens), nil
+	}
+	ids, err := m.Tokenize(in.text, runtime.TokenizeOptions{})
+	return len(ids), err
+}
+
+// completing is a request for completions that runs.
+type completing struct {
+	call   *call
+	r      *running
+	g      *generation
+	inputs []input
+	counts []int // tokens of the prompts
+	echo   bool
+	head   completions
+}
+
+// prefix returns what comes before a choice's text.
+func (a *completing) prefix(choice int) (string, error) {
+	if !a.echo {
+		return "", nil
+	}
+	in := a.inputs[choice/a.g.n]
+	if in.tokens != nil {
+		return a.r.live.model.Detokenize(in.tokens)
+	}
+	return in.text, nil
+}
+
+// logprobs returns the object of tokens, nil if none was asked for.
+func (a *completing) logprobs(list []logprob, offset *int) *oldLogprobs {
+	if !a.g.Logprobs {
+		return nil
+	}
+	o := &oldLogprobs{Tokens: []string{}, Logprobs: []float32{}, Top: []map[string]float32{}, Offsets: []int{}}
+	*offset = o.add(list, *offset)
+	return o
+}
+
+// whole answers with the whole text.
+func (a *completing) whole() error {
+	texts := make([]strings.Builder, len(a.r.requests))
+	probs := make([][]logprob, len(texts))
+	finish := make([]string, len(texts))
+	err := a.r.each(func(s step) error {
+		if s.last {
+			return nil
+		}
+		texts[s.choice].WriteString(s.token.Text)
+		if s.token.Finish != "" {
+			finish[s.choice] = finishOf(s.token.Finish)
+		}
+		return a.note(s.token, &probs[s.choice])
+	}, func() error { return nil })
+	if err != nil {
+		return err
+	}
+	out := a.head
+	for i := range texts {
+		before, err := a.prefix(i)
+		if err != nil {
+			return err
+		}
+		offset := 0
+		out.Choices = append(out.Choices, completion{Text: before + texts[i].String(), Index: i, Logprobs: a.logprobs(probs[i], &offset), Finish: &finish[i]})
+	}
+	u := a.r.usage(a.counts, a.g.n)
+	a.call.finish = finish[0]
+	out.Usage, out.Timings = &u, timingsOf(a.r.stats[0])
+	writeJSON(a.call.w, 200, out)
+	return nil
+}
+
+// note adds the log-probabilities of a token. The token that ends a text is none of its.
+func (a *completing) note(t runtime.Token, to *[]logprob) error {
+	if !a.g.Logprobs || t.Finish == runtime.FinishEOG || t.ID < 0 {
+		return nil
+	}
+	l, err := logprobOf(a.r.live.model, t)
+	*to = append(*to, l)
+	return err
+}
+
+// stream answers token by token.
+func (a *completing) stream() error {
+	out := &events{w: a.call.w}
+	pending := make([][]logprob, len(a.r.requests))
+	offsets := make([]int, len(a.r.requests))
+	begun := make([]bool, len(a.r.requests))
+	err := a.r.each(func(s step) error {
+		if s.last {
+			return nil
+		}
+		if err := a.note(s.token, &pending[s.choice]); err != nil {
+			return err
+		}
+		text := s.token.Text
+		if !begun[s.choice] {
+			begun[s.choice] = true
+			before, err := a.prefix(s.choice)
+			if err != nil {
+				return err
+			}
+			text = before + text
+		}
+		if text == "" && s.token.Finish == "" {
+			return nil
+		}
+		part := a.head
+		c := completion{Text: text, Index: s.choice, Logprobs: a.logprobs(pending[s.choice], &offsets[s.choice])}
+		pending[s.choice] = nil
+		if s.token.Finish != "" {
+			reason := finishOf(s.token.Finish)
+			c.Finish, a.call.finish = &reason, reason
+		}
+		part.Choices = []completion{c}
+		if err := out.send("", part); err != nil {
+			return cut(err)
+		}
+		return nil
+	}, out.ping)
+	u := a.r.usage(a.counts, a.g.n)
+	last := a.head
+	last.Choices, last.Usage, last.Timings = []completion{}, &u, timingsOf(a.r.stats[0])
+	return out.close(err, a.g.includeUsage, last)
+}
+
+// close ends a stream: with the figures if they were asked for, and [DONE], or with an error. An
+// error before the first event is returned.
+func (e *events) close(err error, figures bool, last any) error {
+	if err != nil && !e.begun {
+		return err
+	}
+	if err != nil { // a client that has gone does not read it
+		_ = e.send("", asAPIError(err).body())
+		return nil
+	}
+	if figures {
+		if err := e.send("", last); err != nil {
+			return nil
+		}
+	}
+	_ = e.raw("", []byte("[DONE]"))
+	return nil
+}

@@ -1,0 +1,232 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// input is a prompt: a text, or tokens.
+type input struct {
+	text   string
+	tokens []int32
+}
+
+// step is what a choice of a request has generated, or its end.
+type step struct {
+	choice int
+	token  runtime.Token
+	err    error
+	last   bool // the choice has ended, and has its figures
+}
+
+// running are the choices of a request: n for each prompt.
+type running struct {
+	call     *call
+	live     *live
+	requests []*runtime.Request
+	stats    []runtime.Stats // of choices that have ended
+	ctx      context.Context
+	cancel   context.CancelFunc
+}
+
+// submit hands the choices of a request to the model's batch. Close ends them.
+func (c *call) submit(l *live, inputs []input, g *generation) (*running, error) {
+	b, err := l.generates()
+	if err != nil {
+		return nil, err
+	}
+	if err := l.checkTokens(inputs, g); err != nil {
+		return nil, err
+	}
+	r := &running{call: c, live: l}
+	r.ctx, r.cancel = context.WithCancel(c.r.Context())
+	if slots := b.Stats().Slots; len(inputs)*g.n > max(slots, 1) && g.n > 1 {
+		r.cancel()
+		return nil, badField("n", "%d choices of %d prompts are more than the %d that are computed at the same time", g.n, len(inputs), slots)
+	}
+	for _, in := range inputs {
+		for i := range g.n {
+			o := g.GenerateOptions
+			o.Tokens = in.tokens
+			if o.Sampling.Seed != nil && i > 0 { // choices differ
+				seed := *o.Sampling.Seed + uint32(i)
+				o.Sampling.Seed = &seed
+			}
+			req, err := b.Submit(r.ctx, in.text, o)
+			if err != nil {
+				r.drop()
+				if errors.As(err, new(*runtime.QueueError)) {
+					c.s.metrics.refused("queue_full")
+				}
+				return nil, err
+			}
+			r.requests = append(r.requests, req)
+		}
+	}
+	r.stats = make([]runtime.Stats, len(r.requests))
+	return r, nil
+}
+
+// checkTokens refuses tokens that are not in the vocabulary.
+func (l *live) checkTokens(inputs []input, g *generation) error {
+	n := l.facts.Vocabulary
+	if n == 0 {
+		return nil // unknown: the batch refuses them
+	}
+	bad := func(field string, id int32) error {
+		if id >= 0 && int(id) < n {
+			return nil
+		}
+		return badField(field, "token %d is out of range: the vocabulary has tokens 0 to %d", id, n-1)
+	}
+	for id := range g.Sampling.LogitBias {
+		if err := bad("logit_bias", id); err != nil {
+			return err
+		}
+	}
+	for _, in := range inputs {
+		for _, id := range in.tokens {
+			if err := bad("prompt", id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// drop ends requests whose tokens nobody has read.
+func (r *running) drop() {
+	r.cancel()
+	for _, q := range r.requests {
+		for range q.Tokens() {
+			break
+		}
+	}
+}
+
+// each calls f with the steps of all choices, one at a time, and idle when there was none for a
+// while. It returns after all choices have ended: with the first error of a choice or of f, which
+// ends the others.
+func (r *running) each(f func(step) error, idle func() error) (err error) {
+	steps := make(chan step, 32)
+	var all sync.WaitGroup
+	for i, q := range r.requests {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			hand := func(s step) bool {
+				select {
+				case steps <- s:
+					return true
+				case <-r.ctx.Done():
+					return false
+				}
+			}
+			for t, err := range q.Tokens() {
+				if !hand(step{choice: i, token: t, err: err}) || err != nil {
+					return
+				}
+			}
+			hand(step{choice: i, last: true})
+		}()
+	}
+	defer func() {
+		r.cancel()
+		all.Wait()
+		for i, q := range r.requests {
+			r.stats[i] = q.Stats()
+			r.live.count(r.stats[i])
+		}
+	}()
+	quiet := time.NewTicker(pingEvery)
+	defer quiet.Stop()
+	for left := len(r.requests); left > 0; {
+		select {
+		case s := <-steps:
+			quiet.Reset(pingEvery)
+			if s.err != nil {
+				return s.err
+			}
+			if s.last {
+				left--
+			}
+			if err := f(s); err != nil {
+				return err
+			}
+		case <-quiet.C:
+			if err := idle(); err != nil {
+				return cut(err)
+			}
+		case <-r.ctx.Done():
+			return r.ctx.Err()
+		}
+	}
+	return nil
+}
+
+// usage adds up the figures of a request's choices. Each prompt counts once.
+func (r *running) usage(prompts []int, n int) usage {
+	var u usage
+	for _, tokens := range prompts {
+		u.Prompt += tokens
+	}
+	for i, st := range r.stats {
+		u.Completion += st.GeneratedTokens
+		if i%n == 0 {
+			u.PromptDetails.Cached += st.CachedTokens
+		}
+	}
+	u.Total = u.Prompt + u.Completion
+	c := r.call
+	c.prompt, c.cached, c.predicted = u.Prompt, u.PromptDetails.Cached, u.Completion
+	return u
+}
+
+// usage is OpenAI's object.
+type usage struct {
+	Prompt            int                `json:"prompt_tokens"`
+	Completion        int                `json:"completion_tokens"`
+	Total             int                `json:"total_tokens"`
+	PromptDetails     promptDetails      `json:"prompt_tokens_details"`
+	CompletionDetails *completionDetails `json:"completion_tokens_details,omitempty"`
+}
+
+type promptDetails struct {
+	Cached int `json:"cached_tokens"`
+}
+
+type completionDetails struct {
+	Reasoning int `json:"reasoning_tokens"`
+}
+
+// timings is llama-server's object.
+type timings struct {
+	CacheN             int     `json:"cache_n"`
+	PromptN            int     `json:"prompt_n"`
+	PromptMS           float64 `json:"prompt_ms"`
+	PromptPerSecond    float64 `json:"prompt_per_second"`
+	PredictedN         int     `json:"predicted_n"`
+	PredictedMS        float64 `json:"predicted_ms"`
+	PredictedPerSecond float64 `json:"predicted_per_second"`
+}
+
+func timingsOf(st runtime.Stats) *timings {
+	ms := func(d time.Duration) float64 { return d.Seconds() * 1000 }
+	return &timings{
+		CacheN: st.CachedTokens, PromptN: st.PromptTokens, PromptMS: ms(st.PromptDuration), PromptPerSecond: st.PromptRate(),
+		PredictedN: st.GeneratedTokens, PredictedMS: ms(st.GenerateDuration), PredictedPerSecond: st.Rate(),
+	}
+}
+
+// finishOf translates why a generation ended into OpenAI's words.
+func finishOf(r runtime.FinishReason) string {
+	switch r {
+	case runtime.FinishLength, runtime.FinishContext:
+		return "length"
+	}
+	return "stop"
+}

@@ -1,0 +1,329 @@
+package server
+
+import (
+	"encoding/json"
+	"math"
+	"strconv"
+
+	"github.com/seed7adf6694/infer/runtime"
+	"github.com/seed7adf6694/infer/runtime/schema"
+)
+
+// most is the bound of numbers that have none but their type's.
+const most = math.MaxInt32
+
+// Limits of lists in requests.
+const (
+	mostStops   = 64
+	mostBiases  = 4096
+	mostTop     = 20 // alternatives of a token
+	mostBreaker = 64
+)
+
+// generation are the fields that chats and completions share.
+type generation struct {
+	runtime.GenerateOptions
+	n            int // choices
+	stream       bool
+	includeUsage bool
+	timings      bool // timings with each part of a stream
+}
+
+// generation reads the fields that chats and completions share.
+func (f *fields) generation(defaults runtime.GenerateOptions) *generation {
+	g := &generation{GenerateOptions: defaults, n: 1}
+	f.integer("n", &g.n, 1, 128)
+	f.boolean("stream", &g.stream)
+	if o := f.object("stream_options"); o != nil {
+		o.boolean("include_usage", &g.includeUsage)
+		o.ignore("include_obfuscation")
+		o.failWithUnknown(f)
+		if !g.stream {
+			f.fail("stream_options", "it needs \"stream\": true")
+		}
+	}
+	f.boolean("timings_per_token", &g.timings)
+	f.length(&g.MaxTokens)
+	f.stop(&g.Stop)
+	f.boolean("ignore_eos", &g.IgnoreEOG)
+	f.sampling(&g.Sampling)
+	f.penalties(&g.Sampling)
+	f.bias(&g.Sampling)
+	f.text("grammar", &g.Sampling.Grammar)
+	// They say how or where it is computed, not what.
+	f.ignore("user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
+		"cache_prompt", "id_slot", "n_cache_reuse", "return_progress", "n_keep")
+	return g
+}
+
+// failWithUnknown adds the error of an object's fields, unknown ones included.
+func (f *fields) failWithUnknown(to *fields) {
+	if e := f.done(); e != nil {
+		to.failWith(e)
+	}
+}
+
+// length reads how many tokens are generated at most, under each of its names.
+func (f *fields) length(to *int) {
+	given := ""
+	for _, name := range []string{"max_completion_tokens", "max_tokens", "n_predict"} {
+		n, least := 0, 1
+		if name == "n_predict" {
+			least = -1
+		}
+		if !f.integer(name, &n, least, most) {
+			continue
+		}
+		if n == 0 {
+			f.fail(name, "0 is out of range: use 1 or more, or -1 for no limit")
+		}
+		n = max(n, 0) // none
+		if given != "" && n != *to {
+			f.fail(name, "it differs from %s: give one of them", given)
+		}
+		given, *to = name, n
+	}
+}
+
+// stop reads a text or a list of texts at which the generation ends.
+func (f *fields) stop(to *[]string) {
+	raw := f.take("stop")
+	if raw == nil {
+		return
+	}
+	var one string
+	list := []string{}
+	switch {
+	case json.Unmarshal(raw, &one) == nil:
+		list = []string{one}
+	case json.Unmarshal(raw, &list) != nil:
+		f.fail("stop", "want a string or an array of strings")
+		return
+	}
+	if len(list) > mostStops {
+		f.fail("stop", "%d texts: use at most %d", len(list), mostStops)
+		return
+	}
+	for _, s := range list {
+		if s == "" {
+			f.fail("stop", "an empty text: leave it out")
+			return
+		}
+	}
+	*to = list
+}
+
+// off translates a number whose zero turns a step off.
+func off[T int | float32](n T) T {
+	if n == 0 {
+		return runtime.Off
+	}
+	return n
+}
+
+// tiny translates an explicit zero, which otherwise means the default.
+func tiny(x float32) float32 {
+	if x == 0 {
+		return 1e-9
+	}
+	return x
+}
+
+// sampling reads how tokens are chosen.
+func (f *fields) sampling(s *runtime.Sampling) {
+	var x float32
+	var n int
+	if f.number("temperature", &x, 0, math.MaxFloat32) {
+		s.Greedy, s.Temperature = false, off(x)
+	}
+	if f.number("top_p", &x, 0, 1) {
+		s.TopP = tiny(x)
+	}
+	if f.integer("top_k", &n, -1, most) {
+		s.TopK = off(max(n, 0))
+	}
+	if f.number("min_p", &x, 0, 1) {
+		s.MinP = off(x)
+	}
+	if f.number("typical_p", &x, 0, 1) {
+		s.TypicalP = tiny(x)
+	}
+	if f.number("top_n_sigma", &x, -math.MaxFloat32, math.MaxFloat32) {
+		s.TopNSigma = off(max(x, 0))
+	}
+	if f.number("dynatemp_range", &x, 0, math.MaxFloat32) {
+		s.DynatempRange = off(x)
+	}
+	if f.number("dynatemp_exponent", &x, 0, math.MaxFloat32) {
+		s.DynatempExponent = tiny(x)
+	}
+	if f.number("xtc_probability", &x, 0, 1) {
+		s.XTCProbability = off(x)
+	}
+	if f.number("xtc_threshold", &x, 0, 1) {
+		s.XTCThreshold = tiny(x)
+	}
+	if f.integer("mirostat", &n, 0, 2) {
+		s.Mirostat = off(n)
+	}
+	if f.number("mirostat_tau", &x, 0, math.MaxFloat32) {
+		s.MirostatTau = tiny(x)
+	}
+	if f.number("mirostat_eta", &x, 0, math.MaxFloat32) {
+		s.MirostatEta = tiny(x)
+	}
+	f.seed(s)
+}
+
+// seed reads a seed; -1 and llama.cpp's largest number mean a random one.
+func (f *fields) seed(s *runtime.Sampling) {
+	var seed json.Number
+	if !f.into("seed", "a whole number", &seed) {
+		return
+	}
+	n, err := strconv.ParseInt(seed.String(), 10, 64)
+	if err != nil {
+		f.fail("seed", "%s is not a whole number of 64 bits", seed)
+		return
+	}
+	if n == -1 || n == math.MaxUint32 {
+		s.Seed = nil
+		return
+	}
+	folded := uint32(n) ^ uint32(uint64(n)>>32)
+	if n < 0 {
+		folded = uint32(n)
+	}
+	s.Seed = &folded
+}
+
+// penalties reads what makes repetitions less likely.
+func (f *fields) penalties(s *runtime.Sampling) {
+	var x float32
+	var n int
+	if f.number("presence_penalty", &x, -math.MaxFloat32, math.MaxFloat32) {
+		s.PresencePenalty = off(x)
+	}
+	if f.number("frequency_penalty", &x, -math.MaxFloat32, math.MaxFloat32) {
+		s.FrequencyPenalty = off(x)
+	}
+	if f.number("repeat_penalty", &x, 1e-6, math.MaxFloat32) {
+		s.RepeatPenalty = x
+	}
+	if f.integer("repeat_last_n", &n, -1, most) {
+		s.PenaltyLastN = off(n)
+	}
+	if f.number("dry_multiplier", &x, 0, math.MaxFloat32) {
+		s.DRYMultiplier = off(x)
+	}
+	if f.number("dry_base", &x, 0, math.MaxFloat32) {
+		if s.DRYBase = x; x < 1 { // the engine's convention
+			s.DRYBase = runtime.Off
+		}
+	}
+	if f.integer("dry_allowed_length", &n, 1, most) {
+		s.DRYAllowedLength = n
+	}
+	if f.integer("dry_penalty_last_n", &n, -1, most) {
+		s.DRYPenaltyLastN = off(n)
+	}
+	var breakers []string
+	if f.into("dry_sequence_breakers", "an array of strings", &breakers) {
+		if len(breakers) > mostBreaker {
+			f.fail("dry_sequence_breakers", "%d texts: use at most %d", len(breakers), mostBreaker)
+		}
+		s.DRYBreakers = breakers
+	}
+}
+
+// bias reads logit_bias in OpenAI's form, an object of biases by token, or in llama.cpp's, an
+// array of pairs of a token and a bias, false to ban it.
+func (f *fields) bias(s *runtime.Sampling) {
+	raw := f.take("logit_bias")
+	if raw == nil {
+		return
+	}
+	const want = "want an object {\"ID\": BIAS} or an array [[ID, BIAS], [ID, false]]"
+	byID := map[string]json.RawMessage{}
+	if json.Unmarshal(raw, &byID) != nil {
+		var pairs [][2]json.RawMessage
+		if json.Unmarshal(raw, &pairs) != nil {
+			f.fail("logit_bias", want)
+			return
+		}
+		for _, p := range pairs {
+			byID[string(p[0])] = p[1]
+		}
+	}
+	if len(byID) > mostBiases {
+		f.fail("logit_bias", "%d tokens: use at most %d", len(byID), mostBiases)
+		return
+	}
+	all := map[int32]float32{}
+	for id, bias := range byID {
+		n, err := strconv.ParseInt(id, 10, 32)
+		if err != nil {
+			f.fail("logit_bias", "%s is not a token's number", id)
+			return
+		}
+		x := math.Inf(-1)
+		if string(bias) != "false" && json.Unmarshal(bias, &x) != nil {
+			f.fail("logit_bias", want)
+			return
+		}
+		all[int32(n)] = float32(x)
+	}
+	s.LogitBias = all
+}
+
+// constraint reads response_format and llama.cpp's json_schema into a grammar.
+func (f *fields) constraint(s *runtime.Sampling) {
+	from := ""
+	text := json.RawMessage(nil)
+	if o := f.object("response_format"); o != nil {
+		kind := ""
+		o.choice("type", &kind, "text", "json_object", "json_schema")
+		switch kind {
+		case "json_object":
+			from, text = "response_format", o.take("schema") // llama.cpp's
+			if text == nil {
+				text = json.RawMessage(`{"type":"object"}`)
+			}
+		case "json_schema":
+			if in := o.object("json_schema"); in != nil {
+				from, text = "response_format.json_schema.schema", in.take("schema")
+				in.ignore("name", "description", "strict") // the answer always obeys
+				in.failWithUnknown(f)
+			}
+			if text == nil {
+				f.fail("response_format", "json_schema.schema is missing")
+			}
+		case "":
+			if o.err == nil {
+				f.fail("response_format", "type is missing: use text, json_object or json_schema")
+			}
+		}
+		o.failWithUnknown(f)
+	}
+	if raw := f.take("json_schema"); raw != nil {
+		if from != "" {
+			f.fail("json_schema", "it and response_format exclude each other")
+		}
+		from, text = "json_schema", raw
+	}
+	if from == "" || f.err != nil {
+		return
+	}
+	if s.Grammar != "" {
+		f.fail("grammar", "it and %s exclude each other", from)
+		return
+	}
+	grammar, err := schema.Grammar(text, schema.Options{})
+	if err != nil {
+		e := badField(from, "%s", err)
+		e.code = "invalid_schema"
+		f.failWith(e)
+		return
+	}
+	s.Grammar = grammar
+}
