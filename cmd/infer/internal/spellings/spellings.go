@@ -21,6 +21,7 @@ var Common = Shorthands{
 var Names = map[string]string{
 	"n-predict": "predict", "n-gpu-layers": "gpu-layers", "reverse-prompt": "stop", "temperature": "temp",
 	"typical-p": "typical", "top-n-sigma": "top-nsigma", "log-verbose": "verbose", "usage": "help",
+	"models-dir": "models", "sleep-idle-seconds": "idle-timeout",
 }
 
 // Switches maps llama.cpp's switches to a flag with a value here, or to "" where they ask for the
@@ -49,7 +50,7 @@ const (
 	noPriority = "thread scheduling is not set here: use -t N for the number of threads, and nice or numactl for the rest"
 	noLog      = "the log is plain text on standard error: use -v for decisions, -vv for the engine's own log"
 	noCache    = "prompt caches are not saved to files: a Go program can keep a session open"
-	noServer   = "there is no server: embed package runtime in a service"
+	noServer   = "'infer serve' answers requests over HTTP"
 	fitted     = "options that are not set are fitted to the available memory: 'infer plan' shows how, --max-memory SIZE bounds it"
 	pastCache  = "weights that are streamed within --max-memory SIZE bypass the page cache already"
 )
@@ -85,7 +86,7 @@ var llamaOnly = byName(map[string]string{
 	"fit fitt fit-target fitc fit-ctx": fitted,
 	"swa-full":                         "the KV cache of a sliding window always has the size of the window",
 	"dt defrag-thold":                  "the KV cache holds one text and needs no defragmentation: leave the option out",
-	"np parallel":                      "only one text is generated: a Go program can run several sessions of a model at once",
+	"np parallel":                      "only one text is generated here: 'infer serve -np N' computes several at once",
 	"prompt-cache prompt-cache-* sps slot-prompt-similarity": noCache,
 	"ctxcp ctx-checkpoints swa-checkpoints cram cache-ram":   noCache,
 	"keep": "--context-shift always keeps the first token of the text and the later half",
