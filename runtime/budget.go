@@ -202,6 +202,16 @@ func (b *budget) change(ctx context.Context, f func(*budget)) error {
 	return err
 }
 
+// take counts a session.
+func (b *budget) take(ctx context.Context, n need) error {
+	return b.change(ctx, func(b *budget) { b.sessions, b.ubatches = b.sessions.Plus(n.parts()), b.ubatches+n.ubatch })
+}
+
+// giveBack ends what take has begun. It can't fail, as sessions need less then.
+func (b *budget) giveBack(n need) {
+	_ = b.change(context.Background(), func(b *budget) { b.sessions, b.ubatches = b.sessions.Minus(n.parts()), b.ubatches-n.ubatch })
+}
+
 // newPass returns the pass of a session, nil without a budget.
 func (b *budget) newPass() *pass {
 	if b == nil {

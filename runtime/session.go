@@ -40,7 +40,7 @@ type Session struct {
 	pass    *pass // nil without a memory budget
 	marks   marks // states of the text
 	markMemory
-	counts   memory.Parts // the session's memory in the model's budget
+	counts   *need        // what the session takes of the model's budget
 	adjusted []Adjustment // what was lowered for the session
 
 	threads, batchThreads int // as requested; 0: chosen for each evaluation
@@ -94,19 +94,36 @@ func (m *Model) newSession(ctx context.Context, o SessionOptions) (*Session, err
 	if err != nil {
 		return nil, err
 	}
-	s, err := m.makeSession(n.params, o)
+	n, more, err := m.fitBudget(ctx, n, openValues(o))
 	if err != nil {
 		return nil, err
 	}
-	err = m.weights.budget.change(ctx, func(b *budget) {
-		b.sessions, b.ubatches = b.sessions.Plus(n.parts()), b.ubatches+s.ubatch
-	})
+	s, err := m.makeSession(n.params, o)
 	if err != nil {
-		s.free()
-		return nil, sessionError(err, n.params)
+		m.weights.budget.giveBack(n)
+		return nil, err
 	}
-	s.counts, s.adjusted = n.parts(), notes
+	s.counts, s.adjusted = &n, append(notes, more...)
 	return s, nil
+}
+
+// fitBudget counts a session in the memory budget, and lowers open options as far as necessary.
+func (m *Model) fitBudget(ctx context.Context, first need, free leftOpen) (need, []Adjustment, error) {
+	err := m.weights.budget.take(ctx, first)
+	var refused *memory.Error
+	if !errors.As(err, &refused) {
+		return first, nil, err
+	}
+	for _, c := range lowered(first.params, free) {
+		if err := ctx.Err(); err != nil {
+			return first, nil, err
+		}
+		n, e := m.measure(c, !free.ubatch)
+		if e == nil && n.total() < first.total() && m.weights.budget.take(ctx, n) == nil {
+			return n, m.lowerings(first, n, refused), nil
+		}
+	}
+	return first, nil, sessionError(err, first.params)
 }
 
 // withDefaults fills in the values that Open lowered.
@@ -189,9 +206,7 @@ func (s *Session) free() bool {
 	s.arena.Close()
 	s.arena = nil
 	if s.counts != nil {
-		_ = s.model.weights.budget.change(context.Background(), func(b *budget) { // can't fail: sessions need less
-			b.sessions, b.ubatches = b.sessions.Minus(s.counts), b.ubatches-s.ubatch
-		})
+		s.model.weights.budget.giveBack(*s.counts)
 	}
 	s.freed.Store(true)
 	return true
