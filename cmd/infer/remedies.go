@@ -38,6 +38,8 @@ func flagOf(r memory.Remedy) string {
 			return fmt.Sprintf("--ubatch-size %d", r.Tokens)
 		}
 		return "--ubatch-size"
+	case memory.RemedyGPULayers:
+		return "--gpu-layers"
 	case memory.RemedyFlashAttention:
 		return "--flash-attn on"
 	}

@@ -36,6 +36,8 @@ const (
 	RemedyCache          RemedyKind = "cache_type"      // Type
 	RemedyBatch          RemedyKind = "micro_batch"     // [of Tokens], or smaller
 	RemedyFlashAttention RemedyKind = "flash_attention" // on
+
+	RemedyGPULayers RemedyKind = "gpu_layers" // fewer
 )
 
 // Remedy is a change that would help after memory was refused.
@@ -100,6 +102,7 @@ var remedyWords = map[RemedyKind]string{
 	RemedyUnlocked:       "do not lock the pool",
 	RemedyBatch:          "use a smaller micro-batch",
 	RemedyFlashAttention: "use flash attention",
+	RemedyGPULayers:      "put fewer layers on devices",
 }
 
 func (r Remedy) words() string {

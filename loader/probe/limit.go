@@ -19,3 +19,6 @@ const (
 	LimitBudget    Limit = "memory budget"       // for weights that are streamed
 	LimitChunk     Limit = "chunk size"          // too small for a block that can't be divided
 )
+
+// LimitDevice is the memory of a device, such as a GPU.
+func LimitDevice(name string) Limit { return Limit("memory of device " + name) }
