@@ -50,6 +50,13 @@ func (h *home) scope(purpose C.int) C.infer_scope {
 	return C.infer_scope{home: C.uintptr_t(h.handle), max_block: C.size_t(h.blocks.BlockSize()), purpose: purpose, measure: C.int(h.measure)}
 }
 
+// fail keeps the error of a refused block.
+func (h *home) fail(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.err = err
+}
+
 // takeError returns the error of the last refused block, once.
 func (h *home) takeError() error {
 	if h == nil {
@@ -69,9 +76,7 @@ func goInferAlloc(handle C.uintptr_t, size C.size_t) unsafe.Pointer {
 	h := homeOf(handle)
 	p, err := h.blocks.AllocBlock(PurposeCompute, uintptr(size))
 	if err != nil {
-		h.mu.Lock()
-		h.err = err
-		h.mu.Unlock()
+		h.fail(err)
 		return nil
 	}
 	return p
@@ -87,15 +92,48 @@ func goInferTag(handle C.uintptr_t, p unsafe.Pointer, purpose C.int) {
 	homeOf(handle).blocks.TagBlock(p, purposes[purpose])
 }
 
+//export goInferDeviceAlloc
+func goInferDeviceAlloc(handle C.uintptr_t, device *C.char, size C.size_t, purpose C.int) C.bool {
+	h := homeOf(handle)
+	d, ok := h.blocks.(DeviceBlocks)
+	if !ok {
+		return true
+	}
+	if err := d.AdmitDevice(C.GoString(device), uintptr(size), purposes[purpose]); err != nil {
+		h.fail(&DeviceError{Device: C.GoString(device), Size: uint64(size), Err: err})
+		return false
+	}
+	return true
+}
+
+//export goInferDeviceRefused
+func goInferDeviceRefused(handle C.uintptr_t, device *C.char, size C.size_t) {
+	homeOf(handle).fail(&DeviceError{Device: C.GoString(device), Size: uint64(size)})
+}
+
+//export goInferDeviceTag
+func goInferDeviceTag(handle C.uintptr_t, device *C.char, size C.size_t, from, to C.int) {
+	if d, ok := homeOf(handle).blocks.(DeviceBlocks); ok {
+		d.TagDevice(C.GoString(device), uintptr(size), purposes[from], purposes[to])
+	}
+}
+
+//export goInferDeviceFree
+func goInferDeviceFree(handle C.uintptr_t, device *C.char, size C.size_t, purpose C.int) {
+	if d, ok := homeOf(handle).blocks.(DeviceBlocks); ok {
+		d.FreeDevice(C.GoString(device), uintptr(size), purposes[purpose])
+	}
+}
+
 // purposes maps enum infer_purpose to Purpose.
 var purposes = [...]Purpose{
 	C.INFER_PURPOSE_OUTPUT: PurposeOutput, C.INFER_PURPOSE_KV: PurposeKV, C.INFER_PURPOSE_COMPUTE: PurposeCompute, C.INFER_PURPOSE_WEIGHTS: PurposeWeights,
 }
 
 //export goInferMeasured
-func goInferMeasured(handle C.uintptr_t, size, used C.size_t, purpose C.int, first, last *C.char) {
+func goInferMeasured(handle C.uintptr_t, size, used C.size_t, purpose C.int, device, first, last *C.char) {
 	h := homeOf(handle)
-	h.measured = append(h.measured, MeasuredBlock{Purpose: purposes[purpose], Size: uint64(size), Used: uint64(used), First: C.GoString(first), Last: C.GoString(last)})
+	h.measured = append(h.measured, MeasuredBlock{Device: C.GoString(device), Purpose: purposes[purpose], Size: uint64(size), Used: uint64(used), First: C.GoString(first), Last: C.GoString(last)})
 }
 
 //export goInferWork

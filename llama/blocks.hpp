@@ -8,7 +8,7 @@ extern "C" {
 void * goInferAlloc(uintptr_t home, size_t size);
 void   goInferFree(uintptr_t home, void * data);
 void   goInferTag(uintptr_t home, void * data, int purpose);
-void   goInferMeasured(uintptr_t home, size_t size, size_t used, int purpose, char * first, char * last);
+void   goInferMeasured(uintptr_t home, size_t size, size_t used, int purpose, char * device, char * first, char * last);
 }
 
 namespace infer {
@@ -61,6 +61,22 @@ ggml_backend_buffer_t block_new(ggml_backend_buffer_type_t type, size_t size) {
     return buffer;
 }
 
+ggml_backend_buffer_t block_measured(ggml_backend_buffer_type_t type, size_t size, const char * device) {
+    ggml_backend_buffer_i iface = {};
+    iface.free_buffer   = block_free;
+    iface.get_base      = block_base;
+    iface.init_tensor   = measured_init;
+    iface.set_tensor    = [](ggml_backend_buffer_t, ggml_tensor *, const void *, size_t, size_t) {};
+    iface.memset_tensor = [](ggml_backend_buffer_t, ggml_tensor *, uint8_t, size_t, size_t) {};
+    iface.clear         = block_clear;
+    block * b = new block{active()->from.home, (void *) measured_base};
+    b->measured = true;
+    b->device   = device;
+    ggml_backend_buffer_t buffer = ggml_backend_buffer_init(type, iface, b, size);
+    active()->fresh.push_back(buffer);
+    return buffer;
+}
+
 void block_tell(ggml_backend_buffer_t buffer, int purpose) {
     block * b = (block *) buffer->context;
     b->tagged = true;
@@ -70,7 +86,7 @@ void block_tell(ggml_backend_buffer_t buffer, int purpose) {
         purpose = INFER_PURPOSE_KV;
     }
     if (b->measured) {
-        goInferMeasured(b->home, buffer->size, std::min(b->used, buffer->size), purpose, const_cast<char *>(b->first.c_str()), const_cast<char *>(b->last.c_str()));
+        goInferMeasured(b->home, buffer->size, std::min(b->used, buffer->size), purpose, const_cast<char *>(b->device ? b->device : ""), const_cast<char *>(b->first.c_str()), const_cast<char *>(b->last.c_str()));
     } else {
         buffer->iface.init_tensor = engine_buffer().init_tensor; // not for each tensor of each graph
         goInferTag(b->home, b->data, purpose);

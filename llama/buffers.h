@@ -4,6 +4,7 @@
 //   buffer_types.hpp  owns the engine's original buffer type functions, saved once at the start
 //   blocks.hpp        buffers whose memory comes from Go
 //   weights.hpp       buffers without memory, for unbound weights; the list of those weights
+//   devices.hpp       owns the buffer types of devices, and counts the memory of devices
 //   measure.hpp       measures a context: blocks are recorded and not allocated
 
 #ifndef INFER_BUFFERS_H
@@ -64,6 +65,8 @@ struct block {
     bool      tagged  = false; // Go knows its purpose
     bool      tensors = false; // tensors are in it: results have none
 
+    const char * device  = nullptr; // of a measured block in a device's memory
+
     bool        measured = false; // data is no memory: the block is only recorded
     std::string first, last;      // names of a measured block's first and last tensor
     size_t      used = SIZE_MAX;  // bytes of a measured compute buffer that the last graph writes
@@ -71,6 +74,9 @@ struct block {
 
 // block_new allocates a block from the home of the active scope. It returns nullptr if Go refuses.
 ggml_backend_buffer_t block_new(ggml_backend_buffer_type_t type, size_t size);
+
+// block_measured returns a measured block in a device's memory.
+ggml_backend_buffer_t block_measured(ggml_backend_buffer_type_t type, size_t size, const char * device);
 
 // block_tell tells Go the purpose of a block, and the size of a measured one.
 void block_tell(ggml_backend_buffer_t buffer, int purpose);
@@ -84,11 +90,37 @@ ggml_backend_buffer_t unbound_new(ggml_backend_buffer_type_t type, size_t size);
 // does not change other buffers.
 void unbound_repacks(ggml_backend_buffer_t buffer);
 
+// unbound_on_device makes a buffer for weights that get memory of a device later.
+ggml_backend_buffer_t unbound_on_device(ggml_backend_buffer_type_t type, size_t size);
+
+// is_unplaced returns whether a weight of a device has no memory yet.
+bool is_unplaced(const ggml_tensor * tensor);
+
 // reads_unbound returns whether the engine is reading tensors of an unbound model on this thread.
 bool reads_unbound();
 
 // weight returns the tensor of weight i.
 ggml_tensor * weight(const infer_weights * w, size_t i);
+
+// --- devices.hpp
+
+// install_device_types replaces functions of the buffer types of devices that it has not seen yet.
+void install_device_types();
+
+// device_tell tells Go the purpose of a buffer of a device. It returns false for other buffers.
+bool device_tell(ggml_backend_buffer_t buffer, int purpose);
+
+// device_name returns the name of the device with a type's buffers.
+const char * device_name(ggml_backend_buffer_type_t type);
+
+// alloc_size returns the bytes that a tensor takes in its buffer.
+size_t alloc_size(const ggml_tensor * t);
+
+// splits_uploads returns whether a weight in a device's memory may be uploaded piece by piece.
+bool splits_uploads(const ggml_tensor * t);
+
+// override_type returns the buffer type of a device, or of the CPU. It throws for unknown names.
+ggml_backend_buffer_type_t override_type(const char * device);
 
 // --- measure.hpp
 

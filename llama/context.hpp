@@ -54,6 +54,7 @@ struct llama_context * infer_context_new(struct llama_model * model, infer_conte
         if (p.layers) {
             n.cb_eval           = infer_eval;
             n.cb_eval_user_data = p.layers;
+            n.op_offload        = false; // a device would be given weights that are not in their slots
         }
         scope_guard in(scope);
         infer::backends_last order;

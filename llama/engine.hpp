@@ -5,6 +5,7 @@
 #include "blocks.hpp"
 #include "buffer_types.hpp"
 #include "weights.hpp"
+#include "devices.hpp"
 #include "rebind.hpp"
 #include "measure.hpp"
 #include "layers.hpp"

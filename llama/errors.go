@@ -57,6 +57,29 @@ func (e *Error) Error() string {
 	return s
 }
 
+// DeviceError is the error of memory that a device, or a [DeviceBlocks], has refused. It wraps
+// [ErrNoMemory], and the reason of the latter.
+type DeviceError struct {
+	Device string
+	Size   uint64 // bytes of one buffer
+	Err    error  // of the DeviceBlocks; nil: the device has refused it
+}
+
+func (e *DeviceError) Error() string {
+	if e.Err != nil {
+		return e.Err.Error()
+	}
+	return fmt.Sprintf("device %s refused a buffer of %d bytes", e.Device, e.Size)
+}
+
+// Unwrap returns ErrNoMemory and Err.
+func (e *DeviceError) Unwrap() []error {
+	if e.Err == nil {
+		return []error{ErrNoMemory}
+	}
+	return []error{ErrNoMemory, e.Err}
+}
+
 // Unwrap returns the kind and the cause, for errors.Is and errors.As.
 func (e *Error) Unwrap() []error {
 	var errs []error

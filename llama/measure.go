@@ -13,8 +13,7 @@ import (
 // MeasureContext returns the memory that a context would take: the engine creates a context, and
 // its blocks are recorded instead of allocated. No weights are needed: the model may be unbound
 // ([ModelParams].Unbound). p.Blocks is only asked for its block size; if it is nil, blocks have at
-// most blockSize bytes (0: no bound). Memory of devices is allocated for a moment. Errors are those
-// of [Model.NewContext].
+// most blockSize bytes (0: no bound). Errors are those of [Model.NewContext].
 func (m *Model) MeasureContext(p ContextParams, blockSize uintptr) (ContextMemory, error) {
 	if err := m.s.life.acquire(); err != nil {
 		return ContextMemory{}, err

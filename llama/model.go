@@ -61,8 +61,11 @@ func LoadModel(ctx context.Context, path string, p ModelParams) (*Model, error) 
 		return nil, err
 	}
 	defer free()
-	params := p.native()
-	defer C.free(unsafe.Pointer(params.tensor_split))
+	params, freeParams, err := p.native()
+	if err != nil {
+		return nil, err
+	}
+	defer freeParams()
 
 	// The engine checks this flag before every tensor. A C callback reads it, which avoids a call
 	// into Go for each tensor.

@@ -152,6 +152,9 @@ func (m *Model) Layout(int) (Layout, error) { return Layout{}, ErrNoEngine }
 // RepackRows returns ErrNoEngine.
 func (m *Model) RepackRows(int, []byte, []byte) error { return ErrNoEngine }
 
+// Place returns ErrNoEngine.
+func (m *Model) Place() error { return ErrNoEngine }
+
 // Upload returns ErrNoEngine.
 func (m *Model) Upload(int, unsafe.Pointer, uint64, uint64) error { return ErrNoEngine }
 

@@ -31,6 +31,27 @@ type Blocks interface {
 	BlockSize() uintptr
 }
 
+// DeviceBlocks may be implemented by a [Blocks]. It is asked before memory of a device is allocated, by
+// the device's driver, and told what it is used for and when it is freed. It must be safe for
+// concurrent use.
+type DeviceBlocks interface {
+	// AdmitDevice is called before size bytes are allocated. The purpose is PurposeCompute or
+	// PurposeWeights until TagDevice corrects it. An error refuses the allocation.
+	AdmitDevice(device string, size uintptr, p Purpose) error
+	TagDevice(device string, size uintptr, from, to Purpose)
+	// FreeDevice is called when the memory has been freed, or when the device has refused it.
+	FreeDevice(device string, size uintptr, p Purpose)
+}
+
+// Override puts the tensors whose names match a pattern on a device.
+type Override struct {
+	// Pattern is a regular expression as llama.cpp's --override-tensor has it (ECMAScript), which may
+	// match a part of the name. The engine's C++ library compiles it for each tensor, and does not
+	// bound its recursion: give only patterns of your own making.
+	Pattern string
+	Device  string // as in [Device].Name; "CPU" for host memory
+}
+
 // ModelParams are the parameters of [LoadModel]. The zero value reads the whole model into memory
 // that the engine allocates, without any device.
 type ModelParams struct {
@@ -50,6 +71,8 @@ type ModelParams struct {
 	MainGPU     int
 	Split       SplitMode
 	TensorSplit []float32
+	// Overrides put single tensors elsewhere, before all other rules; the first match counts.
+	Overrides []Override
 	// Shards are the files of a sharded model in order. If set, the path argument is ignored.
 	Shards []string
 	// Progress, if not nil, is called with the fraction done, from 0 to 1, on the calling thread.
@@ -83,7 +106,7 @@ type WeightKind int
 const (
 	WeightHost   WeightKind = iota // [Model.Bind]
 	WeightRepack                   // [Model.Repack], or [Model.BindPacked]
-	WeightDevice                   // [Model.Upload]
+	WeightDevice                   // [Model.Upload], after [Model.Place]
 )
 
 // Weight is a tensor of an unbound model. The same name can occur twice, for
@@ -92,6 +115,10 @@ type Weight struct {
 	Name string
 	Size uint64 // bytes
 	Kind WeightKind
+	// Device is the device whose memory a WeightDevice is in, and DeviceSize its bytes there.
+	Device     string
+	DeviceSize uint64
+	Whole      bool // Upload takes it in one piece only
 }
 
 // Layout is the layout into which the engine repacks a matrix on this CPU.

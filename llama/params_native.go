@@ -15,9 +15,9 @@ import (
 	"github.com/seed7adf6694/infer/llama/internal/enginepath"
 )
 
-// native returns the engine's parameters. The caller frees tensor_split.
-func (p ModelParams) native() C.infer_model_params {
-	n := C.infer_model_params{
+// native returns the engine's parameters, and a function that frees them.
+func (p ModelParams) native() (n C.infer_model_params, free func(), err error) {
+	n = C.infer_model_params{
 		use_mmap:        C.bool(p.MMap),
 		vocab_only:      C.bool(p.VocabOnly),
 		check_tensors:   C.bool(p.CheckTensors),
@@ -33,7 +33,24 @@ func (p ModelParams) native() C.infer_model_params {
 		copy(split, p.TensorSplit)
 		n.tensor_split = (*C.float)(&split[0])
 	}
-	return n
+	var patterns, devices []string
+	for _, o := range p.Overrides {
+		patterns, devices = append(patterns, o.Pattern), append(devices, o.Device)
+		n.uses_devices = n.uses_devices || C.bool(o.Device != "CPU")
+	}
+	free = func() { C.free(unsafe.Pointer(n.tensor_split)) }
+	var freePatterns, freeDevices func()
+	if n.patterns, freePatterns, err = cStrings(patterns); err != nil {
+		free()
+		return n, nil, err
+	}
+	if n.devices, freeDevices, err = cStrings(devices); err != nil {
+		freePatterns()
+		free()
+		return n, nil, err
+	}
+	n.n_overrides = C.size_t(len(patterns))
+	return n, func() { freeDevices(); freePatterns(); C.free(unsafe.Pointer(n.tensor_split)) }, nil
 }
 
 // paths returns the paths of a model's files as C strings, and a function that frees them.

@@ -16,7 +16,7 @@ scope_guard::scope_guard(const infer_scope & from, infer_weights * record) : sco
 
 scope_guard::~scope_guard() {
     for (ggml_backend_buffer_t buffer : scope_.fresh) {
-        if (buffer) {
+        if (buffer && !device_tell(buffer, scope_.from.purpose)) {
             block_tell(buffer, scope_.from.purpose);
         }
     }

@@ -19,6 +19,10 @@ const char * infer_version(void);
 uint32_t infer_type_count(void);
 // The number of the engine's buffer types that repack weights on this CPU.
 size_t infer_repack_types(void);
+// Must be called when devices have been added.
+void infer_devices_changed(void);
+// The largest buffer that a device can have, in bytes.
+size_t infer_device_largest(size_t device);
 // Loads the library of ggml's base functions that backends are linked with, and tests whether it has
 // this engine's version and structs. The error is the reason why not.
 bool infer_backends_fit(const char * path, infer_error * err);

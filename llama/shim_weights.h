@@ -17,6 +17,9 @@ typedef struct infer_weight {
     size_t       size;        // bytes
     int          kind;        // infer_weight_kind
     size_t       expert_size; // bytes of each matrix in a tensor of several, such as experts; 0: one matrix
+    const char * device;      // whose memory it is in; "": in host memory
+    size_t       device_size; // bytes in that memory
+    bool         whole;       // must be uploaded in one piece
 } infer_weight;
 
 enum infer_weight_kind {
@@ -38,6 +41,10 @@ typedef struct infer_model_params {
     bool                    check_tensors;
     bool                    use_extra_bufts;
     bool                    no_host;
+    bool                    uses_devices; // even with n_gpu_layers of 0
+    size_t                  n_overrides;  // tensors whose names match patterns[i] go to devices[i]
+    const char * const *    patterns;
+    const char * const *    devices;
 } infer_model_params;
 
 // Loads a model. If weights is not NULL, the model is unbound: host weights are recorded and not
@@ -62,6 +69,8 @@ infer_layout infer_weights_layout(const infer_weights * w, size_t i);
 // Repacks rows of any length to the layout of tensor i. Their number must be a multiple of its group.
 bool         infer_weights_repack_rows(const infer_weights * w, size_t i, int64_t length, int64_t rows, void * dst, const void * src, infer_error * err);
 bool         infer_weights_upload(infer_weights * w, size_t i, const void * src, size_t offset, size_t size, infer_error * err);
+// Allocates memory of devices for all weights there, in buffers of at most the scope's block size.
+bool         infer_weights_place(infer_weights * w, infer_scope scope, infer_error * err);
 // Binds all tensors to the weights of another model, in its layouts. Binds none if it fails.
 bool         infer_weights_rebind(infer_weights * w, const infer_weights * like, infer_error * err);
 void         infer_weights_free(infer_weights * w);

@@ -16,6 +16,7 @@ void infer_init(void) {
     ggml_set_abort_callback(infer::on_assert);
     llama_backend_init();
     infer::install_buffer_types();
+    infer::install_device_types();
 }
 
 const char * infer_version(void) {

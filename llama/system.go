@@ -29,7 +29,7 @@ func Devices() ([]Device, error) {
 		C.infer_ggml_backend_dev_memory(d, &free, &total)
 		kind := map[C.enum_ggml_backend_dev_type]string{C.GGML_BACKEND_DEVICE_TYPE_CPU: "cpu", C.GGML_BACKEND_DEVICE_TYPE_GPU: "gpu",
 			C.GGML_BACKEND_DEVICE_TYPE_IGPU: "igpu", C.GGML_BACKEND_DEVICE_TYPE_ACCEL: "accel"}[C.infer_ggml_backend_dev_type(d)]
-		devices = append(devices, Device{C.GoString(C.infer_ggml_backend_dev_name(d)), C.GoString(C.infer_ggml_backend_dev_description(d)), kind, uint64(free), uint64(total)})
+		devices = append(devices, Device{C.GoString(C.infer_ggml_backend_dev_name(d)), C.GoString(C.infer_ggml_backend_dev_description(d)), kind, uint64(free), uint64(total), uint64(C.infer_device_largest(i))})
 	}
 	return devices, nil
 }
@@ -57,6 +57,7 @@ func LoadBackends(dir string) error {
 		}
 	}
 	C.infer_ggml_backend_load_all_from_path(c)
+	C.infer_devices_changed()
 	return nil
 }
 

@@ -9,7 +9,13 @@ type Device struct {
 	Kind        string // "cpu", "gpu", "igpu" or "accel"
 	MemoryFree  uint64 // bytes
 	MemoryTotal uint64
+	// LargestBuffer is the largest buffer that the device allocates at once, in bytes;
+	// [math.MaxUint64]: no bound is known.
+	LargestBuffer uint64
 }
+
+// Offloads reports whether layers can be put on the device.
+func (d Device) Offloads() bool { return d.Kind == "gpu" || d.Kind == "igpu" }
 
 // ModelInfo describes a model; counts that its architecture does not have are 0.
 type ModelInfo struct {
@@ -91,7 +97,7 @@ type ChatMessage struct {
 // maxTemplate bounds chat templates, in bytes.
 const maxTemplate = 1 << 20
 
-// ContextMemory is the host memory that a context takes when it is made.
+// ContextMemory is the memory that a context takes when it is made.
 type ContextMemory struct {
 	Ctx, Batch, UBatch int // tokens, as the engine rounded them
 	Blocks             []MeasuredBlock
@@ -101,8 +107,9 @@ type ContextMemory struct {
 	Work uint64 // bytes
 }
 
-// MeasuredBlock is a block that [Blocks] would be asked for.
+// MeasuredBlock is a block that [Blocks], or [DeviceBlocks], would be asked for.
 type MeasuredBlock struct {
+	Device  string  // whose memory it is; "": host memory
 	Purpose Purpose // PurposeKV, PurposeCompute or PurposeOutput
 	Size    uint64  // bytes
 	// Used is the number of bytes that are written: in a compute buffer, by a micro-batch at the

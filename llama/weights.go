@@ -23,7 +23,7 @@ func (m *Model) Weights() ([]Weight, error) {
 	ws := make([]Weight, len(m.s.bound))
 	for i := range ws {
 		w := C.infer_weights_at(m.s.weights, C.size_t(i))
-		ws[i] = Weight{Name: C.GoString(w.name), Size: uint64(w.size), Kind: WeightKind(w.kind)}
+		ws[i] = Weight{Name: C.GoString(w.name), Size: uint64(w.size), Kind: WeightKind(w.kind), Device: C.GoString(w.device), DeviceSize: uint64(w.device_size), Whole: bool(w.whole)}
 	}
 	return ws, nil
 }
@@ -49,6 +49,25 @@ func (m *Model) Repack(i int, dst, src unsafe.Pointer) error {
 	})
 }
 
+// Place allocates the memory of devices for all tensors of kind [WeightDevice], in buffers of at most
+// the block size of the model's Blocks where a tensor is not larger, and admitted by its
+// [DeviceBlocks]. A refusal is an error that wraps [ErrNoMemory]; errors.As to *DeviceError gives the
+// device. The buffers before it are kept until the model is freed.
+func (m *Model) Place() error {
+	if err := m.s.life.acquire(); err != nil {
+		return err
+	}
+	defer m.s.life.release()
+	if m.s.weights == nil {
+		return argument("the model was not loaded with ModelParams.Unbound")
+	}
+	var e C.infer_error
+	if !C.infer_weights_place(m.s.weights, m.s.home.scope(C.INFER_PURPOSE_WEIGHTS), &e) {
+		return failure("place", &e, m.s.home)
+	}
+	return nil
+}
+
 // Upload copies size bytes at src to offset of device tensor i. The tensor counts
 // as bound when its last byte has been copied.
 func (m *Model) Upload(i int, src unsafe.Pointer, offset, size uint64) error {
@@ -58,6 +77,9 @@ func (m *Model) Upload(i int, src unsafe.Pointer, offset, size uint64) error {
 		}
 		if offset > uint64(w.size) || size > uint64(w.size)-offset {
 			return argument("tensor %q: %d bytes at offset %d are beyond its %d bytes", C.GoString(w.name), size, offset, uint64(w.size))
+		}
+		if bool(w.whole) && size != uint64(w.size) {
+			return argument("tensor %q: device %s takes it in one piece of %d bytes", C.GoString(w.name), C.GoString(w.device), uint64(w.size))
 		}
 		var e C.infer_error
 		if !C.infer_weights_upload(m.s.weights, C.size_t(i), src, C.size_t(offset), C.size_t(size), &e) {

@@ -14,6 +14,7 @@ struct unbound {
     infer_weights * weights;
     init_tensor_fn  init   = nullptr;
     set_tensor_fn   repack = nullptr;
+    bool            device = false;
 };
 
 void unbound_free(ggml_backend_buffer_t buffer) {
@@ -43,7 +44,7 @@ enum ggml_status unbound_init(ggml_backend_buffer_t buffer, ggml_tensor * tensor
         return GGML_STATUS_FAILED;
     }
     tensor->data = u->weights->scratch;
-    u->weights->tensors.push_back({tensor, u->repack, false});
+    u->weights->tensors.push_back({tensor, u->repack, u->device});
     return GGML_STATUS_SUCCESS;
 }
 
@@ -64,6 +65,10 @@ llama_model_params native(const infer_model_params & p) {
     n.use_extra_bufts             = p.use_extra_bufts;
     n.no_host                     = p.no_host;
     set_load_mode(n, p.use_mmap);
+    if (p.n_gpu_layers == 0 && !p.uses_devices) {
+        static ggml_backend_dev_t none[] = {nullptr};
+        n.devices = none; // otherwise contexts take memory of devices too
+    }
     return n;
 }
 
@@ -91,6 +96,25 @@ ggml_backend_buffer_t unbound_new(ggml_backend_buffer_type_t type, size_t size) 
     iface.memset_tensor = unbound_memset;
     iface.clear         = unbound_clear;
     return ggml_backend_buffer_init(type, iface, new unbound{weights}, size);
+}
+
+ggml_backend_buffer_t unbound_on_device(ggml_backend_buffer_type_t type, size_t size) {
+    infer_weights * weights = active()->record;
+    weights->reading = weights->loading;
+    ggml_backend_buffer_i iface = {};
+    iface.free_buffer   = unbound_free;
+    iface.get_base      = unbound_base;
+    iface.init_tensor   = unbound_init;
+    iface.set_tensor    = unbound_set;
+    iface.memset_tensor = unbound_memset;
+    iface.clear         = unbound_clear;
+    unbound * u = new unbound{weights};
+    u->device = true;
+    return ggml_backend_buffer_init(type, iface, u, size);
+}
+
+bool is_unplaced(const ggml_tensor * tensor) {
+    return tensor->buffer && tensor->buffer->iface.free_buffer == unbound_free && ((const unbound *) tensor->buffer->context)->device;
 }
 
 void unbound_repacks(ggml_backend_buffer_t buffer) {
@@ -125,7 +149,15 @@ struct llama_model * infer_model_load(const char ** paths, size_t n_paths, infer
         if (weights) {
             record = new infer_weights{{}, (char *) scratch, scratch_size};
         }
-        const llama_model_params native = infer::native(params);
+        llama_model_params native = infer::native(params);
+        std::vector<llama_model_tensor_buft_override> overrides;
+        for (size_t i = 0; i < params.n_overrides; i++) {
+            overrides.push_back({params.patterns[i], infer::override_type(params.devices[i])});
+        }
+        if (!overrides.empty()) {
+            overrides.push_back({nullptr, nullptr});
+            native.tensor_buft_overrides = overrides.data();
+        }
         llama_model * model = nullptr;
         try {
             scope_guard in(scope, record);
@@ -182,7 +214,9 @@ infer_weight infer_weights_at(const infer_weights * w, size_t i) {
     const recorded & r = w->tensors[i];
     const int kind = r.device ? INFER_WEIGHT_DEVICE : r.repack ? INFER_WEIGHT_REPACK : INFER_WEIGHT_HOST;
     const ggml_tensor * t = r.tensor;
-    return {t->name, ggml_nbytes(t), kind, t->ne[2] > 1 && t->ne[3] == 1 ? t->nb[2] : 0};
+    const bool whole = r.device && !infer::splits_uploads(t);
+    return {t->name, ggml_nbytes(t), kind, t->ne[2] > 1 && t->ne[3] == 1 ? t->nb[2] : 0,
+        r.device ? infer::device_name(t->buffer->buft) : "", r.device ? infer::alloc_size(t) : 0, whole};
 }
 
 void infer_weights_bind(infer_weights * w, size_t i, void * data) {
@@ -228,7 +262,11 @@ bool infer_weights_repack_rows(const infer_weights * w, size_t i, int64_t length
 
 bool infer_weights_upload(infer_weights * w, size_t i, const void * src, size_t offset, size_t size, infer_error * err) {
     return guarded(err, false, [&] {
-        ggml_backend_tensor_set(w->tensors[i].tensor, src, offset, size);
+        ggml_tensor * t = w->tensors[i].tensor;
+        if (infer::is_unplaced(t)) {
+            throw std::runtime_error(std::string("tensor ") + t->name + " has no memory yet");
+        }
+        ggml_backend_tensor_set(t, src, offset, size);
         return true;
     });
 }

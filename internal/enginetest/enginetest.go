@@ -38,3 +38,21 @@ func NeedBuiltin(t *testing.T, what string) {
 		t.Skipf("the engine is %s, not the compiled-in one: %s", e.Folder, what)
 	}
 }
+
+// Devices returns the devices that layers can be put on, and skips the test if there are fewer than n.
+func Devices(t testing.TB, n int) (list []llama.Device) {
+	t.Helper()
+	devices, err := llama.Devices()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range devices {
+		if d.Offloads() {
+			list = append(list, d)
+		}
+	}
+	if len(list) < n {
+		t.Skipf("%d devices needed, the engine has %d: set $%s to the folder of one with Vulkan, and $GGML_VK_VISIBLE_DEVICES to 0,0 for two of Mesa's lavapipe (apt-get install mesa-vulkan-drivers)", n, len(list), variable)
+	}
+	return list
+}
