@@ -35,6 +35,7 @@ test: lint build ## everything that must hold: lint, tests, tests under the race
 	@command -v qemu-x86_64 >/dev/null || echo "make test: skipped: the test on CPUs of earlier levels, missing qemu-user: apt-get install qemu-user"
 	INFER_BIN="$(CURDIR)/bin/infer" $(GO) test -p 1 -timeout 30m ./...
 	@if $(MAKE) engine >/dev/null; then $(MAKE) test-engine; else echo "make test: skipped: the tests with llama.cpp v0.5, whose libraries could not be fetched"; fi
+	@if $(MAKE) engine ENGINE=linux-x64-vulkan >/dev/null; then $(MAKE) test-devices; else echo "make test: skipped: the tests on devices, for which libraries with Vulkan could not be fetched"; fi
 	@lacking="$$($(WINE) missing)"; if [ -n "$$lacking" ]; then echo "make test: skipped: the tests for Windows, missing $$lacking"; else $(MAKE) test-windows; fi
 	$(GO) build -race ./...
 	$(GO) test -p 1 -race -timeout 30m ./internal/files ./loader/... ./models/... ./runtime/... ./llama/...
@@ -43,6 +44,13 @@ test: lint build ## everything that must hold: lint, tests, tests under the race
 .PHONY: test-engine
 test-engine: engine ## tests of llama and runtime with llama.cpp v0.5
 	INFER_TEST_ENGINE="$(CURDIR)/$(ENGINE_FOLDER)" $(GO) test -count=1 -p 1 -timeout 30m ./llama ./runtime
+
+# Mesa's lavapipe is a Vulkan device on CPUs. It is no device by default; named twice, it is two.
+.PHONY: test-devices
+test-devices: ENGINE = linux-x64-vulkan
+test-devices: engine ## tests on GPUs, or on two of Mesa's lavapipe, with llama.cpp v0.5 and Vulkan
+	@ls /usr/share/vulkan/icd.d/*.json >/dev/null 2>&1 || echo "make test-devices: no Vulkan driver: apt-get install mesa-vulkan-drivers"
+	GGML_VK_VISIBLE_DEVICES="$${GGML_VK_VISIBLE_DEVICES:-0,0}" INFER_TEST_ENGINE="$(CURDIR)/$(ENGINE_FOLDER)" $(GO) test -count=1 -p 1 -run 'Device|Placement' ./llama ./runtime
 
 # One set of flags for all that is cross-compiled, so that Go's build cache serves it: the
 # engine takes five minutes of CPU, once.

@@ -24,6 +24,19 @@ func (w *weights) bind(ctx context.Context, probe probe.Probe, planned fitted, p
 	if err := w.matchPacked(ws); err != nil {
 		return err
 	}
+	uploaded, total := uint64(0), w.plan.Bytes
+	if w.upload != nil {
+		uploaded = w.upload.Bytes
+		total += uploaded
+	}
+	if err := w.bindDevices(ctx, ws, func(done, _ uint64) { progress(done, total) }); err != nil {
+		return err
+	}
+	return w.bindHost(ctx, ws, probe, planned, func(done, _ uint64) { progress(uploaded+done, total) })
+}
+
+// bindHost is bind for weights in host memory.
+func (w *weights) bindHost(ctx context.Context, ws []llama.Weight, probe probe.Probe, planned fitted, progress loader.Progress) error {
 	if w.mode == LoadCopy {
 		return w.bindCopied(ctx, ws, progress)
 	}
@@ -32,7 +45,7 @@ func (w *weights) bind(ctx context.Context, probe probe.Probe, planned fitted, p
 		return err
 	}
 	auto := w.config.maxMemory == 0
-	err = w.startBudget(ctx, ws, planned, total, auto)
+	err := w.startBudget(ctx, ws, planned, total, auto)
 	if auto && errors.Is(err, ErrInsufficientMemory) {
 		// The budget is automatic: without it the system evicts pages by its own rules.
 		w.config.log("no memory budget is used", "reason", err)
@@ -57,13 +70,14 @@ func (w *weights) bindMapped(ctx context.Context, ws []llama.Weight, probe probe
 		w.watches = append(w.watches, llama.WatchMapped(p, size))
 	}
 	for i, x := range ws {
+		if x.Kind == llama.WeightDevice {
+			continue
+		}
 		data, err := w.tensorData(x)
 		if err != nil {
 			return err
 		}
 		switch x.Kind {
-		case llama.WeightDevice:
-			err = w.upload(ctx, i, data, x.Size)
 		case llama.WeightRepack: // in a packed file
 			err = w.native.BindPacked(i, data)
 		default:
@@ -84,7 +98,7 @@ func (w *weights) bindCopied(ctx context.Context, ws []llama.Weight, progress lo
 	for i, x := range ws {
 		if x.Kind == llama.WeightHost {
 			plain[x.Name] = true
-		} else if _, ok := special[x.Name]; !ok {
+		} else if _, ok := special[x.Name]; !ok && x.Kind == llama.WeightRepack {
 			special[x.Name] = i
 		}
 	}
@@ -96,8 +110,7 @@ func (w *weights) bindCopied(ctx context.Context, ws []llama.Weight, progress lo
 			return ok && !plain[name]
 		},
 		Transform: func(t gguf.Tensor, dst, src unsafe.Pointer) error {
-			i := special[t.Name]
-			return w.convert(ctx, i, ws[i], dst, src)
+			return w.convert(special[t.Name], ws, dst, src)
 		},
 	})
 	if err != nil {
@@ -115,36 +128,31 @@ func (w *weights) bindCopied(ctx context.Context, ws []llama.Weight, progress lo
 			return err
 		}
 	}
-	return w.bindSecond(ctx, ws)
+	return w.bindSecond(ws)
 }
 
 // bindSecond converts the copied tensors that the engine needs in a second layout.
-func (w *weights) bindSecond(ctx context.Context, ws []llama.Weight) error {
+func (w *weights) bindSecond(ws []llama.Weight) error {
 	for _, i := range secondCopies(ws) {
 		data, err := w.tensorData(ws[i])
 		if err != nil {
 			return err
 		}
-		var dst unsafe.Pointer
-		if ws[i].Kind == llama.WeightRepack {
-			if dst, err = w.arena.AllocBlock(memory.PurposeWeights, uintptr(ws[i].Size)); err != nil {
-				return err
-			}
-			w.second = append(w.second, dst)
+		dst, err := w.arena.AllocBlock(memory.PurposeWeights, uintptr(ws[i].Size))
+		if err != nil {
+			return err
 		}
-		if err := w.convert(ctx, i, ws[i], dst, data); err != nil {
+		w.second = append(w.second, dst)
+		if err := w.convert(i, ws, dst, data); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// convert repacks a tensor's bytes to dst, or uploads them if the tensor is on a device.
-func (w *weights) convert(ctx context.Context, i int, x llama.Weight, dst, src unsafe.Pointer) error {
-	if x.Kind == llama.WeightDevice {
-		return w.upload(ctx, i, src, x.Size)
-	}
-	w.repacked += x.Size
+// convert repacks the bytes of tensor i to dst.
+func (w *weights) convert(i int, ws []llama.Weight, dst, src unsafe.Pointer) error {
+	w.repacked += ws[i].Size
 	return w.native.Repack(i, dst, src)
 }
 
@@ -164,17 +172,4 @@ func (b *binding) tensorData(w llama.Weight) (unsafe.Pointer, error) {
 		return nil, fmt.Errorf("%w: tensor %q has %d bytes, and the engine expects %d", ErrBadModel, w.Name, size, w.Size)
 	}
 	return data, nil
-}
-
-// upload copies a tensor to its device chunk by chunk.
-func (w *weights) upload(ctx context.Context, i int, src unsafe.Pointer, size uint64) error {
-	for off := uint64(0); off < size; off += w.chunkSize {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := w.native.Upload(i, unsafe.Add(src, off), off, min(w.chunkSize, size-off)); err != nil {
-			return err
-		}
-	}
-	return nil
 }

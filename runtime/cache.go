@@ -90,7 +90,7 @@ const reasonCached = "packed for this CPU, from the cache: as fast as a copy"
 
 // wantsPacked reports whether a cached packed file may be opened instead of the model's file.
 func (c *config) wantsPacked() bool {
-	return c.packed == PackedRequire || c.packed == PackedAuto && c.load == LoadAuto && c.repack && c.gpuLayers == 0 && c.pool == nil && llama.CanRepack()
+	return c.packed == PackedRequire || c.packed == PackedAuto && c.load == LoadAuto && c.repack && !c.offloads() && c.pool == nil && llama.CanRepack()
 }
 
 // lasts reports whether a path means the same file in a later process.

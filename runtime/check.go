@@ -5,11 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
+	"slices"
 	"strings"
 
+	"github.com/seed7adf6694/infer/internal/words"
+	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/loader/gguf"
 	"github.com/seed7adf6694/infer/loader/packed"
+	"github.com/seed7adf6694/infer/loader/probe"
 	"github.com/seed7adf6694/infer/models"
 )
 
@@ -168,4 +173,206 @@ func (w *weights) checkAllPacked(ctx context.Context, o CheckOptions) (string, e
 		return missing.Error(), nil
 	}
 	return "", nil
+}
+
+// checkTokens is the number of tokens that [Check] computes in each way.
+const checkTokens = 4
+
+// ErrModesDiffer is returned by [Check] if two load modes with the same layout of the weights
+// compute different numbers.
+var ErrModesDiffer = errors.New("two modes compute different numbers")
+
+// ModesError is the error of two load modes that compute different numbers.
+type ModesError struct {
+	Modes      [2]string
+	Token      int     // the first token that differs, from 0
+	Difference float64 // the largest difference of its numbers
+}
+
+func (e *ModesError) Error() string {
+	return fmt.Sprintf("%v: %s and %s, by %g at token %d", ErrModesDiffer, e.Modes[0], e.Modes[1], e.Difference, e.Token)
+}
+
+// Is makes the error an ErrModesDiffer.
+func (e *ModesError) Is(target error) bool { return target == ErrModesDiffer }
+
+// checkedWay is a way to open a model for [Check]. All ways of one model have the same layout
+// of the weights, and so the same results to the last bit.
+type checkedWay struct {
+	name, path string
+	options    Options
+}
+
+// checkedWays returns the ways of a file: mapped, and stock or a copy. For a packed file the
+// second is a copy of its source, which is "" if there is none.
+func checkedWays(path, source string, packed, stock bool) []checkedWay {
+	mapped := checkedWay{"mmap", path, Options{Load: LoadMMap, NoRepack: !packed, Packed: PackedOff}}
+	switch {
+	case packed && source == "":
+		return []checkedWay{mapped}
+	case packed:
+		return []checkedWay{mapped, {"copy of the source", source, Options{Load: LoadCopy, Packed: PackedOff}}}
+	}
+	if !stock {
+		return []checkedWay{mapped, {"copy", path, Options{Load: LoadCopy, NoRepack: true, Packed: PackedOff}}}
+	}
+	return []checkedWay{mapped, {"stock", path, Options{Load: LoadStock, NoRepack: true, Packed: PackedOff}}}
+}
+
+// compute computes tokens in all ways and compares the results.
+func (c *Checked) compute(ctx context.Context, ways []checkedWay) error {
+	if why, err := tooLarge(c.Bytes); err != nil || why != "" {
+		c.NotComputed = why
+		return err
+	}
+	var first [][]float32
+	var load *LoadError
+	for i, way := range ways {
+		rows, err := way.compute(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, ErrTask): // neither text nor embeddings
+			c.NotComputed = err.Error()
+			return nil
+		case errors.Is(err, ErrInsufficientMemory):
+			c.NotComputed = fmt.Sprintf("%s: %v", way.name, err)
+			return nil
+		case errors.As(err, &load): // it names the load mode
+			return err
+		case err != nil:
+			return fmt.Errorf("%s: %w", way.name, err)
+		}
+		if i == 0 {
+			first = rows
+		} else if err := compareRows(first, rows); err != nil {
+			err.Modes = [2]string{ways[0].name, way.name}
+			return err
+		}
+		c.Modes = append(c.Modes, way.name)
+	}
+	return nil
+}
+
+// tooLarge says why weights of that many bytes are not read for a check, "" if they are.
+func tooLarge(weights uint64) (string, error) {
+	p, err := probe.Measure()
+	if err != nil {
+		return "", err
+	}
+	if left := min(p.RAMAvailable, p.CgroupLeft); weights > left {
+		return fmt.Sprintf("the weights take %s, and %s of memory are available", words.Size(weights), words.Size(left)), nil
+	}
+	return "", nil
+}
+
+// compute opens the model and returns the logits of a few tokens, or for a model for embeddings
+// the embedding of a text.
+func (w checkedWay) compute(ctx context.Context) (rows [][]float32, err error) {
+	o := w.options
+	o.MaxMemory = MaxMemoryOff
+	// Fixed: choices by the available memory could differ between two ways.
+	o.Session = SessionOptions{Context: checkContext, FlashAttention: llama.FlashOff}
+	m, err := openFile(ctx, w.path, "", o.config())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	if m.info.CtxTrain > 0 {
+		o.Session.Context = min(o.Session.Context, m.info.CtxTrain)
+	}
+	switch {
+	case m.decodes() == nil:
+		rows, err = m.checkText(ctx, o.Session)
+	case m.embedsTexts() == nil:
+		rows, err = m.checkEmbedding(ctx, o.Session)
+	default:
+		err = m.decodes()
+	}
+	if err != nil {
+		return nil, err
+	}
+	for i, row := range rows {
+		for _, x := range row {
+			if math.IsNaN(float64(x)) || math.IsInf(float64(x), 1) {
+				return nil, fmt.Errorf("%w: the model computes %g at token %d", ErrBadModel, x, i)
+			}
+		}
+	}
+	return rows, nil
+}
+
+// checkPrompt precedes the computed tokens; checkContext has room for a token for each of its
+// bytes and for the computed tokens.
+const (
+	checkPrompt  = "Hello world"
+	checkContext = 32
+)
+
+// checkText generates a few tokens and returns their logits, or their ids for a model that
+// encodes its prompt.
+func (m *Model) checkText(ctx context.Context, o SessionOptions) (rows [][]float32, err error) {
+	s, err := m.NewSession(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if m.info.Encoder {
+		g := GenerateOptions{MaxTokens: checkTokens, IgnoreEOG: true, Sampling: Sampling{Greedy: true}}
+		for t, err := range s.Generate(ctx, checkPrompt, g) {
+			if err != nil {
+				return nil, err
+			}
+			rows = append(rows, []float32{float32(t.ID)})
+		}
+		return rows, nil
+	}
+	tokens, err := m.Tokenize(checkPrompt, TokenizeOptions{})
+	if err != nil || len(tokens) == 0 { // no tokenizer
+		tokens = []int32{0}
+	}
+	for len(rows) < checkTokens {
+		err := s.Evaluate(ctx, tokens, EvaluateOptions{From: len(tokens) - 1, Logits: func(_ int, logits []float32) error {
+			rows = append(rows, slices.Clone(logits))
+			tokens = []int32{int32(slices.Index(logits, slices.Max(logits)))}
+			return nil
+		}})
+		if err != nil {
+			return nil, err
+		}
+		if tokens[0] < 0 { // Index found no maximum: NaN
+			break
+		}
+	}
+	return rows, nil
+}
+
+// checkEmbedding returns the embedding of a text.
+func (m *Model) checkEmbedding(ctx context.Context, o SessionOptions) (rows [][]float32, err error) {
+	o.Embeddings = true
+	s, err := m.NewSession(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	return s.Embed(ctx, checkPrompt)
+}
+
+// compareRows returns nil if all numbers are equal.
+func compareRows(a, b [][]float32) *ModesError {
+	for i := range max(len(a), len(b)) {
+		if i >= len(a) || i >= len(b) || len(a[i]) != len(b[i]) {
+			return &ModesError{Token: i, Difference: math.Inf(1)}
+		}
+		e := &ModesError{Token: i}
+		for j := range a[i] {
+			if a[i][j] != b[i][j] { // two equal infinities have the difference NaN
+				e.Difference = max(e.Difference, math.Abs(float64(a[i][j])-float64(b[i][j])))
+			}
+		}
+		if e.Difference != 0 {
+			return e
+		}
+	}
+	return nil
 }

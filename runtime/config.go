@@ -24,7 +24,7 @@ type config struct {
 	repack    bool   // the engine may choose layouts for this CPU
 	prefetch  bool   // mapped weights are read ahead
 	check     bool   // all weights are read for invalid values
-	gpuLayers int
+	placement
 	adapters  []Adapter // with their scales
 	maxMemory uint64    // as Options.MaxMemory
 	trace     *replay.Trace
@@ -46,13 +46,14 @@ func (o Options) resolve() (*config, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	return o.config(), nil
+	c := o.config()
+	return c, c.findDevices()
 }
 
 // config returns the configuration of options that have been checked.
 func (o Options) config() *config {
 	c := &config{
-		load: o.Load, chunkSize: o.ChunkSize, repack: !o.NoRepack, prefetch: !o.NoPrefetch, check: o.CheckTensors, gpuLayers: o.GPULayers,
+		load: o.Load, chunkSize: o.ChunkSize, repack: !o.NoRepack, prefetch: !o.NoPrefetch, check: o.CheckTensors, placement: o.placement(),
 		adapters: slices.Clone(o.Adapters), maxMemory: o.MaxMemory, trace: o.Trace, session: o.Session, fallbacks: slices.Clone(o.Fallbacks),
 		packed: o.Packed, cacheDir: o.CacheDir,
 		pool: o.Pool, admit: o.Admit, progress: o.Progress, logger: o.Logger,
@@ -81,9 +82,6 @@ func (c *config) auto() *config {
 	auto.load = LoadAuto
 	return &auto
 }
-
-// offloads reports whether layers are placed on GPUs.
-func (c *config) offloads() bool { return c.gpuLayers > 0 }
 
 // guesses reports whether generations will draft tokens (GenerateOptions.Lookup).
 func (c *config) guesses() bool { return c.generate != nil && c.generate.Lookup }
@@ -129,12 +127,13 @@ func (o Options) check() error {
 	switch {
 	case o.ChunkSize > mostChunk:
 		return optionError("chunk size", strconv.FormatUint(o.ChunkSize, 10), "out of range (0 to %d bytes)", uint64(mostChunk))
-	case o.GPULayers < 0:
-		return optionError("GPU layers", strconv.Itoa(o.GPULayers), "out of range: use 0 or more")
 	case o.Load == LoadStock && o.Pool != nil:
 		return optionError("load mode", "stock", "can't use a pool, as the engine allocates the memory itself: leave out the pool or use another mode")
-	case o.Packed == PackedRequire && (o.Load == LoadCopy || o.Load == LoadStock || o.NoRepack || o.GPULayers > 0):
+	case o.Packed == PackedRequire && (o.Load == LoadCopy || o.Load == LoadStock || o.NoRepack || o.GPULayers != 0):
 		return optionError("packed mode", "require", "needs mapped weights in this CPU's layout: use load mode auto, and neither NoRepack nor GPU layers")
+	}
+	if err := o.checkPlacement(); err != nil {
+		return err
 	}
 	for _, a := range o.Adapters {
 		if s := float64(a.Scale); math.IsNaN(s) || math.IsInf(s, 0) {
@@ -174,7 +173,7 @@ func (o SessionOptions) params() llama.ContextParams {
 	return llama.ContextParams{
 		Ctx: o.Context, Batch: o.Batch, UBatch: o.UBatch, Threads: o.Threads, BatchThreads: o.BatchThreads,
 		CacheTypeK: o.CacheTypeK, CacheTypeV: o.CacheTypeV, FlashAttn: o.FlashAttention,
-		Embeddings: o.Embeddings, Pooling: o.Pooling,
+		Embeddings: o.Embeddings, Pooling: o.Pooling, NoOffloadKQV: o.NoKVOffload,
 	}
 }
 

@@ -20,6 +20,7 @@ const (
 // fitted is the session that a load has made room for, and what was lowered for it.
 type fitted struct {
 	planned  memory.Parts         // bytes of the session
+	params   llama.ContextParams  // of the session
 	ubatch   int                  // tokens
 	defaults SessionOptions       // lowered values, for sessions that leave them open
 	flash    llama.FlashAttention // of the session
@@ -49,7 +50,7 @@ func (s *sizer) fit(ctx context.Context) (f fitted, err error) {
 	if err != nil {
 		return f, err
 	}
-	f.planned, f.ubatch = n.parts(), n.ubatch
+	f.planned, f.params, f.ubatch = n.parts(), n.params, n.ubatch
 	if p, err := probe.Measure(); err == nil && s.config.pool == nil {
 		if more := growth(weights+n.allBlocks(), p); more > 0 {
 			parts := memory.Parts{}.With(memory.PurposeWeights, weights).Plus(n.blockParts())
@@ -241,10 +242,11 @@ type AdjustmentKind string
 // Kinds of adjustments.
 const (
 	AdjustedContext  AdjustmentKind = "context"
-	AdjustedCache    AdjustmentKind = "cache"     // the type of the KV cache
-	AdjustedUBatch   AdjustmentKind = "ubatch"    // the micro-batch
-	AdjustedPageFile AdjustmentKind = "page_file" // page files have to grow; nothing was lowered
-	AdjustedModel    AdjustmentKind = "model"     // a fallback was opened instead
+	AdjustedCache    AdjustmentKind = "cache"      // the type of the KV cache
+	AdjustedUBatch   AdjustmentKind = "ubatch"     // the micro-batch
+	AdjustedPageFile AdjustmentKind = "page_file"  // page files have to grow; nothing was lowered
+	AdjustedModel    AdjustmentKind = "model"      // a fallback was opened instead
+	AdjustedLayers   AdjustmentKind = "gpu_layers" // fewer layers are on devices
 )
 
 // Adjustment is a difference from the defaults that [Open] or [Model.NewSession] chose because
@@ -255,7 +257,7 @@ type Adjustment struct {
 	What string
 	// Err is the reason. With AdjustedModel it is the error of opening the model, which wraps
 	// a [*memory.Error] with remedies. Otherwise it is a *memory.Error with the memory for
-	// the default and the limit that it exceeds.
+	// the default and the limit that it exceeds, or with AdjustedLayers [ErrNoDevice].
 	Err error
 }
 

@@ -117,10 +117,10 @@ func (m *Model) Report() Report {
 	r := Report{
 		Path: m.path, Architecture: m.info.Architecture, Description: m.info.Description, Parameters: m.info.Params,
 		LoadMode: w.mode, LoadReason: w.reason, Repacked: w.repacked, Packed: w.packedBytes,
-		Chunks: len(w.plan.Chunks), ChunkSize: w.chunkSize, WeightBytes: w.plan.Bytes,
+		Chunks: len(w.plan.Chunks), ChunkSize: w.chunkSize, WeightBytes: w.weightBytes,
 		LargestTensor: w.plan.LargestTensor, LargestTensorName: w.plan.LargestTensorName, Adjusted: m.adjusted, Warnings: m.warnings,
 		FlashAttention: m.flash, FlashReason: m.flashWhy,
-		Memory: w.ledger.Snapshot(), LoadDuration: m.loadDuration,
+		GPULayers: min(w.config.gpuLayers, w.layers), Devices: w.devices.Snapshot(), Memory: w.ledger.Snapshot(), LoadDuration: m.loadDuration,
 	}
 	r.Budget, r.Residency = w.budget.report()
 	if x := r.Residency; x != nil && x.Experts != nil {

@@ -11,13 +11,14 @@ import (
 
 // need is the private memory of a session, as measured by the engine.
 type need struct {
-	params llama.ContextParams
-	blocks []llama.MeasuredBlock
-	work   uint64 // bytes of the engine's work buffer, which is no block
-	ubatch int    // tokens, as rounded by the engine
-	ctx    int
-	why    string // the reason for the choice of flash attention
-	short  bool   // flash attention was chosen because memory is short
+	params  llama.ContextParams
+	blocks  []llama.MeasuredBlock // in host memory
+	devices []llama.MeasuredBlock // in memory of devices
+	work    uint64                // bytes of the engine's work buffer, which is no block
+	ubatch  int                   // tokens, as rounded by the engine
+	ctx     int
+	why     string // the reason for the choice of flash attention
+	short   bool   // flash attention was chosen because memory is short
 }
 
 // mostMeasured bounds the context of a dry run, in tokens: the run takes some 100 bytes and
@@ -55,7 +56,14 @@ func (s *sizer) measure(p llama.ContextParams, ubatchGiven bool) (need, error) {
 		if err != nil {
 			return need{}, sessionError(engineError(err), p)
 		}
-		n := need{params: p, blocks: got.Blocks, work: got.Work, ubatch: got.UBatch, ctx: got.Ctx}
+		n := need{params: p, work: got.Work, ubatch: got.UBatch, ctx: got.Ctx}
+		for _, b := range got.Blocks {
+			if b.Device == "" {
+				n.blocks = append(n.blocks, b)
+			} else {
+				n.devices = append(n.devices, b)
+			}
+		}
 		bound := s.maxRange(p)
 		largest := n.largest()
 		if s.weights.mode == LoadStock || largest.Size <= bound {

@@ -74,12 +74,15 @@ func openFile(ctx context.Context, path, cacheOf string, c *config) (m *Model, e
 	if err != nil {
 		return nil, &LoadError{Path: path, Mode: c.load, Err: err}
 	}
+	if c, err = c.chooseLayers(ctx, src, mode); err != nil {
+		return nil, &LoadError{Path: path, Mode: mode, Err: err}
+	}
 	var tried []*LoadError
-	m, err = load(ctx, newWeights(c, src, mode, reason, nil), src.probe)
+	m, err = loadFewer(ctx, c, src, mode, reason)
 	if err != nil && c.load == LoadAuto && mode == LoadCopy && errors.Is(err, ErrInsufficientMemory) {
 		tried = append(tried, &LoadError{Mode: LoadCopy, Err: err})
 		mode, reason = LoadMMap, "a copy was refused: "+shortReason(err)
-		m, err = load(ctx, newWeights(c, src, mode, reason, nil), src.probe)
+		m, err = loadFewer(ctx, c, src, mode, reason)
 	}
 	if err != nil {
 		return nil, &LoadError{Path: path, Mode: mode, Tried: tried, Err: err}
@@ -117,6 +120,7 @@ func load(ctx context.Context, w *weights, probe probe.Probe) (m *Model, err err
 	if m, err = newModel(w); err != nil {
 		return nil, err
 	}
+	w.layers = m.info.Layers + 1
 	if err := m.checkGenerate(w.config.generate); err != nil {
 		return nil, err
 	}
@@ -132,7 +136,10 @@ func load(ctx context.Context, w *weights, probe probe.Probe) (m *Model, err err
 			return nil, err
 		}
 	}
-	return m, w.addAdapters(m.tied)
+	if err := w.addAdapters(m.tied); err != nil || w.mode == LoadStock {
+		return m, err
+	}
+	return m, m.tryDevices()
 }
 
 // Rung is one of the models that [Open] tried.

@@ -54,8 +54,27 @@ type Options struct {
 	NoPrefetch bool
 	// CheckTensors reads all weights and refuses invalid values (NaN, infinities).
 	CheckTensors bool
-	// GPULayers is how many layers are placed on GPUs; a number above the model's means all.
+	// GPULayers is how many layers are placed on devices: the last ones, where the output counts as
+	// the very last; a number above the model's means all. With [GPULayersAuto] they are as many as
+	// fit beside one session. The weights are read piece by piece and are not kept in host memory.
+	// If a device refuses the memory, fewer layers are placed there: [Report].Adjusted says so.
 	GPULayers int
+	// DeviceMargin is how many bytes of each device GPULayersAuto leaves free; 0: a sixteenth of its
+	// memory, at least 256 MiB.
+	DeviceMargin uint64
+	// SplitMode, MainGPU and TensorSplit distribute layers over several devices, as llama.cpp's
+	// --split-mode, --main-gpu and --tensor-split do: by layers in proportion to TensorSplit, or to
+	// the devices' free memory; all to the device MainGPU; or each matrix by rows, where the device
+	// can.
+	SplitMode   llama.SplitMode
+	MainGPU     int
+	TensorSplit []float32
+	// TensorOverrides put single tensors on another device, or in host memory; the first whose
+	// pattern matches counts. CPUExperts then keeps the experts of all layers in host memory, or
+	// CPUExpertLayers those of the first layers.
+	TensorOverrides []TensorOverride
+	CPUExperts      bool
+	CPUExpertLayers int
 	// Adapters are LoRA adapters that every session applies.
 	Adapters []Adapter
 	// MaxMemory is how many bytes the model may keep resident: weights, KV caches and
@@ -84,10 +103,22 @@ type Options struct {
 	// the allocation as the system would. It serves as a quota of the program. See
 	// memory.Ledger.
 	Admit func(p memory.Purpose, size uint64) error
+	// AdmitDevice, if set, is called before each allocation of a device's memory, as Admit.
+	AdmitDevice func(device string, p memory.Purpose, size uint64) error
 	// Progress is called while loading, from one goroutine at a time.
 	Progress func(Progress)
 	// Logger gets decisions and warnings; nil: they are dropped.
 	Logger *slog.Logger
+}
+
+// GPULayersAuto as [Options].GPULayers is as many layers as the devices have memory for.
+const GPULayersAuto = -1
+
+// TensorOverride puts the tensors whose names match a pattern on a device.
+type TensorOverride struct {
+	// Pattern is a regular expression, in Go's syntax, that matches any part of a name.
+	Pattern string
+	Device  string // a name, as "Vulkan0"; "CPU" for host memory
 }
 
 // Adapter is a LoRA adapter to apply.
@@ -126,6 +157,8 @@ type SessionOptions struct {
 	// lowered; [Stats].FlashAttention says which. A session does not change it later. The
 	// two round differently: logits differ in their last bits.
 	FlashAttention llama.FlashAttention
+	// NoKVOffload keeps the KV cache of layers on devices in host memory.
+	NoKVOffload bool
 	// Embeddings makes a session for [Session.Embed] and [Session.Rerank]; Pooling combines
 	// the embeddings of a text's tokens into one. The texts of one evaluation share the
 	// context. If Context is set, it is the default for Batch too.

@@ -29,6 +29,10 @@ type Forecast struct {
 	Reason string   `json:"reason"`
 	// Warnings are as in [Report].
 	Warnings []string `json:"warnings"`
+	// GPULayers is how many layers would be on devices, the output included, and Devices what goes
+	// onto each device of the engine.
+	GPULayers int          `json:"gpu_layers"`
+	Devices   []DeviceNeed `json:"devices"`
 
 	fewExperts bool // is one of them
 }
@@ -143,6 +147,9 @@ func planFile(ctx context.Context, path string, c *config) (*Forecast, error) {
 	if f.Auto, f.Reason, err = chooseMode(src, src.probe, c); err != nil {
 		return nil, err
 	}
+	if c, err = c.chooseLayers(ctx, src, f.Auto); err != nil {
+		return nil, err
+	}
 	var header *weights // shared by consecutive ways for which the engine reads the same
 	defer func() {
 		if header != nil {
@@ -231,6 +238,9 @@ func planMode(ctx context.Context, f *Forecast, w *weights, packed bool) (_ Mode
 			f.Auto, f.Reason = LoadMMap, "a copy would be refused: "+shortReason(refused)
 		}
 	}
+	if f.Devices == nil { // the same in all modes
+		f.GPULayers, f.Devices = min(w.config.gpuLayers, s.info.Layers+1), w.config.planned(ws, n)
+	}
 	p.addWeights(w, ws)
 	p.addSession(w, n)
 	p.Remedies = []memory.Remedy{}
@@ -266,7 +276,7 @@ func (p *ModePlan) addWeights(w *weights, ws []llama.Weight) {
 	second := secondCopies(ws)
 	for _, x := range ws {
 		if x.Kind == llama.WeightDevice {
-			p.Device += x.Size
+			p.Device += x.DeviceSize
 		}
 	}
 	if p.Mode == LoadStock {

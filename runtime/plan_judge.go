@@ -148,7 +148,7 @@ type BudgetPlan struct {
 func (p *ModePlan) planBudget(f *Forecast, w *weights, n need) (resident uint64, err error) {
 	measured := f.Probe
 	base, _, unknown := baseMemory()
-	if p.Mode != LoadMMap || p.Device > 0 || unknown != nil {
+	if p.Mode != LoadMMap || unknown != nil {
 		return 0, nil
 	}
 	planned := n.parts()

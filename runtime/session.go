@@ -153,7 +153,7 @@ func (m *Model) makeSession(p llama.ContextParams, o SessionOptions) (*Session, 
 	s.markMemory = markMemory{arena: s.arena, most: cmp.Or(o.Checkpoints, defaultCheckpoints)}
 	s.life, s.end = context.WithCancel(context.Background())
 	if m.weights.mode != LoadStock {
-		p.Blocks = blocks{s.arena}
+		p.Blocks = blocks{s.arena, m.weights.devices}
 	}
 	if s.pass = m.weights.budget.newPass(); s.pass != nil {
 		p.Layers = s.pass
@@ -162,7 +162,7 @@ func (m *Model) makeSession(p llama.ContextParams, o SessionOptions) (*Session, 
 	var err error
 	if s.ctx, err = m.weights.native.NewContext(p); err != nil {
 		s.arena.Close()
-		return nil, sessionError(engineError(err), p)
+		return nil, sessionError(m.weights.deviceError(err), p)
 	}
 	for _, a := range m.weights.adapters {
 		if err := s.ctx.ApplyAdapter(a.native, a.scale); err != nil {

@@ -143,7 +143,7 @@ func chooseMode(src *source, p probe.Probe, c *config) (LoadMode, string, error)
 		return c.load, "as requested", nil
 	case LoadCopy:
 		// Checked before the engine reads the header; the session is checked later.
-		if e := roomFor(besideCopy(src.plan.Bytes, p), p); e != nil && c.pool == nil {
+		if e := roomFor(besideCopy(src.plan.Bytes, p), p); e != nil && c.pool == nil && !c.offloads() {
 			e.Remedies = append([]memory.Remedy{{Kind: memory.RemedyMap}, {Kind: memory.RemedyQuantise}}, memory.RaiseLimit(e.Limit, e.Requested-e.Available)...)
 			return c.load, "", e
 		}

@@ -58,13 +58,18 @@ type Report struct {
 	Budget    uint64           `json:"budget_bytes"`
 	Residency *residency.Stats `json:"residency"`
 
+	// GPULayers is how many layers are on devices, the output included, and Devices the memory of
+	// those that any was taken of. With LoadStock the devices are not known.
+	GPULayers int                  `json:"gpu_layers"`
+	Devices   []memory.DeviceUsage `json:"devices"`
+
 	LoadDuration time.Duration `json:"-"`
 }
 
 // MarshalJSON writes an object with all fields.
 func (r Report) MarshalJSON() ([]byte, error) {
 	type plain Report
-	r.Adjusted, r.Warnings = noNil(r.Adjusted), noNil(r.Warnings)
+	r.Adjusted, r.Warnings, r.Devices = noNil(r.Adjusted), noNil(r.Warnings), noNil(r.Devices)
 	return words.EncodeJSON(struct {
 		plain
 		LoadDuration float64 `json:"load_seconds"`

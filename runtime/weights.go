@@ -18,6 +18,7 @@ import (
 type weights struct {
 	config   *config
 	ledger   *memory.Ledger
+	devices  *memory.Devices // memory of devices
 	native   *llama.Model
 	arena    *memory.Arena    // the engine's blocks: copies, second layouts, adapters
 	second   []unsafe.Pointer // blocks of the arena with copied tensors in a second layout
@@ -27,6 +28,9 @@ type weights struct {
 
 	chunkSize     uint64
 	largestTensor uint64
+	layers        int    // of the model that can be on devices, with the output
+	deviceBytes   uint64 // weights on devices
+	weightBytes   uint64 // all weights that are used
 
 	*binding // replaced by a move
 	once     sync.Once
@@ -38,6 +42,7 @@ type binding struct {
 	*source
 	mode    LoadMode
 	reason  string          // why this mode
+	upload  *loader.Plan    // of tensors that are copied to devices; nil: none
 	memory  *loader.Weights // nil for a stock load, and before the weights are loaded
 	watches []*llama.Mapped // detect lost pages of the mappings
 
@@ -57,7 +62,7 @@ func newWeights(c *config, src *source, mode LoadMode, reason string, ledger *me
 		ledger = &memory.Ledger{Admit: c.admit}
 	}
 	return &weights{
-		config: c, ledger: ledger, chunkSize: src.plan.ChunkSize, largestTensor: src.plan.LargestTensor,
+		config: c, ledger: ledger, devices: &memory.Devices{Admit: c.admitted}, weightBytes: src.plan.Bytes, chunkSize: src.plan.ChunkSize, largestTensor: src.plan.LargestTensor,
 		binding: &binding{source: src, mode: mode, reason: reason},
 	}
 }
@@ -87,25 +92,44 @@ func (w *weights) loadHeader(ctx context.Context) error {
 		return err
 	}
 	defer scratch.Close()
-	w.native, err = llama.LoadModel(ctx, skeleton.Path(), llama.ModelParams{
-		Repack: w.repacks(), GPULayers: w.config.gpuLayers,
-		Blocks: blocks{w.arena}, Unbound: true, Scratch: scratch.Addr(), ScratchSize: uintptr(scratch.Size()),
-	})
+	w.native, err = llama.LoadModel(ctx, skeleton.Path(), w.place(llama.ModelParams{
+		Repack: w.repacks(), Blocks: blocks{w.arena, w.devices}, Unbound: true, Scratch: scratch.Addr(), ScratchSize: uintptr(scratch.Size()),
+	}))
 	if err != nil {
 		return engineError(err)
 	}
 	return w.planUsed()
 }
 
-// planUsed plans again if the engine, which has read the header, uses other tensors than planned.
+// planUsed plans again if the engine, which has read the header, uses other tensors in host memory than
+// planned, and plans those that go to devices.
 func (w *weights) planUsed() error {
 	ws, err := w.native.Weights()
 	if err != nil {
 		return err
 	}
-	used := map[string]bool{}
+	used, onDevices := map[string]bool{}, map[string]bool{}
+	w.deviceBytes = 0
 	for _, x := range ws {
+		if x.Kind == llama.WeightDevice {
+			onDevices[w.placeOf(x)] = true
+			w.deviceBytes += x.DeviceSize
+			continue
+		}
 		used[w.placeOf(x)] = true
+	}
+	w.weightBytes = 0
+	for _, t := range w.index.Tensors() {
+		if used[t.Name] || onDevices[t.Name] {
+			w.weightBytes += t.Size
+		}
+	}
+	w.upload = nil
+	if len(onDevices) > 0 {
+		w.upload, err = loader.NewPlan(w.index, loader.PlanOptions{ChunkSize: w.plan.ChunkSize, Uses: func(name string) bool { return onDevices[name] }})
+		if err != nil {
+			return err
+		}
 	}
 	planned, unused := 0, 0
 	for _, r := range w.plan.Ranges {
@@ -244,7 +268,7 @@ func (w *weights) stockRepacked(ws []llama.Weight) (bytes uint64) {
 }
 
 // secondCopies returns the indices of tensors that are needed in a second layout. Tied
-// embeddings are: plain for row lookup, and repacked or on a device for the output.
+// embeddings are: plain for row lookup, and repacked for the output.
 func secondCopies(ws []llama.Weight) []int {
 	plain, special := map[string]bool{}, map[string]bool{}
 	for _, w := range ws {
@@ -254,7 +278,7 @@ func secondCopies(ws []llama.Weight) []int {
 	}
 	var second []int
 	for i, w := range ws {
-		if w.Kind == llama.WeightHost {
+		if w.Kind != llama.WeightRepack {
 			continue
 		}
 		if plain[w.Name] || special[w.Name] {
@@ -265,8 +289,11 @@ func secondCopies(ws []llama.Weight) []int {
 	return second
 }
 
-// blocks gives the engine its memory from an arena.
-type blocks struct{ arena *memory.Arena }
+// blocks gives the engine its memory from an arena, and counts that of devices.
+type blocks struct {
+	arena   *memory.Arena
+	devices *memory.Devices
+}
 
 func (b blocks) AllocBlock(p llama.Purpose, size uintptr) (unsafe.Pointer, error) {
 	return b.arena.AllocBlock(purposeOf(p), size)
@@ -279,6 +306,18 @@ func (b blocks) TagBlock(block unsafe.Pointer, p llama.Purpose) {
 func (b blocks) FreeBlock(block unsafe.Pointer) { b.arena.FreeBlock(block) }
 
 func (b blocks) BlockSize() uintptr { return b.arena.BlockSize() }
+
+func (b blocks) AdmitDevice(device string, size uintptr, p llama.Purpose) error {
+	return b.devices.Take(device, purposeOf(p), uint64(size))
+}
+
+func (b blocks) TagDevice(device string, size uintptr, from, to llama.Purpose) {
+	b.devices.Retag(device, purposeOf(from), purposeOf(to), uint64(size))
+}
+
+func (b blocks) FreeDevice(device string, size uintptr, p llama.Purpose) {
+	b.devices.Give(device, purposeOf(p), uint64(size))
+}
 
 // purposeOf returns the ledger's purpose for the engine's, 0 (invalid) for an unknown one.
 func purposeOf(p llama.Purpose) memory.Purpose {

@@ -59,7 +59,7 @@ var figureKeys = strings.Fields(`
 	batch_threads flash_attention prompt_tokens prompt_cached_tokens prompt_seconds prompt_tokens_per_second generated_tokens
 	generate_seconds tokens_per_second passes drafted_tokens accepted_tokens finish_reason seed
 	budget_bytes resident_bytes streamed_bytes streamed_bytes_per_token read_bytes_per_second stall_seconds
-	residency_hits residency_misses experts_in_memory expert_hits expert_misses expert_hit_rate peak_rss_bytes peak_anon_bytes peak_file_bytes memory pool
+	residency_hits residency_misses experts_in_memory expert_hits expert_misses expert_hit_rate gpu_layers devices peak_rss_bytes peak_anon_bytes peak_file_bytes memory pool
 `)
 
 // MarshalJSON writes one object that always has all keys.
@@ -113,11 +113,26 @@ func (s stats) figures() string {
 	if e := m.Residency; e != nil && e.Experts != nil {
 		fmt.Fprintf(&b, "; %d of %d experts in memory, %.0f %% of those chosen were", e.Experts.Slots, e.Experts.Experts, 100*e.Experts.HitRate())
 	}
+	if m.GPULayers > 0 || len(m.Devices) > 0 {
+		fmt.Fprintf(&b, "; %s on %s", count(m.GPULayers, "layer"), onDevices(m.Devices))
+	}
 	if e := llama.Engine(); e.Folder != "" {
 		fmt.Fprintf(&b, "; engine %s", e)
 	}
 	fmt.Fprintf(&b, "; peak memory %s anonymous + %s file-backed", words.Size(m.PeakAnon), words.Size(m.PeakFile))
 	return texts.OneLine(b.String())
+}
+
+// onDevices names devices and the memory taken there.
+func onDevices(list []memory.DeviceUsage) string {
+	if len(list) == 0 {
+		return "devices"
+	}
+	var names []string
+	for _, d := range list {
+		names = append(names, d.Device+" ("+words.Size(d.Memory.Total.Peak)+")")
+	}
+	return strings.Join(names, ", ")
 }
 
 // finishWords says why a generation ended, unless the output shows it.

@@ -30,6 +30,12 @@ type generateConfig struct {
 	fallbacks                                  []string
 	noRepack, noPrefetch, noMMap, checkTensors bool
 	gpuLayers                                  int
+	gpuMargin                                  uint64
+	splitMode                                  string
+	mainGPU, cpuMoELayers                      int
+	cpuMoE, noKVOffload                        bool
+	tensorSplit                                []float32
+	overrides                                  []runtime.TensorOverride
 	adapters                                   []runtime.Adapter
 
 	seed                               uint32
@@ -155,11 +161,65 @@ func (c *generateConfig) memoryFlags(f *flags, topic string) {
 	f.choice(&c.cacheV, "cache-type-v", "", "f16", cacheTypes(), "`TYPE` of the V cache (also -ctv); a quantised one needs flash attention. Types: "+strings.Join(cacheTypes(), ", "))
 	c.flash = "auto"
 	f.Var(values.FlashMode{Choice: values.Choice{P: &c.flash, Words: flashWords()}}, "flash-attn", "flash attention (also -fa)")
-	f.VarP(values.LayerCount{Integer: values.Integer{P: &c.gpuLayers, Min: -1, Max: math.MaxInt32}}, "gpu-layers", "g", "layers to put on GPUs (also -ngl); all or -1 for all")
+	c.deviceFlags(f)
 	f.text(&c.cacheDir, "packed-cache", "", "", "DIR", "folder of packed files (default $INFER_PACKED_CACHE, or infer/packed in the user's cache folder)")
 	f.BoolVar(&c.noRepack, "no-repack", false, "do not repack: keep copied weights in the layout of the file")
 	f.BoolVar(&c.noPrefetch, "no-prefetch", false, "do not read mapped weights ahead: read them at first use")
 	f.BoolVar(&c.checkTensors, "check-tensors", false, "read all weights at load and refuse invalid values")
+}
+
+// deviceFlags defines the flags for GPUs, with llama.cpp's names.
+func (c *generateConfig) deviceFlags(f *flags) {
+	f.VarP(values.LayerCount{Integer: values.Integer{P: &c.gpuLayers, Min: -1, Max: math.MaxInt32}}, "gpu-layers", "g", "layers to put on GPUs (also -ngl): a number, all (or -1), or auto for as many as fit beside one session; if a GPU refuses the memory, fewer are put there")
+	f.Var(values.Size{P: &c.gpuMargin}, "gpu-margin", "memory of each GPU that -g auto leaves free (default a sixteenth of it, at least 256 MiB)")
+	f.choice(&c.splitMode, "split-mode", "", "layer", []string{"layer", "none", "row"}, "how several GPUs are used (also -sm): layer by layer, only the main GPU, or each matrix by rows where the GPUs can")
+	f.integer(&c.mainGPU, "main-gpu", "", 0, 0, math.MaxInt32, "the GPU for --split-mode none (also -mg), from 0 on, as 'infer probe' lists them")
+	f.parsed("tensor-split", "", "N,N,…", "shares of the layers for each GPU (also -ts), as in 3,1 (default by free memory)", c.setTensorSplit)
+	f.parsed("override-tensor", "", "PATTERN=GPU", "put tensors whose names match a regular expression on a GPU or the CPU (also -ot; repeatable, or separated by commas; the first match counts), as in exps=CPU", c.addOverrides)
+	f.BoolVar(&c.cpuMoE, "cpu-moe", false, "keep the experts of all layers on the CPU (also -cmoe)")
+	f.integer(&c.cpuMoELayers, "n-cpu-moe", "", 0, 0, 1<<20, "keep the experts of the first `N` layers on the CPU (also -ncmoe)")
+	f.BoolVar(&c.noKVOffload, "no-kv-offload", false, "keep the KV cache in the CPU's memory (also -nkvo)")
+}
+
+// setTensorSplit reads shares separated by commas or slashes.
+func (c *generateConfig) setTensorSplit(s string) error {
+	c.tensorSplit = nil
+	for _, part := range strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == '/' }) {
+		n, err := strconv.ParseFloat(strings.TrimSpace(part), 32)
+		if err != nil || !(n >= 0 && n <= 1e9) {
+			return errors.New("want numbers of at least 0, separated by commas, as in 3,1")
+		}
+		c.tensorSplit = append(c.tensorSplit, float32(n))
+	}
+	return nil
+}
+
+// addOverrides reads PATTERN=GPU, several separated by commas.
+func (c *generateConfig) addOverrides(s string) error {
+	for _, part := range strings.Split(s, ",") {
+		pattern, device, ok := strings.Cut(part, "=")
+		if !ok || pattern == "" || device == "" {
+			return errors.New("want PATTERN=GPU, as in exps=CPU")
+		}
+		c.overrides = append(c.overrides, runtime.TensorOverride{Pattern: pattern, Device: device})
+	}
+	return nil
+}
+
+// deviceOptions translates the flags for GPUs.
+func (c *generateConfig) deviceOptions(o *runtime.Options, s *runtime.SessionOptions) {
+	switch {
+	case c.gpuLayers == values.AutoLayers:
+		o.GPULayers = runtime.GPULayersAuto
+	case c.gpuLayers < 0:
+		o.GPULayers = math.MaxInt32
+	default:
+		o.GPULayers = c.gpuLayers
+	}
+	o.DeviceMargin, o.MainGPU, o.TensorSplit, o.TensorOverrides = c.gpuMargin, c.mainGPU, c.tensorSplit, c.overrides
+	o.SplitMode = map[string]llama.SplitMode{"none": llama.SplitNone, "row": llama.SplitRow}[c.splitMode]
+	o.CPUExperts, o.CPUExpertLayers = c.cpuMoE, c.cpuMoELayers
+	s.NoKVOffload = c.noKVOffload
 }
 
 func (c *generateConfig) outputFlags(f *flags) {
@@ -292,11 +352,9 @@ func (c *generateConfig) options() (o runtime.Options, s runtime.SessionOptions,
 		return o, s, g, err
 	}
 	o.CacheDir = c.cacheDir
-	o.GPULayers, o.Adapters, o.Fallbacks = c.gpuLayers, c.adapters, c.fallbacks
+	o.Adapters, o.Fallbacks = c.adapters, c.fallbacks
 	o.MaxMemory = c.maxMemory
-	if c.gpuLayers < 0 {
-		o.GPULayers = math.MaxInt32
-	}
+	c.deviceOptions(&o, &s)
 
 	if given("ctx-size") && c.ctx == 0 {
 		c.ctx = -1

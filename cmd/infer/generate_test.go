@@ -148,7 +148,7 @@ const stableKeys = `
 	batch_threads flash_attention prompt_tokens prompt_cached_tokens prompt_seconds prompt_tokens_per_second generated_tokens
 	generate_seconds tokens_per_second passes drafted_tokens accepted_tokens finish_reason seed
 	budget_bytes resident_bytes streamed_bytes streamed_bytes_per_token read_bytes_per_second stall_seconds
-	residency_hits residency_misses experts_in_memory expert_hits expert_misses expert_hit_rate peak_rss_bytes peak_anon_bytes peak_file_bytes memory pool
+	residency_hits residency_misses experts_in_memory expert_hits expert_misses expert_hit_rate gpu_layers devices peak_rss_bytes peak_anon_bytes peak_file_bytes memory pool
 `
 
 // keysOf reads the keys of an object in their order.

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -46,14 +48,40 @@ type packedProbe struct {
 	Cache  *runtime.CacheUsage `json:"cache"`  // null if there can be no cache
 	err    error
 	engine llama.EngineInfo
+
+	devices []llama.Device // that layers can be put on
+}
+
+// jsonDevice is a device in --json.
+type jsonDevice struct {
+	Name          string  `json:"name"`
+	Description   string  `json:"description"`
+	Kind          string  `json:"kind"`
+	Total         uint64  `json:"total_bytes"`
+	Free          uint64  `json:"free_bytes"`
+	LargestBuffer *uint64 `json:"largest_buffer_bytes"` // null: no bound is known
+}
+
+func (p packedProbe) jsonDevices() []jsonDevice {
+	list := []jsonDevice{}
+	for _, d := range p.devices {
+		j := jsonDevice{d.Name, d.Description, d.Kind, d.MemoryTotal, d.MemoryFree, &d.LargestBuffer}
+		if d.LargestBuffer == math.MaxUint64 {
+			j.LargestBuffer = nil
+		}
+		list = append(list, j)
+	}
+	return list
 }
 
 func probePacked() packedProbe {
+	devices, _ := llama.Devices() // there are none without an engine
+	devices = slices.DeleteFunc(devices, func(d llama.Device) bool { return !d.Offloads() })
 	usage, err := runtime.PackedCacheUsage("")
 	if err != nil {
-		return packedProbe{llama.CanRepack(), nil, err, llama.Engine()}
+		return packedProbe{llama.CanRepack(), nil, err, llama.Engine(), devices}
 	}
-	return packedProbe{llama.CanRepack(), &usage, nil, llama.Engine()}
+	return packedProbe{llama.CanRepack(), &usage, nil, llama.Engine(), devices}
 }
 
 // MarshalJSON writes the figures of memory and those of the packed files in one object.
@@ -74,7 +102,11 @@ func (p probed) MarshalJSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fmt.Appendf(bytes.TrimSuffix(memory, []byte("}")), `,"committed_by":%s,"engine":%s,"packed_files":%s}`, programs, engine, packed), nil
+	devices, err := json.Marshal(p.packed.jsonDevices())
+	if err != nil {
+		return nil, err
+	}
+	return fmt.Appendf(bytes.TrimSuffix(memory, []byte("}")), `,"committed_by":%s,"devices":%s,"engine":%s,"packed_files":%s}`, programs, devices, engine, packed), nil
 }
 
 func probeCommand() *command {

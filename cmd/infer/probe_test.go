@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	goruntime "runtime"
@@ -39,7 +40,7 @@ func anyProbe(set func(p *probe.Probe)) probe.Probe {
 }
 
 // anyPacked is a cache with a file of 1 GiB in it.
-var anyPacked = packedProbe{true, &runtime.CacheUsage{Dir: "/cache", Files: 1, Used: 1 << 30, Limit: 3 << 30}, nil, llama.EngineInfo{}}
+var anyPacked = packedProbe{true, &runtime.CacheUsage{Dir: "/cache", Files: 1, Used: 1 << 30, Limit: 3 << 30}, nil, llama.EngineInfo{}, nil}
 
 func TestProbeShowsPackedFiles(t *testing.T) {
 	for _, tt := range []struct {
@@ -48,7 +49,7 @@ func TestProbeShowsPackedFiles(t *testing.T) {
 		text, json string
 	}{
 		{"a cache", anyPacked, "packed files   1.00 GiB of 3.00 GiB at most, in /cache\n", `"packed_files":{"repack":true,"cache":{"folder":"/cache","files":1,"used_bytes":1073741824,"limit_bytes":3221225472}}}`},
-		{"no folder", packedProbe{true, nil, errors.New("no home"), llama.EngineInfo{}}, "packed files   none: no home\n", `"packed_files":{"repack":true,"cache":null}}`},
+		{"no folder", packedProbe{true, nil, errors.New("no home"), llama.EngineInfo{}, nil}, "packed files   none: no home\n", `"packed_files":{"repack":true,"cache":null}}`},
 		{"a build without layouts", packedProbe{}, "packed files   none: this build has no CPU layouts", `"packed_files":{"repack":false,"cache":null}}`},
 	} {
 		p := probed{anyProbe(nil), tt.p, nil}
@@ -356,5 +357,27 @@ func TestIntervals(t *testing.T) {
 		if err := (intervalValue{&d}).Set(tt.text); d != tt.want || (err == nil) != (tt.want > 0) {
 			t.Errorf("%q: %v, %v", tt.text, d, err)
 		}
+	}
+}
+
+func TestProbeShowsDevices(t *testing.T) {
+	p := anyPacked
+	p.devices = []llama.Device{
+		{Name: "Vulkan0", Description: "one card", Kind: "gpu", MemoryFree: 1 << 30, MemoryTotal: 2 << 30, LargestBuffer: 1 << 29},
+		{Name: "CUDA1", Description: "another", Kind: "gpu", MemoryFree: 3 << 30, MemoryTotal: 4 << 30, LargestBuffer: math.MaxUint64},
+	}
+	text := probeText(probed{packed: p}, nil, helpWidth, 0)
+	for _, want := range []string{
+		"Vulkan0        2.00 GiB, 1.00 GiB free, largest buffer 512 MiB, one card\n",
+		"CUDA1          4.00 GiB, 3.00 GiB free, another\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing in\n%s", want, text)
+		}
+	}
+	out, err := json.Marshal(probed{packed: p})
+	if want := `"devices":[{"name":"Vulkan0","description":"one card","kind":"gpu","total_bytes":2147483648,"free_bytes":1073741824,"largest_buffer_bytes":536870912},` +
+		`{"name":"CUDA1","description":"another","kind":"gpu","total_bytes":4294967296,"free_bytes":3221225472,"largest_buffer_bytes":null}]`; err != nil || !strings.Contains(string(out), want) {
+		t.Errorf("%s, %v", out, err)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -329,6 +330,14 @@ func (t *probeLines) packed(p packedProbe) {
 	if p.engine.Folder != "" {
 		t.row("engine", detail, "%s, in %s", p.engine, texts.OneLine(p.engine.Folder))
 		t.brief("engine", "%s", p.engine)
+	}
+	for _, d := range p.devices {
+		largest := ""
+		if d.LargestBuffer != math.MaxUint64 {
+			largest = ", largest buffer " + words.Size(d.LargestBuffer)
+		}
+		t.row(d.Name, detail, "%s, %s free%s, %s", words.Size(d.MemoryTotal), words.Size(d.MemoryFree), largest, texts.OneLine(d.Description))
+		t.brief(d.Name+" free", "%s of %s", words.Size(d.MemoryFree), words.Size(d.MemoryTotal))
 	}
 	const label = "packed files"
 	switch {

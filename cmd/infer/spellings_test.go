@@ -3,6 +3,8 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"github.com/seed7adf6694/infer/cmd/infer/internal/values"
 )
 
 func TestLlamaCppsOptionsAreKnown(t *testing.T) {
@@ -11,9 +13,9 @@ func TestLlamaCppsOptionsAreKnown(t *testing.T) {
 		-cl --cache-list --completion-bash --verbose-prompt -C --cpu-mask -Cr --cpu-range --cpu-strict --prio --poll -Cb
 		--cpu-mask-batch -Crb --cpu-range-batch --cpu-strict-batch --prio-batch --poll-batch --keep --swa-full --perf --no-perf
 		-bf --binary-file --rope-scaling --rope-scale --rope-freq-base --rope-freq-scale --yarn-orig-ctx --yarn-ext-factor
-		--yarn-attn-factor --yarn-beta-slow --yarn-beta-fast -nkvo --no-kv-offload --no-host -dt --defrag-thold -np --parallel
-		--rpc --mlock -dio --direct-io -ndio --no-direct-io -lm --load-mode --numa -dev --device --list-devices -ot
-		--override-tensor -cmoe --cpu-moe -ncmoe --n-cpu-moe -sm --split-mode -ts --tensor-split -mg --main-gpu -fit --fit
+		--yarn-attn-factor --yarn-beta-slow --yarn-beta-fast --no-host -dt --defrag-thold -np --parallel
+		--rpc --mlock -dio --direct-io -ndio --no-direct-io -lm --load-mode --numa -dev --device --list-devices
+		-fit --fit
 		-fitt --fit-target -fitc --fit-ctx --override-kv --op-offload --no-op-offload --control-vector --control-vector-scaled
 		--control-vector-layer-range -mu --model-url -dr --docker-repo -hf -hfr --hf-repo -hff --hf-file -hfv -hfrv --hf-repo-v
 		-hffv --hf-file-v -hft --hf-token --log-file --log-colors -lv --verbosity --log-verbosity --log-prefix --no-log-prefix
@@ -56,17 +58,24 @@ func TestLlamaCppsSpellingsWork(t *testing.T) {
 		"--context-shift --no-context-shift":                   func(c *generateConfig) bool { return !c.contextShift },
 		"--log-disable":                                        func(c *generateConfig) bool { return c.quiet },
 		"-ngl all":                                             func(c *generateConfig) bool { return c.gpuLayers == -1 },
-		"--n-gpu-layers 7":                                     func(c *generateConfig) bool { return c.gpuLayers == 7 },
-		"-fa 1":                                                func(c *generateConfig) bool { return c.flash == "on" },
-		"-fa auto -t 2":                                        func(c *generateConfig) bool { return c.flash == "auto" && c.threads == 2 },
-		"--flash_attn=false":                                   func(c *generateConfig) bool { return c.flash == "off" },
-		"-fa -c 32":                                            func(c *generateConfig) bool { return c.flash == "on" && c.ctx == 32 },
-		"-j {} -n 3":                                           func(c *generateConfig) bool { return c.schema == "{}" && c.predict == 3 },
-		"-jf a.json":                                           func(c *generateConfig) bool { return c.schemaFile == "a.json" },
-		"-p -hf":                                               func(c *generateConfig) bool { return c.prompt == "-hf" },
-		"--prompt -cnv -q":                                     func(c *generateConfig) bool { return c.prompt == "-cnv" && c.quiet },
-		"-qv":                                                  func(c *generateConfig) bool { return c.quiet && c.verbose == 1 },
-		"-c32":                                                 func(c *generateConfig) bool { return c.ctx == 32 },
+		"-ngl auto -ts 3,1/0.5 -mg 1 -sm none": func(c *generateConfig) bool {
+			return c.gpuLayers == values.AutoLayers && len(c.tensorSplit) == 3 && c.mainGPU == 1 && c.splitMode == "none"
+		},
+		"-ot exps=CPU,attn=Vulkan0 -ot a=B -cmoe -ncmoe 3 -nkvo": func(c *generateConfig) bool {
+			return len(c.overrides) == 3 && c.overrides[1].Device == "Vulkan0" && c.cpuMoE && c.cpuMoELayers == 3 && c.noKVOffload
+		},
+		"-nkvo --kv-offload": func(c *generateConfig) bool { return !c.noKVOffload },
+		"--n-gpu-layers 7":   func(c *generateConfig) bool { return c.gpuLayers == 7 },
+		"-fa 1":              func(c *generateConfig) bool { return c.flash == "on" },
+		"-fa auto -t 2":      func(c *generateConfig) bool { return c.flash == "auto" && c.threads == 2 },
+		"--flash_attn=false": func(c *generateConfig) bool { return c.flash == "off" },
+		"-fa -c 32":          func(c *generateConfig) bool { return c.flash == "on" && c.ctx == 32 },
+		"-j {} -n 3":         func(c *generateConfig) bool { return c.schema == "{}" && c.predict == 3 },
+		"-jf a.json":         func(c *generateConfig) bool { return c.schemaFile == "a.json" },
+		"-p -hf":             func(c *generateConfig) bool { return c.prompt == "-hf" },
+		"--prompt -cnv -q":   func(c *generateConfig) bool { return c.prompt == "-cnv" && c.quiet },
+		"-qv":                func(c *generateConfig) bool { return c.quiet && c.verbose == 1 },
+		"-c32":               func(c *generateConfig) bool { return c.ctx == 32 },
 	} {
 		c, err := parseGenerate(strings.Fields(args)...)
 		if err != nil || !is(c) {

@@ -4,6 +4,7 @@ package planview
 import (
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -30,6 +31,9 @@ func Print(w io.Writer, f *runtime.Forecast, width int, remedies func([]memory.R
 	b.WriteByte('\n')
 
 	if err := printModes(&b, f); err != nil {
+		return err
+	}
+	if err := printDevices(&b, f); err != nil {
 		return err
 	}
 	for _, p := range f.Modes {
@@ -98,6 +102,30 @@ func printModes(w io.Writer, f *runtime.Forecast) error {
 }
 
 // budgetRows writes the rows about memory budgets.
+// printDevices writes what goes onto each device, a row each.
+func printDevices(w io.Writer, f *runtime.Forecast) error {
+	if len(f.Devices) == 0 {
+		return nil
+	}
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintf(t, "\n  device\ttotal\tfree\tlargest buffer\tweights\tKV cache\tcompute\tfits now\n")
+	for _, d := range f.Devices {
+		largest, fits := "-", "yes"
+		if d.LargestBuffer != math.MaxUint64 {
+			largest = words.Size(d.LargestBuffer)
+		}
+		if !d.Fits(0) {
+			fits = "no, " + words.Size(d.Needed()-min(d.Free, d.Needed())) + " short"
+		}
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", texts.OneLine(d.Name), words.Size(d.Total), words.Size(d.Free), largest, words.Size(d.Weights), words.Size(d.KV), words.Size(d.Compute), fits)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "  %d layers of the model on devices (the output is one)\n", f.GPULayers)
+	return nil
+}
+
 func budgetRows(f *runtime.Forecast, row func(name string, value func(p runtime.ModePlan) string)) {
 	row("least memory, streamed", ofBudget(func(b *runtime.BudgetPlan) string { return words.Size(b.Least) }))
 	if anyBudget(f, func(b *runtime.BudgetPlan) bool { return b.Streamed > 0 }) {

@@ -14,6 +14,7 @@ type Shorthands map[string]string
 // Common are the Shorthands that work in all commands that have the flag.
 var Common = Shorthands{
 	"ngl": "gpu-layers", "ctk": "cache-type-k", "ctv": "cache-type-v", "ub": "ubatch-size", "tb": "threads-batch",
+	"sm": "split-mode", "mg": "main-gpu", "ts": "tensor-split", "ot": "override-tensor", "cmoe": "cpu-moe", "ncmoe": "n-cpu-moe", "nkvo": "no-kv-offload",
 	"fa": "flash-attn", "nr": "no-repack", "l": "logit-bias", "r": "stop", "jf": "json-schema-file",
 }
 
@@ -34,7 +35,9 @@ var Switches = map[string]string{
 	"log-disable":      "--quiet",
 
 	"no-cnv": "", "no-conversation": "", "no-jinja": "", "no-mmproj": "", "no-mmproj-auto": "",
-	"offline": "", "simple-io": "", "warmup": "", "no-warmup": "", "kvo": "", "kv-offload": "",
+	"offline": "", "simple-io": "", "warmup": "", "no-warmup": "",
+
+	"kvo": "--no-kv-offload=false", "kv-offload": "--no-kv-offload=false",
 }
 
 // Answers that several options of llama.cpp share.
@@ -43,7 +46,6 @@ const (
 	noChat     = "there is no chat mode: write the turns into -p TEXT in the model's chat format"
 	noDraft    = "draft models are not supported: --lookup drafts tokens from the text"
 	noRope     = "the position encoding is taken from the model's file"
-	noPlaces   = "weights are placed by layer: use -g N; --max-memory SIZE bounds the RAM that they use"
 	noMedia    = "only text input is supported: use -p TEXT"
 	noControl  = "control vectors are not supported: --lora FILE applies an adapter"
 	noAffinity = "CPU affinity is not set here: use -t N for the number of threads, and taskset or start /affinity to choose CPUs"
@@ -51,7 +53,7 @@ const (
 	noLog      = "the log is plain text on standard error: use -v for decisions, -vv for the engine's own log"
 	noCache    = "prompt caches are not saved to files: a Go program can keep a session open"
 	noServer   = "'infer serve' answers requests over HTTP"
-	fitted     = "options that are not set are fitted to the available memory: 'infer plan' shows how, --max-memory SIZE bounds it"
+	fitted     = "options that are not set are fitted to the available memory: 'infer plan' shows how, --max-memory SIZE bounds it, and -g auto fills GPUs up to --gpu-margin SIZE"
 	pastCache  = "weights that are streamed within --max-memory SIZE bypass the page cache already"
 )
 
@@ -74,11 +76,11 @@ var llamaOnly = byName(map[string]string{
 	"rope-* yarn-* gan grp-attn-n gaw grp-attn-w": noRope,
 	"override-kv": "metadata cannot be overridden: it is taken from the model's file",
 
-	"dev device mg main-gpu sm split-mode ts tensor-split": "devices cannot be chosen: -g N puts layers on the devices that 'infer version' lists",
-	"list-devices": "'infer version' lists the devices",
-	"ot override-tensor cmoe cpu-moe ncmoe n-cpu-moe no-host": noPlaces,
-	"nkvo no-kv-offload op-offload no-op-offload":             "KV cache and operations are on the device of their layer: use -g N, 0 for all on the CPU",
-	"rpc": "remote devices are not supported: -g N puts layers on devices of this machine",
+	"dev device":               "devices are chosen by --main-gpu N with --split-mode none, or by --tensor-split with shares of 0",
+	"list-devices":             "'infer probe' lists the devices",
+	"no-host":                  "weights in the CPU's memory are never in a GPU's host buffers: leave the option out",
+	"op-offload no-op-offload": "operations are on the device of their layer: use -g N, 0 for all on the CPU",
+	"rpc":                      "remote devices are not supported: -g N puts layers on devices of this machine",
 
 	"mlock":                            "memory is not locked: use --load copy for private memory, and --max-memory SIZE to bound it",
 	"lm load-mode":                     "use --load auto, mmap, copy or stock",

@@ -47,12 +47,19 @@ func (v Integer) String() string {
 	return strconv.Itoa(*v.P)
 }
 
-// LayerCount is a number of layers, or all of them: -1.
+// AutoLayers is a [LayerCount] of as many layers as fit.
+const AutoLayers = -2
+
+// LayerCount is a number of layers, or all of them (-1), or [AutoLayers].
 type LayerCount struct{ Integer }
 
 func (v LayerCount) Set(s string) error {
-	if s == "all" {
+	switch s {
+	case "all":
 		s = "-1"
+	case "auto":
+		*v.P = AutoLayers
+		return nil
 	}
 	return v.Integer.Set(s)
 }
