@@ -394,3 +394,40 @@ func TestMessagesInAnthropicsForm(t *testing.T) {
 		t.Errorf("%d: %s", status, body)
 	}
 }
+
+func TestStructuredAnswersAreNoReasoning(t *testing.T) {
+	o := options()
+	o.ChatTemplate = strings.TrimSuffix(hermes, "\n") + "\n<think>\n" // as of models that always think
+	_, url := newServer(t, o)
+	status, _, body := post(t, url+"/v1/chat/completions", object{"messages": user("Hello"), "max_tokens": 60, "json_schema": object{"enum": []string{"red"}}})
+	m := at(t, decode(t, status, body), "choices", 0, "message")
+	if at(t, m, "content") != `"red"` || at(t, m, "reasoning_content") != nil {
+		t.Errorf("%s", body)
+	}
+	status, _, body = post(t, url+"/v1/chat/completions", object{"messages": user("Hello"), "max_tokens": 60, "grammar": `root ::= "I think.\n</think>\n\nYes."`})
+	m = at(t, decode(t, status, body), "choices", 0, "message")
+	if at(t, m, "content") != "Yes." || !strings.HasPrefix(at(t, m, "reasoning_content").(string), "I think.") {
+		t.Errorf("%s", body)
+	}
+	for format, want := range map[string]string{"none": "I think.\n</think>\n\nYes.", "deepseek": "Yes."} {
+		status, _, body = post(t, url+"/v1/chat/completions", object{"messages": user("Hello"), "max_tokens": 60, "reasoning_format": format, "grammar": `root ::= "I think.\n</think>\n\nYes."`})
+		if got := at(t, decode(t, status, body), "choices", 0, "message", "content"); got != want {
+			t.Errorf("%s: %q", format, got)
+		}
+	}
+}
+
+func TestOneCallIsEnough(t *testing.T) {
+	_, url := newServer(t, withHermes())
+	two := `root ::= call "\n" call
+call ::= "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Rome\"}}\n</tool_call>"`
+	ask := object{"messages": user("Weather?"), "max_tokens": 200, "grammar": two, "tools": []object{{"type": "function", "function": object{"name": "weather"}}}}
+	for parallel, want := range map[bool]int{true: 2, false: 1} {
+		ask["parallel_tool_calls"] = parallel
+		status, _, body := post(t, url+"/v1/chat/completions", ask)
+		o := at(t, decode(t, status, body), "choices", 0)
+		if n := len(at(t, o, "message", "tool_calls").([]any)); n != want || at(t, o, "finish_reason") != "tool_calls" {
+			t.Errorf("parallel %v: %d calls: %s", parallel, n, body)
+		}
+	}
+}

@@ -88,7 +88,11 @@ func (c *call) answering(l *live, q *chatRequest) (*answering, error) {
 		return nil, err
 	}
 	if l.template == nil {
-		return nil, l.noTemplate
+		return nil, badField("model", "%s: use /v1/completions", l.noTemplate)
+	}
+	if q.structured && q.options.EnableThinking == nil { // the grammar leaves no room for it
+		no := false
+		q.options.EnableThinking = &no
 	}
 	if q.forced != nil {
 		if err := q.forceByGrammar(); err != nil {
@@ -99,7 +103,7 @@ func (c *call) answering(l *live, q *chatRequest) (*answering, error) {
 	if err != nil {
 		return nil, err
 	}
-	q.Special = true // the marks of reasoning and calls are special tokens in some vocabularies
+	q.Special = l.format.String() != "" // the marks of reasoning and calls are special tokens in some vocabularies
 	r, err := c.submit(l, []input{in}, q.generation)
 	if err != nil {
 		return nil, err

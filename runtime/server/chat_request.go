@@ -24,9 +24,10 @@ type chatRequest struct {
 	messages []chat.Message
 	options  chat.Options
 	// forced are the tools of which the answer has to call one; nil: it may.
-	forced   []chat.Tool
-	oneCall  bool // at most one call
-	thinking bool // reasoning is told apart
+	forced     []chat.Tool
+	oneCall    bool // at most one call
+	thinking   bool // reasoning is told apart
+	structured bool // the whole answer is JSON for a schema
 }
 
 // chatRequest reads the fields of /v1/chat/completions.
@@ -44,7 +45,7 @@ func (f *fields) chatRequest(defaults runtime.GenerateOptions) *chatRequest {
 		f.fail("top_logprobs", "it needs \"logprobs\": true")
 	}
 	f.reasoning(q)
-	f.constraint(&q.Sampling)
+	q.structured = f.constraint(&q.Sampling)
 	f.only("add_generation_prompt", true, "continuing a message is not supported: leave it out")
 	if modalities := []string{}; f.into("modalities", "an array of strings", &modalities) && (len(modalities) != 1 || modalities[0] != "text") {
 		f.failWith(unsupported("modalities", "only text is supported"))

@@ -123,8 +123,6 @@ func asAPIError(err error) *apiError {
 		return &apiError{status: http.StatusBadRequest, kind: kindRequest, code: "invalid_value", message: message}
 	case errors.Is(err, chat.ErrTemplate): // the template has refused the conversation
 		return badField("messages", "%s", message)
-	case errors.Is(err, chat.ErrNoTemplate):
-		return badField("model", "%s: use /v1/completions", message)
 	case errors.As(err, &task):
 		return badField("model", "%s", message)
 	case errors.As(err, &missing):

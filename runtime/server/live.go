@@ -47,9 +47,16 @@ type totals struct {
 	promptTime, predictTime   atomic.Int64  // nanoseconds
 }
 
-// openLive opens a model and what answers its requests.
+// openLive opens a model and what answers its requests. In a folder, a context that is larger than
+// what a model can have is the most that it can.
 func openLive(ctx context.Context, p *place, open runtime.Options, o *Options) (*live, error) {
 	m, err := runtime.Open(ctx, p.path, open)
+	var most *runtime.PositionsError
+	if errors.As(err, &most) && o.Dir != "" && open.Session.Context > most.Positions {
+		own := *o
+		own.Batch.Context, open.Session.Context = most.Positions, most.Positions
+		return openLive(ctx, p, open, &own)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -70,18 +77,31 @@ func newLive(ctx context.Context, m *runtime.Model, p *place, o *Options) (*live
 			return nil, err
 		}
 		l.batch = b
-		if l.template, err = chat.ForModel(m, o.ChatTemplate); err != nil {
-			if o.ChatTemplate != "" { // what the user asked for
-				b.Close()
-				return nil, err
-			}
-			l.noTemplate = err
-		} else {
-			l.format = answer.Detect(l.template.Source())
+		if err := l.readTemplate(o); err != nil {
+			b.Close()
+			return nil, err
 		}
 	}
 	l.facts = readFacts(m.Report())
 	return l, nil
+}
+
+// readTemplate reads the model's template. A model without one gets ChatML, as from llama-server; one
+// whose template is damaged completes texts alone.
+func (l *live) readTemplate(o *Options) (err error) {
+	l.template, err = chat.ForModel(l.model, o.ChatTemplate)
+	switch {
+	case errors.Is(err, chat.ErrNoTemplate):
+		o.Logger.Info("the model has no chat template: chats use ChatML", "model", l.model.Report().Path)
+		l.template, err = chat.ForModel(l.model, "chatml")
+	case err != nil && o.ChatTemplate == "":
+		o.Logger.Warn("the model's chat template can't be used", "model", l.model.Report().Path, "error", err)
+		l.template, l.noTemplate, err = nil, err, nil
+	}
+	if l.template != nil {
+		l.format = answer.Detect(l.template.Source())
+	}
+	return err
 }
 
 // readFacts reads the header of the model's file again: what it can't read stays zero.

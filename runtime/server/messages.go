@@ -40,7 +40,7 @@ func (s *Server) countTokens(c *call) error {
 			return err
 		}
 		if l.template == nil {
-			return l.noTemplate
+			return badField("model", "%s", l.noTemplate)
 		}
 		in, _, err := l.render(q)
 		if err != nil {

@@ -218,7 +218,7 @@ func (s *Server) applyTemplate(c *call) error {
 			if _, err := l.generates(); err != nil {
 				return err
 			}
-			return l.noTemplate
+			return badField("model", "%s", l.noTemplate)
 		}
 		p, err := l.template.Render(q.messages, q.options)
 		if err != nil {

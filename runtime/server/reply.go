@@ -40,7 +40,7 @@ func newReply(l *live, q *chatRequest, index int, reasoningOpen bool) *reply {
 	switch {
 	case q.forced != nil:
 		p.parser = &forcedCall{}
-	case !q.thinking && len(q.options.Tools) == 0:
+	case q.structured, !q.thinking && len(q.options.Tools) == 0:
 		p.parser = asContent{}
 	default:
 		o := answer.Options{ReasoningOpen: reasoningOpen}

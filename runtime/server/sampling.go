@@ -276,8 +276,9 @@ func (f *fields) bias(s *runtime.Sampling) {
 	s.LogitBias = all
 }
 
-// constraint reads response_format and llama.cpp's json_schema into a grammar.
-func (f *fields) constraint(s *runtime.Sampling) {
+// constraint reads response_format and llama.cpp's json_schema into a grammar, and reports whether
+// there is one.
+func (f *fields) constraint(s *runtime.Sampling) bool {
 	from := ""
 	text := json.RawMessage(nil)
 	if o := f.object("response_format"); o != nil {
@@ -312,18 +313,19 @@ func (f *fields) constraint(s *runtime.Sampling) {
 		from, text = "json_schema", raw
 	}
 	if from == "" || f.err != nil {
-		return
+		return false
 	}
 	if s.Grammar != "" {
 		f.fail("grammar", "it and %s exclude each other", from)
-		return
+		return false
 	}
 	grammar, err := schema.Grammar(text, schema.Options{})
 	if err != nil {
 		e := badField(from, "%s", err)
 		e.code = "invalid_schema"
 		f.failWith(e)
-		return
+		return false
 	}
 	s.Grammar = grammar
+	return true
 }
