@@ -119,7 +119,7 @@ INTEGRITY_linux-arm64      := sha512-W+7naKCXX9/eEjjFmRS8vvx91QyLXDbeFxexZc3bh/P
 INTEGRITY_linux-x64        := sha512-5uCCDNqWCNfaAm8aR/Uzxbo4HBpKgNF91kCHPepKhgMgV2OAmatoefbOlMihsqCiH2Od35E/eUHQCFbfRBJuOg==
 INTEGRITY_linux-x64-cuda   := sha512-8rQCjyNNLZJUFit+YpjwlC4hwkKgOMIkB2wuycKBf8NU2O3ySKbiWZQ8aw9ku2nUTXjSnUIrE6KB88itduTBuA==
 INTEGRITY_linux-x64-vulkan := sha512-bBxqU+JOcBu1nb5Qj2zcMci+JByT1E8EajHvYodyNfVIPkEhXh+/HMwR1/BT7xP08YK0hks+kM8fglER0P8JEg==
-ENGINE_FOLDER  := bin/engine/$(ENGINE)
+ENGINE_FOLDER   = bin/engine/$(ENGINE)
 
 .PHONY: engine
 engine: ## llama.cpp v0.5.0 as libraries, by npm, in bin/engine (ENGINE=linux-x64-vulkan)
@@ -166,6 +166,27 @@ bench: build ## a short form of all benchmarks (BENCH=pattern of the Go ones)
 	bin/infer bench fragmentation --synthesize 1b,layers=4 --holes 256M,128M -n 4 -r 1
 	bin/infer bench contention --synthesize 1b,layers=2 -n 8 --busy 1 --quotas "" --sessions 2 --processes "" -r 1
 	bin/infer bench load --synthesize 1b,layers=1,vocab=4096 --synthesize 1b,layers=2,vocab=4096 --synthesize 1b,layers=4,vocab=4096 -r 1
+
+# One model on a GPU, beside llama-bench of the same version if LLAMA_BENCH names one: rates, time to
+# load, and the most memory that the process had. Without a GPU: GGML_VK_VISIBLE_DEVICES=0 is lavapipe.
+SHAPE       ?= 1b
+GPU_TESTS   ?= -p 512 -n 128
+GPU_MODEL   ?= bin/bench/gpu.gguf
+LLAMA_BENCH ?=
+
+.PHONY: bench-gpu
+bench-gpu: ENGINE = linux-x64-vulkan
+bench-gpu: build engine ## speed, load and peak host memory on a GPU (ENGINE=linux-x64-cuda, SHAPE=1b, LLAMA_BENCH=path)
+	@mkdir -p $(dir $(GPU_MODEL))
+	bin/infer synthesize --shape "$(SHAPE)" --type q4_0 --force --quiet "$(GPU_MODEL)"
+	bin/infer plan "$(GPU_MODEL)" --engine "$(ENGINE_FOLDER)" -g all --load mmap
+	bin/infer bench speed "$(GPU_MODEL)" --engine "$(ENGINE_FOLDER)" -g all --load mmap,stock $(GPU_TESTS)
+	@if [ -z "$(LLAMA_BENCH)" ]; then echo "make bench-gpu: llama-bench is not compared: set LLAMA_BENCH to that of the same version"; exit 0; fi; \
+		LD_LIBRARY_PATH="$(CURDIR)/$(ENGINE_FOLDER)" "$(LLAMA_BENCH)" -m "$(GPU_MODEL)" -ngl 99 $(GPU_TESTS) & pid=$$!; peak=0; \
+		while kill -0 $$pid 2>/dev/null; do \
+			now="$$(awk '/VmHWM/ {print $$2}' /proc/$$pid/status 2>/dev/null)"; [ "$${now:-0}" -gt $$peak ] && peak=$$now; sleep 0.2; \
+		done; \
+		wait $$pid && echo "llama-bench: peak host memory $$((peak / 1024)) MiB"
 
 # records are kept, and drawn, by that name.
 records = --out bin/bench/$(1).jsonl --plot bin/bench/$(1).svg --force

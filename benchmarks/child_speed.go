@@ -46,6 +46,13 @@ func measureSpeed(ctx context.Context, j job, r *reporter) error {
 		evaluatedRate: float64(j.PromptTokens+j.Tokens) / took, testSeconds: took,
 		"peak_rss_bytes": float64(report.PeakRSS),
 	})
+	if j.GPULayers != 0 {
+		devices := uint64(0)
+		for _, d := range report.Devices {
+			devices += d.Memory.Total.Peak
+		}
+		r.metrics(map[string]float64{gpuLoadTime: report.LoadDuration.Seconds(), gpuPeakHost: float64(report.PeakRSS), gpuBytes: float64(devices)})
+	}
 	return nil
 }
 

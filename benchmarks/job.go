@@ -19,6 +19,7 @@ type job struct {
 	NoRepack  bool   `json:"no_repack,omitempty"`
 	NoBudget  bool   `json:"no_budget,omitempty"` // budget for all weights
 	ChunkSize uint64 `json:"chunk_size,omitempty"`
+	GPULayers int    `json:"gpu_layers,omitempty"` // as [runtime.Options].GPULayers
 
 	Context int    `json:"context,omitempty"`
 	UBatch  int    `json:"ubatch,omitempty"`
@@ -75,7 +76,7 @@ func (j job) openTelling(ctx context.Context, r *reporter, told func(layer int, 
 	if err != nil {
 		return nil, nil, err
 	}
-	open := runtime.Options{Load: mode, Packed: runtime.PackedOff, NoRepack: j.NoRepack, ChunkSize: j.ChunkSize, Session: j.session()}
+	open := runtime.Options{Load: mode, Packed: runtime.PackedOff, NoRepack: j.NoRepack, ChunkSize: j.ChunkSize, GPULayers: j.GPULayers, Session: j.session()}
 	if j.NoBudget {
 		open.MaxMemory = runtime.MaxMemoryOff
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -52,6 +53,7 @@ type SpeedOptions struct {
 	FlashAttn   []string // on, off or auto; nil: off
 	ChunkSize   uint64   // in bytes; 0: the runtime's default
 	NoRepack    bool     // keep weights in the layout of the file
+	GPULayers   []int    // layers on GPUs, as [runtime.Options].GPULayers; nil: 0
 }
 
 // Speed runs llama-bench's tests under its names: the rates, in tokens per second, of a prompt and
@@ -95,7 +97,7 @@ func (o SpeedOptions) withDefaults() (SpeedOptions, error) {
 		or   int
 		name string
 		min  int
-	}{{&o.Depths, 0, "tokens of depth", 0}, {&o.Threads, 0, "threads", 0}, {&o.Batches, 2048, "tokens of batch", 1}, {&o.UBatches, 512, "tokens of micro-batch", 1}} {
+	}{{&o.Depths, 0, "tokens of depth", 0}, {&o.Threads, 0, "threads", 0}, {&o.Batches, 2048, "tokens of batch", 1}, {&o.UBatches, 512, "tokens of micro-batch", 1}, {&o.GPULayers, 0, "layers on GPUs", runtime.GPULayersAuto}} {
 		if len(*x.p) == 0 {
 			*x.p = []int{x.or}
 		}
@@ -145,6 +147,7 @@ func scaled(v, step float64, million, thousandMillions string) string {
 // cases returns all combinations. The tests of one combination are adjacent.
 func (o SpeedOptions) cases(m *preparedModel, model map[string]string) []testCase {
 	jobs := []job{{Do: "speed", Model: m.path, ChunkSize: o.ChunkSize, NoRepack: o.NoRepack}}
+	each(&jobs, o.GPULayers, func(j *job, v int) { j.GPULayers = v })
 	each(&jobs, o.Loads, func(j *job, v string) { j.Load = v })
 	each(&jobs, o.Threads, func(j *job, v int) { j.Threads = v })
 	each(&jobs, o.Batches, func(j *job, v int) { j.Batch = v })
@@ -173,6 +176,31 @@ func each[V any](jobs *[]job, values []V, set func(*job, V)) {
 	*jobs = out
 }
 
+// gpuBackend returns the name of the engine's backend for GPUs, as llama-bench does; "" without one.
+func gpuBackend() string {
+	info, err := runtime.System()
+	if err != nil {
+		return ""
+	}
+	for _, d := range info.Devices {
+		if d.Offloads() {
+			return strings.TrimRight(d.Name, "0123456789")
+		}
+	}
+	return ""
+}
+
+// layersName names a number of layers on GPUs as llama.cpp does.
+func layersName(n int) string {
+	switch n {
+	case runtime.GPULayersAuto:
+		return "auto"
+	case math.MaxInt32:
+		return "all"
+	}
+	return fmt.Sprint(n)
+}
+
 // speedCase labels a case by its test and the options that have several values.
 func (o SpeedOptions) speedCase(j job, model map[string]string) testCase {
 	if j.Threads == 0 {
@@ -188,6 +216,9 @@ func (o SpeedOptions) speedCase(j job, model map[string]string) testCase {
 	for name, value := range model {
 		c.labels[name] = value
 	}
+	if gpu := gpuBackend(); j.GPULayers != 0 && gpu != "" {
+		c.labels["backend"] = gpu
+	}
 	if len(o.Threads) > 1 {
 		c.name += ", threads " + c.labels["threads"]
 	}
@@ -195,6 +226,7 @@ func (o SpeedOptions) speedCase(j job, model map[string]string) testCase {
 		name, value, usual string
 		many               bool
 	}{
+		{"ngl", layersName(j.GPULayers), "0", len(o.GPULayers) > 1},
 		{"n_batch", fmt.Sprint(j.Batch), "2048", len(o.Batches) > 1}, {"n_ubatch", fmt.Sprint(j.UBatch), "512", len(o.UBatches) > 1},
 		{"type_k", j.CacheTypeK, "f16", len(o.CacheTypesK) > 1}, {"type_v", j.CacheTypeV, "f16", len(o.CacheTypesV) > 1},
 		{"fa", j.Flash, "off", len(o.FlashAttn) > 1},

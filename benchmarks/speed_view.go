@@ -9,6 +9,14 @@ import (
 // evaluatedRate is the metric that llama-bench calls t/s: prompt and generated tokens per second.
 const evaluatedRate = "evaluated_tokens_per_second"
 
+// Metrics with layers on GPUs: the time to load, the most that the process had in memory, and the memory of
+// devices.
+const (
+	gpuLoadTime = "gpu_load_seconds"
+	gpuPeakHost = "gpu_peak_host_bytes"
+	gpuBytes    = "gpu_bytes"
+)
+
 // testSeconds is the metric with the time of the test.
 const testSeconds = "test_seconds"
 
@@ -21,6 +29,7 @@ func speedView() view {
 			{title: "size", label: "size"},
 			{title: "params", label: "params"},
 			{title: "backend", label: "backend"},
+			{title: "ngl", label: "ngl"},
 			{title: "threads", label: "threads"},
 			{title: "n_batch", label: "n_batch"},
 			{title: "n_ubatch", label: "n_ubatch"},
@@ -30,6 +39,7 @@ func speedView() view {
 			{title: "load", label: "load"},
 			{title: "test", label: "test"},
 			{title: "t/s", metric: evaluatedRate, mean: true},
+			{title: "load time", metric: gpuLoadTime}, {title: "peak host memory", metric: gpuPeakHost}, {title: "on devices", metric: gpuBytes},
 		},
 		compared: []string{evaluatedRate, loadTime},
 		facts:    func(Results) []string { return []string{"t/s: mean ± standard deviation, as in llama-bench"} },

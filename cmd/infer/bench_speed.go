@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/seed7adf6694/infer/benchmarks"
 	"github.com/seed7adf6694/infer/cmd/infer/internal/spellings"
 	"github.com/seed7adf6694/infer/cmd/infer/internal/values"
+	"github.com/seed7adf6694/infer/runtime"
 )
 
 // speedConfig holds the flags of `infer bench speed`.
@@ -37,6 +39,7 @@ func speedCommand() *command {
 	f.parsed("cache-type-k", "", "LIST", "types of the K cache (also -ctk; default f16)", values.ListOf(&c.CacheTypesK, cache))
 	f.parsed("cache-type-v", "", "LIST", "types of the V cache; quantised types need -fa 1 (also -ctv; default f16)", values.ListOf(&c.CacheTypesV, cache))
 	f.parsed("flash-attn", "", "LIST", "flash attention: 0, 1, on, off or auto (also -fa; default 0)", values.ListOf(&c.FlashAttn, flashSetting))
+	f.parsed("gpu-layers", "g", "LIST", "layers to put on GPUs: numbers, all or auto (also -ngl; default 0)", values.ListOf(&c.GPULayers, layersSetting))
 	chunkFlag(f, &c.ChunkSize)
 	f.BoolVar(&c.NoRepack, "no-repack", false, "do not repack: keep the weights in the layout of the file")
 	c.runFlags(f)
@@ -93,6 +96,17 @@ func (c *speedConfig) setBoth(s string) error {
 	}
 	c.both = append(c.both, benchmarks.SpeedTest{Prompt: a[0], Generate: b[0]})
 	return nil
+}
+
+// layersSetting reads numbers of layers on GPUs, all or auto.
+func layersSetting(s string) ([]int, error) {
+	switch s {
+	case "all", "-1":
+		return []int{math.MaxInt32}, nil
+	case "auto":
+		return []int{runtime.GPULayersAuto}, nil
+	}
+	return values.Whole(0, math.MaxInt32)(s)
 }
 
 // flashSetting reads llama-bench's 0 and 1, and on, off and auto as the other commands have them.
