@@ -154,7 +154,8 @@ type SessionOptions struct {
 	// FlashAttention takes less memory and, on CPUs, more time: a third more for a prompt of
 	// 2048 tokens, or several times that with small heads. [llama.FlashAuto], the default,
 	// computes without it if memory is ample, and with it if not, before any other option is
-	// lowered; [Stats].FlashAttention says which. A session does not change it later. The
+	// lowered, and for a batch, where without it each text is compared with all others;
+	// [Stats].FlashAttention says which. A session does not change it later. The
 	// two round differently: logits differ in their last bits.
 	FlashAttention llama.FlashAttention
 	// NoKVOffload keeps the KV cache of layers on devices in host memory.
