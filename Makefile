@@ -133,6 +133,29 @@ engine: ## llama.cpp v0.5.0 as libraries, by npm, in bin/engine (ENGINE=linux-x6
 		touch "$(ENGINE_FOLDER)/.version-$(ENGINE_VERSION)"; }
 	@echo "$(CURDIR)/$(ENGINE_FOLDER)"
 
+# Tools of llama.cpp v0.5.0, to compare with: from the sources that npm's node-llama-cpp has (a git
+# bundle), with the libraries of `make engine`.
+SOURCES_INTEGRITY := sha512-bltIipuWmc123H7tMIgDGKSsSrhmhlQYeVUC48XTjVW7XGJJiJJyCdlTMzQ/LiWoPkGDpcL4FviDpgw7qfTiDw==
+LLAMA_TOOLS   := bin/llama-tools
+LLAMA_SOURCES := $(LLAMA_TOOLS)/llama.cpp-$(ENGINE_VERSION)
+LLAMA_JOBS    ?= 2
+
+.PHONY: llama-sources
+llama-sources:
+	@[ -e "$(LLAMA_SOURCES)" ] || { \
+		for t in npm node git tar; do command -v $$t >/dev/null || { echo "make llama-sources: $$t is missing: apt-get install npm git" >&2; exit 1; }; done; \
+		tmp="$$(mktemp -d)" && trap 'rm -rf "$$tmp"' EXIT && mkdir -p "$(LLAMA_TOOLS)" && \
+		file="$$(npm pack --silent --ignore-scripts --pack-destination "$$tmp" "node-llama-cpp@$(ENGINE_VERSION)")" && \
+		has="sha512-$$(node -e 'process.stdout.write(require("crypto").createHash("sha512").update(require("fs").readFileSync(process.argv[1])).digest("base64"))' "$$tmp/$$file")" && \
+		{ [ "$$has" = "$(SOURCES_INTEGRITY)" ] || { echo "make llama-sources: $$file is not what it was: $$has" >&2; exit 1; }; } && \
+		tar -xzf "$$tmp/$$file" -C "$$tmp" package/llama/gitRelease.bundle && \
+		git -c advice.detachedHead=false clone --quiet "$$tmp/package/llama/gitRelease.bundle" "$$tmp/llama.cpp" && \
+		rm -rf "$(LLAMA_SOURCES)" && mv "$$tmp/llama.cpp" "$(LLAMA_SOURCES)"; }
+
+.PHONY: llama-server
+llama-server: engine llama-sources ## llama-server of llama.cpp v0.5.0 in bin/llama-tools, for `infer bench serve --peer` (10 minutes of CPU)
+	JOBS=$(LLAMA_JOBS) internal/llamatools/build llama-server "$(LLAMA_SOURCES)" "$(ENGINE_FOLDER)" "$(LLAMA_TOOLS)"
+
 .PHONY: lint
 lint: tools ## gofmt, vet (Linux, Windows, macOS, no cgo), staticcheck, sizes of functions and packages
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt -w these files:"; echo "$$out"; exit 1; fi
@@ -165,6 +188,7 @@ bench: build ## a short form of all benchmarks (BENCH=pattern of the Go ones)
 	bin/infer bench floor
 	bin/infer bench fragmentation --synthesize 1b,layers=4 --holes 256M,128M -n 4 -r 1
 	bin/infer bench contention --synthesize 1b,layers=2 -n 8 --busy 1 --quotas "" --sessions 2 --processes "" -r 1
+	bin/infer bench serve --synthesize 1b,layers=2 --streams 1,4 -n 8 -r 1
 	bin/infer bench load --synthesize 1b,layers=1,vocab=4096 --synthesize 1b,layers=2,vocab=4096 --synthesize 1b,layers=4,vocab=4096 -r 1
 
 # One model on a GPU, beside llama-bench of the same version if LLAMA_BENCH names one: rates, time to
@@ -205,6 +229,7 @@ bench-full: build ## all benchmarks, records and plots in bin/bench (over half a
 	bin/infer bench fragmentation --models bin/bench $(call records,fragmentation)
 	bin/infer bench load --models bin/bench $(call records,load)
 	bin/infer bench contention --models bin/bench $(call records,contention)
+	bin/infer bench serve --synthesize 1b --models bin/bench $(call records,serve)
 
 .PHONY: flags
 flags: ## the flags of the engine, for a shell: eval "$(make -s flags)"

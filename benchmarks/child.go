@@ -61,6 +61,7 @@ func jobs() map[string]func(context.Context, job, *reporter) error {
 		"contend":    contend,
 		"streams":    streamsBeside,
 		"spin":       spin,
+		"serve":      measureServer,
 	}
 }
 

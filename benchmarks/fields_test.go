@@ -49,6 +49,10 @@ func TestNoFieldOfAnOptionBringsAnythingDown(t *testing.T) {
 		_, err := r.Experts(gone, o)
 		check("Experts "+name, err)
 	})
+	fieldtest.Each(benchmarks.ServeOptions{}, func(name string, o benchmarks.ServeOptions) {
+		_, err := r.Serve(gone, o)
+		check("Serve "+name, err)
+	})
 	fieldtest.Each(benchmarks.PerplexityOptions{Text: "Once upon a time"}, func(name string, o benchmarks.PerplexityOptions) {
 		_, err := benchmarks.MeasurePerplexity(gone, o)
 		check("perplexity "+name, err)

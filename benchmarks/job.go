@@ -37,6 +37,11 @@ type job struct {
 	Sessions  int `json:"sessions,omitempty"`  // sessions that generate at the same time
 	Processes int `json:"processes,omitempty"` // processes that generate at the same time
 
+	Command  []string `json:"command,omitempty"`  // a server and its arguments
+	Requests int      `json:"requests,omitempty"` // of each stream, one after the other
+	Limit    uint64   `json:"limit,omitempty"`    // of the server's control group, in bytes
+	Chat     bool     `json:"chat,omitempty"`     // prompts are messages
+
 	PromptTokens int    `json:"prompt_tokens,omitempty"` // number of random tokens to time
 	Depth        int    `json:"depth,omitempty"`         // tokens in the context before the test
 	Batch        int    `json:"batch,omitempty"`

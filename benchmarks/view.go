@@ -40,6 +40,7 @@ func views() map[string]view {
 		memoryName:        memoryView(),
 		contentionName:    contentionView(),
 		expertsName:       expertsView(),
+		serveName:         serveView(),
 	}
 }
 

@@ -32,7 +32,7 @@ func benchCommand() *command {
 			`infer bench show p.jsonl -o md`, "print its table in Markdown",
 		},
 		flags: f,
-		below: []*command{speedCommand(), memoryCommand(), pressureCommand(), expertsCommand(), floorCommand(), fragmentationCommand(), loadCommand(), contentionCommand(), showCommand()},
+		below: []*command{speedCommand(), memoryCommand(), pressureCommand(), expertsCommand(), floorCommand(), fragmentationCommand(), loadCommand(), contentionCommand(), serversCommand(), showCommand()},
 	}
 	c.run = func(_ context.Context, _ *streams, args []string) error {
 		if len(args) == 0 {

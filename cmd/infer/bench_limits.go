@@ -131,6 +131,54 @@ func contentionCommand() *command {
 	}
 }
 
+func serversCommand() *command {
+	f := newFlags()
+	c, o := &benchConfig{flags: f}, &benchmarks.ServeOptions{}
+	c.modelFlags(f, "1b", "q4_0")
+	f.group("Cases")
+	f.parsed("streams", "", "LIST", "numbers of clients at the same time (default 1,8)", values.ListOf(&o.Streams, values.Whole(1, 256)))
+	f.parsed("limit", "", "LIST", "memory limits of the servers' control groups, as fractions of the size of the model, as in 0.6; 0 is no limit (Linux, root; default 0)", values.ListOf(&o.Limits, limitShare))
+	f.text(&o.Peer, "peer", "", "", "PATH", "also measure this llama-server, in turn ('make llama-server' builds one)")
+	tokensFlag(f, &o.Tokens, 64, 2)
+	f.integer(&o.PromptTokens, "n-prompt", "p", 128, 1, 8<<10, "tokens of a prompt on average; their lengths differ")
+	f.integer(&o.Requests, "requests", "", 2, 1, 1<<10, "requests of each client, one after the other")
+	f.BoolVar(&o.Chat, "chat", false, "send prompts as messages of a chat (the model needs a template)")
+	f.integer(&o.Context, "ctx-size", "c", 0, 0, 1<<24, "context of each client, in tokens (default what prompts and answers need)")
+	threadsFlag(f, &o.Threads)
+	argument := func(p *[]string) func(string) error {
+		return func(s string) error { *p = append(*p, s); return nil }
+	}
+	f.parsed("server-arg", "", "ARG", "a further argument for infer serve, as in --server-arg=--no-repack (repeatable)", argument(&o.Arguments))
+	f.parsed("peer-arg", "", "ARG", "a further argument for llama-server (repeatable)", argument(&o.PeerArguments))
+	c.runFlags(f)
+	c.outputFlags(f)
+	return &command{
+		name: benchName + " serve", summary: "measure infer serve with several clients, beside llama-server", synopsis: []string{"[flags] [MODEL]"},
+		about: "Starts servers and streams answers to several clients at the same time, with prompts of different lengths. Shows the tokens per second of all clients, the time to the first token, the times between tokens, and the memory of the server's process. " +
+			"With --peer llama-server is measured in turn, with the same model, context and threads.",
+		examples: []string{
+			`infer bench serve model.gguf --peer bin/llama-tools/llama-server --plot s.svg`, "beside llama-server, with 1 and 8 clients",
+			`infer bench serve model.gguf --streams 8 --limit 0.6`, "in 60 % of the model's memory",
+		},
+		flags: f,
+		run: func(ctx context.Context, s *streams, args []string) error {
+			return c.experiment(ctx, s, args, func(ctx context.Context, r *benchmarks.Runner, m benchmarks.Model) (benchmarks.Results, error) {
+				o.Model = m
+				return r.Serve(ctx, *o)
+			})
+		},
+	}
+}
+
+// limitShare reads a fraction of the size of a model.
+func limitShare(s string) ([]float64, error) {
+	v, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
+	if err != nil || !(v >= 0 && v <= 100) {
+		return nil, errors.New("want fractions of the model's size, as in 0.6,1.15")
+	}
+	return []float64{v}, nil
+}
+
 // listOrNothing is like listOf, but reads an empty text as an empty list.
 func listOrNothing[V any](p *[]V, read func(string) ([]V, error)) func(string) error {
 	return func(s string) error {

@@ -61,7 +61,7 @@ func TestBenchUsage(t *testing.T) {
 		want string
 		help string
 	}{
-		{"no experiment", []string{"bench"}, "no experiment: give one of speed, memory, pressure, experts, floor, fragmentation, load, contention, show", "bench"},
+		{"no experiment", []string{"bench"}, "no experiment: give one of speed, memory, pressure, experts, floor, fragmentation, load, contention, serve, show", "bench"},
 		{"a typo in an experiment", []string{"bench", "presure"}, `unknown experiment "presure" (did you mean pressure?)`, "bench"},
 		{"a flag before the experiment", []string{"bench", "-q", "pressure"}, "unknown flag -q", "bench"},
 		{"a budget that is none", []string{"bench", "pressure", "--budgets", "50%,lots"}, `--budgets "50%,lots": want percentages or sizes, as in 50%,75%,400MiB`, "bench pressure"},

@@ -61,7 +61,7 @@ func TestARefusedEngineIsAnErrorWithTheRemedy(t *testing.T) {
 	for _, args := range [][]string{
 		{"-p", "a"}, {"plan"}, {"embed", "a"}, {"rerank", "a", "b"}, {"tokenize", "a"}, {"inspect"}, {"probe"}, {"quantize", "--list"}, {"pack"}, {"check"},
 		{"synthesize", "--list"}, {"perplexity"}, {"version"}, {"--version"}, {"bench", "speed"}, {"bench", "memory"}, {"bench", "pressure"}, {"bench", "experts"},
-		{"bench", "floor"}, {"bench", "fragmentation"}, {"bench", "load"}, {"bench", "contention"},
+		{"bench", "floor"}, {"bench", "fragmentation"}, {"bench", "load"}, {"bench", "contention"}, {"bench", "serve"},
 	} {
 		r := call(t, args...)
 		if r.code != exitFailure || !strings.Contains(r.stderr, "SIGILL") || !strings.Contains(r.stderr, "(tried on ") || !strings.Contains(r.stderr, "'infer engine check "+dir+"'") {

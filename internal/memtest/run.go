@@ -66,11 +66,7 @@ func Run(ctx context.Context, cmd *exec.Cmd, l Limits) (Result, error) {
 	capture(cmd, &out, &errs)
 	ownGroup(cmd)
 
-	start := func() error { return cmd.Start() }
-	if l != (Limits{}) {
-		start = func() error { return startLimited(cmd, l) }
-	}
-	if err := start(); err != nil {
+	if err := start(cmd, l); err != nil {
 		return Result{Code: -1}, fmt.Errorf("memtest: starting %s: %w", cmd.Path, err)
 	}
 	cmd.WaitDelay = quitGrace // a grandchild may keep the pipes open
@@ -96,6 +92,24 @@ func Run(ctx context.Context, cmd *exec.Cmd, l Limits) (Result, error) {
 		return res, fmt.Errorf("memtest: waiting for %s: %w", cmd.Path, err)
 	}
 	return res, nil
+}
+
+// Start starts cmd with limits, in the process group of this process. The caller waits for its end.
+func Start(cmd *exec.Cmd, l Limits) error {
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	if err := start(cmd, l); err != nil {
+		return fmt.Errorf("memtest: starting %s: %w", cmd.Path, err)
+	}
+	return nil
+}
+
+func start(cmd *exec.Cmd, l Limits) error {
+	if l == (Limits{}) {
+		return cmd.Start()
+	}
+	return startLimited(cmd, l)
 }
 
 func withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
