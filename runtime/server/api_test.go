@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/seed7adf6694/infer/runtime/server"
 )
 
 func TestFieldsAreObeyedOrRefusedByName(t *testing.T) {
@@ -350,7 +352,7 @@ func TestLlamaServersAddresses(t *testing.T) {
 		t.Errorf("%q", p)
 	}
 	_, _, body = get(t, url+"/metrics")
-	for _, want := range []string{"llamacpp:tokens_predicted_total{model=\"tiny-stories-f16\"} 4\n", "llamacpp:prompt_tokens_total{", "llamacpp:requests_processing{", `infer_memory_bytes{model="tiny-stories-f16",purpose="weights"}`, "go_goroutines", `infer_http_requests_total{route="/v1/completions",status="200"} 1`} {
+	for _, want := range []string{"llamacpp:tokens_predicted_total{model=\"tiny-stories-f16\"} 4\n", "llamacpp:prompt_tokens_total{", "llamacpp:requests_processing{", `infer_memory_bytes{model="tiny-stories-f16",purpose="weights"}`, "go_goroutines", "infer_time_to_first_token_seconds_count 1\n", `infer_http_requests_total{route="/v1/completions",status="200"} 1`} {
 		if !strings.Contains(string(body), want) {
 			t.Errorf("%s is missing", want)
 		}
@@ -430,4 +432,24 @@ call ::= "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Rome\
 			t.Errorf("parallel %v: %d calls: %s", parallel, n, body)
 		}
 	}
+}
+
+// hermes is the form in which Qwen's models and many others think and call.
+const hermes = `{% if tools %}<tools>{% for t in tools %}{{ t | tojson }}{% endfor %}</tools>
+For each function call return a JSON object within <tool_call></tool_call> tags:
+<tool_call>
+{"name": <function-name>, "arguments": <args-json-object>}
+</tool_call>
+{% endif %}{% for m in messages %}<|im_start|>{{ m.role }}
+{% if m.reasoning_content %}<think>
+{{ m.reasoning_content }}
+</think>
+{% endif %}{{ m.content }}<|im_end|>
+{% endfor %}<|im_start|>assistant
+`
+
+func withHermes() server.Options {
+	o := options()
+	o.ChatTemplate = hermes
+	return o
 }

@@ -21,16 +21,18 @@ import (
 
 // call is a request that is answered.
 type call struct {
-	s  *Server
-	w  *writer
-	r  *http.Request
-	id string
+	s     *Server
+	w     *writer
+	r     *http.Request
+	id    string
+	start time.Time
 
 	// For the log and the metrics.
 	route                     string
 	model                     string
 	prompt, cached, predicted int
 	finish                    string
+	gone                      bool // the client, before the end
 }
 
 type callKey struct{}
@@ -50,7 +52,7 @@ func (s *Server) chain() http.Handler {
 		}
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := &call{s: s, id: requestID(r)}
+		c := &call{s: s, id: requestID(r), start: time.Now()}
 		c.w = newWriter(w, s.o.WriteTimeout)
 		ctx, cancel := context.WithCancel(context.WithValue(r.Context(), callKey{}, c))
 		defer cancel()
@@ -59,12 +61,12 @@ func (s *Server) chain() http.Handler {
 		h := c.w.Header()
 		h.Set("X-Request-Id", c.id)
 		h.Set("X-Content-Type-Options", "nosniff")
-		start := time.Now()
-		defer c.log(start)
+		defer c.log()
 		defer c.w.end()
+		defer func() { c.gone = c.r.Context().Err() != nil && s.life.Err() == nil }()
 		defer c.recover()
 		if r.ContentLength != 0 { // a slow sender is cut off, also where the body is not wanted
-			_ = http.NewResponseController(w).SetReadDeadline(start.Add(s.o.BodyTimeout))
+			_ = http.NewResponseController(w).SetReadDeadline(c.start.Add(s.o.BodyTimeout))
 		}
 		if s.admits(c, cross) {
 			s.mux.ServeHTTP(c.w, c.r)
@@ -186,8 +188,8 @@ func (c *call) recover() {
 }
 
 // log writes the line of a request. It has no text of a prompt or an answer.
-func (c *call) log(start time.Time) {
-	took := time.Since(start)
+func (c *call) log() {
+	took := time.Since(c.start)
 	c.s.metrics.request(c, took)
 	attrs := []any{"id", c.id, "method", c.r.Method, "path", c.r.URL.Path, "status", c.w.status, "bytes", c.w.bytes, "seconds", took.Seconds(), "remote", c.r.RemoteAddr}
 	if c.model != "" {
@@ -196,7 +198,7 @@ func (c *call) log(start time.Time) {
 	if c.prompt > 0 {
 		attrs = append(attrs, "prompt_tokens", c.prompt, "cached_tokens", c.cached, "completion_tokens", c.predicted, "finish", c.finish)
 	}
-	if c.r.Context().Err() != nil && c.s.life.Err() == nil {
+	if c.gone {
 		attrs = append(attrs, "client", "gone")
 	}
 	level := slog.LevelInfo

@@ -19,6 +19,7 @@ type metrics struct {
 	s        *Server
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
+	first    prometheus.Histogram
 	refusals *prometheus.CounterVec
 	registry *prometheus.Registry
 }
@@ -28,6 +29,7 @@ func newMetrics(s *Server) *metrics {
 		s:        s,
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "infer_http_requests_total", Help: "Requests by route and status."}, []string{"route", "status"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "infer_http_request_duration_seconds", Help: "Time until the end of the answer, by route.", Buckets: prometheus.ExponentialBuckets(0.005, 3, 10)}, []string{"route"}),
+		first:    prometheus.NewHistogram(prometheus.HistogramOpts{Name: "infer_time_to_first_token_seconds", Help: "Time from a request to its first token, waiting included.", Buckets: prometheus.ExponentialBuckets(0.005, 3, 10)}),
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "infer_admission_refused_total", Help: "Requests that were refused for lack of room, by reason."}, []string{"reason"}),
 		registry: prometheus.NewRegistry(),
 	}
@@ -109,6 +111,7 @@ var (
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.requests.Describe(ch)
 	m.duration.Describe(ch)
+	m.first.Describe(ch)
 	m.refusals.Describe(ch)
 	for _, d := range []*prometheus.Desc{openModels, opened, shut, runningRequests, bodyBytes} {
 		ch <- d
@@ -119,6 +122,7 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.requests.Collect(ch)
 	m.duration.Collect(ch)
+	m.first.Collect(ch)
 	m.refusals.Collect(ch)
 	count := 0
 	m.s.fleet.snapshot(func(name string, l *live) {

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed7adf6694/infer/internal/memtest"
 )
 
 // browser is a headless Chromium with one page, which is driven over pipes by its DevTools protocol.
@@ -160,6 +162,9 @@ func (b *browser) shoot(name string) {
 }
 
 func TestThePageInABrowser(t *testing.T) {
+	if memtest.Race {
+		t.Skip("without the race detector: the others use the server as much")
+	}
 	b := newBrowser(t)
 	o := large()
 	o.Defaults.IgnoreEOG = true

@@ -113,6 +113,7 @@ func (r *running) drop() {
 // ends the others.
 func (r *running) each(f func(step) error, idle func() error) (err error) {
 	steps := make(chan step, 32)
+	first := true
 	var all sync.WaitGroup
 	for i, q := range r.requests {
 		all.Add(1)
@@ -150,6 +151,10 @@ func (r *running) each(f func(step) error, idle func() error) (err error) {
 			quiet.Reset(pingEvery)
 			if s.err != nil {
 				return s.err
+			}
+			if first {
+				first = false
+				r.call.s.metrics.first.Observe(time.Since(r.call.start).Seconds())
 			}
 			if s.last {
 				left--

@@ -164,12 +164,16 @@ const purposes = ["weights", "kv", "compute", "output", "staging", "pool"];
 function memoryOf(m) {
   const r = m.report, box = element("div", "one");
   box.append(element("h3", "", m.model));
-  const whole = Math.max(r.budget_bytes, r.memory.total.current_bytes, 1);
+  const x = r.residency;
+  // Of weights that are mapped within a budget, those that stay in memory count, and the slots.
+  const taken = (p) => p === "weights" && x ? x.resident_bytes : r.memory[p] ? r.memory[p].current_bytes : 0;
+  const sum = purposes.reduce((n, p) => n + taken(p), 0);
+  const whole = Math.max(r.budget_bytes, sum, 1);
   const bar = element("div", "bar"), list = element("dl");
   bar.setAttribute("role", "img");
-  bar.setAttribute("aria-label", size(r.memory.total.current_bytes) + " of " + size(whole));
+  bar.setAttribute("aria-label", size(sum) + " of " + size(whole));
   for (const p of purposes) {
-    const now = r.memory[p] ? r.memory[p].current_bytes : 0;
+    const now = taken(p);
     if (!now) continue;
     const part = element("span", p);
     part.style.width = 100 * now / whole + "%";
@@ -179,7 +183,6 @@ function memoryOf(m) {
   if (r.budget_bytes) row(list, "", "budget", size(r.budget_bytes));
   row(list, "", "process, private", size(r.process.anon_bytes || 0));
   box.append(bar, list);
-  const x = r.residency;
   if (x && x.streamed_layers) {
     const layers = element("div", "layers");
     for (let i = 0; i < x.layers; i++) { // those that are streamed are evenly spaced

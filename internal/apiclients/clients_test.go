@@ -1,12 +1,13 @@
 //go:build cgo
 
-package server_test
+package apiclients
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 	"github.com/openai/openai-go/v3/shared"
 	sashabaranov "github.com/sashabaranov/go-openai"
 
+	"github.com/seed7adf6694/infer/runtime"
 	"github.com/seed7adf6694/infer/runtime/server"
 )
 
@@ -42,10 +44,25 @@ const (
 	calls  = `root ::= "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Rome\"}}\n</tool_call>"`
 )
 
-func withHermes() server.Options {
-	o := options()
-	o.ChatTemplate = hermes
-	return o
+// newServer serves the embedded model in that form, and returns the address.
+func newServer(t *testing.T, keys ...string) string {
+	t.Helper()
+	o := server.Options{Path: "../../models/tiny/tiny-stories-f16.gguf", ChatTemplate: hermes, Keys: keys}
+	o.Open.Packed = runtime.PackedOff
+	o.Batch.Context, o.Batch.Threads, o.Batch.Slots = 2048, 1, 4
+	s, err := server.New(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := httptest.NewServer(s)
+	t.Cleanup(func() {
+		h.CloseClientConnections()
+		h.Close()
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return h.URL
 }
 
 var weather = shared.FunctionDefinitionParam{
@@ -54,9 +71,7 @@ var weather = shared.FunctionDefinitionParam{
 }
 
 func TestOpenAIsClient(t *testing.T) {
-	o := withHermes()
-	o.Keys = []string{"key"}
-	_, url := newServer(t, o)
+	url := newServer(t, "key")
 	c := openai.NewClient(option.WithBaseURL(url+"/v1/"), option.WithAPIKey("key"), option.WithMaxRetries(0))
 	ask := openai.ChatCompletionNewParams{Model: "tiny", Messages: []openai.ChatCompletionMessageParamUnion{openai.SystemMessage("Be kind."), openai.UserMessage("What is it?")}, MaxTokens: openai.Int(120)}
 
@@ -144,7 +159,7 @@ func TestOpenAIsClient(t *testing.T) {
 }
 
 func TestAnotherClient(t *testing.T) {
-	_, url := newServer(t, withHermes())
+	url := newServer(t)
 	config := sashabaranov.DefaultConfig("")
 	config.BaseURL = url + "/v1"
 	c := sashabaranov.NewClientWithConfig(config)
@@ -221,7 +236,7 @@ func TestOpenAIsClientForNode(t *testing.T) {
 	if err := os.WriteFile(file, script, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	_, url := newServer(t, withHermes())
+	url := newServer(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	out, err := exec.CommandContext(ctx, "node", file, url+"/v1", thinks, calls).CombinedOutput()
