@@ -66,7 +66,7 @@ func serveCommand() *command {
 			`infer serve --models ~/models --max-memory 12G --idle-timeout 10m`, "several models within one budget",
 		},
 		flags:   f,
-		aliases: spellings.Shorthands{"np": "parallel", "to": "timeout"},
+		aliases: spellings.Shorthands{"np": "parallel", "to": "timeout", "cb": "cont-batching"},
 		run:     c.run,
 	}
 }
@@ -86,6 +86,12 @@ func (c *serveConfig) serverFlags(f *flags) {
 	c.parsedDuration(f, &c.timeout, "timeout", "how long a client may take to send a request, and to accept a part of an answer (also -to; default 1m)")
 	c.parsedDuration(f, &c.drain, "drain-timeout", "how long running requests may go on after SIGTERM (default 30s)")
 	f.BoolVar(&c.noPage, "no-webui", false, "serve no page at /")
+	// llama-server's switches for what is always on.
+	always := []string{"jinja", "metrics", "slots", "props", "cont-batching", "embeddings", "reranking"}
+	for _, name := range always {
+		f.Bool(name, true, "")
+	}
+	f.hide(always...)
 }
 
 // generationDefaults defines the flags for what requests leave open.

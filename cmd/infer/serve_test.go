@@ -75,7 +75,7 @@ func TestServeAnswers(t *testing.T) {
 	if err := os.WriteFile(keys, []byte("one\r\ntwo\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd, url, _ := serving(t, "--api-key-file", keys, "-a", "stories", "-n", "3", "--temp", "0", "-np", "2", "-c", "512")
+	cmd, url, _ := serving(t, "--api-key-file", keys, "-a", "stories", "-n", "3", "--temp", "0", "-np", "2", "-c", "512", "--jinja", "-cb", "--metrics")
 	for key, want := range map[string]string{"two": `"model":"stories"`, "three": "invalid_api_key"} {
 		req, _ := http.NewRequest(http.MethodPost, url+"/v1/completions", strings.NewReader(`{"prompt":"Once upon a time"}`))
 		req.Header.Set("Authorization", "Bearer "+key)

@@ -379,6 +379,12 @@ func TestMessagesInAnthropicsForm(t *testing.T) {
 		}
 	}
 	ask["stream"] = false
+	ask["stop_sequences"], ask["max_tokens"] = []string{"e"}, 100
+	status, _, body = post(t, url+"/v1/messages", ask)
+	if o = decode(t, status, body); o["stop_reason"] != "stop_sequence" {
+		t.Errorf("%s", body)
+	}
+	delete(ask, "stop_sequences")
 	ask["tools"] = []object{{"name": "weather", "input_schema": object{"type": "object", "properties": object{"city": object{"enum": []string{"Rome"}}}, "required": []string{"city"}}}}
 	ask["tool_choice"] = object{"type": "tool", "name": "weather"}
 	ask["max_tokens"] = 100

@@ -134,7 +134,7 @@ func (a *answering) run(f func(p *reply, list []answer.Event) error, idle func()
 		}
 		var list []answer.Event
 		if s.last {
-			list = p.end(runtime.FinishStop)
+			list = p.end(runtime.FinishEOG)
 		} else {
 			var err error
 			if list, err = p.push(s.token); err != nil {

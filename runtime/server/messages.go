@@ -246,6 +246,8 @@ func (m *messaging) stopOf(p *reply) string {
 		return "tool_use"
 	case p.finish == "length":
 		return "max_tokens"
+	case p.stopped:
+		return "stop_sequence"
 	}
 	return "end_turn"
 }

@@ -33,6 +33,7 @@ type reply struct {
 	kind    answer.Kind
 	finish  string // "" while it goes on
 	cut     bool   // ended after its call
+	stopped bool   // by a text to stop at
 }
 
 func newReply(l *live, q *chatRequest, index int, reasoningOpen bool) *reply {
@@ -104,7 +105,7 @@ func (p *reply) note(list []answer.Event) []answer.Event {
 func (p *reply) end(why runtime.FinishReason) []answer.Event {
 	list := p.note(p.parser.End())
 	if p.finish == "" {
-		p.finish = finishOf(why)
+		p.finish, p.stopped = finishOf(why), why == runtime.FinishStop
 		if p.calls > 0 && p.finish == "stop" {
 			p.finish = "tool_calls"
 		}
