@@ -16,6 +16,7 @@ ggml_backend_buffer_i      cpu_buffer; // of CPU buffers
 struct repack_type {
     ggml_backend_buffer_type_t type;
     ggml_backend_buffer_type_i iface;
+    ggml_backend_buffer_i      buffer; // functions of its buffers, if it allocates them itself
 };
 std::vector<repack_type> repack_types;
 
@@ -63,9 +64,24 @@ bool repack_is_host(ggml_backend_buffer_type_t type) {
 } // namespace
 
 ggml_backend_buffer_t repack_alloc(ggml_backend_buffer_type_t type, size_t size) {
-    ggml_backend_buffer_t buffer = repack_of(type).iface.alloc_buffer(type, size);
-    if (buffer && active() && active()->record) {
-        unbound_repacks(buffer); // alloc_buffer called cpu_alloc, which made an unbound buffer
+    const scope *       s = active();
+    const repack_type & r = repack_of(type);
+    if (!type->iface.get_alloc_size || !s || (!s->record && !s->from.home)) {
+        ggml_backend_buffer_t buffer = r.iface.alloc_buffer(type, size);
+        if (buffer && s && s->record) { // alloc_buffer called cpu_alloc, which made an unbound buffer
+            unbound_repacks(buffer, buffer->iface.init_tensor, buffer->iface.set_tensor);
+        }
+        return buffer;
+    }
+    ggml_backend_buffer_t buffer = s->record ? unbound_new(type, size) : block_new(type, size);
+    if (buffer && s->record) {
+        unbound_repacks(buffer, r.buffer.init_tensor, r.buffer.set_tensor);
+    } else if (buffer) {
+        buffer->iface.init_tensor   = r.buffer.init_tensor;
+        buffer->iface.memset_tensor = r.buffer.memset_tensor;
+        buffer->iface.set_tensor    = r.buffer.set_tensor;
+        buffer->iface.get_tensor    = r.buffer.get_tensor;
+        buffer->iface.cpy_tensor    = r.buffer.cpy_tensor;
     }
     return buffer;
 }
@@ -104,15 +120,21 @@ void install_buffer_types() {
     if (!extra) {
         return;
     }
-    // Weights are repacked into blocks of the tensors' sizes. Types with larger layouts (AMX, KleidiAI) are
-    // taken off the engine's list, so that it chooses another for their tensors.
+    // Types with layouts of sizes of their own are taken off the engine's list, so that it chooses another
+    // for their tensors. AMX stays: weights.hpp knows which tensors it converts right.
     ggml_backend_buffer_type_t * kept = extra(dev);
     for (ggml_backend_buffer_type_t * t = kept; t && *t; t++) {
-        if ((*t)->iface.get_alloc_size) {
-            continue;
+        repack_type r = {*t, (*t)->iface, {}};
+        if (r.iface.get_alloc_size) {
+            ggml_backend_buffer_t one = strcmp(r.iface.get_name(*t), "AMX") == 0 ? r.iface.alloc_buffer(*t, 64) : nullptr;
+            if (!one) {
+                continue;
+            }
+            r.buffer = one->iface;
+            free_buffer(one);
         }
         *kept++ = *t;
-        repack_types.push_back({*t, (*t)->iface});
+        repack_types.push_back(r);
         (*t)->iface.alloc_buffer = repack_alloc;
         (*t)->iface.get_max_size = max_size;
         (*t)->iface.is_host      = repack_is_host;
@@ -126,4 +148,9 @@ void install_buffer_types() {
 
 size_t infer_repack_types(void) {
     return infer::repack_types.size();
+}
+
+const char * infer_repack_type(size_t i) {
+    ggml_backend_buffer_type_t type = infer::repack_types[i].type;
+    return type->iface.get_name(type);
 }

@@ -86,9 +86,9 @@ void block_tell(ggml_backend_buffer_t buffer, int purpose);
 // unbound_new makes a buffer without memory, whose weights are recorded in the active scope.
 ggml_backend_buffer_t unbound_new(ggml_backend_buffer_type_t type, size_t size);
 
-// unbound_repacks saves the repacking functions of such a buffer, to repack its weights later. It
-// does not change other buffers.
-void unbound_repacks(ggml_backend_buffer_t buffer);
+// unbound_repacks saves the functions of a buffer type that repacks in such a buffer, to repack its
+// weights later. It does not change other buffers.
+void unbound_repacks(ggml_backend_buffer_t buffer, decltype(ggml_backend_buffer_i::init_tensor) init, decltype(ggml_backend_buffer_i::set_tensor) repack);
 
 // unbound_on_device makes a buffer for weights that get memory of a device later.
 ggml_backend_buffer_t unbound_on_device(ggml_backend_buffer_type_t type, size_t size);

@@ -81,6 +81,7 @@
     X(void, infer_devices_changed, (void), ()) \
     X(size_t, infer_device_largest, (size_t device), (device)) \
     X(bool, infer_weights_place, (infer_weights * w, infer_scope scope, infer_error * err), (w, scope, err)) \
+    X(const char *, infer_repack_type, (size_t i), (i)) \
     X(bool, infer_backends_fit, (const char * path, infer_error * err), (path, err)) \
     X(int32_t, infer_tokenize, (const struct llama_vocab * vocab, const char * text, int32_t text_len, llama_token * tokens, int32_t n_max, bool add_special, bool parse_special, size_t stack, infer_error * err), (vocab, text, text_len, tokens, n_max, add_special, parse_special, stack, err)) \
     X(int32_t, infer_piece, (const struct llama_vocab * vocab, llama_token token, char * buf, int32_t length, bool special, infer_error * err), (vocab, token, buf, length, special, err)) \

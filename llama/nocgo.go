@@ -102,6 +102,9 @@ func SupportsMLock() bool { return false }
 // CanRepack is false.
 func CanRepack() bool { return false }
 
+// Repacks returns nil.
+func Repacks() []string { return nil }
+
 // Optimized is true: there is no native code.
 func Optimized() bool { return true }
 

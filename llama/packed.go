@@ -32,7 +32,7 @@ type layoutKey struct {
 }
 
 // Layout returns the layout of tensor i, whose kind is to be repacked. It returns an error if the
-// layout does not consist of groups of rows within the tensor's size.
+// layout does not consist of groups of rows.
 func (m *Model) Layout(i int) (Layout, error) {
 	var l Layout
 	err := m.repacked(i, func(w *C.infer_weights, name string, c C.infer_layout) error {
@@ -48,14 +48,14 @@ func (m *Model) Layout(i int) (Layout, error) {
 			}
 			known, _ = layouts.LoadOrStore(key, fmt.Sprintf("%sx%d-%s", C.GoString(C.infer_ggml_type_name(c._type)), int(c.group), print))
 		}
-		l = Layout{Name: known.(string), Group: int(c.group)}
+		l = Layout{Name: known.(string), Group: int(c.group), RowSize: uint64(c.row)}
 		return nil
 	})
 	return l, err
 }
 
 // RepackRows converts rows of tensor i, whose kind is to be repacked, into its layout. src has
-// whole groups of rows (see [Layout]); dst has the same length. A tensor of three dimensions counts
+// whole groups of rows, dst [Layout].RowSize bytes for each of them. A tensor of three dimensions counts
 // as one matrix with the rows of all its matrices. Safe for concurrent use.
 func (m *Model) RepackRows(i int, dst, src []byte) error {
 	return m.repacked(i, func(w *C.infer_weights, name string, c C.infer_layout) error {
@@ -63,8 +63,8 @@ func (m *Model) RepackRows(i int, dst, src []byte) error {
 		if c.group == 0 {
 			return argument("tensor %q: %s", name, noGroups)
 		}
-		if len(src) == 0 || len(src)%(row*int(c.group)) != 0 || len(dst) != len(src) {
-			return argument("tensor %q: repacking %d bytes into %d: need equal sizes, a multiple of %d bytes (%d rows of %d)", name, len(src), len(dst), row*int(c.group), int(c.group), row)
+		if len(src) == 0 || len(src)%(row*int(c.group)) != 0 || len(dst) != len(src)/row*int(c.row) {
+			return argument("tensor %q: repacking %d bytes into %d: need groups of %d rows, of %d bytes and in the layout %d bytes each", name, len(src), len(dst), int(c.group), row, int(c.row))
 		}
 		return repackRows(w, i, c.length, dst, src, len(src)/row)
 	})
@@ -90,20 +90,21 @@ func (m *Model) repacked(i int, f func(w *C.infer_weights, name string, c C.infe
 // fingerprint returns the hash of a fixed matrix of several groups after repacking. It also
 // verifies that each group is at the offset of its rows and independent of the groups around it.
 func fingerprint(w *C.infer_weights, i int, c C.infer_layout) (string, error) {
-	const rows, length = C.INFER_MOST_GROUP, 512 // a multiple of every type's block
+	const rows, length = C.INFER_MOST_GROUP, C.INFER_SAMPLE_LENGTH
 	row := int(C.infer_ggml_row_size(c._type, length))
+	stored := int(c.sample_row)
 	src := make([]byte, rows*row)
 	x := uint32(1)
 	for k := range src { // all rows differ
 		x = x*1664525 + 1013904223
 		src[k] = byte(x >> 24)
 	}
-	whole, groups := make([]byte, len(src)), make([]byte, len(src))
+	whole, groups := make([]byte, rows*stored), make([]byte, rows*stored)
 	if err := repackRows(w, i, length, whole, src, rows); err != nil {
 		return "", err
 	}
-	for step, from := row*int(c.group), 0; from < len(src); from += step {
-		if err := repackRows(w, i, length, groups[from:from+step], src[from:from+step], int(c.group)); err != nil {
+	for from, n := 0, int(c.group); from < rows; from += n {
+		if err := repackRows(w, i, length, groups[from*stored:(from+n)*stored], src[from*row:(from+n)*row], n); err != nil {
 			return "", err
 		}
 	}

@@ -50,7 +50,7 @@ func TestWhatIsPackedByRowsComputesAsTheEnginesOwnCopy(t *testing.T) {
 	if !llama.CanRepack() {
 		t.Skip("the engine was compiled without repacking")
 	}
-	for _, typ := range []string{"q4_0", "q4_k_s", "iq4_nl", "q2_k", "q8_0"} {
+	for _, typ := range []string{"q4_0", "q4_1", "q4_k_s", "q5_k_s", "q6_k", "iq4_nl", "iq4_xs", "q2_k", "q8_0"} {
 		t.Run(typ, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "model.gguf")
 			if err := llama.Quantize(t.Context(), tinyF16, path, llama.QuantizeParams{Type: typ}); err != nil {
@@ -83,24 +83,27 @@ func TestWhatIsPackedByRowsComputesAsTheEnginesOwnCopy(t *testing.T) {
 					t.Fatal(err)
 				}
 				layouts[l.Name] = true
-				whole := place(make([]byte, len(src)))
+				if rows := uint64(rowsOf(t, path, w.Name)); l.RowSize*rows != w.Stored || w.Stored < w.Size {
+					t.Errorf("%s: %d rows of %d bytes in layout %s, %d bytes, %d in the file", w.Name, rows, l.RowSize, l.Name, w.Stored, w.Size)
+				}
+				whole := place(make([]byte, w.Stored))
 				if err := copied.Repack(i, whole, unsafe.Pointer(&src[0])); err != nil {
 					t.Fatal(err)
 				}
-				got := make([]byte, len(src))
-				group := len(src) / rowsOf(t, path, w.Name) * l.Group
-				for from := 0; from < len(src); from += group {
-					if err := packed.RepackRows(i, got[from:from+group], src[from:from+group]); err != nil {
+				got := make([]byte, w.Stored)
+				group, stored := len(src)/rowsOf(t, path, w.Name)*l.Group, int(l.RowSize)*l.Group
+				for n := range len(src) / group {
+					if err := packed.RepackRows(i, got[n*stored:(n+1)*stored], src[n*group:(n+1)*group]); err != nil {
 						t.Fatal(err)
 					}
 				}
-				if !bytes.Equal(got, unsafe.Slice((*byte)(whole), len(src))) {
+				if !bytes.Equal(got, unsafe.Slice((*byte)(whole), len(got))) {
 					t.Errorf("%s in groups of %d rows is not what it is in one piece", w.Name, l.Group)
 				}
 				if err := packed.BindPacked(i, place(got)); err != nil {
 					t.Fatal(err)
 				}
-				if err := packed.RepackRows(i, got[:group-1], src[:group-1]); !errors.Is(err, llama.ErrArgument) {
+				if err := packed.RepackRows(i, got[:stored-1], src[:group-1]); !errors.Is(err, llama.ErrArgument) {
 					t.Errorf("rows that are no group: %v", err)
 				}
 			}

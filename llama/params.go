@@ -113,8 +113,11 @@ const (
 // instance where input and output embeddings are tied.
 type Weight struct {
 	Name string
-	Size uint64 // bytes
-	Kind WeightKind
+	Size uint64 // bytes in the model's file
+	// Stored is the size in bytes of the layout, if the kind is to be repacked; that of AMX may be larger
+	// than Size. Otherwise it is Size.
+	Stored uint64
+	Kind   WeightKind
 	// Device is the device whose memory a WeightDevice is in, and DeviceSize its bytes there.
 	Device     string
 	DeviceSize uint64
@@ -126,9 +129,12 @@ type Layout struct {
 	// Name has the type, the rows of a group and a fingerprint of the engine's repacking of a fixed
 	// pattern, as in "q4_0x8-54a1c09be77d". Equal names mean equal layouts.
 	Name string
-	// Group is the number of rows that are interleaved. A group occupies the bytes of the same rows
-	// in the original, so that a matrix can be repacked group by group.
+	// Group is the number of rows that are interleaved. Groups are in the order of the rows, so that a
+	// matrix can be repacked group by group.
 	Group int
+	// RowSize is the size in bytes of a row of the tensor in this layout. Most layouts take the bytes of
+	// the original.
+	RowSize uint64
 }
 
 // FlashAttention chooses the attention kernels.

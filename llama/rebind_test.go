@@ -18,7 +18,7 @@ func bindAll(t *testing.T, h *heap, m *llama.Model, ws []llama.Weight, read func
 	t.Helper()
 	for i, w := range ws {
 		src := read(w.Name)
-		p, err := h.AllocBlock(llama.PurposeWeights, uintptr(len(src)))
+		p, err := h.AllocBlock(llama.PurposeWeights, uintptr(w.Stored))
 		memtest.Need(t, err)
 		if w.Kind == llama.WeightRepack {
 			err = m.Repack(i, p, unsafe.Pointer(&src[0]))

@@ -23,6 +23,8 @@ size_t infer_repack_types(void);
 void infer_devices_changed(void);
 // The largest buffer that a device can have, in bytes.
 size_t infer_device_largest(size_t device);
+// Returns the name of type i of them.
+const char * infer_repack_type(size_t i);
 // Loads the library of ggml's base functions that backends are linked with, and tests whether it has
 // this engine's version and structs. The error is the reason why not.
 bool infer_backends_fit(const char * path, infer_error * err);

@@ -14,7 +14,8 @@ typedef struct infer_weights infer_weights;
 
 typedef struct infer_weight {
     const char * name;
-    size_t       size;        // bytes
+    size_t       size;        // bytes in the model's file
+    size_t       stored;      // bytes in its layout, where it is repacked
     int          kind;        // infer_weight_kind
     size_t       expert_size; // bytes of each matrix in a tensor of several, such as experts; 0: one matrix
     const char * device;      // whose memory it is in; "": in host memory
@@ -24,7 +25,7 @@ typedef struct infer_weight {
 
 enum infer_weight_kind {
     INFER_WEIGHT_HOST = 0,  // must be bound to its bytes
-    INFER_WEIGHT_REPACK,    // must be repacked from its bytes into a block of the same size
+    INFER_WEIGHT_REPACK,    // must be repacked from its bytes into a block of the stored size
     INFER_WEIGHT_DEVICE,    // must be uploaded
 };
 
@@ -57,13 +58,15 @@ infer_weight infer_weights_at(const infer_weights * w, size_t i);
 void         infer_weights_bind(infer_weights * w, size_t i, void * data);
 bool         infer_weights_repack(infer_weights * w, size_t i, void * dst, const void * src, infer_error * err);
 // The layout that a tensor is repacked to.
-enum { INFER_MOST_GROUP = 64 };
+enum { INFER_MOST_GROUP = 64, INFER_SAMPLE_LENGTH = 512 /* of a row, a multiple of every type's block */ };
 typedef struct infer_layout {
     enum ggml_type type;
     int64_t        length; // of a row, in elements
     const void *   traits; // identifies the engine's repacking function
     int64_t        group;  // rows that are interleaved, a power of two up to INFER_MOST_GROUP; 0: the
-                           // layout is no sequence of such groups, or is larger than the tensor
+                           // layout is no sequence of such groups
+    size_t         row;    // bytes that a row takes in the layout
+    size_t         sample_row; // and one of INFER_SAMPLE_LENGTH elements
 } infer_layout;
 infer_layout infer_weights_layout(const infer_weights * w, size_t i);
 // Repacks rows of any length to the layout of tensor i. Their number must be a multiple of its group.

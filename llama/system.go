@@ -127,6 +127,18 @@ func SystemInfo() string {
 // that is fastest on the CPU.
 func CanRepack() bool { return start() == nil && C.infer_repack_types() > 0 }
 
+// Repacks returns the names of what converts weights for this CPU, such as CPU_REPACK and AMX.
+func Repacks() []string {
+	if start() != nil {
+		return nil
+	}
+	var names []string
+	for i := range C.infer_repack_types() {
+		names = append(names, C.GoString(C.infer_repack_type(i)))
+	}
+	return names
+}
+
 // Optimized reports whether the compiler was told to optimise this package's native code,
 // which is compiled with the same flags as the engine's.
 func Optimized() bool { return bool(C.infer_optimized()) }

@@ -23,7 +23,7 @@ func (m *Model) Weights() ([]Weight, error) {
 	ws := make([]Weight, len(m.s.bound))
 	for i := range ws {
 		w := C.infer_weights_at(m.s.weights, C.size_t(i))
-		ws[i] = Weight{Name: C.GoString(w.name), Size: uint64(w.size), Kind: WeightKind(w.kind), Device: C.GoString(w.device), DeviceSize: uint64(w.device_size), Whole: bool(w.whole)}
+		ws[i] = Weight{Name: C.GoString(w.name), Size: uint64(w.size), Stored: uint64(w.stored), Kind: WeightKind(w.kind), Device: C.GoString(w.device), DeviceSize: uint64(w.device_size), Whole: bool(w.whole)}
 	}
 	return ws, nil
 }
@@ -37,7 +37,7 @@ func (m *Model) Bind(i int, data unsafe.Pointer) error {
 }
 
 // Repack converts the bytes of tensor i at src into the layout of its buffer type at dst, a block
-// of the same size that must stay valid until the model has been freed. src is not used after the
+// of [Weight].Stored bytes that must stay valid until the model has been freed. src is not used after the
 // call.
 func (m *Model) Repack(i int, dst, src unsafe.Pointer) error {
 	return m.provide(i, WeightRepack, func(w *C.infer_weights) error {

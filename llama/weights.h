@@ -13,6 +13,7 @@ struct recorded {
     ggml_tensor * tensor;
     set_tensor_fn repack; // the engine's repacking function; nullptr: not repacked
     bool          device; // in a device's memory
+    bool          copies; // the repacking function only copies: the bytes are those of the file
 };
 
 struct infer_weights {

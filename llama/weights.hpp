@@ -3,6 +3,9 @@
 
 #include "weights.h"
 
+#include <algorithm>
+#include <mutex>
+#include <unordered_map>
 #include <utility>
 
 namespace infer {
@@ -44,7 +47,7 @@ enum ggml_status unbound_init(ggml_backend_buffer_t buffer, ggml_tensor * tensor
         return GGML_STATUS_FAILED;
     }
     tensor->data = u->weights->scratch;
-    u->weights->tensors.push_back({tensor, u->repack, u->device});
+    u->weights->tensors.push_back({tensor, u->repack, u->device, false});
     return GGML_STATUS_SUCCESS;
 }
 
@@ -83,6 +86,75 @@ ggml_tensor rows_of(const ggml_tensor & t, int64_t length, int64_t rows) {
     return m;
 }
 
+// own_size returns whether the layout of a tensor has a size of its own.
+bool own_size(const recorded & r) {
+    return r.repack && r.tensor->buffer->buft->iface.get_alloc_size;
+}
+
+// settle goes through the tensors of layouts with sizes of their own, which is AMX's. It copies types
+// without blocks, converts only the first matrix of several, and counts bytes in an int: tensors for which
+// that is wrong keep the file's bytes.
+void settle(infer_weights * w) {
+    ggml_backend_buffer_t plain = nullptr;
+    for (recorded & r : w->tensors) {
+        if (!own_size(r)) {
+            continue;
+        }
+        ggml_tensor * t = r.tensor;
+        r.copies = ggml_blck_size(t->type) == 1;
+        if (r.copies || (t->ne[2] == 1 && t->ne[3] == 1 && alloc_size(t) >= ggml_nbytes(t) && alloc_size(t) <= INT32_MAX)) {
+            continue;
+        }
+        if (!plain) {
+            scope_guard in({}, w);
+            plain = unbound_new(ggml_backend_cpu_buffer_type(), 1);
+            plain->usage = GGML_BACKEND_BUFFER_USAGE_WEIGHTS;
+            w->moved.push_back(plain);
+        }
+        t->buffer = plain;
+        t->extra  = nullptr;
+        r.repack  = nullptr;
+    }
+}
+
+// converted returns n rows of a tensor's type after repacking, in memory that was filled with a byte.
+std::vector<char> converted(const recorded & r, int64_t n, const std::vector<char> & src, int fill) {
+    ggml_tensor t = rows_of(*r.tensor, INFER_SAMPLE_LENGTH, n);
+    std::vector<char> dst(alloc_size(&t), (char) fill);
+    t.data = dst.data();
+    r.repack(t.buffer, &t, src.data(), 0, ggml_nbytes(&t));
+    return dst;
+}
+
+// group_of returns how many rows a layout interleaves, found by converting some. 0: the rows cannot be
+// converted in groups.
+int64_t group_of(const recorded & r) {
+    static std::mutex mutex;
+    static std::unordered_map<const void *, std::unordered_map<int, int64_t>> known; // by traits and type
+    const std::lock_guard<std::mutex> lock(mutex);
+    auto & groups = known[r.tensor->extra];
+    const auto found = groups.find(r.tensor->type);
+    if (found != groups.end()) {
+        return found->second;
+    }
+    const ggml_tensor all = rows_of(*r.tensor, INFER_SAMPLE_LENGTH, INFER_MOST_GROUP);
+    std::vector<char> src(ggml_nbytes(&all));
+    uint32_t x = 1;
+    for (char & c : src) {
+        x = x * 1664525 + 1013904223;
+        c = (char) (x >> 24);
+    }
+    const std::vector<char> whole = converted(r, INFER_MOST_GROUP, src, 0);
+    int64_t group = 0;
+    for (int64_t n = 1; n <= INFER_MOST_GROUP && group == 0; n *= 2) {
+        const std::vector<char> first = converted(r, n, src, 0), again = converted(r, n, src, 255);
+        if (first == again && first.size() == whole.size() / INFER_MOST_GROUP * n && std::equal(first.begin(), first.end(), whole.begin())) {
+            group = n;
+        }
+    }
+    return groups[r.tensor->type] = group;
+}
+
 } // namespace
 
 ggml_backend_buffer_t unbound_new(ggml_backend_buffer_type_t type, size_t size) {
@@ -117,13 +189,13 @@ bool is_unplaced(const ggml_tensor * tensor) {
     return tensor->buffer && tensor->buffer->iface.free_buffer == unbound_free && ((const unbound *) tensor->buffer->context)->device;
 }
 
-void unbound_repacks(ggml_backend_buffer_t buffer) {
+void unbound_repacks(ggml_backend_buffer_t buffer, init_tensor_fn init, set_tensor_fn repack) {
     if (buffer->iface.free_buffer != unbound_free) {
         return;
     }
     unbound * u = (unbound *) buffer->context;
-    u->init   = buffer->iface.init_tensor;
-    u->repack = buffer->iface.set_tensor;
+    u->init   = init;
+    u->repack = repack;
     buffer->iface.init_tensor = unbound_init;
     buffer->iface.set_tensor  = unbound_set;
 }
@@ -177,9 +249,10 @@ struct llama_model * infer_model_load(const char ** paths, size_t n_paths, infer
         for (const auto & named : infer::tensors_of(model)) {
             ggml_tensor * t = named.second;
             if (t->buffer && t->buffer->iface.free_buffer != infer::unbound_free) {
-                record->tensors.push_back({t, nullptr, true});
+                record->tensors.push_back({t, nullptr, true, false});
             }
         }
+        infer::settle(record);
         record->loading = record->reading = false;
         *weights = record;
         return model;
@@ -212,10 +285,11 @@ size_t infer_weights_count(const infer_weights * w) {
 
 infer_weight infer_weights_at(const infer_weights * w, size_t i) {
     const recorded & r = w->tensors[i];
-    const int kind = r.device ? INFER_WEIGHT_DEVICE : r.repack ? INFER_WEIGHT_REPACK : INFER_WEIGHT_HOST;
+    const bool repack = r.repack && !r.copies;
+    const int  kind   = r.device ? INFER_WEIGHT_DEVICE : repack ? INFER_WEIGHT_REPACK : INFER_WEIGHT_HOST;
     const ggml_tensor * t = r.tensor;
     const bool whole = r.device && !infer::splits_uploads(t);
-    return {t->name, ggml_nbytes(t), kind, t->ne[2] > 1 && t->ne[3] == 1 ? t->nb[2] : 0,
+    return {t->name, ggml_nbytes(t), repack ? infer::alloc_size(t) : ggml_nbytes(t), kind, t->ne[2] > 1 && t->ne[3] == 1 ? t->nb[2] : 0,
         r.device ? infer::device_name(t->buffer->buft) : "", r.device ? infer::alloc_size(t) : 0, whole};
 }
 
@@ -235,9 +309,16 @@ bool infer_weights_repack(infer_weights * w, size_t i, void * dst, const void * 
 infer_layout infer_weights_layout(const infer_weights * w, size_t i) {
     const recorded & r = w->tensors[i];
     const infer::unbound * u = (const infer::unbound *) r.tensor->buffer->context;
-    infer_layout l = {(enum ::ggml_type) r.tensor->type, r.tensor->ne[0], r.tensor->extra, 0};
-    if (r.tensor->buffer->buft->iface.get_alloc_size || !u->init) {
-        return l; // the layout may be larger than the tensor
+    infer_layout l = {(enum ::ggml_type) r.tensor->type, r.tensor->ne[0], r.tensor->extra, 0, ggml_row_size(r.tensor->type, r.tensor->ne[0]), ggml_row_size(r.tensor->type, INFER_SAMPLE_LENGTH)};
+    if (!u->init) {
+        return l;
+    }
+    if (infer::own_size(r)) {
+        const ggml_tensor sample = infer::rows_of(*r.tensor, INFER_SAMPLE_LENGTH, INFER_MOST_GROUP);
+        l.row        = infer::alloc_size(r.tensor) / r.tensor->ne[1];
+        l.sample_row = infer::alloc_size(&sample) / INFER_MOST_GROUP;
+        l.group      = l.row * r.tensor->ne[1] == infer::alloc_size(r.tensor) ? infer::group_of(r) : 0;
+        return l;
     }
     for (int64_t n = 1; n <= INFER_MOST_GROUP; n *= 2) {
         ggml_tensor t = infer::rows_of(*r.tensor, r.tensor->ne[0], n);

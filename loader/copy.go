@@ -28,7 +28,8 @@ type CopyOptions struct {
 	Progress files.Progress
 	// Transforms reports whether a tensor is transformed instead of copied. Transform is then
 	// called for it, by one goroutine, with the destination and the tensor's bytes in the
-	// file, which are mapped only during the call. nil: all tensors are copied.
+	// file, which are mapped only during the call. The destination has the bytes that
+	// [PlanOptions].Copied has said. nil: all tensors are copied.
 	Transforms func(name string) bool
 	Transform  func(t gguf.Tensor, dst, src unsafe.Pointer) error
 }
@@ -78,26 +79,26 @@ func (c *copier) all(ctx context.Context, w *Weights, plan *Plan) error {
 			return err
 		}
 		if r.Chunks == 0 {
-			w.record(r, nil)
+			w.record(r, nil, nil)
 			continue
 		}
-		base, err := w.arena.AllocFilled(memory.PurposeWeights, r.Size)
+		base, err := w.arena.AllocFilled(memory.PurposeWeights, r.Copied)
 		if err != nil {
 			return err
 		}
 		w.blocks = append(w.blocks, base)
-		w.record(r, base)
-		reads, tensors := c.split(r, base)
+		w.record(r, base, plan.grown)
+		reads, tensors := c.split(r, w)
 		plain = append(plain, reads...)
 		if len(tensors) > 0 {
-			special = append(special, transformRange{r, own, base, tensors})
+			special = append(special, transformRange{r, own, tensors})
 		}
 	}
 	if err := c.read(ctx, plain); err != nil {
 		return err
 	}
 	for _, r := range special {
-		if err := c.transform(ctx, r); err != nil {
+		if err := c.transform(ctx, r, w); err != nil {
 			return err
 		}
 	}
@@ -111,13 +112,12 @@ func (c *copier) all(ctx context.Context, w *Weights, plan *Plan) error {
 type transformRange struct {
 	Range
 	chunks  []Chunk
-	base    unsafe.Pointer // of the block
 	special []gguf.Tensor
 }
 
 // split divides a range's tensors into reads, of neighbouring tensors together, and tensors to
 // transform.
-func (c *copier) split(r Range, base unsafe.Pointer) (plain []fileRead, special []gguf.Tensor) {
+func (c *copier) split(r Range, w *Weights) (plain []fileRead, special []gguf.Tensor) {
 	end := int64(-1)
 	for _, t := range r.Tensors {
 		if c.o.Transforms != nil && c.o.Transforms(t.Name) {
@@ -129,7 +129,7 @@ func (c *copier) split(r Range, base unsafe.Pointer) (plain []fileRead, special 
 		for off := uint64(0); off < t.Size; {
 			begin := t.Offset + int64(off)
 			if begin != end || plain[len(plain)-1].size == readSize {
-				plain = append(plain, fileRead{tensor: t.Name, file: r.File, offset: begin, dst: space.At(base, uint64(begin-r.Offset))})
+				plain = append(plain, fileRead{tensor: t.Name, file: r.File, offset: begin, dst: space.At(w.data[t.Name].p, off)})
 			}
 			last := &plain[len(plain)-1]
 			n := min(readSize-last.size, t.Size-off)
@@ -196,7 +196,7 @@ func (c *copier) readOne(p fileRead) error {
 }
 
 // transform transforms tensors of a range from a mapping that lasts only for the call.
-func (c *copier) transform(ctx context.Context, r transformRange) (err error) {
+func (c *copier) transform(ctx context.Context, r transformRange, w *Weights) (err error) {
 	source, err := mapRange(c.o.Ledger, memory.PurposeStaging, c.ix, r.chunks)
 	if err != nil {
 		return err
@@ -212,8 +212,7 @@ func (c *copier) transform(ctx context.Context, r transformRange) (err error) {
 		if err := c.ix.FileChanged(r.File); err != nil {
 			return err
 		}
-		off := uint64(t.Offset - r.Offset)
-		if err := c.o.Transform(t, space.At(r.base, off), space.At(source.Base(), off)); err != nil {
+		if err := c.o.Transform(t, w.data[t.Name].p, space.At(source.Base(), uint64(t.Offset-r.Offset))); err != nil {
 			return fmt.Errorf("tensor %s: %w", words.Literal(t.Name), err)
 		}
 		c.progress.Add(t.Size)

@@ -51,7 +51,7 @@ func mapAll(ctx context.Context, w *Weights, ix *gguf.Index, plan *Plan, o MapOp
 			return err
 		}
 		if r.Chunks == 0 {
-			w.record(r, nil)
+			w.record(r, nil, nil)
 			continue
 		}
 		s, err := mapRange(o.Ledger, memory.PurposeWeights, ix, own)
@@ -59,7 +59,7 @@ func mapAll(ctx context.Context, w *Weights, ix *gguf.Index, plan *Plan, o MapOp
 			return err
 		}
 		w.views = append(w.views, s)
-		w.record(r, s.Base())
+		w.record(r, s.Base(), nil)
 		left := uint64(0)
 		for _, t := range r.Tensors {
 			left += t.Size

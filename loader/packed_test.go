@@ -222,6 +222,76 @@ func TestAPackedFileHoldsTheModel(t *testing.T) {
 	}
 }
 
+// Layouts may be larger than the file's: each row of turned ones is followed by some bytes here.
+func TestTensorsThatAreLargerInAPackedFile(t *testing.T) {
+	const row = 64 / 32 * 18
+	for _, more := range []int{1, 5, 4000} { // within the padding or not
+		t.Run(fmt.Sprint(more), func(t *testing.T) {
+			grow := func(dst, src []byte) error {
+				turnedRows := make([]byte, len(src))
+				err := turn(gguf.Tensor{}, turnedRows, src)
+				for r := range slices.Chunk(turnedRows, row) {
+					copy(dst, r)
+					for i := range dst[row : row+more] {
+						dst[row+i] = byte(i) | 1
+					}
+					dst = dst[row+more:]
+				}
+				return err
+			}
+			o := turned
+			o.Layout = func(t gguf.Tensor) packed.Layout {
+				l := byName(t)
+				l.RowSize = uint64(row + more)
+				return l
+			}
+			o.Repack = func(_ gguf.Tensor, dst, src []byte) error { return grow(dst, src) }
+			source := shard(t, t.TempDir(), 0, 1)
+			path, err := pack(t, source, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			was, ix := modeltest.Open(t, source), modeltest.Open(t, path)
+			p := ix.Packed().Tensors[0]
+			original := content(t, was, p.Of)
+			want := make([]byte, 24*(row+more))
+			if err := grow(want, original); err != nil {
+				t.Fatal(err)
+			}
+			if got := content(t, ix, p.Name); !bytes.Equal(got, want) || p.Size != uint64(len(original)) || p.Stored != uint64(len(want)) {
+				t.Errorf("%d bytes, %+v", len(got), p)
+			}
+			var sum uint64
+			for _, x := range ix.Tensors() {
+				sum += x.Size
+				if y, ok := was.Tensor(x.Name); ok && !bytes.Equal(content(t, ix, x.Name), content(t, was, x.Name)) {
+					t.Errorf("%s is another: %d bytes of %d", x.Name, x.Size, y.Size)
+				}
+			}
+			if len(ix.Tensors()) != len(was.Tensors())+1 || ix.Bytes() != sum {
+				t.Errorf("%d tensors of %d bytes, of %d", len(ix.Tensors()), ix.Bytes(), len(was.Tensors()))
+			}
+			var b bytes.Buffer
+			if _, size, err := ix.WriteSkeleton(&b); err != nil || bytes.Contains(b.Bytes(), []byte("infer.")) || size > was.Files()[0].Size+4*4096 {
+				t.Errorf("the engine is shown the packing: %d bytes, %v", size, err)
+			}
+			from, err := packed.OpenSource(ix.Packed())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer from.Close()
+			group := func(gguf.PackedTensor) int { return 4 }
+			if err := packed.Check(t.Context(), ix, from, group, func(_ gguf.PackedTensor, dst, src []byte) error { return grow(dst, src) }, nil); err != nil {
+				t.Error(err)
+			}
+			err = packed.Check(t.Context(), ix, from, group, func(_ gguf.PackedTensor, dst, _ []byte) error { clear(dst); return nil }, nil)
+			if !isAbout(err, `tensor "`+p.Name+`"`) {
+				t.Errorf("another layout: %v", err)
+			}
+		})
+	}
+}
+
 // isAbout reports whether err is a FormatError whose field begins with field.
 func isAbout(err error, field string) bool {
 	var e *gguf.FormatError
@@ -279,7 +349,11 @@ func TestKeysOfPackedFilesAreChecked(t *testing.T) {
 			}
 		}
 		for i, name := range tensors {
-			w.AddTensor(name, gguf.TypeF32, uint64(4+4*i))
+			typ := gguf.TypeF32
+			if strings.HasPrefix(name, "infer.packed.rest.") {
+				typ = gguf.TypeI8
+			}
+			w.AddTensor(name, typ, uint64(4+4*i))
 		}
 		return &w
 	}
@@ -317,7 +391,7 @@ func TestKeysOfPackedFilesAreChecked(t *testing.T) {
 	}
 	value := func(v gguf.Value) *gguf.Value { return &v }
 	for name, w := range map[string]*gguf.Writer{
-		"another version":                 build("version", value(gguf.Uint32Value(2)), "a", "b"),
+		"another version":                 build("version", value(gguf.Uint32Value(3)), "a", "b"),
 		"a tensor that is not there":      build("tensors", value(gguf.StringsValue([]string{"c"})), "a", "b"),
 		"a file that is not there":        build("files", value(gguf.Int32sValue([]int32{1})), "a", "b"),
 		"a file of a negative number":     build("files", value(gguf.Int32sValue([]int32{-1})), "a", "b"),
@@ -331,6 +405,63 @@ func TestKeysOfPackedFilesAreChecked(t *testing.T) {
 	} {
 		if err := try(w); !errors.Is(err, gguf.ErrFormat) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestSizesOfPackedFilesAreChecked(t *testing.T) {
+	sum := gguf.StringsValue([]string{strings.Repeat("ab", 32)})
+	list := func(n uint64) gguf.Value { return gguf.ArrayValue(gguf.ValueUint64, gguf.Uint64Value(n)) }
+	// "a" has 16 bytes; 16 of padding and 8 of the next tensor follow.
+	try := func(stored uint64, rest string, typ gguf.Type) (*gguf.Index, error) {
+		var w gguf.Writer
+		w.Add("general.architecture", gguf.StringValue("a sentence"))
+		for k, v := range map[string]gguf.Value{
+			"version": gguf.Uint32Value(2), "architecture": gguf.StringValue("llama"), "engine": gguf.StringValue("v1"), "instructions": gguf.StringValue("abacus"),
+			"tensors": gguf.StringsValue([]string{"a"}), "layouts": gguf.StringsValue([]string{"turned"}), "files": gguf.Int32sValue([]int32{0}), "offsets": list(64), "sizes": list(stored),
+			"sha256": sum, "source.paths": gguf.StringsValue([]string{"/a"}), "source.sha256": sum, "source.sizes": list(1000), "source.times": gguf.ArrayValue(gguf.ValueInt64, gguf.Int64Value(1)),
+		} {
+			w.Add("infer.packed."+k, v)
+		}
+		w.AddTensor("a", gguf.TypeF32, 4)
+		if rest != "" {
+			w.AddTensor(rest, typ, 8)
+		}
+		var b bytes.Buffer
+		if _, err := w.WriteHeader(&b); err != nil {
+			t.Fatal(err)
+		}
+		b.Write(make([]byte, w.DataBytes()))
+		return loader.OpenWith(modeltest.Write(t, b.Bytes()), structure)
+	}
+	for _, tt := range []struct {
+		name   string
+		stored uint64
+		rest   string
+		typ    gguf.Type
+		ok     bool
+	}{
+		{"the rest in a tensor of its own", 40, "infer.packed.rest.0", gguf.TypeI8, true},
+		{"in the padding", 32, "", 0, true},
+		{"as in the source", 16, "", 0, true},
+		{"fewer than in the source", 15, "", 0, false},
+		{"beyond the file", 40, "", 0, false},
+		{"far beyond the file", 1 << 62, "infer.packed.rest.0", gguf.TypeI8, false},
+		{"a rest that is too short", 41, "infer.packed.rest.0", gguf.TypeI8, false},
+		{"a rest that is too long", 39, "infer.packed.rest.0", gguf.TypeI8, false},
+		{"a rest of floats", 64, "infer.packed.rest.0", gguf.TypeF32, false},
+		{"a rest that nobody needs", 32, "infer.packed.rest.0", gguf.TypeI8, false},
+		{"a tensor of the model as rest", 40, "b", gguf.TypeI8, false},
+	} {
+		ix, err := try(tt.stored, tt.rest, tt.typ)
+		if (err == nil) != tt.ok || err != nil && !errors.Is(err, gguf.ErrFormat) {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+		if err == nil {
+			if x, _ := ix.Tensor("a"); x.Size != tt.stored || ix.Bytes() != tt.stored || len(ix.Tensors()) != 1 {
+				t.Errorf("%s: %d bytes", tt.name, x.Size)
+			}
+			ix.Close()
 		}
 	}
 }

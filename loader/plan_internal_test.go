@@ -53,7 +53,7 @@ func TestPlans(t *testing.T) {
 		{"nor do they beside others", []gguf.Tensor{{Name: "a", Offset: 4096, Size: 4096}, {Name: "b", Offset: 8192}}, chunk, chunk, []int{2}, []uint64{4096}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := planTensors(tt.tensors, all, tt.chunk, tt.room, unit)
+			p := planTensors(tt.tensors, all, nil, tt.chunk, tt.room, unit)
 			checkPlan(t, p, tt.tensors, unit)
 			if len(p.Ranges) != len(tt.ranges) || len(p.Chunks) != len(tt.chunks) {
 				t.Fatalf("ranges %+v, chunks %+v, want %v, %v", p.Ranges, p.Chunks, tt.ranges, tt.chunks)
@@ -86,7 +86,7 @@ func TestAnyPlanKeepsTheBound(t *testing.T) {
 			}
 		}
 		tensors := layout(int64(32*r.IntN(10000)), files, sizes...)
-		checkPlan(t, planTensors(tensors, all, chunk, max(unit, chunk-unit), unit), tensors, unit)
+		checkPlan(t, planTensors(tensors, all, nil, chunk, max(unit, chunk-unit), unit), tensors, unit)
 	}
 }
 
@@ -109,7 +109,7 @@ func TestPlansWithoutTensorsThatAreNotUsed(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			uses := func(name string) bool { return !strings.Contains(tt.unused, name) }
-			p := planTensors(tensors, uses, chunk, chunk, unit)
+			p := planTensors(tensors, uses, nil, chunk, chunk, unit)
 			var used []gguf.Tensor
 			for _, x := range tensors {
 				if uses(x.Name) {

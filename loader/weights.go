@@ -34,7 +34,7 @@ type tensorData struct {
 	size uint64
 }
 
-// TensorData returns the address and size in bytes of a tensor, valid until Close. ok is false for
+// TensorData returns the address of a tensor and its size in the file, in bytes, valid until Close. ok is false for
 // unknown names and after Close. Mapped tensors are read-only. The address has the same
 // alignment as the tensor's offset in the file, up to a page.
 func (w *Weights) TensorData(name string) (p unsafe.Pointer, size uint64, ok bool) {
@@ -78,15 +78,18 @@ func (w *Weights) Close() error {
 	return w.err
 }
 
-// record stores the addresses of a range's tensors.
-func (w *Weights) record(r Range, base unsafe.Pointer) {
+// record stores the addresses of a range's tensors. grown has by how much they are larger than in the
+// file.
+func (w *Weights) record(r Range, base unsafe.Pointer, grown map[string]uint64) {
 	w.chunks += r.Chunks
+	moved := uint64(0)
 	for _, t := range r.Tensors {
 		d := tensorData{size: t.Size}
 		if base != nil {
-			d.p = space.At(base, uint64(t.Offset-r.Offset))
+			d.p = space.At(base, uint64(t.Offset-r.Offset)+moved)
 		}
 		w.data[t.Name] = d
+		moved += grown[t.Name]
 	}
 }
 

@@ -19,7 +19,7 @@ func BenchmarkPlan(b *testing.B) {
 	for _, chunk := range []uint64{64 * spacetest.KiB, 256 * spacetest.MiB} {
 		b.Run(words.Size(chunk), func(b *testing.B) {
 			for b.Loop() {
-				planTensors(tensors, all, chunk, space.Payload(chunk), space.Granularity())
+				planTensors(tensors, all, nil, chunk, space.Payload(chunk), space.Granularity())
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(tensors)), "ns/tensor")
 		})

@@ -455,7 +455,10 @@ func TestPiecesCoverThePlainTensors(t *testing.T) {
 	defer a.Close()
 	base, err := a.AllocBlock(memory.PurposeWeights, 1) // the address is not dereferenced
 	spacetest.Must(t, err)
-	plain, special := c.split(Range{Tensors: tensors}, base)
+	r := Range{Tensors: tensors}
+	w := &Weights{data: map[string]tensorData{}}
+	w.record(r, base, nil)
+	plain, special := c.split(r, w)
 	if len(special) != 1 || special[0].Name != "t4" {
 		t.Errorf("to be transformed: %v", special)
 	}

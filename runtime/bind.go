@@ -138,7 +138,7 @@ func (w *weights) bindSecond(ws []llama.Weight) error {
 		if err != nil {
 			return err
 		}
-		dst, err := w.arena.AllocBlock(memory.PurposeWeights, uintptr(ws[i].Size))
+		dst, err := w.arena.AllocBlock(memory.PurposeWeights, uintptr(ws[i].Stored))
 		if err != nil {
 			return err
 		}
@@ -152,7 +152,7 @@ func (w *weights) bindSecond(ws []llama.Weight) error {
 
 // convert repacks the bytes of tensor i to dst.
 func (w *weights) convert(i int, ws []llama.Weight, dst, src unsafe.Pointer) error {
-	w.repacked += ws[i].Size
+	w.repacked += ws[i].Stored
 	return w.native.Repack(i, dst, src)
 }
 
@@ -167,9 +167,13 @@ func (b *binding) placeOf(w llama.Weight) string {
 // tensorData returns the address of a weight's bytes. A size that is not the engine's is an
 // error.
 func (b *binding) tensorData(w llama.Weight) (unsafe.Pointer, error) {
+	want := w.Size
+	if b.packed != nil {
+		want = w.Stored
+	}
 	data, size, ok := b.memory.TensorData(b.placeOf(w))
-	if !ok || size != w.Size {
-		return nil, fmt.Errorf("%w: tensor %q has %d bytes, and the engine expects %d", ErrBadModel, w.Name, size, w.Size)
+	if !ok || size != want {
+		return nil, fmt.Errorf("%w: tensor %q has %d bytes, and the engine expects %d", ErrBadModel, w.Name, size, want)
 	}
 	return data, nil
 }

@@ -79,7 +79,10 @@ func (w *weights) matchPacked(ws []llama.Weight) error {
 		case layout.Name != t.Layout:
 			return &PackedError{Reason: fmt.Sprintf("tensor %q has layout %s, and this engine needs %s", x.Name, t.Layout, layout.Name), Source: from, Again: true}
 		}
-		w.packedBytes += x.Size
+		if x.Stored != t.Stored {
+			return &PackedError{Reason: fmt.Sprintf("tensor %q has %d bytes in layout %s, and this engine needs %d", x.Name, t.Stored, t.Layout, x.Stored), Source: from, Again: true}
+		}
+		w.packedBytes += x.Stored
 	}
 	return w.samplePacked(ws)
 }
@@ -133,13 +136,17 @@ func (w *weights) compareRows(source *packed.Origin, i int, p gguf.PackedTensor)
 	if err != nil {
 		return err
 	}
-	group := t.Type.RowSize(t.Shape[0]) * uint64(layout.Group)
-	if group > t.Size {
+	group, stored := t.Type.RowSize(t.Shape[0])*uint64(layout.Group), layout.RowSize*uint64(layout.Group)
+	if group > p.Size || stored > t.Size {
 		return nil
 	}
-	was, is, want := make([]byte, group), make([]byte, group), make([]byte, group)
-	for _, at := range []int64{0, int64(t.Size - group)} {
-		if err := errors.Join(source.ReadTensor(p, was, at), w.index.ReadTensor(t, is, at)); err != nil {
+	was, is, want := make([]byte, group), make([]byte, stored), make([]byte, stored)
+	for _, last := range []bool{false, true} {
+		from, at := int64(0), int64(0)
+		if last {
+			from, at = int64(p.Size-group), int64(t.Size-stored)
+		}
+		if err := errors.Join(source.ReadTensor(p, was, from), w.index.ReadTensor(t, is, at)); err != nil {
 			return err
 		}
 		if err := w.native.RepackRows(i, want, was); err != nil {
@@ -255,7 +262,7 @@ func (p *packing) write(ctx context.Context, f *os.File, how fill) error {
 			if !ok {
 				return packed.Layout{}
 			}
-			return packed.Layout{Name: as.layout.Name, Group: as.layout.Group, Both: as.plain}
+			return packed.Layout{Name: as.layout.Name, Group: as.layout.Group, RowSize: as.layout.RowSize, Both: as.plain}
 		},
 		Repack: func(t gguf.Tensor, dst, src []byte) error {
 			if how.pause != nil {

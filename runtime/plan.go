@@ -302,18 +302,24 @@ func (p *ModePlan) addWeights(w *weights, ws []llama.Weight) {
 		if len(r.Tensors) > 1 {
 			of = fmt.Sprintf("%s to %s", of, r.Tensors[len(r.Tensors)-1].Name)
 		}
-		piece := PlanPiece{Purpose: memory.PurposeWeights, Of: of, Size: r.Size, Private: p.Mode == LoadCopy}
+		if p.Mode == LoadCopy || w.packing() {
+			piece := w.privatePiece(memory.PurposeWeights, of, r.Copied)
+			piece.Private = p.Mode == LoadCopy
+			p.add(piece)
+			continue
+		}
+		piece := PlanPiece{Purpose: memory.PurposeWeights, Of: of, Size: r.Size}
 		for _, c := range own {
 			piece.Allocations = append(piece.Allocations, c.Size)
 		}
 		p.add(piece)
 	}
-	if p.Mode != LoadCopy && (!p.Packed || w.index.Packed() != nil) {
+	if p.Mode != LoadCopy && !w.packing() {
 		return
 	}
 	for _, i := range second {
 		if ws[i].Kind == llama.WeightRepack {
-			piece := w.privatePiece(memory.PurposeWeights, ws[i].Name+" (repacked beside the original)", ws[i].Size)
+			piece := w.privatePiece(memory.PurposeWeights, ws[i].Name+" (repacked beside the original)", ws[i].Stored)
 			piece.Private = !p.Packed
 			p.add(piece)
 		}

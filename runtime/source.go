@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/seed7adf6694/infer/internal/words"
 	"github.com/seed7adf6694/infer/llama"
@@ -170,14 +171,20 @@ func repackGains(index *gguf.Index) bool {
 	return repackable(index) > index.Bytes()/4
 }
 
-// repackable returns the size in bytes of all matrices of such types. It is an upper bound: the
-// engine may not repack all of them.
+// repackable returns the size in bytes of all matrices of such types when they are repacked. It is an
+// upper bound: the engine may not repack all of them.
 func repackable(index *gguf.Index) (bytes uint64) {
+	amx := slices.Contains(llama.Repacks(), "AMX")
 	for _, t := range index.Tensors() {
+		if len(t.Shape) < 2 {
+			continue
+		}
 		switch t.Type {
 		case gguf.TypeQ4_0, gguf.TypeQ4_K, gguf.TypeIQ4_NL, gguf.TypeQ2_K:
-			if len(t.Shape) >= 2 {
-				bytes += t.Size
+			bytes += t.Size
+		case gguf.TypeQ4_1, gguf.TypeQ8_0, gguf.TypeQ5_K, gguf.TypeQ6_K, gguf.TypeIQ4_XS:
+			if amx {
+				bytes += t.Size + t.Size/8 // AMX's layout of q8_0 is larger by 2/17, others by less
 			}
 		}
 	}

@@ -102,13 +102,13 @@ func (w *weights) loadHeader(ctx context.Context) error {
 }
 
 // planUsed plans again if the engine, which has read the header, uses other tensors in host memory than
-// planned, and plans those that go to devices.
+// planned or copies of other sizes, and plans those that go to devices.
 func (w *weights) planUsed() error {
 	ws, err := w.native.Weights()
 	if err != nil {
 		return err
 	}
-	used, onDevices := map[string]bool{}, map[string]bool{}
+	used, onDevices, plain := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	w.deviceBytes = 0
 	for _, x := range ws {
 		if x.Kind == llama.WeightDevice {
@@ -117,6 +117,13 @@ func (w *weights) planUsed() error {
 			continue
 		}
 		used[w.placeOf(x)] = true
+		plain[x.Name] = plain[x.Name] || x.Kind == llama.WeightHost
+	}
+	copied := map[string]uint64{} // of tensors that are larger, if not beside the original
+	for _, x := range ws {
+		if (w.mode == LoadCopy || w.packing()) && x.Stored > x.Size && !plain[x.Name] {
+			copied[x.Name] = x.Stored
+		}
 	}
 	w.weightBytes = 0
 	for _, t := range w.index.Tensors() {
@@ -140,18 +147,24 @@ func (w *weights) planUsed() error {
 			}
 		}
 	}
-	if planned == len(used) && unused == 0 {
+	if planned == len(used) && unused == 0 && len(copied) == 0 {
 		return nil
 	}
-	plan, err := loader.NewPlan(w.index, loader.PlanOptions{ChunkSize: w.plan.ChunkSize, Uses: func(name string) bool { return used[name] }})
+	plan, err := loader.NewPlan(w.index, loader.PlanOptions{
+		ChunkSize: w.plan.ChunkSize, Uses: func(name string) bool { return used[name] }, Copied: func(name string) uint64 { return copied[name] },
+	})
 	if err != nil {
 		return err
 	}
+	w.arena.AllowRange(residency.LargestBlock(plan, w.chunkSize))
 	src := *w.source // others may share it
 	src.plan = plan
 	w.source = &src
 	return nil
 }
+
+// packing reports whether a packed file is planned that has not been written.
+func (w *weights) packing() bool { return w.packed != nil && w.index.Packed() == nil }
 
 // repacks reports whether the engine may choose layouts for this CPU.
 func (w *weights) repacks() bool {
@@ -244,11 +257,11 @@ func (w *weights) privateBytes() (uint64, error) {
 	}
 	sum := uint64(0)
 	for _, r := range w.plan.Ranges {
-		sum += r.Size
+		sum += r.Copied
 	}
 	for _, i := range secondCopies(ws) {
 		if ws[i].Kind == llama.WeightRepack {
-			sum += wholeUnits(ws[i].Size)
+			sum += wholeUnits(ws[i].Stored)
 		}
 	}
 	return sum, nil
@@ -261,7 +274,7 @@ func (w *weights) stockRepacked(ws []llama.Weight) (bytes uint64) {
 	for _, x := range ws {
 		if t, ok := w.index.Tensor(x.Name); ok && x.Kind == llama.WeightRepack && !converted[x.Name] {
 			converted[x.Name] = true
-			bytes += t.Size
+			bytes += max(t.Size, x.Stored)
 		}
 	}
 	return bytes

@@ -8,13 +8,13 @@ import (
 	"github.com/seed7adf6694/infer/llama"
 )
 
-// variable has the folder of the engine; empty: the compiled-in one.
-const variable = "INFER_TEST_ENGINE"
+// Variable has the folder of the engine; empty: the compiled-in one.
+const Variable = "INFER_TEST_ENGINE"
 
 // Use makes this process use the engine in the folder $INFER_TEST_ENGINE, if that is set. It is for
 // TestMain, before anything else.
 func Use() {
-	if folder := os.Getenv(variable); folder != "" {
+	if folder := os.Getenv(Variable); folder != "" {
 		if err := llama.UseEngine(folder); err != nil {
 			panic(err)
 		}
@@ -24,9 +24,9 @@ func Use() {
 // Folder returns $INFER_TEST_ENGINE, and skips the test if that is not set.
 func Folder(t *testing.T) string {
 	t.Helper()
-	folder := os.Getenv(variable)
+	folder := os.Getenv(Variable)
 	if folder == "" {
-		t.Skipf("no engine from libraries: $%s is not set", variable)
+		t.Skipf("no engine from libraries: $%s is not set", Variable)
 	}
 	return folder
 }
@@ -52,7 +52,7 @@ func Devices(t testing.TB, n int) (list []llama.Device) {
 		}
 	}
 	if len(list) < n {
-		t.Skipf("%d devices needed, the engine has %d: set $%s to the folder of one with Vulkan, and $GGML_VK_VISIBLE_DEVICES to 0,0 for two of Mesa's lavapipe (apt-get install mesa-vulkan-drivers)", n, len(list), variable)
+		t.Skipf("%d devices needed, the engine has %d: set $%s to the folder of one with Vulkan, and $GGML_VK_VISIBLE_DEVICES to 0,0 for two of Mesa's lavapipe (apt-get install mesa-vulkan-drivers)", n, len(list), Variable)
 	}
 	return list
 }

@@ -23,13 +23,19 @@ const (
 	keyPackedLayouts      = packedPrefix + "layouts"      // strings: its layout
 	keyPackedFiles        = packedPrefix + "files"        // int32: index of its source file
 	keyPackedOffsets      = packedPrefix + "offsets"      // uint64: offset in the source file
+	keyPackedSizes        = packedPrefix + "sizes"        // uint64: bytes in this file; from version 2 on
 	keyPackedSums         = packedPrefix + "sha256"       // strings: SHA-256 of each tensor of this file, in file order
 	keyPackedSourcePaths  = packedPrefix + "source.paths"
 	keyPackedSourceSizes  = packedPrefix + "source.sizes"  // uint64, bytes
 	keyPackedSourceTimes  = packedPrefix + "source.times"  // int64, nanoseconds since 1970
 	keyPackedSourceSums   = packedPrefix + "source.sha256" // strings
 	packedVersion         = 1
+	packedVersionSizes    = 2 // some tensors are larger than their type and shape say
 )
+
+// A tensor that is larger than its type and shape say is followed by another, whose name begins with
+// this, and which holds the rest of its bytes. So the file is a valid GGUF file for other programs.
+const packedRest = packedPrefix + "rest."
 
 // Packed describes a packed file: a model's file with some tensors in the layout that an engine uses
 // on a kind of CPU. The [Index] of such a file shows the original model, so that the same checks
@@ -54,8 +60,10 @@ type PackedTensor struct {
 	Name   string // in the packed file
 	Of     string // name in the model; differs from Name if the original tensor is in the file too
 	Layout string
-	File   int   // index into Packed.Source
-	Offset int64 // offset of the original bytes in that file
+	File   int    // index into Packed.Source
+	Offset int64  // offset of the original bytes in that file
+	Size   uint64 // number of the original bytes
+	Stored uint64 // number of bytes in the packed file: the [Tensor].Size of the Index
 }
 
 // Packed returns the description of a packed file, nil for other models. Do not change its slices.
@@ -68,9 +76,28 @@ func PackedCopy(name string) string { return packedPrefix + name }
 // IsPackedKey reports whether a key or tensor name is reserved for packed files.
 func IsPackedKey(name string) bool { return strings.HasPrefix(name, packedPrefix) }
 
+// AddPackedTensor is [Writer.AddTensor] for a tensor that takes stored bytes of the data, at least those
+// of its type and shape.
+func (w *Writer) AddPackedTensor(name string, stored uint64, t Type, shape ...uint64) {
+	_, size := w.AddTensor(name, t, shape...)
+	if begin := pad(size, w.Alignment()); stored > begin {
+		w.AddTensor(fmt.Sprintf("%s%d", packedRest, len(w.tensors)-1), TypeI8, stored-begin)
+	}
+}
+
 // AddPacked adds the keys of a packed file for a model of this architecture.
 func (w *Writer) AddPacked(p *Packed, architecture string) {
-	w.Add(keyPackedVersion, Uint32Value(packedVersion))
+	larger := func(t PackedTensor) bool { return t.Stored != t.Size }
+	version := uint32(packedVersion)
+	if slices.ContainsFunc(p.Tensors, larger) {
+		version = packedVersionSizes
+		var stored []Value
+		for _, t := range p.Tensors {
+			stored = append(stored, Uint64Value(t.Stored))
+		}
+		w.Add(keyPackedSizes, ArrayValue(ValueUint64, stored...))
+	}
+	w.Add(keyPackedVersion, Uint32Value(version))
 	w.Add(keyPackedArchitecture, StringValue(architecture))
 	w.Add(keyPackedEngine, StringValue(p.Engine))
 	w.Add(keyPackedInstructions, StringValue(p.Instructions))
@@ -103,13 +130,18 @@ func (ix *Index) readPacked() error {
 		return nil
 	}
 	r := packedReader{ix: ix}
-	if v := r.uint(keyPackedVersion); r.err == nil && v != packedVersion {
-		return ix.KeyError(keyPackedVersion, fmt.Sprintf("this program reads version %d: pack the model again", packedVersion))
+	version := r.uint(keyPackedVersion)
+	if r.err == nil && version != packedVersion && version != packedVersionSizes {
+		return ix.KeyError(keyPackedVersion, fmt.Sprintf("this program reads versions %d and %d: pack the model again", packedVersion, packedVersionSizes))
 	}
 	p := &Packed{Engine: r.text(keyPackedEngine), Instructions: r.text(keyPackedInstructions)}
 	architecture := r.text(keyPackedArchitecture)
 	r.sources(p)
 	r.tensors(p)
+	if version == packedVersionSizes {
+		r.sizes(p)
+	}
+	r.reserved(p)
 	p.Sums = r.texts(keyPackedSums)
 	r.count(keyPackedSums, len(p.Sums), len(ix.tensors))
 	for _, s := range p.Sums {
@@ -259,10 +291,73 @@ func (r *packedReader) tensors(p *Packed) {
 			return
 		}
 		seen[t.Of] = true
+		t.Size, t.Stored = x.Size, x.Size
 		p.Tensors = append(p.Tensors, t)
 	}
+}
+
+// sizes reads the sizes of the packed tensors and merges each tensor that holds the rest of another
+// with that.
+func (r *packedReader) sizes(p *Packed) {
+	stored := r.numbers(keyPackedSizes, ValueUint64)
+	r.count(keyPackedSizes, len(stored), len(p.Tensors))
+	if r.err != nil {
+		return
+	}
+	rest := map[string]bool{}
+	for i := range p.Tensors {
+		p.Tensors[i].Stored = uint64(stored[i])
+		if rest[r.size(&p.Tensors[i])] = true; r.err != nil {
+			return
+		}
+	}
+	ix := r.ix
+	ix.tensors = slices.DeleteFunc(ix.tensors, func(t Tensor) bool { return rest[t.Name] })
+	clear(ix.byName)
+	ix.bytes = 0
+	for i, t := range ix.tensors {
+		ix.byName[t.Name] = int32(i)
+		ix.bytes += t.Size
+	}
+}
+
+// size sets the size of a tensor to what it takes in the packed file. It returns the name of the tensor
+// that holds its rest, "" if there is none.
+func (r *packedReader) size(p *PackedTensor) string {
+	i := int(r.ix.byName[p.Name])
+	t := &r.ix.tensors[i]
+	begin := pad(t.Size, r.ix.align)
+	switch {
+	case p.Stored < p.Size:
+		r.fail(keyPackedSizes, "tensor %s has %d bytes, fewer than its original", words.Literal(p.Name), p.Stored)
+		return ""
+	case p.Stored <= begin: // in the padding
+		if end := r.ix.files[t.File].Size; p.Stored > uint64(end-t.Offset) {
+			r.fail(keyPackedSizes, "tensor %s extends beyond the end of the file", words.Literal(p.Name))
+		}
+		t.Size = p.Stored
+		return ""
+	case i+1 == len(r.ix.tensors) || !strings.HasPrefix(r.ix.tensors[i+1].Name, packedRest):
+		r.fail(keyPackedSizes, "tensor %s has %d bytes, and no tensor with the rest of them follows it", words.Literal(p.Name), p.Stored)
+		return ""
+	}
+	rest := r.ix.tensors[i+1]
+	_, other := r.ix.Tensor(strings.TrimPrefix(rest.Name, packedPrefix))
+	if rest.Size != p.Stored-begin || rest.Type != TypeI8 || other {
+		r.fail(keyPackedSizes, "tensor %s has %d bytes, and the tensor after it %d of them", words.Literal(p.Name), p.Stored, rest.Size)
+	}
+	t.Size = p.Stored
+	return rest.Name
+}
+
+// reserved refuses tensors with reserved names that are no packed ones.
+func (r *packedReader) reserved(p *Packed) {
+	known := map[string]bool{}
+	for _, t := range p.Tensors {
+		known[t.Name] = true
+	}
 	for _, t := range r.ix.tensors {
-		if strings.HasPrefix(t.Name, packedPrefix) && !slices.Contains(names, t.Name) {
+		if strings.HasPrefix(t.Name, packedPrefix) && !known[t.Name] {
 			r.fail(keyPackedTensors, "tensor %s is missing in it", words.Literal(t.Name))
 			return
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -41,7 +42,7 @@ type Arena struct {
 	sys      space.System
 	sleep    func(time.Duration)
 	chunk    uint64
-	maxRange uint64 // 0: no bound
+	maxRange atomic.Uint64 // 0: no bound
 	retry    time.Duration
 	ledger   *Ledger
 	pool     *Pool // nil: the system
@@ -61,9 +62,17 @@ func NewArena(o ArenaOptions) *Arena {
 		pool: o.Pool, blocks: map[unsafe.Pointer]*reservation{},
 	}
 	if o.MaxRange > 0 {
-		a.maxRange = space.RoundUp(min(o.MaxRange, space.MostAddresses))
+		a.AllowRange(o.MaxRange)
 	}
 	return a
+}
+
+// AllowRange raises [ArenaOptions].MaxRange, if that is a bound and is smaller.
+func (a *Arena) AllowRange(size uint64) {
+	size = space.RoundUp(min(size, space.MostAddresses))
+	if a.maxRange.Load() < size {
+		a.maxRange.Store(size)
+	}
 }
 
 // retryTime returns how long to retry commits: d, or the default if it is 0.
@@ -121,8 +130,8 @@ func (a *Arena) alloc(p Purpose, size uint64, filled bool) (unsafe.Pointer, erro
 		return nil, refused(probe.Reserving, p, size, errors.New("larger than the address space"))
 	}
 	size = space.RoundUp(min(size, space.MostAddresses))
-	if a.maxRange > 0 && size > a.maxRange {
-		return nil, &RangeError{Purpose: p, Requested: size, Limit: a.maxRange}
+	if most := a.maxRange.Load(); most > 0 && size > most {
+		return nil, &RangeError{Purpose: p, Requested: size, Limit: most}
 	}
 	s, err := a.block(p, size, filled)
 	if err != nil {

@@ -63,7 +63,8 @@ func (o *Origin) Close() error {
 
 // Check reads a whole packed file and compares it with its sums. If origin is not nil it also compares
 // each packed tensor with the result of repack on the source, and the source with its sums.
-// group is the number of rows that repack converts at once. A difference is a
+// group is the number of rows that repack converts at once; dst has the bytes that they take in the packed
+// file. A difference is a
 // [*gguf.FormatError].
 func Check(ctx context.Context, ix *gguf.Index, origin *Origin, group func(gguf.PackedTensor) int, repack func(t gguf.PackedTensor, dst, src []byte) error, progress files.Progress) error {
 	c := packedCheck{ix: ix, progress: files.Tally{Total: ix.Bytes(), Report: progress}}
@@ -78,21 +79,23 @@ func Check(ctx context.Context, ix *gguf.Index, origin *Origin, group func(gguf.
 	}
 	for i, t := range ix.Tensors() {
 		p, compare := of[t.Name]
-		piece := uint64(packStep)
+		piece, groups := uint64(packStep), uint64(0)
 		if compare {
 			rows := t.Type.RowSize(t.Shape[0]) * uint64(group(p))
-			if rows == 0 || t.Size%rows != 0 {
+			if rows == 0 || p.Size%rows != 0 || t.Size%(p.Size/rows) != 0 {
 				return ix.TensorError(t.Name, t.ShapeText(), "the number of rows is not a multiple of a group")
 			}
-			piece = max(piece/rows, 1) * rows
+			groups = p.Size / rows
+			piece = max(piece/(t.Size/groups), 1) * (t.Size / groups)
 		}
 		sum := sha256.New()
 		err := c.hashRange(ctx, tensorFile{ix, t.File}, t.Offset, t.Size, piece, sum, func(b []byte, at int64) error {
 			if !compare {
 				return nil
 			}
-			src, want := sized(&c.src, uint64(len(b))), sized(&c.want, uint64(len(b)))
-			if err := origin.ReadTensor(p, src, at); err != nil {
+			first, n := uint64(at)/(t.Size/groups), uint64(len(b))/(t.Size/groups) // groups
+			src, want := sized(&c.src, n*(p.Size/groups)), sized(&c.want, uint64(len(b)))
+			if err := origin.ReadTensor(p, src, int64(first*(p.Size/groups))); err != nil {
 				return err
 			}
 			if err := repack(p, want, src); err != nil {

@@ -22,8 +22,8 @@ type Options struct {
 	Instructions string // instruction set that it was compiled for
 	// Layout returns the layout of a tensor in the packed file.
 	Layout func(t gguf.Tensor) Layout
-	// Repack converts src, whole groups of rows of a tensor, into dst of the same length. It is
-	// called by one goroutine.
+	// Repack converts src, whole groups of rows of a tensor, into dst, Layout.RowSize bytes for each of
+	// them. It is called by one goroutine.
 	Repack func(t gguf.Tensor, dst, src []byte) error
 	// Progress is called with the bytes of tensors written. nil: none.
 	Progress files.Progress
@@ -36,6 +36,16 @@ type Layout struct {
 	Name  string // "": unchanged
 	Group int    // rows that are repacked together
 	Both  bool   // the unchanged tensor is written too
+	// RowSize is the size in bytes of a row in the layout, at least that in the file. 0: that in the file.
+	RowSize uint64
+}
+
+// stored returns the bytes of a tensor in the layout.
+func (l Layout) stored(t gguf.Tensor) uint64 {
+	if row := t.Type.RowSize(t.Shape[0]); l.Name != "" && l.RowSize > row {
+		return t.Size / row * l.RowSize
+	}
+	return t.Size
 }
 
 // File is the output of [Write]: written sequentially, then the header again.
@@ -143,7 +153,7 @@ func (p *packer) header() *gguf.Writer {
 	for _, t := range p.tensors {
 		packed.Sums = append(packed.Sums, t.sum)
 		if t.layout.Name != "" {
-			packed.Tensors = append(packed.Tensors, gguf.PackedTensor{Name: t.name, Layout: t.layout.Name, File: t.File, Offset: t.Offset})
+			packed.Tensors = append(packed.Tensors, gguf.PackedTensor{Name: t.name, Layout: t.layout.Name, File: t.File, Offset: t.Offset, Size: t.Size, Stored: t.layout.stored(t.Tensor)})
 		}
 	}
 	for i, f := range p.ix.Files() {
@@ -152,7 +162,7 @@ func (p *packer) header() *gguf.Writer {
 	}
 	w.AddPacked(packed, p.ix.Architecture())
 	for _, t := range p.tensors {
-		w.AddTensor(t.name, t.Type, t.Shape...)
+		w.AddPackedTensor(t.name, t.layout.stored(t.Tensor), t.Type, t.Shape...)
 	}
 	return w
 }
@@ -215,9 +225,9 @@ func (p *packer) skip(ctx context.Context, file int, sum hash.Hash, from, to int
 
 // tensor writes a tensor, converted if required, and hashes its bytes before and after.
 func (p *packer) tensor(ctx context.Context, t *packedTensor, source hash.Hash, w *gguf.Writer) error {
-	piece := uint64(packStep)
+	piece, row := uint64(packStep), t.Type.RowSize(t.Shape[0])
 	if t.layout.Name != "" {
-		group := t.Type.RowSize(t.Shape[0]) * uint64(t.layout.Group)
+		group := row * uint64(t.layout.Group)
 		if group == 0 || t.Size%group != 0 {
 			return p.ix.TensorError(t.Name, t.ShapeText(), fmt.Sprintf("the number of rows is not a multiple of %d", t.layout.Group))
 		}
@@ -237,7 +247,7 @@ func (p *packer) tensor(ctx context.Context, t *packedTensor, source hash.Hash, 
 		}
 		from += uint64(len(b))
 		if t.layout.Name != "" {
-			d := sized(&p.dst, uint64(len(b)))
+			d := sized(&p.dst, t.layout.stored(t.Tensor)/(t.Size/row)*(uint64(len(b))/row))
 			if err := p.o.Repack(t.Tensor, d, b); err != nil {
 				return fmt.Errorf("tensor %s: %w", words.Literal(t.Name), err)
 			}
@@ -250,7 +260,7 @@ func (p *packer) tensor(ctx context.Context, t *packedTensor, source hash.Hash, 
 		p.progress.Add(uint64(len(b)))
 	}
 	t.sum = hex.EncodeToString(sum.Sum(nil))
-	_, err := p.w.Write(make([]byte, w.Padding(t.Size)))
+	_, err := p.w.Write(make([]byte, w.Padding(t.layout.stored(t.Tensor))))
 	return err
 }
 
