@@ -69,6 +69,7 @@ type Format struct {
 	drop     []string // dropped wherever they are in content
 	first    []string // dropped where the answer begins
 	harmony  bool
+	list     bool  // calls are a list, where later models of the family write them one by one
 	pairs    pairs // how parameters are written in tags
 }
 

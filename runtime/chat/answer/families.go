@@ -210,6 +210,7 @@ func lfm() Format {
 func Detect(template string) Format {
 	for _, f := range families {
 		if f.fits(template) {
+			f.format.list = f.format.name == "mistral" && !strings.Contains(template, "[ARGS]")
 			return f.format
 		}
 	}

@@ -1,0 +1,256 @@
+//go:build cgo
+
+package answer_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/runtime/chat/answer"
+	"github.com/seed7adf6694/infer/runtime/schema"
+)
+
+// The embedded model's vocabulary has a token for each byte.
+const (
+	vocabulary = 1536
+	endToken   = llama.Token(2)
+	firstByte  = llama.Token(3)
+)
+
+var model = sync.OnceValues(func() (*llama.Model, error) {
+	return llama.LoadModel(context.Background(), "../../../models/tiny/tiny-stories-f16.gguf", llama.ModelParams{VocabOnly: true})
+})
+
+// strict are tools whose schemas say much.
+var strict = []answer.Tool{
+	{Name: "get_weather", Parameters: json.RawMessage(`{"type": "object", "additionalProperties": false, "required": ["days", "city"], "properties": {
+		"units": {"enum": ["metric", "imp\"erial"]}, "city": {"type": "string"}, "days": {"type": "integer", "minimum": 1, "maximum": 14},
+		"hourly": {"type": "boolean"}, "where": {"$ref": "#/$defs/place"}},
+		"$defs": {"place": {"type": "object", "properties": {"lat": {"type": "number"}}, "required": ["lat"], "additionalProperties": false}}}`)},
+	{Name: "now"},
+}
+
+// ends are what ends texts, which random characters hardly do.
+var ends = []string{
+	"\n</parameter>", "</parameter>", "</arg_value>", "</｜DSML｜parameter>", `<|"|>`, `"`, "}", "</think>", "[/THINK]", "<channel|>", "</seed:think>",
+	"<|end|><|start|>assistant", "<|END_THINKING|>", "<|inner_suffix|>", "<|end|>",
+}
+
+// grammarSampler is a sampler for a grammar.
+func grammarSampler(t *testing.T, grammar string) *llama.Sampler {
+	t.Helper()
+	m, err := model()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := m.NewSampler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	if err := errors.Join(s.AddGrammar(grammar, schema.Root), s.AddGreedy()); err != nil {
+		t.Fatalf("%v\n%s", err, grammar)
+	}
+	return s
+}
+
+// writeText lets the engine write a text of the grammar with random weights. Ends of texts get likelier with time.
+func writeText(t *testing.T, s *llama.Sampler, r *rand.Rand) (string, bool) {
+	t.Helper()
+	if err := s.Reset(); err != nil {
+		t.Fatal(err)
+	}
+	m, _ := model()
+	logits := make([]float32, vocabulary)
+	var b []byte
+	for n := range 1500 {
+		for i := range logits {
+			logits[i] = float32(r.NormFloat64())
+		}
+		for _, c := range "\"}]){<[|>/0123456789\nabcdefghijklmnopqrstuvwxyzEACNDTH_" {
+			logits[firstByte+llama.Token(c)] += float32(math.Sqrt(float64(n) / 8))
+		}
+		if n > 60 {
+			likely := map[byte]int{}
+			for _, word := range ends {
+				k := min(len(word)-1, len(b))
+				for !strings.HasSuffix(string(b), word[:k]) {
+					k--
+				}
+				likely[word[k]] = max(likely[word[k]], 6*(1+k))
+			}
+			for c, by := range likely {
+				logits[firstByte+llama.Token(c)] += float32(by)
+			}
+		}
+		logits[endToken] += float32(n) / 2
+		token, err := s.Choose(logits)
+		if err != nil {
+			t.Fatalf("behind %q: %v", b, err)
+		}
+		if token == endToken {
+			return string(b), true
+		}
+		if err := s.Accept(token); err != nil {
+			t.Fatal(err)
+		}
+		if b, err = m.AppendPiece(b, token, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return string(b), false
+}
+
+// What a model can only write under a family's grammar is calls, whose arguments are valid.
+func TestTheFamiliesGrammarsMakeValidCalls(t *testing.T) {
+	valid := compile(t, strict[0].Parameters)
+	r := rand.New(rand.NewPCG(3, 4))
+	for family, template := range templates {
+		f := answer.Detect(template)
+		if !f.Calls() {
+			continue
+		}
+		t.Run(family, func(t *testing.T) {
+			grammar, triggers, err := f.ToolGrammar(strict, answer.Choice{Required: true})
+			if err != nil || triggers != nil {
+				t.Fatal(err, triggers)
+			}
+			s := grammarSampler(t, grammar)
+			ended := 0
+			for range 3 {
+				text, ok := writeText(t, s, r)
+				if !ok {
+					continue
+				}
+				ended++
+				checkGrammarText(t, f, text, valid)
+			}
+			if ended == 0 {
+				t.Error("no text has ended")
+			}
+		})
+	}
+}
+
+func compile(t *testing.T, text []byte) *jsonschema.Schema {
+	t.Helper()
+	v, err := jsonschema.UnmarshalJSON(strings.NewReader(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("tool.json", v); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Compile("tool.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// checkGrammarText checks that a text has calls only, with valid arguments.
+func checkGrammarText(t *testing.T, f answer.Format, text string, valid *jsonschema.Schema) {
+	t.Helper()
+	begun, ended, name := 0, 0, ""
+	var arguments strings.Builder
+	for _, e := range parse(f, answer.Options{Tools: strict}, text) {
+		switch e.Kind {
+		case answer.Content:
+			t.Fatalf("%q has the text %q", text, e.Text)
+		case answer.CallBegin:
+			begun, name = begun+1, e.Name
+			arguments.Reset()
+		case answer.CallArguments:
+			arguments.WriteString(e.Text)
+		case answer.CallEnd:
+			ended++
+			v, err := jsonschema.UnmarshalJSON(strings.NewReader(arguments.String()))
+			if err == nil && name == strict[0].Name {
+				err = valid.Validate(v)
+			}
+			if err != nil {
+				t.Fatalf("%q has the arguments %q: %v", text, arguments.String(), err)
+			}
+		}
+	}
+	if begun == 0 || begun != ended {
+		t.Fatalf("%q has %d calls, of which %d are complete", text, begun, ended)
+	}
+}
+
+// Without a must, the grammar begins with a trigger.
+func TestGrammarsBeginWithTheirTriggers(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for family, template := range templates {
+		f := answer.Detect(template)
+		grammar, triggers, err := f.ToolGrammar(strict, answer.Choice{})
+		if errors.Is(err, answer.ErrNoGrammar) {
+			if f.Calls() && family != "llama 3" && family != "functionary v3.2" {
+				t.Errorf("%s: %v", family, err)
+			}
+			continue
+		}
+		if err != nil || len(triggers) == 0 {
+			t.Fatal(family, err)
+		}
+		text, _ := writeText(t, grammarSampler(t, grammar), r)
+		begins := false
+		for _, trigger := range triggers {
+			begins = begins || strings.HasPrefix(text, trigger)
+		}
+		if !begins {
+			t.Errorf("%s: %q begins with none of %q", family, text, triggers)
+		}
+	}
+}
+
+func TestChoicesOfGrammars(t *testing.T) {
+	f := answer.Detect(templates["hermes"])
+	grammar, _, err := f.ToolGrammar(strict, answer.Choice{Name: "now", ReasoningOpen: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := grammarSampler(t, grammar)
+	for text, want := range map[string]bool{
+		"hm </thin</think>\n\n<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>": true,
+		"</think><tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>":              true,
+		"<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>":                      false,
+		"</think><tool_call>\n{\"name\": \"get_weather\", \"arguments\": {}}\n</tool_call>":      false,
+		"</think>Yes.": false,
+	} {
+		if err := s.Reset(); err != nil {
+			t.Fatal(err)
+		}
+		ok := true
+		for i := 0; i < len(text) && ok; i++ {
+			ok = s.Accept(firstByte+llama.Token(text[i])) == nil
+		}
+		if ok = ok && s.Accept(endToken) == nil; ok != want {
+			t.Errorf("%q: %v", text, ok)
+		}
+	}
+	if _, _, err := f.ToolGrammar(strict, answer.Choice{Name: "rm"}); !errors.Is(err, answer.ErrNoTool) {
+		t.Errorf("an unknown tool: %v", err)
+	}
+	if _, _, err := f.ToolGrammar(nil, answer.Choice{Required: true}); !errors.Is(err, answer.ErrNoTool) {
+		t.Errorf("no tools: %v", err)
+	}
+	var refused *schema.Error
+	bad := []answer.Tool{{Name: "x", Parameters: json.RawMessage(`{"type": "object", "properties": {"a": {"not": {"type": "string"}, "pattern": "(?=a)"}}}`)}}
+	if _, _, err := f.ToolGrammar(bad, answer.Choice{Required: true}); !errors.As(err, &refused) || !strings.Contains(err.Error(), "x") {
+		t.Errorf("a schema that no grammar can obey: %v", err)
+	}
+	if _, _, err := answer.Detect(templates["think"]).ToolGrammar(strict, answer.Choice{Required: true}); !errors.Is(err, answer.ErrNoGrammar) {
+		t.Errorf("a family without calls: %v", err)
+	}
+}
