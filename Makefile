@@ -156,6 +156,10 @@ llama-sources:
 llama-server: engine llama-sources ## llama-server of llama.cpp v0.5.0 in bin/llama-tools, for `infer bench serve --peer` (10 minutes of CPU)
 	JOBS=$(LLAMA_JOBS) internal/llamatools/build llama-server "$(LLAMA_SOURCES)" "$(ENGINE_FOLDER)" "$(LLAMA_TOOLS)"
 
+.PHONY: llama-bench
+llama-bench: engine llama-sources ## llama-bench of llama.cpp v0.5.0 in bin/llama-tools, for `infer bench speed --peer`
+	JOBS=$(LLAMA_JOBS) internal/llamatools/build llama-bench "$(LLAMA_SOURCES)" "$(ENGINE_FOLDER)" "$(LLAMA_TOOLS)"
+
 .PHONY: lint
 lint: tools ## gofmt, vet (Linux, Windows, macOS, no cgo), staticcheck, sizes of functions and packages
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt -w these files:"; echo "$$out"; exit 1; fi

@@ -58,6 +58,7 @@ func jobs() map[string]func(context.Context, job, *reporter) error {
 		"disk":       measureDisk,
 		"perplexity": measurePerplexity,
 		"speed":      measureSpeed,
+		"speed-peer": measurePeer,
 		"contend":    contend,
 		"streams":    streamsBeside,
 		"spin":       spin,

@@ -54,6 +54,8 @@ type SpeedOptions struct {
 	ChunkSize   uint64   // in bytes; 0: the runtime's default
 	NoRepack    bool     // keep weights in the layout of the file
 	GPULayers   []int    // layers on GPUs, as [runtime.Options].GPULayers; nil: 0
+	// Peer is llama.cpp's llama-bench, to be measured in turn with the same tests and options; "": none.
+	Peer string
 }
 
 // Speed runs llama-bench's tests under its names: the rates, in tokens per second, of a prompt and
@@ -148,7 +150,11 @@ func scaled(v, step float64, million, thousandMillions string) string {
 func (o SpeedOptions) cases(m *preparedModel, model map[string]string) []testCase {
 	jobs := []job{{Do: "speed", Model: m.path, ChunkSize: o.ChunkSize, NoRepack: o.NoRepack}}
 	each(&jobs, o.GPULayers, func(j *job, v int) { j.GPULayers = v })
-	each(&jobs, o.Loads, func(j *job, v string) { j.Load = v })
+	loads := o.Loads
+	if o.Peer != "" {
+		loads = append(slices.Clip(loads), llamaBench)
+	}
+	each(&jobs, loads, func(j *job, v string) { j.Load = v })
 	each(&jobs, o.Threads, func(j *job, v int) { j.Threads = v })
 	each(&jobs, o.Batches, func(j *job, v int) { j.Batch = v })
 	each(&jobs, o.UBatches, func(j *job, v int) { j.UBatch = v })
@@ -208,6 +214,9 @@ func (o SpeedOptions) speedCase(j job, model map[string]string) testCase {
 	}
 	test := SpeedTest{j.PromptTokens, j.Tokens}.Name(j.Depth)
 	j.Context = max(j.PromptTokens+j.Tokens+j.Depth, 1)
+	if j.Load == llamaBench {
+		o.peerJob(&j)
+	}
 	c := testCase{name: test + " " + j.Load, labels: map[string]string{"test": test, "load": j.Load, "threads": fmt.Sprint(j.Threads)}, job: j}
 	c.metrics = map[string]float64{ // llama-bench's names
 		"n_prompt": float64(j.PromptTokens), "n_gen": float64(j.Tokens), "n_depth": float64(j.Depth),

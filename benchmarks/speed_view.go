@@ -39,6 +39,7 @@ func speedView() view {
 			{title: "load", label: "load"},
 			{title: "test", label: "test"},
 			{title: "t/s", metric: evaluatedRate, mean: true},
+			{title: "× llama-bench", metric: ofPeer},
 			{title: "load time", metric: gpuLoadTime}, {title: "peak host memory", metric: gpuPeakHost}, {title: "on devices", metric: gpuBytes},
 		},
 		compared: []string{evaluatedRate, loadTime},
@@ -62,6 +63,7 @@ func deriveSpeed(all Results, experiment string) {
 		r.Metrics["avg_ts"], r.Metrics["stddev_ts"] = rates.mean(), rates.deviation()
 		r.Metrics["avg_ns"], r.Metrics["stddev_ns"] = 1e9*seconds.mean(), 1e9*seconds.deviation()
 	}
+	ratioToPeer(rs)
 }
 
 // speedPlots returns separate bar plots for prompts, for tokens one by one and for both together,

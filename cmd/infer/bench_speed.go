@@ -42,6 +42,7 @@ func speedCommand() *command {
 	f.parsed("gpu-layers", "g", "LIST", "layers to put on GPUs: numbers, all or auto (also -ngl; default 0)", values.ListOf(&c.GPULayers, layersSetting))
 	chunkFlag(f, &c.ChunkSize)
 	f.BoolVar(&c.NoRepack, "no-repack", false, "do not repack: keep the weights in the layout of the file")
+	f.text(&c.Peer, "peer", "", "", "PATH", "also measure this llama-bench, in turn ('make llama-bench' builds one)")
 	c.runFlags(f)
 	c.repetitions = benchmarks.DefaultSpeedRepetitions
 	f.Lookup("repetitions").DefValue = fmt.Sprint(c.repetitions)
@@ -56,6 +57,7 @@ func speedCommand() *command {
 			`infer bench speed`, "the embedded model",
 			`infer bench speed model.gguf --load mmap,copy,stock -t 1,2 -o md`, "load modes and threads, as a Markdown table",
 			`infer bench speed model.gguf -p 0 -n 32 -d 0,512,1024`, "generation after contexts of growing length",
+			`infer bench speed model.gguf --load packed --engine bin/engine/linux-x64 --peer bin/llama-tools/llama-bench`, "beside llama-bench with the same libraries",
 		},
 		flags:   f,
 		aliases: spellings.Shorthands{"pg": "prompt-gen"},
