@@ -48,7 +48,6 @@ func Publish(path string, perm fs.FileMode, fill func(*os.File) error) error {
 		}
 		return aboutTarget(err, f.Name(), path)
 	}
-	syncFolder(dir)
 	return nil
 }
 
@@ -56,16 +55,7 @@ func finishPartial(f *os.File, path string, fill func(*os.File) error) error {
 	if err := fill(f); err != nil {
 		return err
 	}
-	// Without the sync, a power failure after the rename may leave old or no content under the
-	// new name. It also reports delayed write errors.
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := renameOpen(f, path); err != nil {
-		return aboutUse(err, path)
-	}
-	_ = f.Close() // its content is synced
-	return nil
+	return Complete(f, path)
 }
 
 // aboutUse adds to an error, if it applies, that the file cannot be replaced because it is in use.
@@ -252,3 +242,22 @@ type renamedError struct {
 
 func (e *renamedError) Error() string { return e.text }
 func (e *renamedError) Unwrap() error { return e.err }
+
+// Complete syncs an open file, gives it the name path, and closes it. A file of that name is
+// replaced. On Windows it is not locked while it is renamed.
+func Complete(f *os.File, path string) error {
+	// Without the sync, a power failure after the rename may leave old or no content under the
+	// new name. It also reports delayed write errors.
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := renameOpen(f, path); err != nil {
+		return aboutUse(err, path)
+	}
+	_ = f.Close() // its content is synced
+	syncFolder(filepath.Dir(path))
+	return nil
+}
+
+// IsAt reports whether a path leads to an open file.
+func IsAt(f *os.File, path string) bool { return isAt(f, path) }

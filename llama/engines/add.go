@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed7adf6694/infer/internal/download"
 	"github.com/seed7adf6694/infer/internal/words"
 )
 
@@ -85,7 +86,7 @@ func (a *adding) open() (*store, error) {
 
 // prepare checks source and options, and returns the engine's name.
 func (a *adding) prepare() (name string, err error) {
-	u, remote := parseURL(a.source)
+	u, remote := download.ParseURL(a.source)
 	if remote {
 		a.shown = u.Redacted()
 	}
@@ -110,7 +111,7 @@ func (a *adding) fill(stage, dir string) error {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
-	if _, remote := parseURL(a.source); !remote {
+	if _, remote := download.ParseURL(a.source); !remote {
 		info, err := os.Stat(a.source)
 		switch {
 		case err != nil:

@@ -5,50 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"os"
-	"time"
 
+	"github.com/seed7adf6694/infer/internal/download"
 	"github.com/seed7adf6694/infer/internal/words"
 )
 
 // ErrDownload is wrapped by a [*DownloadError].
-var ErrDownload = errors.New("the download failed")
+var ErrDownload = download.ErrDownload
 
 // DownloadError says why a download failed.
-type DownloadError struct {
-	URL    string // without a password
-	Status int    // of HTTP, 0 if there was no answer, or an answer that ended too early
-	Err    error  // nil if the status says all
-}
-
-func (e *DownloadError) Error() string {
-	if e.Err == nil {
-		return fmt.Sprintf("%s: %s: status %d %s", words.QuotePath(e.URL), ErrDownload, e.Status, http.StatusText(e.Status))
-	}
-	return fmt.Sprintf("%s: %s: %s", words.QuotePath(e.URL), ErrDownload, e.Err)
-}
-
-// Unwrap returns [ErrDownload] and the cause.
-func (e *DownloadError) Unwrap() []error {
-	if e.Err == nil {
-		return []error{ErrDownload}
-	}
-	return []error{ErrDownload, e.Err}
-}
-
-// errStalled is the cause when a server sends nothing.
-var errStalled = errors.New("the server sends nothing more")
-
-// parseURL returns a source as a URL of HTTP, and whether it is one.
-func parseURL(source string) (*url.URL, bool) {
-	u, err := url.Parse(source)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, false
-	}
-	return u, true
-}
+type DownloadError = download.Error
 
 // fetch copies an archive from a file or a URL to a new file, and compares its checksums.
 func (a *adding) fetch(path string) (*os.File, error) {
@@ -56,7 +24,7 @@ func (a *adding) fetch(path string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if u, ok := parseURL(a.source); ok {
+	if u, ok := download.ParseURL(a.source); ok {
 		err = a.download(u, f)
 	} else {
 		err = a.copyArchive(f)
@@ -74,57 +42,16 @@ func (a *adding) fetch(path string) (*os.File, error) {
 
 // download writes what a URL has to a file.
 func (a *adding) download(u *url.URL, to io.Writer) error {
-	failed := func(status int, err error) error {
-		if cause := context.Cause(a.ctx); cause != nil {
-			return cause
-		}
-		var of *url.Error
-		if errors.As(err, &of) { // its text has the URL
-			err = of.Err
-		}
-		if errors.Is(err, io.ErrUnexpectedEOF) {
-			err = fmt.Errorf("the answer ended too early: %w", err)
-		}
-		return &DownloadError{URL: a.shown, Status: status, Err: err}
-	}
-	ctx, cancel := context.WithCancelCause(a.ctx)
-	defer cancel(nil)
-	silence := time.AfterFunc(a.o.Stall, func() { cancel(errStalled) })
-	defer silence.Stop()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	answer, err := download.Get(a.ctx, download.Request{URL: u, Client: a.o.Client, Stall: a.o.Stall})
 	if err != nil {
-		return failed(0, err)
+		return err
 	}
-	// Bytes as they are: the checksum is of the file.
-	request.Header.Set("Accept-Encoding", "identity")
-	request.Header.Set("User-Agent", "infer")
-	answer, err := a.o.Client.Do(request)
-	if err != nil {
-		if errors.Is(context.Cause(ctx), errStalled) {
-			err = errStalled
-		}
-		return failed(0, err)
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return failed(answer.StatusCode, nil)
-	}
+	defer answer.Close()
 	total := uint64(max(answer.ContentLength, 0))
 	if total > a.o.Limits.Archive {
 		return a.tooLarge()
 	}
-	from := readerFunc(func(b []byte) (int, error) {
-		silence.Reset(a.o.Stall)
-		n, err := answer.Body.Read(b)
-		if err != nil && err != io.EOF {
-			if errors.Is(context.Cause(ctx), errStalled) {
-				err = errStalled
-			}
-			err = failed(0, err)
-		}
-		return n, err
-	})
-	return a.receive(to, from, "downloading", total)
+	return a.receive(to, answer, "downloading", total)
 }
 
 // copyArchive writes an archive that is a file to another, so that what is unpacked is what was checked.

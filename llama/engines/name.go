@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed7adf6694/infer/internal/download"
 	"github.com/seed7adf6694/infer/internal/words"
 )
 
@@ -69,7 +70,7 @@ func isDevice(name string) bool {
 // nameFor is the name of an engine from a source's.
 func nameFor(source string) string {
 	base := filepath.Base(filepath.Clean(source))
-	if u, ok := parseURL(source); ok {
+	if u, ok := download.ParseURL(source); ok {
 		base = path.Base(u.Path)
 	}
 	for _, ending := range []string{".tar.gz", ".tgz", ".tar", ".zip"} {

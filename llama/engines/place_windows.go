@@ -1,18 +1,6 @@
 package engines
 
-import (
-	"errors"
-	"os"
-	"path/filepath"
-)
-
-// userData is the user's folder for data.
-func userData() (string, error) {
-	if dir := os.Getenv("LocalAppData"); filepath.IsAbs(dir) {
-		return dir, nil
-	}
-	return "", errors.New("%LocalAppData% is not set")
-}
+import "path/filepath"
 
 // libraryFolders are those of winget's package, and of what is installed for all users.
 func libraryFolders(s surroundings) (list []string) {

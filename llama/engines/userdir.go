@@ -2,7 +2,8 @@ package engines
 
 import (
 	"fmt"
-	"path/filepath"
+
+	"github.com/seed7adf6694/infer/internal/userdir"
 )
 
 // UserDir returns the user's folder of engines, which need not exist: infer/engines in $XDG_DATA_HOME
@@ -12,9 +13,9 @@ func UserDir() (string, error) { return dataDir("engines") }
 
 // dataDir returns a folder of this program in the user's folder for data.
 func dataDir(name string) (string, error) {
-	base, err := userData()
+	dir, err := userdir.Data(name)
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", ErrNoHome, err)
 	}
-	return filepath.Join(base, "infer", name), nil
+	return dir, nil
 }

@@ -119,7 +119,7 @@ func (s *Store) Free() (uint64, error) {
 		}
 		dir = filepath.Dir(dir)
 	}
-	return diskFree(dir)
+	return files.DiskFree(dir)
 }
 
 // StoreLock is the exclusive right to write to a store. It ends with the process.

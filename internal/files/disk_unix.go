@@ -1,6 +1,6 @@
 //go:build linux || darwin
 
-package packed
+package files
 
 import (
 	"os"
@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func diskFree(dir string) (uint64, error) {
+// DiskFree returns the bytes that this user can still write to the file system of a folder.
+func DiskFree(dir string) (uint64, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
 		return 0, os.NewSyscallError("statfs", err)

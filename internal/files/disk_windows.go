@@ -1,4 +1,4 @@
-package packed
+package files
 
 import (
 	"os"
@@ -6,7 +6,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-func diskFree(dir string) (uint64, error) {
+// DiskFree returns the bytes that this user can still write to the file system of a folder.
+func DiskFree(dir string) (uint64, error) {
 	p, err := windows.UTF16PtrFromString(dir)
 	if err != nil {
 		return 0, err

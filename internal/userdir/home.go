@@ -1,6 +1,6 @@
 //go:build !windows
 
-package engines
+package userdir
 
 import (
 	"fmt"

@@ -1,6 +1,6 @@
 //go:build !windows && !darwin
 
-package engines
+package userdir
 
 import (
 	"os"
