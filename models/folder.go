@@ -2,6 +2,7 @@ package models
 
 import (
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -64,12 +65,14 @@ func inFolder(name, dir string) (string, error) {
 
 // Listed is a model in a folder.
 type Listed struct {
-	Name string // the file name without .gguf or shard numbers
+	Name string // by which [Resolve] finds it there
 	Path string // the file, or the first shard
+	Size uint64 // of all of its files, in bytes
 }
 
-// List returns the models directly in a folder, by name. Hidden files, and mmproj files, which hold
-// the vision part of another model, are not listed. No file is opened.
+// List returns the models directly in a folder, by name: the file name without .gguf or shard numbers.
+// Behind them are those that were pulled into it, ORG/NAME/FILE (see [Repo]). Hidden files, and mmproj
+// files, which hold the vision part of another model, are not listed. No file is opened.
 func List(dir string) ([]Listed, error) {
 	found, err := listFolder(dir)
 	if err != nil {
@@ -77,7 +80,26 @@ func List(dir string) ([]Listed, error) {
 	}
 	list := make([]Listed, len(found))
 	for i, m := range found {
-		list[i] = Listed{m.name, filepath.Join(dir, m.file)}
+		list[i] = listed(m.name, dir, m.file)
+	}
+	for _, p := range filesBelow(dir) {
+		r, ok := ParseRepo(p)
+		s, shard := parseShard(path.Base(p))
+		if ok && r.File != "" && !(shard && s.no != 1) && !strings.HasPrefix(path.Base(p), "mmproj") {
+			list = append(list, listed(p, dir, filepath.FromSlash(p)))
+		}
 	}
 	return list, nil
+}
+
+// listed adds up the files of a model.
+func listed(name, dir, file string) Listed {
+	l := Listed{Name: name, Path: filepath.Join(dir, file)}
+	folder, base := filepath.Split(l.Path)
+	for _, name := range Shards(base) {
+		if info, err := os.Stat(folder + name); err == nil {
+			l.Size += uint64(info.Size())
+		}
+	}
+	return l
 }

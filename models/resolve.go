@@ -22,7 +22,8 @@ const DirsVariable = "INFER_MODELS"
 // ResolveOptions are the options of [Resolve]. The zero value is the default.
 type ResolveOptions struct {
 	// Dirs are the folders in which models are found by name, in order of preference. nil: those
-	// of the environment variable INFER_MODELS; an empty slice: none. Empty entries are ignored.
+	// of the environment variable INFER_MODELS, and [UserDir]; an empty slice: none. Empty entries are
+	// ignored.
 	Dirs []string
 }
 
@@ -39,6 +40,9 @@ type ResolveOptions struct {
 //  4. The one model in the folder at that path.
 //  5. For a name without a folder, the only model in the folders of
 //     INFER_MODELS whose name begins so.
+//  6. For a name of Hugging Face (see [ParseRepo]), what was pulled of it into one of the folders.
+//
+// Behind the folders of INFER_MODELS comes the user's, [UserDir], if it is there.
 //
 // A name that contains a folder (./model.gguf) is always a path. Case matters if it does for the file
 // system. Any shard stands for its model. In a folder, hidden files and mmproj files are not
@@ -63,6 +67,9 @@ func Resolve(name string, o ResolveOptions) (path string, err error) {
 			return inFolder(name, name)
 		case !errors.Is(err, fs.ErrNotExist):
 			return "", fmt.Errorf("model %s: %w", words.Quoted(name), err)
+		}
+		if path, err := pulled(name, o.Dirs); path != "" || err != nil {
+			return path, err
 		}
 		missing := &NotFoundError{Name: name, Looked: []Looked{{Path: name}}, Hint: pathHint(name)}
 		if missing.Hint == "" {
@@ -110,7 +117,10 @@ func pathHint(name string) string {
 	case part != "":
 		return fmt.Sprintf("%s is what has been fetched of it: let the download finish", show(part))
 	case isRemote(name):
-		return "models are not downloaded by name yet: download the file, and name it"
+		if _, ok := ParseRepo(name); ok || strings.HasPrefix(name, "https://") {
+			return "it has not been pulled yet"
+		}
+		return "models are not downloaded by this name: pull org/repo:quant of Hugging Face or an https URL, or download the file, and name it"
 	case strings.HasPrefix(name, "~"):
 		return "~ stands for the home folder only where the shell expands it, unquoted"
 	}

@@ -26,11 +26,10 @@ type searchFolder struct {
 // open lists the folders.
 func (s *search) open(dirs []string) {
 	if dirs == nil {
-		list := os.Getenv(DirsVariable)
-		if list == "" {
+		if os.Getenv(DirsVariable) == "" {
 			s.hint = DirsVariable + ", the list of folders with models, is not set"
 		}
-		dirs = filepath.SplitList(list)
+		dirs = Dirs()
 	}
 	for _, dir := range dirs {
 		if dir == "" {

@@ -46,3 +46,17 @@ func firstShard(path string) (first string, s shard, ok bool) {
 	}
 	return dir + s.first(), s, true
 }
+
+// Shards returns the names of all files of a model of which one has a name; that of a model in one file
+// alone.
+func Shards(name string) []string {
+	s, ok := parseShard(name)
+	if !ok {
+		return []string{name}
+	}
+	var names []string
+	for no := 1; no <= s.count; no++ {
+		names = append(names, fmt.Sprintf("%s-%05d-of-%05d%s", s.base, no, s.count, extension))
+	}
+	return names
+}

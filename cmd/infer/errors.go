@@ -10,6 +10,7 @@ import (
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/llama/start"
 	"github.com/seed7adf6694/infer/loader/gguf/check"
+	"github.com/seed7adf6694/infer/models"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -157,6 +158,12 @@ func advice(err error) string {
 	var other *check.EngineError
 	if errors.As(err, &other) && len(other.Known) > 0 {
 		return " ('infer engine list' shows the engines that are here, --engine NAME or DIR uses one)"
+	}
+	var missing *models.NotFoundError
+	if errors.As(err, &missing) {
+		if _, ok := models.ParseRepo(missing.Name); ok {
+			return " ('infer pull " + missing.Name + "' downloads it)"
+		}
 	}
 	var e *runtime.TaskError
 	if !errors.As(err, &e) || e.Task == e.Asked {

@@ -83,6 +83,7 @@ var errorKinds = []struct {
 	{"limit", func(err error) bool { return errors.As(err, new(*limitError)) }},
 	{"output", func(err error) bool { return errors.As(err, new(*outputError)) }},
 	{"interrupted", isError(context.Canceled)},
+	{"pull", func(err error) bool { return errors.As(err, new(*pullError)) }},
 	{"ambiguous_model", isError(models.ErrAmbiguous)},
 	{"model_not_found", func(err error) bool { return errors.As(err, new(*models.NotFoundError)) }},
 	{"unsupported_architecture", isError(runtime.ErrUnsupportedArchitecture)},

@@ -85,7 +85,7 @@ func generateFlags() (*flags, *generateConfig) {
 
 func (c *generateConfig) promptFlags(f *flags) {
 	f.group("Model and prompt")
-	f.text(&c.model, "model", "m", "", "MODEL", "a GGUF file, the first of a set, or the name of a model in a folder of $INFER_MODELS (default tiny, which is embedded)")
+	f.text(&c.model, "model", "m", "", "MODEL", "a GGUF file, the first of a set, the name of a model in a folder of $INFER_MODELS, or one that was pulled, as in org/repo:Q4_K_M (default tiny, which is embedded)")
 	f.textOnce(&c.prompt, "prompt", "p", "TEXT", `text to continue; the escapes \n, \t, \", \\ and \xHH are replaced`)
 	f.textOnce(&c.file, "file", "f", "FILE", "read the prompt from a file, - for standard input (the default without -p, unless it is a terminal); one newline at the end is dropped")
 	f.BoolVar(&c.noEscape, "no-escape", false, `do not replace escapes such as \n in -p and --stop`)

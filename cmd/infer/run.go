@@ -44,6 +44,8 @@ type command struct {
 func subcommands() []*command {
 	return []*command{
 		serveCommand(),
+		pullCommand(),
+		listCommand(),
 		planCommand(),
 		embedCommand(),
 		rerankCommand(),

@@ -59,6 +59,16 @@ func readHeader(path string) (*file, error) {
 	return &file{f, h}, nil
 }
 
+// CheckHeader checks the header of one file, which need not be complete and may be a shard. An error
+// that wraps [ErrTruncated] says that the header does not end in the file.
+func CheckHeader(path string) error {
+	f, err := readHeader(path)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
 // Irregular returns the error for a path that is no regular file and cannot be mapped.
 func Irregular(path string, mode fs.FileMode) error {
 	bad := &FormatError{File: path, Offset: -1, Field: "file"}

@@ -42,7 +42,7 @@ var Switches = map[string]string{
 
 // Answers that several options of llama.cpp share.
 const (
-	noDownload = "models are not downloaded: download the file yourself and give it with -m FILE"
+	noDownload = "models are downloaded by a command of its own: infer pull org/repo:TYPE (or a URL), and then -m with the same name"
 	noChat     = "there is no chat mode: write the turns into -p TEXT in the model's chat format"
 	noDraft    = "draft models are not supported: --lookup drafts tokens from the text"
 	noRope     = "the position encoding is taken from the model's file"
@@ -61,7 +61,7 @@ const (
 // with * is a prefix.
 var llamaOnly = byName(map[string]string{
 	"hf hfr hf-repo hff hf-file hft hf-token mu model-url dr docker-repo hfv hfrv hf-repo-v hffv hf-file-v gpt-oss-* vision-gemma-*": noDownload,
-	"cl cache-list": "models are not downloaded: models in the folders of $INFER_MODELS are found by name",
+	"cl cache-list": "'infer list' lists the models in the folders of models",
 
 	"cnv conversation i interactive if interactive-first ins instruct st single-turn mli multiline-input":                  noChat,
 	"sys system-prompt sysf system-prompt-file jinja chat-template chat-template-* skip-chat-parsing no-skip-chat-parsing": noChat,
