@@ -1,9 +1,14 @@
 package benchmarks
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os/exec"
+	"strings"
 	"time"
 
 	"github.com/seed7adf6694/infer/internal/clock"
@@ -147,5 +152,37 @@ func measurePrompt(ctx context.Context, j job, r *reporter) error {
 	figures[tokenRate] = float64(j.PromptTokens) / took.Seconds()
 	after.since(before, j.PromptTokens, figures)
 	r.send(message{Tokens: []int32{int32(next)}, Metrics: figures})
+	return nil
+}
+
+// measurePeer runs llama-bench once, which warms up first, as this package does.
+func measurePeer(ctx context.Context, j job, r *reporter) error {
+	r.phase("evaluating", 0, 0)
+	cmd := exec.CommandContext(ctx, j.Command[0], j.Command[1:]...)
+	var diagnostics bytes.Buffer
+	cmd.Stderr = &diagnostics
+	out, err := cmd.Output()
+	if err != nil {
+		return errors.Join(fmt.Errorf("%s: %w", llamaBench, err), lastWords(diagnostics.Bytes()))
+	}
+	var results []struct {
+		Rate        float64 `json:"avg_ts"`
+		Nanoseconds float64 `json:"avg_ns"`
+	}
+	if err := json.Unmarshal(out, &results); err != nil {
+		return fmt.Errorf("%s: its output is not what -o json writes: %w", llamaBench, err)
+	}
+	if len(results) != 1 || !(results[0].Rate > 0) {
+		return fmt.Errorf("%s: %d results, and one with a rate is expected", llamaBench, len(results))
+	}
+	r.metrics(map[string]float64{evaluatedRate: results[0].Rate, testSeconds: results[0].Nanoseconds / 1e9})
+	return nil
+}
+
+// lastWords returns the last line of what a program wrote, nil if there is none.
+func lastWords(b []byte) error {
+	if line := strings.TrimSpace(lastLine(b)); line != "" {
+		return errors.New(line)
+	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/seed7adf6694/infer/runtime"
@@ -246,4 +247,22 @@ func (o SpeedOptions) speedCase(j job, model map[string]string) testCase {
 		}
 	}
 	return c
+}
+
+// llamaBench is the label, in place of a load mode, of llama.cpp's own llama-bench.
+const llamaBench = "llama-bench"
+
+// peerJob makes a case's job one of llama-bench, with the same test and options.
+func (o SpeedOptions) peerJob(j *job) {
+	layers := strconv.Itoa(min(j.GPULayers, 999)) // beyond the layers of any model: all
+	j.Do = "speed-peer"
+	j.Command = []string{
+		o.Peer, "-m", j.Model, "-r", "1", "-o", "json", "-t", strconv.Itoa(j.Threads), "-b", strconv.Itoa(j.Batch), "-ub", strconv.Itoa(j.UBatch),
+		"-ctk", j.CacheTypeK, "-ctv", j.CacheTypeV, "-fa", j.Flash, "-ngl", layers, "-d", strconv.Itoa(j.Depth),
+	}
+	if j.PromptTokens > 0 && j.Tokens > 0 {
+		j.Command = append(j.Command, "-p", "0", "-n", "0", "-pg", fmt.Sprintf("%d,%d", j.PromptTokens, j.Tokens))
+	} else {
+		j.Command = append(j.Command, "-p", strconv.Itoa(j.PromptTokens), "-n", strconv.Itoa(j.Tokens))
+	}
 }

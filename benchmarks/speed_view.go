@@ -98,3 +98,26 @@ func speedPlots(rs Results) ([]*plot.Plot, error) {
 	}
 	return plots, nil
 }
+
+// ratioToPeer adds the ratio of each rate to the median of llama-bench's with the same options.
+func ratioToPeer(rs Results) {
+	for _, r := range rs {
+		if r.Status != OK || r.Labels["load"] == llamaBench {
+			continue
+		}
+		peer := rs.where(func(o Record) bool {
+			if o.Status != OK || !o.Run.Equal(r.Run) || o.Labels["load"] != llamaBench {
+				return false
+			}
+			for name, value := range r.Labels {
+				if name != "load" && o.Labels[name] != value {
+					return false
+				}
+			}
+			return true
+		}).values(evaluatedRate)
+		if len(peer) > 0 && peer.median() > 0 {
+			r.Metrics[ofPeer] = r.Metrics[evaluatedRate] / peer.median()
+		}
+	}
+}
