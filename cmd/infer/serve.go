@@ -8,6 +8,7 @@ import (
 	"math"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,7 +27,7 @@ import (
 type serveConfig struct {
 	generateConfig
 	host, alias, dir, keyFile, template, templateFile, logFormat string
-	keys, origins                                                []string
+	keys, origins, hosts                                         []string
 	port, parallel, queue                                        int
 	maxBody                                                      uint64
 	idle, drain, timeout                                         time.Duration
@@ -81,6 +82,7 @@ func (c *serveConfig) serverFlags(f *flags) {
 	f.integer(&c.parallel, "parallel", "", 8, 1, 256, "texts that are computed at the same time (also -np); they share the context of --ctx-size")
 	f.integer(&c.queue, "queue", "", 128, 1, 1<<20, "requests that may wait for a place; another one gets status 429")
 	f.parsed("cors-origin", "", "ORIGIN", "allow pages of this origin to use the server, * for all (repeatable; default none)", c.addOrigin)
+	f.parsed("allow-host", "", "NAME", "without keys, on a loopback address: answer requests for this name too (header Host), as from a proxy; * for all (repeatable)", c.addHost)
 	f.Var(values.Size{P: &c.maxBody}, "max-body", "largest body of a request (default 8MiB)")
 	c.timeout, c.drain = time.Minute, 30*time.Second
 	c.parsedDuration(f, &c.timeout, "timeout", "how long a client may take to send a request, and to accept a part of an answer (also -to; default 1m)")
@@ -134,6 +136,24 @@ func (c *serveConfig) addKeys(s string) error {
 		c.keys = append(c.keys, key)
 	}
 	return nil
+}
+
+func (c *serveConfig) addHost(s string) error {
+	if s == "" || strings.ContainsAny(s, "/ ") {
+		return errors.New("want a name such as llm.example.com, or *")
+	}
+	c.hosts = append(c.hosts, strings.ToLower(s))
+	return nil
+}
+
+// knownHosts are the names by which a server on a loopback address may be called; nil: any. Web pages
+// have no key, so that one that has pointed a name here learns nothing where keys are needed.
+func (c *serveConfig) knownHosts() []string {
+	ip := net.ParseIP(c.host)
+	if c.host != "localhost" && (ip == nil || !ip.IsLoopback()) || len(c.keys) > 0 || slices.Contains(c.hosts, "*") {
+		return nil
+	}
+	return slices.Concat(server.LoopbackHosts(), []string{c.host}, c.hosts)
 }
 
 func (c *serveConfig) addOrigin(s string) error {
@@ -256,9 +276,7 @@ func (c *serveConfig) serverOptions(ctx context.Context, s *streams) (o server.O
 	o.Batch = runtime.BatchOptions{SessionOptions: session, Slots: c.parallel, Queue: c.queue}
 	o.IdleTimeout, o.DrainTimeout, o.BodyTimeout, o.WriteTimeout = c.idle, c.drain, c.timeout, c.timeout
 	o.Keys, o.Origins, o.MaxBody, o.NoPage = c.keys, c.origins, int64(c.maxBody), c.noPage
-	if ip := net.ParseIP(c.host); c.host == "localhost" || ip != nil && ip.IsLoopback() {
-		o.Hosts = append(server.LoopbackHosts(), c.host)
-	}
+	o.Hosts = c.knownHosts()
 	o.Logger = c.serverLogger(s)
 	bar := terminal.NewBar(s.err, !c.quiet && !c.noProgress && c.verbose == 0)
 	o.Open.Progress = func(p runtime.Progress) {

@@ -105,6 +105,34 @@ func TestServeAnswers(t *testing.T) {
 	stopServing(t, cmd)
 }
 
+func TestServeKnowsItsNames(t *testing.T) {
+	needEngine(t)
+	cmd, url, _ := serving(t, "--allow-host", "Proxy.example", "-q")
+	for host, want := range map[string]int{"localhost": 200, "127.0.0.1:80": 200, "proxy.example": 200, "evil.example": 403} {
+		req, _ := http.NewRequest(http.MethodGet, url+"/health", nil)
+		req.Host = host
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%s: %d, want %d", host, resp.StatusCode, want)
+		}
+	}
+	stopServing(t, cmd)
+	for args, want := range map[string]int{"": 4, "--host 0.0.0.0": 0, "--api-key k": 0, "--host ::1 --allow-host x": 5, "--allow-host *": 0} {
+		c := &serveConfig{generateConfig: generateConfig{flags: newFlags()}}
+		c.serverFlags(c.flags)
+		if err := c.flags.Parse(strings.Fields(args)); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(c.knownHosts()); n != want {
+			t.Errorf("%q: %q", args, c.knownHosts())
+		}
+	}
+}
+
 // stopServing ends the server as a service manager does. Windows can't signal one other process.
 func stopServing(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
