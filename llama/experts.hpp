@@ -39,13 +39,25 @@ bool infer_streams_set_experts(infer_streams * s, const infer_weights * w, size_
     });
 }
 
+namespace {
+
+// is_copy returns whether the scheduler has copied a tensor to t, for another backend: it names copies
+// "backend#name#number".
+bool is_copy(const ggml_tensor * t, const ggml_tensor * of) {
+    const char * name = t ? strchr(t->name, '#') : nullptr;
+    const size_t n = strlen(of->name);
+    return name && strncmp(name + 1, of->name, n) == 0 && name[n + 1] == '#';
+}
+
+} // namespace
+
 void infer_layers::choose(ggml_tensor * node) {
     infer::expert_choice & c = choice;
-    if (!c.marked_ids || node->src[2] != c.marked_ids || strcmp(ggml_op_name(node->op), "MUL_MAT_ID") != 0) {
+    if (!c.marked_ids || strcmp(ggml_op_name(node->op), "MUL_MAT_ID") != 0 || (node->src[2] != c.marked_ids && !is_copy(node->src[2], c.marked_ids))) {
         return;
     }
     const int layer = c.marked;
-    ggml_tensor * ids = c.marked_ids;
+    ggml_tensor * ids = node->src[2]; // a copy where the router is on a device, and the experts are not
     c.marked_ids = nullptr;
     if (ids->type != GGML_TYPE_I32 || ids->nb[0] != sizeof(int32_t) || ids->ne[2] != 1 || ids->ne[3] != 1) {
         return;

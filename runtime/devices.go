@@ -82,6 +82,29 @@ func (o Options) checkPlacement() error {
 	return asOption(p.Check())
 }
 
+// devicesForLayers returns the devices of the engine that layers can be put on. What is free of devices
+// that share the RAM, or do not say what they have, is what is available of the RAM.
+func devicesForLayers() (list []llama.Device, err error) {
+	devices, err := llama.Devices()
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range devices {
+		if !d.Offloads() {
+			continue
+		}
+		if p, err := probe.Measure(); err == nil && (d.Kind == "igpu" || d.MemoryTotal == 0) {
+			if d.MemoryTotal == 0 {
+				d.MemoryFree, d.MemoryTotal = p.RAMTotal, p.RAMTotal
+			}
+			available, _ := p.Available()
+			d.MemoryFree = min(d.MemoryFree, available)
+		}
+		list = append(list, d)
+	}
+	return list, nil
+}
+
 // findDevices finds the devices that layers can be put on, and refuses options that name others.
 // Without devices, all layers are on the CPU.
 func (c *config) findDevices() error {
@@ -89,14 +112,9 @@ func (c *config) findDevices() error {
 		c.split, c.mainGPU, c.shares = llama.SplitLayer, 0, nil
 		return nil
 	}
-	devices, err := llama.Devices()
-	if err != nil {
+	var err error
+	if c.devices, err = devicesForLayers(); err != nil {
 		return err
-	}
-	for _, d := range devices {
-		if d.Offloads() {
-			c.devices = append(c.devices, d)
-		}
 	}
 	if most := llama.MaxDevices(); len(c.shares) > most {
 		return optionError("tensor split", fmt.Sprintf("of %d shares", len(c.shares)), "is too long: the engine supports at most %d devices", most)
@@ -218,13 +236,7 @@ func (c *config) deviceNeeds(ws []llama.Weight, n need) []DeviceNeed {
 // planned returns what goes onto each device of the engine, also onto those that nothing goes to.
 func (c *config) planned(ws []llama.Weight, n need) []DeviceNeed {
 	all := *c
-	all.devices = nil
-	devices, _ := llama.Devices() // the engine is in use: it has answered before
-	for _, d := range devices {
-		if d.Offloads() {
-			all.devices = append(all.devices, d)
-		}
-	}
+	all.devices, _ = devicesForLayers() // the engine is in use: it has answered before
 	return all.deviceNeeds(ws, n)
 }
 

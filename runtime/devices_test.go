@@ -348,6 +348,33 @@ func TestLayersBesideDevicesAreStreamed(t *testing.T) {
 	}
 }
 
+// With --cpu-moe, dense weights are on devices, and experts have slots within a budget.
+func TestExpertsBesideDevicesAreStreamed(t *testing.T) {
+	enginetest.Devices(t, 1)
+	path := model(t, "layers=4,width=256,heads=4,ffn=512,vocab=512,experts=16,experts_used=2", "f16")
+	shallow := runtime.SessionOptions{Context: 64, UBatch: 32, Threads: 1}
+	o := runtime.Options{Load: runtime.LoadMMap, ChunkSize: 1 << 20, GPULayers: all, CPUExperts: true, Session: shallow}
+	want, _, err := greedy(t.Context(), path, o, shallow, steps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.MaxMemory = 1
+	_, err = runtime.Open(t.Context(), path, o)
+	var least *memory.Error
+	if !errors.As(err, &least) {
+		t.Fatal(err)
+	}
+	o.MaxMemory = least.Requested + 16<<20
+	got, r, err := greedy(t.Context(), path, o, shallow, steps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "streamed", got, want)
+	if r.Residency == nil || r.Residency.Experts == nil || r.Residency.Experts.Misses == 0 || r.GPULayers != 5 {
+		t.Errorf("%d layers on devices, %+v", r.GPULayers, r.Residency.Experts)
+	}
+}
+
 func TestTensorsOnOtherDevices(t *testing.T) {
 	devices := enginetest.Devices(t, 1)
 	path := model(t, "layers=4,width=256,heads=4,ffn=256,vocab=512,experts=4,experts_used=2", "f16")

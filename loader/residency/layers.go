@@ -85,6 +85,10 @@ func layersOf(data tensorAddr, plan *loader.Plan, experts *expertLayout) (layers
 	}
 	for i, r := range plan.Ranges {
 		for _, t := range r.Tensors {
+			n := layerOf(t.Name)
+			for n >= len(layers) { // also of experts alone, beside dense weights on a device
+				layers = append(layers, layerWeights{})
+			}
 			if experts != nil && isExpertTensor(t) {
 				continue
 			}
@@ -96,10 +100,6 @@ func layersOf(data tensorAddr, plan *loader.Plan, experts *expertLayout) (layers
 					continue
 				}
 				x.p = space.At(p, int64(begin)-t.Offset)
-			}
-			n := layerOf(t.Name)
-			for n >= len(layers) {
-				layers = append(layers, layerWeights{})
 			}
 			l := &nonLayer
 			if n >= 0 {
