@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed7adf6694/infer/internal/ggufcases/instruct"
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/models"
 )
@@ -49,6 +50,17 @@ func TestTheNearestTextComesFirst(t *testing.T) {
 	lines := strings.Split(run(t, "embeddings", "a red ball", "The sun was hot.", "a red ball"), "\n")
 	if lines[0] != "1.000  a red ball" {
 		t.Errorf("%q", lines)
+	}
+}
+
+func TestAConversationComputesItsPrefixOnce(t *testing.T) {
+	path := t.TempDir() + "/instruct.gguf"
+	if err := instruct.Write("../models/tiny/tiny-stories-q4_0.gguf", path, map[string]string{"tokenizer.chat_template": instruct.ChatML}); err != nil {
+		t.Fatal(err)
+	}
+	out := run(t, "chat", "-m", path, "-n", "8", "Name a river.", "And another?")
+	if !strings.HasPrefix(out, "> Name a river.\n") || !strings.Contains(out, "(0 tokens were computed before, ") || strings.Count(out, " tokens were computed before, ") != 2 || strings.Count(out, "(0 tokens") != 1 {
+		t.Error(out)
 	}
 }
 

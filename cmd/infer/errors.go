@@ -7,11 +7,13 @@ import (
 	"io"
 	"os"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/talk"
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/llama/start"
 	"github.com/seed7adf6694/infer/loader/gguf/check"
 	"github.com/seed7adf6694/infer/models"
 	"github.com/seed7adf6694/infer/runtime"
+	"github.com/seed7adf6694/infer/runtime/chat"
 )
 
 // Exit codes other than 0. The README's table and exitCodes explain them.
@@ -125,6 +127,8 @@ func report(ctx context.Context, err error, stderr io.Writer, json bool) int {
 			fmt.Fprintln(stderr, "infer: interrupted")
 		}
 		return code
+	case errors.Is(err, talk.ErrInterrupted):
+		return exitInterrupted
 	case errors.As(err, &usage), errors.Is(err, runtime.ErrOption):
 		code = exitUsage
 	case errors.Is(err, runtime.ErrInsufficientMemory), errors.As(err, new(*limitError)):
@@ -164,6 +168,9 @@ func advice(err error) string {
 		if _, ok := models.ParseRepo(missing.Name); ok {
 			return " ('infer pull " + missing.Name + "' downloads it)"
 		}
+	}
+	if errors.Is(err, chat.ErrTemplate) && !errors.Is(err, chat.ErrRefused) {
+		return " (--chat-template NAME uses another one, --raw none)"
 	}
 	var e *runtime.TaskError
 	if !errors.As(err, &e) || e.Task == e.Asked {

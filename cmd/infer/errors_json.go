@@ -14,6 +14,7 @@ import (
 	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/models"
 	"github.com/seed7adf6694/infer/runtime"
+	"github.com/seed7adf6694/infer/runtime/chat"
 	"github.com/seed7adf6694/infer/runtime/engine"
 )
 
@@ -94,6 +95,7 @@ var errorKinds = []struct {
 	{"packed_elsewhere", isError(runtime.ErrPackedElsewhere)},
 	{"nothing_to_pack", isError(runtime.ErrNothingToPack)},
 	{"other_task", isError(runtime.ErrTask)},
+	{"chat_template", isError(chat.ErrTemplate)},
 	{"context_full", isError(runtime.ErrContextFull)},
 	{"no_engine", isError(runtime.ErrNoEngine)},
 	{"engine", isEngineError},

@@ -19,6 +19,7 @@ type stats struct {
 	session runtime.Stats
 	finish  runtime.FinishReason
 	pool    *memory.PoolStats // nil without --pool
+	chat    string            // which chat template; "" if the model has none
 }
 
 // residencyFigures are the figures of the memory budget, 0 without one.
@@ -53,7 +54,7 @@ func (s stats) residency() (f residencyFigures) {
 // figureKeys are the stable JSON keys of the figures of the model, the session and this command, in
 // the order of the output.
 var figureKeys = strings.Fields(`
-	model engine architecture description parameters load_seconds load_mode load_reason adjusted warnings chunks
+	model engine architecture description parameters load_seconds load_mode load_reason adjusted warnings chat_template chunks
 	chunk_size_bytes weights_bytes repacked_bytes packed_bytes largest_allocation_bytes largest_range_bytes
 	largest_tensor_bytes largest_tensor context_tokens context_used_tokens ubatch_tokens threads
 	batch_threads flash_attention prompt_tokens prompt_cached_tokens prompt_seconds prompt_tokens_per_second generated_tokens
@@ -70,7 +71,8 @@ func (s stats) MarshalJSON() ([]byte, error) {
 		Adjusted []string             `json:"adjusted"`
 		Finish   runtime.FinishReason `json:"finish_reason"`
 		Pool     *memory.PoolStats    `json:"pool"`
-	}{llama.Engine(), adjustments(s.model.Adjusted), s.finish, s.pool}} {
+		Chat     string               `json:"chat_template"`
+	}{llama.Engine(), adjustments(s.model.Adjusted), s.finish, s.pool, s.chat}} {
 		text, err := words.EncodeJSON(part)
 		if err != nil {
 			return nil, err
@@ -99,6 +101,9 @@ func (s stats) figures() string {
 	}
 	fmt.Fprintf(&b, "infer: loaded %s in %.2f s (%s: %s)", words.Size(m.WeightBytes), m.LoadDuration.Seconds(), mode, m.LoadReason)
 	fmt.Fprintf(&b, "; %s, largest allocation %s", count(m.Chunks, "chunk"), words.Size(m.LargestAllocation))
+	if s.chat != "" {
+		b.WriteString("; " + s.chat)
+	}
 	fmt.Fprintf(&b, "; flash attention %s; prompt %s%s", g.FlashAttention, count(g.PromptTokens, "token"), perSecond(g.PromptRate()))
 	fmt.Fprintf(&b, "; generated %s%s", count(g.GeneratedTokens, "token"), perSecond(g.Rate()))
 	if g.Drafted > 0 {

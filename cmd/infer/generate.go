@@ -24,6 +24,7 @@ func generateCommand() *command {
 		about:    "infer generates text with GGUF models, loaded in chunks of bounded size.",
 		examples: []string{
 			`infer -p "Once upon a time" -n 100`, "continue a text with the embedded model",
+			`infer -m instruct.gguf -p "Why is the sky blue?"`, "an answer: the model has a chat template ('infer chat' for a conversation)",
 			`infer -m model.gguf -f prompt.txt --temp 0 > out.txt`, "the most likely continuation of a file's text",
 			`infer -m model.gguf --load mmap --chunk-size 16MiB -c 2048 < prompt.txt`, "with little memory",
 			`infer -m model.gguf -p "..." --json | jq -r .text`, "for programs",
@@ -42,6 +43,9 @@ func generateCommand() *command {
 func (c *generateConfig) generate(ctx context.Context, s *streams) error {
 	open, session, gen, err := c.options()
 	if err != nil {
+		return err
+	}
+	if err := c.checkChat(); err != nil {
 		return err
 	}
 	prompt, err := c.promptText(ctx, s)
@@ -66,6 +70,14 @@ func (c *generateConfig) generate(ctx context.Context, s *streams) error {
 		return err
 	}
 	defer free()
+	shown := prompt
+	parser, err := c.templated(ctx, s, m, &prompt, &gen)
+	if err != nil {
+		return err
+	}
+	if parser != nil {
+		shown = c.chat.savedPrompt
+	}
 	sess, err := m.NewSession(ctx, session)
 	if err != nil {
 		return err
@@ -77,10 +89,31 @@ func (c *generateConfig) generate(ctx context.Context, s *streams) error {
 		}
 	}
 
-	end, err := c.stream(ctx, s, sess, prompt, gen)
-	stats := stats{model: m.Report(), session: sess.Stats(), finish: end}
-	if open.Pool != nil {
-		pool := open.Pool.Stats()
+	save, err := c.restore(sess, &gen)
+	if err != nil {
+		return err
+	}
+	w := newTokenWriter(s.out, c.json)
+	if w.parser = parser; parser != nil {
+		w.screen = c.screen(s)
+	}
+	if c.echo {
+		err = w.prompt(shown)
+	}
+	end := finishError
+	if err == nil {
+		end, err = c.stream(ctx, s, sess, w, prompt, gen)
+	}
+	if err == nil {
+		err = save()
+	}
+	return c.closing(ctx, s, stats{model: m.Report(), session: sess.Stats(), finish: end, chat: c.chat.words}, open.Pool, err)
+}
+
+// closing prints the figures of a generation that ended with err.
+func (c *generateConfig) closing(ctx context.Context, s *streams, stats stats, from *memory.Pool, err error) error {
+	if from != nil {
+		pool := from.Stats()
 		stats.pool = &pool
 	}
 	if c.predict == 0 {
@@ -199,13 +232,7 @@ const (
 )
 
 // stream generates, writes the text token by token, and returns why the generation ended.
-func (c *generateConfig) stream(ctx context.Context, s *streams, sess *runtime.Session, prompt string, o runtime.GenerateOptions) (end runtime.FinishReason, err error) {
-	w := newTokenWriter(s.out, c.json)
-	if c.echo {
-		if err := w.prompt(prompt); err != nil {
-			return finishError, err
-		}
-	}
+func (c *generateConfig) stream(ctx context.Context, s *streams, sess *runtime.Session, w *tokenWriter, prompt string, o runtime.GenerateOptions) (end runtime.FinishReason, err error) {
 	first := true
 	for t, e := range sess.Generate(ctx, prompt, o) {
 		if first && e == nil && !c.quiet {

@@ -57,6 +57,8 @@ type generateConfig struct {
 
 	json, quiet, noProgress bool
 	verbose                 int
+
+	chat chatConfig
 }
 
 // Topics of `infer help`, which keep --help short.
@@ -71,6 +73,7 @@ func generateFlags() (*flags, *generateConfig) {
 	c := &generateConfig{flags: f, random: true}
 
 	c.promptFlags(f)
+	c.chat.chatFlags(f, true)
 	c.generationFlags(f)
 	c.samplingFlags(f)
 	c.memoryFlags(f, topicMemory)
@@ -84,11 +87,16 @@ func generateFlags() (*flags, *generateConfig) {
 }
 
 func (c *generateConfig) promptFlags(f *flags) {
-	f.group("Model and prompt")
-	f.text(&c.model, "model", "m", "", "MODEL", "a GGUF file, the first of a set, the name of a model in a folder of $INFER_MODELS, or one that was pulled, as in org/repo:Q4_K_M (default tiny, which is embedded)")
-	f.textOnce(&c.prompt, "prompt", "p", "TEXT", `text to continue; the escapes \n, \t, \", \\ and \xHH are replaced`)
+	c.modelFlags(f)
+	f.textOnce(&c.prompt, "prompt", "p", "TEXT", `the prompt: a model with a chat template answers it, others continue it; the escapes \n, \t, \", \\ and \xHH are replaced`)
 	f.textOnce(&c.file, "file", "f", "FILE", "read the prompt from a file, - for standard input (the default without -p, unless it is a terminal); one newline at the end is dropped")
 	f.BoolVar(&c.noEscape, "no-escape", false, `do not replace escapes such as \n in -p and --stop`)
+}
+
+// modelFlags defines the flags of the model.
+func (c *generateConfig) modelFlags(f *flags) {
+	f.group("Model and prompt")
+	f.text(&c.model, "model", "m", "", "MODEL", "a GGUF file, the first of a set, the name of a model in a folder of $INFER_MODELS, or one that was pulled, as in org/repo:Q4_K_M (default tiny, which is embedded)")
 	f.parsed("lora", "", "FILE", "apply a LoRA adapter (repeatable)", c.addAdapter(false))
 	f.parsed("lora-scaled", "", "FILE:SCALE", "apply a LoRA adapter with a scale (repeatable)", c.addAdapter(true))
 }

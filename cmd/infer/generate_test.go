@@ -142,7 +142,7 @@ func TestGenerate(t *testing.T) {
 
 // stableKeys are the keys of the figures of --json, in their order.
 const stableKeys = `
-	model engine architecture description parameters load_seconds load_mode load_reason adjusted warnings chunks
+	model engine architecture description parameters load_seconds load_mode load_reason adjusted warnings chat_template chunks
 	chunk_size_bytes weights_bytes repacked_bytes packed_bytes largest_allocation_bytes largest_range_bytes
 	largest_tensor_bytes largest_tensor context_tokens context_used_tokens ubatch_tokens threads
 	batch_threads flash_attention prompt_tokens prompt_cached_tokens prompt_seconds prompt_tokens_per_second generated_tokens

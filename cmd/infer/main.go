@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/seed7adf6694/infer/llama/start"
@@ -50,6 +51,36 @@ func (e *interrupted) code() int {
 	return exitInterrupted
 }
 
+// answering cancels the answer that is generated in a chat.
+var answering atomic.Pointer[context.CancelFunc]
+
+// chatting is told of Ctrl-C while a chat generates no answer and edits no line; it returns whether the
+// program goes on. nil: there is no chat.
+var chatting atomic.Pointer[func() bool]
+
+// untilInterrupt runs f with a context that Ctrl-C cancels, once, without ending the program.
+func untilInterrupt(ctx context.Context, f func(context.Context)) {
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
+	answering.Store(&cancel)
+	defer answering.Store(nil)
+	f(inner)
+}
+
+// stopAnswer reports whether a signal was for a chat, which goes on.
+func stopAnswer(signal os.Signal) bool {
+	if signal != os.Interrupt {
+		return false
+	}
+	cancel := answering.Swap(nil)
+	if cancel != nil {
+		(*cancel)()
+		return true
+	}
+	f := chatting.Load()
+	return f != nil && (*f)()
+}
+
 // interruptible returns a context that the first signal cancels. The second signal gets the
 // system's default action, which ends the process at once: a handler in this program could block on
 // a page, a lock or a reader of its output.
@@ -61,6 +92,9 @@ func interruptible() context.Context {
 	signal.Notify(signals, ending...)
 	go func() {
 		first := &interrupted{<-signals}
+		for stopAnswer(first.signal) {
+			first = &interrupted{<-signals}
+		}
 		start.LeaveToSystem(ending...)
 		cancel(first)
 		between := &interrupted{<-signals} // the second, where it was faster than that

@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/talk"
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/runtime"
+	"github.com/seed7adf6694/infer/runtime/chat/answer"
 )
 
 // closedOutput is a standard output that was closed when the program started (>&-). Each write to
@@ -29,9 +31,11 @@ func (s *streams) lost() error {
 
 // tokenWriter writes a text while it is generated. Each token is one Write and appears at once.
 type tokenWriter struct {
-	w    io.Writer
-	json bool
-	last byte // the last byte written; 0 if none was
+	w      io.Writer
+	json   bool
+	last   byte           // the last byte written; 0 if none was
+	parser *answer.Parser // of an answer; nil: a text
+	screen *talk.Screen   // writes the answer
 }
 
 func newTokenWriter(w io.Writer, json bool) *tokenWriter { return &tokenWriter{w: w, json: json} }
@@ -45,18 +49,43 @@ func (t *tokenWriter) prompt(text string) error {
 
 // jsonToken is a line of --json.
 type jsonToken struct {
-	Token int32  `json:"token"` // -1 for the rest of the text at the end
-	Text  string `json:"text"`
+	Token     int32  `json:"token"` // -1 for the rest of the text at the end
+	Text      string `json:"text"`
+	Reasoning string `json:"reasoning,omitempty"`
 }
 
 func (t *tokenWriter) token(tok runtime.Token) error {
+	if t.parser != nil {
+		return t.events(tok.ID, t.parser.Push(tok.Text))
+	}
 	if !t.json {
 		return t.text(tok.Text)
 	}
 	if tok.ID < 0 && tok.Text == "" {
 		return nil
 	}
-	return texts.WriteJSON(t.w, jsonToken{tok.ID, tok.Text})
+	return texts.WriteJSON(t.w, jsonToken{Token: tok.ID, Text: tok.Text})
+}
+
+// events writes what of an answer is certain after a token.
+func (t *tokenWriter) events(id int32, list []answer.Event) error {
+	line := jsonToken{Token: id}
+	for _, e := range list {
+		switch {
+		case !t.json:
+			if err := t.screen.Write(e); err != nil {
+				return err
+			}
+		case e.Kind == answer.Content:
+			line.Text += e.Text
+		case e.Kind == answer.Reasoning && t.screen.Reasoning == talk.Show:
+			line.Reasoning += e.Text
+		}
+	}
+	if !t.json || id < 0 && line.Text+line.Reasoning == "" {
+		return nil
+	}
+	return texts.WriteJSON(t.w, line)
 }
 
 func (t *tokenWriter) text(s string) error {
@@ -71,6 +100,13 @@ func (t *tokenWriter) text(s string) error {
 // finish ends the last line, so that a shell's prompt, or text appended to the file, begins a new
 // one.
 func (t *tokenWriter) finish() error {
+	if t.parser != nil {
+		err := t.events(-1, t.parser.End())
+		if err == nil && !t.json {
+			err = t.screen.End()
+		}
+		return err
+	}
 	if t.json || t.last == 0 || t.last == '\n' {
 		return nil
 	}

@@ -43,6 +43,7 @@ type command struct {
 // subcommands returns new values of all commands, in the order of the help.
 func subcommands() []*command {
 	return []*command{
+		chatCommand(),
 		serveCommand(),
 		pullCommand(),
 		listCommand(),

@@ -21,13 +21,13 @@ func TestLlamaCppsOptionsAreKnown(t *testing.T) {
 		-hffv --hf-file-v -hft --hf-token --log-file --log-colors -lv --verbosity --log-verbosity --log-prefix --no-log-prefix
 		--log-timestamps --no-log-timestamps -ctkd --cache-type-k-draft -ctvd --cache-type-v-draft --samplers --sampler-seq
 		--sampling-seq --adaptive-target --adaptive-decay -bs --backend-sampling
-		--server-base -co --color -ctxcp --ctx-checkpoints --swa-checkpoints -cram --cache-ram -sys --system-prompt
-		--show-timings --no-show-timings -sysf --system-prompt-file -ptc --print-token-count --prompt-cache --prompt-cache-all
-		--prompt-cache-ro -sp --special -cnv --conversation -st --single-turn -i --interactive -if --interactive-first -mli
+		--server-base -co --color -ctxcp --ctx-checkpoints --swa-checkpoints -cram --cache-ram 
+		--show-timings --no-show-timings -ptc --print-token-count --prompt-cache-all
+		--prompt-cache-ro -sp --special -cnv --conversation -i --interactive -if --interactive-first -mli
 		--multiline-input --in-prefix-bos --in-prefix --in-suffix -mm --mmproj -mmu --mmproj-url --mmproj-auto
 		--mmproj-offload --no-mmproj-offload -mmdev --mmproj-device --image --audio --video --image-min-tokens
-		--image-max-tokens -o --output --output-file -gan --grp-attn-n -gaw --grp-attn-w --jinja --chat-template
-		--chat-template-file --chat-template-kwargs --reasoning-format -rea --reasoning --reasoning-effort --reasoning-budget
+		--image-max-tokens -o --output --output-file -gan --grp-attn-n -gaw --grp-attn-w 
+		--reasoning-format --reasoning-effort --reasoning-budget
 		--reasoning-budget-message --reasoning-preserve --no-reasoning-preserve --skip-chat-parsing --no-skip-chat-parsing
 		--log-prompts-dir --spec-draft-hf -hfd -hfrd --hf-repo-draft -td --threads-draft -tbd --threads-batch-draft -Cd
 		--cpu-mask-draft -Crd --cpu-range-draft --cpu-strict-draft --prio-draft --poll-draft -Cbd --cpu-mask-batch-draft
@@ -47,6 +47,10 @@ func TestLlamaCppsOptionsAreKnown(t *testing.T) {
 
 func TestLlamaCppsSpellingsWork(t *testing.T) {
 	for args, is := range map[string]func(*generateConfig) bool{
+		"-sys x --jinja":                func(c *generateConfig) bool { return c.chat.system == "x" && !c.chat.raw },
+		"-sysf f -st --chat-template x": func(c *generateConfig) bool { return c.chat.systemFile == "f" && c.chat.template == "x" },
+		"-rea hide --prompt-cache f":    func(c *generateConfig) bool { return c.chat.reasoning == "hide" && c.chat.promptCache == "f" },
+		"-no-cnv":                       func(c *generateConfig) bool { return c.chat.raw },
 		"-no-cnv --no-warmup --simple-io --no-jinja --offline": func(c *generateConfig) bool { return true },
 		"--no-conversation -n 3":                               func(c *generateConfig) bool { return c.predict == 3 },
 		"--mmap":                                               func(c *generateConfig) bool { return c.load == "mmap" },

@@ -19,8 +19,8 @@ type Generator interface {
 
 // Conversation is a conversation in a session. It is not safe for concurrent use.
 type Conversation struct {
-	// Messages are the turns so far, with a system prompt first if there is one. They may be changed
-	// between two calls.
+	// Messages are the turns so far, with a system prompt first if there is one: see
+	// [Conversation.Reset].
 	Messages []Message
 	// Options are those of each rendering.
 	Options Options
@@ -58,6 +58,9 @@ func (c *Conversation) system() int {
 	}
 	return n
 }
+
+// Reset replaces the messages, and forgets which of them were left out of the context.
+func (c *Conversation) Reset(messages []Message) { c.Messages, c.dropped = messages, 0 }
 
 // Ask adds a user's message and generates the answer: see [Conversation.Answer]. If nothing of an answer
 // was generated, the message is removed again.

@@ -15,7 +15,7 @@ type Shorthands map[string]string
 var Common = Shorthands{
 	"ngl": "gpu-layers", "ctk": "cache-type-k", "ctv": "cache-type-v", "ub": "ubatch-size", "tb": "threads-batch",
 	"sm": "split-mode", "mg": "main-gpu", "ts": "tensor-split", "ot": "override-tensor", "cmoe": "cpu-moe", "ncmoe": "n-cpu-moe", "nkvo": "no-kv-offload",
-	"fa": "flash-attn", "nr": "no-repack", "l": "logit-bias", "r": "stop", "jf": "json-schema-file",
+	"fa": "flash-attn", "nr": "no-repack", "l": "logit-bias", "r": "stop", "sys": "system-prompt", "sysf": "system-prompt-file", "rea": "reasoning", "jf": "json-schema-file",
 }
 
 // Names are llama.cpp's other names of flags.
@@ -34,7 +34,7 @@ var Switches = map[string]string{
 	"mmap":             "--load=mmap",
 	"log-disable":      "--quiet",
 
-	"no-cnv": "", "no-conversation": "", "no-jinja": "", "no-mmproj": "", "no-mmproj-auto": "",
+	"no-cnv": "--raw", "no-conversation": "--raw", "st": "", "single-turn": "", "no-jinja": "", "no-mmproj": "", "no-mmproj-auto": "",
 	"offline": "", "simple-io": "", "warmup": "", "no-warmup": "",
 
 	"kvo": "--no-kv-offload=false", "kv-offload": "--no-kv-offload=false",
@@ -43,7 +43,8 @@ var Switches = map[string]string{
 // Answers that several options of llama.cpp share.
 const (
 	noDownload = "models are downloaded by a command of its own: infer pull org/repo:TYPE (or a URL), and then -m with the same name"
-	noChat     = "there is no chat mode: write the turns into -p TEXT in the model's chat format"
+	noChat     = "use 'infer chat' for a conversation; -p TEXT is answered by models that have a chat template"
+	noFixes    = "turns are written by the chat template: --chat-template-file FILE gives another one, --raw none"
 	noDraft    = "draft models are not supported: --lookup drafts tokens from the text"
 	noRope     = "the position encoding is taken from the model's file"
 	noMedia    = "only text input is supported: use -p TEXT"
@@ -51,7 +52,7 @@ const (
 	noAffinity = "CPU affinity is not set here: use -t N for the number of threads, and taskset or start /affinity to choose CPUs"
 	noPriority = "thread scheduling is not set here: use -t N for the number of threads, and nice or numactl for the rest"
 	noLog      = "the log is plain text on standard error: use -v for decisions, -vv for the engine's own log"
-	noCache    = "prompt caches are not saved to files: a Go program can keep a session open"
+	noCache    = "use --prompt-cache FILE, which is read and written: leave the option out"
 	noServer   = "'infer serve' answers requests over HTTP"
 	fitted     = "options that are not set are fitted to the available memory: 'infer plan' shows how, --max-memory SIZE bounds it, and -g auto fills GPUs up to --gpu-margin SIZE"
 	pastCache  = "weights that are streamed within --max-memory SIZE bypass the page cache already"
@@ -63,9 +64,10 @@ var llamaOnly = byName(map[string]string{
 	"hf hfr hf-repo hff hf-file hft hf-token mu model-url dr docker-repo hfv hfrv hf-repo-v hffv hf-file-v gpt-oss-* vision-gemma-*": noDownload,
 	"cl cache-list": "'infer list' lists the models in the folders of models",
 
-	"cnv conversation i interactive if interactive-first ins instruct st single-turn mli multiline-input":                  noChat,
-	"sys system-prompt sysf system-prompt-file jinja chat-template chat-template-* skip-chat-parsing no-skip-chat-parsing": noChat,
-	"in-prefix in-prefix-bos in-suffix reasoning-* no-reasoning-* rea reasoning":                                           noChat,
+	"cnv conversation i interactive if interactive-first ins instruct mli multiline-input sys system-prompt sysf system-prompt-file": noChat,
+	"jinja chat-template chat-template-* rea reasoning":                        noChat,
+	"in-prefix in-prefix-bos in-suffix skip-chat-parsing no-skip-chat-parsing": noFixes,
+	"reasoning-* no-reasoning-*":                                               "use --reasoning show, hide or off, and --chat-template-kwargs for a template's own values",
 
 	"md model-draft hfd hfrd hf-repo-draft ngld gpu-layers-draft n-gpu-layers-draft devd device-draft td threads-draft tbd":    noDraft,
 	"threads-batch-draft draft draft-n draft-max draft-min draft-n-min draft-p-min draft-p-split ctkd cache-type-k-draft ctvd": noDraft,
@@ -89,8 +91,9 @@ var llamaOnly = byName(map[string]string{
 	"swa-full":                         "the KV cache of a sliding window always has the size of the window",
 	"dt defrag-thold":                  "the KV cache holds one text and needs no defragmentation: leave the option out",
 	"np parallel":                      "only one text is generated here: 'infer serve -np N' computes several at once",
-	"prompt-cache prompt-cache-* sps slot-prompt-similarity": noCache,
-	"ctxcp ctx-checkpoints swa-checkpoints cram cache-ram":   noCache,
+	"prompt-cache":                     "use --prompt-cache FILE with a prompt, or in 'infer chat'",
+	"prompt-cache-* sps slot-prompt-similarity":            noCache,
+	"ctxcp ctx-checkpoints swa-checkpoints cram cache-ram": noCache,
 	"keep": "--context-shift always keeps the first token of the text and the later half",
 
 	"C cpu-mask Cr cpu-range cpu-strict Cb cpu-mask-batch Crb cpu-range-batch cpu-strict-batch": noAffinity,

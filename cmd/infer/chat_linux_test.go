@@ -1,0 +1,96 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/seed7adf6694/infer/internal/ggufcases/instruct"
+)
+
+// startChat starts a chat on a terminal, with a home of its own, and waits for the prompt.
+func startChat(t *testing.T, args ...string) (user *os.File, cmd *exec.Cmd, wait func() (seen string, code int)) {
+	t.Helper()
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Setenv("NO_COLOR", "")
+	path := filepath.Join(t.TempDir(), "instruct.gguf")
+	if err := instruct.Write(tinyF16, path, map[string]string{"tokenizer.chat_template": storyTeller}); err != nil {
+		t.Fatal(err)
+	}
+	user, cmd = onTerminal(t, 100, append([]string{"chat", "-m", path, "--temp", "0", "-t", "1"}, args...)...)
+	if seen := readUntil(user, "> "); !strings.Contains(seen, "/help lists the commands") {
+		t.Fatalf("%q", seen)
+	}
+	return user, cmd, func() (string, int) {
+		seen := readUntil(user, "")
+		cmd.Wait()
+		return seen, cmd.ProcessState.ExitCode()
+	}
+}
+
+// typed types a text and returns what is shown until want.
+func typed(t *testing.T, user *os.File, text, want string) string {
+	t.Helper()
+	if _, err := user.WriteString(text); err != nil {
+		t.Fatal(err)
+	}
+	seen := readUntil(user, want)
+	if !strings.Contains(seen, want) {
+		t.Fatalf("%q is not in %q", want, seen)
+	}
+	return seen
+}
+
+func TestAChatOnATerminal(t *testing.T) {
+	needEngine(t)
+	user, _, wait := startChat(t, "-n", "8")
+	typed(t, user, "Once upon a time\r", "largest number of tokens")
+	typed(t, user, "\x1b[A", "Once upon a time") // the history
+	typed(t, user, "\r", "largest number of tokens")
+	typed(t, user, "/system one\\\rtwo\r", "the system prompt is set")
+	typed(t, user, "/system\r", "one\r\ntwo")
+	typed(t, user, "\"\"\"One\rday\"\"\"\r", "largest number of tokens")
+	typed(t, user, "/stats\r", "7 messages, 0 left out")
+	typed(t, user, "/nosuch\r", "unknown command /nosuch")
+	if _, err := user.Write([]byte{4}); err != nil { // Ctrl-D
+		t.Fatal(err)
+	}
+	if seen, code := wait(); code != 0 || !strings.Contains(seen, "infer: loaded ") {
+		t.Errorf("exit code %d: %q", code, seen)
+	}
+	history, err := os.ReadFile(filepath.Join(os.Getenv("XDG_CACHE_HOME"), "infer", "chat_history"))
+	if err != nil || !strings.HasPrefix(string(history), "Once upon a time\n") {
+		t.Errorf("%q, %v", history, err)
+	}
+}
+
+// Ctrl-C stops the answer; another one at the prompt ends the program.
+func TestCtrlCStopsTheAnswerAndNotTheChat(t *testing.T) {
+	needEngine(t)
+	user, _, wait := startChat(t, "--ignore-eos", "-c", "512")
+	typed(t, user, "Once upon a time\r", "lived")
+	typed(t, user, "\x03", "the answer was stopped")
+	typed(t, user, "/stats\r", "2 messages, 0 left out\x1b[0m\r\n> ")
+	typed(t, user, "\x03", "ends the chat")
+	if _, err := user.Write([]byte{3}); err != nil {
+		t.Fatal(err)
+	}
+	if seen, code := wait(); code != exitInterrupted {
+		t.Errorf("exit code %d: %q", code, seen)
+	}
+}
+
+func TestATerminationEndsAChatAtItsPrompt(t *testing.T) {
+	needEngine(t)
+	user, cmd, wait := startChat(t)
+	typed(t, user, "/help\r", "begins a message")
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if seen, code := wait(); code != 143 || !strings.Contains(seen, "infer: interrupted") {
+		t.Errorf("exit code %d: %q", code, seen)
+	}
+}

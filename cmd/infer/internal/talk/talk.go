@@ -1,0 +1,317 @@
+// Package talk is a conversation with a model on a terminal, or through pipes: lines, commands, and
+// answers as they are generated.
+package talk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
+	"github.com/seed7adf6694/infer/internal/files"
+	"github.com/seed7adf6694/infer/runtime"
+	"github.com/seed7adf6694/infer/runtime/chat"
+)
+
+// Talk is a conversation with a user.
+type Talk struct {
+	Chat     *chat.Conversation
+	Generate runtime.GenerateOptions
+	Lines    Lines
+	Screen   *Screen
+	Notes    io.Writer // what is no answer
+	Prompt   string    // before a message; "": none
+	Terminal bool      // of the lines
+	// Interruptible runs f with a context that Ctrl-C cancels.
+	Interruptible func(ctx context.Context, f func(ctx context.Context))
+	Stats         func() string // of /stats
+
+	Finish  runtime.FinishReason // of the last answer
+	aborted atomic.Int32         // times that Ctrl-C was pressed since the last message
+	dropped int
+}
+
+// ErrInterrupted is returned by Run if the user has ended the conversation with Ctrl-C.
+var ErrInterrupted = errors.New("interrupted")
+
+// Run talks until the end of the lines.
+func (t *Talk) Run(ctx context.Context) error {
+	for {
+		text, err := t.message(ctx)
+		switch {
+		case errors.Is(err, errAborted):
+			if !t.Interrupted() {
+				return ErrInterrupted
+			}
+			continue
+		case errors.Is(err, io.EOF):
+			if t.Terminal {
+				fmt.Fprintln(t.Notes)
+			}
+			return nil
+		case err != nil:
+			return err
+		}
+		t.aborted.Store(0)
+		if strings.TrimSpace(text) == "" {
+			continue
+		}
+		if command, ok := strings.CutPrefix(text, "/"); ok && !strings.HasPrefix(command, "/") {
+			end, err := t.command(command)
+			switch {
+			case err != nil && !t.Terminal:
+				return err
+			case err != nil:
+				t.note(err.Error())
+			case end:
+				return nil
+			}
+			continue
+		}
+		text = strings.TrimPrefix(text, "/")
+		if err := t.answer(ctx, text); err != nil {
+			return err
+		}
+	}
+}
+
+// Interrupted is for Ctrl-C outside of an answer. It returns whether the conversation goes on. It is safe
+// for concurrent use.
+func (t *Talk) Interrupted() bool {
+	if t.aborted.Add(1) > 1 {
+		return false
+	}
+	t.note("Ctrl-C again, or /exit, ends the chat")
+	return true
+}
+
+const quotes = `"""`
+
+// message reads a message. On a terminal it goes on after a line that ends with a backslash, and
+// between lines with three quotes.
+func (t *Talk) message(ctx context.Context) (string, error) {
+	line, err := t.Lines.Line(ctx, t.Prompt)
+	if err != nil || !t.Terminal {
+		return line, err
+	}
+	t.Lines.Keep(line)
+	more := t.Prompt
+	if more != "" {
+		more = ". "
+	}
+	if rest, ok := strings.CutPrefix(strings.TrimSpace(line), quotes); ok {
+		if text, ok := strings.CutSuffix(rest, quotes); ok {
+			return text, nil
+		}
+		parts := []string{rest}
+		for {
+			if line, err = t.Lines.Line(ctx, more); err != nil {
+				return "", err
+			}
+			text, end := strings.CutSuffix(line, quotes)
+			parts = append(parts, text)
+			if end {
+				return strings.Trim(strings.Join(parts, "\n"), "\n"), nil
+			}
+		}
+	}
+	var b strings.Builder
+	for {
+		part, on := strings.CutSuffix(line, `\`)
+		b.WriteString(part)
+		if !on {
+			return b.String(), nil
+		}
+		b.WriteByte('\n')
+		if line, err = t.Lines.Line(ctx, more); err != nil {
+			return "", err
+		}
+	}
+}
+
+// answer generates and shows the answer to a message. An error of the output, and the end of the
+// program, are returned; others are shown.
+func (t *Talk) answer(ctx context.Context, text string) error {
+	var failed error
+	t.Interruptible(ctx, func(inner context.Context) {
+		for e, err := range t.Chat.Ask(inner, text, t.Generate) {
+			if e.Dropped > 0 {
+				t.dropped += e.Dropped
+				t.note(fmt.Sprintf("the context is full: the oldest %d messages are left out", e.Dropped))
+			}
+			if err != nil {
+				failed = err
+				break
+			}
+			if e.Finish != "" {
+				t.Finish = e.Finish
+			}
+			if err := t.Screen.Write(e.Event); err != nil {
+				failed = err
+				break
+			}
+		}
+	})
+	if err := t.Screen.End(); err != nil {
+		return err
+	}
+	switch {
+	case failed == nil:
+		if t.Finish == runtime.FinishContext {
+			t.note("the context is full: the answer is cut off")
+		}
+		if t.Finish == runtime.FinishLength {
+			t.note("the answer has reached its largest number of tokens")
+		}
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.Is(failed, context.Canceled):
+		t.aborted.Store(1)
+		t.note("the answer was stopped")
+		return nil
+	case t.Terminal && (errors.Is(failed, chat.ErrTooLong) || errors.Is(failed, chat.ErrRefused)):
+		t.note(failed.Error())
+		return nil
+	}
+	return failed
+}
+
+// note shows something that is no answer.
+func (t *Talk) note(text string) {
+	text = texts.OneLine(text)
+	if t.Screen.Colour {
+		text = dim + text + plain
+	}
+	fmt.Fprintln(t.Notes, text)
+}
+
+// help lists the commands.
+var help = [][2]string{
+	{"/system [TEXT]", "set the system prompt, or show it"},
+	{"/clear", "forget all turns; the system prompt stays"},
+	{"/save FILE", "write the conversation to a file, as JSON"},
+	{"/load FILE", "go on with a conversation from a file"},
+	{"/stats", "figures: tokens, speed, memory"},
+	{"/help", "this list"},
+	{"/exit", "end (also Ctrl-D)"},
+}
+
+// Complete returns the commands that begin with a line.
+func Complete(line string) []string {
+	var list []string
+	for _, h := range help {
+		if name, _, _ := strings.Cut(h[0], " "); line != "" && strings.HasPrefix(name, line) {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+// command runs a command, and returns whether it ends the conversation.
+func (t *Talk) command(line string) (end bool, err error) {
+	name, argument, _ := strings.Cut(line, " ")
+	argument = strings.TrimSpace(argument)
+	switch name {
+	case "exit", "quit", "bye":
+		return true, nil
+	case "help", "?":
+		for _, h := range help {
+			fmt.Fprintf(t.Notes, "  %-16s %s\n", h[0], h[1])
+		}
+		if t.Terminal {
+			fmt.Fprintf(t.Notes, "A line that ends with \\ goes on; %s begins and ends several lines; // begins a message with a slash.\n", quotes)
+		}
+	case "system":
+		t.system(argument)
+	case "clear":
+		t.Chat.Reset(t.Chat.Messages[:systemPrompt(t.Chat.Messages)])
+		t.note("all turns are forgotten")
+	case "stats":
+		t.note(t.Stats() + fmt.Sprintf("; %d messages, %d left out", len(t.Chat.Messages), t.dropped))
+	case "save":
+		err = t.save(argument)
+	case "load":
+		err = t.load(argument)
+	default:
+		err = fmt.Errorf("unknown command /%s: /help lists them", name)
+	}
+	return false, err
+}
+
+func systemPrompt(messages []chat.Message) int {
+	if len(messages) > 0 && messages[0].Role == "system" {
+		return 1
+	}
+	return 0
+}
+
+func (t *Talk) system(text string) {
+	n := systemPrompt(t.Chat.Messages)
+	switch {
+	case text != "":
+		t.Chat.Reset(slices.Concat([]chat.Message{{Role: "system", Content: text}}, t.Chat.Messages[n:]))
+		t.note("the system prompt is set")
+	case n == 0:
+		t.note("there is no system prompt")
+	default:
+		for line := range strings.Lines(t.Chat.Messages[0].Content) {
+			fmt.Fprintln(t.Notes, texts.OneLine(strings.TrimRight(line, "\n")))
+		}
+	}
+}
+
+// saved is the file of a conversation.
+type saved struct {
+	Messages []chat.Message `json:"messages"`
+}
+
+func (t *Talk) save(path string) error {
+	if path == "" {
+		return errors.New("/save wants a file")
+	}
+	data, err := json.MarshalIndent(saved{t.Chat.Messages}, "", " ")
+	if err != nil {
+		return err
+	}
+	err = files.WriteFile(path, func(f *os.File) error {
+		_, err := f.Write(append(data, '\n'))
+		return err
+	})
+	if err == nil {
+		t.note(fmt.Sprintf("%d messages were written to %s", len(t.Chat.Messages), path))
+	}
+	return err
+}
+
+// maxSaved is the largest file of a conversation, in bytes.
+const maxSaved = 256 << 20
+
+func (t *Talk) load(path string) error {
+	if path == "" {
+		return errors.New("/load wants a file")
+	}
+	f, err := files.OpenRegular(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var s saved
+	if err := json.NewDecoder(io.LimitReader(f, maxSaved)).Decode(&s); err != nil {
+		return fmt.Errorf("%s is no saved conversation: %w", path, err)
+	}
+	for _, m := range s.Messages {
+		if m.Role == "" {
+			return fmt.Errorf("%s is no saved conversation: a message has no role", path)
+		}
+	}
+	t.Chat.Reset(s.Messages)
+	t.note(fmt.Sprintf("%d messages from %s", len(s.Messages), path))
+	return nil
+}
