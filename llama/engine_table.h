@@ -73,7 +73,7 @@
     X(bool, infer_add_infill, (infer_sampler * s, infer_error * err), (s, err)) \
     X(infer_pieces *, infer_pieces_new, (const struct llama_vocab * vocab, infer_error * err), (vocab, err)) \
     X(void, infer_pieces_free, (infer_pieces * p), (p)) \
-    X(bool, infer_add_grammar, (infer_sampler * s, const infer_pieces * pieces, const infer_grammar_element * elements, const uint32_t * starts, size_t n_rules, uint32_t root, bool lazy, const char ** words, size_t n_words, const llama_token * tokens, size_t n_tokens, infer_error * err), (s, pieces, elements, starts, n_rules, root, lazy, words, n_words, tokens, n_tokens, err)) \
+    X(bool, infer_add_grammar, (infer_sampler * s, const infer_pieces * pieces, const infer_grammar_element * elements, const uint32_t * starts, size_t n_rules, const char * names, uint32_t root, bool lazy, const char ** words, size_t n_words, const llama_token * tokens, size_t n_tokens, infer_error * err), (s, pieces, elements, starts, n_rules, names, root, lazy, words, n_words, tokens, n_tokens, err)) \
     X(uint64_t, infer_sampler_work, (const infer_sampler * s), (s)) \
     X(const char *, infer_version, (void), ()) \
     X(uint32_t, infer_type_count, (void), ()) \

@@ -65,6 +65,9 @@ func TestAGrammarsWorkIsBounded(t *testing.T) {
 		if c.most == 0 && !errors.Is(err, ErrTooMuch) {
 			t.Errorf("%s: %d steps for a token: %v", c.name, worst, err)
 		}
+		if c.most == 0 && err != nil && !strings.Contains(err.Error(), `in rule "root"`) && !strings.Contains(err.Error(), `in rule "x"`) {
+			t.Errorf("%s: the error names no rule: %v", c.name, err)
+		}
 		if worst > 1<<26 {
 			t.Errorf("%s: %d steps for a token", c.name, worst)
 		}

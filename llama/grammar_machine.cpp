@@ -73,9 +73,30 @@ machine::machine(std::shared_ptr<const rules> r) : rules_(std::move(r)) {
     known_.emplace(states_[0], 0);
 }
 
+std::string machine::in_rule(uint32_t pos) const {
+    const size_t rule = std::upper_bound(rules_->starts.begin(), rules_->starts.end(), pos) - rules_->starts.begin() - 1;
+    size_t       from = 0;
+    for (size_t i = 0; i < rule; i++) {
+        from = rules_->names.find('\n', from) + 1;
+    }
+    return ", in rule \"" + rules_->names.substr(from, rules_->names.find('\n', from) - from) + "\"";
+}
+
+std::string machine::blamed() const {
+    std::unordered_map<std::string, size_t> counts;
+    std::string                             worst = in_rule(last_);
+    for (size_t i = 0; i < found_.chars.size() && i < 64; i++) { // some are enough
+        const std::string rule = in_rule(nodes_[found_.chars[i]].pos);
+        if (++counts[rule] > counts[worst]) {
+            worst = rule;
+        }
+    }
+    return worst;
+}
+
 void machine::work(uint64_t n) {
     if ((worked_ += n) > max_work) {
-        throw too_much("the grammar needs more than " + std::to_string(max_work) + " steps for one token: simplify it");
+        throw too_much("the grammar needs more than " + std::to_string(max_work) + " steps for one token" + blamed() + ": simplify it");
     }
 }
 
@@ -87,10 +108,10 @@ int32_t machine::push(int32_t below, uint32_t pos) {
     }
     const uint32_t height = below < 0 ? 1 : nodes_[below].height + 1;
     if (height > max_height) {
-        throw too_much("the text is nested deeper than " + std::to_string(max_height) + " levels in the grammar");
+        throw too_much("the text is nested deeper than " + std::to_string(max_height) + " levels in the grammar" + in_rule(pos) + ": bound its recursion");
     }
     if (nodes_.size() >= 2 * max_nodes) {
-        throw too_much("the grammar has more than " + std::to_string(2 * max_nodes) + " stacks for one token: simplify it");
+        throw too_much("the grammar has more than " + std::to_string(2 * max_nodes) + " stacks for one token" + in_rule(pos) + ": simplify it");
     }
     // numbers_ is changed last: if an allocation fails, it has no number without a node.
     seen_.push_back(0);
@@ -123,6 +144,7 @@ void machine::add(int32_t stack) {
         }
         seen_[s] = round_;
         const uint32_t pos = nodes_[s].pos;
+        last_ = pos;
         switch (e[pos].kind) {
             case INFER_GRAMMAR_RULE: {
                 const int32_t rest = behind(s, pos + 1);
@@ -144,7 +166,7 @@ void machine::add(int32_t stack) {
                 found_.chars.push_back(s);
         }
         if (found_.chars.size() + found_.tokens.size() > max_stacks) {
-            throw too_much("the grammar allows more than " + std::to_string(max_stacks) + " parses of the text: make it less ambiguous");
+            throw too_much("the grammar allows more than " + std::to_string(max_stacks) + " parses of the text" + blamed() + ": make it less ambiguous");
         }
     }
 }
@@ -159,7 +181,7 @@ machine::state machine::collected() {
     }
     stored_ += found_.chars.size() + found_.tokens.size() + 1;
     if (stored_ > 2 * max_stored) {
-        throw too_much("the grammar has more than " + std::to_string(2 * max_stored) + " stacks in states for one token: simplify it");
+        throw too_much("the grammar has more than " + std::to_string(2 * max_stored) + " stacks in states for one token" + blamed() + ": simplify it");
     }
     states_.push_back(found_);
     const state n = (state) states_.size() - 1;
@@ -181,6 +203,7 @@ machine::state machine::begin() {
 }
 
 bool machine::matches(uint32_t pos, uint32_t chr, uint32_t & next) {
+    last_            = pos;
     const auto & e   = rules_->elements;
     const bool   set = e[pos].kind != INFER_GRAMMAR_NOT;
     bool         in  = false;

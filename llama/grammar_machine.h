@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -18,6 +19,7 @@ struct rules {
     std::vector<infer_grammar_element> elements; // of all rules
     std::vector<uint32_t>              starts;   // first element of each rule, then the end of the last
     uint32_t                           root;     // number of the rule that matches the whole text
+    std::string                        names;    // of the rules, a line each, for errors
 };
 
 // An incomplete UTF-8 character.
@@ -85,6 +87,10 @@ private:
     void    add(int32_t stack);
     state   collected();
     state   copy(const machine & from, state s);
+    // in_rule names the rule of a position; blamed the one with most of the parses that are being
+    // collected, or of the last position that was visited.
+    std::string in_rule(uint32_t pos) const;
+    std::string blamed() const;
     bool    matches(uint32_t pos, uint32_t chr, uint32_t & next);
     bool    ended(uint32_t pos) const { return rules_->elements[pos].kind == INFER_GRAMMAR_END; }
 
@@ -101,6 +107,7 @@ private:
     std::vector<uint32_t> seen_;      // by node: the round in which add visited it last
     uint32_t              round_ = 0; // number of the set that is being collected
     std::vector<int32_t>  todo_;
+    uint32_t              last_  = 0; // position that was visited last
     set                   found_;     // the set that is being collected
 };
 

@@ -235,10 +235,10 @@ bool infer_add_infill(infer_sampler * s, infer_error * err) {
     return add(s, err, [&] { return llama_sampler_init_infill(s->vocab); });
 }
 
-bool infer_add_grammar(infer_sampler * s, const infer_pieces * pieces, const infer_grammar_element * elements, const uint32_t * starts, size_t n_rules, uint32_t root,
+bool infer_add_grammar(infer_sampler * s, const infer_pieces * pieces, const infer_grammar_element * elements, const uint32_t * starts, size_t n_rules, const char * names, uint32_t root,
         bool lazy, const char ** words, size_t n_words, const llama_token * tokens, size_t n_tokens, infer_error * err) {
     return add(s, err, [&] {
-        infer::rules r{{elements, elements + starts[n_rules]}, {starts, starts + n_rules + 1}, root};
+        infer::rules r{{elements, elements + starts[n_rules]}, {starts, starts + n_rules + 1}, root, names};
         return infer::new_grammar(s->vocab, pieces, std::move(r), lazy, {words, words + n_words}, {tokens, tokens + n_tokens});
     });
 }

@@ -6,6 +6,7 @@ package llama
 import "C"
 
 import (
+	"strings"
 	"unsafe"
 
 	"github.com/seed7adf6694/infer/llama/internal/gbnf"
@@ -16,7 +17,7 @@ import (
 // syntax is llama.cpp's. The matcher is this package's own; it also accepts repetitions of rules
 // that may be empty. [CheckGrammar] says which grammars are refused. AddGrammar, [Sampler.Sample]
 // and [Sampler.Accept] return [ErrTooMuch] for a text that has more than 2048 parses at once, nests
-// deeper than 4096, or takes more than 2^25 steps for a token. A model with grammars takes about 15
+// deeper than 4096, or takes more than 2^25 steps for a token; the error names the rule. A model with grammars takes about 15
 // bytes for each token of its vocabulary.
 func (x *Sampler) AddGrammar(grammar, root string) error {
 	return x.grammar(grammar, root, false, nil, nil)
@@ -50,13 +51,18 @@ func (x *Sampler) grammar(grammar, root string, lazy bool, words []string, token
 		return err
 	}
 	elements, starts := g.Flat(named)
+	names, freeNames, err := cStrings([]string{strings.Join(g.Names(), "\n")})
+	if err != nil {
+		return err
+	}
+	defer freeNames()
 	return x.link("llama_sampler_init_grammar", func(s *samplerState, e *C.infer_error) C.bool {
 		pieces := s.model.tokenPieces(e)
 		if pieces == nil {
 			return false
 		}
 		return C.infer_add_grammar(s.chain, pieces, (*C.infer_grammar_element)(unsafe.Pointer(unsafe.SliceData(elements))),
-			(*C.uint32_t)(unsafe.Pointer(unsafe.SliceData(starts))), C.size_t(g.Rules()), C.uint32_t(g.ID(root)), C.bool(lazy), cwords, C.size_t(len(words)),
+			(*C.uint32_t)(unsafe.Pointer(unsafe.SliceData(starts))), C.size_t(g.Rules()), *names, C.uint32_t(g.ID(root)), C.bool(lazy), cwords, C.size_t(len(words)),
 			(*C.llama_token)(unsafe.Pointer(unsafe.SliceData(tokens))), C.size_t(len(tokens)), e)
 	})
 }
@@ -99,11 +105,11 @@ func (x *Sampler) tokensOf(g *gbnf.Grammar) (named []int32, err error) {
 			return nil, err
 		}
 	}
-	if len(g.Names) == 0 {
+	if len(g.Named) == 0 {
 		return nil, nil
 	}
 	err = x.locked(func(s *samplerState) error {
-		for _, name := range g.Names {
+		for _, name := range g.Named {
 			var e C.infer_error
 			var t [2]C.llama_token
 			n := C.infer_tokenize(C.infer_llama_model_get_vocab(s.model.model), (*C.char)(unsafe.Pointer(unsafe.StringData(name))), C.int32_t(len(name)), &t[0], 2, false, true, 0, &e)

@@ -69,9 +69,9 @@ typedef struct infer_grammar_element {
 } infer_grammar_element;
 
 // Adds a grammar. Elements, words and tokens are copied; the pieces must outlive the chain. Rule i
-// has the elements from starts[i] up to starts[i+1]. A lazy grammar applies from the first of the
+// has the elements from starts[i] up to starts[i+1], and line i of names, which is for errors. A lazy grammar applies from the first of the
 // words or tokens that is generated.
-bool infer_add_grammar(infer_sampler * s, const infer_pieces * pieces, const infer_grammar_element * elements, const uint32_t * starts, size_t n_rules, uint32_t root,
+bool infer_add_grammar(infer_sampler * s, const infer_pieces * pieces, const infer_grammar_element * elements, const uint32_t * starts, size_t n_rules, const char * names, uint32_t root,
         bool lazy, const char ** words, size_t n_words, const llama_token * tokens, size_t n_tokens, infer_error * err);
 // The number of steps that the chain's grammars needed for the last token.
 uint64_t infer_sampler_work(const infer_sampler * s);

@@ -50,7 +50,7 @@ type Grammar struct {
 	owners   []int       // for each rule: the named rule that it is a part of
 	elements int
 	Tokens   []int32  // <[123]>
-	Names    []string // <name>
+	Named    []string // <name>
 }
 
 // Problem is what is wrong with a grammar.
@@ -102,10 +102,22 @@ func Parse(text, root string) (*Grammar, error) {
 // Rules returns the number of rules.
 func (g *Grammar) Rules() int { return len(g.rules) }
 
+// Names returns the name of each rule; for a group or a repetition, that of the rule that it is a part of.
+func (g *Grammar) Names() []string {
+	names := make([]string, len(g.rules))
+	for name, id := range g.ids {
+		names[id] = name
+	}
+	for id, owner := range g.owners {
+		names[id] = names[owner]
+	}
+	return names
+}
+
 // ID returns the index of a rule, which must exist.
 func (g *Grammar) ID(rule string) int { return g.ids[rule] }
 
-// Flat concatenates the rules, with token ids in place of names: named has the ids of Names. Rule i
+// Flat concatenates the rules, with token ids in place of names: named has the ids of Named. Rule i
 // is from starts[i] to starts[i+1].
 func (g *Grammar) Flat(named []int32) (elements []Element, starts []uint32) {
 	elements = make([]Element, 0, g.elements)

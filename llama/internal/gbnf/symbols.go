@@ -110,9 +110,9 @@ func (p *parser) token() (Element, error) {
 	if n < 0 {
 		return Element{}, p.fail("expecting > after the name of a token")
 	}
-	p.Names = append(p.Names, p.text[p.pos:p.pos+n+1])
+	p.Named = append(p.Named, p.text[p.pos:p.pos+n+1])
 	p.pos += n + 1
-	return Element{name, uint32(len(p.Names) - 1)}, nil
+	return Element{name, uint32(len(p.Named) - 1)}, nil
 }
 
 func ruleElement(id int) Element { return Element{Rule, uint32(id)} }
