@@ -226,7 +226,15 @@ func TestAnswersObeySchemas(t *testing.T) {
 }
 
 func TestACallCanBeRequired(t *testing.T) {
-	_, url := newServer(t, options())
+	for name, template := range map[string]string{"as JSON": template, "in the model's own way": template + "{# <tool_call> #}"} {
+		t.Run(name, func(t *testing.T) { requireCalls(t, template) })
+	}
+}
+
+func requireCalls(t *testing.T, template string) {
+	o := options()
+	o.ChatTemplate = template
+	_, url := newServer(t, o)
 	tool := func(name string) object {
 		return object{"type": "function", "function": object{"name": name, "description": "d", "parameters": object{
 			"type": "object", "properties": object{"city": object{"$ref": "#/$defs/city"}}, "required": []string{"city"}, "additionalProperties": false,

@@ -94,12 +94,21 @@ func (c *call) answering(l *live, q *chatRequest) (*answering, error) {
 		no := false
 		q.options.EnableThinking = &no
 	}
-	if q.forced != nil {
-		if err := q.forceByGrammar(); err != nil {
-			return nil, err
-		}
+	own := q.forced != nil && l.format.Calls() // the model calls in its own way
+	if q.forced != nil && (!own || q.options.EnableThinking == nil) {
+		no := false
+		q.options.EnableThinking = &no
 	}
 	in, open, err := l.render(q)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case own:
+		err = q.forceInFormat(l.format, open)
+	case q.forced != nil:
+		err = q.forceByGrammar()
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/seed7adf6694/infer/runtime"
+	"github.com/seed7adf6694/infer/runtime/chat"
 	"github.com/seed7adf6694/infer/runtime/chat/answer"
 	"github.com/seed7adf6694/infer/runtime/schema"
 )
@@ -39,18 +40,23 @@ type reply struct {
 func newReply(l *live, q *chatRequest, index int, reasoningOpen bool) *reply {
 	p := &reply{index: index, model: l.model, wanted: q.Logprobs, oneCall: q.oneCall}
 	switch {
-	case q.forced != nil:
+	case q.forced != nil && !l.format.Calls():
 		p.parser = &forcedCall{}
 	case q.structured, !q.thinking && len(q.options.Tools) == 0:
 		p.parser = asContent{}
 	default:
 		o := answer.Options{ReasoningOpen: reasoningOpen}
-		for _, t := range q.options.Tools {
-			o.Tools = append(o.Tools, answer.Tool{Name: t.Name, Parameters: t.Parameters})
-		}
+		o.Tools = toolsOf(q.options.Tools)
 		p.parser = answer.NewParser(l.format, o)
 	}
 	return p
+}
+
+func toolsOf(list []chat.Tool) (tools []answer.Tool) {
+	for _, t := range list {
+		tools = append(tools, answer.Tool{Name: t.Name, Parameters: t.Parameters})
+	}
+	return tools
 }
 
 // asContent takes all text as content.
@@ -137,8 +143,22 @@ func (p *reply) logprobs(list []logprob) *logprobList {
 	return &logprobList{Content: list}
 }
 
-// forceByGrammar lets the model write nothing but a call of one of the tools, as a JSON object with
-// name and arguments. This works with the models of all families; [forcedCall] reads it.
+// forceInFormat lets the model write nothing but a call of one of the tools, in the way of its family;
+// in front of it reasoning, if the request or the prompt has begun it.
+func (q *chatRequest) forceInFormat(f answer.Format, open bool) error {
+	thinks := q.options.EnableThinking != nil && *q.options.EnableThinking
+	grammar, _, err := f.ToolGrammar(toolsOf(q.forced), answer.Choice{Required: true, Reasoning: thinks, ReasoningOpen: open})
+	if err != nil {
+		e := badField("tools", "%s", err)
+		e.code = "invalid_schema"
+		return e
+	}
+	q.Sampling.Grammar = grammar
+	return nil
+}
+
+// forceByGrammar is for models that do not say how they call: a call is a JSON object with name and
+// arguments, which [forcedCall] reads.
 func (q *chatRequest) forceByGrammar() error {
 	var calls []any
 	for i, t := range q.forced {
@@ -162,8 +182,6 @@ func (q *chatRequest) forceByGrammar() error {
 		return e
 	}
 	q.Sampling.Grammar = grammar
-	no := false
-	q.options.EnableThinking = &no // the grammar leaves no room for it
 	return nil
 }
 

@@ -17,9 +17,10 @@ type Choice struct {
 	// on, which is where a call begins.
 	Required bool
 	Name     string // the answer is one call of this tool
-	// ReasoningOpen says that the prompt ended inside a span of reasoning, which the grammar then
-	// begins in. Otherwise reasoning may come before the calls that are required.
-	ReasoningOpen bool
+	Parallel bool   // there may be several calls, unless Name is set
+	// Reasoning may come before required calls. ReasoningOpen says that the prompt ended inside of it:
+	// then the grammar begins there.
+	Reasoning, ReasoningOpen bool
 }
 
 // ErrNoGrammar is returned for a family without a grammar of its own for calls, or for one of which
@@ -36,7 +37,7 @@ type shape struct {
 	id                   string // GBNF between the name and the middle
 	key, value, next     string // of a parameter in tags: <key>name<value>text<next>
 	typed                string // the same as value, for values that are JSON
-	until                string // what a value that is text does not have: the begin of next
+	until                string // what a value that is text does not have: its closing tag
 	body                 body
 	onlyRequired         bool // nothing tells where a call begins in an answer
 }
@@ -68,7 +69,7 @@ func invokeShape(section, before string, typed bool) shape {
 func qwenShape(section string) shape {
 	return shape{
 		between: "\n", begin: "<" + section + ">\n<function=", middle: ">\n", end: "</function>\n</" + section + ">",
-		key: "<parameter=", value: ">\n", next: "\n</parameter>\n", until: "\n</parameter>", body: argumentsXML,
+		key: "<parameter=", value: ">\n", next: "\n</parameter>\n", until: "</parameter>", body: argumentsXML,
 	}
 }
 
@@ -142,13 +143,13 @@ func (f Format) ToolGrammar(tools []Tool, c Choice) (grammar string, triggers []
 	}
 	g.rule("call", strings.Join(names, " | "))
 	calls := []string{literals(s.open), "call"}
-	if c.Name == "" && !f.harmony {
+	if c.Parallel && c.Name == "" && !f.harmony {
 		more := "(" + joined(literals(s.between), "call") + ")*"
 		calls = append(calls, more)
 	}
 	g.rule("calls", append(calls, literals(s.close))...)
 	if c.Required || c.Name != "" {
-		g.rule("root", f.before(g, c.ReasoningOpen), "calls")
+		g.rule("root", f.before(g, c), "calls")
 	} else {
 		g.rule("root", "calls")
 		triggers = []string{s.first()}
@@ -165,17 +166,17 @@ func (f Format) shape() string {
 }
 
 // before returns what may be in front of required calls: reasoning and white space.
-func (f Format) before(g *gbnf, open bool) string {
+func (f Format) before(g *gbnf, c Choice) string {
 	spans := f.spans
 	if f.harmony {
 		spans = []span{{channelMarker + "analysis" + messageMarker, "<|end|>" + startMarker + "assistant"}}
 	}
-	if len(spans) == 0 {
+	if len(spans) == 0 || !c.Reasoning && !c.ReasoningOpen {
 		return ""
 	}
 	g.until("thought", spans[0].close)
 	rest := joined("thought", literals(spans[0].close), `"\n"{0,2}`)
-	if open {
+	if c.ReasoningOpen {
 		return rest
 	}
 	return "(" + joined(literals(spans[0].open), rest) + ")?"

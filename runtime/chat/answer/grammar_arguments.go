@@ -182,6 +182,12 @@ func (g *gbnf) gemma(t Tool, prefix string) (string, error) {
 	}
 	return "\"{\" " + g.separated(list, prefix, ",", func(p *parameter, i int) (string, error) {
 		value := p.words(func(s string) string { return gemmaQuote + s + gemmaQuote })
+		if value == "" && p.types&^(numberType|boolType|nullType) == 0 { // as in JSON
+			var err error
+			if value, err = g.json(p.schema, fmt.Sprintf("%s-%d", prefix, i)); err != nil {
+				return "", err
+			}
+		}
 		if value == "" {
 			var kinds []string
 			for _, k := range []struct {

@@ -113,20 +113,20 @@ func writeText(t *testing.T, s *llama.Sampler, r *rand.Rand) (string, bool) {
 // What a model can only write under a family's grammar is calls, whose arguments are valid.
 func TestTheFamiliesGrammarsMakeValidCalls(t *testing.T) {
 	valid := compile(t, strict[0].Parameters)
-	r := rand.New(rand.NewPCG(3, 4))
 	for family, template := range templates {
 		f := answer.Detect(template)
 		if !f.Calls() {
 			continue
 		}
 		t.Run(family, func(t *testing.T) {
-			grammar, triggers, err := f.ToolGrammar(strict, answer.Choice{Required: true})
+			r := rand.New(rand.NewPCG(3, 14))
+			grammar, triggers, err := f.ToolGrammar(strict, answer.Choice{Required: true, Reasoning: true, Parallel: true})
 			if err != nil || triggers != nil {
 				t.Fatal(err, triggers)
 			}
 			s := grammarSampler(t, grammar)
 			ended := 0
-			for range 3 {
+			for n := 0; n < 3 || ended == 0 && n < 9; n++ {
 				text, ok := writeText(t, s, r)
 				if !ok {
 					continue
@@ -190,8 +190,8 @@ func checkGrammarText(t *testing.T, f answer.Format, text string, valid *jsonsch
 
 // Without a must, the grammar begins with a trigger.
 func TestGrammarsBeginWithTheirTriggers(t *testing.T) {
-	r := rand.New(rand.NewPCG(5, 6))
 	for family, template := range templates {
+		r := rand.New(rand.NewPCG(5, 6))
 		f := answer.Detect(template)
 		grammar, triggers, err := f.ToolGrammar(strict, answer.Choice{})
 		if errors.Is(err, answer.ErrNoGrammar) {
