@@ -62,14 +62,14 @@ func Resolve(name string, o ResolveOptions) (path string, err error) {
 		return checkFile(name, name)
 	}
 	if isPath(name) {
-		switch {
-		case err == nil:
+		if err == nil {
 			return inFolder(name, name)
-		case !errors.Is(err, fs.ErrNotExist):
-			return "", fmt.Errorf("model %s: %w", words.Quoted(name), err)
 		}
 		if path, err := pulled(name, o.Dirs); path != "" || err != nil {
 			return path, err
+		}
+		if !errors.Is(err, fs.ErrNotExist) && !strings.Contains(name, "://") { // which Windows takes for no name
+			return "", fmt.Errorf("model %s: %w", words.Quoted(name), err)
 		}
 		missing := &NotFoundError{Name: name, Looked: []Looked{{Path: name}}, Hint: pathHint(name)}
 		if missing.Hint == "" {
