@@ -85,7 +85,15 @@ func answerRequests(args []string) error {
 		<-end
 		os.Exit(0)
 	}()
-	return http.Serve(l, mux)
+	server := &http.Server{Handler: mux}
+	if value("--forgets") != "" { // closes connections that it has said to keep
+		server.ConnState = func(c net.Conn, s http.ConnState) {
+			if s == http.StateIdle {
+				c.Close()
+			}
+		}
+	}
+	return server.Serve(l)
 }
 
 // serveOptions are options with that server as both servers.
@@ -103,7 +111,7 @@ func serveOptions(t *testing.T, more ...string) ServeOptions {
 }
 
 func TestServe(t *testing.T) {
-	rs, err := (&Runner{Repetitions: 2}).Serve(t.Context(), serveOptions(t))
+	rs, err := (&Runner{Repetitions: 2}).Serve(t.Context(), serveOptions(t, "--forgets", "x"))
 	if err != nil {
 		t.Fatal(err)
 	}

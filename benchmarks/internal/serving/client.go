@@ -23,9 +23,10 @@ type Client struct {
 	http http.Client
 }
 
-// NewClient returns a client that keeps as many connections as it needs at once.
+// NewClient returns a client with a connection for each request: a server may close one that it has
+// kept, just when the next request comes.
 func NewClient(url string, chat bool) *Client {
-	t := &http.Transport{MaxIdleConnsPerHost: 1 << 10, DisableCompression: true}
+	t := &http.Transport{DisableKeepAlives: true, DisableCompression: true}
 	return &Client{URL: url, Chat: chat, http: http.Client{Transport: t}}
 }
 
