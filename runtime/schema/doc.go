@@ -14,7 +14,8 @@
 //     if additionalProperties is there, or if neither properties nor patternProperties are. The
 //     same holds for arrays: behind prefixItems, more is possible only if items or minItems say so.
 //   - Required properties come first, then the others, in the order in which the schema lists them.
-//     Each appears once.
+//     Each appears once. Properties that no schema names may repeat a name, and so count as one to
+//     minProperties.
 //   - A schema without a type, but with keywords for some types, stands for these types: with
 //     properties, for objects.
 //   - Between tokens, white space is a blank, or one or two line breaks and at most twenty blanks or
