@@ -79,9 +79,7 @@ extern "C" size_t __real_ggml_quantize_chunk(enum ggml_type type, const float * 
 extern "C" size_t __wrap_ggml_quantize_chunk(enum ggml_type type, const float * src, void * dst, int64_t start, int64_t nrows, int64_t n_per_row, const float * imatrix);
 
 size_t __wrap_ggml_quantize_chunk(enum ggml_type type, const float * src, void * dst, int64_t start, int64_t nrows, int64_t n_per_row, const float * imatrix) {
-    infer_error err;
-    // 1 is no valid size of rows: the quantiser's own validation fails and ends the work.
-    return infer::guarded(&err, (size_t) 1, [&] { return __real_ggml_quantize_chunk(type, src, dst, start, nrows, n_per_row, imatrix); });
+    return infer::guarded_chunk([&] { return __real_ggml_quantize_chunk(type, src, dst, start, nrows, n_per_row, imatrix); });
 }
 #else
 #define __real_ggml_quantize_chunk ggml_quantize_chunk

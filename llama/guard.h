@@ -73,6 +73,13 @@ R guarded(infer_error * err, R failed, F && f) {
     return failed;
 }
 
+// guarded_chunk runs f, which quantises rows and returns their size. If an assertion fails, it returns 1,
+// which is no valid size of rows: the quantiser's own validation fails and ends the work.
+template <typename F> size_t guarded_chunk(F && f) {
+    infer_error err;
+    return guarded(&err, (size_t) 1, f);
+}
+
 // threads_available returns whether n threads can be started at once. The C library keeps their
 // stacks for the threads that follow.
 bool threads_available(int n);

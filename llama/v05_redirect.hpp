@@ -25,10 +25,8 @@ bool reserve_and_measure(ggml_backend_sched_t sched, ggml_cgraph * graph) {
     return true;
 }
 
-size_t guarded_chunk(enum ggml_type type, const float * src, void * dst, int64_t start, int64_t rows, int64_t row, const float * imatrix) {
-    infer_error err;
-    // 1 is no valid size of rows: the quantiser's own validation fails and ends the work.
-    return guarded(&err, (size_t) 1, [&] { return chunk(type, src, dst, start, rows, row, imatrix); });
+size_t quantize_or_end(enum ggml_type type, const float * src, void * dst, int64_t start, int64_t rows, int64_t row, const float * imatrix) {
+    return guarded_chunk([&] { return chunk(type, src, dst, start, rows, row, imatrix); });
 }
 
 // replace redirects the calls that a library makes. found is the function itself.
@@ -45,7 +43,7 @@ void redirect_all(void * (*find)(const char * name)) {
     const char * read  = "_ZN10llama_file8read_rawEPvm";
     replace(llama, read, read_unless_unbound, read_raw, (decltype(read_raw)) find(read));
     replace(llama, "ggml_backend_sched_reserve", reserve_and_measure, sched_reserve, (decltype(sched_reserve)) find("ggml_backend_sched_reserve"));
-    chunks_guarded = replace(llama, "ggml_quantize_chunk", guarded_chunk, chunk, ggml_quantize_chunk);
+    chunks_guarded = replace(llama, "ggml_quantize_chunk", quantize_or_end, chunk, ggml_quantize_chunk);
 }
 
 } // namespace infer

@@ -55,7 +55,7 @@ func engineListCommand() *command {
 	f.BoolVar(&asJSON, "json", false, "print one JSON object")
 	return &command{
 		name: engineName + " list", summary: "list engines, and the places that are looked at", synopsis: []string{"[flags]"},
-		about: "Lists the engines in all places, with the version and variant that their files' names have. An engine that others could replace is used only when it is named. The first line is what 'infer engine use' has chosen. Nothing is loaded.",
+		about: "Lists the engines in all places, with the version and variant that their files' names have. An engine that others could replace is used only when it is named. The first line is what 'infer engine use' has chosen. The last column is what the trial before the first use, or 'infer engine check', has shown of an engine as it is now. Nothing is loaded.",
 		flags: f,
 		run: func(_ context.Context, s *streams, args []string) error {
 			if len(args) > 0 {

@@ -154,7 +154,17 @@ func TestTheEngineInUseIsNamed(t *testing.T) {
 	infer("engine", "add", "-q", "--name", "mine", folder)
 	infer("engine", "use", "mine")
 	out, _ = infer("engine", "list", "--json")
-	want(out, `"chosen":"mine"`)
+	want(out, `"chosen":"mine"`, `"checked":"ok"`) // a copy of what was checked
+	libraries, err := filepath.Glob(filepath.Join(os.Getenv("XDG_DATA_HOME"), "infer", "engines", "mine", "libllama.*"))
+	if err != nil || len(libraries) == 0 {
+		t.Fatalf("%v, %v", libraries, err)
+	}
+	if err := os.WriteFile(libraries[0], []byte("no library"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, _ = infer("engine", "list", "--json")
+	want(out, `"checked":""`)
+	infer("engine", "add", "-q", "--force", "--name", "mine", folder)
 	out, _ = infer("version")
 	want(out, "llama.cpp 0.5.", "by infer engine use")
 	out, _ = infer("probe")

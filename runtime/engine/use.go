@@ -154,14 +154,28 @@ func (o Options) find() (c candidate, err error) {
 	if !named && c.folder.Untrusted != nil {
 		return c, fmt.Errorf("the chosen engine: %w", c.folder.Untrusted)
 	}
-	if c.hash, err = c.folder.Hash(); err != nil {
-		return c, err
+	c.hash, err = hashOf(c.folder)
+	return c, err
+}
+
+// hashOf names what would be loaded of a folder.
+func hashOf(f engines.Folder) (string, error) {
+	hash, err := f.Hash()
+	if err == nil && len(f.Engines) > 1 { // a verdict is on one of them
+		sum := sha256.Sum256([]byte(hash + " " + f.Engines[0].Llama))
+		hash = hex.EncodeToString(sum[:])
 	}
-	if len(c.folder.Engines) > 1 { // a verdict is on one of them
-		sum := sha256.Sum256([]byte(c.hash + " " + c.folder.Engines[0].Llama))
-		c.hash = hex.EncodeToString(sum[:])
+	return hash, err
+}
+
+// Verdict returns the stored verdict on an engine; false if there is none for what its files, this program
+// and this machine are now. It reads all files of the engine, and loads nothing.
+func Verdict(f engines.Folder) (engines.Verdict, bool) {
+	hash, err := hashOf(f)
+	if err != nil {
+		return engines.Verdict{}, false
 	}
-	return c, nil
+	return candidate{folder: f, hash: hash}.stored()
 }
 
 // path names what llama.UseEngine loads: "" for the compiled-in engine.

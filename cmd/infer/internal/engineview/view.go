@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/llama/engines"
+	"github.com/seed7adf6694/infer/runtime/engine"
 )
 
 // Place is a place in the JSON output.
@@ -39,7 +40,16 @@ type Engine struct {
 	Backends []string `json:"backends"`
 	State    string   `json:"state"`
 	Reason   string   `json:"reason"` // why it is not simply usable
+	// Checked is what its trial has shown: ok, refused, or "" if it has not been tried as it is now.
+	Checked string `json:"checked"`
+	Refusal string `json:"refusal"` // why it was refused
 }
+
+// What trials have shown.
+const (
+	Passed  = "ok"
+	Refused = "refused"
+)
 
 // Of describes a folder.
 func Of(f engines.Folder) Engine {
@@ -82,7 +92,14 @@ func Places(found []engines.Place) []Place {
 			place.Problem = p.Err.Error()
 		}
 		for _, f := range p.Folders {
-			place.Engines = append(place.Engines, Of(f))
+			e := Of(f)
+			if v, ok := engine.Verdict(f); ok && f.Err == nil {
+				e.Checked = Passed
+				if !v.OK {
+					e.Checked, e.Refusal = Refused, v.Reason
+				}
+			}
+			place.Engines = append(place.Engines, e)
 		}
 		list = append(list, place)
 	}
@@ -118,20 +135,22 @@ func Print(w io.Writer, places []Place) error {
 	for _, p := range places {
 		for _, e := range p.Engines {
 			if seen++; seen == 1 {
-				fmt.Fprintln(t, "ENGINE\tVERSION\tBACKENDS\tSTATE")
+				fmt.Fprintln(t, "ENGINE\tVERSION\tBACKENDS\tSTATE\tCHECKED")
 			}
 			name := e.Name
 			if name == "" {
 				name = e.Folder
 			}
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", texts.Visible(name, true), orDash(e.Version), orDash(e.Devices()), e.State)
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", texts.Visible(name, true), orDash(e.Version), orDash(e.Devices()), e.State, orDash(e.Checked))
 		}
 	}
 	t.Flush()
 	for _, p := range places {
 		for _, e := range p.Engines {
-			if e.Reason != "" {
-				fmt.Fprintf(&b, "%s: %s\n", texts.OneLine(e.Folder), texts.OneLine(e.Reason))
+			for _, why := range []string{e.Reason, e.Refusal} {
+				if why != "" {
+					fmt.Fprintf(&b, "%s: %s\n", texts.OneLine(e.Folder), texts.OneLine(why))
+				}
 			}
 		}
 	}
