@@ -40,7 +40,7 @@ type BatchOptions struct {
 	// context. It is at most Context.
 	RequestContext int
 	// PromptTokens is how many tokens of prompts are computed in an evaluation in which other
-	// texts get their next token; 0: 128. More is faster for prompts, and makes the others
+	// texts get their next token; 0: 64. More is faster for prompts, and makes the others
 	// wait longer.
 	PromptTokens int
 	// Keep is how long the texts of requests are kept for their prefixes when there are no more
@@ -113,7 +113,7 @@ func (m *Model) NewBatch(ctx context.Context, o BatchOptions) (*Batch, error) {
 		return nil, &TaskError{Architecture: m.info.Architecture, Task: TaskEmbeddings, Asked: TaskText}
 	}
 	b := &Batch{
-		s: s, queue: cmp.Or(o.Queue, defaultQueue), prompts: cmp.Or(o.PromptTokens, 128),
+		s: s, queue: cmp.Or(o.Queue, defaultQueue), prompts: cmp.Or(o.PromptTokens, 64),
 		keep: cmp.Or(o.Keep, 5*time.Minute), request: s.context, done: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
 	if most := cmp.Or(o.RequestContext, m.info.CtxTrain); most > 0 {

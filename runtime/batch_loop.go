@@ -15,6 +15,10 @@ import (
 // they have in common.
 const worthWaiting = 16
 
+// wholeRows is the number of tokens that the engine's kernels for repacked weights compute at once. A rest
+// takes up to twice as long for each token.
+const wholeRows = 16
+
 // row is the part of a text in an evaluation.
 type row struct {
 	s      *slot
@@ -156,8 +160,9 @@ func (b *Batch) fill() []row {
 		}
 		slices.SortFunc(prompts, func(s, t *slot) int { return cmp.Compare(s.order, t.order) })
 		room := b.s.ubatch
-		if len(next) > 0 {
-			room = max(1, min(room-len(next), b.prompts))
+		if n := len(next); n > 0 {
+			whole := max((n+b.prompts)/wholeRows*wholeRows, n+1)
+			room = max(1, min(room, whole)-n)
 		}
 		left := make([]int, len(prompts))
 		for i, s := range prompts {
