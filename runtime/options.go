@@ -290,6 +290,10 @@ type Sampling struct {
 	LogitBias map[int32]float32
 	// Grammar is a GBNF grammar that the text has to match, with the start rule "root".
 	Grammar string
+	// GrammarTriggers are words, with one of which the grammar's text begins: it holds from where
+	// the generated text has the first of them on. nil: from the beginning. Names of special tokens
+	// are words too.
+	GrammarTriggers []string
 }
 
 // FinishReason is why a generation ended.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/seed7adf6694/infer/llama"
 )
@@ -109,6 +110,14 @@ func (s Sampling) withDefaults() (Sampling, error) {
 			return s, optionError("DRY breaker", strconv.Quote(b), "must not be empty or contain NUL")
 		}
 	}
+	for _, w := range s.GrammarTriggers {
+		if w == "" || !utf8.ValidString(w) || strings.IndexByte(w, 0) >= 0 {
+			return s, optionError("grammar trigger", strconv.Quote(w), "must be valid UTF-8, not empty, and without NUL")
+		}
+	}
+	if s.GrammarTriggers != nil && (len(s.GrammarTriggers) == 0 || s.Grammar == "") {
+		return s, optionError("grammar triggers", "", "need a grammar, and at least one word: give both, or nil")
+	}
 	if s.DRYBreakers == nil {
 		s.DRYBreakers = d.DRYBreakers
 	}
@@ -150,7 +159,10 @@ func (m *Model) newSampler(o GenerateOptions) (*llama.Sampler, error) {
 	}
 	seed := *s.Seed
 	add(len(bias) > 0, func() error { return x.AddLogitBias(bias) })
-	add(s.Grammar != "", func() error { return x.AddGrammar(s.Grammar, grammarRoot) })
+	add(s.Grammar != "" && s.GrammarTriggers == nil, func() error { return x.AddGrammar(s.Grammar, grammarRoot) })
+	add(s.Grammar != "" && s.GrammarTriggers != nil, func() error {
+		return x.AddLazyGrammar(s.Grammar, grammarRoot, s.GrammarTriggers, nil)
+	})
 	add(s.RepeatPenalty != 1 || s.FrequencyPenalty != 0 || s.PresencePenalty != 0, func() error {
 		return x.AddPenalties(s.PenaltyLastN, s.RepeatPenalty, s.FrequencyPenalty, s.PresencePenalty)
 	})

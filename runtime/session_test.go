@@ -420,3 +420,32 @@ func TestEmbeddingsOfSimilarTextsAreNear(t *testing.T) {
 		t.Errorf("similar texts %g, others %g", near, far)
 	}
 }
+
+// A grammar with triggers holds from the first of them on.
+func TestAGrammarHoldsFromATriggerOn(t *testing.T) {
+	s := session(t, open(t, tinyF16, runtime.Options{}), runtime.SessionOptions{})
+	o := greedyOptions(40)
+	free, err := s.Complete(t.Context(), prompt, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, _, ok := strings.Cut(free, "lived")
+	if !ok {
+		t.Fatalf("the model writes %q", free)
+	}
+	o.Sampling.Grammar, o.Sampling.GrammarTriggers = `root ::= "lived in a " ("box" | "fox")`, []string{"never", "lived"}
+	got, err := s.Complete(t.Context(), prompt, o)
+	if err != nil || got != before+"lived in a box" && got != before+"lived in a fox" {
+		t.Errorf("%q, %v; without a grammar %q", got, err, free)
+	}
+	for _, triggers := range [][]string{{}, {""}, {"a\x00"}, {"\xff"}} {
+		o.Sampling.GrammarTriggers = triggers
+		if err := o.Check(); !errors.Is(err, runtime.ErrOption) {
+			t.Errorf("%q: %v", triggers, err)
+		}
+	}
+	o.Sampling = runtime.Sampling{GrammarTriggers: []string{"a"}}
+	if err := o.Check(); !errors.Is(err, runtime.ErrOption) {
+		t.Error("triggers without a grammar:", err)
+	}
+}

@@ -467,3 +467,22 @@ func withHermes() server.Options {
 	o.ChatTemplate = hermes
 	return o
 }
+
+// A schema that no grammar can obey is refused if calls have to be valid, and otherwise not.
+func TestStrictCallsNeedAGrammar(t *testing.T) {
+	_, url := newServer(t, withHermes())
+	for strict, want := range map[bool]int{true: http.StatusBadRequest, false: http.StatusOK} {
+		ask := object{"messages": user("Weather?"), "max_tokens": 5, "tools": []object{{"type": "function", "function": object{
+			"name": "weather", "strict": strict, "parameters": object{"type": "array", "contains": object{"type": "integer"}}}}}}
+		status, _, body := post(t, url+"/v1/chat/completions", ask)
+		if status != want {
+			t.Errorf("strict %v: %d: %s", strict, status, body)
+		}
+		if !strict {
+			continue
+		}
+		if e := failure(t, body); e["param"] != "tools" || e["code"] != "invalid_schema" {
+			t.Errorf("%s", body)
+		}
+	}
+}

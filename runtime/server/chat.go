@@ -108,6 +108,8 @@ func (c *call) answering(l *live, q *chatRequest) (*answering, error) {
 		err = q.forceInFormat(l.format, open)
 	case q.forced != nil:
 		err = q.forceByGrammar()
+	case len(q.options.Tools) > 0 && q.Sampling.Grammar == "":
+		err = q.guide(l.format)
 	}
 	if err != nil {
 		return nil, err

@@ -25,6 +25,7 @@ type chatRequest struct {
 	options  chat.Options
 	// forced are the tools of which the answer has to call one; nil: it may.
 	forced     []chat.Tool
+	strict     bool // calls have to be valid, or the request is refused
 	oneCall    bool // at most one call
 	thinking   bool // reasoning is told apart
 	structured bool // the whole answer is JSON for a schema
@@ -223,7 +224,7 @@ func (f *fields) tools(q *chatRequest) {
 		t.only("type", "function", "only tools of type function are supported")
 		var tool chat.Tool
 		if fn := t.object("function"); fn != nil {
-			fn.tool(&tool, "parameters")
+			q.strict = fn.tool(&tool, "parameters") || q.strict
 			fn.failWithUnknown(t)
 		} else {
 			t.fail("function", "it is missing")
@@ -237,8 +238,8 @@ func (f *fields) tools(q *chatRequest) {
 	f.toolChoice(q)
 }
 
-// tool reads the description of a function.
-func (f *fields) tool(to *chat.Tool, parameters string) {
+// tool reads the description of a function, and whether its calls have to be valid.
+func (f *fields) tool(to *chat.Tool, parameters string) (strict bool) {
 	if f.text("name", &to.Name); !toolName.MatchString(to.Name) {
 		f.fail("name", "%s: want 1 to 128 letters, digits, underscores, dots and dashes", words.Quoted(to.Name))
 	}
@@ -248,7 +249,9 @@ func (f *fields) tool(to *chat.Tool, parameters string) {
 	if to.Parameters != nil && json.Unmarshal(to.Parameters, &object) != nil {
 		f.fail(parameters, "want a JSON schema, an object")
 	}
-	f.ignore("strict", "cache_control")
+	f.boolean("strict", &strict)
+	f.ignore("cache_control")
+	return strict
 }
 
 // toolChoice reads which tools may or must be called.

@@ -203,7 +203,7 @@ func (f *fields) anthropicTools(q *chatRequest) {
 		t := f.element("tools", i, text)
 		t.only("type", "custom", "only tools of type custom are supported")
 		var tool chat.Tool
-		t.tool(&tool, "input_schema")
+		q.strict = t.tool(&tool, "input_schema") || q.strict
 		if e := t.done(); e != nil {
 			f.failWith(e)
 			return

@@ -157,6 +157,22 @@ func (q *chatRequest) forceInFormat(f answer.Format, open bool) error {
 	return nil
 }
 
+// guide makes calls valid, if the model makes some: from where it begins one, a grammar holds. Where the
+// family has none, or the schema of a tool is more than a grammar can do, calls are as the model writes
+// them, unless the request asks for strict ones.
+func (q *chatRequest) guide(f answer.Format) error {
+	grammar, triggers, err := f.ToolGrammar(toolsOf(q.options.Tools), answer.Choice{Parallel: !q.oneCall})
+	switch {
+	case err == nil:
+		q.Sampling.Grammar, q.Sampling.GrammarTriggers = grammar, triggers
+	case q.strict:
+		e := badField("tools", "strict: %s", err)
+		e.code = "invalid_schema"
+		return e
+	}
+	return nil
+}
+
 // forceByGrammar is for models that do not say how they call: a call is a JSON object with name and
 // arguments, which [forcedCall] reads.
 func (q *chatRequest) forceByGrammar() error {
