@@ -115,12 +115,12 @@ func (s *Server) Err() error {
 	return fmt.Errorf("the server has ended: %s: %s", s.cmd.ProcessState, s.errs.last())
 }
 
-// watch looks at the server's memory until it stops.
+// watch looks at the server's memory until it stops, and once more then.
 func (s *Server) watch() {
 	defer s.done.Done()
 	tick := time.NewTicker(5 * poll)
 	defer tick.Stop()
-	for {
+	for last := false; ; {
 		if rss, anon, ok := processMemory(s.cmd.Process.Pid); ok {
 			s.peak.RSS, s.peak.Anon = max(s.peak.RSS, rss), max(s.peak.Anon, anon)
 		}
@@ -129,9 +129,12 @@ func (s *Server) watch() {
 				s.peak.Group = max(s.peak.Group, use.Peak, use.Current)
 			}
 		}
+		if last {
+			return
+		}
 		select {
 		case <-s.stop:
-			return
+			last = true
 		case <-tick.C:
 		}
 	}
