@@ -162,7 +162,7 @@ func TestEnumerationsAreChecked(t *testing.T) {
 		{"of a session to come", "flash attention", "7", "0 to 2", open(runtime.Options{Session: runtime.SessionOptions{FlashAttention: 7}})},
 		{"load mode", "load mode", "4", "0 to 3", open(runtime.Options{Load: 4})},
 		{"packed mode", "packed mode", "-1", "0 to 2", open(runtime.Options{Packed: -1})},
-		{"layers", "GPU layers", "-1", "0 or more", open(runtime.Options{GPULayers: -1})},
+		{"layers", "GPU layers", "-2", "0 or more", open(runtime.Options{GPULayers: -2})},
 		{"an adapter's scale", "adapter scale", "NaN", "of x ", open(runtime.Options{Adapters: []runtime.Adapter{{Path: "x", Scale: float32(math.NaN())}}})},
 		{"overflow", "overflow", "2", "0 to 1", open(runtime.Options{Generate: &runtime.GenerateOptions{Overflow: 2}})},
 		{"a plan", "flash attention", "7", "0 to 2", func() error {

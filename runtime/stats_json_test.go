@@ -62,7 +62,7 @@ func TestNamesOfReportsInJSON(t *testing.T) {
 		v    any
 		want string
 	}{
-		{"Report", report, `adjusted architecture budget_bytes chunk_size_bytes chunks description flash_attention flash_attention_reason
+		{"Report", report, `adjusted architecture budget_bytes chunk_size_bytes chunks description devices flash_attention flash_attention_reason gpu_layers
 			largest_allocation_bytes largest_range_bytes largest_tensor largest_tensor_bytes load_mode load_reason load_seconds memory model
 			packed_bytes parameters peak_anon_bytes peak_file_bytes peak_rss_bytes process repacked_bytes residency warnings weights_bytes`},
 		{"Stats", runtime.Stats{}, `accepted_tokens batch_threads context_tokens context_used_tokens drafted_tokens flash_attention

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -57,13 +58,21 @@ func newBrowser(t *testing.T) *browser {
 		t.Fatal(err)
 	}
 	cmd.ExtraFiles = []*os.File{in, out} // 3 and 4
+	// The folder is removed when all of its processes have ended: they share a group and this pipe.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Stderr, cmd.WaitDelay = new(bytes.Buffer), 10*time.Second
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	in.Close()
 	out.Close()
 	b := &browser{t: t, to: to, from: bufio.NewReaderSize(from, 1<<20)}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait(); to.Close(); from.Close() })
+	t.Cleanup(func() {
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		cmd.Wait()
+		to.Close()
+		from.Close()
+	})
 	target := b.call("", "Target.createTarget", object{"url": "about:blank"})["targetId"]
 	b.page = b.call("", "Target.attachToTarget", object{"targetId": target, "flatten": true})["sessionId"].(string)
 	for _, domain := range []string{"Page", "Runtime", "Network", "Log"} {
