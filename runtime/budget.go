@@ -37,10 +37,16 @@ type budget struct {
 	resting   atomic.Bool   // slots are offered, and nothing has been evaluated since
 	used      chan struct{} // gets a value at the end of a rest
 
-	mu       sync.Mutex
+	base uint64 // memory of the engine and the process
+	anon uint64 // its anonymous part in RAM when the budget began
+
+	mu sync.Mutex
+	budgetFigures
+}
+
+// budgetFigures are what a change of a budget changes.
+type budgetFigures struct {
 	total    uint64       // the limit: weights, sessions, engine and process
-	base     uint64       // memory of the engine and the process
-	anon     uint64       // its anonymous part in RAM when the budget began
 	planned  memory.Parts // memory of the planned session
 	sessions memory.Parts // memory of the open sessions
 
@@ -85,7 +91,8 @@ func (w *weights) startBudget(ctx context.Context, ws []llama.Weight, planned fi
 	if err != nil {
 		return err
 	}
-	b := &budget{of: w, tensors: ws, auto: auto, used: make(chan struct{}, 1), total: total, base: base, anon: anon, planned: planned.planned, plannedUBatch: planned.ubatch}
+	b := &budget{of: w, tensors: ws, auto: auto, used: make(chan struct{}, 1), base: base, anon: anon}
+	b.budgetFigures = budgetFigures{total: total, planned: planned.planned, plannedUBatch: planned.ubatch}
 	r, err := residency.New(ctx, residency.Options{Weights: w.memory, Plan: w.plan, Budget: b.forWeights(), Arena: w.arena, MicroBatch: planned.ubatch})
 	if err != nil {
 		return b.tooSmall(err)
@@ -184,7 +191,7 @@ func (b *budget) change(ctx context.Context, f func(*budget)) error {
 	}
 	defer b.gate.Release(mostPasses)
 	b.mu.Lock()
-	total, sessions, ubatches := b.total, b.sessions, b.ubatches
+	was := b.budgetFigures
 	f(b)
 	weights, tokens := b.forWeights(), max(b.plannedUBatch, b.ubatches)
 	b.mu.Unlock()
@@ -198,13 +205,18 @@ func (b *budget) change(ctx context.Context, f func(*budget)) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	err = b.tooSmall(err)
-	b.total, b.sessions, b.ubatches = total, sessions, ubatches
+	b.budgetFigures = was
 	return err
 }
 
-// take counts a session.
+// take counts a session. A batch takes the place of the planned session: it is what the program needs.
 func (b *budget) take(ctx context.Context, n need) error {
-	return b.change(ctx, func(b *budget) { b.sessions, b.ubatches = b.sessions.Plus(n.parts()), b.ubatches+n.ubatch })
+	return b.change(ctx, func(b *budget) {
+		b.sessions, b.ubatches = b.sessions.Plus(n.parts()), b.ubatches+n.ubatch
+		if n.params.SeqMax > 1 && !n.params.Embeddings {
+			b.planned, b.plannedUBatch = n.parts(), n.ubatch
+		}
+	})
 }
 
 // giveBack ends what take has begun. It can't fail, as sessions need less then.

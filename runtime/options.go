@@ -139,7 +139,7 @@ type Progress struct {
 type SessionOptions struct {
 	Context int // tokens; 0: the trained context, at most 4096; -1: the whole trained context
 	Batch   int // prompt tokens submitted at once; 0: 2048
-	UBatch  int // tokens computed at once; 0: 512, or fewer if the chunk size requires it
+	UBatch  int // tokens computed at once; 0: 512, 128 for a batch within a budget, fewer if the chunk size requires it
 	// Threads is the number of threads to compute with. 0, the default, shares
 	// [DefaultThreads] threads among the sessions of the process that compute at the moment:
 	// each evaluation gets its share, and fewer if measurements show that other processes

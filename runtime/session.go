@@ -18,7 +18,11 @@ const (
 	defaultBatch   = 2048
 	defaultUBatch  = 512
 	maxContext     = 1 << 24
-	trained        = -1 // as a context: the trained context of the model
+
+	// budgetUBatch is the micro-batch of a batch whose weights are streamed: what a larger one takes is
+	// missing for weights, and reading is hidden behind the computation of as many tokens.
+	budgetUBatch = 128
+	trained      = -1 // as a context: the trained context of the model
 )
 
 // Session holds one text with its KV cache and compute buffers, and uses a model's weights.
@@ -137,6 +141,9 @@ func (m *Model) withDefaults(o SessionOptions) SessionOptions {
 	}
 	if o.UBatch == 0 && !o.Embeddings {
 		o.UBatch = d.UBatch
+	}
+	if o.UBatch == 0 && o.slots > 0 && m.weights.budget != nil {
+		o.UBatch = budgetUBatch
 	}
 	return o
 }
