@@ -75,11 +75,13 @@ type Batch struct {
 	mu      sync.Mutex // slots and cells are changed by the loop alone
 	closed  bool
 	waiting []*Request
+	full    bool // an evaluation had no room: until a request ends, no other begins
 	slots   []*slot
 	cells   batching.Cells
 	stats   BatchStats
 	taken   time.Duration // of the requests that have ended, in slots
 	ended   uint64
+	fault   func(rows int) error // for tests; nil: none
 }
 
 // slot is the place of a text in the context.
@@ -373,7 +375,7 @@ func (b *Batch) endAll(err error) {
 // finish ends the request of a slot. The slot keeps its text.
 func (b *Batch) finish(s *slot, err error) {
 	r := s.r
-	s.r, s.order = nil, b.stats.Evaluations
+	s.r, s.order, b.full = nil, b.stats.Evaluations, false
 	b.stats.Requests++
 	b.ended++
 	b.taken += clock.Since(r.began)

@@ -34,7 +34,7 @@ func (b *Batch) admit() {
 		if s == nil {
 			return
 		}
-		if taken, busy := b.promised(); busy && taken+r.needs() > b.s.context {
+		if taken, busy := b.promised(); busy && (b.full || taken+r.needs() > b.s.context) {
 			return
 		}
 		b.waiting = b.waiting[1:]
@@ -84,7 +84,7 @@ func (b *Batch) place(r *Request, s *slot) {
 
 // forget removes all but the first n tokens of a slot, or everything if the memory can't.
 func (b *Batch) forget(s *slot, n int) {
-	if n == len(s.tokens) {
+	if n == len(s.tokens) && n > 0 {
 		return
 	}
 	if n > 0 {
@@ -167,7 +167,7 @@ func (b *Batch) fill() []row {
 		left := make([]int, len(prompts))
 		for i, s := range prompts {
 			left[i] = len(s.r.text) - len(s.tokens)
-			if left[i] > worthMarking && b.s.model.forgetful() {
+			if left[i] > 1 && b.s.model.forgetful() && len(s.r.text)-1 >= s.marks.last()+worthMarking {
 				left[i]-- // the state before the last token will be kept
 			}
 		}
@@ -214,11 +214,7 @@ func (b *Batch) makeRoom(rows []row) bool {
 			b.putBack(youngest)
 			return false
 		default: // free slots whose cells are shared among themselves
-			for _, s := range b.slots {
-				if s.r == nil {
-					b.forget(s, 0)
-				}
-			}
+			b.forgetKept()
 			return true // one request fits: see Submit
 		}
 	}
@@ -267,6 +263,9 @@ func (b *Batch) deliver(rows []row, err error, took time.Duration) {
 	defer b.mu.Unlock()
 	b.stats.Evaluations++
 	b.stats.Duration += took
+	if err == nil && b.fault != nil {
+		err = b.fault(len(rows))
+	}
 	if err != nil {
 		b.failed(rows, err)
 		return
@@ -276,7 +275,7 @@ func (b *Batch) deliver(rows []row, err error, took time.Duration) {
 		r.s.r.begun = true
 		r.s.tokens = append(r.s.tokens, r.tokens...)
 		r.s.cells.Grow(len(r.tokens))
-		if len(r.tokens) > 1 && len(r.s.r.text) == len(r.s.tokens)+1 && b.s.model.forgetful() {
+		if len(r.s.r.text) == len(r.s.tokens)+1 && b.s.model.forgetful() {
 			b.s.markMemory.add(b.s.ctx, r.s.id, &r.s.marks, len(r.s.tokens))
 		}
 		if len(r.tokens) > 1 || r.s.r.writer.count == 0 {
@@ -323,23 +322,29 @@ func (b *Batch) sample(x row) (Token, error) {
 	return t, nil
 }
 
-// failed handles an evaluation that failed. If there was no room for it, the youngest request waits
-// again. After other errors all requests that took part end.
+// failed handles an evaluation that failed. If there was no room for it, kept texts are removed; if there
+// are none, the youngest request waits until another has ended. After other errors all requests that
+// took part end.
 func (b *Batch) failed(rows []row, err error) {
 	err = b.closedError(b.s.closedError(err))
-	short := errors.Is(err, llama.ErrNoSlot) || errors.Is(err, llama.ErrNoMemory)
-	if short && len(rows) > 1 {
-		youngest := rows[0].s
-		for _, r := range rows {
-			if r.s.order > youngest.order {
-				youngest = r.s
+	for _, r := range rows {
+		b.recover(r.s)
+	}
+	if errors.Is(err, llama.ErrNoSlot) || errors.Is(err, llama.ErrNoMemory) {
+		if b.forgetKept() {
+			return
+		}
+		if len(rows) > 1 {
+			youngest := rows[0].s
+			for _, r := range rows {
+				if r.s.order > youngest.order {
+					youngest = r.s
+				}
 			}
+			b.putBack(youngest)
+			b.full = true
+			return
 		}
-		for _, r := range rows {
-			b.recover(r.s)
-		}
-		b.putBack(youngest)
-		return
 	}
 	for _, r := range rows {
 		if r.s.r != nil {
@@ -347,6 +352,17 @@ func (b *Batch) failed(rows []row, err error) {
 		}
 		b.forget(r.s, 0)
 	}
+}
+
+// forgetKept removes the texts of free slots, and reports whether there were any.
+func (b *Batch) forgetKept() (any bool) {
+	for _, s := range b.slots {
+		if s.r == nil && len(s.tokens) > 0 {
+			b.forget(s, 0)
+			any = true
+		}
+	}
+	return any
 }
 
 // recover removes what an interrupted evaluation has left of a slot.

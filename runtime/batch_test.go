@@ -326,6 +326,40 @@ func TestABatchAtRestGivesItsMemoryBack(t *testing.T) {
 	}
 }
 
+// An evaluation that fails leaves nothing behind: the next request with the same slot is computed.
+func TestABatchGoesOnAfterAFailure(t *testing.T) {
+	m := open(t, tinyF16, runtime.Options{})
+	b := batch(t, m, runtime.BatchOptions{Slots: 1})
+	for _, short := range []bool{false, true, false} {
+		restore := runtime.FailEvaluations(b, short)
+		r, err := b.Submit(t.Context(), prompt, greedyOptions(5))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := collect(r); err == nil {
+			t.Error("an evaluation that failed gave a text")
+		}
+		restore()
+		for _, g := range together(t, b, openings[:2], greedyOptions(5)) {
+			if len(g.ids) != 5 {
+				t.Errorf("%+v", g)
+			}
+		}
+	}
+}
+
+// Where an evaluation has no room, requests are computed one after the other.
+func TestABatchWithoutRoomGoesOneByOne(t *testing.T) {
+	m := open(t, tinyF16, runtime.Options{})
+	b := batch(t, m, runtime.BatchOptions{Slots: 4})
+	defer runtime.FailEvaluationsOfSeveral(b)()
+	for _, g := range together(t, b, openings, greedyOptions(5)) {
+		if len(g.ids) != 5 {
+			t.Errorf("%+v", g)
+		}
+	}
+}
+
 // Closing a batch or its model ends the requests, and nothing is left.
 func TestClosingABatchDuringUse(t *testing.T) {
 	before := goruntime.NumGoroutine()

@@ -51,6 +51,8 @@ type budgetFigures struct {
 	sessions memory.Parts // memory of the open sessions
 
 	plannedUBatch, ubatches int // tokens: micro-batch of the planned session, and of all open ones
+
+	batches int // that are open
 }
 
 // budgetSlack is for memory that the ledger does not count: page tables, small buffers, threads.
@@ -117,9 +119,9 @@ func baseMemory() (base, anon uint64, err error) {
 // others returns the memory that is not weights.
 func (b *budget) others() uint64 { return b.base + b.ofSessions().Total() }
 
-// ofSessions returns the memory for sessions: at least that of the planned session.
+// ofSessions returns the memory for sessions: at least that of the planned session, if no batch is open.
 func (b *budget) ofSessions() memory.Parts {
-	if b.planned.Total() > b.sessions.Total() {
+	if b.batches == 0 && b.planned.Total() > b.sessions.Total() {
 		return b.planned
 	}
 	return b.sessions
@@ -193,7 +195,10 @@ func (b *budget) change(ctx context.Context, f func(*budget)) error {
 	b.mu.Lock()
 	was := b.budgetFigures
 	f(b)
-	weights, tokens := b.forWeights(), max(b.plannedUBatch, b.ubatches)
+	weights, tokens := b.forWeights(), b.ubatches
+	if b.batches == 0 {
+		tokens = max(tokens, b.plannedUBatch)
+	}
 	b.mu.Unlock()
 	err := b.residency.SetBudget(context.Background(), weights, tokens)
 	if placed := b.place(); placed != nil { // after an error too, slots may have moved
@@ -209,19 +214,31 @@ func (b *budget) change(ctx context.Context, f func(*budget)) error {
 	return err
 }
 
-// take counts a session. A batch takes the place of the planned session: it is what the program needs.
+// take counts a session. While a batch is open, no planned session is counted beside it: the batch is what
+// the program needs.
 func (b *budget) take(ctx context.Context, n need) error {
 	return b.change(ctx, func(b *budget) {
 		b.sessions, b.ubatches = b.sessions.Plus(n.parts()), b.ubatches+n.ubatch
-		if n.params.SeqMax > 1 && !n.params.Embeddings {
-			b.planned, b.plannedUBatch = n.parts(), n.ubatch
+		if n.isBatch() {
+			b.batches++
 		}
 	})
 }
 
-// giveBack ends what take has begun. It can't fail, as sessions need less then.
+// giveBack ends what take has begun.
 func (b *budget) giveBack(n need) {
-	_ = b.change(context.Background(), func(b *budget) { b.sessions, b.ubatches = b.sessions.Minus(n.parts()), b.ubatches-n.ubatch })
+	less := func(b *budget) {
+		b.sessions, b.ubatches = b.sessions.Minus(n.parts()), b.ubatches-n.ubatch
+		if n.isBatch() {
+			b.batches--
+		}
+	}
+	if b.change(context.Background(), less) != nil { // there is no more room for the planned session
+		_ = b.change(context.Background(), func(b *budget) {
+			less(b)
+			b.planned, b.plannedUBatch = nil, 0
+		})
+	}
 }
 
 // newPass returns the pass of a session, nil without a budget.

@@ -82,7 +82,8 @@ func (o Options) checkPlacement() error {
 	return asOption(p.Check())
 }
 
-// devicesForLayers returns the devices of the engine that layers can be put on. What is free of devices
+// devicesForLayers returns the devices that the engine puts layers on: integrated GPUs only where there
+// are no others. What is free of devices
 // that share the RAM, or do not say what they have, is what is available of the RAM.
 func devicesForLayers() (list []llama.Device, err error) {
 	devices, err := llama.Devices()
@@ -101,6 +102,10 @@ func devicesForLayers() (list []llama.Device, err error) {
 			d.MemoryFree = min(d.MemoryFree, available)
 		}
 		list = append(list, d)
+	}
+	integrated := func(d llama.Device) bool { return d.Kind == "igpu" }
+	if own := slices.DeleteFunc(slices.Clone(list), integrated); len(own) > 0 {
+		return own, nil
 	}
 	return list, nil
 }

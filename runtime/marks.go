@@ -29,6 +29,22 @@ type mark struct {
 // marks are the states of one text, shortest first.
 type marks struct{ list []mark }
 
+// last returns how many tokens the longest state has.
+func (m *marks) last() int {
+	if len(m.list) == 0 {
+		return 0
+	}
+	return m.list[len(m.list)-1].n
+}
+
+// bytes returns the size of all states.
+func (m *marks) bytes() (n uint64) {
+	for _, x := range m.list {
+		n += uint64(len(x.state))
+	}
+	return n
+}
+
 // forgetful reports whether the model's memory needs marks.
 func (t *traits) forgetful() bool { return t.info.Recurrent || t.info.Hybrid || t.info.SWA > 0 }
 
@@ -58,24 +74,17 @@ func (m *markMemory) drop(x mark) {
 // add keeps the state of a sequence, which has n tokens. If there is no memory for it, it does nothing:
 // the text will be computed again.
 func (m *markMemory) add(c *llama.Context, seq llama.SeqID, of *marks, n int) {
-	last := 0
-	if k := len(of.list); k > 0 {
-		last = of.list[k-1].n
-	}
-	if n < last+worthMarking {
+	if n < of.last()+worthMarking {
 		return
 	}
 	size, err := c.CheckpointSize(seq)
-	if err != nil || uint64(size) > m.most {
+	if err != nil || m.taken-of.bytes()+uint64(size) > m.most { // with what other texts have taken
 		return
 	}
 	for len(of.list) > 0 && (len(of.list) >= mostMarks || m.taken+uint64(size) > m.most) {
 		i := min(1, len(of.list)-1) // the shortest is the one of the system prompt
 		m.drop(of.list[i])
 		of.list = slices.Delete(of.list, i, i+1)
-	}
-	if m.taken+uint64(size) > m.most { // taken by other texts
-		return
 	}
 	p, err := m.arena.AllocBlock(memory.PurposeKV, uintptr(size))
 	if err != nil {

@@ -98,6 +98,9 @@ func (n need) allBlocks() (sum uint64) {
 	return sum
 }
 
+// isBatch tells whether the session is that of a batch.
+func (n need) isBatch() bool { return n.params.SeqMax > 1 && !n.params.Embeddings }
+
 // total returns all memory of the session in bytes.
 func (n need) total() uint64 { return n.allBlocks() + n.work }
 

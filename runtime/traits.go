@@ -226,7 +226,7 @@ func (s *sizer) firstNeed(ctx context.Context, params llama.ContextParams, ubatc
 		why = fmt.Sprintf("the K cache has type %s", params.CacheTypeK)
 	case s.config.guesses():
 		why = "with it drafted tokens give the same results as single ones"
-	case params.SeqMax > 1 && !params.Embeddings:
+	case need{params: params}.isBatch():
 		why = "it skips the texts of others in the same context"
 	case s.flashOn:
 		why = "memory was short when the model was opened"

@@ -191,7 +191,7 @@ func TestAnotherClient(t *testing.T) {
 		t.Errorf("%q, want %q", text, whole)
 	}
 	tool := sashabaranov.FunctionDefinition{Name: "weather", Parameters: weather.Parameters}
-	got, err = c.CreateChatCompletion(t.Context(), sashabaranov.ChatCompletionRequest{Model: "tiny", MaxCompletionTokens: 60, Messages: ask.Messages, Tools: []sashabaranov.Tool{{Type: "function", Function: &tool}}, ToolChoice: "required"})
+	got, err = c.CreateChatCompletion(t.Context(), sashabaranov.ChatCompletionRequest{Model: "tiny", MaxCompletionTokens: 200, Messages: ask.Messages, Tools: []sashabaranov.Tool{{Type: "function", Function: &tool}}, ToolChoice: "required"})
 	if err != nil || len(got.Choices[0].Message.ToolCalls) != 1 || got.Choices[0].FinishReason != "tool_calls" {
 		t.Errorf("%v: %+v", err, got)
 	}

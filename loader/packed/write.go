@@ -245,7 +245,8 @@ func (p *packer) tensor(ctx context.Context, t *packedTensor, source hash.Hash, 
 		if source != nil {
 			source.Write(b)
 		}
-		from += uint64(len(b))
+		read := uint64(len(b))
+		from += read
 		if t.layout.Name != "" {
 			d := sized(&p.dst, t.layout.stored(t.Tensor)/(t.Size/row)*(uint64(len(b))/row))
 			if err := p.o.Repack(t.Tensor, d, b); err != nil {
@@ -257,7 +258,7 @@ func (p *packer) tensor(ctx context.Context, t *packedTensor, source hash.Hash, 
 		if _, err := p.w.Write(b); err != nil {
 			return err
 		}
-		p.progress.Add(uint64(len(b)))
+		p.progress.Add(read)
 	}
 	t.sum = hex.EncodeToString(sum.Sum(nil))
 	_, err := p.w.Write(make([]byte, w.Padding(t.layout.stored(t.Tensor))))
