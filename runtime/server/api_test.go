@@ -486,3 +486,22 @@ func TestStrictCallsNeedAGrammar(t *testing.T) {
 		}
 	}
 }
+
+func TestTextsToTranslateAreBounded(t *testing.T) {
+	_, url := newServer(t, options())
+	status, _, body := post(t, url+"/tokenize", object{"content": strings.Repeat("a", 1<<20+1), "with_pieces": true})
+	if e := failure(t, body); status != 413 || e["code"] != "content_too_large" || e["param"] != "content" || e["bytes"] != 1048577.0 || e["max_bytes"] != 1048576.0 {
+		t.Errorf("%d: %s", status, body)
+	}
+	status, _, body = post(t, url+"/detokenize", `{"tokens":[`+strings.Repeat("1,", 256<<10)+`1]}`)
+	if e := failure(t, body); status != 400 || e["param"] != "tokens" || !strings.Contains(e["message"].(string), "262145 tokens: use at most 262144") {
+		t.Errorf("%d: %s", status, body)
+	}
+	for _, more := range []object{{}, {"with_pieces": true}} {
+		more["content"] = ""
+		status, _, body = post(t, url+"/tokenize", more)
+		if tokens, ok := decode(t, status, body)["tokens"].([]any); !ok || len(tokens) != 0 {
+			t.Errorf("of nothing: %s", body)
+		}
+	}
+}

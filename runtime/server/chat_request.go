@@ -48,7 +48,7 @@ func (f *fields) chatRequest(defaults runtime.GenerateOptions) *chatRequest {
 	f.reasoning(q)
 	q.structured = f.constraint(&q.Sampling)
 	f.only("add_generation_prompt", true, "continuing a message is not supported: leave it out")
-	if modalities := []string{}; f.into("modalities", "an array of strings", &modalities) && (len(modalities) != 1 || modalities[0] != "text") {
+	if modalities := []string{}; f.words("modalities", &modalities, mostFields) && (len(modalities) != 1 || modalities[0] != "text") {
 		f.failWith(unsupported("modalities", "only text is supported"))
 	}
 	f.only("parse_tool_calls", true, "tool calls are always parsed: leave it out")
@@ -62,7 +62,7 @@ func (f *fields) chatRequest(defaults runtime.GenerateOptions) *chatRequest {
 // reasoning reads whether the model thinks, and where that goes.
 func (f *fields) reasoning(q *chatRequest) {
 	extra := map[string]any{}
-	if f.into("chat_template_kwargs", "an object", &extra) {
+	if f.small("chat_template_kwargs", f.raw["chat_template_kwargs"]) && f.into("chat_template_kwargs", "an object", &extra) {
 		q.options.Extra = extra
 		if think, ok := extra["enable_thinking"].(bool); ok {
 			q.options.EnableThinking = &think
@@ -93,15 +93,12 @@ func (f *fields) reasoning(q *chatRequest) {
 
 // messages reads the conversation.
 func (f *fields) messages() (list []chat.Message) {
-	raw := f.list("messages")
+	raw := f.list("messages", mostMessages)
 	switch {
 	case f.err != nil:
 		return nil
 	case len(raw) == 0:
 		f.fail("messages", "it is missing or empty")
-		return nil
-	case len(raw) > mostMessages:
-		f.fail("messages", "%d messages: use at most %d", len(raw), mostMessages)
 		return nil
 	}
 	for i, text := range raw {
@@ -149,6 +146,9 @@ func (f *fields) content(to *string) bool {
 		return true
 	}
 	var list []json.RawMessage
+	if !f.few("content", raw, mostParts, "parts") {
+		return false
+	}
 	if json.Unmarshal(raw, &list) != nil {
 		f.fail("content", "want a string or an array of parts")
 		return false
@@ -181,7 +181,7 @@ func (f *fields) content(to *string) bool {
 
 // toolCalls reads the calls of an earlier answer.
 func (f *fields) toolCalls(m *chat.Message) {
-	for i, text := range f.list("tool_calls") {
+	for i, text := range f.list("tool_calls", mostParts) {
 		t := f.element("tool_calls", i, text)
 		var call chat.ToolCall
 		t.text("id", &call.ID)
@@ -214,12 +214,7 @@ var toolName = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,128}$`)
 
 // tools reads the tools and which of them the answer has to call.
 func (f *fields) tools(q *chatRequest) {
-	list := f.list("tools")
-	if len(list) > mostTools {
-		f.fail("tools", "%d tools: use at most %d", len(list), mostTools)
-		return
-	}
-	for i, text := range list {
+	for i, text := range f.list("tools", mostTools) {
 		t := f.element("tools", i, text)
 		t.only("type", "function", "only tools of type function are supported")
 		var tool chat.Tool
@@ -246,7 +241,7 @@ func (f *fields) tool(to *chat.Tool, parameters string) (strict bool) {
 	f.text("description", &to.Description)
 	to.Parameters = f.take(parameters)
 	var object map[string]json.RawMessage
-	if to.Parameters != nil && json.Unmarshal(to.Parameters, &object) != nil {
+	if to.Parameters != nil && f.small(parameters, to.Parameters) && json.Unmarshal(to.Parameters, &object) != nil {
 		f.fail(parameters, "want a JSON schema, an object")
 	}
 	f.boolean("strict", &strict)

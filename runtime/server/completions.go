@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"time"
@@ -106,15 +107,18 @@ func (f *fields) prompts() ([]input, error) {
 		lists  [][]int32
 		inputs []input
 	)
+	if n, _ := elements(raw); n > mostPrompts && !ofTokens(raw) {
+		return nil, badField("prompt", "%d prompts: use 1 to %d", n, mostPrompts)
+	}
 	switch {
 	case json.Unmarshal(raw, &text) == nil:
 		inputs = []input{{text: text}}
+	case ofTokens(raw) && json.Unmarshal(raw, &tokens) == nil:
+		inputs = []input{{tokens: tokens}}
 	case json.Unmarshal(raw, &texts) == nil:
 		for _, t := range texts {
 			inputs = append(inputs, input{text: t})
 		}
-	case json.Unmarshal(raw, &tokens) == nil:
-		inputs = []input{{tokens: tokens}}
 	case json.Unmarshal(raw, &lists) == nil:
 		for _, t := range lists {
 			inputs = append(inputs, input{tokens: t})
@@ -127,10 +131,17 @@ func (f *fields) prompts() ([]input, error) {
 			return nil, badField("prompt", "an array of tokens is empty")
 		}
 	}
-	if len(inputs) == 0 || len(inputs) > mostPrompts {
-		return nil, badField("prompt", "%d prompts: use 1 to %d", len(inputs), mostPrompts)
+	if len(inputs) == 0 {
+		return nil, badField("prompt", "0 prompts: use 1 to %d", mostPrompts)
 	}
 	return inputs, nil
+}
+
+// ofTokens reports whether an array begins with a number.
+func ofTokens(raw json.RawMessage) bool {
+	rest, array := bytes.CutPrefix(raw, []byte("["))
+	rest = bytes.TrimLeft(rest, " \t\r\n")
+	return array && len(rest) > 0 && (rest[0] == '-' || rest[0] >= '0' && rest[0] <= '9')
 }
 
 // count returns the number of tokens.

@@ -87,10 +87,11 @@ func (f *fields) texts(name string) []string {
 		f.fail(name, "it is missing")
 	case json.Unmarshal(raw, &one) == nil:
 		list = []string{one}
+	case !f.few(name, raw, mostTexts, "texts"):
 	case json.Unmarshal(raw, &list) != nil:
 		f.fail(name, "want a string or an array of strings (tokens are not supported)")
-	case len(list) == 0 || len(list) > mostTexts:
-		f.fail(name, "%d texts: use 1 to %d", len(list), mostTexts)
+	case len(list) == 0:
+		f.fail(name, "0 texts: use 1 to %d", mostTexts)
 	}
 	for i, t := range list {
 		if t == "" {
@@ -169,9 +170,8 @@ func (f *fields) documents() (raw []json.RawMessage, texts []string) {
 	if f.raw[name] == nil && f.raw["texts"] != nil {
 		name = "texts"
 	}
-	raw = f.list(name)
-	if len(raw) == 0 || len(raw) > mostTexts {
-		f.fail(name, "%d documents: use 1 to %d", len(raw), mostTexts)
+	if raw = f.list(name, mostTexts); len(raw) == 0 {
+		f.fail(name, "0 documents: use 1 to %d", mostTexts)
 		return nil, nil
 	}
 	for i, r := range raw {

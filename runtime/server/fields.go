@@ -13,6 +13,66 @@ import (
 	"github.com/seed7adf6694/infer/internal/words"
 )
 
+// Limits of what a request is made of, which are checked before it takes more memory than its text.
+const (
+	mostFields = 1000    // of an object
+	mostValues = 100_000 // of an object that is handed on, with those inside of others
+	mostParts  = 10_000  // of a message: texts, blocks, calls
+)
+
+// elements counts the elements of an array or object, and all values in it with itself. The text is
+// JSON; for a text that is none the figures mean nothing.
+func elements(text []byte) (top, all int) {
+	depth, first := 0, false // first: of the innermost array or object
+	all = 1
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		if c == ' ' || c == '\n' || c == '\t' || c == '\r' {
+			continue
+		}
+		if end := c == ']' || c == '}'; c == ',' || first && !end {
+			all++
+			if depth == 1 {
+				top++
+			}
+			first = false
+		}
+		switch c {
+		case '[', '{':
+			depth++
+			first = true
+		case ']', '}':
+			depth--
+			first = false
+		case '"':
+			for i++; i < len(text) && text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+		}
+	}
+	return top, all
+}
+
+// few refuses an array or object with more elements than most.
+func (f *fields) few(name string, raw json.RawMessage, most int, what string) bool {
+	n, _ := elements(raw)
+	if n > most {
+		f.fail(name, "%d %s: use at most %d", n, what, most)
+	}
+	return n <= most
+}
+
+// small refuses what has too many values to be handed on.
+func (f *fields) small(name string, raw json.RawMessage) bool {
+	_, n := elements(raw)
+	if n > mostValues {
+		f.fail(name, "%d values: use at most %d", n, mostValues)
+	}
+	return n <= mostValues
+}
+
 // encode returns a value as JSON in one line, with characters such as < as they are.
 func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
@@ -35,6 +95,9 @@ type fields struct {
 // parseFields reads an object.
 func parseFields(text []byte) (*fields, *apiError) {
 	f := &fields{}
+	if n, _ := elements(text); n > mostFields && json.Valid(text) {
+		return nil, &apiError{status: 400, kind: kindRequest, code: "invalid_value", message: fmt.Sprintf("the body has %d fields: use at most %d", n, mostFields)}
+	}
 	if err := json.Unmarshal(text, &f.raw); err != nil {
 		return nil, &apiError{status: 400, kind: kindRequest, code: "invalid_json", message: "the body is not a JSON object: " + jsonReason(err)}
 	}
@@ -163,22 +226,32 @@ func (f *fields) choice(name string, to *string, of ...string) bool {
 // object returns the fields of an object, nil if it is absent.
 func (f *fields) object(name string) *fields {
 	var raw map[string]json.RawMessage
-	if !f.into(name, "an object", &raw) {
+	if !f.few(name, f.raw[name], mostFields, "fields") || !f.into(name, "an object", &raw) {
 		return nil
 	}
 	return &fields{raw: raw, path: f.path + name + "."}
 }
 
-// list returns the elements of an array, nil if it is absent.
-func (f *fields) list(name string) (list []json.RawMessage) {
-	f.into(name, "an array", &list)
+// list returns the elements of an array, nil if it is absent or has more than most.
+func (f *fields) list(name string, most int) (list []json.RawMessage) {
+	if f.few(name, f.raw[name], most, "elements") {
+		f.into(name, "an array", &list)
+	}
 	return list
+}
+
+// words reads an array of strings.
+func (f *fields) words(name string, to *[]string, most int) bool {
+	return f.few(name, f.raw[name], most, "texts") && f.into(name, "an array of strings", to)
 }
 
 // element returns the fields of an object in an array.
 func (f *fields) element(name string, i int, raw json.RawMessage) *fields {
 	e := &fields{path: fmt.Sprintf("%s%s[%d].", f.path, name, i)}
-	if err := json.Unmarshal(raw, &e.raw); err != nil || e.raw == nil {
+	if !f.few(strings.TrimSuffix(e.path[len(f.path):], "."), raw, mostFields, "fields") {
+		e.raw = map[string]json.RawMessage{}
+		e.err = f.err
+	} else if err := json.Unmarshal(raw, &e.raw); err != nil || e.raw == nil {
 		e.raw = map[string]json.RawMessage{}
 		e.failWith(badField(strings.TrimSuffix(e.path, "."), "want an object"))
 	}

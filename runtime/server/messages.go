@@ -91,7 +91,7 @@ func (f *fields) messagesRequest(defaults runtime.GenerateOptions, generates boo
 			f.fail("max_tokens", "it is missing")
 		}
 		var stops []string
-		if f.into("stop_sequences", "an array of strings", &stops) {
+		if f.words("stop_sequences", &stops, mostStops) {
 			f.raw["stop"] = json.RawMessage(mustEncode(stops))
 			f.stop(&q.Stop)
 		}
@@ -100,7 +100,7 @@ func (f *fields) messagesRequest(defaults runtime.GenerateOptions, generates boo
 	if system := (chat.Message{Role: "system"}); f.blocks("system", &system, nil) {
 		q.messages = append(q.messages, system)
 	}
-	for i, text := range f.list("messages") {
+	for i, text := range f.list("messages", mostMessages) {
 		m := f.element("messages", i, text)
 		msg := chat.Message{}
 		if !m.choice("role", &msg.Role, "user", "assistant") {
@@ -152,6 +152,9 @@ func (f *fields) blocks(name string, m *chat.Message, results *[]chat.Message) b
 		return true
 	}
 	var list []json.RawMessage
+	if !f.few(name, raw, mostParts, "blocks") {
+		return false
+	}
 	if json.Unmarshal(raw, &list) != nil {
 		f.fail(name, "want a string or an array of blocks")
 		return false
@@ -199,7 +202,7 @@ func (f *fields) blocks(name string, m *chat.Message, results *[]chat.Message) b
 
 // anthropicTools reads the tools and which of them the answer has to call.
 func (f *fields) anthropicTools(q *chatRequest) {
-	for i, text := range f.list("tools") {
+	for i, text := range f.list("tools", mostTools) {
 		t := f.element("tools", i, text)
 		t.only("type", "custom", "only tools of type custom are supported")
 		var tool chat.Tool

@@ -149,11 +149,28 @@ func (s *Server) memory(c *call) error {
 	return nil
 }
 
+// Limits of what is translated in one request.
+const (
+	mostContent = 1 << 20   // bytes of a text
+	mostTokens  = 256 << 10 // tokens
+)
+
+// pieceOf is a token with its text.
+type pieceOf struct {
+	ID    int32 `json:"id"`
+	Piece any   `json:"piece"`
+}
+
 func (s *Server) tokenize(c *call) error {
 	return c.using(func(f *fields, l *live) error {
 		content, special, parse, pieces := "", false, true, false
 		if !f.text("content", &content) {
 			f.fail("content", "it is missing")
+		}
+		if len(content) > mostContent {
+			e := badField("content", "the text has %d bytes: use at most %d, in several requests", len(content), mostContent)
+			e.status, e.code, e.figures = http.StatusRequestEntityTooLarge, "content_too_large", map[string]any{"bytes": len(content), "max_bytes": mostContent}
+			f.failWith(e)
 		}
 		f.boolean("add_special", &special)
 		f.boolean("parse_special", &parse)
@@ -165,18 +182,22 @@ func (s *Server) tokenize(c *call) error {
 		if err != nil {
 			return err
 		}
-		list := make([]any, len(ids))
-		for i, id := range ids {
-			list[i] = id
-			if pieces {
-				piece, err := l.model.Piece(id)
-				if err != nil {
-					return err
-				}
-				list[i] = map[string]any{"id": id, "piece": pieceObject(piece)}
-			}
+		if !pieces {
+			writeJSON(c.w, http.StatusOK, map[string][]int32{"tokens": append([]int32{}, ids...)})
+			return nil
 		}
-		writeJSON(c.w, http.StatusOK, map[string]any{"tokens": list})
+		list := make([]pieceOf, len(ids))
+		for i, id := range ids {
+			if err := c.r.Context().Err(); err != nil {
+				return err
+			}
+			piece, err := l.model.Piece(id)
+			if err != nil {
+				return err
+			}
+			list[i] = pieceOf{ID: id, Piece: pieceObject(piece)}
+		}
+		writeJSON(c.w, http.StatusOK, map[string][]pieceOf{"tokens": list})
 		return nil
 	})
 }
@@ -192,7 +213,7 @@ func pieceObject(piece string) any {
 func (s *Server) detokenize(c *call) error {
 	return c.using(func(f *fields, l *live) error {
 		var ids []int32
-		if !f.into("tokens", "an array of tokens", &ids) {
+		if f.few("tokens", f.raw["tokens"], mostTokens, "tokens") && !f.into("tokens", "an array of tokens", &ids) {
 			f.fail("tokens", "it is missing")
 		}
 		if err := f.done(); err != nil {

@@ -93,15 +93,14 @@ func (f *fields) stop(to *[]string) {
 	}
 	var one string
 	list := []string{}
+	if !f.few("stop", raw, mostStops, "texts") {
+		return
+	}
 	switch {
 	case json.Unmarshal(raw, &one) == nil:
 		list = []string{one}
 	case json.Unmarshal(raw, &list) != nil:
 		f.fail("stop", "want a string or an array of strings")
-		return
-	}
-	if len(list) > mostStops {
-		f.fail("stop", "%d texts: use at most %d", len(list), mostStops)
 		return
 	}
 	for _, s := range list {
@@ -228,10 +227,7 @@ func (f *fields) penalties(s *runtime.Sampling) {
 		s.DRYPenaltyLastN = off(n)
 	}
 	var breakers []string
-	if f.into("dry_sequence_breakers", "an array of strings", &breakers) {
-		if len(breakers) > mostBreaker {
-			f.fail("dry_sequence_breakers", "%d texts: use at most %d", len(breakers), mostBreaker)
-		}
+	if f.words("dry_sequence_breakers", &breakers, mostBreaker) {
 		s.DRYBreakers = breakers
 	}
 }
@@ -244,6 +240,9 @@ func (f *fields) bias(s *runtime.Sampling) {
 		return
 	}
 	const want = "want an object {\"ID\": BIAS} or an array [[ID, BIAS], [ID, false]]"
+	if !f.few("logit_bias", raw, mostBiases, "tokens") {
+		return
+	}
 	byID := map[string]json.RawMessage{}
 	if json.Unmarshal(raw, &byID) != nil {
 		var pairs [][2]json.RawMessage
@@ -254,10 +253,6 @@ func (f *fields) bias(s *runtime.Sampling) {
 		for _, p := range pairs {
 			byID[string(p[0])] = p[1]
 		}
-	}
-	if len(byID) > mostBiases {
-		f.fail("logit_bias", "%d tokens: use at most %d", len(byID), mostBiases)
-		return
 	}
 	all := map[int32]float32{}
 	for id, bias := range byID {
@@ -317,6 +312,9 @@ func (f *fields) constraint(s *runtime.Sampling) bool {
 	}
 	if s.Grammar != "" {
 		f.fail("grammar", "it and %s exclude each other", from)
+		return false
+	}
+	if !f.small(from, text) {
 		return false
 	}
 	grammar, err := schema.Grammar(text, schema.Options{})

@@ -1,0 +1,75 @@
+//go:build cgo
+
+package server
+
+import (
+	"fmt"
+	goruntime "runtime"
+	"strings"
+	"testing"
+
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// TestLongListsAreCountedBeforeTheyAreRead sends lists with far too many elements: they are refused with
+// the figure, and for little more memory than the body's.
+func TestLongListsAreCountedBeforeTheyAreRead(t *testing.T) {
+	const n = 1 << 20
+	zeros := "[" + strings.Repeat("0,", n-1) + "0]"
+	defaults := runtime.GenerateOptions{}
+	chat := func(f *fields) { f.chatRequest(defaults) }
+	messages := func(f *fields) { f.messagesRequest(defaults, true) }
+	for _, tt := range []struct {
+		name, body, param string
+		read              func(*fields)
+	}{
+		{"messages", `{"messages":` + zeros + `}`, "messages", chat},
+		{"tools", `{"messages":[{"role":"user","content":"x"}],"tools":` + zeros + `}`, "tools", chat},
+		{"parts", `{"messages":[{"role":"user","content":` + zeros + `}]}`, "messages[0].content", chat},
+		{"calls", `{"messages":[{"role":"assistant","tool_calls":` + zeros + `}]}`, "messages[0].tool_calls", chat},
+		{"values of the template", `{"messages":[{"role":"user","content":"x"}],"chat_template_kwargs":{"a":` + zeros + `}}`, "chat_template_kwargs", chat},
+		{"stops", `{"messages":[{"role":"user","content":"x"}],"stop":` + zeros + `}`, "stop", chat},
+		{"biases", `{"messages":[{"role":"user","content":"x"}],"logit_bias":` + zeros + `}`, "logit_bias", chat},
+		{"a schema", `{"messages":[{"role":"user","content":"x"}],"tools":[{"type":"function","function":{"name":"f","parameters":{"enum":` + zeros + `}}}]}`, "tools[0].function.parameters", chat},
+		{"Anthropic's messages", `{"max_tokens":1,"messages":` + zeros + `}`, "messages", messages},
+		{"Anthropic's tools", `{"max_tokens":1,"messages":[{"role":"user","content":"x"}],"tools":` + zeros + `}`, "tools", messages},
+		{"Anthropic's blocks", `{"max_tokens":1,"messages":[{"role":"user","content":` + zeros + `}]}`, "messages[0].content", messages},
+		{"Anthropic's stops", `{"max_tokens":1,"messages":[{"role":"user","content":"x"}],"stop_sequences":` + zeros + `}`, "stop_sequences", messages},
+		{"texts to embed", `{"input":` + zeros + `}`, "input", func(f *fields) { f.texts("input") }},
+		{"documents", `{"documents":` + zeros + `}`, "documents", func(f *fields) { f.documents() }},
+		{"prompts", `{"prompt":["",` + strings.Repeat(`"",`, n) + `""]}`, "prompt", func(f *fields) { _, err := f.prompts(); f.failWith(asAPIError(err)) }},
+		{"prompts of tokens", `{"prompt":[[1],` + strings.Repeat(`[],`, n) + `[1]]}`, "prompt", func(f *fields) { _, err := f.prompts(); f.failWith(asAPIError(err)) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f, err := parseFields([]byte(tt.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var before, after goruntime.MemStats
+			goruntime.ReadMemStats(&before)
+			tt.read(f)
+			goruntime.ReadMemStats(&after)
+			took := after.TotalAlloc - before.TotalAlloc
+			if f.err == nil || f.err.param != tt.param || !strings.Contains(f.err.message, "use ") || took > 4*uint64(len(tt.body)) {
+				t.Errorf("%v, %d bytes for a body of %d", f.err, took, len(tt.body))
+			}
+		})
+	}
+	var many strings.Builder
+	for i := range 2 * mostFields {
+		fmt.Fprintf(&many, `"%d":0,`, i)
+	}
+	if _, err := parseFields([]byte("{" + many.String() + `"prompt":""}`)); err == nil || !strings.Contains(err.message, "fields: use at most") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestElementsAreCounted(t *testing.T) {
+	for text, want := range map[string][2]int{
+		"[]": {0, 1}, "[ ]": {0, 1}, "{}": {0, 1}, "7": {0, 1}, `"a,b"`: {0, 1}, "[1]": {1, 2}, "[1,2 , 3]": {3, 4}, `["a,\"b,]","\\",[1,2]]`: {3, 6}, `{"a":[1,2],"b":{"c":","}}`: {2, 6},
+	} {
+		if top, all := elements([]byte(text)); top != want[0] || all != want[1] {
+			t.Errorf("%s: %d, %d, want %v", text, top, all, want)
+		}
+	}
+}
