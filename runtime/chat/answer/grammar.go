@@ -183,7 +183,10 @@ func (f Format) before(g *gbnf, c Choice) string {
 }
 
 // gbnf is a grammar that is being written.
-type gbnf struct{ b strings.Builder }
+type gbnf struct {
+	b       strings.Builder
+	schemas int // bytes of the schemas of properties so far
+}
 
 func (g *gbnf) String() string { return g.b.String() }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/seed7adf6694/infer/runtime/schema"
 )
 
 // arguments returns what matches the arguments of a tool.
@@ -24,14 +26,25 @@ func (g *gbnf) arguments(s *shape, t Tool, prefix string) (string, error) {
 // parameter is a property of a tool's parameters.
 type parameter struct {
 	name     string
-	schema   json.RawMessage // with the definitions of the whole
+	schema   json.RawMessage // without the definitions of the whole
 	types    types
 	fixed    []string // values of enum and const, as JSON
 	required bool
 }
 
+// Bounds on parameters that are not written as one JSON object.
+const (
+	maxParameters = 256     // properties of a tool
+	maxSchema     = 1 << 20 // bytes of a tool's schema
+	maxSchemas    = 8 << 20 // bytes of all properties' schemas, with the definitions that each refers to
+	maxGrammar    = 8 << 20 // bytes of rules
+)
+
+// definitions are what references in a schema point to, by keyword.
+type definitions map[string]json.RawMessage
+
 // parameters returns the properties of a tool: required ones first, else as the schema lists them.
-func (t Tool) parameters() ([]parameter, error) {
+func (t Tool) parameters() ([]parameter, definitions, error) {
 	var root struct {
 		Properties  json.RawMessage
 		Required    []string
@@ -39,29 +52,36 @@ func (t Tool) parameters() ([]parameter, error) {
 		Definitions json.RawMessage
 	}
 	if len(bytes.TrimSpace(t.Parameters)) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
-	var whole any
+	if len(t.Parameters) > maxSchema {
+		return nil, nil, &schema.Error{Reason: fmt.Sprintf("%d bytes are more than the %d that are supported", len(t.Parameters), maxSchema)}
+	}
+	r := reading{}
 	if err := json.Unmarshal(t.Parameters, &root); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if err := json.Unmarshal(t.Parameters, &whole); err != nil {
-		return nil, err
+	if err := json.Unmarshal(t.Parameters, &r.root); err != nil {
+		return nil, nil, err
+	}
+	shared := definitions{}
+	for key, value := range map[string]json.RawMessage{"$defs": root.Defs, "definitions": root.Definitions} {
+		if len(value) > 0 {
+			shared[key] = value
+		}
+	}
+	required := map[string]bool{}
+	for _, name := range root.Required {
+		required[name] = true
 	}
 	var out []parameter
 	err := members(root.Properties, func(name string, value json.RawMessage) error {
-		p := parameter{name: name, schema: value, required: slices.Contains(root.Required, name)}
+		if len(out) == maxParameters {
+			return &schema.Error{Keyword: "properties", Reason: fmt.Sprintf("there are more than the %d that calls of this family may have", maxParameters)}
+		}
+		p := parameter{name: name, schema: value, required: required[name]}
 		var object map[string]json.RawMessage
-		if json.Unmarshal(value, &object) == nil && object != nil { // with what references point to
-			for key, definitions := range map[string]json.RawMessage{"$defs": root.Defs, "definitions": root.Definitions} {
-				if len(definitions) > 0 {
-					object[key] = definitions
-				}
-			}
-			var err error
-			if p.schema, err = json.Marshal(object); err != nil {
-				return err
-			}
+		if json.Unmarshal(value, &object) == nil {
 			var enum []json.RawMessage
 			_ = json.Unmarshal(object["enum"], &enum) // schema refuses what is no list
 			for _, v := range enum {
@@ -71,7 +91,8 @@ func (t Tool) parameters() ([]parameter, error) {
 				p.fixed = []string{string(v)}
 			}
 		}
-		p.types = parameterTypes(whole, whole, name, 0)
+		r.steps = maxReading
+		p.types = r.parameterTypes(r.root, name, 0)
 		out = append(out, p)
 		return nil
 	})
@@ -84,7 +105,37 @@ func (t Tool) parameters() ([]parameter, error) {
 		}
 		return 1
 	})
-	return out, err
+	return out, shared, err
+}
+
+// property adds the rules of a property's schema with a prefix, and returns the name of their root.
+func (g *gbnf) property(p *parameter, shared definitions, prefix string) (string, error) {
+	whole := p.schema
+	var object map[string]json.RawMessage
+	if bytes.ContainsAny(whole, `$\`) && json.Unmarshal(whole, &object) == nil && object != nil { // it may refer to them
+		n := len(whole)
+		for key, value := range shared {
+			n += len(value)
+			object[key] = value
+		}
+		if g.schemas+n > maxSchemas {
+			return "", tooLarge(p)
+		}
+		var err error
+		if whole, err = json.Marshal(object); err != nil {
+			return "", err
+		}
+	}
+	if g.schemas += len(whole); g.schemas > maxSchemas || g.b.Len() > maxGrammar {
+		return "", tooLarge(p)
+	}
+	return g.json(whole, prefix)
+}
+
+// tooLarge is the error of schemas whose rules take too much memory.
+func tooLarge(p *parameter) error {
+	return &schema.Error{Path: "/properties/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(p.name), Reason: fmt.Sprintf("the schemas of all parameters, each with the definitions that it refers to, "+
+		"or their rules, are more than %d MiB: write smaller definitions", maxSchemas>>20)}
 }
 
 // members calls f with the members of an object, in their order.
@@ -137,7 +188,7 @@ func (p *parameter) optional(part string) string {
 
 // tags returns what matches parameters in tags.
 func (g *gbnf) tags(s *shape, t Tool, prefix string) (string, error) {
-	list, err := t.parameters()
+	list, shared, err := t.parameters()
 	if err != nil {
 		return "", err
 	}
@@ -150,7 +201,7 @@ func (g *gbnf) tags(s *shape, t Tool, prefix string) (string, error) {
 		if words := p.words(func(s string) string { return s }); words != "" {
 			value = words
 		} else if p.types&stringType == 0 {
-			if value, err = g.json(p.schema, fmt.Sprintf("%s-%d", prefix, i)); err != nil {
+			if value, err = g.property(p, shared, fmt.Sprintf("%s-%d", prefix, i)); err != nil {
 				return "", err
 			}
 		}
@@ -164,7 +215,7 @@ func (g *gbnf) tags(s *shape, t Tool, prefix string) (string, error) {
 
 // gemma returns what matches an object as Gemma 4 writes it.
 func (g *gbnf) gemma(t Tool, prefix string) (string, error) {
-	list, err := t.parameters()
+	list, shared, err := t.parameters()
 	if err != nil {
 		return "", err
 	}
@@ -184,7 +235,7 @@ func (g *gbnf) gemma(t Tool, prefix string) (string, error) {
 		value := p.words(func(s string) string { return gemmaQuote + s + gemmaQuote })
 		if value == "" && p.types&^(numberType|boolType|nullType) == 0 { // as in JSON
 			var err error
-			if value, err = g.json(p.schema, fmt.Sprintf("%s-%d", prefix, i)); err != nil {
+			if value, err = g.property(p, shared, fmt.Sprintf("%s-%d", prefix, i)); err != nil {
 				return "", err
 			}
 		}
@@ -209,12 +260,12 @@ func (g *gbnf) gemma(t Tool, prefix string) (string, error) {
 
 // python returns what matches arguments as Python has them, with values in JSON.
 func (g *gbnf) python(t Tool, prefix string) (string, error) {
-	list, err := t.parameters()
+	list, shared, err := t.parameters()
 	if err != nil {
 		return "", err
 	}
 	out := g.separated(list, prefix, ", ", func(p *parameter, i int) (string, error) {
-		value, err := g.json(p.schema, fmt.Sprintf("%s-%d", prefix, i))
+		value, err := g.property(p, shared, fmt.Sprintf("%s-%d", prefix, i))
 		return joined(literals(p.name, "="), value), err
 	}, &err)
 	return out, err

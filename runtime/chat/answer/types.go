@@ -51,40 +51,55 @@ func (p *Parser) typesOf(name string) types {
 		}
 		p.schemas[p.tool] = root
 	}
-	return parameterTypes(root, root, name, 0)
+	r := reading{root: root, steps: maxReading}
+	return r.parameterTypes(root, name, 0)
 }
 
-// maxFollow bounds references and combinations that are followed in a schema.
-const maxFollow = 16
+const (
+	maxFollow  = 16     // references and combinations, one in another, that are followed in a schema
+	maxReading = 10_000 // steps of reading a property's types
+)
 
-// parameterTypes returns the types of a property of an object's schema.
-func parameterTypes(root, schema any, name string, depth int) types {
+// reading reads types from a schema in a bounded number of steps.
+type reading struct {
+	root  any
+	steps int // that are left
+}
+
+// step takes n steps, and reports whether there are as many.
+func (r *reading) step(n int) bool {
+	r.steps -= n
+	return r.steps >= 0
+}
+
+// parameterTypes returns the types of a property of an object's schema: any where the steps have run out.
+func (r *reading) parameterTypes(schema any, name string, depth int) types {
 	m, _ := schema.(map[string]any)
-	if m == nil || depth > maxFollow {
+	if m == nil || depth > maxFollow || !r.step(1) {
 		return anyType
 	}
 	if properties, _ := m["properties"].(map[string]any); properties != nil {
 		if s, ok := properties[name]; ok {
-			return schemaTypes(root, s, depth+1)
+			return r.schemaTypes(s, depth+1)
 		}
 	}
 	if target, ok := m["$ref"].(string); ok {
-		return parameterTypes(root, resolve(root, target), name, depth+1)
+		return r.parameterTypes(r.resolve(target), name, depth+1)
 	}
 	all := anyType
 	for _, part := range list(m["allOf"]) {
-		all &= parameterTypes(root, part, name, depth+1)
+		all &= r.parameterTypes(part, name, depth+1)
 	}
 	if s, ok := m["additionalProperties"].(map[string]any); ok {
-		all &= schemaTypes(root, s, depth+1)
+		all &= r.schemaTypes(s, depth+1)
 	}
 	return all
 }
 
 // schemaTypes returns the types that a schema allows.
-func schemaTypes(root, schema any, depth int) types {
+func (r *reading) schemaTypes(schema any, depth int) types {
 	m, _ := schema.(map[string]any)
-	if m == nil || depth > maxFollow {
+	if m == nil || depth > maxFollow || !r.step(1) {
 		return anyType
 	}
 	t := anyType
@@ -98,14 +113,16 @@ func schemaTypes(root, schema any, depth int) types {
 		narrow(typeNames[v])
 	case []any:
 		var some types
-		for _, n := range v {
+		for _, n := range list(v) {
 			word, _ := n.(string)
 			some |= typeNames[word]
 		}
 		narrow(some)
 	}
 	var values types
-	for _, v := range list(m["enum"]) {
+	enum := list(m["enum"])
+	r.steps -= len(enum) / 16
+	for _, v := range enum {
 		values |= valueType(v)
 	}
 	narrow(values)
@@ -115,15 +132,15 @@ func schemaTypes(root, schema any, depth int) types {
 	for _, word := range []string{"anyOf", "oneOf"} {
 		var some types
 		for _, part := range list(m[word]) {
-			some |= schemaTypes(root, part, depth+1)
+			some |= r.schemaTypes(part, depth+1)
 		}
 		narrow(some)
 	}
 	for _, part := range list(m["allOf"]) {
-		narrow(schemaTypes(root, part, depth+1))
+		narrow(r.schemaTypes(part, depth+1))
 	}
 	if target, ok := m["$ref"].(string); ok {
-		narrow(schemaTypes(root, resolve(root, target), depth+1))
+		narrow(r.schemaTypes(r.resolve(target), depth+1))
 	}
 	if t == 0 {
 		return anyType
@@ -154,12 +171,12 @@ func valueType(v any) types {
 }
 
 // resolve returns what a reference inside of a schema points to; nil if there is nothing.
-func resolve(root any, target string) any {
+func (r *reading) resolve(target string) any {
 	path, ok := strings.CutPrefix(target, "#")
-	if !ok {
+	if !ok || !r.step(len(target)/16) {
 		return nil
 	}
-	at := root
+	at := r.root
 	for _, key := range strings.Split(strings.TrimPrefix(path, "/"), "/") {
 		if key == "" {
 			continue
