@@ -145,7 +145,7 @@ func (ev *eval) contains(in, item Value) (bool, error) {
 		if c.space {
 			break
 		}
-		h, err := hash(item)
+		h, err := ev.hash(item)
 		if err != nil {
 			return false, err
 		}

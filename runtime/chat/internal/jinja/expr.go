@@ -1,6 +1,7 @@
 package jinja
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -66,7 +67,7 @@ func (n *dictExpr) eval(ev *eval) (Value, error) {
 		if err != nil {
 			return nil, err
 		}
-		h, err := hash(k)
+		h, err := ev.hash(k)
 		if err != nil {
 			return nil, err
 		}
@@ -305,7 +306,11 @@ func (ev *eval) item(v, k Value) (Value, error) {
 	case *undefined:
 		return nil, c.fail()
 	case *Dict:
-		h, err := hash(k)
+		h, err := ev.hash(k)
+		var r *raised
+		if errors.As(err, &r) && r.kind != nil { // a limit
+			return nil, err
+		}
 		if err == nil {
 			if i, ok := c.index[h]; ok {
 				return c.values[i], nil

@@ -223,7 +223,7 @@ func unique(ev *eval, v Value, a *args) (Value, error) {
 		if err != nil {
 			return nil, err
 		}
-		h, err := hash(k)
+		h, err := ev.hash(k)
 		if err != nil {
 			return nil, err
 		}

@@ -64,6 +64,10 @@ func TestTemplatesAreBounded(t *testing.T) {
 		"splits of one character":        "{% for i in range(999) %}{% set x = ('a,' * 99999).split(',') %}{% endfor %}",
 		"sorts":                          "{% for i in range(9999) %}{% set x = range(9999) | sort %}{% endfor %}",
 		"a search in a long text":        "{% set s = 'a' * 1000000 %}{% for i in range(99999) %}{% set x = 'b' in s %}{% endfor %}",
+		"tuples in tuples, as a key":     "{% set ns = namespace(t=('x',)) %}{% for i in range(60) %}{% set ns.t = (ns.t, ns.t) %}{% endfor %}{% set d = {ns.t: 1} %}",
+		"a deep tuple, as a key":         "{% set ns = namespace(t=('x',)) %}{% for i in range(200) %}{% set ns.t = (ns.t,) %}{% endfor %}{% set d = {ns.t: 1} %}",
+		"tuples in tuples, looked up":    "{% set d = {} %}{% set ns = namespace(t=('x',)) %}{% for i in range(60) %}{% set ns.t = (ns.t, ns.t) %}{% endfor %}{{ d[ns.t] }}",
+		"a long tuple, as a key":         "{% set t = (('x' * 1000000),) * 9 %}{{ t in {} }}",
 		"a conversion of a nested value": "{{ '" + strings.Repeat("[", 10_000) + "' | fromjson }}",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -76,6 +80,22 @@ func TestTemplatesAreBounded(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		})
+	}
+}
+
+// Tuples are keys: equal ones are the same key, and others are not.
+func TestTuplesAreKeys(t *testing.T) {
+	for src, want := range map[string]string{
+		"{{ {('a', 1): 'x'}[('a', 1.0)] }}":                 "x",
+		"{{ {(('a', 'b'), 'c'): 'x'}[(('a', 'b'), 'c')] }}": "x",
+		"{{ (('a',), 'b') in {('a', ('b',)): 1} }}":         "False",
+		"{{ (('a', 'b'),) in {('a', 'b'): 1} }}":            "False",
+		"{{ ('1',) in {(1,): 1} }}":                         "False",
+		"{{ ('a:b', 'c') in {('a', 'b:c'): 1} }}":           "False",
+	} {
+		if text, err := render(src, nil); err != nil || text.S != want {
+			t.Errorf("%s: %q, %v, want %s", src, text.S, err, want)
+		}
 	}
 }
 

@@ -87,7 +87,7 @@ func methodsOfDict() map[string]func(ev *eval, d *Dict, a *args) (Value, error) 
 		"get": func(ev *eval, d *Dict, a *args) (Value, error) {
 			key := a.take("key", nil)
 			otherwise := a.take("default", nil)
-			h, err := hash(key)
+			h, err := ev.hash(key)
 			if err != nil {
 				return nil, err
 			}
@@ -123,7 +123,7 @@ func popKey(ev *eval, d *Dict, a *args) (Value, error) {
 	key := a.take("key", nil)
 	otherwise, given := Value(nil), a.used < len(a.list)
 	otherwise = a.take("default", nil)
-	h, err := hash(key)
+	h, err := ev.hash(key)
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +146,7 @@ func (ev *eval) update(d *Dict, from Value) error {
 			return err
 		}
 		for i, k := range o.keys {
-			h, err := hash(k)
+			h, err := ev.hash(k)
 			if err != nil {
 				return err
 			}
@@ -163,7 +163,7 @@ func (ev *eval) update(d *Dict, from Value) error {
 		if len(pair) != 2 {
 			return failf("dictionary update sequence element has length %d; 2 is required", len(pair))
 		}
-		h, err := hash(pair[0])
+		h, err := ev.hash(pair[0])
 		if err != nil {
 			return err
 		}
@@ -186,7 +186,7 @@ func updateAll(ev *eval, d *Dict, a *args) error {
 
 func setDefault(ev *eval, d *Dict, a *args) (Value, error) {
 	key, v := a.take("key", nil), a.take("default", nil)
-	h, err := hash(key)
+	h, err := ev.hash(key)
 	if err != nil {
 		return nil, err
 	}

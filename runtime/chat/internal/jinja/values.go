@@ -78,7 +78,7 @@ func (d *Dict) remove(h any) {
 }
 
 // hash returns the key of a Go map for a value: equal values have equal keys.
-func hash(v Value) (any, error) {
+func (ev *eval) hash(v Value) (any, error) {
 	switch v := v.(type) {
 	case nil:
 		return struct{}{}, nil
@@ -100,20 +100,47 @@ func hash(v Value) (any, error) {
 		return "\x00" + v.Text(62), nil
 	case *List:
 		if v.kind == kTuple {
-			key := "\x00tuple"
-			for _, item := range v.Items {
-				h, err := hash(item)
-				if err != nil {
-					return nil, err
-				}
-				key += fmt.Sprintf("%T%q", h, fmt.Sprint(h))
-			}
-			return key, nil
+			var b strings.Builder
+			err := ev.hashTuple(&b, v, 0)
+			return b.String(), err
 		}
 	case *undefined:
 		return "\x00undefined", nil
 	}
 	return nil, failf("unhashable type: '%s'", typeName(v))
+}
+
+// hashTuple writes the key of a tuple: its length, and for each element the type, the length and the text
+// of its key.
+func (ev *eval) hashTuple(b *strings.Builder, v *List, depth int) error {
+	if depth > maxNesting {
+		return limitError("a value is nested too deeply")
+	}
+	if err := ev.bytes(32); err != nil {
+		return err
+	}
+	fmt.Fprintf(b, "\x00tuple%d:", len(v.Items))
+	for _, item := range v.Items {
+		if err := ev.step(1); err != nil {
+			return err
+		}
+		if l, ok := item.(*List); ok && l.kind == kTuple {
+			if err := ev.hashTuple(b, l, depth+1); err != nil {
+				return err
+			}
+			continue
+		}
+		h, err := ev.hash(item)
+		if err != nil {
+			return err
+		}
+		text := fmt.Sprint(h)
+		if err := ev.bytes(len(text) + 32); err != nil {
+			return err
+		}
+		fmt.Fprintf(b, "%T%d:%s", h, len(text), text)
+	}
+	return nil
 }
 
 // function is what can be called.
