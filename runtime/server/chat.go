@@ -277,11 +277,9 @@ func (p *reply) delta(e answer.Event) *chatDelta {
 	case answer.Reasoning:
 		return &chatDelta{Reasoning: e.Text}
 	case answer.CallBegin:
-		at := p.calls - 1
-		return &chatDelta{Calls: []chatCall{{Index: &at, ID: p.callID(e), Type: "function", Function: chatFunction{Name: e.Name}}}}
+		return &chatDelta{Calls: []chatCall{{Index: &e.Call, ID: p.callID(e), Type: "function", Function: chatFunction{Name: e.Name}}}}
 	case answer.CallArguments:
-		at := p.calls - 1
-		return &chatDelta{Calls: []chatCall{{Index: &at, Function: chatFunction{Arguments: e.Text}}}}
+		return &chatDelta{Calls: []chatCall{{Index: &e.Call, Function: chatFunction{Arguments: e.Text}}}}
 	}
 	return nil
 }

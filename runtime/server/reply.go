@@ -28,6 +28,7 @@ type reply struct {
 	probs   []logprob // of tokens whose text was not sent yet
 	wanted  bool      // log-probabilities
 	oneCall bool
+	shortID bool // calls have ids of nine letters and digits
 
 	calls   int // that have begun
 	thought int // tokens of reasoning
@@ -38,7 +39,7 @@ type reply struct {
 }
 
 func newReply(l *live, q *chatRequest, index int, reasoningOpen bool) *reply {
-	p := &reply{index: index, model: l.model, wanted: q.Logprobs, oneCall: q.oneCall}
+	p := &reply{index: index, model: l.model, wanted: q.Logprobs, oneCall: q.oneCall, shortID: strings.HasPrefix(l.format.String(), "mistral")}
 	switch {
 	case q.forced != nil && !l.format.Calls():
 		p.parser = &forcedCall{}
@@ -119,10 +120,14 @@ func (p *reply) end(why runtime.FinishReason) []answer.Event {
 	return list
 }
 
-// callID returns the id of a call, the model's own where it has written one.
+// callID returns the id of a call, the model's own where it has written one. Mistral's templates refuse
+// others than those of nine letters and digits.
 func (p *reply) callID(e answer.Event) string {
 	if e.ID != "" {
 		return e.ID
+	}
+	if p.shortID {
+		return randomID()[:9]
 	}
 	return "call_" + randomID()
 }
