@@ -195,6 +195,22 @@ var cases = []answerCase{
 
 func options(c answerCase) answer.Options { return answer.Options{Tools: tools, ReasoningOpen: c.open} }
 
+// A text may be cut inside of what closes a call.
+func TestClosingsThatAreCutAreNoContent(t *testing.T) {
+	for _, tt := range []struct{ family, text, want string }{
+		{"hermes", "<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"city\":\"Paris\"}}\n</t", call},
+		{"hermes", "<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"city\":\"Paris\"}}\n<", call},
+		{"hermes", "<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"city\":\"Paris\"}}\n</tool_call>\n</t", call},
+		{"hermes", "<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"city\":\"Paris\"}}\n</to go", call + "c(</to go)"},
+		{"qwen3-coder", "<tool_call>\n<function=get_weather>\n<parameter=city>\nParis\n</parameter>\n</function>\n</tool", call},
+		{"deepseek v3.1", "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>get_weather<｜tool▁sep｜>{\"city\":\"Paris\"}<｜tool▁call▁end", call},
+	} {
+		if got := written(parse(answer.Detect(templates[tt.family]), answer.Options{Tools: tools}, tt.text)); got != tt.want {
+			t.Errorf("%s: %q: %q, want %q", tt.family, tt.text, got, tt.want)
+		}
+	}
+}
+
 func TestFamilies(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.family+"/"+c.name, func(t *testing.T) {

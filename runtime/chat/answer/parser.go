@@ -366,6 +366,10 @@ func (p *Parser) closing() bool {
 		case need:
 			return false
 		}
+		if p.final && strings.HasPrefix(c, s) { // the text was cut inside of it
+			p.buf = ""
+			return false
+		}
 	}
 	p.toText()
 	return true
