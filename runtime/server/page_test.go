@@ -198,6 +198,20 @@ func TestThePageInABrowser(t *testing.T) {
 	if got := b.eval(`document.querySelector(".assistant .figures").textContent`); got != "stopped" {
 		t.Errorf("%q", got)
 	}
+	b.eval(`ask = ((first) => async (text) => { window.ended = false; await first(text); window.ended = true; })(ask)`)
+	b.eval(`document.querySelector("#text").focus()`)
+	b.write("Another one")
+	until(t, "another answer streams", func() bool {
+		return b.eval(`(document.querySelectorAll(".assistant .content")[1] || {}).textContent?.length > 100`) == true
+	})
+	b.eval(`document.querySelector("#clear").click()`)
+	until(t, "it has ended", func() bool { return b.eval(`window.ended`) == true })
+	if got := b.eval(`messages.length + document.querySelector("#log").children.length`); got != 0.0 {
+		t.Errorf("a new conversation has %v messages of the old one", got)
+	}
+	if b.eval(`document.querySelector("#stop").hidden && document.querySelector("#error").hidden`) != true {
+		t.Error("a new conversation begins with a button to stop, or an error")
+	}
 	until(t, "memory in words", func() bool {
 		text, _ := b.eval(`document.querySelector("#memory").innerText`).(string)
 		return strings.Contains(text, "KV cache") && strings.Contains(text, "weights resident") && strings.Contains(text, "of 4 texts at once")

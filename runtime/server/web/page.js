@@ -85,11 +85,11 @@ async function ask(text) {
   const box = bubble("assistant");
   toBottom();
   busy(true);
-  running = new AbortController();
+  const own = running = new AbortController();
   let answer = "";
   try {
     const r = await fetch("v1/chat/completions", {
-      method: "POST", headers: headers(), signal: running.signal,
+      method: "POST", headers: headers(), signal: own.signal,
       body: JSON.stringify({model: $("model").value, messages, stream: true, stream_options: {include_usage: true}}),
     });
     if (!r.ok) throw new Error(await reason(r));
@@ -103,9 +103,11 @@ async function ask(text) {
       toBottom();
     }
   } catch (err) {
+    if (running !== own) return; // a new conversation has begun
     if (err.name === "AbortError") box.figures.textContent = "stopped";
     else complain(err.message);
   }
+  if (running !== own) return;
   running = null;
   if (answer) messages.push({role: "assistant", content: answer});
   else messages.pop();
@@ -134,6 +136,8 @@ $("text").addEventListener("keydown", (e) => {
 $("stop").addEventListener("click", () => running && running.abort());
 $("clear").addEventListener("click", () => {
   if (running) running.abort();
+  running = null;
+  busy(false);
   messages.length = 0;
   $("log").replaceChildren();
   complain("");
