@@ -42,8 +42,8 @@ type place struct {
 	totals     totals
 
 	// guarded by fleet.mu
-	live  *live // nil: not open
-	users int
+	live  *live     // nil: not open
+	users int       // requests that use it, or wait for it to be opened
 	used  time.Time // the last time
 }
 
@@ -174,7 +174,19 @@ func (f *fleet) names() string {
 
 // use returns the open model of a place, which stays open until release is called.
 func (f *fleet) use(ctx context.Context, p *place) (l *live, release func(), err error) {
-	if l := f.enter(p); l != nil {
+	f.mu.Lock()
+	p.users++                          // keeps the place while it is opened
+	if !slices.Contains(f.places, p) { // a scan has dropped it since it was found
+		f.places = append(f.places, p)
+	}
+	l, closed := p.live, f.closed
+	f.mu.Unlock()
+	defer func() {
+		if err != nil {
+			f.leave(p)
+		}
+	}()
+	if l != nil && !closed {
 		return l, func() { f.leave(p) }, nil
 	}
 	select {
@@ -183,33 +195,22 @@ func (f *fleet) use(ctx context.Context, p *place) (l *live, release func(), err
 		return nil, nil, ctx.Err()
 	}
 	defer func() { <-f.turn }()
-	if l := f.enter(p); l != nil { // another request has opened it
-		return l, func() { f.leave(p) }, nil
-	}
 	f.mu.Lock()
-	closed := f.closed
+	l, closed = p.live, f.closed
 	f.mu.Unlock()
 	if closed {
 		return nil, nil, fmt.Errorf("server: %w", runtime.ErrClosed)
+	}
+	if l != nil { // another request has opened it
+		return l, func() { f.leave(p) }, nil
 	}
 	if l, err = f.open(ctx, p); err != nil {
 		return nil, nil, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	p.live, p.users, p.used = l, 1, time.Now()
+	p.live, p.used = l, time.Now()
 	return l, func() { f.leave(p) }, nil
-}
-
-// enter begins a use of a model that is open; nil if it is not.
-func (f *fleet) enter(p *place) *live {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if p.live == nil || f.closed {
-		return nil
-	}
-	p.users++
-	return p.live
 }
 
 func (f *fleet) leave(p *place) {
@@ -350,22 +351,27 @@ func (f *fleet) closeIdle() {
 	}
 }
 
-// snapshot calls g with each model that is open, by name. It stays open meanwhile.
+// snapshot calls g with each model that is open, by name. Looking is no use: a model that is to be
+// closed meanwhile stays open until g has returned. g closes and opens none.
 func (f *fleet) snapshot(g func(name string, l *live)) {
+	type look struct {
+		name string
+		live *live
+	}
 	f.mu.Lock()
-	var open []*place
+	var open []look
 	for _, p := range f.places {
 		if p.live != nil && !f.closed {
-			p.users++
-			open = append(open, p)
+			p.live.watchers.Add(1)
+			open = append(open, look{p.name, p.live})
 		}
 	}
 	f.mu.Unlock()
-	for _, p := range open {
-		g(p.name, p.live)
-		f.mu.Lock()
-		p.users-- // looking is no use: used stays
-		f.mu.Unlock()
+	for _, o := range open {
+		defer o.live.watchers.Done() // also if g panics
+	}
+	for _, o := range open {
+		g(o.name, o.live)
 	}
 }
 

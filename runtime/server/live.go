@@ -27,7 +27,8 @@ type live struct {
 	noTemplate error
 	embeds     chan struct{} // held by the request that computes embeddings
 	closing    sync.Once
-	totals     *totals // of its place
+	watchers   sync.WaitGroup // those that look at its figures, begun with fleet.mu held
+	totals     *totals        // of its place
 }
 
 // facts are figures of a model's file.
@@ -137,6 +138,7 @@ func readFacts(r runtime.Report) facts {
 // close ends the model's requests and frees it. A model that the program has opened stays open.
 func (l *live) close() {
 	l.closing.Do(func() {
+		l.watchers.Wait()
 		if l.batch != nil {
 			l.batch.Close()
 		}
