@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -157,7 +158,9 @@ func (c *serveConfig) knownHosts() []string {
 }
 
 func (c *serveConfig) addOrigin(s string) error {
-	if s != "*" && !strings.HasPrefix(s, "http://") && !strings.HasPrefix(s, "https://") || strings.HasSuffix(s, "/") {
+	// Apps have schemes of their own, such as app://obsidian.md.
+	u, err := url.Parse(s)
+	if s != "*" && (err != nil || u.Scheme == "" || u.Host == "" || s != u.Scheme+"://"+u.Host) {
 		return errors.New("want an origin such as https://example.com, or *")
 	}
 	c.origins = append(c.origins, s)

@@ -36,6 +36,7 @@ func TestWrongUsageOfServe(t *testing.T) {
 		{"a time that is none", []string{"--drain-timeout", "soon"}, `--drain-timeout "soon": want seconds, or a time such as 90s, 10m or 1h30m`},
 		{"a time of nothing", []string{"--timeout", "0"}, `--timeout "0": out of range: want more than 0 and at most 1000h`},
 		{"an origin that is none", []string{"--cors-origin", "example.com"}, `--cors-origin "example.com": want an origin such as https://example.com, or *`},
+		{"an origin with a path", []string{"--cors-origin", "https://example.com/a"}, `--cors-origin "https://example.com/a": want an origin such as https://example.com, or *`},
 		{"two templates", []string{"--chat-template", "x", "--chat-template-file", "y"}, "--chat-template and --chat-template-file exclude each other"},
 		{"an argument", []string{"x"}, `unexpected argument "x"`},
 	} {
@@ -222,5 +223,14 @@ func TestASecondSignalEndsTheServerAtOnce(t *testing.T) {
 	var exit *exec.ExitError
 	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !errors.As(err, &exit) || ok && !status.Signaled() && exit.ExitCode() != 143 {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestOriginsOfAppsAreTaken(t *testing.T) {
+	c := &serveConfig{}
+	for _, origin := range []string{"*", "https://example.com", "http://[::1]:8080", "app://obsidian.md", "chrome-extension://abcdefgh", "tauri://localhost"} {
+		if err := c.addOrigin(origin); err != nil {
+			t.Errorf("%s: %v", origin, err)
+		}
 	}
 }

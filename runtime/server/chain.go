@@ -78,7 +78,7 @@ func (s *Server) chain() http.Handler {
 // admits checks who asks, and answers those who may not.
 func (s *Server) admits(c *call, cross *http.CrossOriginProtection) bool {
 	if len(s.o.Hosts) > 0 && !slices.Contains(s.o.Hosts, hostOf(c.r.Host)) {
-		writeError(c.w, &apiError{status: http.StatusForbidden, kind: kindRequest, code: "unknown_host",
+		c.fail(&apiError{status: http.StatusForbidden, kind: kindRequest, code: "unknown_host",
 			message: fmt.Sprintf("the server is not known as %s (header Host)", words.Quoted(c.r.Host))})
 		return false
 	}
@@ -88,11 +88,11 @@ func (s *Server) admits(c *call, cross *http.CrossOriginProtection) bool {
 		return false
 	}
 	if err := cross.Check(c.r); err != nil && !allowed {
-		writeError(c.w, &apiError{status: http.StatusForbidden, kind: kindRequest, code: "cross_origin", message: "requests from pages of other origins are not allowed: " + err.Error()})
+		c.fail(&apiError{status: http.StatusForbidden, kind: kindRequest, code: "cross_origin", message: "requests from pages of other origins are not allowed: " + err.Error()})
 		return false
 	}
 	if !s.public(c.r) && !s.knows(c.r) {
-		writeError(c.w, &apiError{status: http.StatusUnauthorized, kind: kindAuth, code: "invalid_api_key", message: "the API key is missing or wrong: send the header Authorization: Bearer KEY"})
+		c.fail(&apiError{status: http.StatusUnauthorized, kind: kindAuth, code: "invalid_api_key", message: "the API key is missing or wrong: send the header Authorization: Bearer KEY"})
 		return false
 	}
 	return true
@@ -120,8 +120,12 @@ func (s *Server) allowsOrigin(c *call) bool {
 	h.Set("Access-Control-Allow-Origin", origin)
 	h.Set("Access-Control-Expose-Headers", "X-Request-Id, Retry-After")
 	if c.r.Method == http.MethodOptions {
+		h.Add("Vary", "Access-Control-Request-Headers")
 		h.Set("Access-Control-Allow-Methods", "GET, POST")
 		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Api-Key, X-Request-Id")
+		if asked := c.r.Header.Values("Access-Control-Request-Headers"); len(asked) > 0 { // libraries have their own
+			h.Set("Access-Control-Allow-Headers", strings.Join(asked, ", "))
+		}
 		h.Set("Access-Control-Max-Age", "3600")
 	}
 	return true
@@ -184,7 +188,7 @@ func (c *call) recover() {
 	if c.w.status != 0 {
 		panic(http.ErrAbortHandler)
 	}
-	writeError(c.w, &apiError{status: http.StatusInternalServerError, kind: kindServer, message: "an internal error, see the server's log for request " + c.id})
+	c.fail(&apiError{status: http.StatusInternalServerError, kind: kindServer, message: "an internal error, see the server's log for request " + c.id})
 }
 
 // log writes the line of a request. It has no text of a prompt or an answer.
@@ -217,7 +221,7 @@ func (s *Server) plain(h func(*call) error) http.Handler {
 		c := callOf(r)
 		c.r = r
 		if err := h(c); err != nil {
-			writeError(c.w, err)
+			c.fail(err)
 		}
 	})
 }
@@ -251,9 +255,9 @@ func (s *Server) unknown(_ http.ResponseWriter, r *http.Request) {
 		other.Method = method
 		if _, pattern := s.mux.Handler(other); pattern != "/" && pattern != "" && method != r.Method {
 			c.w.Header().Set("Allow", method)
-			writeError(c.w, &apiError{status: http.StatusMethodNotAllowed, kind: kindRequest, code: "method_not_allowed", message: fmt.Sprintf("%s takes %s, not %s", r.URL.Path, method, r.Method)})
+			c.fail(&apiError{status: http.StatusMethodNotAllowed, kind: kindRequest, code: "method_not_allowed", message: fmt.Sprintf("%s takes %s, not %s", r.URL.Path, method, r.Method)})
 			return
 		}
 	}
-	writeError(c.w, &apiError{status: http.StatusNotFound, kind: kindNotFound, code: "unknown_url", message: fmt.Sprintf("there is nothing at %s %s", r.Method, words.Quoted(r.URL.Path))})
+	c.fail(&apiError{status: http.StatusNotFound, kind: kindNotFound, code: "unknown_url", message: fmt.Sprintf("there is nothing at %s %s", r.Method, words.Quoted(r.URL.Path))})
 }

@@ -5,8 +5,10 @@ package server_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -118,6 +120,45 @@ func TestOriginsCanBeAllowed(t *testing.T) {
 	if status, _, _ := ask(t, http.MethodPost, url+"/v1/completions", short, "Origin", "https://evil.example"); status != 403 {
 		t.Errorf("%d", status)
 	}
+	const own = "authorization,content-type,x-stainless-os,anthropic-version"
+	_, header, _ = ask(t, http.MethodOptions, url+"/v1/completions", "", "Origin", "https://good.example", "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", own)
+	if header.Get("Access-Control-Allow-Headers") != own || !slices.Contains(header.Values("Vary"), "Access-Control-Request-Headers") {
+		t.Errorf("%v", header)
+	}
+	_, header, _ = ask(t, http.MethodOptions, url+"/v1/completions", "", "Origin", "https://evil.example", "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", own)
+	if header.Get("Access-Control-Allow-Headers") != "" {
+		t.Errorf("%v", header)
+	}
+}
+
+// TestRefusalsHaveTheFormOfTheirAPI looks at errors of requests that come to no handler.
+func TestRefusalsHaveTheFormOfTheirAPI(t *testing.T) {
+	o := options()
+	o.Keys, o.Hosts = []string{"key"}, server.LoopbackHosts()
+	s, url := newServer(t, o)
+	check := func(path string, status int, kind string, headers ...string) {
+		t.Helper()
+		got, header, body := ask(t, http.MethodPost, url+path, "{", headers...)
+		var e struct {
+			Type  string
+			Error struct{ Type, Message string }
+		}
+		if err := json.Unmarshal(body, &e); err != nil || got != status || e.Type != "error" || e.Error.Type != kind || e.Error.Message == "" {
+			t.Errorf("%s: %d, %v: %s", path, got, err, body)
+		}
+		if status == 503 && header.Get("Retry-After") != "5" || status == 401 && header.Get("WWW-Authenticate") != "Bearer" {
+			t.Errorf("%v", header)
+		}
+	}
+	const key = "X-Api-Key"
+	check("/v1/messages", 401, "authentication_error")
+	check("/v1/messages", 403, "permission_error", key, "key", "Host", "evil.example")
+	check("/v1/messages/count_tokens", 400, "invalid_request_error", key, "key")
+	check("/v1/messages/batches", 404, "not_found_error", key, "key")
+	if err := s.Shutdown(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	check("/v1/messages", 503, "overloaded_error", key, "key")
 }
 
 func TestOtherAddressesAndMethodsAreRefused(t *testing.T) {

@@ -135,16 +135,20 @@ func asAPIError(err error) *apiError {
 	return &apiError{status: http.StatusInternalServerError, kind: kindServer, message: message}
 }
 
-// writeError answers with an error.
-func writeError(w http.ResponseWriter, err error) {
+// fail answers with an error, in the form of the API that was asked.
+func (c *call) fail(err error) {
 	e := asAPIError(err)
+	body := e.body()
+	if path := c.r.URL.Path; path == "/v1/messages" || strings.HasPrefix(path, "/v1/messages/") {
+		body = anthropicError(e)
+	}
 	if e.retry > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(e.retry.Seconds()))))
+		c.w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(e.retry.Seconds()))))
 	}
 	if e.status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", "Bearer")
+		c.w.Header().Set("WWW-Authenticate", "Bearer")
 	}
-	writeJSON(w, e.status, e.body())
+	writeJSON(c.w, e.status, body)
 }
 
 // writeJSON answers with an object.

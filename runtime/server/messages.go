@@ -15,7 +15,7 @@ import (
 
 // messages answers Anthropic's /v1/messages.
 func (s *Server) messages(c *call) error {
-	return inAnthropicForm(c, c.using(func(f *fields, l *live) error {
+	return c.using(func(f *fields, l *live) error {
 		q := f.messagesRequest(c.s.o.Defaults, true)
 		if err := f.done(); err != nil {
 			return err
@@ -29,14 +29,17 @@ func (s *Server) messages(c *call) error {
 			return m.stream()
 		}
 		return m.whole()
-	}))
+	})
 }
 
 // countTokens answers Anthropic's /v1/messages/count_tokens.
 func (s *Server) countTokens(c *call) error {
-	return inAnthropicForm(c, c.using(func(f *fields, l *live) error {
+	return c.using(func(f *fields, l *live) error {
 		q := f.messagesRequest(c.s.o.Defaults, false)
 		if err := f.done(); err != nil {
+			return err
+		}
+		if _, err := l.generates(); err != nil {
 			return err
 		}
 		if l.template == nil {
@@ -48,14 +51,16 @@ func (s *Server) countTokens(c *call) error {
 		}
 		writeJSON(c.w, http.StatusOK, map[string]int{"input_tokens": len(in.tokens)})
 		return nil
-	}))
+	})
 }
 
 // anthropicError is an error in Anthropic's form.
 func anthropicError(err error) map[string]any {
 	e := asAPIError(err)
 	kind := map[int]string{400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error", 413: "request_too_large", 429: "rate_limit_error", 503: "overloaded_error"}[e.status]
-	if kind == "" {
+	if kind == "" && e.status < 500 {
+		kind = "invalid_request_error"
+	} else if kind == "" {
 		kind = "api_error"
 	}
 	o := map[string]any{"type": kind, "message": e.message}
@@ -66,19 +71,6 @@ func anthropicError(err error) map[string]any {
 		o[k] = v
 	}
 	return map[string]any{"type": "error", "error": o}
-}
-
-// inAnthropicForm answers with an error.
-func inAnthropicForm(c *call, err error) error {
-	if err == nil {
-		return nil
-	}
-	e := asAPIError(err)
-	if e.retry > 0 {
-		c.w.Header().Set("Retry-After", fmt.Sprint(int(e.retry.Round(time.Second).Seconds())))
-	}
-	writeJSON(c.w, e.status, anthropicError(err))
-	return nil
 }
 
 // messagesRequest reads the fields of /v1/messages.

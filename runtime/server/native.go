@@ -235,10 +235,10 @@ func (s *Server) applyTemplate(c *call) error {
 		if err := f.done(); err != nil {
 			return err
 		}
+		if _, err := l.generates(); err != nil {
+			return err
+		}
 		if l.template == nil {
-			if _, err := l.generates(); err != nil {
-				return err
-			}
 			return badField("model", "%s", l.noTemplate)
 		}
 		p, err := l.template.Render(q.messages, q.options)

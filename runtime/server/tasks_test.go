@@ -38,9 +38,12 @@ func TestModelsForOtherTasks(t *testing.T) {
 		t.Errorf("%s", body)
 	}
 	for path, ask := range map[string]object{
-		"/v1/completions":      {"model": "nomic-bert", "prompt": "a"},
-		"/v1/chat/completions": {"model": "nomic-bert", "messages": user("a")},
-		"/v1/rerank":           {"model": "nomic-bert", "query": "a", "documents": []string{"b"}},
+		"/v1/completions":           {"model": "nomic-bert", "prompt": "a"},
+		"/v1/chat/completions":      {"model": "nomic-bert", "messages": user("a")},
+		"/v1/rerank":                {"model": "nomic-bert", "query": "a", "documents": []string{"b"}},
+		"/v1/messages":              {"model": "nomic-bert", "max_tokens": 1, "messages": user("a")},
+		"/v1/messages/count_tokens": {"model": "nomic-bert", "messages": user("a")},
+		"/apply-template":           {"model": "nomic-bert", "messages": user("a")},
 	} {
 		status, _, body := post(t, url+path, ask)
 		if e := failure(t, body); status != 400 || e["param"] != "model" || !strings.Contains(e["message"].(string), "embeddings") {
