@@ -5,7 +5,8 @@
 //
 // A source is a name of Hugging Face ([models.ParseRepo]), or an https URL. A download that was cut off,
 // by the network, a full disk or the end of the process, goes on where it was. A file gets its name
-// when it is complete and its SHA-256, where it is known, is right. Several processes may pull the same:
+// when it is complete and its SHA-256, where it is known, is right. Beside the file of a URL is a record of
+// the URL (.origin.json): another URL that ends with the same name does not replace it. Several processes may pull the same:
 // one downloads, the others wait.
 //
 // The package is pure Go. It does not print, and reads no other environment variables than

@@ -74,6 +74,9 @@ var (
 	// ErrChecksum is wrapped by a [*ChecksumError].
 	ErrChecksum = errors.New("the checksum is another")
 
+	// ErrTaken is wrapped by a [*TakenError].
+	ErrTaken = errors.New("another file has this name")
+
 	// ErrSpace is wrapped by a [*SpaceError].
 	ErrSpace = errors.New("not enough space on the disk")
 )
@@ -93,6 +96,23 @@ func (e *ChecksumError) Error() string {
 
 // Unwrap returns [ErrChecksum].
 func (e *ChecksumError) Unwrap() error { return ErrChecksum }
+
+// TakenError is returned for a URL, without a SHA-256, whose file's name another file has. That stays as it is.
+type TakenError struct {
+	File   string
+	Source string // the URL that it came from, without a query; "": unknown
+}
+
+func (e *TakenError) Error() string {
+	from := "which did not come from this URL"
+	if e.Source != "" {
+		from = "which came from " + words.QuotePath(e.Source)
+	}
+	return fmt.Sprintf("%s: %s, %s: remove it, choose another folder, or give the SHA-256 of the file", words.QuotePath(e.File), ErrTaken, from)
+}
+
+// Unwrap returns [ErrTaken].
+func (e *TakenError) Unwrap() error { return ErrTaken }
 
 // SpaceError is returned before anything is downloaded that the disk can't hold.
 type SpaceError struct {

@@ -34,10 +34,11 @@ type remote struct {
 	path   string // where it goes
 	size   uint64 // 0: unknown
 	sha256 string // "": unknown
+	byURL  bool   // another URL may have the same path
 }
 
 // Pull downloads a model, unless it is there, and returns where it is. Errors are a
-// [*models.ChoiceError] where the source has no such model, [*DownloadError], [*ChecksumError], [*SpaceError], a
+// [*models.ChoiceError] where the source has no such model, [*DownloadError], [*ChecksumError], [*TakenError], [*SpaceError], a
 // [*gguf.FormatError] for a file that is no model, those that wrap [ErrSource], and the system's. After
 // an error, what came is kept for the next call, unless it is wrong. Pull is safe for concurrent use,
 // also by several processes.
@@ -107,7 +108,7 @@ func (p *puller) files() ([]remote, error) {
 		if n != name {
 			shard.Path, shard.RawPath = strings.TrimSuffix(u.Path, name)+n, ""
 		}
-		list = append(list, remote{url: &shard, path: filepath.Join(p.o.Dir, n)})
+		list = append(list, remote{url: &shard, path: filepath.Join(p.o.Dir, n), byURL: true})
 	}
 	return list, nil
 }

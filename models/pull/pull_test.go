@@ -353,6 +353,15 @@ func TestTwoPullTheSame(t *testing.T) {
 	if len(h.asked) != 1 {
 		t.Errorf("%d downloads", len(h.asked))
 	}
+	o := options(h, t.TempDir())
+	for range 4 {
+		wg.Go(func() {
+			if _, err := pull.Pull(t.Context(), h.content.URL+"/a.gguf", o); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func TestPrivateRepositories(t *testing.T) {
@@ -409,5 +418,80 @@ func TestAPullCanBeCancelled(t *testing.T) {
 	o.Progress = func(p pull.Progress) { cancel(why) }
 	if _, err := pull.Pull(ctx, "org/repo", o); !errors.Is(err, why) {
 		t.Error(err)
+	}
+}
+
+// TestAFileOfAnotherURLIsNotTaken pulls files of one name from several URLs, whose hash is not given.
+func TestAFileOfAnotherURLIsNotTaken(t *testing.T) {
+	first, second := model(t, 0), model(t, 64)
+	h := newHub(t, map[string][]byte{"one/a.gguf": first, "two/a.gguf": second, "same/a.gguf": model(t, 0)})
+	dir := t.TempDir()
+	o := options(h, dir)
+	path := filepath.Join(dir, "a.gguf")
+	check := func(folder string, downloaded int, content []byte) {
+		t.Helper()
+		r, err := pull.Pull(t.Context(), h.content.URL+folder+"/a.gguf", o)
+		if got, _ := os.ReadFile(path); err != nil || r.Downloaded != uint64(downloaded) || r.Bytes != uint64(len(content)) || !bytes.Equal(got, content) {
+			t.Errorf("%s: %+v, %v", folder, r, err)
+		}
+	}
+	refused := func(folder, source string) {
+		t.Helper()
+		before, _ := os.ReadFile(path)
+		_, err := pull.Pull(t.Context(), h.content.URL+folder+"/a.gguf", o)
+		var e *pull.TakenError
+		if !errors.As(err, &e) || !errors.Is(err, pull.ErrTaken) || e.File != path || e.Source != source || !strings.Contains(err.Error(), "a.gguf") {
+			t.Errorf("%s: %v", folder, err)
+		}
+		if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
+			t.Error("the file was changed")
+		}
+	}
+	check("/one", len(first), first)
+	check("/one", 0, first)
+	refused("/two", h.content.URL+"/one/a.gguf")
+	refused("/same", h.content.URL+"/one/a.gguf")
+
+	// Another version, of the same size, at the same URL.
+	changed := bytes.Clone(first)
+	changed[len(changed)-1]++
+	h.files["one/a.gguf"] = changed
+	check("/one", len(changed), changed)
+	check("/one", 0, changed)
+
+	// The hash says which file is wanted.
+	o.SHA256 = sum(second)
+	check("/two", len(second), second)
+	o.SHA256 = ""
+	check("/two", 0, second)
+	refused("/one", h.content.URL+"/two/a.gguf")
+
+	// A file that nobody has pulled.
+	if err := os.Remove(path + ".origin.json"); err != nil {
+		t.Fatal(err)
+	}
+	refused("/one", "")
+	check("/two", 0, second)
+	if err := os.WriteFile(path, second[:1000], 0o666); err != nil {
+		t.Fatal(err)
+	}
+	refused("/two", "")
+	if _, err := os.Stat(path + ".partial"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("an unfinished file is left: %v", err)
+	}
+	// A server that says the hash tells a file of the same size from its own.
+	h.files["b.gguf"] = first
+	for _, mine := range [][]byte{changed, first} {
+		path := filepath.Join(dir, "b.gguf")
+		if err := os.WriteFile(path, mine, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		r, err := pull.Pull(t.Context(), h.URL+"/org/repo/resolve/main/b.gguf", o)
+		if same := bytes.Equal(mine, first); same != (err == nil) || !same && !errors.Is(err, pull.ErrTaken) || r.Downloaded > 0 {
+			t.Errorf("%v: %+v, %v", same, r, err)
+		}
+	}
+	if list, err := models.List(dir); err != nil || len(list) > 2 {
+		t.Errorf("%v, %v", list, err)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
@@ -15,8 +14,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/seed7adf6694/infer/internal/files"
@@ -107,7 +104,7 @@ func (t *transfer) run() error {
 	if err := os.MkdirAll(filepath.Dir(t.path), 0o755); err != nil {
 		return err
 	}
-	if there, err := t.isThere(); there || err != nil {
+	if there, err := t.isThere(); there || err != nil && !errors.Is(err, ErrTaken) { // another process may be about to replace that
 		return err
 	}
 	if err := t.lock(); err != nil {
@@ -115,6 +112,9 @@ func (t *transfer) run() error {
 	}
 	defer func() { t.file.Close() }()
 	if there, err := t.isThere(); there || err != nil { // another process has completed it
+		if info, bad := t.file.Stat(); bad == nil && info.Size() == 0 {
+			_ = os.Remove(t.path + partial)
+		}
 		return err
 	}
 	if err := t.resume(); err != nil {
@@ -132,8 +132,18 @@ func (t *transfer) run() error {
 		return t.about(err)
 	}
 	t.size = t.have
+	if t.byURL {
+		if err := t.forget(); err != nil {
+			return err
+		}
+	}
 	if err := files.Complete(t.file, t.path); err != nil {
 		return t.about(err)
+	}
+	if t.byURL {
+		if err := (state{URL: t.shownURL(), Size: t.size, SHA256: hex.EncodeToString(t.hash.Sum(nil)), ETag: t.state.ETag}).write(t.path + origin); err != nil {
+			return err
+		}
 	}
 	_ = os.Remove(t.path + sidecar)
 	return nil
@@ -177,12 +187,23 @@ func (t *transfer) isThere() (bool, error) {
 	if t.size > 0 && t.size != size {
 		return false, nil // the server has another version
 	}
-	if t.sha256 != "" {
+	want := t.sha256
+	if t.byURL && want == "" {
+		ours, sum, err := t.isOurs(size)
+		if !ours || err != nil {
+			return false, err
+		}
+		want = sum
+	}
+	if want != "" {
 		h := sha256.New()
 		if err := t.digest(h, f, size); err != nil {
 			return false, err
 		}
-		if hex.EncodeToString(h.Sum(nil)) != t.sha256 {
+		if hex.EncodeToString(h.Sum(nil)) != want {
+			if _, recorded := readState(t.path + origin); t.byURL && t.sha256 == "" && !recorded {
+				return false, &TakenError{File: t.path}
+			}
 			return false, nil
 		}
 	}
@@ -243,13 +264,9 @@ func (t *transfer) resume() error {
 	if err != nil {
 		return err
 	}
-	var s state
-	data, err := os.ReadFile(t.path + sidecar)
-	if err == nil {
-		err = json.Unmarshal(data, &s)
-	}
+	s, known := readState(t.path + sidecar)
 	size := uint64(info.Size())
-	same := err == nil && s.URL == t.shownURL() && s.SHA256 == t.sha256 && (t.size == 0 || s.Size == t.size) && size <= s.Size && (s.SHA256 != "" || s.ETag != "")
+	same := known && s.URL == t.shownURL() && s.SHA256 == t.sha256 && (t.size == 0 || s.Size == t.size) && size <= s.Size && (s.SHA256 != "" || s.ETag != "")
 	if !same {
 		return t.restart()
 	}
@@ -292,13 +309,7 @@ func (t *transfer) fetch() error {
 		}
 	}
 	linked := http.Header{} // what redirects say of the file
-	a, err := t.get(t.url, header, func(r *http.Response) {
-		for _, k := range []string{"X-Linked-Etag", "X-Linked-Size"} {
-			if v := r.Header.Get(k); v != "" {
-				linked.Set(k, v)
-			}
-		}
-	}, http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable)
+	a, err := t.get(t.url, header, keepLinked(linked), http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable)
 	if err != nil {
 		return err
 	}
@@ -349,10 +360,10 @@ func (t *transfer) learn(r *http.Response, linked http.Header, total uint64) err
 		}
 		return &DownloadError{URL: t.shownURL(), Status: http.StatusConflict, Err: fmt.Errorf("the file has changed on the server: its %s is %v, and was %v: pull it again", what, is, was)}
 	}
-	if n, err := strconv.ParseUint(linked.Get("X-Linked-Size"), 10, 64); err == nil && total == 0 {
-		total = n
+	if total == 0 {
+		total = sizeOf(linked)
 	}
-	if sum := strings.ToLower(strings.Trim(strings.TrimPrefix(linked.Get("X-Linked-Etag"), "W/"), `"`)); len(sum) == 64 && strings.Trim(sum, "0123456789abcdef") == "" {
+	if sum := sumOf(linked); sum != "" {
 		if t.sha256 != "" && t.sha256 != sum {
 			return changed("SHA-256", t.sha256, sum)
 		}
@@ -367,23 +378,12 @@ func (t *transfer) learn(r *http.Response, linked http.Header, total uint64) err
 			return err
 		}
 	}
-	tag := r.Header.Get("ETag")
-	if strings.HasPrefix(tag, "W/") || tag == "" { // no proof that the bytes are the same
-		tag = r.Header.Get("Last-Modified")
-	}
-	s := state{URL: t.shownURL(), Size: t.size, SHA256: t.sha256, ETag: tag}
+	s := state{URL: t.shownURL(), Size: t.size, SHA256: t.sha256, ETag: tagOf(r)}
 	if s == t.state {
 		return nil
 	}
 	t.state = s
-	data, err := json.Marshal(s)
-	if err != nil {
-		return err
-	}
-	return files.Publish(t.path+sidecar, 0o666, func(f *os.File) error {
-		_, err := f.Write(data)
-		return err
-	})
+	return s.write(t.path + sidecar)
 }
 
 // receive writes an answer to the file.
