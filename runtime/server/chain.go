@@ -243,7 +243,10 @@ func (s *Server) computing(h func(*call) error) http.Handler {
 			return &apiError{status: http.StatusTooManyRequests, kind: kindRate, code: "too_many_requests", retry: time.Second,
 				message: fmt.Sprintf("%d requests are being handled, which is the most", cap(s.places)), figures: map[string]any{"requests": cap(s.places)}}
 		}
-		return h(c)
+		if err := h(c); err != nil {
+			c.fail(err) // while the request counts: a drain waits for it
+		}
+		return nil
 	})
 }
 
