@@ -54,7 +54,7 @@ test-devices: engine ## tests on GPUs, or on two of Mesa's lavapipe, with llama.
 
 # One set of flags for all that is cross-compiled, so that Go's build cache serves it: the
 # engine takes five minutes of CPU, once.
-WINDOWS_TESTS ?= ./internal/clock ./internal/files ./loader/... ./models ./llama/... ./runtime ./cmd/infer/...
+WINDOWS_TESTS ?= ./internal/clock ./internal/files ./loader/... ./models/... ./llama/... ./runtime ./runtime/chat ./cmd/infer/...
 WINE := $(CURDIR)/internal/winetest/wine
 level = CGO_CFLAGS="-O3 -march=x86-64-$(1)" CGO_CXXFLAGS="-O3 -march=x86-64-$(1)" \
 	CGO_CPPFLAGS="-DGGML_USE_CPU_REPACK -DINFER_CPU=x86-64-$(1)"

@@ -110,10 +110,16 @@ func (t *transfer) run() error {
 	if err := t.lock(); err != nil {
 		return err
 	}
-	defer func() { t.file.Close() }()
+	later := false // the empty file can be removed only when it is closed, on Windows
+	defer func() {
+		t.file.Close()
+		if later {
+			_ = os.Remove(t.path + partial)
+		}
+	}()
 	if there, err := t.isThere(); there || err != nil { // another process has completed it
 		if info, bad := t.file.Stat(); bad == nil && info.Size() == 0 {
-			_ = os.Remove(t.path + partial)
+			later = os.Remove(t.path+partial) != nil
 		}
 		return err
 	}
