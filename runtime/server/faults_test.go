@@ -160,8 +160,12 @@ func TestBodiesAreBounded(t *testing.T) {
 		io.WriteString(c, part)
 		held = append(held, c)
 	}
+	until(t, "bodies held", func() bool { // before: a third would take the place of one of them
+		_, _, text := ask(t, http.MethodGet, url+"/metrics", "")
+		return strings.Contains(string(text), "infer_request_body_bytes 180002")
+	})
 	full := func() bool {
-		status, header, _ := post(t, url+"/v1/completions", `{"prompt":"`+strings.Repeat("a ", 20000)+`","max_tokens":0}`)
+		status, header, _ := post(t, url+"/v1/completions", `{"prompt":"a","max_tokens":1}`+strings.Repeat(" ", 40000))
 		return status == 503 && header.Get("Retry-After") != ""
 	}
 	until(t, "bodies full", full)
