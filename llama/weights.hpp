@@ -157,23 +157,9 @@ int64_t group_of(const recorded & r) {
 
 } // namespace
 
-ggml_backend_buffer_t unbound_new(ggml_backend_buffer_type_t type, size_t size) {
+static ggml_backend_buffer_t unbound_buffer(ggml_backend_buffer_type_t type, ggml_backend_buffer_i iface, bool device, size_t size) {
     infer_weights * weights = active()->record;
     weights->reading = weights->loading;
-    ggml_backend_buffer_i iface = engine_buffer();
-    iface.free_buffer   = unbound_free;
-    iface.get_base      = unbound_base;
-    iface.init_tensor   = unbound_init;
-    iface.set_tensor    = unbound_set;
-    iface.memset_tensor = unbound_memset;
-    iface.clear         = unbound_clear;
-    return ggml_backend_buffer_init(type, iface, new unbound{weights}, size);
-}
-
-ggml_backend_buffer_t unbound_on_device(ggml_backend_buffer_type_t type, size_t size) {
-    infer_weights * weights = active()->record;
-    weights->reading = weights->loading;
-    ggml_backend_buffer_i iface = {};
     iface.free_buffer   = unbound_free;
     iface.get_base      = unbound_base;
     iface.init_tensor   = unbound_init;
@@ -181,8 +167,16 @@ ggml_backend_buffer_t unbound_on_device(ggml_backend_buffer_type_t type, size_t 
     iface.memset_tensor = unbound_memset;
     iface.clear         = unbound_clear;
     unbound * u = new unbound{weights};
-    u->device = true;
+    u->device = device;
     return ggml_backend_buffer_init(type, iface, u, size);
+}
+
+ggml_backend_buffer_t unbound_new(ggml_backend_buffer_type_t type, size_t size) {
+    return unbound_buffer(type, engine_buffer(), false, size);
+}
+
+ggml_backend_buffer_t unbound_on_device(ggml_backend_buffer_type_t type, size_t size) {
+    return unbound_buffer(type, {}, true, size);
 }
 
 bool is_unplaced(const ggml_tensor * tensor) {

@@ -79,8 +79,7 @@ type Batch struct {
 	slots   []*slot
 	cells   batching.Cells
 	stats   BatchStats
-	taken   time.Duration // of the requests that have ended, in slots
-	ended   uint64
+	taken   time.Duration        // of the requests that have ended, in slots
 	fault   func(rows int) error // for tests; nil: none
 }
 
@@ -205,10 +204,10 @@ func (b *Batch) freeSlots() (n int) {
 
 // retryAfter estimates when a place in the queue is free: requests end one after the other.
 func (b *Batch) retryAfter() time.Duration {
-	if b.ended == 0 {
+	if b.stats.Requests == 0 {
 		return time.Second
 	}
-	each := b.taken / time.Duration(b.ended) / time.Duration(len(b.slots))
+	each := b.taken / time.Duration(b.stats.Requests) / time.Duration(len(b.slots))
 	return max(each.Round(time.Second), time.Second)
 }
 
@@ -377,7 +376,6 @@ func (b *Batch) finish(s *slot, err error) {
 	r := s.r
 	s.r, s.order, b.full = nil, b.stats.Evaluations, false
 	b.stats.Requests++
-	b.ended++
 	b.taken += clock.Since(r.began)
 	r.finish(err)
 }

@@ -328,7 +328,7 @@ func (b *Batch) sample(x row) (Token, error) {
 func (b *Batch) failed(rows []row, err error) {
 	err = b.closedError(b.s.closedError(err))
 	for _, r := range rows {
-		b.recover(r.s)
+		b.undo(r.s)
 	}
 	if errors.Is(err, llama.ErrNoSlot) || errors.Is(err, llama.ErrNoMemory) {
 		if b.forgetKept() {
@@ -365,8 +365,8 @@ func (b *Batch) forgetKept() (any bool) {
 	return any
 }
 
-// recover removes what an interrupted evaluation has left of a slot.
-func (b *Batch) recover(s *slot) {
+// undo removes what an interrupted evaluation has left of a slot.
+func (b *Batch) undo(s *slot) {
 	n := len(s.tokens)
 	if ok, err := b.s.ctx.RemoveSeq(s.id, llama.Pos(n), -1); err != nil || !ok {
 		b.forget(s, 0)

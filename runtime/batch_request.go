@@ -46,7 +46,7 @@ type Request struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 
-	submitted, began, first time.Duration // on the clock; began: got a slot
+	began, first time.Duration // on the clock; began: got a slot
 
 	mu     sync.Mutex
 	tokens []Token // that were not read yet
@@ -98,10 +98,9 @@ func (b *Batch) newRequest(ctx context.Context, prompt string, o GenerateOptions
 	}
 	r := &Request{
 		b: b, o: o, sampler: sampler, writer: newWriter(m, o), text: text, prompt: len(text),
-		submitted: clock.Now(), news: make(chan struct{}, 1),
+		began: clock.Now(), news: make(chan struct{}, 1),
 		stats: Stats{Context: b.request, UBatch: b.s.ubatch, FlashAttention: b.s.flash, Seed: *sampling.Seed, Notes: notes},
 	}
-	r.began = r.submitted
 	r.ctx, r.cancel = context.WithCancel(ctx)
 	return r, nil
 }

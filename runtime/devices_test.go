@@ -324,25 +324,7 @@ func TestAutoFillsDevicesToTheMargin(t *testing.T) {
 // Layers that are not on devices are streamed within a budget.
 func TestLayersBesideDevicesAreStreamed(t *testing.T) {
 	enginetest.Devices(t, 1)
-	path := model(t, "layers=8,width=512,heads=8,ffn=1536,vocab=512", "f16")
-	shallow := runtime.SessionOptions{Context: 64, UBatch: 32, Threads: 1}
-	o := runtime.Options{Load: runtime.LoadMMap, ChunkSize: 1 << 20, GPULayers: 3, Session: shallow}
-	want, _, err := greedy(t.Context(), path, o, shallow, steps)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.MaxMemory = 1
-	_, err = runtime.Open(t.Context(), path, o)
-	var least *memory.Error
-	if !errors.As(err, &least) {
-		t.Fatal(err)
-	}
-	o.MaxMemory = least.Requested + 8<<20
-	got, r, err := greedy(t.Context(), path, o, shallow, steps)
-	if err != nil {
-		t.Fatal(err)
-	}
-	equal(t, "streamed", got, want)
+	r := streamedBeside(t, "layers=8,width=512,heads=8,ffn=1536,vocab=512", runtime.Options{GPULayers: 3}, 8<<20)
 	if r.Residency == nil || r.Residency.Streamed == 0 || r.GPULayers != 3 {
 		t.Errorf("%d layers on devices, %+v", r.GPULayers, r.Residency)
 	}
@@ -351,25 +333,7 @@ func TestLayersBesideDevicesAreStreamed(t *testing.T) {
 // With --cpu-moe, dense weights are on devices, and experts have slots within a budget.
 func TestExpertsBesideDevicesAreStreamed(t *testing.T) {
 	enginetest.Devices(t, 1)
-	path := model(t, "layers=4,width=256,heads=4,ffn=512,vocab=512,experts=16,experts_used=2", "f16")
-	shallow := runtime.SessionOptions{Context: 64, UBatch: 32, Threads: 1}
-	o := runtime.Options{Load: runtime.LoadMMap, ChunkSize: 1 << 20, GPULayers: all, CPUExperts: true, Session: shallow}
-	want, _, err := greedy(t.Context(), path, o, shallow, steps)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.MaxMemory = 1
-	_, err = runtime.Open(t.Context(), path, o)
-	var least *memory.Error
-	if !errors.As(err, &least) {
-		t.Fatal(err)
-	}
-	o.MaxMemory = least.Requested + 16<<20
-	got, r, err := greedy(t.Context(), path, o, shallow, steps)
-	if err != nil {
-		t.Fatal(err)
-	}
-	equal(t, "streamed", got, want)
+	r := streamedBeside(t, "layers=4,width=256,heads=4,ffn=512,vocab=512,experts=16,experts_used=2", runtime.Options{GPULayers: all, CPUExperts: true}, 16<<20)
 	if r.Residency == nil || r.Residency.Experts == nil || r.Residency.Experts.Misses == 0 || r.GPULayers != 5 {
 		t.Errorf("%d layers on devices, %+v", r.GPULayers, r.Residency.Experts)
 	}
@@ -539,4 +503,30 @@ func TestDevicesWhoseDriversRefuseMemory(t *testing.T) {
 			t.Errorf("%v: %s", env, before)
 		}
 	}
+}
+
+// streamedBeside generates with some memory more than the smallest budget, and checks that the text is that
+// of ample memory.
+func streamedBeside(t *testing.T, shape string, o runtime.Options, more uint64) runtime.Report {
+	t.Helper()
+	path := model(t, shape, "f16")
+	shallow := runtime.SessionOptions{Context: 64, UBatch: 32, Threads: 1}
+	o.Load, o.ChunkSize, o.Session = runtime.LoadMMap, 1<<20, shallow
+	want, _, err := greedy(t.Context(), path, o, shallow, steps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.MaxMemory = 1
+	_, err = runtime.Open(t.Context(), path, o)
+	var least *memory.Error
+	if !errors.As(err, &least) {
+		t.Fatal(err)
+	}
+	o.MaxMemory = least.Requested + more
+	got, r, err := greedy(t.Context(), path, o, shallow, steps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "streamed", got, want)
+	return r
 }

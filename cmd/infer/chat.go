@@ -10,7 +10,6 @@ import (
 	"github.com/seed7adf6694/infer/cmd/infer/internal/talk"
 	"github.com/seed7adf6694/infer/cmd/infer/internal/terminal"
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
-	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/runtime"
 	"github.com/seed7adf6694/infer/runtime/chat"
 )
@@ -71,14 +70,6 @@ func (c *generateConfig) converse(ctx context.Context, s *streams) (err error) {
 	system, err := c.systemText(ctx, s)
 	if err != nil {
 		return err
-	}
-	if !c.quiet {
-		warnSlow(s.err)
-	}
-	if c.verbose > 0 {
-		open.Logger = c.logger(s)
-		llama.SetLogger(open.Logger)
-		defer llama.SetLogger(nil)
 	}
 	open.Session, open.Generate = session, &gen
 	m, free, err := c.open(ctx, s, &open)

@@ -126,20 +126,10 @@ func (c *textsConfig) openFor(ctx context.Context, s *streams, pooling llama.Poo
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if !c.quiet {
-		warnSlow(s.err)
-	}
-	stop := func() {}
-	if c.verbose > 0 {
-		open.Logger = c.logger(s)
-		llama.SetLogger(open.Logger)
-		stop = func() { llama.SetLogger(nil) }
-	}
 	session.Embeddings, session.Pooling = true, pooling
 	open.Session = session
 	m, free, err := c.open(ctx, s, &open)
 	if err != nil {
-		stop()
 		return nil, nil, nil, err
 	}
 	var sess *runtime.Session
@@ -151,10 +141,9 @@ func (c *textsConfig) openFor(ctx context.Context, s *streams, pooling llama.Poo
 	}
 	if err != nil {
 		free()
-		stop()
 		return nil, nil, nil, err
 	}
-	return m, sess, func() { sess.Close(); free(); stop() }, nil
+	return m, sess, func() { sess.Close(); free() }, nil
 }
 
 func (c *embedConfig) run(ctx context.Context, s *streams, args []string) error {

@@ -55,15 +55,6 @@ func (c *generateConfig) generate(ctx context.Context, s *streams) error {
 	if err := c.readConstraint(ctx, s, &gen.Sampling); err != nil {
 		return err
 	}
-	if !c.quiet {
-		warnSlow(s.err)
-	}
-	if c.verbose > 0 {
-		open.Logger = c.logger(s)
-		llama.SetLogger(open.Logger)
-		defer llama.SetLogger(nil)
-	}
-
 	open.Session, open.Generate = session, &gen
 	m, free, err := c.open(ctx, s, &open)
 	if err != nil {
@@ -162,9 +153,12 @@ func (c *generateConfig) readConstraint(ctx context.Context, s *streams, to *run
 	return nil
 }
 
-// open opens the model that the flags name, and prints what was adjusted. The returned function
-// closes the model.
+// open opens the model that the flags name, and prints what was adjusted; if it is to be verbose, it logs
+// what the runtime and the engine say until the returned function closes the model.
 func (c *generateConfig) open(ctx context.Context, s *streams, open *runtime.Options) (m *runtime.Model, free func(), err error) {
+	if !c.quiet {
+		warnSlow(s.err)
+	}
 	progress := terminal.NewBar(s.err, !c.quiet && !c.noProgress && c.verbose == 0)
 	defer progress.Clear()
 	open.Progress = func(p runtime.Progress) {
@@ -194,6 +188,13 @@ func (c *generateConfig) open(ctx context.Context, s *streams, open *runtime.Opt
 		if open.Pool != nil {
 			open.Pool.Close()
 		}
+		if c.verbose > 0 {
+			llama.SetLogger(nil)
+		}
+	}
+	if c.verbose > 0 {
+		open.Logger = c.logger(s)
+		llama.SetLogger(open.Logger)
 	}
 	if m, err = runtime.Open(ctx, c.model, *open); err != nil {
 		free()

@@ -20,23 +20,10 @@ import (
 	"github.com/openai/openai-go/v3/shared"
 	sashabaranov "github.com/sashabaranov/go-openai"
 
+	"github.com/seed7adf6694/infer/internal/ggufcases/instruct"
 	"github.com/seed7adf6694/infer/runtime"
 	"github.com/seed7adf6694/infer/runtime/server"
 )
-
-// hermes is the form in which Qwen's models and many others think and call.
-const hermes = `{% if tools %}<tools>{% for t in tools %}{{ t | tojson }}{% endfor %}</tools>
-For each function call return a JSON object within <tool_call></tool_call> tags:
-<tool_call>
-{"name": <function-name>, "arguments": <args-json-object>}
-</tool_call>
-{% endif %}{% for m in messages %}<|im_start|>{{ m.role }}
-{% if m.reasoning_content %}<think>
-{{ m.reasoning_content }}
-</think>
-{% endif %}{{ m.content }}<|im_end|>
-{% endfor %}<|im_start|>assistant
-`
 
 // What the embedded model is made to write, by a grammar.
 const (
@@ -47,7 +34,7 @@ const (
 // newServer serves the embedded model in that form, and returns the address.
 func newServer(t *testing.T, keys ...string) string {
 	t.Helper()
-	o := server.Options{Path: "../../models/tiny/tiny-stories-f16.gguf", ChatTemplate: hermes, Keys: keys}
+	o := server.Options{Path: "../../models/tiny/tiny-stories-f16.gguf", ChatTemplate: instruct.Hermes, Keys: keys}
 	o.Open.Packed = runtime.PackedOff
 	o.Batch.Context, o.Batch.Threads, o.Batch.Slots = 2048, 1, 4
 	s, err := server.New(context.Background(), o)

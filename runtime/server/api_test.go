@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed7adf6694/infer/internal/ggufcases/instruct"
 	"github.com/seed7adf6694/infer/runtime/server"
 )
 
@@ -413,7 +414,7 @@ func TestMessagesInAnthropicsForm(t *testing.T) {
 
 func TestStructuredAnswersAreNoReasoning(t *testing.T) {
 	o := options()
-	o.ChatTemplate = strings.TrimSuffix(hermes, "\n") + "\n<think>\n" // as of models that always think
+	o.ChatTemplate = strings.TrimSuffix(instruct.Hermes, "\n") + "\n<think>\n" // as of models that always think
 	_, url := newServer(t, o)
 	status, _, body := post(t, url+"/v1/chat/completions", object{"messages": user("Hello"), "max_tokens": 60, "json_schema": object{"enum": []string{"red"}}})
 	m := at(t, decode(t, status, body), "choices", 0, "message")
@@ -448,23 +449,9 @@ call ::= "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Rome\
 	}
 }
 
-// hermes is the form in which Qwen's models and many others think and call.
-const hermes = `{% if tools %}<tools>{% for t in tools %}{{ t | tojson }}{% endfor %}</tools>
-For each function call return a JSON object within <tool_call></tool_call> tags:
-<tool_call>
-{"name": <function-name>, "arguments": <args-json-object>}
-</tool_call>
-{% endif %}{% for m in messages %}<|im_start|>{{ m.role }}
-{% if m.reasoning_content %}<think>
-{{ m.reasoning_content }}
-</think>
-{% endif %}{{ m.content }}<|im_end|>
-{% endfor %}<|im_start|>assistant
-`
-
 func withHermes() server.Options {
 	o := options()
-	o.ChatTemplate = hermes
+	o.ChatTemplate = instruct.Hermes
 	return o
 }
 

@@ -156,6 +156,17 @@ func (l *live) generates() (*runtime.Batch, error) {
 	return l.batch, nil
 }
 
+// chats returns the error of a model that takes no conversations.
+func (l *live) chats() error {
+	if _, err := l.generates(); err != nil {
+		return err
+	}
+	if l.template == nil {
+		return badField("model", "%s", l.noTemplate)
+	}
+	return nil
+}
+
 // fits refuses a text that has too many tokens for a request, by its length, before the tokens are
 // counted: that takes seconds for megabytes.
 func (l *live) fits(text string) error {

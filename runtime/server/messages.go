@@ -39,11 +39,8 @@ func (s *Server) countTokens(c *call) error {
 		if err := f.done(); err != nil {
 			return err
 		}
-		if _, err := l.generates(); err != nil {
+		if err := l.chats(); err != nil {
 			return err
-		}
-		if l.template == nil {
-			return badField("model", "%s", l.noTemplate)
 		}
 		in, _, err := l.render(q)
 		if err != nil {

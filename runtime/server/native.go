@@ -235,11 +235,8 @@ func (s *Server) applyTemplate(c *call) error {
 		if err := f.done(); err != nil {
 			return err
 		}
-		if _, err := l.generates(); err != nil {
+		if err := l.chats(); err != nil {
 			return err
-		}
-		if l.template == nil {
-			return badField("model", "%s", l.noTemplate)
 		}
 		p, err := l.template.Render(q.messages, q.options)
 		if err != nil {

@@ -154,12 +154,17 @@ func (q *chatRequest) forceInFormat(f answer.Format, open bool) error {
 	thinks := q.options.EnableThinking != nil && *q.options.EnableThinking
 	grammar, _, err := f.ToolGrammar(toolsOf(q.forced), answer.Choice{Required: true, Reasoning: thinks, ReasoningOpen: open})
 	if err != nil {
-		e := badField("tools", "%s", err)
-		e.code = "invalid_schema"
-		return e
+		return invalidSchema("%s", err)
 	}
 	q.Sampling.Grammar = grammar
 	return nil
+}
+
+// invalidSchema is the error of tools that no grammar can obey.
+func invalidSchema(format string, args ...any) *apiError {
+	e := badField("tools", format, args...)
+	e.code = "invalid_schema"
+	return e
 }
 
 // guide makes calls valid, if the model makes some: from where it begins one, a grammar holds. Where the
@@ -171,9 +176,7 @@ func (q *chatRequest) guide(f answer.Format) error {
 	case err == nil:
 		q.Sampling.Grammar, q.Sampling.GrammarTriggers = grammar, triggers
 	case q.strict:
-		e := badField("tools", "strict: %s", err)
-		e.code = "invalid_schema"
-		return e
+		return invalidSchema("strict: %s", err)
 	}
 	return nil
 }
@@ -198,9 +201,7 @@ func (q *chatRequest) forceByGrammar() error {
 	}
 	grammar, err := schema.Grammar([]byte(mustEncode(map[string]any{"anyOf": calls})), schema.Options{Compact: true})
 	if err != nil {
-		e := badField("tools", "%s", err)
-		e.code = "invalid_schema"
-		return e
+		return invalidSchema("%s", err)
 	}
 	q.Sampling.Grammar = grammar
 	return nil

@@ -11,6 +11,20 @@ import (
 // ChatML is a chat template in the form of many models.
 const ChatML = `{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}`
 
+// Hermes is the form in which Qwen's models and many others think and call.
+const Hermes = `{% if tools %}<tools>{% for t in tools %}{{ t | tojson }}{% endfor %}</tools>
+For each function call return a JSON object within <tool_call></tool_call> tags:
+<tool_call>
+{"name": <function-name>, "arguments": <args-json-object>}
+</tool_call>
+{% endif %}{% for m in messages %}<|im_start|>{{ m.role }}
+{% if m.reasoning_content %}<think>
+{{ m.reasoning_content }}
+</think>
+{% endif %}{{ m.content }}<|im_end|>
+{% endfor %}<|im_start|>assistant
+`
+
 // Write writes a copy of a model of the tiny family with chat templates by their keys, and with two
 // control tokens at the end of its vocabulary: <|im_start|>, and <|im_end|>, which ends a turn.
 func Write(tiny, path string, templates map[string]string) (err error) {
