@@ -401,11 +401,7 @@ func TestClosingABatchDuringUse(t *testing.T) {
 			t.Errorf("%d bytes are left", left)
 		}
 	}
-	for range 1000 {
-		if goruntime.NumGoroutine() <= before {
-			return
-		}
+	for goruntime.NumGoroutine() > before { // those that have done their work end; the test's time limit ends the wait
 		goruntime.Gosched()
 	}
-	t.Errorf("%d goroutines, %d before", goruntime.NumGoroutine(), before)
 }
