@@ -94,3 +94,43 @@ func TestATerminationEndsAChatAtItsPrompt(t *testing.T) {
 		t.Errorf("exit code %d: %q", code, seen)
 	}
 }
+
+// A model is a stranger's file: a terminal is shown its control characters, and obeys none. A pipe gets
+// the bytes.
+func TestATerminalObeysNoModel(t *testing.T) {
+	needEngine(t)
+	const grammar = `root ::= "é\x1b[31mred\x07" "\r\n" "x\rY" "\x9b2J"`
+	const written, shown = "é\x1b[31mred\a\r\nx\rY\u009b2J", `é\x1b[31mred\x07` + "\r\n" + `x\x0dY\u009b2J`
+	file := filepath.Join(t.TempDir(), "g.gbnf")
+	if err := os.WriteFile(file, []byte(grammar), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	thinks := instructModel(t, storyTeller+"<think>")
+	t.Setenv("NO_COLOR", "1")
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	for name, args := range map[string][]string{
+		"a text":    {"-p", "Once"},
+		"an answer": {"-m", instructModel(t, storyTeller), "-p", "Once"},
+		"reasoning": {"-m", thinks, "-p", "Once"},
+		"a prompt":  {"-p", written, "-n", "0", "--echo"},
+	} {
+		args = append(args, "--grammar-file", file, "-q", "-t", "1")
+		if got := call(t, args...); got.code != 0 || !strings.Contains(got.out, written) {
+			t.Errorf("%s in a pipe: %+v", name, got)
+		}
+		user, cmd := onTerminal(t, 100, args...)
+		seen := strings.ReplaceAll(readUntil(user, ""), "\r\r\n", "\r\n")
+		if cmd.Wait(); !strings.Contains(seen, shown) || strings.ContainsAny(seen, "\x1b\a\u009b") {
+			t.Errorf("%s: the terminal shows %q", name, seen)
+		}
+	}
+	user, cmd := onTerminal(t, 100, "chat", "-m", thinks, "--grammar-file", file, "-q", "-t", "1")
+	readUntil(user, "> ")
+	typed(t, user, "Once\r", `é\x1b[31mred\x07`)
+	readUntil(user, "> ")
+	user.Write([]byte{4})
+	readUntil(user, "")
+	if cmd.Wait(); cmd.ProcessState.ExitCode() != 0 {
+		t.Errorf("exit code %d", cmd.ProcessState.ExitCode())
+	}
+}

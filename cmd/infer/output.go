@@ -33,18 +33,28 @@ func (s *streams) lost() error {
 type tokenWriter struct {
 	w      io.Writer
 	json   bool
+	safe   *texts.Stream  // for a terminal; nil: the text as it is
 	last   byte           // the last byte written; 0 if none was
 	parser *answer.Parser // of an answer; nil: a text
 	screen *talk.Screen   // writes the answer
 }
 
-func newTokenWriter(w io.Writer, json bool) *tokenWriter { return &tokenWriter{w: w, json: json} }
+func newTokenWriter(w io.Writer, json bool) *tokenWriter {
+	t := &tokenWriter{w: w, json: json}
+	if isTerminalWriter(w) {
+		t.safe = &texts.Stream{}
+	}
+	return t
+}
 
 func (t *tokenWriter) prompt(text string) error {
 	if t.json {
 		return texts.WriteJSON(t.w, map[string]string{"prompt": text})
 	}
-	return t.text(text)
+	if err := t.text(text); err != nil || t.safe == nil {
+		return err
+	}
+	return t.write(t.safe.End())
 }
 
 // jsonToken is a line of --json.
@@ -89,6 +99,13 @@ func (t *tokenWriter) events(id int32, list []answer.Event) error {
 }
 
 func (t *tokenWriter) text(s string) error {
+	if t.safe != nil {
+		s = t.safe.Push(s)
+	}
+	return t.write(s)
+}
+
+func (t *tokenWriter) write(s string) error {
 	if s == "" {
 		return nil
 	}
@@ -107,10 +124,14 @@ func (t *tokenWriter) finish() error {
 		}
 		return err
 	}
-	if t.json || t.last == 0 || t.last == '\n' {
-		return nil
+	rest := ""
+	if t.safe != nil {
+		rest = t.safe.End()
 	}
-	return t.text("\n")
+	if !t.json && (rest != "" || t.last != 0 && t.last != '\n') {
+		rest += "\n"
+	}
+	return t.write(rest)
 }
 
 // logger returns the logger of -v, which writes to standard error.

@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
 	"github.com/seed7adf6694/infer/cmd/infer/internal/talk"
-	"github.com/seed7adf6694/infer/cmd/infer/internal/terminal"
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/runtime"
 	"github.com/seed7adf6694/infer/runtime/chat"
@@ -196,13 +196,10 @@ func (c *generateConfig) restore(sess *runtime.Session, g *runtime.GenerateOptio
 
 // screen returns what writes answers.
 func (c *generateConfig) screen(s *streams) *talk.Screen {
-	return &talk.Screen{Out: s.out, Colour: coloured(s.out), Reasoning: c.chat.reasoning}
+	return &talk.Screen{Out: s.out, Terminal: isTerminalWriter(s.out), Colour: coloured(s.out), Reasoning: c.chat.reasoning}
 }
 
 // coloured reports whether an output is a terminal that shows colours.
-func coloured(out any) bool {
-	if w, ok := out.(*checkedWriter); ok {
-		out = w.w
-	}
-	return terminal.Is(out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+func coloured(out io.Writer) bool {
+	return isTerminalWriter(out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }

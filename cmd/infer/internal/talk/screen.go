@@ -4,6 +4,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/runtime/chat/answer"
 )
 
@@ -22,11 +23,13 @@ const (
 // Screen writes an answer.
 type Screen struct {
 	Out       io.Writer
-	Colour    bool   // Out is a terminal
+	Terminal  bool   // Out is a terminal: what it would obey is escaped
+	Colour    bool   // and shows colours
 	Reasoning string // Show, Hide or Off
 
 	thinking bool
 	last     byte
+	safe     texts.Stream // for terminals
 }
 
 // Write writes an event. Reasoning is dim on a terminal, and between <think> and </think> elsewhere.
@@ -36,19 +39,22 @@ func (s *Screen) Write(e answer.Event) error {
 		if e.Text == "" {
 			return nil
 		}
-		return s.text(s.leave() + e.Text)
+		return s.text(s.leave() + s.shown(e.Text))
 	case answer.Reasoning:
 		if s.Reasoning != Show {
 			return nil
 		}
 		begin := ""
 		if !s.thinking {
+			begin = s.safe.End()
 			s.thinking = true
-			if begin = "<think>\n"; s.Colour {
-				begin = dim
+			if s.Colour {
+				begin += dim
+			} else {
+				begin += "<think>\n"
 			}
 		}
-		return s.text(begin + e.Text)
+		return s.text(begin + s.shown(e.Text))
 	}
 	return nil
 }
@@ -60,12 +66,23 @@ func (s *Screen) leave() string {
 	}
 	s.thinking = false
 	if s.Colour {
-		return plain + "\n\n"
+		return s.safe.End() + plain + "\n\n"
 	}
-	return "\n</think>\n\n"
+	return s.safe.End() + "\n</think>\n\n"
+}
+
+// shown returns what is written of a model's text.
+func (s *Screen) shown(text string) string {
+	if s.Terminal {
+		return s.safe.Push(text)
+	}
+	return text
 }
 
 func (s *Screen) text(text string) error {
+	if text == "" {
+		return nil
+	}
 	s.last = text[len(text)-1]
 	_, err := io.WriteString(s.Out, text)
 	return err
@@ -76,13 +93,10 @@ func (s *Screen) End() error {
 	text := ""
 	if s.thinking {
 		text = strings.TrimSuffix(s.leave(), "\n")
-	} else if s.last != 0 && s.last != '\n' {
-		text = "\n"
+	} else if text = s.safe.End(); text != "" || s.last != 0 && s.last != '\n' {
+		text += "\n"
 	}
+	err := s.text(text)
 	s.last = 0
-	if text == "" {
-		return nil
-	}
-	_, err := io.WriteString(s.Out, text)
 	return err
 }
