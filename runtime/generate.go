@@ -345,10 +345,9 @@ func (w *writer) token(c *llama.Context, output int, id llama.Token) (t Token, e
 	if w.piece, err = w.model.weights.native.AppendPiece(w.piece[:0], id, special); err != nil {
 		return t, err
 	}
-	var stopped bool
-	t.Text, stopped = w.text.Push(w.piece)
+	t.Text, t.Stop = w.text.Push(w.piece)
 	switch {
-	case stopped:
+	case t.Stop != "":
 		w.end(&t, FinishStop)
 	case w.o.MaxTokens > 0 && w.count >= w.o.MaxTokens:
 		w.end(&t, FinishLength)

@@ -200,7 +200,8 @@ type GenerateOptions struct {
 	Tokens []int32
 	// MaxTokens ends the generation after this many tokens; 0: no limit.
 	MaxTokens int
-	// Stop ends the generation before any of these strings, which are not returned.
+	// Stop ends the generation before any of these strings, which are not part of the text:
+	// [Token].Stop says which.
 	Stop []string
 	// Continue appends the prompt to the session's text. Without it the text is forgotten
 	// first.
@@ -316,6 +317,8 @@ type Token struct {
 	Text string
 	// Finish is set in the last token.
 	Finish FinishReason
+	// Stop is the one of [GenerateOptions].Stop that ended the text, with [FinishStop].
+	Stop string
 	// Logprob is the natural logarithm of the token's probability by the model's logits,
 	// before sampling changes them. Top are the most likely tokens, most likely first. Both
 	// are set with [GenerateOptions].Logprobs.

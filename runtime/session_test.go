@@ -123,14 +123,19 @@ func TestPromptAndContext(t *testing.T) {
 
 func finishOf(t *testing.T, s *runtime.Session, o runtime.GenerateOptions) runtime.FinishReason {
 	t.Helper()
-	var last runtime.Token
+	return lastOf(t, s, o).Finish
+}
+
+// lastOf returns the last token of a generation.
+func lastOf(t *testing.T, s *runtime.Session, o runtime.GenerateOptions) (last runtime.Token) {
+	t.Helper()
 	for tok, err := range s.Generate(t.Context(), prompt, o) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		last = tok
 	}
-	return last.Finish
+	return last
 }
 
 func TestStopStringsDoNotLeak(t *testing.T) {
@@ -150,8 +155,8 @@ func TestStopStringsDoNotLeak(t *testing.T) {
 		if got, err := s.Complete(t.Context(), prompt, o); err != nil || got != whole[:i] {
 			t.Errorf("stop %q: %q, want %q", stop, got, whole[:i])
 		}
-		if f := finishOf(t, s, o); f != runtime.FinishStop {
-			t.Errorf("stop %q: ended with %q", stop, f)
+		if last := lastOf(t, s, o); last.Finish != runtime.FinishStop || last.Stop != stop {
+			t.Errorf("stop %q: ended with %q, %q", stop, last.Finish, last.Stop)
 		}
 	}
 }

@@ -38,8 +38,9 @@ type Event struct {
 	answer.Event
 	// Dropped are the messages that were left out of the context before this event, since it is full.
 	Dropped int
-	// Finish is set in the last event.
+	// Finish is set in the last event, and Stop as in [runtime.Token].
 	Finish runtime.FinishReason
+	Stop   string
 }
 
 // New begins a conversation. Session and template must be of the model.
@@ -125,7 +126,7 @@ func (a *answering) run(ctx context.Context) error {
 	for {
 		prompt, ids, err := a.fit(most)
 		if a.begun && errors.Is(err, ErrTooLong) { // the answer itself fills the context
-			a.end(runtime.FinishContext)
+			a.end(Event{Finish: runtime.FinishContext})
 			return nil
 		}
 		if err != nil {
@@ -199,7 +200,7 @@ func (a *answering) generate(ctx context.Context) (again bool, err error) {
 	for t, err := range a.c.generator.Generate(ctx, "", a.o) {
 		if err != nil {
 			a.push(t.Text)
-			a.end("")
+			a.end(Event{})
 			return false, err
 		}
 		a.begun = true
@@ -214,7 +215,7 @@ func (a *answering) generate(ctx context.Context) (again bool, err error) {
 			return false, nil
 		}
 		if finish != "" {
-			a.end(finish)
+			a.end(Event{Finish: finish, Stop: t.Stop})
 		}
 	}
 	return again, nil
@@ -230,23 +231,24 @@ func (a *answering) canDrop() bool {
 }
 
 // push gives a text to the parser and yields what is certain.
-func (a *answering) push(text string) bool { return a.events(a.parser.Push(text), "") }
+func (a *answering) push(text string) bool { return a.events(a.parser.Push(text), Event{}) }
 
-func (a *answering) end(finish runtime.FinishReason) {
+// end yields what the parser held back, and the end if last has a reason for it.
+func (a *answering) end(last Event) {
 	list := a.parser.End()
-	if finish != "" {
+	if last.Finish != "" {
 		list = append(list, answer.Event{})
 	}
-	a.events(list, finish)
+	a.events(list, last)
 }
 
-// events keeps and yields events; the last one has the finish.
-func (a *answering) events(list []answer.Event, finish runtime.FinishReason) bool {
+// events keeps and yields events; the last one has the reason of the end.
+func (a *answering) events(list []answer.Event, last Event) bool {
 	for i, e := range list {
 		a.keep(e)
 		event := Event{Event: e, Dropped: a.drops}
 		if i == len(list)-1 {
-			event.Finish = finish
+			event.Finish, event.Stop = last.Finish, last.Stop
 		}
 		a.drops = 0
 		if !a.left && !a.yield(event, nil) {
@@ -274,7 +276,7 @@ func (a *answering) keep(e answer.Event) {
 // message is the assistant's message. A call whose arguments were cut off is left out.
 func (a *answering) message() Message {
 	if !a.left {
-		a.events(a.parser.End(), "")
+		a.events(a.parser.End(), Event{})
 	}
 	m := Message{Role: "assistant", Content: a.content.String(), ReasoningContent: a.reasoning.String()}
 	for _, c := range a.calls {

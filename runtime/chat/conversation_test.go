@@ -62,6 +62,20 @@ func TestAConversationKeepsTheCacheOfItsPrefix(t *testing.T) {
 	}
 }
 
+func TestAnAnswerSaysAtWhichTextItStopped(t *testing.T) {
+	c, _ := conversation(t, "", 512)
+	var last chat.Event
+	for e, err := range c.Ask(t.Context(), "Once upon a time", runtime.GenerateOptions{MaxTokens: 64, Stop: []string{"never\x01", "e"}, Sampling: runtime.Sampling{Greedy: true}}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = e
+	}
+	if last.Finish != runtime.FinishStop || last.Stop != "e" {
+		t.Errorf("%+v", last)
+	}
+}
+
 // When the context is full, the oldest turns go, and the system prompt stays.
 func TestAFullContextDropsTheOldestTurns(t *testing.T) {
 	c, s := conversation(t, "", 192)

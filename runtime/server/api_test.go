@@ -382,17 +382,23 @@ func TestMessagesInAnthropicsForm(t *testing.T) {
 	}
 	ask["stream"] = true
 	_, _, body = post(t, url+"/v1/messages", ask)
-	for _, want := range []string{"event: message_start\n", "event: content_block_start\n", `"text_delta"`, "event: content_block_stop\n", `"stop_reason":"max_tokens"`, "event: message_stop\n"} {
+	for _, want := range []string{"event: message_start\n", "event: content_block_start\n", `"text_delta"`, "event: content_block_stop\n", `"stop_reason":"max_tokens","stop_sequence":null`, "event: message_stop\n"} {
 		if !strings.Contains(string(body), want) {
 			t.Errorf("%s is missing: %s", want, body)
 		}
 	}
 	ask["stream"] = false
-	ask["stop_sequences"], ask["max_tokens"] = []string{"e"}, 100
+	ask["temperature"] = 0
+	ask["stop_sequences"], ask["max_tokens"] = []string{"never\x01", "e"}, 100
 	status, _, body = post(t, url+"/v1/messages", ask)
-	if o = decode(t, status, body); o["stop_reason"] != "stop_sequence" {
+	if o = decode(t, status, body); o["stop_reason"] != "stop_sequence" || o["stop_sequence"] != "e" {
 		t.Errorf("%s", body)
 	}
+	ask["stream"] = true
+	if _, _, body = post(t, url+"/v1/messages", ask); !strings.Contains(string(body), `"delta":{"stop_reason":"stop_sequence","stop_sequence":"e"}`) {
+		t.Errorf("%s", body)
+	}
+	delete(ask, "stream")
 	delete(ask, "stop_sequences")
 	ask["tools"] = []object{{"name": "weather", "input_schema": object{"type": "object", "properties": object{"city": object{"enum": []string{"Rome"}}}, "required": []string{"city"}}}}
 	ask["tool_choice"] = object{"type": "tool", "name": "weather"}

@@ -231,22 +231,22 @@ type messaging struct {
 	id string
 }
 
-// stopOf translates OpenAI's word for the end.
-func (m *messaging) stopOf(p *reply) string {
+// stopOf translates OpenAI's word for the end. sequence is the text that ended the answer, nil if none did.
+func (m *messaging) stopOf(p *reply) (reason string, sequence any) {
 	switch {
 	case p.finish == "tool_calls":
-		return "tool_use"
+		return "tool_use", nil
 	case p.finish == "length":
-		return "max_tokens"
-	case p.stopped:
-		return "stop_sequence"
+		return "max_tokens", nil
+	case p.stop != "":
+		return "stop_sequence", p.stop
 	}
-	return "end_turn"
+	return "end_turn", nil
 }
 
 // object is the message without its content.
-func (m *messaging) object(content any, stop any, u usage) map[string]any {
-	return map[string]any{"id": m.id, "type": "message", "role": "assistant", "model": m.call.model, "content": content, "stop_reason": stop, "stop_sequence": nil, "usage": inAnthropicUsage(u)}
+func (m *messaging) object(content, reason, sequence any, u usage) map[string]any {
+	return map[string]any{"id": m.id, "type": "message", "role": "assistant", "model": m.call.model, "content": content, "stop_reason": reason, "stop_sequence": sequence, "usage": inAnthropicUsage(u)}
 }
 
 // inAnthropicUsage translates the figures: tokens from the cache are not counted as input.
@@ -307,7 +307,8 @@ func (m *messaging) whole() error {
 	for _, b := range blocks {
 		content = append(content, b.object())
 	}
-	writeJSON(m.call.w, http.StatusOK, m.object(content, m.stopOf(m.replies[0]), m.usage()))
+	reason, sequence := m.stopOf(m.replies[0])
+	writeJSON(m.call.w, http.StatusOK, m.object(content, reason, sequence, m.usage()))
 	return nil
 }
 
@@ -333,7 +334,7 @@ func (m *messaging) stream() error {
 		if out.begun {
 			return nil
 		}
-		return send("message_start", map[string]any{"message": m.object([]any{}, nil, usage{Prompt: m.prompt})})
+		return send("message_start", map[string]any{"message": m.object([]any{}, nil, nil, usage{Prompt: m.prompt})})
 	}
 	err := m.run(func(p *reply, list []answer.Event) error {
 		if err := start(); err != nil {
@@ -375,7 +376,8 @@ func (m *messaging) stream() error {
 	if err := closeBlock(); err != nil {
 		return nil
 	}
-	if send("message_delta", map[string]any{"delta": map[string]any{"stop_reason": m.stopOf(m.replies[0]), "stop_sequence": nil}, "usage": inAnthropicUsage(u)}) == nil {
+	reason, sequence := m.stopOf(m.replies[0])
+	if send("message_delta", map[string]any{"delta": map[string]any{"stop_reason": reason, "stop_sequence": sequence}, "usage": inAnthropicUsage(u)}) == nil {
 		_ = send("message_stop", map[string]any{})
 	}
 	return nil

@@ -35,7 +35,7 @@ type reply struct {
 	kind    answer.Kind
 	finish  string // "" while it goes on
 	cut     bool   // ended after its call
-	stopped bool   // by a text to stop at
+	stop    string // the text that ended it, "" if none did
 }
 
 func newReply(l *live, q *chatRequest, index int, reasoningOpen bool) *reply {
@@ -86,6 +86,7 @@ func (p *reply) push(t runtime.Token) ([]answer.Event, error) {
 		p.thought++
 	}
 	if t.Finish != "" && p.finish == "" {
+		p.stop = t.Stop
 		list = append(list, p.end(t.Finish)...)
 	}
 	return list, nil
@@ -112,7 +113,7 @@ func (p *reply) note(list []answer.Event) []answer.Event {
 func (p *reply) end(why runtime.FinishReason) []answer.Event {
 	list := p.note(p.parser.End())
 	if p.finish == "" {
-		p.finish, p.stopped = finishOf(why), why == runtime.FinishStop
+		p.finish = finishOf(why)
 		if p.calls > 0 && p.finish == "stop" {
 			p.finish = "tool_calls"
 		}

@@ -15,30 +15,30 @@ type Stream struct {
 	held  string   // a possible beginning of a stop string
 }
 
-// Push adds a token's bytes. It returns the text that they complete, and whether a stop string
-// was reached. The stop string and the text after it are never returned.
-func (t *Stream) Push(piece []byte) (text string, stopped bool) {
+// Push adds a token's bytes. It returns the text that they complete, and the stop string that was
+// reached, "" if none was. The stop string and the text after it are never part of the text.
+func (t *Stream) Push(piece []byte) (text, stop string) {
 	t.raw = append(t.raw, piece...)
 	n := completeRunes(t.raw)
 	s := t.held + strings.ToValidUTF8(string(t.raw[:n]), "\uFFFD")
 	t.raw = append(t.raw[:0], t.raw[n:]...)
 
 	first := -1
-	for _, stop := range t.Stops {
-		if i := strings.Index(s, stop); i >= 0 && (first < 0 || i < first) {
-			first = i
+	for _, candidate := range t.Stops {
+		if i := strings.Index(s, candidate); i >= 0 && (first < 0 || i < first) {
+			first, stop = i, candidate
 		}
 	}
 	if first >= 0 {
 		t.held, t.raw = "", t.raw[:0]
-		return s[:first], true
+		return s[:first], stop
 	}
 	keep := 0
-	for _, stop := range t.Stops {
-		keep = max(keep, overlap(s, stop))
+	for _, candidate := range t.Stops {
+		keep = max(keep, overlap(s, candidate))
 	}
 	t.held = s[len(s)-keep:]
-	return s[:len(s)-keep], false
+	return s[:len(s)-keep], ""
 }
 
 // Flush returns the text that was held back, at the end of the generation.
