@@ -75,7 +75,8 @@ type Batch struct {
 	mu      sync.Mutex // slots and cells are changed by the loop alone
 	closed  bool
 	waiting []*Request
-	full    bool // an evaluation had no room: until a request ends, no other begins
+	full    bool   // an evaluation had no room: until a request ends, no other begins
+	placed  uint64 // how many times a request has got a slot
 	slots   []*slot
 	cells   batching.Cells
 	stats   BatchStats
@@ -275,14 +276,20 @@ func (b *Batch) Stats() BatchStats {
 	st := b.stats
 	st.Slots, st.Queue, st.Context, st.RequestContext = len(b.slots), b.queue, b.s.context, b.request
 	st.Waiting, st.Used = len(b.waiting), b.cells.Used()
+	running, busy := b.running()
+	st.Busy, st.Kept = busy, st.Used-running
+	return st
+}
+
+// running returns how many cells the texts of running requests use, and how many requests those are.
+func (b *Batch) running() (cells, busy int) {
+	var texts []*batching.Text
 	for _, s := range b.slots {
 		if s.r != nil {
-			st.Busy++
-		} else {
-			st.Kept += s.cells.Alone()
+			texts = append(texts, s.cells)
 		}
 	}
-	return st
+	return b.cells.Of(texts), len(texts)
 }
 
 // SlotStats are the figures of one slot of a batch.

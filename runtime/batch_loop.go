@@ -45,16 +45,13 @@ func (b *Batch) admit() {
 // promised returns the room in the context that running requests have or will need, and whether there
 // are any.
 func (b *Batch) promised() (n int, busy bool) {
-	n = b.cells.Used()
+	n, requests := b.running()
 	for _, s := range b.slots {
-		if s.r == nil {
-			n -= s.cells.Alone()
-			continue
+		if s.r != nil {
+			n += max(s.r.needs()-len(s.tokens), 0)
 		}
-		busy = true
-		n += max(s.r.needs()-len(s.tokens), 0)
 	}
-	return n, busy
+	return n, requests > 0
 }
 
 // slotFor returns the free slot whose text begins the request's longest, of equal ones the one
@@ -75,8 +72,10 @@ func (b *Batch) slotFor(r *Request) (best *slot) {
 
 // place begins a request in a slot.
 func (b *Batch) place(r *Request, s *slot) {
-	b.stats.Admitted++
-	s.r, s.order, r.begun = r, b.stats.Admitted, false
+	if b.placed++; r.least == 0 { // it has not given way
+		b.stats.Admitted++
+	}
+	s.r, s.order, r.begun, r.kept = r, b.placed, false, 0
 	r.began = clock.Now()
 	b.forget(s, commonPrefix(s.tokens, r.text[:len(r.text)-1]))
 	r.cached(len(s.tokens))
@@ -203,7 +202,7 @@ func (b *Batch) makeRoom(rows []row) bool {
 				if youngest == nil || s.order > youngest.order {
 					youngest = s
 				}
-			case s.cells.Alone() > 0 && (oldest == nil || s.order < oldest.order):
+			case len(s.tokens) > 0 && (oldest == nil || s.order < oldest.order):
 				oldest = s
 			}
 		}
@@ -213,8 +212,7 @@ func (b *Batch) makeRoom(rows []row) bool {
 		case busy > 1:
 			b.putBack(youngest)
 			return false
-		default: // free slots whose cells are shared among themselves
-			b.forgetKept()
+		default:
 			return true // one request fits: see Submit
 		}
 	}

@@ -42,7 +42,8 @@ type Request struct {
 	text    []llama.Token // the prompt, and what was generated
 	prompt  int           // tokens of the prompt
 	begun   bool          // in its slot, tokens were computed
-	least   int           // tokens for which it waits, after it gave its room to others
+	least   int           // tokens for which it waits, after it gave its room to others; 0: it has not
+	kept    int           // tokens of the text that were computed before it got its slot
 	ctx     context.Context
 	cancel  context.CancelFunc
 
@@ -160,16 +161,24 @@ func (r *Request) Stats() Stats {
 	return r.stats
 }
 
-// cached notes how many tokens of the prompt are computed already.
+// cached notes how many tokens of the text are computed already. The figures of a request are those of its
+// prompt: they stay as they are when it gives way after its first token.
 func (r *Request) cached(n int) {
+	r.b.stats.CachedTokens += uint64(n) - uint64(r.kept)
+	r.kept = n
+	if r.writer.count > 0 {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.b.stats.CachedTokens += uint64(n) - uint64(r.stats.CachedTokens)
-	r.stats.CachedTokens = n
+	r.stats.CachedTokens, r.stats.PromptTokens = n, 0
 }
 
 // computed counts tokens of the prompt.
 func (r *Request) computed(n int) {
+	if r.writer.count > 0 { // computed again
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stats.PromptTokens += n

@@ -176,6 +176,9 @@ func TestABatchComputesACommonPrefixOnce(t *testing.T) {
 	if most := total - 7*(len(whole)-1); int(st.PromptTokens) > most || int(st.PromptTokens+st.CachedTokens) != total {
 		t.Errorf("%d prompt tokens computed, %d cached, of %d; want at most %d", st.PromptTokens, st.CachedTokens, total, most)
 	}
+	if st.Kept != st.Used {
+		t.Errorf("no request runs: %+v", st)
+	}
 	s := session(t, m, runtime.SessionOptions{})
 	for i, g := range all {
 		likely(t, m, s, o, prompts[i], g.ids)
@@ -214,12 +217,53 @@ func TestTheYoungestTextGivesWay(t *testing.T) {
 			t.Errorf("%q: %q, %+v", openings[i], got.finish, got.stats)
 		}
 	}
-	if st := b.Stats(); st.Recomputed != 1 {
+	if st := b.Stats(); st.Recomputed != 1 || st.Admitted != 2 {
 		t.Errorf("%+v", st)
+	}
+	for i, got := range all {
+		if n, err := m.Tokenize(openings[i], runtime.TokenizeOptions{}); err != nil || got.stats.PromptTokens+got.stats.CachedTokens != len(n) {
+			t.Errorf("%q has %d tokens: %+v", openings[i], len(n), got.stats)
+		}
 	}
 	s := session(t, m, runtime.SessionOptions{Context: 1024})
 	for i, got := range all {
 		likely(t, m, s, o, openings[i], got.ids)
+	}
+}
+
+// The figures of a request are those of its prompt, also if it gives way and another request has computed
+// more of its text.
+func TestATextThatGivesWayHasTheFiguresOfItsPrompt(t *testing.T) {
+	m := open(t, tinyF16, runtime.Options{})
+	b := batch(t, m, runtime.BatchOptions{Slots: 2})
+	o := greedyOptions(200)
+	o.IgnoreEOG = true
+	var both [2]*runtime.Request
+	for i := range both {
+		var err error
+		if both[i], err = b.Submit(t.Context(), prompt, o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n, err := m.Tokenize(prompt, runtime.TokenizeOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for tok, err := range both[1].Tokens() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tok.Finish == "" && b.Stats().Recomputed == 0 {
+			defer runtime.FailEvaluationsOfSeveral(b)()
+		}
+	}
+	for _, r := range both {
+		if st := r.Stats(); st.PromptTokens+st.CachedTokens != len(n) || st.GeneratedTokens != 200 {
+			t.Errorf("a prompt of %d tokens: %+v", len(n), st)
+		}
+	}
+	if st := b.Stats(); st.Recomputed != 1 || st.Admitted != 2 || st.Requests != 2 {
+		t.Errorf("%+v", st)
 	}
 }
 

@@ -13,12 +13,12 @@ func TestSharedCellsCountOnce(t *testing.T) {
 	a.Grow(10)
 	b.Share(a, 6)
 	b.Grow(3)
-	if c.Used() != 13 || a.Alone() != 4 || b.Alone() != 3 || b.Len() != 9 {
-		t.Errorf("%d used, %d and %d alone, length %d", c.Used(), a.Alone(), b.Alone(), b.Len())
+	if c.Used() != 13 || c.Of([]*Text{a}) != 10 || c.Of([]*Text{b}) != 9 || c.Of([]*Text{a, b}) != 13 || b.Len() != 9 {
+		t.Errorf("%d used, %d and %d of the texts, length %d", c.Used(), c.Of([]*Text{a}), c.Of([]*Text{b}), b.Len())
 	}
 	a.Cut(2)
-	if c.Used() != 9 || b.Alone() != 7 {
-		t.Errorf("after a cut: %d used, %d alone", c.Used(), b.Alone())
+	if c.Used() != 9 || c.Of([]*Text{a}) != 2 || c.Of(nil) != 0 {
+		t.Errorf("after a cut: %d used, %d of the text", c.Used(), c.Of([]*Text{a}))
 	}
 	a.Cut(0)
 	b.Cut(0)
@@ -49,8 +49,8 @@ func TestAllTextsTogetherUseWhatTheyUseAlone(t *testing.T) {
 				distinct[p] = true
 			}
 		}
-		if len(distinct) != c.Used() {
-			t.Fatalf("%d cells, %d counted", len(distinct), c.Used())
+		if len(distinct) != c.Used() || len(distinct) != c.Of(texts) {
+			t.Fatalf("%d cells, %d and %d counted", len(distinct), c.Used(), c.Of(texts))
 		}
 	}
 }

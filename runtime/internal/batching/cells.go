@@ -4,13 +4,33 @@ package batching
 
 // Cells counts the cells of a KV cache that texts with common prefixes use. It is not safe
 // for concurrent use.
-type Cells struct{ used int }
+type Cells struct {
+	used   int
+	counts int // how many times cells were counted
+}
 
 // cell is the place of one token, in the texts that share it.
-type cell struct{ texts int }
+type cell struct {
+	texts   int
+	counted int // the last count that the cell is part of
+}
 
 // Used returns how many cells are in use: shared ones count once.
 func (c *Cells) Used() int { return c.used }
+
+// Of returns how many cells some texts use: shared ones count once.
+func (c *Cells) Of(texts []*Text) (n int) {
+	c.counts++
+	for _, t := range texts {
+		for _, x := range t.cells {
+			if x.counted != c.counts {
+				x.counted = c.counts
+				n++
+			}
+		}
+	}
+	return n
+}
 
 // Text is the cells of one text.
 type Text struct {
@@ -27,7 +47,7 @@ func (t *Text) Len() int { return len(t.cells) }
 // Grow appends n tokens.
 func (t *Text) Grow(n int) {
 	for range n {
-		t.cells = append(t.cells, &cell{1})
+		t.cells = append(t.cells, &cell{texts: 1})
 	}
 	t.of.used += n
 }
@@ -49,14 +69,4 @@ func (t *Text) Share(other *Text, n int) {
 		c.texts++
 	}
 	t.cells = append(t.cells, other.cells[:n]...)
-}
-
-// Alone returns how many cells no other text uses: they become free if the text is removed.
-func (t *Text) Alone() (n int) {
-	for _, c := range t.cells {
-		if c.texts == 1 {
-			n++
-		}
-	}
-	return n
 }
