@@ -156,7 +156,7 @@ func (o BatchOptions) check(m *Model) error {
 }
 
 // Submit begins a request, which waits for its turn. The prompt is as for [Session.Generate];
-// KeepPrefix is always on. Lookup, Continue and OverflowShift are refused.
+// KeepPrefix is always on, unless Recompute is set. Lookup, Continue and OverflowShift are refused.
 //
 // A full queue is a [*QueueError], and a prompt that never fits a [*ContextError]. The request
 // ends with ctx, within one evaluation.

@@ -62,7 +62,7 @@ func (b *Batch) slotFor(r *Request) (best *slot) {
 		if s.r != nil {
 			continue
 		}
-		n := commonPrefix(s.tokens, r.text)
+		n := r.sharedWith(s.tokens)
 		if n > most || n == most && s.order < best.order {
 			best, most = s, n
 		}
@@ -77,7 +77,7 @@ func (b *Batch) place(r *Request, s *slot) {
 	}
 	s.r, s.order, r.begun, r.kept = r, b.placed, false, 0
 	r.began = clock.Now()
-	b.forget(s, commonPrefix(s.tokens, r.text[:len(r.text)-1]))
+	b.forget(s, r.sharedWith(s.tokens))
 	r.cached(len(s.tokens))
 }
 
@@ -100,6 +100,9 @@ func (b *Batch) forget(s *slot, n int) {
 // borrow makes the prefix of a slot's request that another slot has computed its own. It reports
 // whether the slot should wait, as an older request computes more of it now.
 func (b *Batch) borrow(s *slot) (wait bool) {
+	if s.r.o.Recompute {
+		return false
+	}
 	want := s.r.text[:len(s.r.text)-1]
 	have := len(s.tokens)
 	var from *slot

@@ -227,6 +227,15 @@ func (r *Request) tell() {
 	}
 }
 
+// sharedWith returns how many tokens of a slot's text the request begins with. Its last token is computed
+// again, as its logits are needed.
+func (r *Request) sharedWith(tokens []llama.Token) int {
+	if r.o.Recompute {
+		return 0
+	}
+	return commonPrefix(tokens, r.text[:len(r.text)-1])
+}
+
 // needs returns the tokens for which a request waits until the context has room.
 func (r *Request) needs() int {
 	most := expectedTokens

@@ -183,6 +183,13 @@ func TestABatchComputesACommonPrefixOnce(t *testing.T) {
 	for i, g := range all {
 		likely(t, m, s, o, prompts[i], g.ids)
 	}
+	o.Recompute = true
+	for i, g := range together(t, b, prompts[:3], o) {
+		if want := all[i].stats; g.stats.CachedTokens != 0 || g.stats.PromptTokens != want.PromptTokens+want.CachedTokens {
+			t.Errorf("computed again: %+v, want all of %d and %d tokens", g.stats, want.PromptTokens, want.CachedTokens)
+		}
+		likely(t, m, s, o, prompts[i], g.ids)
+	}
 }
 
 // A context that is too small for all makes some wait, or be computed again, but none fails.

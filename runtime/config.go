@@ -192,6 +192,8 @@ func (o GenerateOptions) Check() error {
 		return optionError("TopLogprobs", strconv.Itoa(o.TopLogprobs), "needs Logprobs")
 	case o.Continue && o.KeepPrefix:
 		return optionError("KeepPrefix", "", "can't be used with Continue: the prompt is then the whole text")
+	case o.Recompute && (o.KeepPrefix || o.Continue):
+		return optionError("Recompute", "", "can't be used with KeepPrefix or Continue, which keep what is computed")
 	}
 	if err := enumeration("overflow", o.Overflow, overflows); err != nil {
 		return err

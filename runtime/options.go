@@ -211,6 +211,9 @@ type GenerateOptions struct {
 	// moved on, can't go back to any part of a text, but to the end of one of the prompts before:
 	// see [SessionOptions].Checkpoints. [Stats].CachedTokens says how much was kept.
 	KeepPrefix bool
+	// Recompute computes the whole prompt in a [Batch], whose requests otherwise begin with what is kept of
+	// other texts. A session does so without KeepPrefix; both together are refused.
+	Recompute bool
 	// Overflow is what the generation does when the context is full.
 	Overflow Overflow
 	// IgnoreEOG goes on after the model's end-of-generation token.

@@ -41,9 +41,11 @@ func TestAPrefixIsKept(t *testing.T) {
 		}
 	}
 	var option *runtime.OptionError
-	for _, err := range s.Generate(t.Context(), prompt, runtime.GenerateOptions{Continue: true, KeepPrefix: true}) {
-		if !errors.As(err, &option) {
-			t.Error(err)
+	for _, o := range []runtime.GenerateOptions{{Continue: true, KeepPrefix: true}, {Recompute: true, KeepPrefix: true}, {Recompute: true, Continue: true}} {
+		for _, err := range s.Generate(t.Context(), prompt, o) {
+			if !errors.As(err, &option) {
+				t.Error(err)
+			}
 		}
 	}
 }

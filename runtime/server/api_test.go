@@ -58,6 +58,13 @@ func TestFieldsAreObeyedOrRefusedByName(t *testing.T) {
 		{"alternatives without log-probabilities", "chat/completions", `{"messages":[{"role":"user","content":"x"}],"top_logprobs":3}`, 400, "top_logprobs", "invalid_value"},
 		{"figures without a stream", "completions", `{"prompt":"a","stream_options":{"include_usage":true}}`, 400, "stream_options", "invalid_value"},
 		{"filling in", "completions", `{"prompt":"a","suffix":"b"}`, 400, "suffix", "unsupported_value"},
+		{"a slot", "completions", `{"prompt":"a","id_slot":1}`, 400, "id_slot", "unsupported_value"},
+		{"parts of the cache", "completions", `{"prompt":"a","n_cache_reuse":256}`, 400, "n_cache_reuse", "unsupported_value"},
+		{"progress", "completions", `{"prompt":"a","return_progress":true}`, 400, "return_progress", "unsupported_value"},
+		{"a cache of another type", "completions", `{"prompt":"a","cache_prompt":"no"}`, 400, "cache_prompt", "invalid_value"},
+		{"noise in a stream", "completions", `{"prompt":"a","stream":true,"stream_options":{"include_obfuscation":true}}`, 400, "stream_options.include_obfuscation", "unsupported_value"},
+		{"a long answer", "chat/completions", `{"messages":[{"role":"user","content":"x"}],"verbosity":"high"}`, 400, "verbosity", "unsupported_value"},
+		{"documents to be cut", "rerank", `{"query":"a","documents":["b"],"max_tokens_per_doc":1}`, 400, "max_tokens_per_doc", "unknown_parameter"},
 		{"an order of samplers", "completions", `{"prompt":"a","samplers":["top_k"]}`, 400, "samplers", "unknown_parameter"},
 		{"functions of old", "chat/completions", `{"messages":[{"role":"user","content":"x"}],"functions":[]}`, 400, "functions", "unknown_parameter"},
 		{"audio", "chat/completions", `{"messages":[{"role":"user","content":"x"}],"modalities":["text","audio"]}`, 400, "modalities", "unsupported_value"},
@@ -408,6 +415,17 @@ func TestMessagesInAnthropicsForm(t *testing.T) {
 	if o["stop_reason"] != "tool_use" || at(t, o, "content", 0, "name") != "weather" || at(t, o, "content", 0, "input", "city") != "Rome" {
 		t.Errorf("%s", body)
 	}
+	thinking := options()
+	thinking.ChatTemplate += "<think>"
+	_, thinks := newServer(t, thinking)
+	for display, want := range map[string]bool{"summarized": true, "omitted": false} {
+		for _, stream := range []bool{false, true} {
+			_, _, body = post(t, thinks+"/v1/messages", object{"max_tokens": 5, "stream": stream, "messages": user("Hello"), "thinking": object{"type": "enabled", "budget_tokens": 1024, "display": display}})
+			if !strings.Contains(string(body), `"stop_reason":"`) || strings.Contains(string(body), `"thinking"`) != want {
+				t.Errorf("%s: %s", display, body)
+			}
+		}
+	}
 	status, _, body = post(t, url+"/v1/messages/count_tokens", object{"messages": user("Hello")})
 	if n := decode(t, status, body)["input_tokens"].(float64); n < 3 {
 		t.Errorf("%v", n)
@@ -495,6 +513,56 @@ func TestTextsToTranslateAreBounded(t *testing.T) {
 		status, _, body = post(t, url+"/tokenize", more)
 		if tokens, ok := decode(t, status, body)["tokens"].([]any); !ok || len(tokens) != 0 {
 			t.Errorf("of nothing: %s", body)
+		}
+	}
+}
+
+// What llama-server's clients ask for beside the text.
+func TestTimingsOfPartsAndPromptsWithoutACache(t *testing.T) {
+	_, url := newServer(t, options())
+	for path, ask := range map[string]object{
+		"completions":      {"prompt": "Once upon a time there was a dog", "max_tokens": 4, "temperature": 0, "ignore_eos": true, "stream": true},
+		"chat/completions": {"messages": user("Once upon a time there was a dog"), "max_tokens": 4, "temperature": 0, "ignore_eos": true, "stream": true},
+	} {
+		parts := func(extra object) (list []object) {
+			t.Helper()
+			for k, v := range ask {
+				extra[k] = v
+			}
+			_, _, body := post(t, url+"/v1/"+path, extra)
+			for line := range strings.Lines(string(body)) {
+				if text, ok := strings.CutPrefix(line, "data: {"); ok {
+					var o object
+					if err := json.Unmarshal([]byte("{"+text), &o); err != nil {
+						t.Fatal(err)
+					}
+					list = append(list, o)
+				}
+			}
+			return list
+		}
+		most := 0.0
+		for i, o := range parts(object{"timings_per_token": true}) {
+			n := at(t, o, "timings", "predicted_n").(float64)
+			if n < max(most, 1) || at(t, o, "timings", "prompt_n").(float64)+at(t, o, "timings", "cache_n").(float64) < 8 {
+				t.Errorf("%s, part %d: %v", path, i, o["timings"])
+			}
+			most = n
+		}
+		last := func(list []object) object {
+			for _, o := range list[:len(list)-1] {
+				if o["timings"] != nil {
+					t.Errorf("%s: %v", path, o)
+				}
+			}
+			return list[len(list)-1]
+		}
+		if cached := at(t, last(parts(object{})), "timings", "cache_n").(float64); most != 4 || cached < 8 {
+			t.Errorf("%s: %v tokens, %v of the cache", path, most, cached)
+		}
+		o := last(parts(object{"cache_prompt": false, "stream_options": object{"include_usage": true}}))
+		if at(t, o, "timings", "cache_n") != 0.0 || at(t, o, "usage", "prompt_tokens_details", "cached_tokens") != 0.0 || at(t, o, "timings", "prompt_n").(float64) < 8 {
+			t.Errorf("%s: %v", path, o)
 		}
 	}
 }

@@ -230,7 +230,7 @@ func (a *chatting) stream() error {
 	out := &events{w: a.call.w}
 	send := func(c chatChoice) error {
 		part := a.head
-		part.Choices = []chatChoice{c}
+		part.Choices, part.Timings = []chatChoice{c}, a.r.timings(a.q.generation, c.Index, c.Finish != nil)
 		if err := out.send("", part); err != nil {
 			return cut(err)
 		}

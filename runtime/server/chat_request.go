@@ -29,6 +29,8 @@ type chatRequest struct {
 	oneCall    bool // at most one call
 	thinking   bool // reasoning is told apart
 	structured bool // the whole answer is JSON for a schema
+	// thoughtless answers leave reasoning out.
+	thoughtless bool
 }
 
 // chatRequest reads the fields of /v1/chat/completions.
@@ -52,7 +54,8 @@ func (f *fields) chatRequest(defaults runtime.GenerateOptions) *chatRequest {
 		f.failWith(unsupported("modalities", "only text is supported"))
 	}
 	f.only("parse_tool_calls", true, "tool calls are always parsed: leave it out")
-	f.ignore("verbosity", "prediction")
+	f.only("verbosity", "medium", "chat templates do not have it: leave it out")
+	f.ignore("prediction") // a hint for speed
 	if q.forced != nil && q.Sampling.Grammar != "" {
 		f.fail("tool_choice", "a call that is required and a grammar or response_format exclude each other")
 	}
@@ -128,7 +131,10 @@ func (f *fields) message() (m chat.Message) {
 		f.text("reasoning_content", &m.ReasoningContent)
 		f.toolCalls(&m)
 		f.only("audio", nil, "audio is not supported")
-		f.ignore("refusal", "annotations", "parsed", "timings")
+		if refusal := ""; f.text("refusal", &refusal) && m.Content == "" {
+			m.Content = refusal
+		}
+		f.ignore("annotations", "parsed", "timings")
 	}
 	if m.Role == "tool" && !f.text("tool_call_id", &m.ToolCallID) {
 		f.fail("tool_call_id", "it is missing")

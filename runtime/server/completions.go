@@ -262,7 +262,7 @@ func (a *completing) stream() error {
 			reason := finishOf(s.token.Finish)
 			c.Finish, a.call.finish = &reason, reason
 		}
-		part.Choices = []completion{c}
+		part.Choices, part.Timings = []completion{c}, a.r.timings(a.g, s.choice, c.Finish != nil)
 		if err := out.send("", part); err != nil {
 			return cut(err)
 		}

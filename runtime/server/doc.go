@@ -6,7 +6,8 @@
 // streaming, tools, structured output and log-probabilities), Anthropic's /v1/messages,
 // llama-server's /health, /props, /slots, /tokenize, /detokenize, /apply-template, /rerank and
 // /metrics, and a page for chats at /. A field of a request is obeyed or refused by its name; only
-// fields without an effect on the text (user, metadata, store and the like) are ignored.
+// fields without an effect on the text (user, metadata, store and the like) are ignored, and of
+// Anthropic's the budget_tokens of thinking and the is_error of a tool's result, which templates do not have.
 //
 // Requests of a model are computed together ([runtime.Batch]). A request that finds no place waits;
 // one that finds no place in the queue gets status 429 with a Retry-After, one that does not fit

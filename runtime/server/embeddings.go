@@ -127,7 +127,7 @@ func (s *Server) rerank(c *call) error {
 		raw, documents := f.documents()
 		f.integer("top_n", &top, 1, most)
 		f.boolean("return_documents", &returned)
-		f.ignore("user", "max_tokens_per_doc")
+		f.ignore("user")
 		if err := f.done(); err != nil {
 			return err
 		}

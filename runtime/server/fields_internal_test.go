@@ -64,6 +64,36 @@ func TestLongListsAreCountedBeforeTheyAreRead(t *testing.T) {
 	}
 }
 
+func TestAnthropicsFieldsAreObeyedOrRefusedByName(t *testing.T) {
+	for _, tt := range []struct{ name, fields, param string }{
+		{"edits that leave out nothing", `"context_management":{"edits":[{"type":"clear_thinking_20251015","keep":"all"}]}`, ""},
+		{"no edits", `"context_management":{"edits":[]}`, ""},
+		{"results that are left out", `"context_management":{"edits":[{"type":"clear_tool_uses_20250919"}]}`, "context_management.edits[0].type"},
+		{"thoughts that are left out", `"context_management":{"edits":[{"type":"clear_thinking_20251015"}]}`, "context_management.edits[0].type"},
+		{"thoughts of some turns", `"context_management":{"edits":[{"type":"clear_thinking_20251015","keep":{"type":"thinking_turns","value":1}}]}`, "context_management.edits[0].keep"},
+		{"an edit that is none", `"context_management":{"edits":[7]}`, "context_management.edits[0]"},
+		{"a container", `"container":"c"`, "container"},
+		{"no container", `"container":null,"metadata":{}`, ""},
+		{"thoughts", `"thinking":{"type":"enabled","budget_tokens":1024,"display":"summarized"}`, ""},
+		{"thoughts shown in another way", `"thinking":{"type":"enabled","display":"loud"}`, "thinking.display"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f, err := parseFields([]byte(`{"max_tokens":1,"messages":[{"role":"user","content":"x"}],` + tt.fields + `}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			q := f.messagesRequest(runtime.GenerateOptions{}, true)
+			if err = f.done(); (err == nil) != (tt.param == "") || err != nil && err.param != tt.param || q.thoughtless {
+				t.Errorf("%v, want %q", err, tt.param)
+			}
+		})
+	}
+	f, _ := parseFields([]byte(`{"messages":[{"role":"assistant","content":null,"refusal":"No."}]}`))
+	if list := f.messages(); len(list) != 1 || list[0].Content != "No." {
+		t.Errorf("%+v, %v", list, f.err)
+	}
+}
+
 func TestElementsAreCounted(t *testing.T) {
 	for text, want := range map[string][2]int{
 		"[]": {0, 1}, "[ ]": {0, 1}, "{}": {0, 1}, "7": {0, 1}, `"a,b"`: {0, 1}, "[1]": {1, 2}, "[1,2 , 3]": {3, 4}, `["a,\"b,]","\\",[1,2]]`: {3, 6}, `{"a":[1,2],"b":{"c":","}}`: {2, 6},

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -113,8 +114,30 @@ func (f *fields) messagesRequest(defaults runtime.GenerateOptions, generates boo
 	}
 	f.anthropicTools(q)
 	f.thinking(q)
-	f.ignore("metadata", "service_tier", "anthropic_version", "container", "context_management")
+	f.edits()
+	f.only("container", nil, "code is not run here: leave it out")
+	f.ignore("metadata", "service_tier", "anthropic_version")
 	return q
+}
+
+// edits reads what is to be left out of a long conversation: only edits that leave out nothing are obeyed.
+func (f *fields) edits() {
+	o := f.object("context_management")
+	if o == nil {
+		return
+	}
+	for i, text := range o.list("edits", mostParts) {
+		e := o.element("edits", i, text)
+		kind, keep := "", ""
+		if e.text("type", &kind); strings.HasPrefix(kind, "clear_thinking_") {
+			e.choice("keep", &keep, "all")
+		}
+		if keep == "" && e.err == nil {
+			e.failWith(unsupported(e.path+"type", "messages are not left out: leave it out, or shorten the conversation"))
+		}
+		e.failWithUnknown(o)
+	}
+	o.failWithUnknown(f)
 }
 
 // thinking reads whether the model thinks.
@@ -127,7 +150,11 @@ func (f *fields) thinking(q *chatRequest) {
 	o.choice("type", &kind, "enabled", "disabled", "adaptive")
 	on := kind != "disabled"
 	q.options.EnableThinking = &on
-	o.ignore("budget_tokens", "display")
+	display := ""
+	if o.choice("display", &display, "summarized", "omitted") {
+		q.thoughtless = display == "omitted"
+	}
+	o.ignore("budget_tokens") // which clients have to give; no model can be told
 	o.failWithUnknown(f)
 }
 
@@ -285,11 +312,19 @@ func kindOfBlock(k answer.Kind) string {
 	return "tool_use"
 }
 
+// shown returns the events that the client gets.
+func (m *messaging) shown(list []answer.Event) []answer.Event {
+	if !m.q.thoughtless {
+		return list
+	}
+	return slices.DeleteFunc(list, func(e answer.Event) bool { return e.Kind == answer.Reasoning })
+}
+
 // whole answers with the whole message.
 func (m *messaging) whole() error {
 	blocks := []*block{}
 	err := m.run(func(p *reply, list []answer.Event) error {
-		for _, e := range list {
+		for _, e := range m.shown(list) {
 			kind := kindOfBlock(e.Kind)
 			if len(blocks) == 0 || blocks[len(blocks)-1].kind != kind || e.Kind == answer.CallBegin {
 				blocks = append(blocks, &block{kind: kind, id: p.callID(e), name: e.Name})
@@ -340,7 +375,7 @@ func (m *messaging) stream() error {
 		if err := start(); err != nil {
 			return err
 		}
-		for _, e := range list {
+		for _, e := range m.shown(list) {
 			next := kindOfBlock(e.Kind)
 			if next != kind && e.Kind != answer.CallEnd || e.Kind == answer.CallBegin {
 				if err := closeBlock(); err != nil {

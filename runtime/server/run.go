@@ -213,18 +213,32 @@ type timings struct {
 	CacheN             int     `json:"cache_n"`
 	PromptN            int     `json:"prompt_n"`
 	PromptMS           float64 `json:"prompt_ms"`
+	PromptPerToken     float64 `json:"prompt_per_token_ms"`
 	PromptPerSecond    float64 `json:"prompt_per_second"`
 	PredictedN         int     `json:"predicted_n"`
 	PredictedMS        float64 `json:"predicted_ms"`
+	PredictedPerToken  float64 `json:"predicted_per_token_ms"`
 	PredictedPerSecond float64 `json:"predicted_per_second"`
 }
 
 func timingsOf(st runtime.Stats) *timings {
 	ms := func(d time.Duration) float64 { return d.Seconds() * 1000 }
-	return &timings{
+	t := &timings{
 		CacheN: st.CachedTokens, PromptN: st.PromptTokens, PromptMS: ms(st.PromptDuration), PromptPerSecond: st.PromptRate(),
 		PredictedN: st.GeneratedTokens, PredictedMS: ms(st.GenerateDuration), PredictedPerSecond: st.Rate(),
 	}
+	t.PromptPerToken = t.PromptMS / float64(max(t.PromptN, 1))
+	t.PredictedPerToken = t.PredictedMS / float64(max(t.PredictedN, 1))
+	return t
+}
+
+// timings returns the figures of a choice for a part of a stream, nil for none. With the end come those of
+// the whole, unless they follow in a part of their own.
+func (r *running) timings(g *generation, choice int, end bool) *timings {
+	if g.timings || end && !g.includeUsage {
+		return timingsOf(r.requests[choice].Stats())
+	}
+	return nil
 }
 
 // finishOf translates why a generation ended into OpenAI's words.

@@ -36,13 +36,16 @@ func (f *fields) generation(defaults runtime.GenerateOptions) *generation {
 	f.boolean("stream", &g.stream)
 	if o := f.object("stream_options"); o != nil {
 		o.boolean("include_usage", &g.includeUsage)
-		o.ignore("include_obfuscation")
+		o.only("include_obfuscation", false, "it is not supported: leave it out")
 		o.failWithUnknown(f)
 		if !g.stream {
 			f.fail("stream_options", "it needs \"stream\": true")
 		}
 	}
 	f.boolean("timings_per_token", &g.timings)
+	if cache := true; f.boolean("cache_prompt", &cache) {
+		g.KeepPrefix, g.Recompute = false, !cache
+	}
 	f.length(&g.MaxTokens)
 	f.stop(&g.Stop)
 	f.boolean("ignore_eos", &g.IgnoreEOG)
@@ -50,9 +53,11 @@ func (f *fields) generation(defaults runtime.GenerateOptions) *generation {
 	f.penalties(&g.Sampling)
 	f.bias(&g.Sampling)
 	f.text("grammar", &g.Sampling.Grammar)
-	// They say how or where it is computed, not what.
-	f.ignore("user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
-		"cache_prompt", "id_slot", "n_cache_reuse", "return_progress", "n_keep")
+	f.only("id_slot", -1, "a prompt goes where most of it is kept: leave it out")
+	f.only("n_cache_reuse", 0, "only prefixes are kept: leave it out")
+	f.only("return_progress", false, "progress of prompts is not reported: leave it out")
+	// They say for whom it is computed and at which price, not what; n_keep is for contexts that are shifted.
+	f.ignore("user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "n_keep")
 	return g
 }
 
