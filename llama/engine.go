@@ -106,6 +106,8 @@ func failure(call string, e *C.infer_error, home *home) error {
 		err.Kind, err.Reason = ErrBroken, what
 	case C.INFER_TOO_MUCH:
 		err.Kind, err.Reason = ErrTooMuch, what
+	case C.INFER_NO_CHOICE:
+		err.Kind, err.Reason = ErrNoChoice, what
 	case C.INFER_EXCEPTION:
 		err.Reason = what
 	}

@@ -27,6 +27,9 @@ var (
 	ErrArgument = errors.New("llama: invalid argument")
 	// ErrTooMuch is returned if a grammar exceeds the bounds on work or memory for one token.
 	ErrTooMuch = errors.New("llama: too much work for one token")
+	// ErrNoChoice is returned if a sampler's parameters leave no token to choose: all are excluded, as by a
+	// grammar with characters that no token has, or a logit is infinite.
+	ErrNoChoice = errors.New("llama: no token to choose")
 	// ErrBroken is returned if an assertion inside the engine failed. The objects of the failed
 	// call must not be used any more; closing them is safe.
 	ErrBroken = errors.New("llama: internal check of the engine failed")
@@ -42,7 +45,7 @@ var (
 type Error struct {
 	Call   string // name of the function of llama.cpp
 	Reason string // text that it logged or threw, on one line; may be empty
-	Kind   error  // ErrNoMemory, ErrBroken, ErrTooMuch, or nil
+	Kind   error  // ErrNoMemory, ErrBroken, ErrTooMuch, ErrNoChoice, or nil
 	Err    error  // error of a refused block, or nil
 }
 

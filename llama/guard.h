@@ -25,6 +25,11 @@ struct too_much : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+// Thrown when the parameters of a sampler leave no token to choose.
+struct no_choice : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
 // frame marks that this thread is inside a guarded call, and collects its log.
 class frame {
 public:
@@ -63,6 +68,8 @@ R guarded(infer_error * err, R failed, F && f) {
         fr.fail(INFER_ASSERT, e.what());
     } catch (const too_much & e) {
         fr.fail(INFER_TOO_MUCH, e.what());
+    } catch (const no_choice & e) {
+        fr.fail(INFER_NO_CHOICE, e.what());
     } catch (const std::bad_alloc & e) {
         fr.fail(INFER_NO_MEMORY, e.what());
     } catch (const std::exception & e) {

@@ -40,20 +40,20 @@ void check(const llama_token_data_array & c) {
     for (size_t i = 0; i < c.size; i++) {
         const float l = c.data[i].logit;
         if (std::isnan(l) || l == INFINITY) {
-            throw std::runtime_error("the samplers made a logit infinite: use less extreme parameters");
+            throw infer::no_choice("the samplers made a logit infinite: use less extreme parameters");
         }
         possible |= l != -INFINITY;
     }
     if (!possible) {
-        throw std::runtime_error("the samplers exclude all tokens: use less strict parameters");
+        throw infer::no_choice("the samplers exclude all tokens: use less strict parameters");
     }
 }
 
 llama_token choose(infer_sampler * s, const float * logits, int32_t n) {
     s->candidates.resize(n);
     for (int32_t i = 0; i < n; i++) {
-        if (std::isnan(logits[i])) {
-            throw std::runtime_error("the logit of token " + std::to_string(i) + " is not a number");
+        if (std::isnan(logits[i]) || logits[i] == INFINITY) {
+            throw std::runtime_error("the logit of token " + std::to_string(i) + " is not a number, or infinite");
         }
         s->candidates[i] = {i, logits[i], 0.0f};
     }

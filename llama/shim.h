@@ -20,6 +20,7 @@ enum infer_error_kind {
     INFER_NO_MEMORY,  // std::bad_alloc
     INFER_ASSERT,     // failed assertion of the engine, whose state is undefined afterwards
     INFER_TOO_MUCH,   // the call would exceed a bound on its work; what has the bound
+    INFER_NO_CHOICE,  // a sampler's parameters leave no token to choose; what has the reason
 };
 
 typedef struct infer_error {

@@ -46,6 +46,9 @@ var (
 	// ErrTooMuch is returned by [Session.Generate] for a grammar that takes too much work
 	// for one token: the text has thousands of possible parses, or nests thousands deep.
 	ErrTooMuch = llama.ErrTooMuch
+	// ErrNoChoice is returned by generations whose options leave no token to choose: a grammar, biases or
+	// penalties exclude all, or make a logit infinite.
+	ErrNoChoice = llama.ErrNoChoice
 	// ErrNoEngine is returned in programs built without cgo.
 	ErrNoEngine = llama.ErrNoEngine
 )

@@ -32,6 +32,19 @@ func TestFieldsAreObeyedOrRefusedByName(t *testing.T) {
 		{"a known field in other letters", "completions", `{"prompt":"a","Temperature":0}`, 400, "Temperature", "unknown_parameter"},
 		{"no prompt", "completions", `{}`, 400, "prompt", "invalid_value"},
 		{"a prompt of another type", "completions", `{"prompt":7}`, 400, "prompt", "invalid_value"},
+		{"null as a prompt of several", "completions", `{"prompt":["a",null]}`, 400, "prompt", "invalid_value"},
+		{"null as a token", "completions", `{"prompt":[5,null]}`, 400, "prompt", "invalid_value"},
+		{"null as a token of several prompts", "completions", `{"prompt":[[5],[null]]}`, 400, "prompt", "invalid_value"},
+		{"more prompts than may wait", "completions", `{"prompt":["a"` + strings.Repeat(`,"a"`, 20) + `]}`, 400, "prompt", "invalid_value"},
+		{"null as a bias", "completions", `{"prompt":"a","logit_bias":{"5":null}}`, 400, "logit_bias", "invalid_value"},
+		{"null as a bias in a pair", "completions", `{"prompt":"a","logit_bias":[[5,null]]}`, 400, "logit_bias", "invalid_value"},
+		{"three numbers for a bias", "completions", `{"prompt":"a","logit_bias":[[5,1,2]]}`, 400, "logit_bias", "invalid_value"},
+		{"too many candidates", "completions", `{"prompt":"a","top_k":2147483647}`, 400, "top_k", "invalid_value"},
+		{"too long a window", "completions", `{"prompt":"a","repeat_penalty":2,"repeat_last_n":1073741824}`, 400, "repeat_last_n", "invalid_value"},
+		{"too long a window of DRY", "completions", `{"prompt":"a","dry_multiplier":1,"dry_penalty_last_n":1073741824}`, 400, "dry_penalty_last_n", "invalid_value"},
+		{"an empty breaker", "completions", `{"prompt":"a","dry_multiplier":1,"dry_sequence_breakers":[""]}`, 400, "dry_sequence_breakers", "invalid_value"},
+		{"null as a breaker", "completions", `{"prompt":"a","dry_multiplier":1,"dry_sequence_breakers":[null]}`, 400, "dry_sequence_breakers", "invalid_value"},
+		{"too hot", "completions", `{"prompt":"a","dynatemp_range":1e30}`, 400, "dynatemp_range", "invalid_value"},
 		{"no messages", "chat/completions", `{}`, 400, "messages", "invalid_value"},
 		{"empty messages", "chat/completions", `{"messages":[]}`, 400, "messages", "invalid_value"},
 		{"a role that is none", "chat/completions", `{"messages":[{"role":"wizard","content":"x"}]}`, 400, "messages[0].role", "invalid_value"},
@@ -75,6 +88,11 @@ func TestFieldsAreObeyedOrRefusedByName(t *testing.T) {
 		{"tokens to embed", "embeddings", `{"input":[1,2]}`, 400, "input", "invalid_value"},
 		{"an empty text to embed", "embeddings", `{"input":["a",""]}`, 400, "input[1]", "invalid_value"},
 		{"shorter vectors", "embeddings", `{"input":"a","dimensions":3}`, 400, "dimensions", "unsupported_value"},
+		{"null as a document", "rerank", `{"query":"a","documents":["b",null]}`, 400, "documents[1]", "invalid_value"},
+		{"null as a stop sequence", "messages", `{"max_tokens":1,"messages":[{"role":"user","content":"x"}],"stop_sequences":[null]}`, 400, "stop_sequences", ""},
+		{"an empty stop sequence", "messages", `{"max_tokens":1,"messages":[{"role":"user","content":"x"}],"stop_sequences":[""]}`, 400, "stop_sequences", ""},
+		{"a grammar that no token can begin", "completions", `{"prompt":"a","grammar":"root ::= [^\\x00-\\U0010FFFF]"}`, 422, "", "no_token_left"},
+		{"biases beyond numbers", "completions", `{"prompt":"a","logit_bias":{"5":3e38},"temperature":0.0001}`, 422, "", "no_token_left"},
 		{"documents for a model without a classifier", "rerank", `{"query":"a","documents":["b"]}`, 400, "model", "invalid_value"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -506,6 +524,10 @@ func TestTextsToTranslateAreBounded(t *testing.T) {
 	}
 	status, _, body = post(t, url+"/detokenize", `{"tokens":[`+strings.Repeat("1,", 256<<10)+`1]}`)
 	if e := failure(t, body); status != 400 || e["param"] != "tokens" || !strings.Contains(e["message"].(string), "262145 tokens: use at most 262144") {
+		t.Errorf("%d: %s", status, body)
+	}
+	status, _, body = post(t, url+"/detokenize", `{"tokens":[5,null]}`)
+	if e := failure(t, body); status != 400 || e["param"] != "tokens" {
 		t.Errorf("%d: %s", status, body)
 	}
 	for _, more := range []object{{}, {"with_pieces": true}} {

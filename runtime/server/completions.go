@@ -113,6 +113,8 @@ func (f *fields) prompts() ([]input, error) {
 	switch {
 	case json.Unmarshal(raw, &text) == nil:
 		inputs = []input{{text: text}}
+	case hasNull(raw):
+		return nil, badField("prompt", "null is neither a text nor a token")
 	case ofTokens(raw) && json.Unmarshal(raw, &tokens) == nil:
 		inputs = []input{{tokens: tokens}}
 	case json.Unmarshal(raw, &texts) == nil:

@@ -179,7 +179,7 @@ func (f *fields) documents() (raw []json.RawMessage, texts []string) {
 		var object struct {
 			Text *string `json:"text"`
 		}
-		if json.Unmarshal(r, &text) != nil {
+		if string(r) == "null" || json.Unmarshal(r, &text) != nil {
 			if json.Unmarshal(r, &object) != nil || object.Text == nil {
 				f.fail(fmt.Sprintf("%s[%d]", name, i), "want a string, or an object with text")
 				return nil, nil

@@ -117,8 +117,10 @@ func asAPIError(err error) *apiError {
 		return badField("response_format", "%s", message)
 	case errors.Is(err, runtime.ErrTooMuch):
 		return &apiError{status: http.StatusUnprocessableEntity, kind: kindRequest, code: "grammar_too_complex", param: "grammar", message: message}
-	case errors.As(err, &option):
-		return &apiError{status: http.StatusBadRequest, kind: kindRequest, code: "invalid_value", param: strings.ReplaceAll(option.Option, " ", "_"), message: message}
+	case errors.Is(err, runtime.ErrNoChoice):
+		return &apiError{status: http.StatusUnprocessableEntity, kind: kindRequest, code: "no_token_left", message: message}
+	case errors.As(err, &option) && option.Option != "":
+		return badField(fieldOf(option.Option), "%s", message)
 	case errors.Is(err, runtime.ErrOption):
 		return &apiError{status: http.StatusBadRequest, kind: kindRequest, code: "invalid_value", message: message}
 	case errors.Is(err, chat.ErrTemplate): // the template has refused the conversation
@@ -133,6 +135,20 @@ func asAPIError(err error) *apiError {
 		return unavailable("cancelled", "the request was cancelled", time.Second)
 	}
 	return &apiError{status: http.StatusInternalServerError, kind: kindServer, message: message}
+}
+
+// fieldOf returns the field of a request that sets an option of sampling.
+func fieldOf(option string) string {
+	field := strings.NewReplacer(" ", "_", "-", "_").Replace(strings.ToLower(option))
+	switch field = strings.Replace(field, "dynamic_temperature_", "dynatemp_", 1); field {
+	case "penalty_window":
+		return "repeat_last_n"
+	case "dry_window":
+		return "dry_penalty_last_n"
+	case "dry_breaker", "number_of_dry_breakers":
+		return "dry_sequence_breakers"
+	}
+	return field
 }
 
 // fail answers with an error, in the form of the API that was asked.

@@ -73,6 +73,24 @@ func (f *fields) small(name string, raw json.RawMessage) bool {
 	return n <= mostValues
 }
 
+// hasNull reports whether an array of texts, numbers or arrays has an element that is null, which
+// [json.Unmarshal] takes for a zero. The text is JSON.
+func hasNull(text []byte) bool {
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case 'n': // in neither true nor false
+			return true
+		case '"':
+			for i++; i < len(text) && text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+		}
+	}
+	return false
+}
+
 // encode returns a value as JSON in one line, with characters such as < as they are.
 func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
@@ -242,6 +260,10 @@ func (f *fields) list(name string, most int) (list []json.RawMessage) {
 
 // words reads an array of strings.
 func (f *fields) words(name string, to *[]string, most int) bool {
+	if raw := f.raw[name]; len(raw) > 1 && raw[0] == '[' && hasNull(raw) {
+		f.fail(name, "want an array of strings: one is null")
+		return false
+	}
 	return f.few(name, f.raw[name], most, "texts") && f.into(name, "an array of strings", to)
 }
 

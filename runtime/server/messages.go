@@ -82,8 +82,7 @@ func (f *fields) messagesRequest(defaults runtime.GenerateOptions, generates boo
 		}
 		var stops []string
 		if f.words("stop_sequences", &stops, mostStops) {
-			f.raw["stop"] = json.RawMessage(mustEncode(stops))
-			f.stop(&q.Stop)
+			f.stops("stop_sequences", stops, &q.Stop)
 		}
 		f.sampling(&q.Sampling)
 	}

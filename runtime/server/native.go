@@ -213,8 +213,12 @@ func pieceObject(piece string) any {
 func (s *Server) detokenize(c *call) error {
 	return c.using(func(f *fields, l *live) error {
 		var ids []int32
+		nulls := string(f.raw["tokens"]) != "null" && hasNull(f.raw["tokens"])
 		if f.few("tokens", f.raw["tokens"], mostTokens, "tokens") && !f.into("tokens", "an array of tokens", &ids) {
 			f.fail("tokens", "it is missing")
+		}
+		if nulls {
+			f.fail("tokens", "want an array of tokens: one is null")
 		}
 		if err := f.done(); err != nil {
 			return err

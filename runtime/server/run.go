@@ -48,6 +48,10 @@ func (c *call) submit(l *live, inputs []input, g *generation) (*running, error) 
 		r.cancel()
 		return nil, badField("n", "%d choices of %d prompts are more than the %d that are computed at the same time", g.n, len(inputs), slots)
 	}
+	if st := b.Stats(); len(inputs)*g.n > st.Slots+st.Queue { // they would never have room
+		r.cancel()
+		return nil, badField("prompt", "%d prompts are more than the %d that are computed at the same time and may wait: use several requests", len(inputs), st.Slots+st.Queue)
+	}
 	for _, in := range inputs {
 		for i := range g.n {
 			o := g.GenerateOptions

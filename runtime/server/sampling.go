@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/seed7adf6694/infer/runtime"
@@ -47,7 +48,7 @@ func (f *fields) generation(defaults runtime.GenerateOptions) *generation {
 		g.KeepPrefix, g.Recompute = false, !cache
 	}
 	f.length(&g.MaxTokens)
-	f.stop(&g.Stop)
+	f.stop("stop", &g.Stop)
 	f.boolean("ignore_eos", &g.IgnoreEOG)
 	f.sampling(&g.Sampling)
 	f.penalties(&g.Sampling)
@@ -91,28 +92,24 @@ func (f *fields) length(to *int) {
 }
 
 // stop reads a text or a list of texts at which the generation ends.
-func (f *fields) stop(to *[]string) {
-	raw := f.take("stop")
-	if raw == nil {
-		return
-	}
+func (f *fields) stop(name string, to *[]string) {
 	var one string
-	list := []string{}
-	if !f.few("stop", raw, mostStops, "texts") {
+	if raw := f.raw[name]; len(raw) > 0 && raw[0] == '"' {
+		f.text(name, &one)
+		f.stops(name, []string{one}, to)
 		return
 	}
-	switch {
-	case json.Unmarshal(raw, &one) == nil:
-		list = []string{one}
-	case json.Unmarshal(raw, &list) != nil:
-		f.fail("stop", "want a string or an array of strings")
-		return
+	var list []string
+	if f.words(name, &list, mostStops) {
+		f.stops(name, list, to)
 	}
-	for _, s := range list {
-		if s == "" {
-			f.fail("stop", "an empty text: leave it out")
-			return
-		}
+}
+
+// stops takes texts at which the generation ends.
+func (f *fields) stops(name string, list []string, to *[]string) {
+	if slices.Contains(list, "") {
+		f.fail(name, "an empty text: leave it out")
+		return
 	}
 	*to = list
 }
@@ -250,8 +247,8 @@ func (f *fields) bias(s *runtime.Sampling) {
 	}
 	byID := map[string]json.RawMessage{}
 	if json.Unmarshal(raw, &byID) != nil {
-		var pairs [][2]json.RawMessage
-		if json.Unmarshal(raw, &pairs) != nil {
+		var pairs [][]json.RawMessage
+		if json.Unmarshal(raw, &pairs) != nil || slices.ContainsFunc(pairs, func(p []json.RawMessage) bool { return len(p) != 2 }) {
 			f.fail("logit_bias", want)
 			return
 		}
@@ -267,7 +264,7 @@ func (f *fields) bias(s *runtime.Sampling) {
 			return
 		}
 		x := math.Inf(-1)
-		if string(bias) != "false" && json.Unmarshal(bias, &x) != nil {
+		if string(bias) != "false" && (string(bias) == "null" || json.Unmarshal(bias, &x) != nil) {
 			f.fail("logit_bias", want)
 			return
 		}
