@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/seed7adf6694/infer/internal/ggufcases/instruct"
 )
 
@@ -75,6 +77,50 @@ func TestCtrlCStopsTheAnswerAndNotTheChat(t *testing.T) {
 	typed(t, user, "\x03", "the answer was stopped")
 	typed(t, user, "/stats\r", "2 messages, 0 left out\x1b[0m\r\n> ")
 	typed(t, user, "\x03", "ends the chat")
+	if _, err := user.Write([]byte{3}); err != nil {
+		t.Fatal(err)
+	}
+	if seen, code := wait(); code != exitInterrupted {
+		t.Errorf("exit code %d: %q", code, seen)
+	}
+}
+
+// A pasted text is one message, and the user sends it.
+func TestPastesIntoAChat(t *testing.T) {
+	needEngine(t)
+	user, _, wait := startChat(t, "-n", "8")
+	home := t.TempDir()
+	typed(t, user, "\x1b[200~one\rtwo\r\t/exit\r\x1b[201~", "one␤two␤␉/exit")
+	typed(t, user, "!\r", "largest number of tokens")
+	saved := filepath.Join(home, "a talk.json")
+	typed(t, user, "/save \""+saved+"\"\r", "2 messages were written")
+	text, err := os.ReadFile(saved)
+	if err != nil || !strings.Contains(string(text), `"one\ntwo\n\t/exit!"`) {
+		t.Errorf("%s, %v", text, err)
+	}
+	typed(t, user, "\x1b[A\x1b[A", "one␤two␤␉/exit!") // the history
+	typed(t, user, "\x15/exit\r", "\x1b[?2004l")
+	if seen, code := wait(); code != 0 {
+		t.Errorf("exit code %d: %q", code, seen)
+	}
+}
+
+// A shell that stops the program in an answer and continues it sets the terminal's mode.
+func TestLinesAreEditedAfterTheProgramWasStopped(t *testing.T) {
+	needEngine(t)
+	user, _, wait := startChat(t, "--ignore-eos", "-c", "512")
+	typed(t, user, "Once upon a time\r", "lived")
+	mode, err := unix.IoctlGetTermios(int(user.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mode.Iflag |= unix.ICRNL
+	mode.Lflag |= unix.ICANON | unix.ECHO | unix.ISIG
+	if err := unix.IoctlSetTermios(int(user.Fd()), unix.TCSETS, mode); err != nil {
+		t.Fatal(err)
+	}
+	typed(t, user, "\x03", "the answer was stopped")
+	typed(t, user, "\x1b[A", "Once upon a time") // the history, without Enter
 	if _, err := user.Write([]byte{3}); err != nil {
 		t.Fatal(err)
 	}

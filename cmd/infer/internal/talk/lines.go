@@ -68,13 +68,13 @@ func (p *pipe) Close()      {}
 
 // terminal edits lines on a terminal.
 type terminal struct {
-	state   *liner.State
+	state   *editor
 	history string // file; "": none
 }
 
 // Terminal returns lines that are edited on the terminal, with the history of a file ("": none).
 func Terminal(history string, complete func(line string) []string) Lines {
-	t := &terminal{state: liner.NewLiner(), history: history}
+	t := &terminal{state: newEditor(), history: history}
 	t.state.SetCtrlCAborts(true)
 	t.state.SetMultiLineMode(true)
 	t.state.SetCompleter(complete)
@@ -106,11 +106,13 @@ func (t *terminal) Line(ctx context.Context, prompt string) (string, error) {
 	}
 }
 
+// longestKept is the longest text of the history, in bytes: liner reads no longer lines from a file.
+const longestKept = 4<<10 - 16
+
 func (t *terminal) Keep(text string) {
-	if text = strings.TrimSpace(text); text == "" || strings.Contains(text, "\n") {
-		return
+	if text = shown(strings.TrimSpace(text)); text != "" && len(text) <= longestKept {
+		t.state.AppendHistory(text)
 	}
-	t.state.AppendHistory(text)
 }
 
 // Close restores the terminal and writes the history, which only the user can read.

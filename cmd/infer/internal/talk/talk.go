@@ -107,7 +107,7 @@ func (t *Talk) message(ctx context.Context) (string, error) {
 	}
 	if rest, ok := strings.CutPrefix(strings.TrimSpace(line), quotes); ok {
 		if text, ok := strings.CutSuffix(rest, quotes); ok {
-			return text, nil
+			return strings.Trim(text, "\n"), nil
 		}
 		parts := []string{rest}
 		for {
@@ -236,9 +236,9 @@ func (t *Talk) command(line string) (end bool, err error) {
 	case "stats":
 		t.note(t.Stats() + fmt.Sprintf("; %d messages, %d left out", len(t.Chat.Messages), t.dropped))
 	case "save":
-		err = t.save(argument)
+		err = t.save(named(argument))
 	case "load":
-		err = t.load(argument)
+		err = t.load(named(argument))
 	default:
 		err = fmt.Errorf("unknown command /%s: /help lists them", name)
 	}
@@ -265,6 +265,18 @@ func (t *Talk) system(text string) {
 			fmt.Fprintln(t.Notes, texts.OneLine(strings.TrimRight(line, "\n")))
 		}
 	}
+}
+
+// named reads the name of a file as shells do: quotes around it, or ~ for the user's folder.
+func named(path string) string {
+	if n := len(path); n > 1 && path[0] == path[n-1] && (path[0] == '"' || path[0] == '\'') {
+		return path[1 : n-1]
+	}
+	rest, ok := strings.CutPrefix(path, "~")
+	if home, err := os.UserHomeDir(); ok && err == nil && (rest == "" || os.IsPathSeparator(rest[0])) {
+		return home + rest
+	}
+	return path
 }
 
 // saved is the file of a conversation.
