@@ -2,6 +2,7 @@ package schema
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -18,6 +19,7 @@ const (
 // no move, the text is not accepted.
 type automaton struct {
 	states []state
+	effort *effort // of the schema; nil: not counted
 }
 
 type state struct {
@@ -37,7 +39,7 @@ const lastRune = '\U0010FFFF'
 var characters = []move{{0, 0xD7FF, 0}, {0xE000, lastRune, 0}}
 
 // anyText accepts everything.
-func anyText() *automaton { return &automaton{[]state{{true, characters}}} }
+func anyText() *automaton { return &automaton{states: []state{{true, characters}}} }
 
 // literal accepts one text.
 func literal(s string) *automaton {
@@ -71,11 +73,36 @@ func lengths(min, max int) *automaton {
 // errStates is the error of an automaton with too many states.
 var errStates = fmt.Errorf("it needs an automaton of more than %d states, or %d moves", maxStates, maxMoves)
 
+// maxEffort bounds the work for a schema: a second or two.
+const maxEffort = 30_000_000
+
+// effort is the work that may still be done for a schema, in steps of its loops. nil is no bound.
+type effort struct{ left int }
+
+var errEffort = errors.New("its patterns, numbers and lists take too much work: use fewer, or simpler ones")
+
+// spend counts n steps.
+func (e *effort) spend(n int) error {
+	if e == nil {
+		return nil
+	}
+	if e.left -= n; e.left < 0 {
+		return errEffort
+	}
+	return nil
+}
+
+// spent reports whether no work is left.
+func (e *effort) spent() bool { return e != nil && e.left < 0 }
+
 // combine returns an automaton that accepts what keep says of what a and b accept. keep(false, false)
 // must be false.
 func combine(a, b *automaton, keep func(a, b bool) bool) (*automaton, error) {
 	type pair struct{ a, b int } // -1: nothing is accepted any more
-	c := &automaton{}
+	c := &automaton{effort: a.effort}
+	if c.effort == nil {
+		c.effort = b.effort
+	}
 	numbers := map[pair]int{}
 	var pairs []pair
 	number := func(p pair) int {
@@ -96,6 +123,9 @@ func combine(a, b *automaton, keep func(a, b bool) bool) (*automaton, error) {
 		p := pairs[i]
 		x, y := a.at(p.a), b.at(p.b)
 		s := state{accept: keep(x.accept, y.accept)}
+		if err := c.effort.spend(1 + 4*len(x.moves) + 4*len(y.moves)); err != nil {
+			return nil, err
+		}
 		for _, cut := range overlay(x.moves, y.moves) {
 			to := pair{cut.x, cut.y}
 			if to.a < 0 && !keep(false, true) || to.b < 0 && !keep(true, false) {
@@ -235,7 +265,7 @@ func (a *automaton) classes() []int {
 				numbers[string(key)] = n
 			}
 			next[i] = n
-			if work += 1 + len(s.moves); work > maxMinimise {
+			if work += 1 + len(s.moves); work > maxMinimise || a.effort.spend(3*(1+len(s.moves))) != nil {
 				for k := range class {
 					class[k] = k
 				}
@@ -268,7 +298,7 @@ func joined(moves []move, class []int) []move {
 func (a *automaton) merge(class []int) *automaton {
 	numbers := map[int]int{class[0]: 0}
 	first := []int{0} // a state of each new one
-	c := &automaton{}
+	c := &automaton{effort: a.effort}
 	for i := 0; i < len(first); i++ {
 		s := a.states[first[i]]
 		moves := joined(s.moves, class)

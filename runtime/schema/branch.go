@@ -318,7 +318,7 @@ func commonMultiple(a, b *big.Rat) *big.Rat {
 // has reports whether a value is in a branch, as JSON schema has it.
 func (c *converter) has(b *branch, v *value) (bool, error) {
 	if b.listed {
-		return slices.ContainsFunc(b.only, func(o *value) bool { return equal(o, v) }), nil
+		return c.contains(b.only, v)
 	}
 	if b.types&typeOf(v) == 0 {
 		return false, nil
@@ -334,6 +334,14 @@ func (c *converter) has(b *branch, v *value) (bool, error) {
 		return c.hasProperties(&b.obj, v)
 	}
 	return true, nil
+}
+
+// contains reports whether a value is in a list.
+func (c *converter) contains(list []*value, v *value) (bool, error) {
+	if err := c.effort.spend(len(list) * (2 + len(v.list))); err != nil {
+		return false, v.fail("", "%s", err)
+	}
+	return slices.ContainsFunc(list, func(o *value) bool { return equal(o, v) }), nil
 }
 
 func (s *stringSet) has(t string) bool {
@@ -362,8 +370,10 @@ func (c *converter) hasElements(s *arraySet, v *value) (bool, error) {
 		return false, nil
 	}
 	for i, e := range v.list {
-		if s.unique != nil && slices.ContainsFunc(v.list[:i], func(o *value) bool { return equal(o, e) }) {
-			return false, nil
+		if s.unique != nil {
+			if twice, err := c.contains(v.list[:i], e); twice || err != nil {
+				return false, err
+			}
 		}
 		if ok, err := c.accepts(s.element(i), e); !ok || err != nil {
 			return false, err

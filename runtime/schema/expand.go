@@ -23,6 +23,15 @@ type converter struct {
 	rules    map[string]string   // names of rules, by the same
 	depth    int                 // of rules that are being made
 	grammar  grammar
+	patterns map[string]*automaton // of regular expressions
+	effort   effort
+}
+
+// anyText is [anyText], whose combinations count.
+func (c *converter) anyText() *automaton {
+	a := anyText()
+	a.effort = &c.effort
+	return a
 }
 
 // key identifies a set of schemas.
@@ -146,7 +155,7 @@ func (c *converter) own(v *value) (branch, error) {
 	if err := v.checkKeywords(); err != nil {
 		return b, err
 	}
-	for _, read := range []func(*value, *branch) error{ownTypes, ownNumbers, ownStrings, ownElements, ownProperties} {
+	for _, read := range []func(*value, *branch) error{ownTypes, ownNumbers, c.ownStrings, ownElements, c.ownProperties} {
 		if err := read(v, &b); err != nil {
 			return b, err
 		}
@@ -276,7 +285,7 @@ func (c *converter) complement(v *value, b *branch) ([]branch, error) {
 	r := anything()
 	unable := v.fail("not", "a grammar can leave out types, strings, null, true, false, and objects that have one property; use other keywords for the rest")
 	outside := func(l lang) error {
-		rest, err := without(anyText(), l.automaton)
+		rest, err := without(c.anyText(), l.automaton)
 		if err != nil {
 			return v.fail("not", "%s", err)
 		}

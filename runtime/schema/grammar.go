@@ -9,7 +9,15 @@ type Options struct {
 
 	// MaxBytes bounds the size of the grammar; 0 is 512 KiB. The engine takes 1 MiB at most.
 	MaxBytes int
+
+	// Work is what is left of the work for several schemas, as those of the tools of a request; nil: this
+	// one has all of it.
+	Work *Work
 }
+
+// Work bounds the work for schemas that belong together. The zero value is what one schema may take. It is
+// not safe for concurrent use.
+type Work struct{ done int }
 
 // Root is the start rule of grammars.
 const Root = "root"
@@ -18,17 +26,25 @@ const Root = "root"
 // a JSON schema; the package's documentation says which of them. The error is an [*Error]: the schema is
 // no schema, has a keyword that a grammar can't obey, is valid for no value, or needs too large a
 // grammar. Grammar is safe for concurrent use.
+// It takes two seconds at most.
 func Grammar(schema []byte, o Options) (string, error) {
 	v, err := parse(schema)
 	if err != nil {
 		return "", err
 	}
 	o.MaxBytes = cmp.Or(o.MaxBytes, 512<<10)
-	c := &converter{root: v, options: o, known: map[*value][]branch{}, memo: map[string][]branch{}, grammar: newGrammar(o)}
+	if o.Work == nil {
+		o.Work = &Work{}
+	}
+	c := &converter{root: v, options: o, known: map[*value][]branch{}, memo: map[string][]branch{}, grammar: newGrammar(o), patterns: map[string]*automaton{}, effort: effort{maxEffort - o.Work.done}}
+	defer func() { o.Work.done = maxEffort - c.effort.left }()
 	g := &c.grammar
 	g.names[Root]++
 	root := g.define(Root)
 	name, err := c.rule([]*value{v}, "value", v)
+	if err != nil && c.effort.spent() { // whatever it was taken for
+		return "", v.fail("", "%s", errEffort)
+	}
 	if err != nil {
 		return "", err
 	}

@@ -91,6 +91,38 @@ func wide(levels, width int) string {
 	return s
 }
 
+// What takes long is refused before it does: these would take from half a minute to hours.
+func TestTheWorkForASchemaIsBounded(t *testing.T) {
+	list := func(n int, format string) string {
+		all := make([]string, n)
+		for i := range all {
+			all[i] = strings.ReplaceAll(format, "#", fmt.Sprint(i))
+		}
+		return strings.Join(all, ",")
+	}
+	for name, s := range map[string]string{
+		"patterns":        `{"type":"object","properties":{` + list(2000, `"p#":{"type":"string","pattern":"^.{0,200}#$"}`) + `}}`,
+		"unique elements": `{"uniqueItems":true,"enum":[[` + list(90000, "#") + `]]}`,
+		"oneOf":           `{"oneOf":[` + list(300, `{"type":"string","pattern":"^x#.{0,500}$"}`) + `]}`,
+	} {
+		var e *schema.Error
+		if _, err := schema.Grammar([]byte(s), schema.Options{}); !errors.As(err, &e) || !strings.Contains(e.Reason, "too much work") {
+			t.Errorf("%s: %.200v", name, err)
+		}
+	}
+	// Several schemas may share what one may take.
+	o := schema.Options{Work: &schema.Work{}}
+	for i := range 1000 {
+		if _, err := schema.Grammar([]byte(`{"type":"string","pattern":"^.{0,1000}$"}`), o); err != nil {
+			if i == 0 || !strings.Contains(err.Error(), "too much work") {
+				t.Error(err)
+			}
+			return
+		}
+	}
+	t.Error("shared work has no bound")
+}
+
 func TestLargeSchemasAreBounded(t *testing.T) {
 	for name, text := range map[string]string{
 		"many combinations":         `{"allOf": [` + strings.TrimSuffix(strings.Repeat(`{"anyOf": [{"minLength": 1}, {"maxLength": 5}, {"pattern": "a"}]}, `, 12), ", ") + "]}",

@@ -28,7 +28,7 @@ func (c *converter) numberSymbols(s *numberSet, hint string) ([]symbol, error) {
 			g.add(r, raw(`"-"? ("0" | [1-9] [0-9]{0,15}) ("." [0-9]{1,16})? ([eE] [+-]? [0-9]{1,2})?`))
 		}))}, nil
 	}
-	a, err := s.automaton()
+	a, err := s.automaton(&c.effort)
 	if err != nil || a == nil || a.empty() {
 		return nil, err
 	}
@@ -127,7 +127,7 @@ func (s *numberSet) bounds(fraction int) (low, high *big.Int) {
 }
 
 // automaton accepts the decimal notation of the numbers of a set; nil for no number.
-func (s *numberSet) automaton() (*automaton, error) {
+func (s *numberSet) automaton(e *effort) (*automaton, error) {
 	fraction, err := s.fraction()
 	if err != nil {
 		return nil, err
@@ -171,7 +171,12 @@ func (s *numberSet) automaton() (*automaton, error) {
 	if err := d.fill(); err != nil {
 		return nil, s.at.fail("", "%s: use closer bounds, or other steps", err)
 	}
-	return d.a.determined()
+	d.a.effort = e
+	a, err := d.a.determined()
+	if err != nil {
+		return nil, s.at.fail("", "%s", err)
+	}
+	return a, nil
 }
 
 // fresh adds a state.
@@ -307,7 +312,7 @@ func (d *digits) ends(s digitState, left int) bool {
 // determined makes one move of moves by the same character: a number's first digit may lead to numbers of
 // several lengths.
 func (a *automaton) determined() (*automaton, error) {
-	out := &automaton{}
+	out := &automaton{effort: a.effort}
 	numbers := map[string]int{}
 	var sets [][]int
 	number := func(set []int) int {
@@ -327,6 +332,9 @@ func (a *automaton) determined() (*automaton, error) {
 	for i := 0; i < len(sets); i++ {
 		if i > 8*maxStates {
 			return nil, errStates
+		}
+		if err := a.effort.spend(20 * len(sets[i])); err != nil {
+			return nil, err
 		}
 		var s state
 		to := map[rune][]int{}

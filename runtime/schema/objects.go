@@ -183,7 +183,7 @@ func (b *objectBuilder) otherNames() (*automaton, error) {
 	if len(names) == 0 && len(b.set.names) == 0 && len(b.set.patterns()) == 0 {
 		return nil, nil
 	}
-	rest := anyText()
+	rest := b.anyText()
 	if len(b.set.names) > 0 {
 		var err error
 		if rest, err = b.language(b.set.names, b.set.at, "propertyNames"); err != nil {
@@ -226,7 +226,7 @@ func trie(texts []string) *automaton {
 // matching returns what accepts those names that match a set of patterns and none of the others.
 func (b *objectBuilder) matching(names *automaton, patterns []string, set int) (*automaton, error) {
 	for i, source := range patterns {
-		p, err := compilePattern(source)
+		p, err := b.pattern(source)
 		if err != nil {
 			return nil, err
 		}

@@ -51,7 +51,7 @@ func ownNumbers(v *value, b *branch) error {
 func isTrueValue(v *value) bool { return v != nil && v.kind == boolean && v.text == "true" }
 
 // ownStrings reads the keywords for strings.
-func ownStrings(v *value, b *branch) (err error) {
+func (c *converter) ownStrings(v *value, b *branch) (err error) {
 	s := &b.str
 	if s.min, err = v.count("minLength"); err != nil {
 		return err
@@ -63,7 +63,7 @@ func ownStrings(v *value, b *branch) (err error) {
 		if p.kind != text {
 			return v.fail("pattern", "want a string, not %s", p.kind)
 		}
-		a, err := compilePattern(p.text)
+		a, err := c.pattern(p.text)
 		if err != nil {
 			return v.fail("pattern", "%s", err)
 		}
@@ -76,7 +76,7 @@ func ownStrings(v *value, b *branch) (err error) {
 	if f.kind != text {
 		return v.fail("format", "want a string, not %s", f.kind)
 	}
-	a, err := formatAutomaton(f.text)
+	a, err := formatAutomaton(f.text, c.pattern)
 	if err != nil {
 		return v.fail("format", "%s", err)
 	}
@@ -123,7 +123,7 @@ func ownElements(v *value, b *branch) (err error) {
 const maxPatterns = 4
 
 // ownProperties reads the keywords for objects.
-func ownProperties(v *value, b *branch) (err error) {
+func (c *converter) ownProperties(v *value, b *branch) (err error) {
 	s := &b.obj
 	if s.min, err = v.count("minProperties"); err != nil {
 		return err
@@ -161,7 +161,7 @@ func ownProperties(v *value, b *branch) (err error) {
 			return v.fail("patternProperties", "%d patterns are too many (at most %d)", len(patterns.keys), maxPatterns)
 		}
 		for i, source := range patterns.keys {
-			a, err := compilePattern(source)
+			a, err := c.pattern(source)
 			if err != nil {
 				return patterns.fail(source, "%s", err)
 			}

@@ -25,7 +25,7 @@ const (
 )
 
 // compilePattern returns the automaton of a regular expression, which is found anywhere in a text.
-func compilePattern(pattern string) (*automaton, error) {
+func compilePattern(pattern string, e *effort) (*automaton, error) {
 	if len(pattern) > maxPattern {
 		return nil, fmt.Errorf("%d bytes are too long (at most %d)", len(pattern), maxPattern)
 	}
@@ -45,7 +45,19 @@ func compilePattern(pattern string) (*automaton, error) {
 	if err != nil {
 		return nil, err
 	}
-	return determine(prog)
+	return determine(prog, e)
+}
+
+// pattern is compilePattern, once for each pattern of a schema.
+func (c *converter) pattern(pattern string) (*automaton, error) {
+	if known := c.patterns[pattern]; known != nil {
+		return known, nil
+	}
+	a, err := compilePattern(pattern, &c.effort)
+	if err == nil {
+		c.patterns[pattern] = a
+	}
+	return a, err
 }
 
 // translate turns a regular expression of ECMA-262 into one of Go with the same meaning.
@@ -186,8 +198,8 @@ type subset struct {
 }
 
 // determine makes an automaton of a compiled regular expression.
-func determine(prog *syntax.Prog) (*automaton, error) {
-	a := &automaton{}
+func determine(prog *syntax.Prog, e *effort) (*automaton, error) {
+	a := &automaton{effort: e}
 	numbers := map[string]int{}
 	var sets []subset
 	work, moves := 0, 0
@@ -217,7 +229,11 @@ func determine(prog *syntax.Prog) (*automaton, error) {
 		}
 		st := state{accept: s.matched || end.matched}
 		known := map[string]int{} // states, by the instructions that match
-		for _, r := range partition(prog, s) {
+		ranges := partition(prog, s)
+		if err := e.spend(len(ranges) * (4 + len(s.pcs))); err != nil {
+			return nil, err
+		}
+		for _, r := range ranges {
 			key, matching := s.matching(prog, r.from)
 			to, ok := known[key]
 			if !ok {

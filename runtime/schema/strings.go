@@ -66,7 +66,7 @@ func (c *converter) language(schemas []*value, at *value, keyword string) (*auto
 	if err != nil {
 		return nil, err
 	}
-	all := &automaton{states: []state{{}}}
+	all := &automaton{states: []state{{}}, effort: &c.effort}
 	add := func(a *automaton, err error) error {
 		if err == nil {
 			all, err = either(all, a)

@@ -186,6 +186,7 @@ func (f Format) before(g *gbnf, c Choice) string {
 type gbnf struct {
 	b       strings.Builder
 	schemas int // bytes of the schemas of properties so far
+	work    schema.Work
 }
 
 func (g *gbnf) String() string { return g.b.String() }
@@ -251,7 +252,7 @@ func (g *gbnf) json(s json.RawMessage, prefix string) (string, error) {
 	if len(bytes.TrimSpace(s)) == 0 {
 		s = json.RawMessage(`{"type": "object"}`)
 	}
-	text, err := schema.Grammar(s, schema.Options{})
+	text, err := schema.Grammar(s, schema.Options{Work: &g.work})
 	if err != nil {
 		return "", err
 	}
