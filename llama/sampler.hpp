@@ -49,13 +49,24 @@ void check(const llama_token_data_array & c) {
     }
 }
 
-llama_token choose(infer_sampler * s, const float * logits, int32_t n) {
+// refused reports whether a grammar of the chain can't go on after a token that starts it.
+bool refused(const infer_sampler * s, llama_token token) {
+    for (int i = 0; i < llama_sampler_chain_n(s->chain); i++) {
+        if (infer::grammar_refuses(llama_sampler_chain_get(s->chain, i), token)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// choose_of chooses among all tokens, or, if strict is set, among those that are not refused.
+llama_token choose_of(infer_sampler * s, const float * logits, int32_t n, bool strict) {
     s->candidates.resize(n);
     for (int32_t i = 0; i < n; i++) {
         if (std::isnan(logits[i]) || logits[i] == INFINITY) {
             throw std::runtime_error("the logit of token " + std::to_string(i) + " is not a number, or infinite");
         }
-        s->candidates[i] = {i, logits[i], 0.0f};
+        s->candidates[i] = {i, strict && refused(s, i) ? -INFINITY : logits[i], 0.0f};
     }
     llama_token_data_array c = {s->candidates.data(), s->candidates.size(), -1, false};
     const int links = llama_sampler_chain_n(s->chain);
@@ -69,6 +80,11 @@ llama_token choose(infer_sampler * s, const float * logits, int32_t n) {
         throw std::runtime_error("no sampler of the chain chooses a token: add one that does, such as greedy or dist");
     }
     return c.data[c.selected].id;
+}
+
+llama_token choose(infer_sampler * s, const float * logits, int32_t n) {
+    const llama_token token = choose_of(s, logits, n, false);
+    return refused(s, token) ? choose_of(s, logits, n, true) : token;
 }
 
 void accept(infer_sampler * s, llama_token token, bool prompt) {

@@ -18,6 +18,10 @@ llama_sampler * new_grammar(const llama_vocab * vocab, const infer_pieces * piec
 
 bool is_grammar(const llama_sampler * s);
 
+// grammar_refuses reports whether a token has one of the words that start a lazy grammar, and goes on
+// behind it as the grammar does not allow.
+bool grammar_refuses(const llama_sampler * s, llama_token token);
+
 // grammar_work returns the number of steps that a grammar needed for the last token, 0 for other
 // samplers.
 uint64_t grammar_work(const llama_sampler * s);

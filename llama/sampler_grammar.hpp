@@ -83,6 +83,31 @@ struct grammar {
         }
     }
 
+    // first_word returns where a text has the first of the words; npos: nowhere.
+    size_t first_word(const std::string & in) const {
+        size_t first = std::string::npos;
+        for (const std::string & w : words) {
+            first = std::min(first, in.find(w));
+        }
+        return first;
+    }
+
+    // refuses reports whether a token has a word that starts the grammar, and text behind it that is not
+    // the grammar's.
+    bool refuses(llama_token token) {
+        if (!waiting || std::find(tokens.begin(), tokens.end(), token) != tokens.end()) {
+            return false;
+        }
+        const std::string all   = seen + std::string(pieces->data(token), pieces->size(token));
+        const size_t      first = first_word(all);
+        if (first == std::string::npos) {
+            return false;
+        }
+        partial unfinished = rest;
+        at = text.one_token(at);
+        return text.empty(text.after_token(at, token, all.data() + first, all.size() - first, unfinished));
+    }
+
     void accept(llama_token token) {
         const char * piece = pieces->data(token);
         const size_t size  = pieces->size(token);
@@ -93,19 +118,19 @@ struct grammar {
                 return;
             }
             seen.append(piece, size);
-            size_t first = std::string::npos, longest = 0;
-            for (const std::string & w : words) {
-                first   = std::min(first, seen.find(w));
-                longest = std::max(longest, w.size());
-            }
+            const size_t first = first_word(seen);
             if (first != std::string::npos) {
                 waiting = false;
                 const std::string from = seen.substr(first);
                 seen.clear();
                 follow(token, from.data(), from.size());
-            } else if (seen.size() >= longest) {
-                seen.erase(0, seen.size() - (longest > 0 ? longest - 1 : 0));
+                return;
             }
+            size_t longest = 1;
+            for (const std::string & w : words) {
+                longest = std::max(longest, w.size());
+            }
+            seen.erase(0, seen.size() - std::min(seen.size(), longest - 1));
             return;
         }
         if (pieces->ends[token]) {
@@ -223,6 +248,8 @@ llama_sampler * new_grammar(const llama_vocab * vocab, const infer_pieces * piec
 bool is_grammar(const llama_sampler * s) {
     return s->iface == &iface;
 }
+
+bool grammar_refuses(const llama_sampler * s, llama_token token) { return is_grammar(s) && of(s)->refuses(token); }
 
 uint64_t grammar_work(const llama_sampler * s) { return is_grammar(s) ? of(s)->text.worked() : 0; }
 

@@ -449,6 +449,12 @@ func TestAGrammarHoldsFromATriggerOn(t *testing.T) {
 			t.Errorf("%q: %v", triggers, err)
 		}
 	}
+	// A token that has more than the word goes on as the grammar allows, or is not chosen.
+	o.Sampling.Grammar, o.Sampling.GrammarTriggers = `root ::= "liv" ("ing" | "er") " room."`, []string{"liv"}
+	got, err = s.Complete(t.Context(), prompt, o)
+	if _, after, ok := strings.Cut(got, "liv"); err != nil || ok && after != "ing room." && after != "er room." {
+		t.Errorf("%q, %v", got, err)
+	}
 	o.Sampling = runtime.Sampling{GrammarTriggers: []string{"a"}}
 	if err := o.Check(); !errors.Is(err, runtime.ErrOption) {
 		t.Error("triggers without a grammar:", err)

@@ -148,6 +148,30 @@ func TestBodiesAreBounded(t *testing.T) {
 			t.Errorf("%s: %d: %s", name, status, text)
 		}
 	}
+	// Clients that read no answer before they have sent all get it too.
+	for name, head := range map[string]string{"of known length": "Content-Length: 33554432\r\n\r\n", "in chunks": "Transfer-Encoding: chunked\r\n\r\n"} {
+		c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		io.WriteString(c, "POST /v1/completions HTTP/1.1\r\nHost: x\r\n"+head)
+		mebibyte := strings.Repeat(" ", 1<<20)
+		if name == "in chunks" {
+			mebibyte = "100000\r\n" + mebibyte + "\r\n"
+		}
+		for range 32 {
+			if _, err := io.WriteString(c, mebibyte); err != nil {
+				t.Fatal(name, err)
+			}
+		}
+		if name == "in chunks" {
+			io.WriteString(c, "0\r\n\r\n")
+		}
+		if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != 413 {
+			t.Error(name, err, resp)
+		}
+	}
 	// Two clients that have sent most of a body leave no room for a third.
 	part := "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\n" + strings.Repeat(" ", 80000)
 	var held []net.Conn

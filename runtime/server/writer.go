@@ -89,7 +89,7 @@ func (c *call) read() (text []byte, held func(), err error) {
 	counted := int64(0)
 	held = func() { c.s.bodies.Add(-counted); counted = 0 }
 	if c.r.ContentLength > o.MaxBody {
-		c.w.Header().Set("Connection", "close")
+		c.drop()
 		return nil, held, tooLarge
 	}
 	const step = 64 << 10
@@ -118,6 +118,7 @@ func (c *call) read() (text []byte, held func(), err error) {
 			return buf, held, nil
 		case errors.As(err, new(*http.MaxBytesError)):
 			held()
+			c.drop()
 			return nil, held, tooLarge
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			held()
@@ -127,6 +128,20 @@ func (c *call) read() (text []byte, held func(), err error) {
 			return nil, held, &apiError{status: http.StatusBadRequest, kind: kindRequest, code: "incomplete_body", message: "the body is incomplete"}
 		}
 	}
+}
+
+// mostDropped is how much of a body that is too large is read, in bytes.
+const mostDropped = 64 << 20
+
+// drop reads the rest of a body, as many clients read no answer before they have sent all. Those that ask
+// before they send get the answer at once.
+func (c *call) drop() {
+	if c.r.Header.Get("Expect") == "" && c.r.ContentLength <= mostDropped {
+		if n, err := io.CopyN(io.Discard, c.r.Body, mostDropped); err == io.EOF && n < mostDropped {
+			return
+		}
+	}
+	c.w.Header().Set("Connection", "close")
 }
 
 // using reads the body and the field "model", and calls g with the open model.
