@@ -48,16 +48,17 @@ func (s *Session) Evaluate(ctx context.Context, tokens []int32, o EvaluateOption
 	}
 	ids := s.ids
 	skip := len(s.tail)
-	s.tail = s.tail[:0]
-	if o.Logits == nil {
-		return s.eval(ctx, ids)
-	}
-	if quiet := min(skip+o.From, len(ids)); quiet > 0 {
-		if err := s.eval(ctx, ids[:quiet]); err != nil {
-			return err
+	return s.withTail(func() error {
+		if o.Logits == nil {
+			return s.eval(ctx, ids)
 		}
-	}
-	return s.evalLogits(ctx, ids, skip, min(skip+o.From, len(ids)), o.Logits)
+		if quiet := min(skip+o.From, len(ids)); quiet > 0 {
+			if err := s.eval(ctx, ids[:quiet]); err != nil {
+				return err
+			}
+		}
+		return s.evalLogits(ctx, ids, skip, min(skip+o.From, len(ids)), o.Logits)
+	})
 }
 
 // evalLogits evaluates ids[from:] with logits for all of them. skip is the number of ids

@@ -118,8 +118,10 @@ func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (
 		s.markMemory.free(&s.marks, len(s.tokens))
 		s.forgetFrom(len(s.tokens))
 		tokens = all[len(s.tokens):] // the whole text, if the memory could not remove a part
+		if len(tokens) == 1 {
+			s.tail = append(s.tail[:0], tokens...)
+		}
 	}
-	s.tail = s.tail[:0]
 	cached := len(s.tokens)
 	if !o.KeepPrefix {
 		cached = 0
@@ -128,15 +130,16 @@ func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (
 		*st = Stats{CachedTokens: cached, Context: s.context, UBatch: s.ubatch, FlashAttention: s.flash, Seed: *o.Sampling.Seed, Notes: notes}
 	})
 	start := clock.Now()
-	if n := len(tokens) - 1; o.KeepPrefix && n >= worthMarking && s.model.forgetful() && !s.model.info.Encoder {
-		if err := s.eval(ctx, tokens[:n]); err != nil {
-			return nil, err
+	err = s.withTail(func() error {
+		if n := len(tokens) - 1; o.KeepPrefix && n >= worthMarking && s.model.forgetful() && !s.model.info.Encoder {
+			if err := s.eval(ctx, tokens[:n]); err != nil {
+				return err
+			}
+			s.markMemory.add(s.ctx, 0, &s.marks, len(s.tokens))
+			return s.eval(ctx, tokens[n:])
 		}
-		s.markMemory.add(s.ctx, 0, &s.marks, len(s.tokens))
-		err = s.eval(ctx, tokens[n:])
-	} else {
-		err = s.evalPrompt(ctx, tokens)
-	}
+		return s.evalPrompt(ctx, tokens)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -175,6 +178,7 @@ func (s *Session) take(ctx context.Context, prompt string, o GenerateOptions) (t
 		if err := s.keepPrefix(tokens); err != nil {
 			return nil, nil, err
 		}
+		s.tail = s.tail[:0]
 		return tokens[len(s.tokens):], notes, nil
 	case fresh:
 		if err := s.reset(); err != nil {

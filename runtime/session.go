@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -319,6 +320,18 @@ func (s *Session) eval(ctx context.Context, tokens []llama.Token) error {
 		s.model.peak.Sample()
 	}
 	return nil
+}
+
+// withTail runs f, which evaluates tokens that begin with those of the tail. If none were evaluated, as after
+// a cancellation, the tail stays.
+func (s *Session) withTail(f func() error) error {
+	tail, before := slices.Clone(s.tail), len(s.tokens)
+	s.tail = s.tail[:0]
+	err := f()
+	if err != nil && len(s.tokens) == before {
+		s.tail = append(s.tail, tail...)
+	}
+	return err
 }
 
 // decode waits for the session's turn and evaluates the batch.
