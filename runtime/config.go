@@ -30,6 +30,7 @@ type config struct {
 	trace     *replay.Trace
 	session   SessionOptions
 	generate  *GenerateOptions
+	accept    func(*Vocabulary) error // nil: all
 	fallbacks []string
 
 	packed   PackedMode
@@ -56,7 +57,7 @@ func (o Options) config() *config {
 		load: o.Load, chunkSize: o.ChunkSize, repack: !o.NoRepack, prefetch: !o.NoPrefetch, check: o.CheckTensors, placement: o.placement(),
 		adapters: slices.Clone(o.Adapters), maxMemory: o.MaxMemory, trace: o.Trace, session: o.Session, fallbacks: slices.Clone(o.Fallbacks),
 		packed: o.Packed, cacheDir: o.CacheDir,
-		pool: o.Pool, admit: o.Admit, progress: o.Progress, logger: o.Logger,
+		accept: o.Accept, pool: o.Pool, admit: o.Admit, progress: o.Progress, logger: o.Logger,
 	}
 	for i := range c.adapters {
 		if c.adapters[i].Scale == 0 {

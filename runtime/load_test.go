@@ -17,6 +17,33 @@ import (
 )
 
 // All load modes give the same tokens.
+// What Accept refuses is refused before weights are read; its vocabulary is the model's.
+func TestAcceptIsAskedBeforeWeightsAreRead(t *testing.T) {
+	refusal := errors.New("not this one")
+	for _, mode := range []runtime.LoadMode{runtime.LoadMMap, runtime.LoadCopy} {
+		read, asked := false, 0
+		o := runtime.Options{Load: mode, Packed: runtime.PackedOff, Progress: func(runtime.Progress) { read = true }}
+		o.Accept = func(v *runtime.Vocabulary) error {
+			ids, err := v.Tokenize(prompt, runtime.TokenizeOptions{})
+			special, e := v.SpecialTokens()
+			if err != nil || e != nil || len(ids) < 3 || ids[0] != special.BOS || v.Close() != nil {
+				t.Errorf("%v, %v, %v, %+v", ids, err, e, special)
+			}
+			asked++
+			return refusal
+		}
+		var load *runtime.LoadError
+		if _, err := runtime.Open(t.Context(), tinyF16, o); !errors.Is(err, refusal) || !errors.As(err, &load) || read || asked != 1 {
+			t.Errorf("%v: %v, asked %d times, weights were read: %v", mode, err, asked, read)
+		}
+		refusal = nil
+		if _, err := open(t, tinyF16, o).Tokenize(prompt, runtime.TokenizeOptions{}); err != nil || !read {
+			t.Errorf("%v: %v", mode, err)
+		}
+		refusal = errors.New("nor this one")
+	}
+}
+
 func TestSameTokensHoweverTheWeightsAreLoaded(t *testing.T) {
 	memtest.WithoutRace(t)
 	for _, kind := range []string{"tiny", "synthetic"} {

@@ -124,6 +124,11 @@ func load(ctx context.Context, w *weights, probe probe.Probe) (m *Model, err err
 	if err := m.checkGenerate(w.config.generate); err != nil {
 		return nil, err
 	}
+	if w.config.accept != nil {
+		if err := w.config.accept(&Vocabulary{native: w.native, warnings: m.warnings, lent: true}); err != nil {
+			return nil, err
+		}
+	}
 	if w.mode != LoadStock { // stock: the engine has loaded the weights
 		if m.fitted, err = m.fit(ctx); err != nil {
 			return nil, err

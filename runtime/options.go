@@ -93,6 +93,10 @@ type Options struct {
 	// Generate, if set, are the options of the generations to come: Open refuses what
 	// [Session.Generate] would refuse, before weights are read (with LoadStock, after).
 	Generate *GenerateOptions
+	// Accept, if set, is called with the model's vocabulary and chat templates before weights are read
+	// (with LoadStock, after). An error refuses the model. It may be called again, for another load
+	// mode and for each of Fallbacks. The vocabulary can be used until Accept returns.
+	Accept func(*Vocabulary) error
 	// Fallbacks are opened in order if there is not enough memory for the model, until one
 	// fits: other quantisations of it, or smaller models. Paths and names are as for [Open].
 	Fallbacks []string

@@ -148,6 +148,7 @@ type Vocabulary struct {
 	native   *llama.Model
 	warnings []string
 	specials specials
+	lent     bool // of a model
 }
 
 // OpenVocabulary opens the vocabulary of a model or of a vocabulary-only file; path is as for
@@ -186,7 +187,12 @@ func openVocabulary(ctx context.Context, file string) (*Vocabulary, error) {
 func (v *Vocabulary) Warnings() []string { return v.warnings }
 
 // Close frees the vocabulary. Closing twice is safe.
-func (v *Vocabulary) Close() error { return v.native.Close() }
+func (v *Vocabulary) Close() error {
+	if v.lent {
+		return nil
+	}
+	return v.native.Close()
+}
 
 // ChatTemplate is as of [Model].
 func (v *Vocabulary) ChatTemplate(name string) (string, error) { return chatTemplate(v.native, name) }

@@ -56,7 +56,7 @@ func chatCommand() *command {
 func (c *generateConfig) converse(ctx context.Context, s *streams) (err error) {
 	open, session, gen, err := c.options()
 	if err == nil {
-		err = c.checkChat()
+		err = c.checkChat(ctx, s)
 	}
 	if err == nil {
 		err = c.readConstraint(ctx, s, &gen.Sampling)
@@ -67,23 +67,19 @@ func (c *generateConfig) converse(ctx context.Context, s *streams) (err error) {
 	if s.in == nil {
 		return usagef("no messages: standard input is closed")
 	}
-	system, err := c.systemText(ctx, s)
-	if err != nil {
-		return err
-	}
 	open.Session, open.Generate = session, &gen
+	var t *chat.Template
+	c.accept = func(v *runtime.Vocabulary) (err error) {
+		if t, err = c.chatTemplate(v); err != nil || t != nil {
+			return err
+		}
+		return usagef("%s: give one with --chat-template NAME (%s) or --chat-template-file FILE; infer -p TEXT continues a text", chat.ErrNoTemplate, strings.Join(chat.Names(), ", "))
+	}
 	m, free, err := c.open(ctx, s, &open)
 	if err != nil {
 		return err
 	}
 	defer free()
-	t, err := c.chatTemplate(ctx, s, m)
-	if err != nil {
-		return err
-	}
-	if t == nil {
-		return usagef("%s: give one with --chat-template NAME (%s) or --chat-template-file FILE; infer -p TEXT continues a text", chat.ErrNoTemplate, strings.Join(chat.Names(), ", "))
-	}
 	sess, err := m.NewSession(ctx, session)
 	if err != nil {
 		return err
@@ -100,7 +96,7 @@ func (c *generateConfig) converse(ctx context.Context, s *streams) (err error) {
 	}
 	conv := chat.New(m, sess, t)
 	conv.Context, conv.Options = sess.Stats().Context, c.chat.templateOptions()
-	if system != "" {
+	if system := c.chat.system; system != "" {
 		conv.Messages = []chat.Message{{Role: "system", Content: system}}
 	}
 	figures := func() string {

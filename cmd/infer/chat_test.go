@@ -100,6 +100,7 @@ func TestTemplatesThatAreRefused(t *testing.T) {
 		{[]string{"-m", m, "-p", "x", "--chat-template", "nosuch"}, exitFailure, `"nosuch" is no template of the model`},
 		{[]string{"-m", m, "-p", "x", "--chat-template-file", "nosuch.jinja"}, exitFailure, "nosuch.jinja"},
 		{[]string{"-m", m, "-p", "x", "--raw", "-sys", "y"}, exitUsage, "--raw and --system-prompt exclude each other"},
+		{[]string{"-m", m, "-p", "x", "-sysf", "nosuch.txt"}, exitFailure, "nosuch.txt"},
 		{[]string{"-p", "x", "-sys", "y"}, exitUsage, "--system-prompt: the model has no chat template"},
 		{[]string{"-p", "x", "--chat-template-kwargs", "[]"}, exitUsage, "want a JSON object"},
 		{[]string{"chat"}, exitUsage, "the model has no chat template"},
@@ -107,6 +108,44 @@ func TestTemplatesThatAreRefused(t *testing.T) {
 	} {
 		if got := call(t, tt.args...); got.code != tt.code || !strings.Contains(got.stderr, tt.want) {
 			t.Errorf("%q: %+v, want %d, %s", tt.args, got, tt.code, tt.want)
+		}
+	}
+}
+
+// A template is refused before weights are read, which takes long. Here there is no memory for them.
+func TestTemplatesAreRefusedBeforeWeightsAreRead(t *testing.T) {
+	good, bad := instructModel(t, instruct.ChatML), instructModel(t, "{{ 1 +")
+	file := filepath.Join(t.TempDir(), "t.jinja")
+	if err := os.WriteFile(file, []byte("{{ 1 +"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const unfinished = "chat template, line 1: the tag has no end"
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"-m", good, "-p", "x"}, "memory"},
+		{[]string{"-m", good, "-p", "x", "--chat-template", "nosuch"}, `"nosuch" is no template of the model`},
+		{[]string{"-m", good, "-p", "x", "--chat-template", "{{ raise_exception('no') }}"}, "chat template, line 1: no"},
+		{[]string{"-m", good, "-p", "x", "--chat-template-file", file}, file + ": " + unfinished},
+		{[]string{"-m", bad, "-p", "x"}, unfinished},
+		{[]string{"chat", "-m", good}, "memory"},
+		{[]string{"chat", "-m", good, "--chat-template", "nosuch"}, `"nosuch" is no template of the model`},
+		{[]string{"chat", "-m", good, "--chat-template-file", file}, file + ": " + unfinished},
+		{[]string{"chat", "-m", bad}, unfinished},
+		{[]string{"serve", "-m", good, "--port", "0"}, "memory"},
+		{[]string{"serve", "-m", good, "--port", "0", "--chat-template", "nosuch"}, `"nosuch" is no template of the model`},
+		{[]string{"serve", "-m", good, "--port", "0", "--chat-template", "{{ 1 +"}, unfinished},
+		{[]string{"serve", "-m", good, "--port", "0", "--chat-template-file", file}, file + ": " + unfinished},
+		{[]string{"serve", "-m", good, "--port", "0", "--chat-template-file", os.DevNull}, "is empty"},
+	} {
+		code := exitFailure
+		if tt.want == "memory" {
+			code = exitMemory
+		}
+		got := call(t, append(tt.args, "--pool", "1MiB", "--load", "copy", "--packed", "off")...)
+		if got.code != code || !strings.Contains(got.stderr, tt.want) {
+			t.Errorf("%q: %+v, want %s", tt.args, got, tt.want)
 		}
 	}
 }

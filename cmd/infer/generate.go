@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"github.com/seed7adf6694/infer/loader/probe"
 	"github.com/seed7adf6694/infer/models"
 	"github.com/seed7adf6694/infer/runtime"
+	"github.com/seed7adf6694/infer/runtime/chat/answer"
 	"github.com/seed7adf6694/infer/runtime/schema"
 )
 
@@ -45,27 +47,29 @@ func (c *generateConfig) generate(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	if err := c.checkChat(); err != nil {
-		return err
-	}
 	prompt, err := c.promptText(ctx, s)
 	if err != nil {
+		return err
+	}
+	if err := c.checkChat(ctx, s); err != nil {
 		return err
 	}
 	if err := c.readConstraint(ctx, s, &gen.Sampling); err != nil {
 		return err
 	}
 	open.Session, open.Generate = session, &gen
+	shown := prompt
+	var parser *answer.Parser
+	c.accept = func(v *runtime.Vocabulary) (err error) {
+		prompt, gen.Tokens, gen.Special = shown, nil, false
+		parser, err = c.templated(v, &prompt, &gen)
+		return err
+	}
 	m, free, err := c.open(ctx, s, &open)
 	if err != nil {
 		return err
 	}
 	defer free()
-	shown := prompt
-	parser, err := c.templated(ctx, s, m, &prompt, &gen)
-	if err != nil {
-		return err
-	}
 	if parser != nil {
 		shown = c.chat.savedPrompt
 	}
@@ -196,9 +200,16 @@ func (c *generateConfig) open(ctx context.Context, s *streams, open *runtime.Opt
 		open.Logger = c.logger(s)
 		llama.SetLogger(open.Logger)
 	}
+	var refused error
+	if c.accept != nil {
+		open.Accept = func(v *runtime.Vocabulary) error {
+			refused = c.accept(v)
+			return refused
+		}
+	}
 	if m, err = runtime.Open(ctx, c.model, *open); err != nil {
 		free()
-		return nil, nil, err
+		return nil, nil, cmp.Or(refused, err)
 	}
 	progress.Clear()
 	if !c.quiet {

@@ -37,6 +37,7 @@ type generateConfig struct {
 	tensorSplit                                []float32
 	overrides                                  []runtime.TensorOverride
 	adapters                                   []runtime.Adapter
+	accept                                     func(*runtime.Vocabulary) error // see runtime.Options
 
 	seed                               uint32
 	random                             bool // no seed given, or -1

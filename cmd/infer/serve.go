@@ -21,6 +21,7 @@ import (
 	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/models"
 	"github.com/seed7adf6694/infer/runtime"
+	"github.com/seed7adf6694/infer/runtime/chat"
 	"github.com/seed7adf6694/infer/runtime/server"
 )
 
@@ -269,6 +270,12 @@ func (c *serveConfig) serverOptions(ctx context.Context, s *streams) (o server.O
 	if o.ChatTemplate = c.template; c.templateFile != "" {
 		if o.ChatTemplate, err = s.readInput(ctx, c.templateFile); err != nil {
 			return o, fmt.Errorf("chat template: %w", err)
+		}
+		if _, err := chat.Parse(o.ChatTemplate, chat.ParseOptions{}); err != nil {
+			return o, fmt.Errorf("%s: %w", c.templateFile, err)
+		}
+		if o.ChatTemplate == "" { // which would mean the model's own
+			return o, fmt.Errorf("chat template: %s is empty", c.templateFile)
 		}
 	}
 	o.Path, o.Dir, o.Name, o.Later = c.model, c.dir, c.alias, true

@@ -21,6 +21,7 @@ type chatConfig struct {
 	raw                bool
 	system, systemFile string
 	template, file     string
+	source             string // of the template, from the file
 	kwargs             map[string]any
 	reasoning          string
 	promptCache        string
@@ -78,38 +79,42 @@ func (c *generateConfig) asksForChat() string {
 	return ""
 }
 
-// checkChat refuses flags that exclude each other, before the model is opened.
-func (c *generateConfig) checkChat() error {
+// checkChat refuses, before the model is opened, flags that exclude each other and a template that can't
+// be parsed, and reads the files.
+func (c *generateConfig) checkChat(ctx context.Context, s *streams) (err error) {
 	if c.flags.Changed("chat-template") && c.flags.Changed("chat-template-file") {
 		return usagef("--chat-template and --chat-template-file exclude each other")
 	}
 	if name := c.asksForChat(); c.chat.raw && name != "" {
 		return usagef("--raw and --%s exclude each other", name)
 	}
-	return nil
+	if c.flags.Changed("chat-template-file") {
+		if c.chat.source, err = s.readInput(ctx, c.chat.file); err != nil {
+			return fmt.Errorf("chat template: %w", err)
+		}
+		if _, err = chat.Parse(c.chat.source, chat.ParseOptions{}); err != nil {
+			return fmt.Errorf("%s: %w", c.chat.file, err)
+		}
+	}
+	if err = chat.Check(c.chat.template); err == nil {
+		c.chat.system, err = c.systemText(ctx, s)
+	}
+	return err
 }
 
 // chatTemplate returns the template to use, nil if the model has none and none is asked for.
-func (c *generateConfig) chatTemplate(ctx context.Context, s *streams, m *runtime.Model) (*chat.Template, error) {
+func (c *generateConfig) chatTemplate(v *runtime.Vocabulary) (*chat.Template, error) {
 	name := c.chat.template
 	c.chat.words = "chat template " + name
 	if c.flags.Changed("chat-template-file") {
-		text, err := s.readInput(ctx, c.chat.file)
-		if err != nil {
-			return nil, fmt.Errorf("chat template: %w", err)
-		}
-		special, err := m.SpecialTokens()
+		c.chat.words = "chat template from " + c.chat.file
+		special, err := v.SpecialTokens()
 		if err != nil {
 			return nil, err
 		}
-		t, err := chat.Parse(text, chat.ParseOptions{BOS: special.BOSText, EOS: special.EOSText})
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", c.chat.file, err)
-		}
-		c.chat.words = "chat template from " + c.chat.file
-		return t, nil
+		return chat.Parse(c.chat.source, chat.ParseOptions{BOS: special.BOSText, EOS: special.EOSText})
 	}
-	t, err := chat.ForModel(m, name)
+	t, err := chat.ForModel(v, name)
 	switch {
 	case errors.Is(err, chat.ErrNoTemplate):
 		return nil, nil
@@ -135,9 +140,9 @@ func (c *chatConfig) templateOptions() chat.Options {
 
 // templated replaces the prompt by the tokens of its conversation, if the model has a chat template. It
 // returns the writer's parser of the answer, nil without a template.
-func (c *generateConfig) templated(ctx context.Context, s *streams, m *runtime.Model, prompt *string, g *runtime.GenerateOptions) (*answer.Parser, error) {
+func (c *generateConfig) templated(v *runtime.Vocabulary, prompt *string, g *runtime.GenerateOptions) (*answer.Parser, error) {
 	if c.chat.raw {
-		if text, err := m.ChatTemplate(""); err == nil && text != "" {
+		if text, err := v.ChatTemplate(""); err == nil && text != "" {
 			c.chat.words = "without the model's chat template"
 		}
 		return nil, nil
@@ -145,7 +150,7 @@ func (c *generateConfig) templated(ctx context.Context, s *streams, m *runtime.M
 	if *prompt == "" { // begins a text
 		return nil, nil
 	}
-	t, err := c.chatTemplate(ctx, s, m)
+	t, err := c.chatTemplate(v)
 	if err != nil {
 		return nil, err
 	}
@@ -157,18 +162,14 @@ func (c *generateConfig) templated(ctx context.Context, s *streams, m *runtime.M
 		return nil, nil
 	}
 	var messages []chat.Message
-	system, err := c.systemText(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	if system != "" {
+	if system := c.chat.system; system != "" {
 		messages = append(messages, chat.Message{Role: "system", Content: system})
 	}
 	p, err := t.Render(append(messages, chat.Message{Role: "user", Content: *prompt}), c.chat.templateOptions())
 	if err != nil {
 		return nil, err
 	}
-	if g.Tokens, err = p.Tokens(m); err != nil {
+	if g.Tokens, err = p.Tokens(v); err != nil {
 		return nil, err
 	}
 	format := t.Format()

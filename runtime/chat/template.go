@@ -91,7 +91,7 @@ func ForModel(m Source, nameOrSource string) (*Template, error) {
 		return nil, err
 	}
 	o := ParseOptions{BOS: special.BOSText, EOS: special.EOSText}
-	if strings.Contains(nameOrSource, "{{") || strings.Contains(nameOrSource, "{%") {
+	if isSource(nameOrSource) {
 		return Parse(nameOrSource, o)
 	}
 	source, err := m.ChatTemplate(nameOrSource)
@@ -123,6 +123,17 @@ func ForModel(m Source, nameOrSource string) (*Template, error) {
 	}
 	return t, nil
 }
+
+// Check returns the error of [ForModel] that needs no model: that of a template's text.
+func Check(nameOrSource string) error {
+	if !isSource(nameOrSource) {
+		return nil
+	}
+	_, err := Parse(nameOrSource, ParseOptions{})
+	return err
+}
+
+func isSource(s string) bool { return strings.Contains(s, "{{") || strings.Contains(s, "{%") }
 
 // Names lists the templates that [ForModel] knows by name, in alphabetical order.
 func Names() []string { return slices.Sorted(maps.Keys(builtin)) }

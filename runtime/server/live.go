@@ -51,7 +51,18 @@ type totals struct {
 // openLive opens a model and what answers its requests. In a folder, a context that is larger than
 // what a model can have is the most that it can.
 func openLive(ctx context.Context, p *place, open runtime.Options, o *Options) (*live, error) {
+	accept := open.Accept
+	var refused error
+	open.Accept = func(v *runtime.Vocabulary) error {
+		if refused = o.accepts(v); refused == nil && accept != nil {
+			return accept(v)
+		}
+		return refused
+	}
 	m, err := runtime.Open(ctx, p.path, open)
+	if open.Accept = accept; refused != nil {
+		return nil, refused
+	}
 	var most *runtime.PositionsError
 	if errors.As(err, &most) && o.Dir != "" && open.Session.Context > most.Positions {
 		own := *o
@@ -68,6 +79,19 @@ func openLive(ctx context.Context, p *place, open runtime.Options, o *Options) (
 	}
 	l.owned = true
 	return l, nil
+}
+
+// accepts returns the error of a template that the options name and the model does not have. Models of a
+// folder that have none may be for embeddings.
+func (o *Options) accepts(v *runtime.Vocabulary) error {
+	if o.ChatTemplate == "" {
+		return nil
+	}
+	if own, err := v.ChatTemplate(""); err != nil || own == "" && o.Dir != "" {
+		return err
+	}
+	_, err := chat.ForModel(v, o.ChatTemplate)
+	return err
 }
 
 func newLive(ctx context.Context, m *runtime.Model, p *place, o *Options) (*live, error) {

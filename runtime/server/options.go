@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed7adf6694/infer/runtime"
+	"github.com/seed7adf6694/infer/runtime/chat"
 )
 
 // Options are the options of [New]. One of Model, Path and Dir is set.
@@ -91,7 +92,7 @@ func (o Options) withDefaults() Options {
 }
 
 // Check returns an [runtime.OptionError] for an option that is out of range, or for options that
-// exclude each other.
+// exclude each other, or the [chat.TemplateError] of ChatTemplate.
 func (o Options) Check() error {
 	given := 0
 	for _, is := range []bool{o.Model != nil, o.Path != "", o.Dir != ""} {
@@ -116,6 +117,9 @@ func (o Options) Check() error {
 		if k == "" {
 			return refuse("key", "is empty")
 		}
+	}
+	if err := chat.Check(o.ChatTemplate); err != nil {
+		return err
 	}
 	return o.Defaults.Check()
 }
