@@ -17,6 +17,7 @@ import (
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader/memory"
+	"github.com/seed7adf6694/infer/loader/probe"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -116,6 +117,55 @@ func TestABudgetThatIsTooSmallIsRefused(t *testing.T) {
 	}
 	if err := open(t, path, runtime.Options{Load: runtime.LoadMMap, MaxMemory: runtime.MaxMemoryOff}).SetMaxMemory(t.Context(), 1<<30); !errors.Is(err, runtime.ErrOption) {
 		t.Errorf("a model without a budget: %v", err)
+	}
+}
+
+// A copy can't be streamed: it has to fit with its sessions.
+func TestACopyKeepsABudget(t *testing.T) {
+	path := model(t, "large", "q4_0")
+	o := runtime.Options{Load: runtime.LoadCopy, Packed: runtime.PackedOff, MaxMemory: 40 << 20, Session: budgeted}
+	var refused *memory.Error
+	_, err := runtime.Open(t.Context(), path, o)
+	if !errors.As(err, &refused) || refused.Limit != probe.LimitBudget || refused.Available != o.MaxMemory || refused.Parts.Of(memory.PurposeWeights) == 0 ||
+		len(refused.Remedies) == 0 || refused.Remedies[len(refused.Remedies)-1].Kind != memory.RemedyBudget {
+		t.Fatalf("%v", err)
+	}
+	f, err := runtime.Plan(t.Context(), path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range f.Modes {
+		if (p.Mode == runtime.LoadCopy || p.Mode == runtime.LoadStock) && (p.Fits || p.LimitedBy != probe.LimitBudget || len(p.Remedies) == 0) {
+			t.Errorf("%v: planned %+v", p.Mode, p)
+		}
+	}
+	if _, err := runtime.Open(t.Context(), path, runtime.Options{Load: runtime.LoadStock, MaxMemory: 1 << 40}); !errors.Is(err, runtime.ErrOption) {
+		t.Errorf("a stock load: %v", err)
+	}
+	o.MaxMemory = refused.Requested + 16<<20 // the heap of the test binary varies
+	m := open(t, path, o)
+	if r := m.Report(); r.LoadMode != runtime.LoadCopy {
+		t.Errorf("%v", r.LoadMode)
+	}
+	session(t, m, budgeted)
+	large := budgeted
+	large.Context = 1 << 16
+	if _, err := m.NewSession(t.Context(), large); !errors.As(err, &refused) || refused.Limit != probe.LimitBudget {
+		t.Errorf("a session beyond the budget: %v", err)
+	}
+	// Half of the budget is more than the weights, and the session does not fit beside a copy.
+	o.Load, o.Session.Context = runtime.LoadAuto, 1<<14
+	m.Close()
+	plan, err := runtime.Plan(t.Context(), path, runtime.Options{Load: runtime.LoadMMap, MaxMemory: 1 << 40, Session: o.Session})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.MaxMemory = plan.Modes[0].Budget.Least + (plan.Modes[0].Weights / 2)
+	if o.MaxMemory < 2*plan.Modes[0].Weights {
+		t.Fatalf("a budget of %d tells nothing", o.MaxMemory)
+	}
+	if r := open(t, path, o).Report(); r.LoadMode != runtime.LoadMMap || !strings.Contains(r.LoadReason, "memory budget") {
+		t.Errorf("%v: %s", r.LoadMode, r.LoadReason)
 	}
 }
 

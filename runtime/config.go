@@ -130,6 +130,8 @@ func (o Options) check() error {
 		return optionError("chunk size", strconv.FormatUint(o.ChunkSize, 10), "out of range (0 to %d bytes)", uint64(mostChunk))
 	case o.Load == LoadStock && o.Pool != nil:
 		return optionError("load mode", "stock", "can't use a pool, as the engine allocates the memory itself: leave out the pool or use another mode")
+	case o.Load == LoadStock && o.MaxMemory != 0 && o.MaxMemory != MaxMemoryOff:
+		return optionError("load mode", "stock", "can't keep a memory budget, as the engine maps the whole file: leave out the budget or use another mode")
 	case o.Packed == PackedRequire && (o.Load == LoadCopy || o.Load == LoadStock || o.NoRepack || o.GPULayers != 0):
 		return optionError("packed mode", "require", "needs mapped weights in this CPU's layout: use load mode auto, and neither NoRepack nor GPU layers")
 	}

@@ -140,6 +140,26 @@ func (s *sizer) roomForBoth(weights uint64, n need, p probe.Probe) *memory.Error
 	return s.roomFor(parts, p)
 }
 
+// inBudget returns nil if copied weights and a session leave the process within the memory budget that
+// was asked for, and the error otherwise. Mapped weights keep it by streaming; see budget.
+func (s *sizer) inBudget(parts memory.Parts) *memory.Error {
+	base, _, err := baseMemory()
+	if s.weights.mode != LoadCopy || !s.config.asksBudget() || s.config.pool != nil || err != nil {
+		return nil
+	}
+	if parts.Of(memory.PurposeWeights) == 0 { // the spare memory is for what a load takes besides
+		parts = parts.Minus(memory.Parts{}.With(memory.PurposeOther, parts.Of(memory.PurposeOther)))
+	}
+	parts = parts.Plus(memory.Parts{}.With(memory.PurposeOther, base+memory.Unused()))
+	if parts.Total() <= s.config.maxMemory {
+		return nil
+	}
+	return parts.Short(s.config.maxMemory, probe.LimitBudget)
+}
+
+// asksBudget reports whether the options have a memory budget.
+func (c *config) asksBudget() bool { return c.maxMemory != 0 && c.maxMemory != MaxMemoryOff }
+
 // spare returns how many bytes have to stay free if total bytes are taken, of which weights
 // are copied weights.
 func spare(available, weights, total uint64) uint64 {
@@ -155,6 +175,9 @@ func spare(available, weights, total uint64) uint64 {
 func (s *sizer) roomFor(parts memory.Parts, p probe.Probe) *memory.Error {
 	refused := roomFor(parts, p)
 	if s.config.pool == nil {
+		if refused == nil {
+			refused = s.inBudget(parts)
+		}
 		return refused
 	}
 	st := s.config.pool.Stats()

@@ -79,8 +79,10 @@ type Options struct {
 	Adapters []Adapter
 	// MaxMemory is how many bytes the model may keep resident: weights, KV caches and
 	// buffers together. Mapped weights that do not fit are streamed from the file, layer by
-	// layer. 0: a budget by the available memory, if the model exceeds it; MaxMemoryOff: no
-	// budget. See [Model.SetMaxMemory] and [Report].Residency.
+	// layer. Copied weights are not streamed: LoadCopy is refused where they and the sessions do
+	// not fit, and LoadAuto maps them there. LoadStock can keep no budget, and is refused. 0: a
+	// budget by the available memory, if the model exceeds it; MaxMemoryOff: no budget. See
+	// [Model.SetMaxMemory] and [Report].Residency.
 	MaxMemory uint64
 	// Trace are choices of experts, of a mixture with the model's number of experts. [Plan] replays
 	// them with the slots that a budget has; Open ignores them. See [BudgetPlan].Trace.

@@ -39,8 +39,12 @@ func (p *ModePlan) judge(ctx context.Context, s *sizer, n need, measured probe.P
 	sum := append(memory.Parts{}.With(memory.PurposeWeights, weights), n.parts()...)
 	sum = sum.Plus(memory.Parts{}.With(memory.PurposeOther, spare(available, weights, weights+n.allBlocks())))
 	refused := s.roomFor(sum, measured)
-	if s.weights.mode == LoadStock { // takes nothing from a pool
+	if s.weights.mode == LoadStock { // takes nothing from a pool, and keeps no budget
 		refused = roomFor(sum, measured)
+		all := n.parts().Plus(memory.Parts{}.With(memory.PurposeWeights, p.Weights).With(memory.PurposeOther, p.Engine))
+		if refused == nil && s.config.asksBudget() && all.Total() > s.config.maxMemory {
+			refused = all.Short(s.config.maxMemory, probe.LimitBudget)
+		}
 	}
 	tooMuch := refused != nil && short(refused.Requested, refused.Available, refused.Limit)
 	block, by := measured.LargestFreeBlock, measured.LimitedBy
@@ -68,17 +72,20 @@ func (p *ModePlan) judge(ctx context.Context, s *sizer, n need, measured probe.P
 		size := memory.DefaultChunkSize(measured)
 		p.Remedies = append(p.Remedies, memory.Remedy{Kind: memory.RemedyChunkSize, Bytes: size})
 	}
-	if p.Mode == LoadStock && (tooLarge || tooLong) {
+	if p.Mode == LoadStock && (tooLarge || tooLong || p.LimitedBy == probe.LimitBudget) {
 		p.Remedies = append(p.Remedies, memory.Remedy{Kind: memory.RemedyChunked})
 	}
-	if tooMuch {
+	if tooMuch && (p.Mode != LoadStock || p.LimitedBy != probe.LimitBudget) {
 		p.Remedies = append(p.Remedies, s.whatWouldFit(ctx, n.params, weights, measured)...)
 	}
 	if weights > 0 {
 		p.Remedies = append(p.Remedies, s.weights.smallerTypes(available)...)
 	}
-	if p.LimitedBy != probe.LimitBudget {
+	switch {
+	case p.LimitedBy != probe.LimitBudget:
 		p.Remedies = append(p.Remedies, memory.RaiseLimit(p.LimitedBy, p.Missing)...)
+	case tooMuch && p.Mode != LoadStock:
+		p.Remedies = append(p.Remedies, useBudget(refused.Requested))
 	}
 }
 

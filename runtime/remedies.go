@@ -8,12 +8,24 @@ import (
 	"github.com/seed7adf6694/infer/loader/gguf"
 	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/loader/probe"
+	"github.com/seed7adf6694/infer/loader/residency"
 )
 
 // remedies returns what would help after a refusal: lower options that would fit, then ways to
 // raise the limit.
 func (s *sizer) remedies(ctx context.Context, refused *memory.Error, params llama.ContextParams, weights uint64, p probe.Probe) []memory.Remedy {
-	return append(s.whatWouldFit(ctx, params, weights, p), memory.RaiseLimit(refused.Limit, refused.Requested-refused.Available)...)
+	list := s.whatWouldFit(ctx, params, weights, p)
+	if refused.Limit == probe.LimitBudget {
+		return append(list, useBudget(refused.Requested))
+	}
+	return append(list, memory.RaiseLimit(refused.Limit, refused.Requested-refused.Available)...)
+}
+
+// streams reports whether a session of mapped weights keeps the memory budget that was asked for.
+func (s *sizer) streams(n need) bool {
+	base, _, err := baseMemory()
+	least := residency.NewPlan(s.weights.plan, 0, s.weights.chunkSize, n.ubatch).Least
+	return err != nil || !s.config.asksBudget() || base+n.total()+least <= s.config.maxMemory
 }
 
 // attempt is a session that may fit beside copied weights.
@@ -93,7 +105,7 @@ func (s *sizer) whatWouldFit(ctx context.Context, p llama.ContextParams, weights
 			return memory.Remedy{}
 		}
 		n, err := s.measure(a.params, true)
-		if err != nil || s.roomForBoth(a.weights, n, probe) != nil {
+		if err != nil || s.roomForBoth(a.weights, n, probe) != nil || a.weights < weights && !s.streams(n) {
 			return memory.Remedy{}
 		}
 		r := together(list)
