@@ -343,6 +343,9 @@ func (s *Session) inTurn(ctx context.Context, f func(context.Context, *llama.Bat
 	if err == nil {
 		err = s.model.weights.lost(s.model.path)
 	}
+	if err == nil { // or it may be computed with bytes of both
+		err = s.model.weights.changed()
+	}
 	return err
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/models"
 	"github.com/seed7adf6694/infer/runtime"
@@ -129,6 +130,8 @@ func asAPIError(err error) *apiError {
 		return badField("model", "%s", message)
 	case errors.As(err, &missing):
 		return &apiError{status: http.StatusNotFound, kind: kindNotFound, code: "model_not_found", param: "model", message: message}
+	case errors.Is(err, loader.ErrFileChanged):
+		return unavailable("model_changed", "the model's file has changed since it was opened: the next request opens it again", time.Second)
 	case errors.Is(err, runtime.ErrClosed):
 		return unavailable("closed", "the model was closed while it computed", time.Second)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed7adf6694/infer/internal/words"
+	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/loader/probe"
 	"github.com/seed7adf6694/infer/models"
 	"github.com/seed7adf6694/infer/runtime"
@@ -323,6 +324,24 @@ func (f *fleet) take(p *place) *live {
 	p.live = nil
 	f.shut++
 	return l
+}
+
+// failed closes a model whose file has changed, by the error of a request. Its other requests end with it,
+// and the next one opens the file again. A model that the program has opened stays open.
+func (f *fleet) failed(l *live, err error) {
+	if !l.owned || !errors.Is(err, loader.ErrFileChanged) {
+		return
+	}
+	f.mu.Lock()
+	i := slices.IndexFunc(f.places, func(p *place) bool { return p.live == l })
+	if i >= 0 {
+		f.log.Warn("model closed", "model", f.places[i].path, "reason", err)
+		f.take(f.places[i])
+	}
+	f.mu.Unlock()
+	if i >= 0 {
+		l.close()
+	}
 }
 
 // closeIdle closes models that were not used for the idle timeout, until the fleet is closed.

@@ -146,6 +146,7 @@ func (r *running) each(f func(step) error, idle func() error) (err error) {
 			r.stats[i] = q.Stats()
 			r.live.count(r.stats[i])
 		}
+		r.call.s.fleet.failed(r.live, err)
 	}()
 	quiet := time.NewTicker(pingEvery)
 	defer quiet.Stop()

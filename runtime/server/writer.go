@@ -166,7 +166,9 @@ func (c *call) using(g func(*fields, *live) error) error {
 		return err
 	}
 	defer release()
-	return g(f, l)
+	err = g(f, l)
+	c.s.fleet.failed(l, err)
+	return err
 }
 
 // events writes server-sent events. Nothing is sent before the first one, so that an error can
