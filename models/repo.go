@@ -134,23 +134,7 @@ func (r Repo) Select(paths []string) ([]string, error) {
 		}
 		first = append(first, p)
 	}
-	chosen := ""
-	switch {
-	case r.File != "":
-		want := r.File
-		if s, shard := parseShard(path.Base(want)); shard {
-			want = path.Join(path.Dir(want), s.first())
-		}
-		if slices.Contains(paths, want) {
-			chosen = want
-		}
-	case r.Tag != "":
-		chosen = tagged(first, r.Tag)
-	default:
-		if chosen = tagged(first, DefaultTag); chosen == "" && len(first) > 0 {
-			chosen = first[0]
-		}
-	}
+	chosen := r.choose(paths, first)
 	if chosen == "" {
 		return nil, &ChoiceError{r.String(), first}
 	}
@@ -164,6 +148,45 @@ func (r Repo) Select(paths []string) ([]string, error) {
 		files = append(files, p)
 	}
 	return files, nil
+}
+
+// choose returns the first file of the model that a name asks for, among all paths of a repository and
+// those of first files; "" if there is none.
+func (r Repo) choose(paths, first []string) string {
+	switch {
+	case r.File != "":
+		want := r.File
+		if s, shard := parseShard(path.Base(want)); shard {
+			want = path.Join(path.Dir(want), s.first())
+		}
+		if slices.Contains(paths, want) {
+			return want
+		}
+		return ""
+	case r.Tag != "":
+		return tagged(first, r.Tag)
+	}
+	if chosen := tagged(first, DefaultTag); chosen != "" || len(first) == 0 {
+		return chosen
+	}
+	return first[0]
+}
+
+// Among returns the name of a model that was pulled, among the names of a [List], for which r stands:
+// the one that [Resolve] finds by r in that folder. "" if there is none.
+func (r Repo) Among(names []string) string {
+	prefix := r.Org + "/" + r.Name + "/"
+	var files []string
+	for _, name := range names {
+		if file, ok := strings.CutPrefix(name, prefix); ok && !strings.Contains(strings.ToLower(path.Base(file)), "imatrix") {
+			files = append(files, file)
+		}
+	}
+	slices.Sort(files)
+	if chosen := r.choose(files, files); chosen != "" {
+		return prefix + chosen
+	}
+	return ""
 }
 
 // tagged returns the path whose name has a type, the shortest of several: UD-Q4_K_M is a variant of

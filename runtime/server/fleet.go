@@ -148,10 +148,16 @@ func (f *fleet) find(name string) (*place, error) {
 	if name == "" {
 		return nil, badField("model", "it is missing: use one of %s", f.names())
 	}
+	var names []string
 	for _, p := range f.places {
-		if p.name == name {
-			return p, nil
-		}
+		names = append(names, p.name)
+	}
+	i := slices.Index(names, name)
+	if r, ok := models.ParseRepo(name); i < 0 && ok {
+		i = slices.Index(names, r.Among(names))
+	}
+	if i >= 0 {
+		return f.places[i], nil
 	}
 	return nil, &apiError{status: 404, kind: kindNotFound, code: "model_not_found", param: "model",
 		message: fmt.Sprintf("model: there is no model %s: use one of %s", words.Quoted(name), f.names())}

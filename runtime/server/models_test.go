@@ -91,6 +91,35 @@ func TestModelsAreOpenedByName(t *testing.T) {
 	}
 }
 
+// Models that were pulled answer to the names by which they were pulled.
+func TestPulledModelsHaveTheNamesOfTheirRepositories(t *testing.T) {
+	o := folder(t, small, "first")
+	dir := filepath.Join(o.Dir, "org", "repo")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"m-Q4_K_M.gguf", "m-Q8_0.gguf"} {
+		if err := os.Link(filepath.Join(o.Dir, "first.gguf"), filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, url := newServer(t, o)
+	for name, want := range map[string]string{
+		"org/repo": "m-Q4_K_M.gguf", "org/repo:q8_0": "m-Q8_0.gguf", "org/repo/m-Q8_0.gguf": "m-Q8_0.gguf", "hf.co/org/repo:Q4_K_M": "m-Q4_K_M.gguf",
+	} {
+		status, _, body := post(t, url+"/v1/completions", object{"model": name, "prompt": "a", "max_tokens": 1})
+		if got := decode(t, status, body)["model"]; got != "org/repo/"+want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	for _, name := range []string{"org/repo:Q5_K_M", "org/other", "org/repo/n.gguf"} {
+		status, _, body := post(t, url+"/v1/completions", object{"model": name, "prompt": "a", "max_tokens": 1})
+		if status != 404 || failure(t, body)["code"] != "model_not_found" {
+			t.Errorf("%s: %d: %s", name, status, body)
+		}
+	}
+}
+
 func TestTheLeastRecentlyUsedModelGoesFirst(t *testing.T) {
 	o := folder(t, big, "first", "second", "third")
 	plan, err := runtime.Plan(t.Context(), filepath.Join(o.Dir, "first.gguf"), runtime.Options{Session: o.Batch.SessionOptions})
