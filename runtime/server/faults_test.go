@@ -330,6 +330,49 @@ func TestADrainLetsRequestsFinish(t *testing.T) {
 	}
 }
 
+// While a service ends, new connections are told so, as load balancers open one for each look.
+func TestAServiceThatDrainsAnswersNewConnections(t *testing.T) {
+	s, err := server.New(t.Context(), large())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, end := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx, l) }()
+	url := "http://" + l.Addr().String()
+	c, _ := open(t, url, endless)
+	end()
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	until(t, "draining", func() bool {
+		resp, err := client.Get(url + "/health")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode == 503
+	})
+	resp, err := client.Post(url+"/v1/completions", "", strings.NewReader(short))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" {
+		t.Errorf("%d, %v", resp.StatusCode, resp.Header)
+	}
+	c.Close()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if _, err := client.Get(url + "/health"); err == nil {
+		t.Error("it listens after its end")
+	}
+}
+
 func readUntil(t *testing.T, r *bufio.Reader, end string) string {
 	t.Helper()
 	var text strings.Builder

@@ -76,8 +76,8 @@ func (s *Server) Load(ctx context.Context) error {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
 // Serve answers requests on a listener until ctx ends, with limits on how long clients may take to
-// send and to accept. Then it stops accepting, lets running requests finish for at most
-// Options.DrainTimeout, and cancels the rest. It closes the listener and not the server, and returns
+// send and to accept. Then new requests get status 503, running ones may finish for at most
+// Options.DrainTimeout, and it cancels the rest. It closes the listener and not the server, and returns
 // nil after an orderly end.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	h := &http.Server{
@@ -97,18 +97,14 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	s.o.Logger.Info("draining", "requests", s.Running(), "timeout", s.o.DrainTimeout.String())
 	end, cancel := context.WithTimeout(context.Background(), s.o.DrainTimeout)
 	defer cancel()
-	// New connections are refused at once; requests on open ones get 503 until they are idle.
-	stopped := make(chan error, 1)
-	s.draining.Store(true)
-	go func() { stopped <- h.Shutdown(context.Background()) }()
-	err := s.Shutdown(end)
+	err := s.Shutdown(end) // meanwhile new requests get 503, /health included
 	if errors.Is(err, context.DeadlineExceeded) {
 		s.o.Logger.Warn("drain timeout: running requests were cancelled")
 		err = nil
 	}
 	last := time.AfterFunc(time.Second, func() { h.Close() }) // clients that accept nothing
 	defer last.Stop()
-	<-stopped
+	_ = h.Shutdown(context.Background())
 	<-failed
 	return err
 }
