@@ -260,6 +260,20 @@ func (g *gbnf) json(s json.RawMessage, prefix string) (string, error) {
 	return prefix + "-" + schema.Root, nil
 }
 
+// ofObject returns the schema of arguments, which are an object whatever it leaves open.
+func ofObject(s json.RawMessage) json.RawMessage {
+	var root struct{ Type json.RawMessage }
+	s = bytes.TrimSpace(s)
+	rest, ok := bytes.CutPrefix(s, []byte("{"))
+	switch {
+	case ok && len(bytes.TrimSpace(rest)) == 1:
+		return json.RawMessage(`{"type": "object"}`)
+	case !ok || json.Unmarshal(s, &root) != nil || root.Type != nil:
+		return s
+	}
+	return slices.Concat(json.RawMessage(`{"type": "object", `), rest)
+}
+
 // renamed returns a grammar whose rules have a prefix.
 func renamed(grammar, prefix string) string {
 	isWord := func(c byte) bool {

@@ -20,7 +20,7 @@ func (g *gbnf) arguments(s *shape, t Tool, prefix string) (string, error) {
 	case argumentsPython:
 		return g.python(t, prefix)
 	}
-	return g.json(t.Parameters, prefix)
+	return g.json(ofObject(t.Parameters), prefix)
 }
 
 // parameter is a property of a tool's parameters.

@@ -214,6 +214,34 @@ func TestGrammarsBeginWithTheirTriggers(t *testing.T) {
 	}
 }
 
+// Arguments are an object, also where the schema does not say so.
+func TestArgumentsAreAnObject(t *testing.T) {
+	f := answer.Detect(templates["hermes"])
+	for parameters, valid := range map[string]string{
+		``: `{}`, `{}`: `{"a": 1}`, ` { } `: `{}`, `{"description": "none"}`: `{}`,
+		`{"properties": {"a": {"type": "integer"}}, "required": ["a"]}`:                     `{"a": 1}`,
+		`{"$ref": "#/$defs/x", "$defs": {"x": {"properties": {"a": {"type": "integer"}}}}}`: `{"a": 1}`,
+	} {
+		grammar, _, err := f.ToolGrammar([]answer.Tool{{Name: "x", Parameters: json.RawMessage(parameters)}}, answer.Choice{Required: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := grammarSampler(t, grammar)
+		for _, arguments := range []string{valid, `true`, `[]`, `"a"`, `1`, `null`} {
+			if err := s.Reset(); err != nil {
+				t.Fatal(err)
+			}
+			ok := true
+			for _, b := range []byte("<tool_call>\n{\"name\": \"x\", \"arguments\": " + arguments + "}\n</tool_call>") {
+				ok = ok && s.Accept(firstByte+llama.Token(b)) == nil
+			}
+			if ok != (arguments == valid) {
+				t.Errorf("%s: %s: %v", parameters, arguments, ok)
+			}
+		}
+	}
+}
+
 func TestChoicesOfGrammars(t *testing.T) {
 	f := answer.Detect(templates["hermes"])
 	grammar, _, err := f.ToolGrammar(strict, answer.Choice{Name: "now", ReasoningOpen: true})
