@@ -56,6 +56,7 @@ func TestFieldsAreObeyedOrRefusedByName(t *testing.T) {
 		{"a temperature of text", "completions", `{"prompt":"a","temperature":"hot"}`, 400, "temperature", "invalid_value"},
 		{"a probability above one", "completions", `{"prompt":"a","top_p":1.5}`, 400, "top_p", "invalid_value"},
 		{"no tokens", "completions", `{"prompt":"a","max_tokens":0}`, 400, "max_tokens", "invalid_value"},
+		{"less than no limit", "completions", `{"prompt":"a","max_tokens":-2}`, 400, "max_tokens", "invalid_value"},
 		{"a fraction of a token", "completions", `{"prompt":"a","max_tokens":1.5}`, 400, "max_tokens", "invalid_value"},
 		{"two lengths", "completions", `{"prompt":"a","max_tokens":1,"max_completion_tokens":2}`, 400, "max_tokens", "invalid_value"},
 		{"no choice", "completions", `{"prompt":"a","n":0}`, 400, "n", "invalid_value"},
@@ -110,7 +111,11 @@ func TestFieldsAreObeyedOrRefusedByName(t *testing.T) {
 			}
 		})
 	}
-	status, _, body := post(t, url+"/v1/completions", `{"prompt":"Once","max_tokens":1,"user":"me","metadata":{"a":"b"},"store":true,"service_tier":"auto","seed":null,"stop":null,"logit_bias":null,"stream":null}`)
+	status, _, body := post(t, url+"/v1/completions", `{"prompt":"Once","max_tokens":-1,"temperature":1e999}`)
+	if message := failure(t, body)["message"]; status != 400 || message != "temperature: want a number: it is 1e999" {
+		t.Errorf("%d: %v", status, message)
+	}
+	status, _, body = post(t, url+"/v1/completions", `{"prompt":"Once","max_tokens":1,"user":"me","metadata":{"a":"b"},"store":true,"service_tier":"auto","seed":null,"stop":null,"logit_bias":null,"stream":null}`)
 	decode(t, status, body)
 }
 

@@ -130,6 +130,8 @@ func jsonReason(err error) string {
 	var kind *json.UnmarshalTypeError
 	var syntax *json.SyntaxError
 	switch {
+	case errors.As(err, &kind) && strings.HasPrefix(kind.Value, "number "): // too large, or with a fraction
+		return "it is" + strings.TrimPrefix(kind.Value, "number")
 	case errors.As(err, &kind):
 		return "it is " + withArticle(kind.Value)
 	case errors.As(err, &syntax):

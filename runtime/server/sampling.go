@@ -69,15 +69,13 @@ func (f *fields) failWithUnknown(to *fields) {
 	}
 }
 
-// length reads how many tokens are generated at most, under each of its names.
+// length reads how many tokens are generated at most, under each of its names; -1 is no limit, as with
+// llama-server.
 func (f *fields) length(to *int) {
 	given := ""
 	for _, name := range []string{"max_completion_tokens", "max_tokens", "n_predict"} {
-		n, least := 0, 1
-		if name == "n_predict" {
-			least = -1
-		}
-		if !f.integer(name, &n, least, most) {
+		n := 0
+		if !f.integer(name, &n, -1, most) {
 			continue
 		}
 		if n == 0 {
