@@ -156,9 +156,12 @@ func (r *Request) hasEnded() bool {
 // Stats returns the request's figures, up to its last token. PromptDuration begins when the request
 // got a slot. It may be called at any time.
 func (r *Request) Stats() Stats {
+	of := r.b.s.Stats() // of the evaluations, in which all texts are
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.stats
+	st := r.stats
+	st.Threads, st.BatchThreads = of.Threads, of.BatchThreads
+	return st
 }
 
 // cached notes how many tokens of the text are computed already. The figures of a request are those of its
@@ -240,7 +243,7 @@ func (r *Request) sharedWith(tokens []llama.Token) int {
 func (r *Request) needs() int {
 	most := expectedTokens
 	if r.o.MaxTokens > 0 {
-		most = r.o.MaxTokens
+		most = min(r.o.MaxTokens, r.b.request)
 	}
 	return min(max(r.prompt+most, len(r.text), r.least), r.b.request)
 }

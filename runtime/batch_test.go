@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	goruntime "runtime"
@@ -101,7 +102,7 @@ func TestTextsOfABatchAreThoseOfSessions(t *testing.T) {
 	o.IgnoreEOG = true
 	for i, got := range together(t, b, openings, o) {
 		likely(t, m, s, o, openings[i], got.ids)
-		if want := generate(t, s, openings[i], o, 0); slices.Equal(want.ids, got.ids) && got.text != want.text || got.finish != runtime.FinishLength || got.stats.GeneratedTokens != 30 {
+		if want := generate(t, s, openings[i], o, 0); slices.Equal(want.ids, got.ids) && got.text != want.text || got.finish != runtime.FinishLength || got.stats.GeneratedTokens != 30 || got.stats.BatchThreads == 0 {
 			t.Errorf("%q: %q, %q, %+v", openings[i], got.text, got.finish, got.stats)
 		}
 	}
@@ -204,12 +205,18 @@ func TestABatchWithLittleRoomAnswersAll(t *testing.T) {
 	if st := b.Stats(); st.Used > 256 || st.Requests != 10 || st.Admitted < 10 {
 		t.Errorf("%+v", st)
 	}
+	before := b.Stats().Recomputed
+	o.MaxTokens = math.MaxInt
+	together(t, b, openings[:2], o)
 	o.MaxTokens = 0
 	for i, got := range together(t, b, openings[:3], o) {
 		if got.finish != runtime.FinishContext || got.stats.Used != 256 {
 			t.Errorf("without a limit: %q, %+v", got.finish, got.stats)
 		}
 		likely(t, m, s, o, openings[i], got.ids)
+	}
+	if n := b.Stats().Recomputed; n != before {
+		t.Errorf("%d texts gave way that had waited for the whole context", n-before)
 	}
 }
 
