@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/seed7adf6694/infer/internal/grammartest"
 )
 
 func TestLengthsAreCountedInCharacters(t *testing.T) {
@@ -14,13 +16,13 @@ func TestLengthsAreCountedInCharacters(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := sampler(t, g)
+		s := grammartest.Sampler(t, g, Root)
 		for _, n := range []int{b.min - 1, b.min, b.max, b.max + 1} {
 			if n < 0 || n > 2000 {
 				continue
 			}
 			for _, c := range []string{"a", "é", "😀", `\n`, `\u00e9`, `\ud83d\ude00`, `\"`} {
-				ok, at := allows(t, s, `"`+strings.Repeat(c, n)+`"`)
+				ok, at := grammartest.Allows(t, s, `"`+strings.Repeat(c, n)+`"`)
 				if want := b.min <= n && n <= b.max; ok != want {
 					t.Errorf("%d of %s, from %d to %d: %v at %d", n, c, b.min, b.max, ok, at)
 				}
@@ -31,9 +33,9 @@ func TestLengthsAreCountedInCharacters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := sampler(t, g)
+	s := grammartest.Sampler(t, g, Root)
 	for _, text := range []string{`"\ud83d"`, `"\ude00"`, `"\ud83da"`, `"\x"`, "\"\n\"", `"\u12"`} {
-		if ok, _ := allows(t, s, text); ok {
+		if ok, _ := grammartest.Allows(t, s, text); ok {
 			t.Errorf("allows %s", text)
 		}
 	}
@@ -45,13 +47,13 @@ func TestElementsAreCounted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := sampler(t, g)
+		s := grammartest.Sampler(t, g, Root)
 		for _, n := range []int{0, 1, b.min - 1, b.min, b.max, b.max + 1} {
 			if n < 0 || n > 1000 {
 				continue
 			}
 			text := "[" + strings.TrimSuffix(strings.Repeat("null,", n), ",") + "]"
-			if ok, at := allows(t, s, text); ok != (b.min <= n && n <= b.max) {
+			if ok, at := grammartest.Allows(t, s, text); ok != (b.min <= n && n <= b.max) {
 				t.Errorf("%d from %d to %d: %v at %d", n, b.min, b.max, ok, at)
 			}
 		}
@@ -79,10 +81,10 @@ func TestWhiteSpaceEnds(t *testing.T) {
 		{"[\n" + strings.Repeat(" ", 20) + "null]", true, false},
 		{"[\n" + strings.Repeat(" ", 21) + "null]", false, false},
 	} {
-		if ok, at := allows(t, sampler(t, g), tt.text); ok != tt.ok {
+		if ok, at := grammartest.Allows(t, grammartest.Sampler(t, g, Root), tt.text); ok != tt.ok {
 			t.Errorf("%q: %v at %d", tt.text, ok, at)
 		}
-		if ok, at := allows(t, sampler(t, compact), tt.text); ok != tt.compact {
+		if ok, at := grammartest.Allows(t, grammartest.Sampler(t, compact, Root), tt.text); ok != tt.compact {
 			t.Errorf("compact, %q: %v at %d", tt.text, ok, at)
 		}
 	}
@@ -93,12 +95,12 @@ func TestPropertiesHaveAnOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := sampler(t, g)
+	s := grammartest.Sampler(t, g, Root)
 	for text, want := range map[string]bool{
 		`{"b":1,"a":2}`: true, `{"b":1,"a":2,"z":3}`: true, `{"a":2,"b":1}`: false, `{"z":3,"b":1,"a":2}`: false,
 		`{"b":1,"a":2,"y":0}`: false, `{"b":1}`: false, `{"b":1,"b":1,"a":2}`: false, `{"b":1,"a":2,}`: false,
 	} {
-		if ok, at := allows(t, s, text); ok != want {
+		if ok, at := grammartest.Allows(t, s, text); ok != want {
 			t.Errorf("%s: %v at %d", text, ok, at)
 		}
 	}

@@ -3,32 +3,20 @@
 package answer_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"math"
 	"math/rand/v2"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/seed7adf6694/infer/internal/grammartest"
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/runtime/chat/answer"
 	"github.com/seed7adf6694/infer/runtime/schema"
 )
-
-// The embedded model's vocabulary has a token for each byte.
-const (
-	vocabulary = 1536
-	endToken   = llama.Token(2)
-	firstByte  = llama.Token(3)
-)
-
-var model = sync.OnceValues(func() (*llama.Model, error) {
-	return llama.LoadModel(context.Background(), "../../../models/tiny/tiny-stories-f16.gguf", llama.ModelParams{VocabOnly: true})
-})
 
 // strict are tools whose schemas say much.
 var strict = []answer.Tool{
@@ -45,69 +33,35 @@ var ends = []string{
 	"<|end|><|start|>assistant", "<|END_THINKING|>", "<|inner_suffix|>", "<|end|>",
 }
 
-// grammarSampler is a sampler for a grammar.
-func grammarSampler(t *testing.T, grammar string) *llama.Sampler {
-	t.Helper()
-	m, err := model()
-	if err != nil {
-		t.Fatal(err)
+// likelier makes what ends texts likelier with time.
+func likelier(text []byte, tokens int, character func(byte, float64), end func(float64)) {
+	for _, c := range []byte("\"}]){<[|>/0123456789\nabcdefghijklmnopqrstuvwxyzEACNDTH_") {
+		character(c, math.Sqrt(float64(tokens)/8))
 	}
-	s, err := m.NewSampler()
-	if err != nil {
-		t.Fatal(err)
+	if tokens > 60 {
+		likely := map[byte]int{}
+		for _, word := range ends {
+			k := min(len(word)-1, len(text))
+			for !strings.HasSuffix(string(text), word[:k]) {
+				k--
+			}
+			likely[word[k]] = max(likely[word[k]], 6*(1+k))
+		}
+		for c, by := range likely {
+			character(c, float64(by))
+		}
 	}
-	t.Cleanup(func() { s.Close() })
-	if err := errors.Join(s.AddGrammar(grammar, schema.Root), s.AddGreedy()); err != nil {
-		t.Fatalf("%v\n%s", err, grammar)
-	}
-	return s
+	end(float64(tokens) / 2)
 }
 
-// writeText lets the engine write a text of the grammar with random weights. Ends of texts get likelier with time.
+// writeText lets the engine write a text of a grammar.
 func writeText(t *testing.T, s *llama.Sampler, r *rand.Rand) (string, bool) {
 	t.Helper()
-	if err := s.Reset(); err != nil {
+	text, ended, err := grammartest.Write(t, s, r, 1500, likelier)
+	if err != nil {
 		t.Fatal(err)
 	}
-	m, _ := model()
-	logits := make([]float32, vocabulary)
-	var b []byte
-	for n := range 1500 {
-		for i := range logits {
-			logits[i] = float32(r.NormFloat64())
-		}
-		for _, c := range "\"}]){<[|>/0123456789\nabcdefghijklmnopqrstuvwxyzEACNDTH_" {
-			logits[firstByte+llama.Token(c)] += float32(math.Sqrt(float64(n) / 8))
-		}
-		if n > 60 {
-			likely := map[byte]int{}
-			for _, word := range ends {
-				k := min(len(word)-1, len(b))
-				for !strings.HasSuffix(string(b), word[:k]) {
-					k--
-				}
-				likely[word[k]] = max(likely[word[k]], 6*(1+k))
-			}
-			for c, by := range likely {
-				logits[firstByte+llama.Token(c)] += float32(by)
-			}
-		}
-		logits[endToken] += float32(n) / 2
-		token, err := s.Choose(logits)
-		if err != nil {
-			t.Fatalf("behind %q: %v", b, err)
-		}
-		if token == endToken {
-			return string(b), true
-		}
-		if err := s.Accept(token); err != nil {
-			t.Fatal(err)
-		}
-		if b, err = m.AppendPiece(b, token, false); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return string(b), false
+	return text, ended
 }
 
 // What a model can only write under a family's grammar is calls, whose arguments are valid.
@@ -124,7 +78,7 @@ func TestTheFamiliesGrammarsMakeValidCalls(t *testing.T) {
 			if err != nil || triggers != nil {
 				t.Fatal(err, triggers)
 			}
-			s := grammarSampler(t, grammar)
+			s := grammartest.Sampler(t, grammar, schema.Root)
 			ended := 0
 			for n := 0; n < 3 || ended == 0 && n < 9; n++ {
 				text, ok := writeText(t, s, r)
@@ -203,7 +157,7 @@ func TestGrammarsBeginWithTheirTriggers(t *testing.T) {
 		if err != nil || len(triggers) == 0 {
 			t.Fatal(family, err)
 		}
-		text, _ := writeText(t, grammarSampler(t, grammar), r)
+		text, _ := writeText(t, grammartest.Sampler(t, grammar, schema.Root), r)
 		begins := false
 		for _, trigger := range triggers {
 			begins = begins || strings.HasPrefix(text, trigger)
@@ -226,17 +180,11 @@ func TestArgumentsAreAnObject(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := grammarSampler(t, grammar)
+		s := grammartest.Sampler(t, grammar, schema.Root)
 		for _, arguments := range []string{valid, `true`, `[]`, `"a"`, `1`, `null`} {
-			if err := s.Reset(); err != nil {
-				t.Fatal(err)
-			}
-			ok := true
-			for _, b := range []byte("<tool_call>\n{\"name\": \"x\", \"arguments\": " + arguments + "}\n</tool_call>") {
-				ok = ok && s.Accept(firstByte+llama.Token(b)) == nil
-			}
-			if ok != (arguments == valid) {
-				t.Errorf("%s: %s: %v", parameters, arguments, ok)
+			text := "<tool_call>\n{\"name\": \"x\", \"arguments\": " + arguments + "}\n</tool_call>"
+			if _, at := grammartest.Allows(t, s, text); (at == len(text)) != (arguments == valid) {
+				t.Errorf("%s: %s is refused at byte %d", parameters, arguments, at)
 			}
 		}
 	}
@@ -248,7 +196,7 @@ func TestChoicesOfGrammars(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := grammarSampler(t, grammar)
+	s := grammartest.Sampler(t, grammar, schema.Root)
 	for text, want := range map[string]bool{
 		"hm </thin</think>\n\n<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>": true,
 		"</think><tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>":              true,
@@ -256,15 +204,8 @@ func TestChoicesOfGrammars(t *testing.T) {
 		"</think><tool_call>\n{\"name\": \"get_weather\", \"arguments\": {}}\n</tool_call>":      false,
 		"</think>Yes.": false,
 	} {
-		if err := s.Reset(); err != nil {
-			t.Fatal(err)
-		}
-		ok := true
-		for i := 0; i < len(text) && ok; i++ {
-			ok = s.Accept(firstByte+llama.Token(text[i])) == nil
-		}
-		if ok = ok && s.Accept(endToken) == nil; ok != want {
-			t.Errorf("%q: %v", text, ok)
+		if ok, at := grammartest.Allows(t, s, text); ok != want {
+			t.Errorf("%q: %v at byte %d", text, ok, at)
 		}
 	}
 	if _, _, err := f.ToolGrammar(strict, answer.Choice{Name: "rm"}); !errors.Is(err, answer.ErrNoTool) {
