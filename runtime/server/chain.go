@@ -69,8 +69,8 @@ func (s *Server) chain() http.Handler {
 			_ = http.NewResponseController(w).SetReadDeadline(c.start.Add(s.o.BodyTimeout))
 		}
 		if s.admits(c, cross) {
+			defer func() { c.route = c.r.Pattern }() // after a panic too
 			s.mux.ServeHTTP(c.w, c.r)
-			c.route = c.r.Pattern
 		}
 	})
 }

@@ -4,6 +4,7 @@ package server
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -39,6 +40,14 @@ func TestAPanicIsAnError(t *testing.T) {
 			t.Error("an answer that a panic has cut looks complete")
 		}
 		resp.Body.Close()
+	}
+	resp, err = http.Get(h.URL + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if text, err := io.ReadAll(resp.Body); err != nil || !strings.Contains(string(text), `infer_http_requests_total{route="/panic",status="500"} 1`) {
+		t.Errorf("%v: %s", err, text)
 	}
 	if s.Running() != 0 {
 		t.Errorf("%d requests run", s.Running())

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"net/http"
 	"strconv"
@@ -132,6 +133,8 @@ func asAPIError(err error) *apiError {
 		return &apiError{status: http.StatusNotFound, kind: kindNotFound, code: "model_not_found", param: "model", message: message}
 	case errors.Is(err, loader.ErrFileChanged):
 		return unavailable("model_changed", "the model's file has changed since it was opened: the next request opens it again", time.Second)
+	case errors.Is(err, fs.ErrNotExist): // it was there when the request was read
+		return &apiError{status: http.StatusNotFound, kind: kindNotFound, code: "model_not_found", param: "model", message: "model: its file has gone"}
 	case errors.Is(err, runtime.ErrClosed):
 		return unavailable("closed", "the model was closed while it computed", time.Second)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

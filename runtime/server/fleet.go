@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -116,9 +117,12 @@ func (f *fleet) scan() error {
 	var places []*place
 	for _, m := range found {
 		i := slices.IndexFunc(f.places, func(p *place) bool { return p.name == m.Name && p.path == m.Path })
-		if i >= 0 {
+		switch {
+		case slices.ContainsFunc(places, func(p *place) bool { return p.name == m.Name }):
+			// A file beside shards of the same name: nobody can ask for it.
+		case i >= 0:
 			places = append(places, f.places[i])
-		} else {
+		default:
 			places = append(places, &place{name: m.Name, path: m.Path, created: time.Now()})
 		}
 	}
@@ -376,6 +380,20 @@ func (f *fleet) closeIdle() {
 	}
 }
 
+// named returns the places by name. Of two of one name, as after a model was replaced by another file
+// while it was in use, it is the newer. The caller holds mu.
+func (f *fleet) named() iter.Seq[*place] {
+	return func(yield func(*place) bool) {
+		seen := map[string]bool{}
+		for _, p := range f.places {
+			if !seen[p.name] && !yield(p) {
+				return
+			}
+			seen[p.name] = true
+		}
+	}
+}
+
 // snapshot calls g with each model that is open, by name. Looking is no use: a model that is to be
 // closed meanwhile stays open until g has returned. g closes and opens none.
 func (f *fleet) snapshot(g func(name string, l *live)) {
@@ -385,7 +403,7 @@ func (f *fleet) snapshot(g func(name string, l *live)) {
 	}
 	f.mu.Lock()
 	var open []look
-	for _, p := range f.places {
+	for p := range f.named() {
 		if p.live != nil && !f.closed {
 			p.live.watchers.Add(1)
 			open = append(open, look{p.name, p.live})

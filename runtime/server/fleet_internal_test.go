@@ -4,6 +4,8 @@ package server
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	goruntime "runtime"
@@ -15,6 +17,13 @@ import (
 
 // fleetOfOne returns the models of a folder, which has one, and its place.
 func fleetOfOne(t *testing.T) (*fleet, *place) {
+	t.Helper()
+	s, p := serverOfOne(t)
+	return s.fleet, p
+}
+
+// serverOfOne returns a server of a folder that has one model, and the model's place.
+func serverOfOne(t *testing.T) (*Server, *place) {
 	t.Helper()
 	data, err := os.ReadFile("../../models/tiny/tiny-stories-f16.gguf")
 	if err != nil {
@@ -34,7 +43,7 @@ func fleetOfOne(t *testing.T) (*fleet, *place) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.fleet, p
+	return s, p
 }
 
 // waitFor waits for what another goroutine does with the fleet's lock held.
@@ -105,5 +114,52 @@ func TestALookKeepsNoModelFromBeingClosed(t *testing.T) {
 	})
 	if !<-closed {
 		t.Error("a look is a use")
+	}
+}
+
+// TestModelsOfOneNameAreCountedOnce has a file and shards of one name, and a file that has gone and come
+// back since a request has found it.
+func TestModelsOfOneNameAreCountedOnce(t *testing.T) {
+	s, p := serverOfOne(t)
+	f := s.fleet
+	away := p.path + ".away"
+	if err := os.Rename(p.path, away); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.scan(); err != nil {
+		t.Fatal(err)
+	}
+	_, release, err := f.use(context.Background(), p)
+	if err == nil {
+		release()
+	}
+	if e := asAPIError(err); e.status != http.StatusNotFound || e.code != "model_not_found" {
+		t.Errorf("of a file that has gone: %d, %+v", e.status, e)
+	}
+	if err := f.scan(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(away, p.path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.find("one"); err != nil {
+		t.Fatal(err)
+	}
+	if _, release, err = f.use(context.Background(), p); err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	for _, name := range []string{"one-00001-of-00002.gguf", "one-00002-of-00002.gguf"} {
+		if err := os.WriteFile(filepath.Join(f.o.Dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.scan(); err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if w.Code != http.StatusOK {
+		t.Errorf("%d: %s", w.Code, w.Body)
 	}
 }

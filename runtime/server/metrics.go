@@ -131,7 +131,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	})
 	s := m.s
 	s.fleet.mu.Lock()
-	for _, p := range s.fleet.places {
+	for p := range s.fleet.named() {
 		tokens(ch, p.name, &p.totals)
 	}
 	up, down := s.fleet.opened, s.fleet.shut

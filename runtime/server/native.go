@@ -40,7 +40,7 @@ func (s *Server) modelList() ([]modelObject, error) {
 	s.fleet.mu.Lock()
 	defer s.fleet.mu.Unlock()
 	list := []modelObject{}
-	for _, p := range s.fleet.places {
+	for p := range s.fleet.named() {
 		m := modelObject{ID: p.name, Object: "model", Created: p.created.Unix(), Owner: "infer", Loaded: p.live != nil}
 		if p.live != nil {
 			m.Meta = &p.live.facts
