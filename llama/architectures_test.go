@@ -18,11 +18,9 @@ import (
 func computing(t *testing.T, name string) *llama.Model {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "model.gguf")
-	for n, b := range ggufcases.ComputingWith(llama.Engine().ABI) {
-		if n == name {
-			memtest.Need(t, os.WriteFile(path, b, 0o600))
-			return load(t, path, llama.ModelParams{})
-		}
+	for _, b := range ggufcases.ComputingWith(llama.Engine().ABI, name) {
+		memtest.Need(t, os.WriteFile(path, b, 0o600))
+		return load(t, path, llama.ModelParams{})
 	}
 	t.Fatalf("no model %q", name)
 	return nil

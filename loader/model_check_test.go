@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/seed7adf6694/infer/internal/ggufcases"
+	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/loader/gguf"
 	"github.com/seed7adf6694/infer/loader/gguf/check"
@@ -18,6 +19,7 @@ import (
 )
 
 func TestSoundModelsOfEveryArchitectureAreAccepted(t *testing.T) {
+	memtest.WithoutRace(t)
 	for name, b := range ggufcases.Architectures() {
 		t.Run(name, func(t *testing.T) {
 			ix, err := loader.Open(modeltest.Write(t, b))
@@ -30,6 +32,7 @@ func TestSoundModelsOfEveryArchitectureAreAccepted(t *testing.T) {
 }
 
 func TestSoundModelsForOtherEnginesAreAccepted(t *testing.T) {
+	memtest.WithoutRace(t)
 	for name, b := range ggufcases.ArchitecturesV0_5() {
 		t.Run(name, func(t *testing.T) {
 			path := modeltest.Write(t, b)
@@ -91,6 +94,7 @@ func TestVocabulariesForOtherEnginesAreAccepted(t *testing.T) {
 }
 
 func TestSpecialTokensOutsideTheVocabularyAreWarnings(t *testing.T) {
+	memtest.WithoutRace(t)
 	for name, c := range ggufcases.SpecialTokens() {
 		t.Run(name, func(t *testing.T) {
 			ix, err := loader.Open(modeltest.Write(t, c.Bytes))
@@ -106,12 +110,10 @@ func TestSpecialTokensOutsideTheVocabularyAreWarnings(t *testing.T) {
 }
 
 // architecture returns the model with a name.
-func architecture(t *testing.T, models iter.Seq2[string, []byte], name string) []byte {
+func architecture(t *testing.T, models func(names ...string) iter.Seq2[string, []byte], name string) []byte {
 	t.Helper()
-	for n, b := range models {
-		if n == name {
-			return b
-		}
+	for _, b := range models(name) {
+		return b
 	}
 	t.Fatalf("there is no model %q", name)
 	return nil
@@ -119,7 +121,7 @@ func architecture(t *testing.T, models iter.Seq2[string, []byte], name string) [
 
 func TestTypesOfAnotherEngineAreNamed(t *testing.T) {
 	for _, typ := range []gguf.Type{gguf.TypeNVFP4, gguf.TypeQ1_0, gguf.TypeQ2_0} {
-		path := modeltest.Write(t, architecture(t, ggufcases.ArchitecturesV0_5(), "qwen3 "+typ.String()))
+		path := modeltest.Write(t, architecture(t, ggufcases.ArchitecturesV0_5, "qwen3 "+typ.String()))
 		_, err := loader.Open(path)
 		wantFormatError(t, err, "tensor", "of type "+typ.String())
 		var other *check.EngineError

@@ -19,10 +19,8 @@ import (
 // computing is the file of a made model with weights.
 func computing(t *testing.T, name string) []byte {
 	t.Helper()
-	for n, b := range ggufcases.Computing() {
-		if n == name {
-			return b
-		}
+	for _, b := range ggufcases.Computing(name) {
+		return b
 	}
 	t.Fatalf("no model %q", name)
 	return nil

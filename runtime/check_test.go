@@ -25,11 +25,9 @@ import (
 func computing(t *testing.T, name string) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), name+".gguf")
-	for n, b := range ggufcases.ComputingWith(llama.Engine().ABI) {
-		if n == name {
-			memtest.Need(t, os.WriteFile(path, b, 0o600))
-			return path
-		}
+	for _, b := range ggufcases.ComputingWith(llama.Engine().ABI, name) {
+		memtest.Need(t, os.WriteFile(path, b, 0o600))
+		return path
 	}
 	t.Fatalf("no model %q", name)
 	return ""

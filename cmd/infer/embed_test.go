@@ -18,13 +18,11 @@ import (
 func computing(t *testing.T, name string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name+".gguf")
-	for n, b := range ggufcases.Computing() {
-		if n == name {
-			if err := os.WriteFile(path, b, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			return path
+	for _, b := range ggufcases.Computing(name) {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
 		}
+		return path
 	}
 	t.Fatalf("no model %q", name)
 	return ""

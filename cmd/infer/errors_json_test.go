@@ -105,10 +105,8 @@ func TestModelsOfOtherEnginesAreRefusedWithAdvice(t *testing.T) {
 		{"qwen3 nvfp4", "unsupported_type", "of type nvfp4"},
 	} {
 		path := filepath.Join(t.TempDir(), "model.gguf")
-		for name, b := range ggufcases.ComputingWith("v0.5") {
-			if name == tt.name {
-				memtest.Need(t, os.WriteFile(path, b, 0o600))
-			}
+		for _, b := range ggufcases.ComputingWith("v0.5", tt.name) {
+			memtest.Need(t, os.WriteFile(path, b, 0o600))
 		}
 		r := call(t, "--json", "-p", "a", "-m", path)
 		e := readError(t, r.stderr)

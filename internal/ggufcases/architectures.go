@@ -33,11 +33,13 @@ var (
 )
 
 // Architectures iterates over small valid models of all architectures that the compiled-in engine
-// can run, by name. All weights are 0.
-func Architectures() iter.Seq2[string, []byte] { return sound(builtin()) }
+// can run, by name, or those of some names. All weights are 0.
+func Architectures(names ...string) iter.Seq2[string, []byte] {
+	return sound(only(builtin(), names))
+}
 
 // ArchitecturesV0_5 is [Architectures] for engines of v0.5.x.
-func ArchitecturesV0_5() iter.Seq2[string, []byte] { return sound(v0_5()) }
+func ArchitecturesV0_5(names ...string) iter.Seq2[string, []byte] { return sound(only(v0_5(), names)) }
 
 // OnlyV0_5 reports whether a model of [ArchitecturesV0_5] has an architecture of which there is none in
 // [Architectures].
@@ -49,6 +51,17 @@ func OnlyV0_5(name string) bool {
 		}
 	}
 	return true
+}
+
+// only iterates over the descriptions of some names, or over all if there are none: files take long to make.
+func only(texts iter.Seq2[string, string], names []string) iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for name, text := range texts {
+			if (len(names) == 0 || slices.Contains(names, name)) && !yield(name, text) {
+				return
+			}
+		}
+	}
 }
 
 func sound(texts iter.Seq2[string, string]) iter.Seq2[string, []byte] {

@@ -12,12 +12,14 @@ import (
 
 // Computing iterates over the models of [Architectures] with random weights, the same in each run, of
 // a size that keeps the logits finite and different between tokens.
-func Computing() iter.Seq2[string, []byte] { return computing(builtin, func(*description) {}) }
+func Computing(names ...string) iter.Seq2[string, []byte] {
+	return ComputingWith("builtin", names...)
+}
 
 // ComputingWith is [Computing] for an engine with a binary interface: "builtin", or "v0.5" for the
 // models of [ArchitecturesV0_5].
-func ComputingWith(abi string) iter.Seq2[string, []byte] {
-	return computing(of(abi), func(*description) {})
+func ComputingWith(abi string, names ...string) iter.Seq2[string, []byte] {
+	return computing(only(of(abi), names), func(*description) {})
 }
 
 // Quantised iterates over the models of [Computing] with their large matrices in q4_0, for which the
@@ -37,16 +39,16 @@ func QuantisedWith(abi string) iter.Seq2[string, []byte] {
 }
 
 // of returns the descriptions for an engine with a binary interface.
-func of(abi string) func() iter.Seq2[string, string] {
+func of(abi string) iter.Seq2[string, string] {
 	if abi == "v0.5" {
-		return v0_5
+		return v0_5()
 	}
-	return builtin
+	return builtin()
 }
 
-func computing(texts func() iter.Seq2[string, string], change func(*description)) iter.Seq2[string, []byte] {
+func computing(texts iter.Seq2[string, string], change func(*description)) iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
-		for name, text := range texts() {
+		for name, text := range texts {
 			d := describe(text)
 			change(d)
 			if !yield(name, d.computing()) {
