@@ -47,6 +47,8 @@ func TestAnIdleModelIsPacked(t *testing.T) {
 }
 
 func TestABusyModelIsNotPacked(t *testing.T) {
+	defer func(d time.Duration) { idleBefore = d }(idleBefore)
+	idleBefore = time.Hour
 	m, _, dir := openWithCache(t)
 	m.Close() // stops the background work
 	select {

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/seed7adf6694/infer/llama"
@@ -43,11 +44,35 @@ func FailEvaluationsOfSeveral(b *Batch) (end func()) {
 }
 
 func (b *Batch) failWhen(fault func(int) error) (end func()) {
-	set := func(f func(int) error) {
+	b.setFault(fault)
+	return func() { b.setFault(nil) }
+}
+
+func (b *Batch) setFault(f func(int) error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fault = f
+}
+
+// HoldEvaluations lets a batch end no evaluation until the returned function is called, so that requests
+// that are made meanwhile are computed at the same time.
+func HoldEvaluations(b *Batch) (release func()) {
+	held := make(chan struct{})
+	var was func(int) error
+	hold := func(rows int) error {
+		b.mu.Unlock() // requests are made meanwhile
+		<-held
 		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.fault = f
+		if was != nil {
+			return was(rows)
+		}
+		return nil
 	}
-	set(fault)
-	return func() { set(nil) }
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	was, b.fault = b.fault, hold
+	return sync.OnceFunc(func() {
+		b.setFault(was)
+		close(held)
+	})
 }

@@ -72,7 +72,7 @@ func TestAChatOnATerminal(t *testing.T) {
 // Ctrl-C stops the answer; another one at the prompt ends the program.
 func TestCtrlCStopsTheAnswerAndNotTheChat(t *testing.T) {
 	needEngine(t)
-	user, _, wait := startChat(t, "--ignore-eos", "-c", "512")
+	user, _, wait := startChat(t, "--ignore-eos", "-c", "100000") // which takes longer than to press Ctrl-C
 	typed(t, user, "Once upon a time\r", "lived")
 	typed(t, user, "\x03", "the answer was stopped")
 	typed(t, user, "/stats\r", "2 messages, 0 left out\x1b[0m\r\n> ")

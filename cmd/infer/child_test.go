@@ -11,11 +11,11 @@ import (
 	"github.com/seed7adf6694/infer/internal/memtest"
 )
 
-// program is the real program, which is killed after a minute.
+// program is the real program, which is killed after five minutes.
 func program(t *testing.T, args ...string) (cmd *exec.Cmd, stderr *bytes.Buffer) {
 	t.Helper()
-	bin := memtest.Infer(t) // building it is not part of the minute
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	bin := memtest.Infer(t) // building it is not part of them
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	cmd = exec.CommandContext(ctx, bin, args...)
 	stderr = new(bytes.Buffer)

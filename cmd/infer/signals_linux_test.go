@@ -14,7 +14,7 @@ import (
 )
 
 // endBySignals sends Ctrl-C to a command, again and again as a user does, until it has
-// ended: the minute that a test's program has is the bound.
+// ended: the minutes that a test's program has are the bound.
 func endBySignals(cmd *exec.Cmd) syscall.WaitStatus {
 	ended := make(chan struct{})
 	go func() { cmd.Wait(); close(ended) }()

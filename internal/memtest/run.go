@@ -12,7 +12,7 @@ import (
 )
 
 // DefaultTimeout bounds [Run] and [Trace] when their context has no deadline.
-const DefaultTimeout = 2 * time.Minute
+const DefaultTimeout = 10 * time.Minute
 
 // quitGrace is the time between the request to quit and the kill of a child: a Go program prints its
 // goroutines meanwhile.

@@ -41,11 +41,17 @@ func options() server.Options {
 // newServer returns a server and its address.
 func newServer(t *testing.T, o server.Options) (*server.Server, string) {
 	t.Helper()
+	return newServerBehind(t, o, func(h http.Handler) http.Handler { return h })
+}
+
+// newServerBehind is newServer with a handler in front of the server.
+func newServerBehind(t *testing.T, o server.Options, front func(http.Handler) http.Handler) (*server.Server, string) {
+	t.Helper()
 	s, err := server.New(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := httptest.NewServer(s)
+	h := httptest.NewServer(front(s))
 	t.Cleanup(func() {
 		h.CloseClientConnections()
 		h.Close()

@@ -45,7 +45,7 @@ func newBrowser(t *testing.T) *browser {
 	if path == "" {
 		t.Skip("missing chromium: apt-get install chromium")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, path, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-extensions",
 		"--disable-background-networking", "--remote-debugging-pipe", "--user-data-dir="+t.TempDir(), "--window-size=1100,750", "about:blank")
@@ -170,6 +170,24 @@ func (b *browser) shoot(name string) {
 	}
 }
 
+// neverEnding holds back an answer after its first parts until its client goes away: it still streams,
+// however long a browser takes to look.
+type neverEnding struct {
+	http.ResponseWriter
+	gone  <-chan struct{}
+	parts int
+}
+
+func (n *neverEnding) Write(b []byte) (int, error) {
+	if n.parts++; n.parts > 200 {
+		<-n.gone
+	}
+	return n.ResponseWriter.Write(b)
+}
+
+// Unwrap is for [http.ResponseController].
+func (n *neverEnding) Unwrap() http.ResponseWriter { return n.ResponseWriter }
+
 func TestThePageInABrowser(t *testing.T) {
 	if memtest.Race {
 		t.Skip("without the race detector: the others use the server as much")
@@ -178,7 +196,11 @@ func TestThePageInABrowser(t *testing.T) {
 	o := large()
 	o.Defaults.IgnoreEOG = true
 	o.Defaults.Sampling.Greedy = true
-	_, url := newServer(t, o)
+	_, url := newServerBehind(t, o, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h.ServeHTTP(&neverEnding{ResponseWriter: w, gone: r.Context().Done()}, r)
+		})
+	})
 	b.do("Page.navigate", object{"url": url + "/"})
 	until(t, "models and memory shown", func() bool {
 		return b.eval(`document.querySelectorAll("#model option").length === 1 && document.querySelectorAll(".bar span").length > 0`) == true
