@@ -29,7 +29,9 @@ build: tools ## compile bin/infer for this machine's CPU
 	$(GO) build -o bin/infer ./cmd/infer
 
 # One package at a time: the engine's threads wait for each other by spinning, and
-# are many times slower where they have to share CPUs.
+# are many times slower where they have to share CPUs. The tests run in full once; with another
+# engine, under wine and under the race detector they are -short: those that would show the same
+# there have fewer cases, or are skipped.
 .PHONY: test
 test: lint build ## everything that must hold: lint, tests, tests under the race detector
 	@command -v qemu-x86_64 >/dev/null || echo "make test: skipped: the test on CPUs of earlier levels, missing qemu-user: apt-get install qemu-user"
@@ -38,12 +40,13 @@ test: lint build ## everything that must hold: lint, tests, tests under the race
 	@if [ "$$(uname -sm)" = "Linux x86_64" ] && $(MAKE) engine ENGINE=linux-x64-vulkan >/dev/null; then $(MAKE) test-devices; else echo "make test: skipped: the tests on devices, for which libraries with Vulkan could not be fetched"; fi
 	@lacking="$$($(WINE) missing)"; if [ -n "$$lacking" ]; then echo "make test: skipped: the tests for Windows, missing $$lacking"; else $(MAKE) test-windows; fi
 	$(GO) build -race ./...
-	$(GO) test -p 1 -race -timeout 30m ./internal/files ./loader/... ./models/... ./runtime/... ./llama/...
+	$(GO) test -p 2 -short -race -timeout 30m ./internal/files ./loader/... ./models/...
+	$(GO) test -p 1 -short -race -timeout 30m ./runtime/... ./llama/...
 
 # The same tests with an engine from libraries. Go's cache of results does not know which engine ran.
 .PHONY: test-engine
 test-engine: engine ## tests of llama and runtime with llama.cpp v0.5
-	INFER_TEST_ENGINE="$(CURDIR)/$(ENGINE_FOLDER)" $(GO) test -count=1 -p 1 -timeout 30m ./llama ./runtime
+	INFER_TEST_ENGINE="$(CURDIR)/$(ENGINE_FOLDER)" $(GO) test -short -count=1 -p 1 -timeout 30m ./llama ./runtime
 
 # Mesa's lavapipe is a Vulkan device on CPUs. It is no device by default; named twice, it is two.
 .PHONY: test-devices
@@ -78,7 +81,7 @@ test-windows: windows ## cross-compiled tests under wine, where mingw and wine a
 	@lacking="$$($(WINE) missing)"; if [ -n "$$lacking" ]; then echo "make test-windows: missing $$lacking"; exit 1; fi
 	$(WINE) fresh
 	INFER_WINE="$(WINE) run" $(GO) test -run /wine ./llama/start
-	INFER_BIN=bin/windows/infer.exe $(WINDOWS) $(GO) test -p 1 -timeout 30m -ldflags "$(ALIGNED)" -exec "$(WINE) run" $(WINDOWS_TESTS)
+	INFER_BIN=bin/windows/infer.exe $(WINDOWS) $(GO) test -short -p 1 -timeout 30m -ldflags "$(ALIGNED)" -exec "$(WINE) run" $(WINDOWS_TESTS)
 	$(WINE) end
 
 # A benchmark, not a test: the same program for Linux and for Windows under wine, alternately,

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"os/exec"
 	"testing"
-	"time"
 
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/llama"
@@ -67,7 +66,7 @@ func equalTokens(t *testing.T, got, want []llama.Token) {
 }
 
 func TestSetThreads(t *testing.T) {
-	m := load(t, tinyF16, llama.ModelParams{MMap: true})
+	m := load(t, oneLayer(t), llama.ModelParams{MMap: true})
 	c := newContext(t, m, llama.ContextParams{Ctx: 64, Threads: 1})
 	say := func() []float32 {
 		check(t, c.Clear())
@@ -99,9 +98,9 @@ func TestSetThreads(t *testing.T) {
 
 func init() {
 	// Changes threads between computations, and several times before one.
-	children["threads"] = func([]string) int {
+	children["threads"] = func(args []string) int {
 		ctx := context.Background()
-		m, err := llama.LoadModel(ctx, tinyF16, llama.ModelParams{MMap: true})
+		m, err := llama.LoadModel(ctx, args[0], llama.ModelParams{MMap: true})
 		if err != nil {
 			return childError(err)
 		}
@@ -127,7 +126,7 @@ func init() {
 }
 
 func TestReplacedThreadsAreNotTouched(t *testing.T) {
-	spoiled(t, memtest.Child("threads"))
+	spoiled(t, memtest.Child("threads", oneLayer(t)))
 }
 
 // spoiled runs a child in which the C library overwrites freed memory at once, so that a use after
@@ -135,9 +134,7 @@ func TestReplacedThreadsAreNotTouched(t *testing.T) {
 func spoiled(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	cmd.Env = append(cmd.Env, "MALLOC_PERTURB_=165", "GLIBC_TUNABLES=glibc.malloc.tcache_count=0")
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	res, err := memtest.Run(ctx, cmd, memtest.Limits{})
+	res, err := memtest.Run(t.Context(), cmd, memtest.Limits{})
 	memtest.Need(t, err)
 	if res.Code != 0 {
 		t.Error(res)

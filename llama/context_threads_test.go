@@ -4,14 +4,28 @@ package llama_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"testing"
 
 	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/models"
 )
+
+// oneLayer is a model of random weights for tests with more threads than processors: threads wait for each
+// other by spinning, after each operation of each layer.
+func oneLayer(t *testing.T) (path string) {
+	t.Helper()
+	shape, err := models.ParseShape("layers=1,width=256,heads=8,kv_heads=4,ffn=512,vocab=1536")
+	check(t, err)
+	path = filepath.Join(t.TempDir(), "layer.gguf")
+	check(t, models.Synthesize(t.Context(), path, models.SynthesizeOptions{Shape: shape, Seed: 4}))
+	return path
+}
 
 // The number of threads may change between two evaluations; results stay equal to the bit.
 func TestThreadsDoNotChangeTheLogits(t *testing.T) {
+	layer := oneLayer(t)
 	long := storyAs(0)
 	for i := range 30 {
 		long = append(long, next(0, llama.Pos(len(long))))
@@ -25,9 +39,9 @@ func TestThreadsDoNotChangeTheLogits(t *testing.T) {
 		{"q4_0 repacked", "q4_0", llama.ModelParams{Repack: true}},
 		{"q4_K repacked", "q4_K_M", llama.ModelParams{Repack: true}},
 	} {
-		path := tinyF16
+		path := layer
 		if weights.typ != "" {
-			path = quantized(t, tinyF16, "model", llama.QuantizeParams{Type: weights.typ})
+			path = quantized(t, layer, "model", llama.QuantizeParams{Type: weights.typ})
 		}
 		m := load(t, path, weights.params)
 		for _, flash := range []llama.FlashAttention{llama.FlashOff, llama.FlashOn} {

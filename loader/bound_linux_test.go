@@ -244,6 +244,7 @@ func childMappings(args []string) int {
 // With real limits of processes: models that fit are loaded, others are refused with the limit's
 // name, and leave nothing allocated.
 func TestLimitedProcesses(t *testing.T) {
+	memtest.WithoutRace(t)
 	small := weightsFile(t, 1<<20, 2<<20, 3<<20, 1<<20)
 	large := weightsFile(t, 1<<20, 96<<20, 1<<20)
 	many := make([]uint64, 200)

@@ -101,6 +101,7 @@ var otherFields = map[string]string{
 }
 
 func TestDamageIsSeenWithoutLookingAtTheModel(t *testing.T) {
+	memtest.WithoutRace(t)
 	for _, group := range []func(func(string, ggufcases.Case) bool){ggufcases.Structure(), ggufcases.Shards()} {
 		for name, c := range group {
 			path, err := c.Write(t.TempDir())

@@ -84,6 +84,7 @@ func unprivileged() error {
 // Under real limits of processes, a pool is refused with the limit's name, nothing stays allocated,
 // and a smaller pool is granted afterwards.
 func TestPoolsOfLimitedProcesses(t *testing.T) {
+	memtest.WithoutRace(t)
 	const small = "ok, in one range: true\n"
 	for _, tt := range []struct {
 		name  string

@@ -5,10 +5,13 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/seed7adf6694/infer/internal/memtest"
 )
 
 // The computed scale is right for truly random tokens and rows.
 func TestTheScaleGivesTheShare(t *testing.T) {
+	memtest.WithoutRace(t)
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, s := range []Shape{
 		{Experts: 8, ExpertsUsed: 2, ExpertsSkew: 0.75},

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/loader/gguf"
 )
@@ -322,6 +323,7 @@ func TestSynthesizeReportsItsProgress(t *testing.T) {
 }
 
 func TestSynthesizeTakesLittleMemory(t *testing.T) {
+	memtest.WithoutRace(t)
 	// 110 million parameters, 220 MB in f16: the heap must not follow.
 	const limit = 48 << 20
 	for _, kind := range []string{"f16", "q8_0"} {

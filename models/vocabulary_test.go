@@ -3,9 +3,12 @@ package models
 import (
 	"strings"
 	"testing"
+
+	"github.com/seed7adf6694/infer/internal/memtest"
 )
 
 func TestVocabularyCanWriteAnyText(t *testing.T) {
+	memtest.WithoutRace(t)
 	for _, n := range []int{minVocab, 300, 355, 1000, 32000, maxVocab} {
 		v := newVocabulary(n)
 		if len(v.pieces) != n || len(v.scores) != n || len(v.types) != n {

@@ -73,7 +73,7 @@ func TestNothingIsLargerThanItMustBe(t *testing.T) {
 	memtest.WithoutRace(t)
 	for _, file := range []struct{ kind, typ string }{{"synthetic", "f16"}, {"synthetic", "q4_0"}, {"tiny", "q4_0"}} {
 		path := model(t, file.kind, file.typ)
-		for _, chunk := range []uint64{1 << 20, 4 << 20, 16 << 20} {
+		for _, chunk := range []uint64{1 << 20, 16 << 20} {
 			for _, mode := range []string{"mmap", "copy"} {
 				t.Run(fmt.Sprintf("%s %s %s in %d MiB", file.kind, file.typ, mode, chunk>>20), func(t *testing.T) {
 					cmd := memtest.Child("bound", path, "load="+mode, "chunk="+strconv.FormatUint(chunk, 10), "ctx=1024")

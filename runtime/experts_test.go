@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	goruntime "runtime"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/loader"
 	"github.com/seed7adf6694/infer/runtime"
@@ -28,6 +30,11 @@ const (
 // With any sufficient budget, plain and packed, the text is the same as with ample memory, and
 // experts that do not fit are read when they are chosen.
 func TestABudgetOfAMixtureChangesNothingInTheText(t *testing.T) {
+	few := testing.Short() // of the reading, which other engines share; the race detector and Windows see each way of it
+	shares := []float64{0.9, 0.6, 0.4, 0.25}
+	if few {
+		shares = []float64{0.6, 0.25}
+	}
 	for _, tt := range []struct {
 		name, shape string
 		packed      bool
@@ -44,6 +51,9 @@ func TestABudgetOfAMixtureChangesNothingInTheText(t *testing.T) {
 		{"granitehybrid", otherMixture + "granitehybrid", false, 0},
 		{"granitehybrid, packed", otherMixture + "granitehybrid", true, 0},
 	} {
+		if few && (memtest.Race || goruntime.GOOS == "windows") && strings.HasPrefix(tt.shape, otherMixture) {
+			continue // another graph, read in the same way
+		}
 		t.Run(tt.name, func(t *testing.T) {
 			path := model(t, tt.shape, "q4_0")
 			if tt.packed {
@@ -53,7 +63,7 @@ func TestABudgetOfAMixtureChangesNothingInTheText(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, share := range []float64{0.9, 0.6, 0.4, 0.25} {
+			for _, share := range shares {
 				t.Run(fmt.Sprint(share), func(t *testing.T) {
 					o := runtime.Options{Load: runtime.LoadMMap, MaxMemory: budgetOf(t, path, budgeted, share), ChunkSize: tt.chunk, Session: budgeted}
 					got, r, err := greedy(t.Context(), path, o, budgeted, 24)

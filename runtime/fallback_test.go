@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -228,7 +229,11 @@ func TestNothingIsLoweredForACopy(t *testing.T) {
 // Two models are opened in turn a thousand times: no failure, no growth, the pool unchanged.
 func TestModelsTakeTurnsInAPool(t *testing.T) {
 	memtest.WithoutRace(t)
-	res, err := memtest.Run(t.Context(), memtest.Child("turns", model(t, "tiny", "f16"), model(t, "tiny", "q4_0")), memtest.Limits{})
+	turns := 470 // after 30 of warm-up
+	if testing.Short() {
+		turns = 100
+	}
+	res, err := memtest.Run(t.Context(), memtest.Child("turns", strconv.Itoa(turns), model(t, "tiny", "f16"), model(t, "tiny", "q4_0")), memtest.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,9 +247,13 @@ func TestModelsTakeTurnsInAPool(t *testing.T) {
 	}
 }
 
-// childTurns opens two models in turn, 500 times each, in one pool.
+// childTurns opens two models in turn, so many times each, in one pool.
 func childTurns(args []string) int {
 	fail := func(err error) int { fmt.Fprintln(os.Stderr, err); return 1 }
+	turns, err := strconv.Atoi(args[0])
+	if err != nil {
+		return fail(err)
+	}
 	pool, err := memory.NewPool(24<<20, memory.PoolOptions{SegmentSize: 4 << 20})
 	if err != nil {
 		return fail(err)
@@ -252,12 +261,12 @@ func childTurns(args []string) int {
 	defer pool.Close()
 	whole := pool.Stats().LargestFree
 	o := runtime.Options{Load: runtime.LoadCopy, ChunkSize: 4 << 20, Pool: pool}
-	grown, err := memtest.Growth(470, func() (int64, error) { // after 30 rounds of warm-up
+	grown, err := memtest.Growth(turns, func() (int64, error) {
 		debug.FreeOSMemory()
 		p, err := probe.ProcessMemory()
 		return int64(p.Anon), err
 	}, func() error {
-		for _, path := range args {
+		for _, path := range args[1:] {
 			_, r, err := greedy(background, path, o, runtime.SessionOptions{Context: 128, UBatch: 32, Threads: 1}, 2)
 			if err != nil {
 				return err

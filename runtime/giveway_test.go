@@ -33,6 +33,9 @@ func TestAnAutomaticBudgetGivesWayToOthers(t *testing.T) {
 		{"experts, generating", mixture, "generating", 8},
 		{"experts, resting", mixture, resting, 1},
 	} {
+		if testing.Short() && tt.when == resting {
+			continue // no engine computes then
+		}
 		t.Run(tt.name, func(t *testing.T) { givesWay(t, model(t, tt.kind, "f16"), tt.when, tt.steps) })
 	}
 }
@@ -167,7 +170,7 @@ func childGiveWay(args []string) int {
 
 // untilOffered waits until the process has memory that the system may take.
 func untilOffered() error {
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		b, err := os.ReadFile("/proc/self/smaps_rollup")
 		if err != nil {
 			return err

@@ -91,12 +91,12 @@ func TestThePlanIsWhatTheSystemCounts(t *testing.T) {
 		contexts   []int
 		so         runtime.SessionOptions
 	}{
-		{"layers=6,width=1024,heads=8,kv_heads=2,ffn=4096,vocab=8000", "f16", []int{256, 1024}, runtime.SessionOptions{}},
-		{"layers=4,width=768,heads=12,ffn=2048,vocab=32000", "q4_0", []int{256, 1024}, runtime.SessionOptions{}},
-		{"layers=12,width=768,heads=12,ffn=3072,vocab=4096", "q8_0", []int{256, 1024}, runtime.SessionOptions{}},
-		{"layers=3,width=1024,heads=16,kv_heads=4,ffn=2816,vocab=64000", "q8_0", []int{256, 1024}, runtime.SessionOptions{}},
+		{"layers=6,width=1024,heads=8,kv_heads=2,ffn=4096,vocab=8000", "f16", []int{256}, runtime.SessionOptions{}},
+		{"layers=4,width=768,heads=12,ffn=2048,vocab=32000", "q4_0", []int{1024}, runtime.SessionOptions{}},
+		{"layers=12,width=768,heads=12,ffn=3072,vocab=4096", "q8_0", []int{1024}, runtime.SessionOptions{}},
+		{"layers=3,width=1024,heads=16,kv_heads=4,ffn=2816,vocab=64000", "q8_0", []int{256}, runtime.SessionOptions{}},
 		{"layers=16,width=512,heads=8,ffn=2048,vocab=16000", "f16", []int{256, 1024}, runtime.SessionOptions{}},
-		{"layers=4,width=512,heads=8,kv_heads=2,ffn=1024,vocab=8000,experts=4", "f16", []int{256, 1024}, runtime.SessionOptions{}},
+		{"layers=4,width=512,heads=8,kv_heads=2,ffn=1024,vocab=8000,experts=4", "f16", []int{256}, runtime.SessionOptions{}},
 		// The estimate of the engine's heap was fitted to the models above, not to these.
 		{"layers=10,width=640,heads=10,kv_heads=5,ffn=1792,vocab=24000", "q4_0", []int{512, 3072}, runtime.SessionOptions{}},
 		{"layers=10,width=640,heads=10,kv_heads=5,ffn=1792,vocab=24000", "q4_0", []int{2048}, runtime.SessionOptions{FlashAttention: llama.FlashOn, CacheTypeK: "q8_0", CacheTypeV: "q8_0"}},
