@@ -12,6 +12,7 @@ import (
 	"testing"
 	"unsafe"
 
+	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/models"
 )
@@ -38,6 +39,7 @@ func (c *choices) AfterExperts(int) {}
 
 // The engine's routers choose experts with the skew that the shape asks for.
 func TestTheSkewOfASynthesizedMixtureIsThatOfItsChoices(t *testing.T) {
+	memtest.WithoutRace(t)
 	const layers, experts, used, tokens = 4, 32, 4, 150
 	for _, arch := range []string{"llama", "qwen3moe", "gpt-oss", "granitehybrid"} {
 		for _, skew := range []float64{0, 0.8} {

@@ -126,6 +126,7 @@ func init() {
 }
 
 func TestReplacedThreadsAreNotTouched(t *testing.T) {
+	memtest.WithoutRace(t)
 	spoiled(t, memtest.Child("threads", oneLayer(t)))
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/models"
 )
@@ -25,6 +26,7 @@ func oneLayer(t *testing.T) (path string) {
 
 // The number of threads may change between two evaluations; results stay equal to the bit.
 func TestThreadsDoNotChangeTheLogits(t *testing.T) {
+	memtest.WithoutRace(t)
 	layer := oneLayer(t)
 	long := storyAs(0)
 	for i := range 30 {

@@ -12,6 +12,7 @@ import (
 	"unsafe"
 
 	"github.com/seed7adf6694/infer/internal/ggufcases"
+	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/llama"
 )
 
@@ -42,6 +43,7 @@ func (r *reversed) AfterExperts(int) {}
 // its experts there: nothing is read where the tensors are bound. One choice is told for each layer
 // and micro-batch.
 func TestEveryArchitectureUsesExpertsFromSlots(t *testing.T) {
+	memtest.WithoutRace(t)
 	dir, all := t.TempDir(), 0
 	for name, b := range ggufcases.QuantisedWith(llama.Engine().ABI) {
 		if !strings.Contains(string(b), "_exps.weight") || strings.Contains(name, "bert") { // which has no logits

@@ -12,10 +12,12 @@ import (
 	"unsafe"
 
 	"github.com/seed7adf6694/infer/internal/fieldtest"
+	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/llama"
 )
 
 func TestNoFieldOfAParameterBringsAnythingDown(t *testing.T) {
+	memtest.WithoutRace(t)
 	m := load(t, tinyF16, llama.ModelParams{MMap: true})
 	model, err := filepath.Abs(tinyF16)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/llama"
 )
 
@@ -35,6 +36,7 @@ func pattern(e string) *regexp.Regexp {
 }
 
 func TestGrammarsAllowWhatRegularExpressionsDo(t *testing.T) {
+	memtest.WithoutRace(t)
 	m := load(t, tinyF16, llama.ModelParams{MMap: true})
 	const eos, a, b, c = 2, 292, 293, 294
 	tokens := []llama.Token{a, b, c}

@@ -84,6 +84,7 @@ func childHeads(args []string) int {
 }
 
 func TestMoreThreadsThanHeads(t *testing.T) {
+	memtest.WithoutRace(t)
 	names := []string{"rwkv6", "rwkv7", "rwkv6qwen2", "arwkv7"}
 	if testing.Short() {
 		names = names[:2] // the others have the same operations
