@@ -291,6 +291,9 @@ func TestFaults(t *testing.T) {
 				if _, err := os.Stat(filepath.Join(dir, "org", "repo", "a.gguf")); err == nil {
 					t.Error("the file is there")
 				}
+				if info, err := os.Stat(filepath.Join(dir, "org", "repo", "a.gguf.partial")); err == nil && info.Size() == 0 {
+					t.Error("an empty unfinished file is left")
+				}
 			}
 			if tt.asked > 0 && len(h.asked) != tt.asked {
 				t.Errorf("%d requests: %q", len(h.asked), h.asked)

@@ -110,17 +110,8 @@ func (t *transfer) run() error {
 	if err := t.lock(); err != nil {
 		return err
 	}
-	later := false // the empty file can be removed only when it is closed, on Windows
-	defer func() {
-		t.file.Close()
-		if later {
-			_ = os.Remove(t.path + partial)
-		}
-	}()
+	defer t.release()
 	if there, err := t.isThere(); there || err != nil { // another process has completed it
-		if info, bad := t.file.Stat(); bad == nil && info.Size() == 0 {
-			later = os.Remove(t.path+partial) != nil
-		}
 		return err
 	}
 	if err := t.resume(); err != nil {
@@ -153,6 +144,19 @@ func (t *transfer) run() error {
 	}
 	_ = os.Remove(t.path + sidecar)
 	return nil
+}
+
+// release closes the unfinished file. It removes one into which nothing came.
+func (t *transfer) release() {
+	info, err := t.file.Stat()
+	empty := err == nil && info.Size() == 0 && files.IsAt(t.file, t.path+partial)
+	if empty && os.Remove(t.path+partial) == nil {
+		empty = false
+	}
+	t.file.Close()
+	if empty { // on Windows only when it is closed
+		_ = os.Remove(t.path + partial)
+	}
 }
 
 // about replaces the name of the unfinished file in an error.
