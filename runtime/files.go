@@ -2,9 +2,11 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/seed7adf6694/infer/internal/files"
 	"github.com/seed7adf6694/infer/llama"
@@ -12,6 +14,10 @@ import (
 	"github.com/seed7adf6694/infer/models"
 	"github.com/seed7adf6694/infer/runtime/internal/cache"
 )
+
+// ErrQuantised is returned by [Quantize] for a model that is quantised already, unless
+// [QuantizeOptions].AllowRequantize is set.
+var ErrQuantised = errors.New("the model is quantised already")
 
 // QuantizeOptions are the options of [Quantize].
 type QuantizeOptions struct {
@@ -41,11 +47,18 @@ func Quantize(ctx context.Context, in, out string, o QuantizeOptions) error {
 	if index.Packed() != nil {
 		return optionError("", "", "%s is a packed file: quantise the file that it was packed from", in)
 	}
-	return files.WriteFile(out, func(f *os.File) error {
+	err = files.WriteFile(out, func(f *os.File) error {
 		return llama.Quantize(ctx, in, f.Name(), llama.QuantizeParams{
 			Type: o.Type, Threads: o.Threads, AllowRequantize: o.AllowRequantize, Pure: o.Pure, Progress: o.Progress,
 		})
 	})
+	var refused *llama.Error
+	if errors.As(err, &refused) && !o.AllowRequantize && strings.Contains(refused.Reason, "requantizing from type ") {
+		_, from, _ := strings.Cut(refused.Reason, "requantizing from type ")
+		from, _, _ = strings.Cut(from, " ")
+		return fmt.Errorf("%s: %w: it has tensors of type %s: quantise the file that it was made from, or allow a further loss of quality", in, ErrQuantised, from)
+	}
+	return err
 }
 
 // WriteFile writes a file completely or not at all: write gets a temporary file, which then

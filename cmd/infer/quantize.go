@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -92,6 +93,9 @@ func (c *quantizeConfig) run(ctx context.Context, s *streams, args []string) err
 		Progress: func(done, total int, _ string) { progress.Show("quantizing", uint64(done), uint64(total)) },
 	})
 	progress.Clear()
+	if errors.Is(err, runtime.ErrQuantised) {
+		return fmt.Errorf("%w (--allow-requantize)", err)
+	}
 	if err != nil || c.quiet {
 		return err
 	}

@@ -54,6 +54,16 @@ func TestQuantize(t *testing.T) {
 			t.Errorf("exit code %d, stderr %q", r.code, r.stderr)
 		}
 	})
+	t.Run("a quantised model only if it is asked for", func(t *testing.T) {
+		again := filepath.Join(dir, "again.gguf")
+		args := []string{"quantize", "-q", out, again, "q4_1"}
+		if r := call(t, args...); r.code != exitFailure || !strings.Contains(r.stderr, "quantised already") || !strings.HasSuffix(r.stderr, "(--allow-requantize)\n") {
+			t.Errorf("exit code %d, stderr %q", r.code, r.stderr)
+		}
+		if r := call(t, append(args, "--allow-requantize")...); r.code != 0 {
+			t.Errorf("exit code %d, stderr %q", r.code, r.stderr)
+		}
+	})
 	t.Run("the model itself stays, whatever it is called", func(t *testing.T) {
 		link := filepath.Join(dir, "link.gguf")
 		err := os.Symlink(in, link)
