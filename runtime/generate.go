@@ -127,7 +127,7 @@ func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (
 		cached = 0
 	}
 	s.updateStats(func(st *Stats) {
-		*st = Stats{CachedTokens: cached, Context: s.context, UBatch: s.ubatch, FlashAttention: s.flash, Seed: *o.Sampling.Seed, Notes: notes}
+		*st = Stats{CachedTokens: cached, Context: s.context, UBatch: s.ubatch, FlashAttention: s.flash, Seed: *o.Sampling.Seed, Notes: append(notes, s.beyondTraining()...)}
 	})
 	start := clock.Now()
 	err = s.withTail(func() error {
@@ -468,6 +468,16 @@ func (s *Session) shiftError() error {
 		e.Reason = "the context has no older half"
 	}
 	return e
+}
+
+// beyondTraining returns the note about a context that is longer than the texts that the model has
+// learned from.
+func (s *Session) beyondTraining() []string {
+	most := s.model.info.CtxTrain
+	if most < 1 || s.context <= most || s.model.info.Recurrent {
+		return nil
+	}
+	return []string{fmt.Sprintf("the context of %d tokens is longer than the %d that the model was trained with: a text that grows longer than that may make no sense", s.context, most)}
 }
 
 // twiceBOS is the note about a prompt that begins with the token that the tokenizer adds.

@@ -142,6 +142,17 @@ func TestPromptWithTwoBOS(t *testing.T) {
 	}
 }
 
+func TestAContextBeyondTheTrainedOneIsNoted(t *testing.T) {
+	m := open(t, tinyF16, runtime.Options{})
+	for context, want := range map[int]int{512: 0, 513: 1} { // trained with 512
+		s := session(t, m, runtime.SessionOptions{Context: context, Threads: 1})
+		_, err := s.Complete(t.Context(), "Once", greedyOptions(1))
+		if notes := s.Stats().Notes; err != nil || len(notes) != want || want == 1 && !strings.Contains(notes[0], "512") {
+			t.Errorf("%d tokens: %q, %v", context, notes, err)
+		}
+	}
+}
+
 // A cache type whose blocks do not divide the head size is an error, with any attention.
 func TestCacheTypesThatHeadsDoNotAllow(t *testing.T) {
 	m := open(t, computing(t, "llama"), runtime.Options{}) // heads of 16

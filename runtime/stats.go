@@ -99,8 +99,9 @@ type Stats struct {
 	// those that were sampled.
 	Drafted  int `json:"drafted_tokens"`
 	Accepted int `json:"accepted_tokens"`
-	// Notes are hints about the prompt, one line each: for example, that it begins with a
-	// token that the tokenizer adds too.
+	// Notes are hints about the prompt and the session, one line each: for example, that the prompt
+	// begins with a token that the tokenizer adds too, or that the context is longer than the model
+	// was trained with.
 	Notes []string `json:"notes"`
 }
 
