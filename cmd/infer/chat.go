@@ -118,7 +118,7 @@ func (c *generateConfig) converse(ctx context.Context, s *streams) (err error) {
 
 // talk lets the user and the model talk.
 func (c *generateConfig) talk(ctx context.Context, s *streams, conv *chat.Conversation, gen runtime.GenerateOptions, figures func() string) error {
-	t := &talk.Talk{Chat: conv, Generate: gen, Screen: c.screen(s), Notes: s.err, Interruptible: untilInterrupt, Stats: func() string {
+	t := &talk.Talk{Chat: conv, Generate: gen, Screen: c.screen(s), Notes: s.err, Colour: coloured(s.err), Interruptible: untilInterrupt, Stats: func() string {
 		return strings.TrimPrefix(figures(), "infer: ")
 	}}
 	if c.quiet && !terminal.Is(s.in) {

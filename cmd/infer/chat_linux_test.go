@@ -141,6 +141,28 @@ func TestATerminationEndsAChatAtItsPrompt(t *testing.T) {
 	}
 }
 
+// Notes in a file have no colours, wherever the answers go.
+func TestNotesInAFileHaveNoColours(t *testing.T) {
+	needEngine(t)
+	t.Setenv("NO_COLOR", "")
+	t.Setenv("TERM", "xterm")
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	user, tty := openTerminal(t, 100, 24)
+	cmd, notes := program(t, "chat", "-m", instructModel(t, storyTeller), "-n", "2", "-t", "1")
+	cmd.Stdin, cmd.Stdout = tty, tty
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	tty.Close()
+	readUntil(user, "> ")
+	user.WriteString("Once\r/exit\r")
+	readUntil(user, "")
+	if cmd.Wait(); !strings.Contains(notes.String(), "largest number of tokens") || strings.Contains(notes.String(), "\x1b") {
+		t.Errorf("%q", notes)
+	}
+}
+
 // A model is a stranger's file: a terminal is shown its control characters, and obeys none. A pipe gets
 // the bytes.
 func TestATerminalObeysNoModel(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -212,11 +211,8 @@ func textFigures(n int, what string, tokens int, d time.Duration) string {
 
 // isTerminalWriter reports whether w is a terminal.
 func isTerminalWriter(w io.Writer) bool {
-	if c, ok := w.(*checkedWriter); ok {
-		w = c.w
-	}
-	f, ok := w.(*os.File)
-	return ok && terminal.Is(f)
+	_, ok := terminalOf(w)
+	return ok
 }
 
 // embedFormats are the output formats. They have llama.cpp's names where it has them.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/seed7adf6694/infer/cmd/infer/internal/talk"
+	"github.com/seed7adf6694/infer/cmd/infer/internal/terminal"
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/runtime"
 	"github.com/seed7adf6694/infer/runtime/chat"
@@ -202,5 +203,6 @@ func (c *generateConfig) screen(s *streams) *talk.Screen {
 
 // coloured reports whether an output is a terminal that shows colours.
 func coloured(out io.Writer) bool {
-	return isTerminalWriter(out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	f, ok := terminalOf(out)
+	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && terminal.Codes(f)
 }

@@ -41,12 +41,19 @@ func TestAConsole(t *testing.T) {
 	if columns, rows := terminal.Size(out); columns <= 0 || rows <= 0 {
 		t.Errorf("%d by %d", columns, rows)
 	}
-	if !terminal.Codes(out) {
-		t.Error("it takes no escape sequences")
-	}
 	var mode uint32
-	if err := windows.GetConsoleMode(windows.Handle(out.Fd()), &mode); err != nil || mode&windows.ENABLE_VIRTUAL_TERMINAL_PROCESSING == 0 {
-		t.Errorf("mode %#x, %v", mode, err)
+	for what, prepares := range map[string]func() bool{
+		"a bar": func() bool { return terminal.Codes(out) }, "a chat": func() bool { return coloured(out) },
+	} {
+		if err := windows.SetConsoleMode(windows.Handle(out.Fd()), windows.ENABLE_PROCESSED_OUTPUT|windows.ENABLE_WRAP_AT_EOL_OUTPUT); err != nil {
+			t.Fatal(err)
+		}
+		if !prepares() {
+			t.Errorf("%s: it takes no escape sequences", what)
+		}
+		if err := windows.GetConsoleMode(windows.Handle(out.Fd()), &mode); err != nil || mode&windows.ENABLE_VIRTUAL_TERMINAL_PROCESSING == 0 {
+			t.Errorf("%s: mode %#x, %v", what, mode, err)
+		}
 	}
 	const text = "Größe"
 	if _, err := fmt.Fprint(out, "\r"+text); err != nil {

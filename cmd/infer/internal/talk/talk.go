@@ -26,6 +26,7 @@ type Talk struct {
 	Lines    Lines
 	Screen   *Screen
 	Notes    io.Writer // what is no answer
+	Colour   bool      // Notes is a terminal that shows colours
 	Prompt   string    // before a message; "": none
 	Terminal bool      // of the lines
 	// Interruptible runs f with a context that Ctrl-C cancels.
@@ -186,7 +187,7 @@ func (t *Talk) answer(ctx context.Context, text string) error {
 // note shows something that is no answer.
 func (t *Talk) note(text string) {
 	text = texts.OneLine(text)
-	if t.Screen.Colour {
+	if t.Colour {
 		text = dim + text + plain
 	}
 	fmt.Fprintln(t.Notes, text)
