@@ -12,6 +12,7 @@
     X(ggml_graph_n_nodes) \
     X(ggml_graph_node) \
     X(ggml_graph_plan) \
+    X(ggml_graph_compute) \
     X(ggml_graph_overhead_custom) \
     X(ggml_blck_size) \
     X(ggml_type_size) \

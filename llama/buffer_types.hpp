@@ -133,6 +133,7 @@ void install_buffer_types() {
             r.buffer = one->iface;
             free_buffer(one);
         }
+        use_kernels(*t);
         *kept++ = *t;
         repack_types.push_back(r);
         (*t)->iface.alloc_buffer = repack_alloc;

@@ -32,6 +32,21 @@ inline void free_structure(ggml_backend_buffer_t buffer) {
     delete buffer; // ggml_backend_buffer_init allocated it
 }
 
+// barrier waits until all threads that compute an operation are here.
+inline void barrier(struct ggml_threadpool * threads) {
+    ggml_barrier(threads);
+}
+
+// known_operations returns whether matmul.hpp knows the class of a buffer type's operations, and
+// known_operation that of one of them.
+inline bool known_operations(const void *) {
+    return true;
+}
+
+inline bool known_operation(const void *) {
+    return true;
+}
+
 // forgets_graphs returns whether forget_graph works.
 inline bool forgets_graphs() {
     return true;

@@ -44,6 +44,9 @@ var start = sync.OnceValue(func() error {
 			return err
 		}
 	}
+	if err := chooseKernels(); err != nil {
+		return err
+	}
 	C.infer_init()
 	return nil
 })

@@ -3,6 +3,8 @@
 
 #include "scope.hpp"
 #include "blocks.hpp"
+#include "matmul.hpp"
+#include "matmul_trial.hpp"
 #include "buffer_types.hpp"
 #include "weights.hpp"
 #include "devices.hpp"

@@ -6,6 +6,7 @@
 #include "engine_table.h"
 #include "entry.h"
 #include "guard.h"
+#include "kernels.h"
 #include "layout.h"
 #include "library.h"
 #include "shim_callbacks.h"
@@ -14,6 +15,8 @@
 // Internal functions and methods of llama.cpp. abi_test.go and lora_abi_test.go compare them with its
 // source.
 const std::vector<std::pair<std::string, ggml_tensor *>> & llama_internal_get_tensor_map(const llama_model * model);
+
+extern "C" void ggml_barrier(struct ggml_threadpool * threadpool);
 
 class llm_graph_result {
 public:

@@ -105,6 +105,9 @@ func CanRepack() bool { return false }
 // Repacks returns nil.
 func Repacks() []string { return nil }
 
+// Kernels returns "".
+func Kernels() string { return "" }
+
 // Optimized is true: there is no native code.
 func Optimized() bool { return true }
 

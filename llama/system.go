@@ -139,6 +139,41 @@ func Repacks() []string {
 	return names
 }
 
+// chooseKernels chooses the kernels for repacked weights by $INFER_KERNELS, which is for comparisons: an
+// instruction set, or "engine". Otherwise the fastest are used.
+func chooseKernels() error {
+	name := os.Getenv("INFER_KERNELS")
+	c := C.CString(name)
+	defer C.free(unsafe.Pointer(c))
+	if !C.infer_kernels_choose(c) {
+		return argument("INFER_KERNELS=%q: want engine, or avx512_vnni, avx_vnni or avx2 where the CPU has it", name)
+	}
+	return nil
+}
+
+// Kernels returns the instruction set of this package's own kernels: avx512_vnni, avx_vnni or avx2. They
+// multiply repacked weights of types Q4_0 and Q4_K by the vectors of several tokens. It is empty where the
+// engine's are used: on CPUs without AVX2 and on macOS, where the engine repacks neither type, and where its
+// layout is another one.
+func Kernels() string {
+	if start() != nil || !C.infer_kernels_used() {
+		return ""
+	}
+	return C.GoString(C.infer_kernels_chosen())
+}
+
+// product is a multiplication of random matrices of a type, rows by length, by the vectors of several tokens. Each
+// token chooses some of the experts' matrices, if there are any.
+type product struct {
+	typ                                  TensorType
+	length, rows, vectors, experts, each int
+}
+
+// agrees reports whether the kernels compute the bits that the engine computes token by token.
+func (p product) agrees() bool {
+	return start() == nil && bool(C.infer_kernel_agrees(C.enum_ggml_type(p.typ), C.int64_t(p.length), C.int64_t(p.rows), C.int64_t(p.vectors), C.int64_t(p.experts), C.int64_t(p.each)))
+}
+
 // Optimized reports whether the compiler was told to optimise this package's native code,
 // which is compiled with the same flags as the engine's.
 func Optimized() bool { return bool(C.infer_optimized()) }

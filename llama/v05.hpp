@@ -36,6 +36,8 @@ inline const tensor_map & (*internal_tensor_map)(const llama_model *);
 inline bool (*internal_memory_update)(llama_context *, bool);
 inline void * (*internal_graph)(llama_context *);
 inline void (*internal_graph_reset)(void *);
+inline void (*internal_barrier)(struct ggml_threadpool *);
+inline void * internal_supports_op, * internal_get_operation, * internal_compute_q4_0, * internal_compute_q4_K;
 
 // The engine frees backends after the scheduler itself.
 struct backends_last {
@@ -71,6 +73,23 @@ inline void free_buffer(ggml_backend_buffer_t buffer) {
 // free_structure is called by functions that free a buffer, at their end. This engine frees the
 // structure itself.
 inline void free_structure(ggml_backend_buffer_t) {}
+
+// barrier waits until all threads that compute an operation are here.
+inline void barrier(struct ggml_threadpool * threads) {
+    internal_barrier(threads);
+}
+
+// known_operations returns whether matmul.hpp knows the class of a buffer type's operations: its third and
+// fourth virtual function are those. known_operation is the same for one operation.
+inline bool known_operations(const void * o) {
+    void * const * functions = *(void * const * const *) o;
+    return internal_barrier && internal_supports_op && functions[2] == internal_supports_op && functions[3] == internal_get_operation;
+}
+
+inline bool known_operation(const void * o) {
+    void * const * functions = *(void * const * const *) o;
+    return functions[3] && (functions[3] == internal_compute_q4_0 || functions[3] == internal_compute_q4_K);
+}
 
 // forgets_graphs returns whether forget_graph works.
 inline bool forgets_graphs() {

@@ -147,6 +147,7 @@ type SystemInfo struct {
 	Available  []string       `json:"cpu_available"` // instruction sets of this CPU
 	Missing    []string       `json:"cpu_missing"`   // of this CPU, not compiled in, and faster
 	Repack     bool           `json:"repack"`        // weights can be repacked for this CPU
+	Kernels    string         `json:"kernels"`       // see llama.Kernels; "" for the engine's
 	Devices    []llama.Device `json:"devices"`
 	GPUOffload bool           `json:"gpu_offload"`
 }
@@ -160,7 +161,7 @@ func System() (SystemInfo, error) {
 	}
 	return SystemInfo{
 		EngineVersion: version, EngineCommit: commit, Engine: e,
-		Compiled: llama.CompiledFeatures(), Available: llama.AvailableFeatures(), Missing: llama.MissingFeatures(), Repack: llama.CanRepack(),
+		Compiled: llama.CompiledFeatures(), Available: llama.AvailableFeatures(), Missing: llama.MissingFeatures(), Repack: llama.CanRepack(), Kernels: llama.Kernels(),
 		Devices: devices, GPUOffload: llama.SupportsGPU(),
 	}, err
 }

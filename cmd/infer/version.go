@@ -56,6 +56,7 @@ type versionInfo struct {
 	Available []string `json:"cpu_available"`
 	Missing   []string `json:"cpu_missing"` // available, but not compiled in
 	Repack    bool     `json:"repack"`      // whether weights can be repacked for this CPU
+	Kernels   string   `json:"kernels"`     // instruction set of the kernels for repacked 4-bit weights; "" for the engine's
 	Devices   []device `json:"devices"`
 	Problem   string   `json:"engine_error"` // why the engine is unavailable; "" if it is available
 }
@@ -88,7 +89,7 @@ func readVersion(use engineUse) versionInfo {
 	if err != nil {
 		v.Problem = err.Error()
 	} else {
-		v.Engine, v.Commit, v.Repack = sys.EngineVersion, sys.EngineCommit, sys.Repack
+		v.Engine, v.Commit, v.Repack, v.Kernels = sys.EngineVersion, sys.EngineCommit, sys.Repack, sys.Kernels
 		v.ABI, v.Folder, v.ChosenBy = sys.Engine.ABI, sys.Engine.Folder, use.by
 	}
 	return v
@@ -117,6 +118,9 @@ func (v versionInfo) text() string {
 	row("CPU has", orNone(v.Available))
 	if !v.Repack {
 		row("repacking", "none: copied weights keep the layout of the file")
+	}
+	if v.Kernels != "" {
+		row("kernels", v.Kernels+" for repacked q4_0 and q4_K weights")
 	}
 	for i, d := range v.Devices {
 		name := "devices"

@@ -1,0 +1,113 @@
+#include "kernels.h"
+#include "shim_system.h"
+
+#include <string.h>
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__APPLE__)
+
+#include <immintrin.h>
+
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized" // GCC's own intrinsics
+
+#include "kernels_vectors.hpp"
+#include "kernels_avx512.hpp"
+
+namespace infer {
+
+namespace avx_vnni {
+#define INFER_VNNI 1
+#define INFER_TARGET __attribute__((target("avxvnni,avx2,fma,f16c")))
+#include "kernels_avx2.hpp"
+#undef INFER_TARGET
+#undef INFER_VNNI
+} // namespace avx_vnni
+
+namespace avx2 {
+#define INFER_VNNI 0
+#define INFER_TARGET __attribute__((target("avx2,fma,f16c")))
+#include "kernels_avx2.hpp"
+#undef INFER_TARGET
+#undef INFER_VNNI
+} // namespace avx2
+
+static bool has_avx2() {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+}
+
+static bool has_avx_vnni() {
+    return has_avx2() && __builtin_cpu_supports("avxvnni");
+}
+
+static bool has_avx512() {
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni");
+}
+
+struct kernel_set {
+    const char *   name;
+    bool           (*available)();
+    const kernel * first;
+    size_t         n;
+};
+
+template <size_t N> constexpr kernel_set set_of(const char * name, bool (*available)(), const kernel (&kernels)[N]) {
+    return {name, available, kernels, N};
+}
+
+// The sets, fastest first.
+static const kernel_set sets[] = {
+    set_of("avx512_vnni", has_avx512, avx512::kernels),
+    set_of("avx_vnni", has_avx_vnni, avx_vnni::kernels),
+    set_of("avx2", has_avx2, avx2::kernels),
+};
+
+static const kernel_set * in_use;
+
+const kernel * kernel_of(const char * type) {
+    for (size_t i = 0; in_use && i < in_use->n; i++) {
+        if (strcmp(in_use->first[i].type, type) == 0) {
+            return &in_use->first[i];
+        }
+    }
+    return nullptr;
+}
+
+} // namespace infer
+
+bool infer_kernels_choose(const char * name) {
+    infer::in_use = nullptr;
+    if (strcmp(name, "engine") == 0) {
+        return true;
+    }
+    for (const infer::kernel_set & s : infer::sets) {
+        if ((!*name || strcmp(name, s.name) == 0) && s.available()) {
+            infer::in_use = &s;
+            return true;
+        }
+    }
+    return !*name;
+}
+
+const char * infer_kernels_chosen(void) {
+    return infer::in_use ? infer::in_use->name : "";
+}
+
+#else
+
+namespace infer {
+
+const kernel * kernel_of(const char *) {
+    return nullptr;
+}
+
+} // namespace infer
+
+bool infer_kernels_choose(const char * name) {
+    return !*name || strcmp(name, "engine") == 0;
+}
+
+const char * infer_kernels_chosen(void) {
+    return "";
+}
+
+#endif

@@ -1,0 +1,38 @@
+// Multiplication of 4-bit matrices by several vectors at once. The matrices are in the engine's layouts of
+// eight interleaved rows. The results are bit by bit those of the engine's function for one vector, however
+// many vectors there are. Internal to the C++ files of this package; needs no engine.
+
+#ifndef INFER_KERNELS_H
+#define INFER_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace infer {
+
+// most_vectors is how many vectors a kernel multiplies at once at most.
+constexpr int most_vectors = 16;
+
+// kernel multiplies matrices of one type.
+struct kernel {
+    const char * type;   // ggml's name
+    int          block;  // numbers in a block of a row
+    size_t       stored; // bytes of a block of eight interleaved rows
+    size_t       vector; // bytes of a block of a prepared vector
+    int          most;   // vectors at once, up to most_vectors
+
+    // prepare writes a vector of n floats as the multiplication reads it.
+    void (*prepare)(const float * x, int64_t n, void * prepared);
+
+    // multiply multiplies sixteen matrix rows, or eight if b is nullptr, by m vectors, 1 to most.
+    // blocks is the number of blocks in a row. a has the first eight rows, b the others. The results of
+    // vector i are written to out[i].
+    void (*multiply)(const void * a, const void * b, int64_t blocks, const void * const * prepared, float * const * out, int m);
+};
+
+// kernel_of returns the kernel for a type of ggml's in the set in use, nullptr if there is none.
+const kernel * kernel_of(const char * type);
+
+} // namespace infer
+
+#endif

@@ -1,0 +1,266 @@
+// Multiplications with repacked weights by several vectors, as in prompts and in batches of texts. This
+// package's kernels (kernels.h) compute them where this CPU has some. The engine computes the rest, and
+// multiplications by one vector. The results have the same bits.
+
+#include "buffers.h"
+#include "kernels.h"
+
+namespace infer {
+
+// compute_params are the engine's ggml_compute_params.
+struct compute_params {
+    int                      ith, nth; // number of this thread, number of threads
+    size_t                   wsize;
+    void *                   wdata; // memory of all threads, as large as work_size has asked for
+    struct ggml_threadpool * threadpool;
+    bool                     use_ref; // of v0.5: compute slowly
+};
+
+// The engine's abstract classes: how it computes an operation, and a buffer type's operations. They are in no
+// unnamed namespace, where the compiler would take it for granted that the engine derives none from them.
+class operation {
+public:
+    virtual ~operation() {}
+    virtual bool work_size(int n_threads, const ggml_tensor * op, size_t & size) = 0;
+    virtual bool compute_forward(compute_params * params, ggml_tensor * op) = 0;
+};
+
+class operations {
+public:
+    virtual ~operations() {}
+    virtual bool supports_op(ggml_backend_dev_t dev, const ggml_tensor * op) = 0;
+    virtual operation * get_tensor_traits(const ggml_tensor * op) = 0;
+};
+
+namespace {
+
+constexpr size_t line = 64; // bytes of a cache line
+
+size_t lines(size_t size) {
+    return (size + line - 1) / line * line;
+}
+
+// product multiplies a matrix, or those of several experts, by vectors. Its memory begins with the number
+// of the next part to compute, and the prepared vectors.
+class product : public operation {
+public:
+    product(const kernel & k) : k_(k) {}
+
+protected:
+    const kernel & k_;
+
+    int64_t blocks(const ggml_tensor * op) const {
+        return op->src[0]->ne[0] / k_.block;
+    }
+
+    size_t vector_size(const ggml_tensor * op) const {
+        return k_.vector * blocks(op);
+    }
+
+    size_t vectors_size(const ggml_tensor * op) const {
+        const ggml_tensor * v = op->src[1];
+        return line + lines(vector_size(op) * v->ne[1] * v->ne[2] * v->ne[3]);
+    }
+
+    static std::atomic<int64_t> & next(const compute_params * p) {
+        return *(std::atomic<int64_t> *) p->wdata;
+    }
+
+    const char * vector(const compute_params * p, const ggml_tensor * op, int64_t i) const {
+        return (const char *) p->wdata + line + vector_size(op) * i;
+    }
+
+    // prepare prepares this thread's share of the vectors.
+    void prepare(const compute_params * p, const ggml_tensor * op) const {
+        const ggml_tensor * v = op->src[1];
+        for (int64_t i = p->ith; i < v->ne[1] * v->ne[2] * v->ne[3]; i += p->nth) {
+            const int64_t i1 = i % v->ne[1], i2 = i / v->ne[1] % v->ne[2], i3 = i / v->ne[1] / v->ne[2];
+            const char *  x  = (const char *) v->data + i1 * v->nb[1] + i2 * v->nb[2] + i3 * v->nb[3];
+            k_.prepare((const float *) x, v->ne[0], (void *) vector(p, op, i));
+        }
+        if (p->ith == 0) {
+            new (p->wdata) std::atomic<int64_t>(0);
+        }
+    }
+
+    // A part of a matrix is a number of pairs of groups of eight rows.
+    static int64_t pairs(const ggml_tensor * op) {
+        return (op->src[0]->ne[1] / 8 + 1) / 2;
+    }
+
+    static int64_t step(const compute_params * p, const ggml_tensor * op) {
+        return std::max<int64_t>(pairs(op) / (p->nth * 8), 1);
+    }
+
+    static int64_t parts(const compute_params * p, const ggml_tensor * op) {
+        return (pairs(op) + step(p, op) - 1) / step(p, op);
+    }
+
+    // multiply multiplies a part of a matrix by n vectors. place(i) returns vector i, and where its result is.
+    template <typename F> void multiply(const compute_params * p, const ggml_tensor * op, const char * matrix, int64_t part, int64_t n, F place) const {
+        const int64_t groups = op->src[0]->ne[1] / 8, end = std::min((part + 1) * step(p, op) * 2, groups);
+        const int64_t turns  = (n + k_.most - 1) / k_.most;
+        const size_t  size   = k_.stored * blocks(op);
+        for (int64_t g = part * step(p, op) * 2; g < end; g += 2) {
+            const char * a = matrix + g * size;
+            for (int64_t t = 0; t < turns; t++) {
+                const void *  prepared[most_vectors];
+                float *       out[most_vectors];
+                const int64_t first = n * t / turns, last = n * (t + 1) / turns;
+                for (int64_t i = first; i < last; i++) {
+                    const std::pair<const char *, char *> at = place(i);
+                    prepared[i - first] = at.first;
+                    out[i - first]      = (float *) at.second + g * 8;
+                }
+                k_.multiply(a, g + 1 < groups ? a + size : nullptr, blocks(op), prepared, out, (int) (last - first));
+            }
+        }
+    }
+};
+
+// mul_mat is a product of one matrix.
+class mul_mat : public product {
+public:
+    using product::product;
+
+    static bool fits(const ggml_tensor * op) {
+        const ggml_tensor * m = op->src[0], * v = op->src[1];
+        return m->ne[2] == 1 && m->ne[3] == 1 && v->ne[1] * v->ne[2] * v->ne[3] > 1;
+    }
+
+    bool work_size(int, const ggml_tensor * op, size_t & size) override {
+        size = vectors_size(op);
+        return true;
+    }
+
+    bool compute_forward(compute_params * p, ggml_tensor * op) override {
+        prepare(p, op);
+        barrier(p->threadpool);
+        const int64_t n = op->ne[1] * op->ne[2] * op->ne[3], all = parts(p, op);
+        for (int64_t part; (part = next(p)++) < all;) {
+            multiply(p, op, (const char *) op->src[0]->data, part, n, [&](int64_t i) {
+                const int64_t i1 = i % op->ne[1], i2 = i / op->ne[1] % op->ne[2], i3 = i / op->ne[1] / op->ne[2];
+                return std::pair(vector(p, op, i), (char *) op->data + i1 * op->nb[1] + i2 * op->nb[2] + i3 * op->nb[3]);
+            });
+        }
+        return true;
+    }
+};
+
+// mul_mat_id is a product of the matrices of the experts that each vector has chosen.
+class mul_mat_id : public product {
+public:
+    using product::product;
+
+    static bool fits(const ggml_tensor * op) {
+        const ggml_tensor * m = op->src[0], * v = op->src[1], * ids = op->src[2];
+        return m->ne[3] == 1 && v->ne[3] == 1 && ids->ne[1] > 1 && ids->nb[0] == sizeof(int32_t);
+    }
+
+    bool work_size(int, const ggml_tensor * op, size_t & size) override {
+        const int64_t experts = op->src[0]->ne[2], choices = op->src[2]->ne[0] * op->src[2]->ne[1];
+        size = vectors_size(op) + sizeof(int32_t) * (2 * experts + 2 + choices);
+        return true;
+    }
+
+    bool compute_forward(compute_params * p, ggml_tensor * op) override {
+        prepare(p, op);
+        const ggml_tensor * matrices = op->src[0], * v = op->src[1], * ids = op->src[2];
+        const int32_t experts = (int32_t) matrices->ne[2], each = (int32_t) ids->ne[0];
+        // After the vectors: the number of chosen experts, their numbers, where each one's choices begin, and
+        // the choices, ordered by expert.
+        int32_t * chosen = (int32_t *) ((char *) p->wdata + vectors_size(op));
+        int32_t * begin = chosen + 1 + experts, * choices = begin + experts + 1;
+        if (p->ith == 0) {
+            order(ids, experts, chosen, begin, choices);
+        }
+        barrier(p->threadpool);
+        const int64_t of_one = parts(p, op), all = chosen[0] * of_one;
+        for (int64_t part; (part = next(p)++) < all;) {
+            const int32_t   e    = chosen[1 + part / of_one];
+            const int32_t * mine = choices + begin[e];
+            multiply(p, op, (const char *) matrices->data + e * matrices->nb[2], part % of_one, begin[e + 1] - begin[e], [&](int64_t i) {
+                const int64_t slot = mine[i] % each, text = mine[i] / each;
+                return std::pair(vector(p, op, text * v->ne[1] + slot % v->ne[1]), (char *) op->data + slot * op->nb[1] + text * op->nb[2]);
+            });
+        }
+        return true;
+    }
+
+private:
+    static void order(const ggml_tensor * ids, int32_t experts, int32_t * chosen, int32_t * begin, int32_t * choices) {
+        const auto expert = [&](int32_t i) {
+            return *(const int32_t *) ((const char *) ids->data + i / ids->ne[0] * ids->nb[1] + i % ids->ne[0] * ids->nb[0]);
+        };
+        const int32_t n = (int32_t) (ids->ne[0] * ids->ne[1]);
+        std::fill(begin, begin + experts + 1, 0);
+        for (int32_t i = 0; i < n; i++) {
+            begin[expert(i)]++;
+        }
+        chosen[0] = 0;
+        for (int32_t e = 0, sum = 0; e <= experts; e++) {
+            if (e < experts && begin[e] > 0) {
+                chosen[1 + chosen[0]++] = e;
+            }
+            sum += begin[e];
+            begin[e] = sum; // the end of its choices
+        }
+        for (int32_t i = n; i-- > 0;) {
+            choices[--begin[expert(i)]] = i;
+        }
+    }
+};
+
+// with_kernels are the operations with the engine's repacked weights, of which kernels compute some.
+class with_kernels : public operations {
+public:
+    explicit with_kernels(operations * engine) : engine_(engine) {}
+
+    void add(enum ggml_type type, const kernel & k) {
+        products_.push_back({type, std::make_unique<mul_mat>(k), std::make_unique<mul_mat_id>(k)});
+    }
+
+    void remove_last() {
+        products_.pop_back();
+    }
+
+    bool any() const {
+        return !products_.empty();
+    }
+
+    bool supports_op(ggml_backend_dev_t dev, const ggml_tensor * op) override {
+        return engine_->supports_op(dev, op);
+    }
+
+    operation * get_tensor_traits(const ggml_tensor * op) override {
+        operation * by_engine = engine_->get_tensor_traits(op);
+        if (!by_engine) {
+            return nullptr;
+        }
+        for (const products & p : products_) {
+            if (p.type != op->src[0]->type || op->src[1]->type != GGML_TYPE_F32 || op->src[1]->nb[0] != sizeof(float)) {
+                continue;
+            }
+            if (mul_mat::fits(op) && strcmp(ggml_op_name(op->op), "MUL_MAT") == 0) {
+                return p.one.get();
+            }
+            if (op->src[2] && mul_mat_id::fits(op) && strcmp(ggml_op_name(op->op), "MUL_MAT_ID") == 0) {
+                return p.chosen.get();
+            }
+        }
+        return by_engine;
+    }
+
+private:
+    struct products {
+        enum ggml_type              type;
+        std::unique_ptr<mul_mat>    one;
+        std::unique_ptr<mul_mat_id> chosen;
+    };
+    operations *          engine_;
+    std::vector<products> products_;
+};
+
+} // namespace
+
+} // namespace infer

@@ -1,0 +1,185 @@
+// Kernels are used for the types of matrices for which they compute what the engine computes. A trial at the
+// start says so: it multiplies a random matrix by random vectors with a kernel, and with the engine one by one.
+
+namespace infer {
+
+namespace {
+
+// product_shape says what a trial multiplies.
+struct product_shape {
+    int64_t length, rows, vectors;
+    int64_t experts = 0, each = 0; // matrices, and how many each vector chooses; 0: one matrix
+};
+
+class trial {
+public:
+    trial(ggml_backend_buffer_type_t buffers, enum ggml_type type, const product_shape & s) : shape_(s), x_(s.length * s.vectors) {
+        ggml_threadpool_params one = ggml_threadpool_params_default(1);
+        threads_ = ggml_threadpool_new(&one);
+        describe(matrix_, type, s.length, s.rows, std::max<int64_t>(s.experts, 1));
+        for (float & v : x_) {
+            v = number();
+        }
+        if (!threads_) {
+            return;
+        }
+        // A pool has its number of threads from the first graph.
+        alignas(64) static unsigned char no_nodes[1024];
+        ggml_cplan plan = ggml_graph_plan((ggml_cgraph *) no_nodes, 1, threads_);
+        ggml_graph_compute((ggml_cgraph *) no_nodes, &plan);
+        matrix_.buffer = buffers->iface.alloc_buffer(buffers, matrix_.nb[3]);
+        if (!matrix_.buffer) {
+            return;
+        }
+        matrix_.data = matrix_.buffer->iface.get_base(matrix_.buffer);
+        if (matrix_.buffer->iface.init_tensor(matrix_.buffer, &matrix_) != GGML_STATUS_SUCCESS || !matrix_.extra || !known_operation(matrix_.extra)) {
+            return;
+        }
+        std::vector<float> numbers(s.length * s.rows * matrix_.ne[2]);
+        for (float & n : numbers) {
+            n = number();
+        }
+        std::vector<char> bytes(matrix_.nb[3]);
+        ggml_quantize_chunk(type, numbers.data(), bytes.data(), 0, s.rows * matrix_.ne[2], s.length, nullptr);
+        matrix_.buffer->iface.set_tensor(matrix_.buffer, &matrix_, bytes.data(), 0, bytes.size());
+        ready_ = true;
+    }
+
+    ~trial() {
+        if (matrix_.buffer) {
+            free_buffer(matrix_.buffer);
+        }
+        if (threads_) {
+            ggml_threadpool_free(threads_);
+        }
+    }
+
+    trial(const trial &) = delete;
+    trial & operator=(const trial &) = delete;
+
+    // same returns whether both have computed the same bits, and a kernel took part.
+    bool same(operations * engine, operations * with) {
+        if (!ready_) {
+            return false;
+        }
+        std::vector<float> all(result_size()), single(result_size());
+        operation * by_engine = nullptr;
+        if (multiply(with, 0, shape_.vectors, all.data()) == multiply(engine, 0, shape_.vectors, single.data())) {
+            return false;
+        }
+        for (int64_t i = 0; i < shape_.vectors; i++) {
+            by_engine = multiply(engine, i, 1, single.data());
+        }
+        return by_engine && memcmp(all.data(), single.data(), all.size() * sizeof(float)) == 0;
+    }
+
+private:
+    product_shape     shape_;
+    std::vector<float> x_;
+    ggml_tensor       matrix_  = {};
+    ggml_threadpool * threads_ = nullptr;
+    bool              ready_   = false;
+    uint32_t          seed_    = 1;
+
+    float number() { // from -1 to 1
+        seed_ = seed_ * 1664525 + 1013904223;
+        return (float) (int32_t) seed_ / 2147483648.0f;
+    }
+
+    size_t result_size() const {
+        return shape_.rows * shape_.vectors * std::max<int64_t>(shape_.each, 1);
+    }
+
+    static void describe(ggml_tensor & t, enum ggml_type type, int64_t n0, int64_t n1, int64_t n2) {
+        t.type  = type;
+        t.ne[0] = n0;
+        t.ne[1] = n1;
+        t.ne[2] = n2;
+        t.ne[3] = 1;
+        t.nb[0] = ggml_type_size(type);
+        t.nb[1] = ggml_row_size(type, n0);
+        t.nb[2] = t.nb[1] * n1;
+        t.nb[3] = t.nb[2] * n2;
+    }
+
+    // multiply multiplies n vectors from the first one. It returns what has computed them.
+    operation * multiply(operations * by, int64_t first, int64_t n, float * results) {
+        ggml_tensor v = {}, ids = {}, op = {};
+        std::vector<int32_t> chosen(n * shape_.each);
+        op.src[0] = &matrix_;
+        op.src[1] = &v;
+        v.data    = x_.data() + first * shape_.length;
+        if (shape_.experts == 0) {
+            describe(v, GGML_TYPE_F32, shape_.length, n, 1);
+            describe(op, GGML_TYPE_F32, shape_.rows, n, 1);
+            op.op = numbered("MUL_MAT");
+        } else {
+            describe(v, GGML_TYPE_F32, shape_.length, 1, n);
+            describe(ids, GGML_TYPE_I32, shape_.each, n, 1);
+            describe(op, GGML_TYPE_F32, shape_.rows, shape_.each, n);
+            for (size_t i = 0; i < chosen.size(); i++) {
+                chosen[i] = (int32_t) ((first * shape_.each + i) * 7 % shape_.experts);
+            }
+            ids.data  = chosen.data();
+            op.src[2] = &ids;
+            op.op = numbered("MUL_MAT_ID");
+        }
+        op.data = results + first * shape_.rows * std::max<int64_t>(shape_.each, 1);
+        operation * o = by->get_tensor_traits(&op);
+        size_t size = 0;
+        if (!o || !o->work_size(1, &op, size)) {
+            return nullptr;
+        }
+        std::vector<char> memory(size + line);
+        compute_params p = {0, 1, size, memory.data() + line - (uintptr_t) memory.data() % line, threads_};
+        return o->compute_forward(&p, &op) ? o : nullptr;
+    }
+
+    static enum ggml_op numbered(const char * name) {
+        int i = 0;
+        while (strcmp(ggml_op_name((enum ggml_op) i), name) != 0) {
+            i++;
+        }
+        return (enum ggml_op) i;
+    }
+};
+
+// used are the engine's operations with repacked weights, and what is used instead of them.
+struct {
+    ggml_backend_buffer_type_t type   = nullptr;
+    operations *               engine = nullptr;
+    with_kernels *             with   = nullptr; // as long as the process
+} used;
+
+} // namespace
+
+void use_kernels(ggml_backend_buffer_type_t type) {
+    if (strcmp(type->iface.get_name(type), "CPU_REPACK") != 0 || !known_operations(type->context)) {
+        return;
+    }
+    operations * engine = (operations *) type->context;
+    auto with = std::make_unique<with_kernels>(engine);
+    for (const enum ggml_type t : {GGML_TYPE_Q4_0, GGML_TYPE_Q4_K}) {
+        if (const kernel * k = kernel_of(ggml_type_name(t))) {
+            with->add(t, *k);
+            if (!trial(type, t, {256, 24, 3}).same(engine, with.get())) {
+                with->remove_last();
+            }
+        }
+    }
+    if (with->any()) {
+        used = {type, engine, with.release()};
+        type->context = used.with;
+    }
+}
+
+} // namespace infer
+
+bool infer_kernels_used(void) {
+    return infer::used.with;
+}
+
+bool infer_kernel_agrees(enum ggml_type type, int64_t length, int64_t rows, int64_t vectors, int64_t experts, int64_t each) {
+    using namespace infer;
+    return used.with && trial(used.type, type, {length, rows, vectors, experts, each}).same(used.engine, used.with);
+}
