@@ -173,7 +173,11 @@ func TestAChatInAPipe(t *testing.T) {
 			t.Errorf("%q is not in %q", want, help.stderr)
 		}
 	}
-	for input, want := range map[string]string{"/nosuch\n": "unknown command /nosuch", "/load " + dir + "/none\n": "none", "/load " + m + "\n": "is no saved conversation", strings.Repeat("a dog and a cat ", 999) + "\n": "the message is too long"} {
+	wrong := filepath.Join(dir, "wrong.json")
+	if err := os.WriteFile(wrong, []byte(`{"messages": [{"role": "user", "content": 5}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for input, want := range map[string]string{"/load " + wrong + "\n": "messages.content is of type number", "/nosuch\n": "unknown command /nosuch", "/load " + dir + "/none\n": "none", "/load " + m + "\n": "is no saved conversation", strings.Repeat("a dog and a cat ", 999) + "\n": "the message is too long"} {
 		if got := talk(input); got.code != exitFailure || !strings.Contains(got.stderr, want) {
 			t.Errorf("%.20q: %+v, want %s", input, got, want)
 		}

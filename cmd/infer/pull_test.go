@@ -66,7 +66,7 @@ func TestAModelIsPulledAndUsedByName(t *testing.T) {
 		{[]string{"pull"}, exitUsage, "no model"},
 		{[]string{"pull", "x"}, exitUsage, "want org/repo"},
 		{[]string{"pull", "org/repo:Q8_0"}, exitFailure, "it has a-Q4_K_M.gguf"},
-		{[]string{"pull", "org/other"}, exitFailure, "404"},
+		{[]string{"pull", "org/other"}, exitFailure, "there is no repository org/other"},
 		{[]string{"list", "x"}, exitUsage, "unexpected"},
 	} {
 		if r := call(t, tt.args...); r.code != tt.code || !strings.Contains(r.stderr, tt.text) || r.out != "" {

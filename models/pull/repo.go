@@ -2,8 +2,10 @@ package pull
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"path/filepath"
 	"strings"
 
@@ -69,6 +71,10 @@ func (p *puller) listing(r models.Repo) (entries []entry, err error) {
 		next := ""
 		err := p.retry(func() error {
 			a, err := p.get(u, nil, nil)
+			var e *DownloadError
+			if errors.As(err, &e) && e.Status == http.StatusNotFound {
+				e.Err = fmt.Errorf("status 404: there is no repository %s/%s", r.Org, r.Name)
+			}
 			if err != nil {
 				return err
 			}

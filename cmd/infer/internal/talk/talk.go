@@ -316,7 +316,13 @@ func (t *Talk) load(path string) error {
 	}
 	defer f.Close()
 	var s saved
-	if err := json.NewDecoder(io.LimitReader(f, maxSaved)).Decode(&s); err != nil {
+	var kind *json.UnmarshalTypeError
+	switch err := json.NewDecoder(io.LimitReader(f, maxSaved)).Decode(&s); {
+	case errors.As(err, &kind) && kind.Field == "":
+		return fmt.Errorf("%s is no saved conversation: it is of type %s, no object with messages", path, kind.Value)
+	case errors.As(err, &kind):
+		return fmt.Errorf("%s is no saved conversation: %s is of type %s", path, kind.Field, kind.Value)
+	case err != nil:
 		return fmt.Errorf("%s is no saved conversation: %w", path, err)
 	}
 	for _, m := range s.Messages {
