@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"unsafe"
+
+	"github.com/seed7adf6694/infer/llama/internal/pretoken"
 )
 
 // Model is a model's weights, metadata and vocabulary. It is safe for concurrent
@@ -30,10 +32,11 @@ type modelState struct {
 
 	rebound atomic.Int64 // times
 
-	mu      sync.Mutex
-	pieces  *C.infer_pieces // nil until there is a grammar
-	pending int             // number of weights that are not bound yet
-	bound   []bool
+	mu         sync.Mutex
+	pieces     *C.infer_pieces     // nil until there is a grammar
+	characters pretoken.Characters // of the tokens; nil until there is a long text
+	pending    int                 // number of weights that are not bound yet
+	bound      []bool
 }
 
 // LoadModel loads a GGUF file: llama_model_load_from_file, or _from_splits if Shards are given.

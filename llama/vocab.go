@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"unicode/utf8"
 	"unsafe"
 
 	"github.com/seed7adf6694/infer/llama/internal/pretoken"
@@ -153,10 +154,60 @@ func (m *Model) Tokenize(text string, addSpecial, parseSpecial bool) ([]Token, e
 				return argument("%v", err)
 			}
 		}
+		if kind == C.LLAMA_VOCAB_TYPE_SPM && pretoken.Long(text) {
+			if parts := m.s.charactersOf(v).Parts(text); len(parts) > 1 {
+				tokens, err = tokenizeParts(v, parts, addSpecial, parseSpecial)
+				return err
+			}
+		}
 		tokens, err = tokenize(v, text, addSpecial, parseSpecial, stack)
 		return err
 	})
 	return tokens, err
+}
+
+// charactersOf returns the characters of a vocabulary's tokens, which are collected for the first long text.
+func (s *modelState) charactersOf(v *C.struct_llama_vocab) pretoken.Characters {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.characters == nil {
+		s.characters = pretoken.Characters{}
+		for t := range C.infer_llama_vocab_n_tokens(v) {
+			s.characters.Add(C.GoString(C.infer_llama_vocab_get_text(v, t)))
+		}
+	}
+	return s.characters
+}
+
+// tokenizeParts tokenizes a text of which all parts but the first begin with a character that no token has.
+func tokenizeParts(v *C.struct_llama_vocab, parts []string, addSpecial, parseSpecial bool) (tokens []Token, err error) {
+	// Of a part alone, the engine's tokens may begin with those of a space that the text does not have.
+	_, size := utf8.DecodeRuneInString(parts[1])
+	alone, err := tokenize(v, parts[1][:size], false, parseSpecial, 0)
+	if err != nil {
+		return nil, err
+	}
+	space := len(alone) - size // the character itself has a token for each byte
+	if addSpecial && bool(C.infer_llama_vocab_get_add_bos(v)) {
+		tokens = append(tokens, Token(C.infer_llama_vocab_bos(v)))
+	}
+	for i, part := range parts {
+		of, err := tokenize(v, part, false, parseSpecial, 0)
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			of = of[space:]
+		}
+		tokens = append(tokens, of...)
+	}
+	if addSpecial && bool(C.infer_llama_vocab_get_add_eos(v)) {
+		tokens = append(tokens, Token(C.infer_llama_vocab_eos(v)))
+	}
+	if len(tokens) > math.MaxInt32 {
+		return nil, argument("a text of %d tokens is too long: use a shorter one", len(tokens))
+	}
+	return tokens, nil
 }
 
 func tokenize(v *C.struct_llama_vocab, text string, addSpecial, parseSpecial bool, stack int) ([]Token, error) {

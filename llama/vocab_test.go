@@ -72,6 +72,30 @@ func TestTextsComeBackFromTokens(t *testing.T) {
 	}
 }
 
+// A text is tokenized in parts where it has many characters that no token has: the engine's tokenizer alone
+// takes minutes for the last one.
+func TestTextsOfUnknownCharacters(t *testing.T) {
+	m := load(t, tinyF16, llama.ModelParams{VocabOnly: true})
+	for _, text := range []string{
+		strings.Repeat("ÿ", 5000), "Once upon a time " + strings.Repeat("ÿ", 3000) + " two " + strings.Repeat("é😀", 900) + "x",
+		strings.Repeat("Once ÿ😀\n ÿ upon</s>ÿÿÿ a<s> time", 500), strings.Repeat("\nÿ ", 3000), strings.Repeat("▁ÿÿ", 2000),
+	} {
+		for _, special := range []bool{false, true} {
+			got, err := m.Tokenize(text, special, special)
+			if err != nil {
+				t.Fatal(err)
+			}
+			whole, err := m.Tokenize(text+"\xff", special, special) // which is no UTF-8, and no text in parts
+			if err != nil || !slices.Equal(got, whole[:len(whole)-1]) {
+				t.Errorf("%.30q, %v: %d tokens in parts, %d in one, %v", text, special, len(got), len(whole)-1, err)
+			}
+		}
+	}
+	if tokens, err := m.Tokenize(strings.Repeat("ÿ", 300_000), false, false); err != nil || len(tokens) != 600_001 {
+		t.Errorf("%d tokens, %v", len(tokens), err)
+	}
+}
+
 func TestSpecialTokensInTexts(t *testing.T) {
 	m := load(t, tinyF16, llama.ModelParams{VocabOnly: true})
 	for _, tt := range []struct {
