@@ -91,11 +91,18 @@ func (c *serveConfig) serverFlags(f *flags) {
 	c.parsedDuration(f, &c.drain, "drain-timeout", "how long running requests may go on after SIGTERM (default 30s)")
 	f.BoolVar(&c.noPage, "no-webui", false, "serve no page at /")
 	// llama-server's switches for what is always on.
-	always := []string{"jinja", "metrics", "slots", "props", "cont-batching", "embeddings", "reranking"}
+	always := []string{"metrics", "slots", "props", "cont-batching", "embeddings", "reranking"}
 	for _, name := range always {
-		f.Bool(name, true, "")
+		f.parsed(name, "", "BOOL", "", func(s string) error {
+			if on, err := strconv.ParseBool(s); err != nil || !on {
+				return errors.New("it is always on: leave it out")
+			}
+			return nil
+		})
+		f.Lookup(name).NoOptDefVal = "true"
 	}
-	f.hide(always...)
+	f.Bool("jinja", true, "")
+	f.hide(append(always, "jinja")...)
 }
 
 // generationDefaults defines the flags for what requests leave open.

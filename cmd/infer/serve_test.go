@@ -38,6 +38,7 @@ func TestWrongUsageOfServe(t *testing.T) {
 		{"an origin that is none", []string{"--cors-origin", "example.com"}, `--cors-origin "example.com": want an origin such as https://example.com, or *`},
 		{"an origin with a path", []string{"--cors-origin", "https://example.com/a"}, `--cors-origin "https://example.com/a": want an origin such as https://example.com, or *`},
 		{"two templates", []string{"--chat-template", "x", "--chat-template-file", "y"}, "--chat-template and --chat-template-file exclude each other"},
+		{"what is always on", []string{"--slots=false"}, `--slots "false": it is always on: leave it out`},
 		{"an argument", []string{"x"}, `unexpected argument "x"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
