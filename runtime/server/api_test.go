@@ -557,15 +557,7 @@ func TestTimingsOfPartsAndPromptsWithoutACache(t *testing.T) {
 				extra[k] = v
 			}
 			_, _, body := post(t, url+"/v1/"+path, extra)
-			for line := range strings.Lines(string(body)) {
-				if text, ok := strings.CutPrefix(line, "data: {"); ok {
-					var o object
-					if err := json.Unmarshal([]byte("{"+text), &o); err != nil {
-						t.Fatal(err)
-					}
-					list = append(list, o)
-				}
-			}
+			list, _ = streamed(t, body)
 			return list
 		}
 		most := 0.0

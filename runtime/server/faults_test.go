@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	goruntime "runtime"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed7adf6694/infer/runtime"
 	"github.com/seed7adf6694/infer/runtime/server"
 )
 
@@ -309,6 +311,49 @@ func TestManyClientsLeaveNothingBehind(t *testing.T) {
 		t.Errorf("%d run, %d wait", n, w)
 	}
 	transport.CloseIdleConnections()
+}
+
+// All requests of a model whose file changes end with an error, and the next one opens it again.
+func TestAFileThatChangesUnderManyRequests(t *testing.T) {
+	data, err := os.ReadFile(tinyF16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := large()
+	o.Path = filepath.Join(t.TempDir(), "model.gguf")
+	o.Open.Load = runtime.LoadMMap
+	if err := os.WriteFile(o.Path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, url := newServer(t, o)
+	fixed := object{"prompt": "Once upon a time", "max_tokens": 5, "temperature": 0}
+	answer := func() string {
+		t.Helper()
+		status, _, body := post(t, url+"/v1/completions", fixed)
+		return at(t, decode(t, status, body), "choices", 0, "text").(string)
+	}
+	want, at := answer(), time.Now()
+	for round := range 3 {
+		var streams []*bufio.Reader
+		for range 4 {
+			_, r := open(t, url, endless)
+			streams = append(streams, r)
+		}
+		at = at.Add(time.Hour)
+		if err := os.Chtimes(o.Path, at, at); err != nil {
+			t.Fatal(err)
+		}
+		for i, r := range streams {
+			text := readUntil(t, r, `{"error":`)
+			_, end, _ := strings.Cut(text, `{"error":`)
+			if !strings.Contains(end, `"code":"model_changed"`) && !strings.Contains(end, `"code":"closed"`) {
+				t.Errorf("round %d, request %d ends with %q", round, i, end)
+			}
+		}
+		if got := answer(); got != want {
+			t.Errorf("round %d: %q, want %q", round, got, want)
+		}
+	}
 }
 
 func TestADrainLetsRequestsFinish(t *testing.T) {
