@@ -345,9 +345,16 @@ func (w *writer) token(c *llama.Context, output int, id llama.Token) (t Token, e
 		w.end(&t, FinishEOG)
 		return t, nil
 	}
-	special := w.o.Special && !w.model.isEOG(id)
-	if w.piece, err = w.model.weights.native.AppendPiece(w.piece[:0], id, special); err != nil {
+	if w.piece, err = w.model.weights.native.AppendPiece(w.piece[:0], id, false); err != nil {
 		return t, err
+	}
+	if len(w.piece) == 0 && w.o.Special && !w.model.isEOG(id) {
+		if w.piece, err = w.model.weights.native.AppendPiece(w.piece, id, true); err != nil {
+			return t, err
+		}
+		if w.o.SpecialOnly != nil && !w.o.SpecialOnly(string(w.piece)) {
+			w.piece = w.piece[:0]
+		}
 	}
 	t.Text, t.Stop = w.text.Push(w.piece)
 	switch {

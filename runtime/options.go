@@ -229,6 +229,8 @@ type GenerateOptions struct {
 	// Special writes the names of special tokens into the text. Those that end a generation
 	// are never written.
 	Special bool
+	// SpecialOnly limits Special to the names for which it returns true; nil: all.
+	SpecialOnly func(name string) bool
 	// Logprobs asks for the log-probability of each token, and of the TopLogprobs (0 to 20)
 	// most likely ones at its place.
 	Logprobs    bool

@@ -88,6 +88,18 @@ func TestReasoningOfAnAnswer(t *testing.T) {
 	}
 }
 
+// Special tokens that are no marks of reasoning or calls are no text.
+func TestOtherSpecialTokensAreNotShown(t *testing.T) {
+	m := instructModel(t, instruct.Hermes)
+	const start = "1534" // <|im_start|>
+	for _, args := range [][]string{{"-p", "Hello"}, {"chat"}} {
+		got := callWith(t, "Hello\n", append(args, "-m", m, "--temp", "0", "-n", "4", "-q", "-l", start+"+1000")...)
+		if got.code != 0 || strings.TrimSpace(got.out) != "" {
+			t.Errorf("%q: %+v", args, got)
+		}
+	}
+}
+
 func TestTemplatesThatAreRefused(t *testing.T) {
 	m := instructModel(t, "\n{{ raise_exception('no ' + messages[0].role) }}")
 	for _, tt := range []struct {

@@ -174,7 +174,7 @@ func (c *generateConfig) templated(v *runtime.Vocabulary, prompt *string, g *run
 		return nil, err
 	}
 	format := t.Format()
-	g.Special = format.String() != ""
+	g.Special, g.SpecialOnly = format.String() != "", format.Marks
 	*prompt = ""
 	c.chat.savedPrompt = p.Text
 	return answer.NewParser(format, answer.Options{ReasoningOpen: format.ReasoningOpen(p.Text)}), nil

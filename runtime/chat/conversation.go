@@ -82,7 +82,7 @@ func (c *Conversation) Ask(ctx context.Context, text string, o runtime.GenerateO
 
 // Answer generates the answer to the messages so far, and adds it to them. A cancelled ctx, or breaking
 // out of the range, ends it within one token; what was generated is kept as the answer. o is as for
-// [runtime.Session.Generate]; Tokens, KeepPrefix, Special and Continue are set here.
+// [runtime.Session.Generate]; Tokens, KeepPrefix, Special, SpecialOnly and Continue are set here.
 //
 // If the context is full, the oldest turns are left out, but not the system prompt, and the answer goes
 // on: see [Event].Dropped. If the last message alone is too long, the error is an [ErrTooLong].
@@ -121,7 +121,7 @@ func (a *answering) run(ctx context.Context) error {
 	for i, t := range c.Options.Tools {
 		tools[i] = answer.Tool{Name: t.Name, Parameters: t.Parameters}
 	}
-	a.o.KeepPrefix, a.o.Continue, a.o.Special = true, false, format.String() != ""
+	a.o.KeepPrefix, a.o.Continue, a.o.Special, a.o.SpecialOnly = true, false, format.String() != "", format.Marks
 	most := a.o.MaxTokens
 	for {
 		prompt, ids, err := a.fit(most)

@@ -114,7 +114,8 @@ func (c *call) answering(l *live, q *chatRequest) (*answering, error) {
 	if err != nil {
 		return nil, err
 	}
-	q.Special = l.format.String() != "" // the marks of reasoning and calls are special tokens in some vocabularies
+	// The marks of reasoning and calls are special tokens in some vocabularies.
+	q.Special, q.SpecialOnly = l.format.String() != "", l.format.Marks
 	r, err := c.submit(l, []input{in}, q.generation)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package answer
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -78,6 +79,31 @@ func (f Format) String() string { return f.name }
 
 // Calls reports whether the family's calls of functions are known.
 func (f Format) Calls() bool { return f.harmony || len(f.openings) > 0 }
+
+// Marks reports whether a special token of this name is a part of how the family writes reasoning and
+// calls. Others are no text: it is for SpecialOnly of runtime.GenerateOptions.
+func (f Format) Marks(name string) bool {
+	if f.harmony {
+		return true
+	}
+	marks := slices.Concat(f.closers, f.drop, f.first, []string{f.pairs.close, f.pairs.end})
+	add := func(head []element) {
+		for _, e := range head {
+			marks = append(append(marks, e.text), e.list...)
+		}
+	}
+	for _, s := range f.spans {
+		marks = append(marks, s.open, s.close)
+	}
+	for _, o := range f.openings {
+		if add(o.head); o.body == argumentsGemma {
+			marks = append(marks, gemmaQuote)
+		}
+	}
+	add(f.pairs.head)
+	add(f.pairs.typed)
+	return slices.ContainsFunc(marks, func(mark string) bool { return strings.Contains(mark, name) })
+}
 
 // ReasoningOpen reports whether a prompt ends inside a span of reasoning.
 func (f Format) ReasoningOpen(prompt string) bool {

@@ -250,3 +250,22 @@ func TestCutsDoNotMatter(t *testing.T) {
 		}
 	}
 }
+
+func TestMarksAreSpecialTokensOfTheFamily(t *testing.T) {
+	for family, names := range map[string][]string{
+		"hermes": {"<think>", "</think>", "<tool_call>", "</tool_call>"}, "mistral": {"[TOOL_CALLS]", "[ARGS]", "[CALL_ID]", "[THINK]"}, "gpt-oss": {"<|channel|>"},
+	} {
+		f := answer.Detect(templates[family])
+		if f.String() == "" {
+			t.Fatalf("no template of %s", family)
+		}
+		for _, name := range names {
+			if !f.Marks(name) {
+				t.Errorf("%s: %s is no mark", family, name)
+			}
+		}
+		if family != "gpt-oss" && (f.Marks("<|im_start|>") || f.Marks("<pad>")) {
+			t.Errorf("%s: what is no mark", family)
+		}
+	}
+}
