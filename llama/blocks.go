@@ -18,8 +18,10 @@ type home struct {
 	handle cgo.Handle
 
 	measure  int // number of threads of a measured context, whose blocks are only reported; 0: blocks are allocated
+	outputs  int // of a measured evaluation
 	measured []MeasuredBlock
 	work     uint64 // the largest work buffer of the graphs measured
+	unused   uint64 // bytes that a scheduler allocates and does not touch
 
 	mu  sync.Mutex
 	err error
@@ -47,7 +49,7 @@ func (h *home) scope(purpose C.int) C.infer_scope {
 	if h == nil {
 		return C.infer_scope{}
 	}
-	return C.infer_scope{home: C.uintptr_t(h.handle), max_block: C.size_t(h.blocks.BlockSize()), purpose: purpose, measure: C.int(h.measure)}
+	return C.infer_scope{home: C.uintptr_t(h.handle), max_block: C.size_t(h.blocks.BlockSize()), purpose: purpose, measure: C.int(h.measure), outputs: C.size_t(h.outputs)}
 }
 
 // fail keeps the error of a refused block.
@@ -140,4 +142,10 @@ func goInferMeasured(handle C.uintptr_t, size, used C.size_t, purpose C.int, dev
 func goInferWork(handle C.uintptr_t, size C.size_t) {
 	h := homeOf(handle)
 	h.work = max(h.work, uint64(size))
+}
+
+//export goInferUnused
+func goInferUnused(handle C.uintptr_t, size C.size_t) {
+	h := homeOf(handle)
+	h.unused = max(h.unused, uint64(size))
 }

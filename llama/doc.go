@@ -35,10 +35,11 @@
 //
 // [UseEngine] takes llama.cpp v0.4 or v0.5 from shared libraries in its place, for the whole process.
 // This package behaves the same then, with these differences. A saved state has no logits. A scheduler is
-// the engine's own: it allocates one block of 20 to 100 MB, of which little is touched, and
-// [Model.MeasureContext] counts whole compute buffers. On Linux the engine's calls of llama_file::read_raw
-// and ggml_quantize_chunk are redirected through its table of imports; on other systems the weights of an
-// unbound model are read once without use, and types below 4 bits are quantised on one thread. Where the
+// the engine's own: it allocates one block of 20 to 100 MB, of which little is touched. On Linux the
+// engine's calls of llama_file::read_raw, ggml_backend_sched_new and _reserve, and ggml_quantize_chunk are
+// redirected through its table of imports; on other systems the weights of an unbound model are read once
+// without use, [Model.MeasureContext] counts whole compute buffers, and types below 4 bits are quantised
+// on one thread. Where the
 // libraries export the C API alone, as on Windows, tensors on devices are not listed, positions are
 // bounded by the context that the model was trained with, and [Model.Rebind] is refused.
 package llama

@@ -30,7 +30,7 @@ func (m *Model) MeasureContext(p ContextParams, blockSize uintptr) (ContextMemor
 		blockSize = ^uintptr(0)
 	}
 	h := newHome(measuring{blockSize})
-	h.measure = int(max(params.n_threads, params.n_threads_batch, 1))
+	h.measure, h.outputs = int(max(params.n_threads, params.n_threads_batch, 1)), max(p.Outputs, 1)
 	defer h.close()
 	var e C.infer_error
 	ctx := C.infer_context_new(m.s.model, params, h.scope(C.INFER_PURPOSE_OUTPUT), &e)
@@ -38,7 +38,7 @@ func (m *Model) MeasureContext(p ContextParams, blockSize uintptr) (ContextMemor
 		return ContextMemory{}, failure("llama_init_from_model", &e, nil)
 	}
 	defer C.infer_context_free(ctx)
-	return ContextMemory{Ctx: int(C.infer_llama_n_ctx(ctx)), Batch: int(C.infer_llama_n_batch(ctx)), UBatch: int(C.infer_llama_n_ubatch(ctx)), Blocks: h.measured, Work: h.work}, nil
+	return ContextMemory{Ctx: int(C.infer_llama_n_ctx(ctx)), Batch: int(C.infer_llama_n_batch(ctx)), UBatch: int(C.infer_llama_n_ubatch(ctx)), Blocks: h.measured, Work: h.work, Unused: h.unused}, nil
 }
 
 // measuring is the Blocks of a measured context.

@@ -48,7 +48,7 @@ size_t pages_of(ranges & r) {
 // The engine reserves results for all tokens of a batch. A prompt needs only one result, of its
 // last token, so the rows of the other tokens are never written. The graph selects the rows that it
 // needs by GET_ROWS of a computed tensor, with an input as indices. The results of that selection,
-// and of all nodes computed from it, are counted as one row.
+// and of all nodes computed from it, are counted as the rows of the scope's outputs.
 void measured_graph(ggml_cgraph * graph) {
     scope * s = active();
     if (!s || !s->from.measure) {
@@ -57,14 +57,15 @@ void measured_graph(ggml_cgraph * graph) {
     std::unordered_map<ggml_backend_buffer_t, ranges> written;
     std::unordered_map<const ggml_tensor *, size_t>   selected; // computed from selected rows, with the number of rows
     std::unordered_map<const ggml_tensor *, bool>     seen;
-    auto write = [&](const ggml_tensor * t, size_t rows) {
+    auto write = [&](const ggml_tensor * t, size_t rows) { // 0: all of it is written
         if (t->view_src || !t->buffer || !t->data || std::exchange(seen[t], true)) {
             return;
         }
         for (ggml_backend_buffer_t buffer : s->fresh) {
             if (buffer == t->buffer && buffer->usage == GGML_BACKEND_BUFFER_USAGE_COMPUTE) {
                 const size_t from = (char *) t->data - (char *) measured_base;
-                written[buffer].emplace_back(from, from + (ggml_nbytes(t) + rows - 1) / rows);
+                const size_t size = ggml_nbytes(t), some = std::min(rows, s->from.outputs);
+                written[buffer].emplace_back(from, from + (some == rows ? size : (size + rows - 1) / rows * some));
             }
         }
     };
@@ -82,13 +83,13 @@ void measured_graph(ggml_cgraph * graph) {
             if (found != selected.end()) {
                 rows = found->second;
             } else {
-                write(source, 1); // an input of the graph; nodes have been written before
+                write(source, 0); // an input of the graph; nodes have been written before
             }
         }
         if (rows > 0) {
             selected[t] = rows;
         }
-        write(t, std::max<size_t>(rows, 1));
+        write(t, rows);
     }
     for (ggml_backend_buffer_t buffer : s->fresh) {
         if (buffer && buffer->usage == GGML_BACKEND_BUFFER_USAGE_COMPUTE) {

@@ -200,6 +200,7 @@ type ContextParams struct {
 	NoOffloadKQV bool // keep the KV cache in host memory
 	SWAFull      bool // full-size cache for sliding-window attention
 	KVUnified    bool // one buffer for all sequences
+	Outputs      int  // tokens of a Decode call with an output, for [Model.MeasureContext] alone; 0: 1
 
 	RopeScaling    RopeScaling
 	RopeFreqBase   float32 // 0: from the model

@@ -97,6 +97,7 @@ func (p ContextParams) Check() error {
 		integer("context", p.Ctx, -1, maxTokens),
 		integer("batch", p.Batch, 0, 1<<24),
 		integer("micro-batch", p.UBatch, 0, 1<<24),
+		integer("outputs", p.Outputs, 0, 1<<24),
 		integer("context of YaRN", p.YaRNOrigCtx, 0, maxTokens),
 		enumeration("flash attention", p.FlashAttn, flashNames),
 		enumeration("pooling", p.Pooling, poolingNames),

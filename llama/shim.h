@@ -50,6 +50,7 @@ typedef struct infer_scope {
     int       purpose;   // of blocks that are neither compute buffers nor context memory
     int       measure;   // > 0: blocks are reported and not allocated, as for that many threads;
                          // nothing may be computed
+    size_t    outputs;   // of a measured evaluation
 } infer_scope;
 
 #ifdef __cplusplus

@@ -105,6 +105,8 @@ type ContextMemory struct {
 	// blocks at the first evaluation. It is computed for the largest number of threads in the
 	// parameters. 0 on macOS.
 	Work uint64 // bytes
+	// Unused is the size, in bytes, of what an engine of v0.5 allocates and does not touch. Known on Linux.
+	Unused uint64
 }
 
 // MeasuredBlock is a block that [Blocks], or [DeviceBlocks], would be asked for.
@@ -113,8 +115,8 @@ type MeasuredBlock struct {
 	Purpose Purpose // PurposeKV, PurposeCompute or PurposeOutput
 	Size    uint64  // bytes
 	// Used is the number of bytes that are written: in a compute buffer, by a micro-batch at the
-	// end of a full context of which only the last token has an output. It is Size if unknown, as
-	// on macOS.
+	// end of a full context, of which [ContextParams].Outputs tokens have an output. It is Size if
+	// unknown, as on macOS.
 	Used uint64 // bytes
 	// First and Last are the engine's names of the first and the last tensor in the block, such as
 	// cache_k_l0 or result_output; "" if unknown.

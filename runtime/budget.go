@@ -218,7 +218,7 @@ func (b *budget) change(ctx context.Context, f func(*budget)) error {
 // the program needs.
 func (b *budget) take(ctx context.Context, n need) error {
 	return b.change(ctx, func(b *budget) {
-		b.sessions, b.ubatches = b.sessions.Plus(n.parts()), b.ubatches+n.ubatch
+		b.sessions, b.ubatches = b.sessions.Plus(n.touched()), b.ubatches+n.ubatch
 		if n.isBatch() {
 			b.batches++
 		}
@@ -228,7 +228,7 @@ func (b *budget) take(ctx context.Context, n need) error {
 // giveBack ends what take has begun.
 func (b *budget) giveBack(n need) {
 	less := func(b *budget) {
-		b.sessions, b.ubatches = b.sessions.Minus(n.parts()), b.ubatches-n.ubatch
+		b.sessions, b.ubatches = b.sessions.Minus(n.touched()), b.ubatches-n.ubatch
 		if n.isBatch() {
 			b.batches--
 		}
@@ -239,6 +239,26 @@ func (b *budget) giveBack(n need) {
 			b.planned, b.plannedUBatch = nil, 0
 		})
 	}
+}
+
+// countOutputs counts what n outputs of an evaluation take of the model's budget, until the session ends. A
+// budget without room for them is a *memory.Error.
+func (s *Session) countOutputs(ctx context.Context, n int) error {
+	b := s.model.weights.budget
+	if b == nil || s.counts == nil || s.embeds || n <= max(s.counts.params.Outputs, 1) {
+		return nil
+	}
+	p := s.counts.params
+	p.Outputs = n
+	more, err := s.model.measure(p, true)
+	if err != nil {
+		return err
+	}
+	err = b.change(ctx, func(b *budget) { b.sessions = b.sessions.Minus(s.counts.touched()).Plus(more.touched()) })
+	if err == nil {
+		s.counts = &more
+	}
+	return err
 }
 
 // newPass returns the pass of a session, nil without a budget.

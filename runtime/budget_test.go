@@ -232,6 +232,60 @@ func TestABudgetChangesWhileItIsKept(t *testing.T) {
 	}
 }
 
+// Results of many tokens take memory from the weights, until the session is closed. In a budget without
+// room for them fewer tokens are evaluated at once.
+func TestABudgetCountsTheResultsThatAreAskedFor(t *testing.T) {
+	path := model(t, "large", "q4_0")
+	m, err := runtime.Open(t.Context(), path, runtime.Options{Load: runtime.LoadMMap, MaxMemory: budgetOf(t, path, budgeted, 0.7), Session: budgeted})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	weights := func() uint64 { return m.Report().Residency.Budget }
+	before := weights()
+	vocabulary := uint64(0)
+	evaluate := func(s *runtime.Session, logits bool) (rows int) {
+		o := runtime.EvaluateOptions{}
+		if logits {
+			o.Logits = func(_ int, row []float32) error {
+				rows, vocabulary = rows+1, uint64(len(row))
+				return nil
+			}
+		}
+		memtest.Need(t, s.Evaluate(t.Context(), make([]int32, 32), o))
+		return rows
+	}
+	s, err := m.NewSession(t.Context(), budgeted)
+	memtest.Need(t, err)
+	defer s.Close()
+	evaluate(s, false)
+	if got := weights(); got != before {
+		t.Errorf("a prompt leaves %d of %d bytes for weights", got, before)
+	}
+	if rows := evaluate(s, true); rows != 32 {
+		t.Errorf("results of %d tokens", rows)
+	}
+	if got := weights(); got > before-31*4*vocabulary {
+		t.Errorf("results of 32 tokens, of %d numbers each, leave %d of %d bytes for weights", vocabulary, got, before)
+	}
+	s.Close()
+	if got := weights(); got != before {
+		t.Errorf("a closed session leaves %d of %d bytes for weights", got, before)
+	}
+
+	var refused *memory.Error
+	if err := m.SetMaxMemory(t.Context(), 1); !errors.As(err, &refused) {
+		t.Fatal(err)
+	}
+	memtest.Need(t, m.SetMaxMemory(t.Context(), refused.Requested))
+	least, err := m.NewSession(t.Context(), budgeted)
+	memtest.Need(t, err)
+	defer least.Close()
+	if rows := evaluate(least, true); rows != 32 {
+		t.Errorf("results of %d tokens in the smallest budget", rows)
+	}
+}
+
 func TestSessionsTakeTurnsUnderABudget(t *testing.T) {
 	path := model(t, "large", "q4_0")
 	o := runtime.Options{Load: runtime.LoadMMap, MaxMemory: budgetOf(t, path, budgeted, 0.9), Session: budgeted}

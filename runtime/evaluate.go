@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/loader/memory"
 )
 
 // EvaluateOptions are the options of [Session.Evaluate].
@@ -70,6 +71,13 @@ func (s *Session) evalLogits(ctx context.Context, ids []llama.Token, skip, from 
 			return err
 		}
 		n := min(len(ids)-from, most)
+		var small *memory.Error
+		if err := s.countOutputs(ctx, n); errors.As(err, &small) && n > 1 { // the budget has no room for as many
+			most = (n + 1) / 2
+			continue
+		} else if err != nil {
+			return err
+		}
 		s.batch.Clear()
 		for i, t := range ids[from : from+n] {
 			if err := s.batch.Add(t, llama.Pos(len(s.tokens)+i), true); err != nil {

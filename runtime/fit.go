@@ -19,7 +19,7 @@ const (
 
 // fitted is the session that a load has made room for, and what was lowered for it.
 type fitted struct {
-	planned  memory.Parts         // bytes of the session
+	planned  memory.Parts         // bytes of the session that a budget counts
 	params   llama.ContextParams  // of the session
 	ubatch   int                  // tokens
 	defaults SessionOptions       // lowered values, for sessions that leave them open
@@ -50,7 +50,7 @@ func (s *sizer) fit(ctx context.Context) (f fitted, err error) {
 	if err != nil {
 		return f, err
 	}
-	f.planned, f.params, f.ubatch = n.parts(), n.params, n.ubatch
+	f.planned, f.params, f.ubatch = n.touched(), n.params, n.ubatch
 	if p, err := probe.Measure(); err == nil && s.config.pool == nil {
 		if more := growth(weights+n.allBlocks(), p); more > 0 {
 			parts := memory.Parts{}.With(memory.PurposeWeights, weights).Plus(n.blockParts())

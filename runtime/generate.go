@@ -153,7 +153,7 @@ func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (
 	})
 	g := &generation{s: s, o: o, sampler: sampler, writer: newWriter(s.model, o), output: -1}
 	if o.Lookup {
-		g.look = s.newDrafts(o)
+		g.look = s.newDrafts(ctx, o)
 	}
 	begun = true
 	return g, nil

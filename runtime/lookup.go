@@ -117,8 +117,8 @@ type drafts struct {
 }
 
 // newDrafts returns the drafts for a session that has evaluated its prompt, nil if the model's
-// memory can't drop a rejected draft.
-func (s *Session) newDrafts(o GenerateOptions) *drafts {
+// memory can't drop a rejected draft, or its memory budget has no room for the results of one.
+func (s *Session) newDrafts(ctx context.Context, o GenerateOptions) *drafts {
 	if s.model.info.Recurrent || s.model.info.Hybrid {
 		s.model.config.log("lookup is not used: the state of a recurrent model can't drop a rejected draft")
 		return nil
@@ -130,6 +130,10 @@ func (s *Session) newDrafts(o GenerateOptions) *drafts {
 	// At most a micro-batch: with more, the cache of a sliding window may overwrite cells that
 	// are needed again after the draft is rejected.
 	d := &drafts{most: min(most, s.ubatch-1)}
+	if err := s.countOutputs(ctx, d.most+1); err != nil {
+		s.model.config.log("lookup is not used", "reason", err)
+		return nil
+	}
 	d.pace.length = min(d.most, shortDraft)
 	d.index.reset(s.tokens)
 	return d

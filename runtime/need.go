@@ -15,6 +15,7 @@ type need struct {
 	blocks  []llama.MeasuredBlock // in host memory
 	devices []llama.MeasuredBlock // in memory of devices
 	work    uint64                // bytes of the engine's work buffer, which is no block
+	unused  uint64                // bytes that the engine allocates beside blocks, and does not touch
 	ubatch  int                   // tokens, as rounded by the engine
 	ctx     int
 	why     string // the reason for the choice of flash attention
@@ -56,7 +57,7 @@ func (s *sizer) measure(p llama.ContextParams, ubatchGiven bool) (need, error) {
 		if err != nil {
 			return need{}, sessionError(engineError(err), p)
 		}
-		n := need{params: p, work: got.Work, ubatch: got.UBatch, ctx: got.Ctx}
+		n := need{params: p, work: got.Work, unused: got.Unused, ubatch: got.UBatch, ctx: got.Ctx}
 		for _, b := range got.Blocks {
 			if b.Device == "" {
 				n.blocks = append(n.blocks, b)
@@ -109,6 +110,23 @@ func (n need) parts() memory.Parts {
 	return n.blockParts().With(memory.PurposeOther, n.work)
 }
 
+// touched returns the part that is in RAM when the context is full, if no evaluation has more outputs than
+// were measured. It is what a budget counts.
+func (n need) touched() memory.Parts {
+	compute := uint64(0)
+	for _, b := range n.blocks {
+		if b.Purpose == llama.PurposeCompute {
+			compute += n.used(b)
+		}
+	}
+	output := n.bytes(llama.PurposeOutput)
+	if sequences := max(n.params.SeqMax, 1); n.params.Outputs > sequences { // it grows when they are computed
+		output = output / uint64(sequences) * uint64(n.params.Outputs)
+	}
+	return memory.Parts{}.With(memory.PurposeKV, n.bytes(llama.PurposeKV)).
+		With(memory.PurposeCompute, compute).With(memory.PurposeOutput, output).With(memory.PurposeOther, n.work)
+}
+
 // blockParts returns the memory of the blocks by purpose.
 func (n need) blockParts() memory.Parts {
 	kv, output := n.bytes(llama.PurposeKV), n.bytes(llama.PurposeOutput)
@@ -127,12 +145,13 @@ func (n need) used(b llama.MeasuredBlock) uint64 {
 // The heap memory of the engine in bytes, by a fit to measurements on Linux with models of six
 // shapes.
 const (
-	perToken     = 146        // of the vocabulary
-	perTensor    = 2 << 10    // of the model
-	perNode      = 2250       // of a graph, beyond leastNodes
-	leastNodes   = 1024       // the smallest graph that the engine reserves
-	perCell      = 350        // of the KV cache
-	engineItself = 1750 << 10 // constant part
+	perToken      = 146        // of the vocabulary
+	perTensor     = 2 << 10    // of the model
+	perNode       = 2250       // of a graph, beyond leastNodes
+	leastNodes    = 1024       // the smallest graph that the engine reserves
+	perCell       = 350        // of the KV cache
+	engineItself  = 1750 << 10 // constant part
+	libraryItself = 600 << 10  // the same of an engine from libraries
 )
 
 // engineMemory estimates what the engine and this package take beside blocks and weights.
@@ -143,7 +162,11 @@ func (s *sizer) engineMemory(n need) uint64 {
 	}
 	tensors := uint64(len(s.weights.index.Tensors()))
 	spareNodes := max(8*tensors, leastNodes) - leastNodes
-	return n.work + engineItself + perToken*uint64(vocabulary) + perTensor*tensors + perNode*spareNodes + perCell*uint64(n.ctx)
+	itself := uint64(engineItself)
+	if llama.Engine().ABI != llama.ABIBuiltin {
+		itself = libraryItself
+	}
+	return n.work + itself + perToken*uint64(vocabulary) + perTensor*tensors + perNode*spareNodes + perCell*uint64(n.ctx)
 }
 
 func (n need) largest() llama.MeasuredBlock {

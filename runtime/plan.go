@@ -59,15 +59,17 @@ type ModePlan struct {
 	Device  uint64 `json:"device_bytes"`  // weights on GPUs
 
 	// Engine estimates the heap memory of the engine and this package: vocabulary, list of
-	// tensors, graphs, and the work buffer for converted operands.
+	// tensors, graphs, and the work buffer for converted operands. Unused is what an engine of v0.5
+	// allocates beside that and does not touch.
 	Engine uint64 `json:"engine_bytes"`
+	Unused uint64 `json:"engine_unused_bytes"`
 
 	// Commit is private memory, which the system charges when it is allocated: private
-	// weights, KV, Compute, Output and Engine. Resident is what is in RAM when a prompt and a
+	// weights, KV, Compute, Output, Engine and Unused. Resident is what is in RAM when a prompt and a
 	// generation have filled the context: all weights (mapped ones can be evicted), KV,
 	// Output, Engine, and the used part of Compute. Both include one session, and exclude
 	// what the process had before and the stacks of threads. A [memory.Pool] needs room for
-	// Commit less Engine.
+	// Commit less Engine and Unused.
 	Commit   uint64 `json:"commit_bytes"`
 	Resident uint64 `json:"resident_bytes"`
 
@@ -244,7 +246,7 @@ func planMode(ctx context.Context, f *Forecast, w *weights, packed bool) (_ Mode
 	p.addWeights(w, ws)
 	p.addSession(w, n)
 	p.Remedies = []memory.Remedy{}
-	p.Engine = s.engineMemory(n)
+	p.Engine, p.Unused = s.engineMemory(n), n.unused
 	resident, err := p.planBudget(f, w, n)
 	if err != nil {
 		return p, false, err
@@ -384,7 +386,7 @@ func (p *ModePlan) add(piece PlanPiece) {
 
 // sum adds up the pieces.
 func (p *ModePlan) sum() {
-	p.Commit, p.Resident = p.Engine, p.Engine
+	p.Commit, p.Resident = p.Engine+p.Unused, p.Engine
 	for _, x := range p.Pieces {
 		if x.Purpose == memory.PurposeWeights {
 			p.Weights += x.Size

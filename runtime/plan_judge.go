@@ -158,7 +158,7 @@ func (p *ModePlan) planBudget(f *Forecast, w *weights, n need) (resident uint64,
 	if p.Mode != LoadMMap || unknown != nil {
 		return 0, nil
 	}
-	planned := n.parts()
+	planned := n.touched()
 	total, wanted := w.maxMemory(planned, measured)
 	other := base + planned.Total()
 	most := uint64(math.MaxUint64)

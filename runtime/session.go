@@ -124,7 +124,7 @@ func (m *Model) fitBudget(ctx context.Context, first need, free leftOpen) (need,
 			return first, nil, err
 		}
 		n, e := m.measure(c, !free.ubatch)
-		if e == nil && n.total() < first.total() && m.weights.budget.take(ctx, n) == nil {
+		if e == nil && n.touched().Total() < first.touched().Total() && m.weights.budget.take(ctx, n) == nil {
 			return n, m.lowerings(first, n, refused), nil
 		}
 	}

@@ -75,7 +75,7 @@ func (s *sizer) contextParams(o SessionOptions) (llama.ContextParams, error) {
 	}
 	p.UBatch = min(p.UBatch, p.Batch)
 	if o.slots > 0 {
-		p.SeqMax, p.KVUnified = o.slots, true
+		p.SeqMax, p.KVUnified, p.Outputs = o.slots, true, o.slots
 	}
 	if o.Embeddings { // all tokens of a text attend to each other, so they need one micro-batch
 		p.UBatch = p.Batch

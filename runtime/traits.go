@@ -274,7 +274,7 @@ func (s *sizer) notAmple(weights uint64, n need, p probe.Probe) string {
 	if all, left := s.weights.plan.Bytes+total+engineReserve, mayReside(p); all > left/8*7 {
 		return fmt.Sprintf("without it not all of the weights would stay in memory: %s of the %s left", words.Size(all), words.Size(left))
 	}
-	if all, budget := s.weights.budget.with(n.total(), s.weights.plan.Bytes, s.config.maxMemory); s.weights.mode == LoadMMap && all > budget {
+	if all, budget := s.weights.budget.with(n.touched().Total(), s.weights.plan.Bytes, s.config.maxMemory); s.weights.mode == LoadMMap && all > budget {
 		return fmt.Sprintf("without it not all of the weights would stay in the memory budget: %s of %s", words.Size(all), words.Size(budget))
 	}
 	return ""

@@ -46,18 +46,12 @@ func Cached(path string) (uint64, error) {
 	if err != nil {
 		return 0, &os.PathError{Op: "mmap", Path: path, Err: err}
 	}
-	page := os.Getpagesize()
-	in := make([]byte, (len(b)+page-1)/page)
-	err = mincore(b, in)
+	n, err := Touched(b)
 	if uerr := unix.Munmap(b); err == nil {
 		err = uerr
 	}
 	if err != nil {
-		return 0, &os.PathError{Op: "mincore", Path: path, Err: err}
-	}
-	var n uint64
-	for _, v := range in {
-		n += uint64(v&1) * uint64(page)
+		return 0, fmt.Errorf("%s: %w", path, err)
 	}
 	return n, nil
 }

@@ -1,6 +1,7 @@
 package memtest
 
 import (
+	"os"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -14,4 +15,18 @@ func mincore(b, in []byte) error {
 		return errno
 	}
 	return nil
+}
+
+// Touched returns how many bytes of the mapping b are in memory, in whole pages.
+func Touched(b []byte) (uint64, error) {
+	page := os.Getpagesize()
+	in := make([]byte, (len(b)+page-1)/page)
+	if err := mincore(b, in); err != nil {
+		return 0, os.NewSyscallError("mincore", err)
+	}
+	var n uint64
+	for _, v := range in {
+		n += uint64(v&1) * uint64(page)
+	}
+	return n, nil
 }
