@@ -21,6 +21,9 @@ struct kernel {
     size_t       vector; // bytes of a block of a prepared vector
     int          most;   // vectors at once, up to most_vectors
 
+    // interleave writes eight rows of a file in the layout. They begin stride bytes apart.
+    void (*interleave)(const void * rows, size_t stride, int64_t blocks, void * interleaved);
+
     // prepare writes a vector of n floats as the multiplication reads it.
     void (*prepare)(const float * x, int64_t n, void * prepared);
 

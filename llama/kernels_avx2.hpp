@@ -144,6 +144,6 @@ template <typename T, int M = 1> void pick(const void * a, const void * b, int64
 }
 
 const kernel kernels[] = {
-    {"q4_0", 32, sizeof(q4_0x8), sizeof(q8_0), most, prepare_q8_0, pick<q4_0x8>},
-    {"q4_K", 256, sizeof(q4_Kx8), sizeof(q8_K), most, prepare_q8_K, pick<q4_Kx8>},
+    {"q4_0", 32, sizeof(q4_0x8), sizeof(q8_0), most, interleave_q4_0, prepare_q8_0, pick<q4_0x8>},
+    {"q4_K", 256, sizeof(q4_Kx8), sizeof(q8_K), most, interleave_q4_K, prepare_q8_K, pick<q4_Kx8>},
 };

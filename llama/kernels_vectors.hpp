@@ -80,23 +80,19 @@ INFER_TARGET void prepare_q8_K(const float * x, int64_t n, void * prepared) {
     }
 }
 
-#undef INFER_TARGET
-
-// parts are the scales and minima of 32 numbers of eight interleaved rows of type Q4_K, from twelve bytes: the
-// low six bits of the first eight bytes are of the first four rows. The others have four bits in the last four
-// bytes, and two above the six.
-struct parts {
-    uint64_t scale, min; // a byte for each row
-
-    explicit parts(const uint8_t * p) {
-        uint32_t x[3];
-        memcpy(x, p, sizeof x);
-        scale = (x[0] & 0x3f3f3f3f) | (uint64_t) ((x[2] & 0x0f0f0f0f) | (x[0] >> 2 & 0x30303030)) << 32;
-        min   = (x[1] & 0x3f3f3f3f) | (uint64_t) ((x[2] >> 4 & 0x0f0f0f0f) | (x[1] >> 2 & 0x30303030)) << 32;
-    }
+// A file's blocks.
+struct q4_0 {
+    uint16_t d;      // scale, float16
+    uint8_t  qs[16]; // low nibbles are the first 16 numbers
 };
 
-// The engine's layouts.
+struct q4_K {
+    uint16_t d, dmin;
+    uint8_t  scales[12]; // as parts has them, for each 32 numbers instead of rows
+    uint8_t  qs[128];    // as in q4_Kx8
+};
+
+// The engine's layouts of eight interleaved rows.
 struct q4_0x8 {
     uint16_t d[8];    // scales, float16
     uint8_t  qs[128]; // of each row in turn, eight bytes; a nibble is a number with a sign
@@ -104,9 +100,103 @@ struct q4_0x8 {
 
 struct q4_Kx8 {
     uint16_t d[8], dmin[8]; // scales of scales and of minima, float16
-    uint8_t  scales[96];    // twelve bytes for each 32 numbers
+    uint8_t  scales[96];    // parts for each 32 numbers
     uint8_t  qs[1024];      // of each row in turn, eight bytes; low nibbles are of 32 numbers, high ones of the next 32
 };
+
+// parts are the scales and minima, of six bits, of eight parts of a matrix, in twelve bytes: the low six bits of
+// the first eight bytes are the first four of each. The others have four bits in the last four bytes, and
+// two above the six.
+struct parts {
+    uint64_t scale, min; // a byte for each
+
+    parts() = default;
+
+    explicit parts(const uint8_t * p) {
+        uint32_t x[3];
+        memcpy(x, p, sizeof x);
+        scale = (x[0] & 0x3f3f3f3f) | (uint64_t) ((x[2] & 0x0f0f0f0f) | (x[0] >> 2 & 0x30303030)) << 32;
+        min   = (x[1] & 0x3f3f3f3f) | (uint64_t) ((x[2] >> 4 & 0x0f0f0f0f) | (x[1] >> 2 & 0x30303030)) << 32;
+    }
+
+    void write(uint8_t * p) const {
+        const uint32_t s = (uint32_t) (scale >> 32), m = (uint32_t) (min >> 32);
+        const uint32_t x[3] = {(uint32_t) scale | (s & 0x30303030) << 2, (uint32_t) min | (m & 0x30303030) << 2, (s & 0x0f0f0f0f) | (m & 0x0f0f0f0f) << 4};
+        memcpy(p, x, sizeof x);
+    }
+};
+
+// transpose turns eight rows of eight bytes into columns.
+INFER_TARGET inline void transpose(uint64_t x[8]) {
+    __m128i a[4], b[4];
+    for (int i = 0; i < 4; i++) {
+        a[i] = _mm_unpacklo_epi8(_mm_cvtsi64_si128((long long) x[2 * i]), _mm_cvtsi64_si128((long long) x[2 * i + 1])); // pairs of rows
+    }
+    b[0] = _mm_unpacklo_epi16(a[0], a[1]);
+    b[1] = _mm_unpackhi_epi16(a[0], a[1]);
+    b[2] = _mm_unpacklo_epi16(a[2], a[3]);
+    b[3] = _mm_unpackhi_epi16(a[2], a[3]);
+    for (int i = 0; i < 2; i++) {
+        _mm_storeu_si128((__m128i *) (x + 4 * i), _mm_unpacklo_epi32(b[i], b[i + 2]));
+        _mm_storeu_si128((__m128i *) (x + 4 * i + 2), _mm_unpackhi_epi32(b[i], b[i + 2]));
+    }
+}
+
+// eights writes the sixteen bytes at each of eight places as two times eight bytes of each.
+INFER_TARGET inline void eights(const uint8_t * const * from, __m128i flip, uint8_t * to) {
+    for (int i = 0; i < 4; i++) {
+        const __m128i x = _mm_xor_si128(_mm_loadu_si128((const __m128i *) from[2 * i]), flip);
+        const __m128i y = _mm_xor_si128(_mm_loadu_si128((const __m128i *) from[2 * i + 1]), flip);
+        _mm_storeu_si128((__m128i *) (to + 16 * i), _mm_unpacklo_epi64(x, y));
+        _mm_storeu_si128((__m128i *) (to + 64 + 16 * i), _mm_unpackhi_epi64(x, y));
+    }
+}
+
+INFER_TARGET void interleave_q4_0(const void * rows, size_t stride, int64_t blocks, void * interleaved) {
+    q4_0x8 * to = (q4_0x8 *) interleaved;
+    for (int64_t i = 0; i < blocks; i++) {
+        const uint8_t * qs[8];
+        for (int r = 0; r < 8; r++) {
+            const q4_0 & from = ((const q4_0 *) ((const char *) rows + r * stride))[i];
+            to[i].d[r] = from.d;
+            qs[r] = from.qs;
+        }
+        eights(qs, _mm_set1_epi8((char) 0x88), to[i].qs);
+    }
+}
+
+INFER_TARGET void interleave_q4_K(const void * rows, size_t stride, int64_t blocks, void * interleaved) {
+    q4_Kx8 * to = (q4_Kx8 *) interleaved;
+    for (int64_t i = 0; i < blocks; i++) {
+        const uint8_t * qs[8];
+        uint64_t scale[8], min[8];
+        for (int r = 0; r < 8; r++) {
+            const q4_K & from = ((const q4_K *) ((const char *) rows + r * stride))[i];
+            to[i].d[r]    = from.d;
+            to[i].dmin[r] = from.dmin;
+            const parts p(from.scales);
+            scale[r] = p.scale;
+            min[r]   = p.min;
+            qs[r] = from.qs;
+        }
+        transpose(scale);
+        transpose(min);
+        for (int s = 0; s < 8; s++) {
+            parts p;
+            p.scale = scale[s];
+            p.min   = min[s];
+            p.write(to[i].scales + 12 * s);
+        }
+        for (int j = 0; j < 128; j += 16) {
+            eights(qs, _mm_setzero_si128(), to[i].qs + 8 * j);
+            for (const uint8_t * & q : qs) {
+                q += 16;
+            }
+        }
+    }
+}
+
+#undef INFER_TARGET
 
 } // namespace
 

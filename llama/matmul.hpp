@@ -1,6 +1,6 @@
-// Multiplications with repacked weights by several vectors, as in prompts and in batches of texts. This
-// package's kernels (kernels.h) compute them where this CPU has some. The engine computes the rest, and
-// multiplications by one vector. The results have the same bits.
+// Multiplications of weights by several vectors, as in prompts and in batches of texts. This package's
+// kernels (kernels.h) compute them where this CPU has some. The engine computes the rest, and multiplications
+// by one vector. With repacked weights, the results have the same bits.
 
 #include "buffers.h"
 #include "kernels.h"
@@ -40,14 +40,24 @@ size_t lines(size_t size) {
     return (size + line - 1) / line * line;
 }
 
-// product multiplies a matrix, or those of several experts, by vectors. Its memory begins with the number
-// of the next part to compute, and the prepared vectors.
+// product multiplies a matrix, or those of several experts, by vectors. The matrix is repacked, or has the
+// file's layout; then each thread interleaves sixteen rows at a time. The memory of a product has the number of
+// the next part to compute, the rows of each thread, and the prepared vectors.
 class product : public operation {
 public:
-    product(const kernel & k) : k_(k) {}
+    product(const kernel & k, bool repacked) : k_(k), repacked_(repacked) {}
 
 protected:
     const kernel & k_;
+    const bool     repacked_;
+
+    size_t group_size(const ggml_tensor * op) const {
+        return k_.stored * blocks(op);
+    }
+
+    size_t rows_size(const ggml_tensor * op) const {
+        return repacked_ ? 0 : lines(2 * group_size(op));
+    }
 
     int64_t blocks(const ggml_tensor * op) const {
         return op->src[0]->ne[0] / k_.block;
@@ -57,9 +67,9 @@ protected:
         return k_.vector * blocks(op);
     }
 
-    size_t vectors_size(const ggml_tensor * op) const {
+    size_t size_with(int threads, const ggml_tensor * op) const {
         const ggml_tensor * v = op->src[1];
-        return line + lines(vector_size(op) * v->ne[1] * v->ne[2] * v->ne[3]);
+        return line + rows_size(op) * threads + lines(vector_size(op) * v->ne[1] * v->ne[2] * v->ne[3]);
     }
 
     static std::atomic<int64_t> & next(const compute_params * p) {
@@ -67,7 +77,7 @@ protected:
     }
 
     const char * vector(const compute_params * p, const ggml_tensor * op, int64_t i) const {
-        return (const char *) p->wdata + line + vector_size(op) * i;
+        return (const char *) p->wdata + line + rows_size(op) * p->nth + vector_size(op) * i;
     }
 
     // prepare prepares this thread's share of the vectors.
@@ -100,9 +110,16 @@ protected:
     template <typename F> void multiply(const compute_params * p, const ggml_tensor * op, const char * matrix, int64_t part, int64_t n, F place) const {
         const int64_t groups = op->src[0]->ne[1] / 8, end = std::min((part + 1) * step(p, op) * 2, groups);
         const int64_t turns  = (n + k_.most - 1) / k_.most;
-        const size_t  size   = k_.stored * blocks(op);
+        const size_t  size   = group_size(op), stride = op->src[0]->nb[1];
+        char *        mine   = (char *) p->wdata + line + rows_size(op) * p->ith;
         for (int64_t g = part * step(p, op) * 2; g < end; g += 2) {
             const char * a = matrix + g * size;
+            if (!repacked_) {
+                for (int64_t i = g; i < std::min(g + 2, groups); i++) {
+                    k_.interleave(matrix + i * 8 * stride, stride, blocks(op), mine + (i - g) * size);
+                }
+                a = mine;
+            }
             for (int64_t t = 0; t < turns; t++) {
                 const void *  prepared[most_vectors];
                 float *       out[most_vectors];
@@ -123,13 +140,14 @@ class mul_mat : public product {
 public:
     using product::product;
 
-    static bool fits(const ggml_tensor * op) {
+    // fits returns whether a kernel is faster, with the interleaving of rows that are not repacked.
+    bool fits(const ggml_tensor * op) const {
         const ggml_tensor * m = op->src[0], * v = op->src[1];
-        return m->ne[2] == 1 && m->ne[3] == 1 && v->ne[1] * v->ne[2] * v->ne[3] > 1;
+        return m->ne[2] == 1 && m->ne[3] == 1 && v->ne[1] * v->ne[2] * v->ne[3] >= (repacked_ ? 2 : 5);
     }
 
-    bool work_size(int, const ggml_tensor * op, size_t & size) override {
-        size = vectors_size(op);
+    bool work_size(int threads, const ggml_tensor * op, size_t & size) override {
+        size = size_with(threads, op);
         return true;
     }
 
@@ -152,14 +170,15 @@ class mul_mat_id : public product {
 public:
     using product::product;
 
-    static bool fits(const ggml_tensor * op) {
+    bool fits(const ggml_tensor * op) const {
         const ggml_tensor * m = op->src[0], * v = op->src[1], * ids = op->src[2];
-        return m->ne[3] == 1 && v->ne[3] == 1 && ids->ne[1] > 1 && ids->nb[0] == sizeof(int32_t);
+        const int64_t choices = ids->ne[0] * ids->ne[1];
+        return m->ne[3] == 1 && v->ne[3] == 1 && ids->ne[1] > 1 && (repacked_ || choices >= 5 * m->ne[2]) && ids->nb[0] == sizeof(int32_t);
     }
 
-    bool work_size(int, const ggml_tensor * op, size_t & size) override {
+    bool work_size(int threads, const ggml_tensor * op, size_t & size) override {
         const int64_t experts = op->src[0]->ne[2], choices = op->src[2]->ne[0] * op->src[2]->ne[1];
-        size = vectors_size(op) + sizeof(int32_t) * (2 * experts + 2 + choices);
+        size = size_with(threads, op) + sizeof(int32_t) * (2 * experts + 2 + choices);
         return true;
     }
 
@@ -169,7 +188,7 @@ public:
         const int32_t experts = (int32_t) matrices->ne[2], each = (int32_t) ids->ne[0];
         // After the vectors: the number of chosen experts, their numbers, where each one's choices begin, and
         // the choices, ordered by expert.
-        int32_t * chosen = (int32_t *) ((char *) p->wdata + vectors_size(op));
+        int32_t * chosen = (int32_t *) ((char *) p->wdata + size_with(p->nth, op));
         int32_t * begin = chosen + 1 + experts, * choices = begin + experts + 1;
         if (p->ith == 0) {
             order(ids, experts, chosen, begin, choices);
@@ -211,13 +230,13 @@ private:
     }
 };
 
-// with_kernels are the operations with the engine's repacked weights, of which kernels compute some.
+// with_kernels are the operations of which kernels compute some.
 class with_kernels : public operations {
 public:
     explicit with_kernels(operations * engine) : engine_(engine) {}
 
     void add(enum ggml_type type, const kernel & k) {
-        products_.push_back({type, std::make_unique<mul_mat>(k), std::make_unique<mul_mat_id>(k)});
+        products_.push_back({type, {k, true}, {k, true}, {k, false}, {k, false}});
     }
 
     void remove_last() {
@@ -233,19 +252,29 @@ public:
     }
 
     operation * get_tensor_traits(const ggml_tensor * op) override {
-        operation * by_engine = engine_->get_tensor_traits(op);
-        if (!by_engine) {
-            return nullptr;
+        operation * by_engine = engine_->get_tensor_traits(op); // none: the weights are not repacked
+        const bool one = strcmp(ggml_op_name(op->op), "MUL_MAT") == 0;
+        if (!one && strcmp(ggml_op_name(op->op), "MUL_MAT_ID") != 0) {
+            return by_engine;
         }
-        for (const products & p : products_) {
+        for (products & p : products_) {
             if (p.type != op->src[0]->type || op->src[1]->type != GGML_TYPE_F32 || op->src[1]->nb[0] != sizeof(float)) {
                 continue;
             }
-            if (mul_mat::fits(op) && strcmp(ggml_op_name(op->op), "MUL_MAT") == 0) {
-                return p.one.get();
-            }
-            if (op->src[2] && mul_mat_id::fits(op) && strcmp(ggml_op_name(op->op), "MUL_MAT_ID") == 0) {
-                return p.chosen.get();
+            if (by_engine) {
+                if (one && p.repacked.fits(op)) {
+                    return &p.repacked;
+                }
+                if (!one && p.repacked_chosen.fits(op)) {
+                    return &p.repacked_chosen;
+                }
+            } else if (is_plain(op->src[0])) {
+                if (one && p.plain.fits(op)) {
+                    return &p.plain;
+                }
+                if (!one && p.plain_chosen.fits(op)) {
+                    return &p.plain_chosen;
+                }
             }
         }
         return by_engine;
@@ -253,12 +282,21 @@ public:
 
 private:
     struct products {
-        enum ggml_type              type;
-        std::unique_ptr<mul_mat>    one;
-        std::unique_ptr<mul_mat_id> chosen;
+        enum ggml_type type;
+        mul_mat        repacked;
+        mul_mat_id     repacked_chosen;
+        mul_mat        plain;
+        mul_mat_id     plain_chosen;
     };
-    operations *          engine_;
-    std::vector<products> products_;
+    operations *        engine_;
+    std::deque<products> products_;
+
+    // is_plain returns whether a matrix in host memory has the file's layout.
+    static bool is_plain(const ggml_tensor * m) {
+        const ggml_tensor * owner = m->view_src ? m->view_src : m;
+        return owner->buffer && !owner->extra && m->ne[1] % 8 == 0 && m->ne[0] % ggml_blck_size(m->type) == 0 && m->nb[0] == ggml_type_size(m->type) &&
+            owner->buffer->buft->iface.is_host && owner->buffer->buft->iface.is_host(owner->buffer->buft);
+    }
 };
 
 } // namespace

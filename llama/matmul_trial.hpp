@@ -9,6 +9,7 @@ namespace {
 struct product_shape {
     int64_t length, rows, vectors;
     int64_t experts = 0, each = 0; // matrices, and how many each vector chooses; 0: one matrix
+    bool    plain = false;         // the kernel gets the matrix in the file's layout, the engine repacked as always
 };
 
 class trial {
@@ -39,15 +40,23 @@ public:
         for (float & n : numbers) {
             n = number();
         }
-        std::vector<char> bytes(matrix_.nb[3]);
-        ggml_quantize_chunk(type, numbers.data(), bytes.data(), 0, s.rows * matrix_.ne[2], s.length, nullptr);
-        matrix_.buffer->iface.set_tensor(matrix_.buffer, &matrix_, bytes.data(), 0, bytes.size());
+        plain_ = matrix_;
+        plain_.extra  = nullptr;
+        plain_.buffer = ggml_backend_cpu_buffer_type()->iface.alloc_buffer(ggml_backend_cpu_buffer_type(), matrix_.nb[3]);
+        if (!plain_.buffer) {
+            return;
+        }
+        plain_.data = plain_.buffer->iface.get_base(plain_.buffer);
+        ggml_quantize_chunk(type, numbers.data(), plain_.data, 0, s.rows * matrix_.ne[2], s.length, nullptr);
+        matrix_.buffer->iface.set_tensor(matrix_.buffer, &matrix_, plain_.data, 0, matrix_.nb[3]);
         ready_ = true;
     }
 
     ~trial() {
-        if (matrix_.buffer) {
-            free_buffer(matrix_.buffer);
+        for (ggml_backend_buffer_t b : {matrix_.buffer, plain_.buffer}) {
+            if (b) {
+                free_buffer(b);
+            }
         }
         if (threads_) {
             ggml_threadpool_free(threads_);
@@ -63,20 +72,21 @@ public:
             return false;
         }
         std::vector<float> all(result_size()), single(result_size());
-        operation * by_engine = nullptr;
-        if (multiply(with, 0, shape_.vectors, all.data()) == multiply(engine, 0, shape_.vectors, single.data())) {
+        const operation * by_kernel = multiply(with, shape_.plain ? plain_ : matrix_, 0, shape_.vectors, all.data());
+        const operation * by_engine = nullptr;
+        for (int64_t i = 0; i < shape_.vectors; i++) {
+            by_engine = multiply(engine, matrix_, i, 1, single.data());
+        }
+        if (!by_kernel || !by_engine || by_kernel == by_engine) {
             return false;
         }
-        for (int64_t i = 0; i < shape_.vectors; i++) {
-            by_engine = multiply(engine, i, 1, single.data());
-        }
-        return by_engine && memcmp(all.data(), single.data(), all.size() * sizeof(float)) == 0;
+        return memcmp(all.data(), single.data(), all.size() * sizeof(float)) == 0;
     }
 
 private:
     product_shape     shape_;
     std::vector<float> x_;
-    ggml_tensor       matrix_  = {};
+    ggml_tensor       matrix_ = {}, plain_ = {};
     ggml_threadpool * threads_ = nullptr;
     bool              ready_   = false;
     uint32_t          seed_    = 1;
@@ -102,11 +112,11 @@ private:
         t.nb[3] = t.nb[2] * n2;
     }
 
-    // multiply multiplies n vectors from the first one. It returns what has computed them.
-    operation * multiply(operations * by, int64_t first, int64_t n, float * results) {
+    // multiply multiplies a matrix by n vectors from the first one. It returns what has computed them.
+    const operation * multiply(operations * by, ggml_tensor & matrix, int64_t first, int64_t n, float * results) {
         ggml_tensor v = {}, ids = {}, op = {};
         std::vector<int32_t> chosen(n * shape_.each);
-        op.src[0] = &matrix_;
+        op.src[0] = &matrix;
         op.src[1] = &v;
         v.data    = x_.data() + first * shape_.length;
         if (shape_.experts == 0) {
@@ -179,7 +189,7 @@ bool infer_kernels_used(void) {
     return infer::used.with;
 }
 
-bool infer_kernel_agrees(enum ggml_type type, int64_t length, int64_t rows, int64_t vectors, int64_t experts, int64_t each) {
+bool infer_kernel_agrees(enum ggml_type type, int64_t length, int64_t rows, int64_t vectors, int64_t experts, int64_t each, bool plain) {
     using namespace infer;
-    return used.with && trial(used.type, type, {length, rows, vectors, experts, each}).same(used.engine, used.with);
+    return used.with && trial(used.type, type, {length, rows, vectors, experts, each, plain}).same(used.engine, used.with);
 }

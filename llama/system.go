@@ -152,9 +152,9 @@ func chooseKernels() error {
 }
 
 // Kernels returns the instruction set of this package's own kernels: avx512_vnni, avx_vnni or avx2. They
-// multiply repacked weights of types Q4_0 and Q4_K by the vectors of several tokens. It is empty where the
-// engine's are used: on CPUs without AVX2 and on macOS, where the engine repacks neither type, and where its
-// layout is another one.
+// multiply weights of types Q4_0 and Q4_K, repacked or not, by the vectors of several tokens. It is empty
+// where the engine's are used: on CPUs without AVX2, on macOS, and where the engine does not repack, or into
+// another layout.
 func Kernels() string {
 	if start() != nil || !C.infer_kernels_used() {
 		return ""
@@ -167,11 +167,12 @@ func Kernels() string {
 type product struct {
 	typ                                  TensorType
 	length, rows, vectors, experts, each int
+	plain                                bool // not repacked
 }
 
 // agrees reports whether the kernels compute the bits that the engine computes token by token.
 func (p product) agrees() bool {
-	return start() == nil && bool(C.infer_kernel_agrees(C.enum_ggml_type(p.typ), C.int64_t(p.length), C.int64_t(p.rows), C.int64_t(p.vectors), C.int64_t(p.experts), C.int64_t(p.each)))
+	return start() == nil && bool(C.infer_kernel_agrees(C.enum_ggml_type(p.typ), C.int64_t(p.length), C.int64_t(p.rows), C.int64_t(p.vectors), C.int64_t(p.experts), C.int64_t(p.each), C.bool(p.plain)))
 }
 
 // Optimized reports whether the compiler was told to optimise this package's native code,
