@@ -48,6 +48,7 @@ enum ggml_type {
     GGML_TYPE_Q5_1  = 7,
     GGML_TYPE_Q8_0  = 8,
     GGML_TYPE_Q4_K  = 12,
+    GGML_TYPE_Q6_K  = 14,
     GGML_TYPE_I32   = 26,
     GGML_TYPE_BF16  = 30,
     GGML_TYPE_IQ4_NL = 20,

@@ -40,6 +40,7 @@ func TestThreadsDoNotChangeTheLogits(t *testing.T) {
 		{"f16", "", llama.ModelParams{MMap: true}},
 		{"q4_0 repacked", "q4_0", llama.ModelParams{Repack: true}},
 		{"q4_K repacked", "q4_K_M", llama.ModelParams{Repack: true}},
+		{"q4_K and q6_K", "q4_K_M", llama.ModelParams{MMap: true}},
 	} {
 		path := layer
 		if weights.typ != "" {

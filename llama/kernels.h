@@ -1,6 +1,6 @@
-// Multiplication of 4-bit matrices by several vectors at once. The matrices are in the engine's layouts of
-// eight interleaved rows. The results are bit by bit those of the engine's function for one vector, however
-// many vectors there are. Internal to the C++ files of this package; needs no engine.
+// Multiplication of quantised matrices by several vectors at once. The matrices are in layouts of eight
+// interleaved rows. With the engine's layouts, the results are bit by bit those of the engine's function for one
+// vector, however many vectors there are. Internal to the C++ files of this package; needs no engine.
 
 #ifndef INFER_KERNELS_H
 #define INFER_KERNELS_H
@@ -16,6 +16,7 @@ constexpr int most_vectors = 16;
 // kernel multiplies matrices of one type.
 struct kernel {
     const char * type;   // ggml's name
+    bool         engine; // the layout is the engine's, not only ours
     int          block;  // numbers in a block of a row
     size_t       stored; // bytes of a block of eight interleaved rows
     size_t       vector; // bytes of a block of a prepared vector

@@ -128,6 +128,44 @@ template <int M> INFER_TARGET void multiply(const q4_Kx8 * a, int64_t blocks, co
     store<M>(acc, out, at);
 }
 
+template <int M> INFER_TARGET void multiply(const q6_Kx8 * a, int64_t blocks, const void * const * prepared, float * const * out, int at) {
+    __m256 acc[M];
+    for (int m = 0; m < M; m++) {
+        acc[m] = _mm256_setzero_ps();
+    }
+    for (int64_t i = 0; i < blocks; i++) {
+        __m256i sums[M];
+        for (int m = 0; m < M; m++) {
+            sums[m] = _mm256_setzero_si256();
+        }
+        for (int s = 0; s < 16; s++) {
+            __m256i w[4];
+            spread(a[i].q + 128 * s, w);
+            spread(a[i].q + 128 * s + 64, w + 2);
+            const __m256i scale = ordered(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *) a[i].scales[s])));
+#pragma GCC unroll 16
+            for (int m = 0; m < M; m++) {
+                const q8_K16 & y = ((const q8_K16 *) prepared[m])[i];
+                __m256i products = _mm256_set1_epi32(y.offset[s]);
+                for (int j = 0; j < 4; j++) {
+#if INFER_VNNI
+                    products = _mm256_dpbusd_avx_epi32(products, w[j], four(y.q + 16 * s + 4 * j));
+#else // two products fit into 16 bits
+                    products = _mm256_add_epi32(products, _mm256_madd_epi16(_mm256_maddubs_epi16(w[j], four(y.q + 16 * s + 4 * j)), _mm256_set1_epi16(1)));
+#endif
+                }
+                sums[m] = _mm256_add_epi32(sums[m], _mm256_mullo_epi32(scale, products));
+            }
+        }
+        const __m256 scale = halves(a[i].d);
+        for (int m = 0; m < M; m++) {
+            const __m256 d = _mm256_set1_ps(((const q8_K16 *) prepared[m])[i].d);
+            acc[m] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[m]), _mm256_mul_ps(scale, d), acc[m]);
+        }
+    }
+    store<M>(acc, out, at);
+}
+
 constexpr int most = 4; // vectors at once: their sums, and the matrix's numbers, in sixteen registers
 
 template <typename T, int M = 1> void pick(const void * a, const void * b, int64_t blocks, const void * const * prepared, float * const * out, int m) {
@@ -144,6 +182,7 @@ template <typename T, int M = 1> void pick(const void * a, const void * b, int64
 }
 
 const kernel kernels[] = {
-    {"q4_0", 32, sizeof(q4_0x8), sizeof(q8_0), most, interleave_q4_0, prepare_q8_0, pick<q4_0x8>},
-    {"q4_K", 256, sizeof(q4_Kx8), sizeof(q8_K), most, interleave_q4_K, prepare_q8_K, pick<q4_Kx8>},
+    {"q4_0", true, 32, sizeof(q4_0x8), sizeof(q8_0), most, interleave_q4_0, prepare_q8_0, pick<q4_0x8>},
+    {"q4_K", true, 256, sizeof(q4_Kx8), sizeof(q8_K), most, interleave_q4_K, prepare_q8_K, pick<q4_Kx8>},
+    {"q6_K", false, 256, sizeof(q6_Kx8), sizeof(q8_K16), most, interleave_q6_K, prepare_q8_K16, pick<q6_Kx8>},
 };

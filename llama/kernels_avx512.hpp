@@ -118,6 +118,39 @@ template <int M> INFER_TARGET void multiply(const q4_Kx8 * a, const q4_Kx8 * b, 
     store<M>(acc, both, out);
 }
 
+template <int M> INFER_TARGET void multiply(const q6_Kx8 * a, const q6_Kx8 * b, bool both, int64_t blocks, const void * const * prepared, float * const * out) {
+    __m512 acc[M];
+    for (int m = 0; m < M; m++) {
+        acc[m] = _mm512_setzero_ps();
+    }
+    for (int64_t i = 0; i < blocks; i++) {
+        __m512i sums[M];
+        for (int m = 0; m < M; m++) {
+            sums[m] = _mm512_setzero_si512();
+        }
+        for (int s = 0; s < 16; s++) {
+            __m512i w[4];
+            spread(a[i].q + 128 * s, b[i].q + 128 * s, w);
+            const __m512i scale = _mm512_cvtepi8_epi32(_mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *) a[i].scales[s]), _mm_loadl_epi64((const __m128i *) b[i].scales[s])));
+#pragma GCC unroll 16
+            for (int m = 0; m < M; m++) {
+                const q8_K16 & y = ((const q8_K16 *) prepared[m])[i];
+                __m512i products = _mm512_set1_epi32(y.offset[s]);
+                for (int j = 0; j < 4; j++) {
+                    products = _mm512_dpbusd_epi32(products, w[j], four(y.q + 16 * s + 4 * j));
+                }
+                sums[m] = _mm512_add_epi32(sums[m], _mm512_mullo_epi32(scale, products));
+            }
+        }
+        const __m512 scale = halves(a[i].d, b[i].d);
+        for (int m = 0; m < M; m++) {
+            const __m512 d = _mm512_set1_ps(((const q8_K16 *) prepared[m])[i].d);
+            acc[m] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[m]), _mm512_mul_ps(scale, d), acc[m]);
+        }
+    }
+    store<M>(acc, both, out);
+}
+
 #undef INFER_TARGET
 
 template <typename T, int M = 1> void pick(const void * a, const void * b, int64_t blocks, const void * const * prepared, float * const * out, int m) {
@@ -130,8 +163,9 @@ template <typename T, int M = 1> void pick(const void * a, const void * b, int64
 }
 
 const kernel kernels[] = {
-    {"q4_0", 32, sizeof(q4_0x8), sizeof(q8_0), 16, interleave_q4_0, prepare_q8_0, pick<q4_0x8>},
-    {"q4_K", 256, sizeof(q4_Kx8), sizeof(q8_K), 16, interleave_q4_K, prepare_q8_K, pick<q4_Kx8>},
+    {"q4_0", true, 32, sizeof(q4_0x8), sizeof(q8_0), 16, interleave_q4_0, prepare_q8_0, pick<q4_0x8>},
+    {"q4_K", true, 256, sizeof(q4_Kx8), sizeof(q8_K), 16, interleave_q4_K, prepare_q8_K, pick<q4_Kx8>},
+    {"q6_K", false, 256, sizeof(q6_Kx8), sizeof(q8_K16), 16, interleave_q6_K, prepare_q8_K16, pick<q6_Kx8>},
 };
 
 } // namespace avx512

@@ -16,6 +16,12 @@ struct q8_K {
     float   d;       // scale
 };
 
+struct q8_K16 {
+    int8_t  q[256];
+    int32_t offset[16]; // of 16 numbers each, as in q8_0
+    float   d;          // scale
+};
+
 #define INFER_TARGET __attribute__((target("avx2,fma,f16c")))
 
 INFER_TARGET inline __m256 absolute(__m256 x) {
@@ -56,27 +62,48 @@ INFER_TARGET void prepare_q8_0(const float * x, int64_t n, void * prepared) {
     }
 }
 
+// factor_of returns by what 256 numbers are multiplied, 0 if all are 0: the largest one becomes -127.
+INFER_TARGET inline float factor_of(const float * x) {
+    __m256 most = absolute(_mm256_loadu_ps(x));
+    for (int j = 8; j < 256; j += 8) {
+        most = _mm256_max_ps(most, absolute(_mm256_loadu_ps(x + j)));
+    }
+    const float max = largest(most);
+    if (max == 0.0f) {
+        return 0.0f;
+    }
+    int first = 0; // number of that size
+    while (x[first] != max && x[first] != -max && first < 255) {
+        first++;
+    }
+    return -127.0f / x[first];
+}
+
 INFER_TARGET void prepare_q8_K(const float * x, int64_t n, void * prepared) {
     q8_K * y = (q8_K *) prepared;
     for (int64_t i = 0; i < n / 256; i++, x += 256) {
-        __m256 most = absolute(_mm256_loadu_ps(x));
-        for (int j = 8; j < 256; j += 8) {
-            most = _mm256_max_ps(most, absolute(_mm256_loadu_ps(x + j)));
-        }
-        const float max = largest(most);
-        if (max == 0.0f) {
-            memset(&y[i], 0, sizeof y[i]);
-            continue;
-        }
-        int first = 0; // number of that size
-        while (x[first] != max && x[first] != -max && first < 255) {
-            first++;
-        }
-        const float factor = -127.0f / x[first];
+        const float factor = factor_of(x);
         for (int j = 0; j < 8; j++) {
             y[i].sums[j] = (int16_t) whole(x + 32 * j, factor, y[i].q + 32 * j);
         }
-        y[i].d = 1.0f / factor;
+        y[i].d = factor == 0.0f ? 0.0f : 1.0f / factor;
+    }
+}
+
+INFER_TARGET void prepare_q8_K16(const float * x, int64_t n, void * prepared) {
+    q8_K16 * y = (q8_K16 *) prepared;
+    for (int64_t i = 0; i < n / 256; i++, x += 256) {
+        const float factor = factor_of(x);
+        for (int j = 0; j < 16; j += 2) {
+            const int32_t both = whole(x + 16 * j, factor, y[i].q + 16 * j);
+            int32_t first = 0;
+            for (int k = 0; k < 16; k++) {
+                first += y[i].q[16 * j + k];
+            }
+            y[i].offset[j]     = -32 * first;
+            y[i].offset[j + 1] = -32 * (both - first);
+        }
+        y[i].d = factor == 0.0f ? 0.0f : 1.0f / factor;
     }
 }
 
@@ -90,6 +117,20 @@ struct q4_K {
     uint16_t d, dmin;
     uint8_t  scales[12]; // as parts has them, for each 32 numbers instead of rows
     uint8_t  qs[128];    // as in q4_Kx8
+};
+
+struct q6_K {
+    uint8_t  ql[128];    // of each 128 numbers, 64 bytes: low four bits
+    uint8_t  qh[64];     // 32 bytes: high two bits
+    int8_t   scales[16]; // of 16 numbers each
+    uint16_t d;
+};
+
+// A layout of our own.
+struct q6_Kx8 {
+    uint16_t d[8];
+    int8_t   scales[16][8]; // of 16 numbers of each row
+    uint8_t  q[2048];       // of each row in turn, eight numbers, without sign
 };
 
 // The engine's layouts of eight interleaved rows.
@@ -191,6 +232,43 @@ INFER_TARGET void interleave_q4_K(const void * rows, size_t stride, int64_t bloc
             eights(qs, _mm_setzero_si128(), to[i].qs + 8 * j);
             for (const uint8_t * & q : qs) {
                 q += 16;
+            }
+        }
+    }
+}
+
+// bytes writes the 256 numbers of a block.
+INFER_TARGET inline void bytes(const q6_K & from, uint8_t * to) {
+    const __m256i low = _mm256_set1_epi8(0x0f), two = _mm256_set1_epi8(0x30);
+    for (int h = 0; h < 2; h++) {
+        const __m256i a = _mm256_loadu_si256((const __m256i *) (from.ql + 64 * h)), b = _mm256_loadu_si256((const __m256i *) (from.ql + 64 * h + 32));
+        const __m256i top = _mm256_loadu_si256((const __m256i *) (from.qh + 32 * h));
+        __m256i * out = (__m256i *) (to + 128 * h);
+        _mm256_storeu_si256(out, _mm256_or_si256(_mm256_and_si256(a, low), _mm256_and_si256(_mm256_slli_epi16(top, 4), two)));
+        _mm256_storeu_si256(out + 1, _mm256_or_si256(_mm256_and_si256(b, low), _mm256_and_si256(_mm256_slli_epi16(top, 2), two)));
+        _mm256_storeu_si256(out + 2, _mm256_or_si256(_mm256_and_si256(_mm256_srli_epi16(a, 4), low), _mm256_and_si256(top, two)));
+        _mm256_storeu_si256(out + 3, _mm256_or_si256(_mm256_and_si256(_mm256_srli_epi16(b, 4), low), _mm256_and_si256(_mm256_srli_epi16(top, 2), two)));
+    }
+}
+
+INFER_TARGET void interleave_q6_K(const void * rows, size_t stride, int64_t blocks, void * interleaved) {
+    q6_Kx8 * to = (q6_Kx8 *) interleaved;
+    for (int64_t i = 0; i < blocks; i++) {
+        uint8_t numbers[8][256];
+        const uint8_t * q[8];
+        for (int r = 0; r < 8; r++) {
+            const q6_K & from = ((const q6_K *) ((const char *) rows + r * stride))[i];
+            to[i].d[r] = from.d;
+            for (int j = 0; j < 16; j++) {
+                to[i].scales[j][r] = from.scales[j];
+            }
+            bytes(from, numbers[r]);
+            q[r] = numbers[r];
+        }
+        for (int j = 0; j < 256; j += 16) {
+            eights(q, _mm_setzero_si128(), to[i].q + 8 * j);
+            for (const uint8_t * & p : q) {
+                p += 16;
             }
         }
     }

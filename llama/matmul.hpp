@@ -40,6 +40,10 @@ size_t lines(size_t size) {
     return (size + line - 1) / line * line;
 }
 
+// least_plain is from how many vectors on matrices in the file's layout are multiplied by kernels. With these, the
+// engine rounds in another order; it computes single tokens, texts of a batch and drafts, which are to be alike.
+constexpr int64_t least_plain = 32;
+
 // product multiplies a matrix, or those of several experts, by vectors. The matrix is repacked, or has the
 // file's layout; then each thread interleaves sixteen rows at a time. The memory of a product has the number of
 // the next part to compute, the rows of each thread, and the prepared vectors.
@@ -140,10 +144,9 @@ class mul_mat : public product {
 public:
     using product::product;
 
-    // fits returns whether a kernel is faster, with the interleaving of rows that are not repacked.
     bool fits(const ggml_tensor * op) const {
         const ggml_tensor * m = op->src[0], * v = op->src[1];
-        return m->ne[2] == 1 && m->ne[3] == 1 && v->ne[1] * v->ne[2] * v->ne[3] >= (repacked_ ? 2 : 5);
+        return m->ne[2] == 1 && m->ne[3] == 1 && v->ne[1] * v->ne[2] * v->ne[3] >= (repacked_ ? 2 : least_plain);
     }
 
     bool work_size(int threads, const ggml_tensor * op, size_t & size) override {
@@ -173,7 +176,7 @@ public:
     bool fits(const ggml_tensor * op) const {
         const ggml_tensor * m = op->src[0], * v = op->src[1], * ids = op->src[2];
         const int64_t choices = ids->ne[0] * ids->ne[1];
-        return m->ne[3] == 1 && v->ne[3] == 1 && ids->ne[1] > 1 && (repacked_ || choices >= 5 * m->ne[2]) && ids->nb[0] == sizeof(int32_t);
+        return m->ne[3] == 1 && v->ne[3] == 1 && ids->ne[1] > 1 && (repacked_ || choices >= least_plain * m->ne[2]) && ids->nb[0] == sizeof(int32_t);
     }
 
     bool work_size(int threads, const ggml_tensor * op, size_t & size) override {
@@ -236,7 +239,7 @@ public:
     explicit with_kernels(operations * engine) : engine_(engine) {}
 
     void add(enum ggml_type type, const kernel & k) {
-        products_.push_back({type, {k, true}, {k, true}, {k, false}, {k, false}});
+        products_.push_back({type, &k, {k, true}, {k, true}, {k, false}, {k, false}});
     }
 
     void remove_last() {
@@ -261,14 +264,14 @@ public:
             if (p.type != op->src[0]->type || op->src[1]->type != GGML_TYPE_F32 || op->src[1]->nb[0] != sizeof(float)) {
                 continue;
             }
-            if (by_engine) {
+            if (by_engine && p.kernel->engine) {
                 if (one && p.repacked.fits(op)) {
                     return &p.repacked;
                 }
                 if (!one && p.repacked_chosen.fits(op)) {
                     return &p.repacked_chosen;
                 }
-            } else if (is_plain(op->src[0])) {
+            } else if (!by_engine && is_plain(op->src[0])) {
                 if (one && p.plain.fits(op)) {
                     return &p.plain;
                 }
@@ -283,6 +286,7 @@ public:
 private:
     struct products {
         enum ggml_type type;
+        const struct kernel * kernel;
         mul_mat        repacked;
         mul_mat_id     repacked_chosen;
         mul_mat        plain;

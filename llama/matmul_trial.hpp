@@ -169,10 +169,10 @@ void use_kernels(ggml_backend_buffer_type_t type) {
     }
     operations * engine = (operations *) type->context;
     auto with = std::make_unique<with_kernels>(engine);
-    for (const enum ggml_type t : {GGML_TYPE_Q4_0, GGML_TYPE_Q4_K}) {
+    for (const enum ggml_type t : {GGML_TYPE_Q4_0, GGML_TYPE_Q4_K, GGML_TYPE_Q6_K}) {
         if (const kernel * k = kernel_of(ggml_type_name(t))) {
             with->add(t, *k);
-            if (!trial(type, t, {256, 24, 3}).same(engine, with.get())) {
+            if (k->engine && !trial(type, t, {256, 24, 3}).same(engine, with.get())) {
                 with->remove_last();
             }
         }

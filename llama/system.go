@@ -152,7 +152,8 @@ func chooseKernels() error {
 }
 
 // Kernels returns the instruction set of this package's own kernels: avx512_vnni, avx_vnni or avx2. They
-// multiply weights of types Q4_0 and Q4_K, repacked or not, by the vectors of several tokens. It is empty
+// multiply repacked weights of types Q4_0 and Q4_K by the vectors of several tokens, and those in the file's layout
+// and of type Q6_K by 32 and more. It is empty
 // where the engine's are used: on CPUs without AVX2, on macOS, and where the engine does not repack, or into
 // another layout.
 func Kernels() string {

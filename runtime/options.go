@@ -240,7 +240,7 @@ type GenerateOptions struct {
 	// It is faster if an answer quotes the prompt or itself, most of all if weights are read
 	// from disk for each evaluation. A drafted token is accepted only if the sampler chooses
 	// it, so the same seed gives the same text as without Lookup, if the engine computes a
-	// batch exactly as single tokens. With 4-bit weights and flash attention it does;
+	// batch exactly as single tokens. With 4-bit weights, flash attention and fewer than 32 tokens it does;
 	// otherwise the CPU rounds differently, and of two tokens with almost equal logits the
 	// other may be chosen. If [Options].Generate has Lookup, [llama.FlashAuto] means flash
 	// attention.
