@@ -37,6 +37,11 @@ inline void barrier(struct ggml_threadpool * threads) {
     ggml_barrier(threads);
 }
 
+// quantizer_q8_K returns the engine's function that quantises to Q8_K on the CPU.
+inline quantizer quantizer_q8_K() {
+    return quantize_row_q8_K;
+}
+
 // known_operations returns whether matmul.hpp knows the class of a buffer type's operations, and
 // known_operation that of one of them.
 inline bool known_operations(const void *) {

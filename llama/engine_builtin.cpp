@@ -17,6 +17,7 @@
 const std::vector<std::pair<std::string, ggml_tensor *>> & llama_internal_get_tensor_map(const llama_model * model);
 
 extern "C" void ggml_barrier(struct ggml_threadpool * threadpool);
+extern "C" void quantize_row_q8_K(const float * x, void * y, int64_t n);
 
 class llm_graph_result {
 public:

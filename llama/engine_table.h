@@ -18,7 +18,7 @@
 #define INFER_SHIM_FUNCTIONS(X) \
     X(void, infer_init, (void), ()) \
     X(bool, infer_kernels_used, (void), ()) \
-    X(bool, infer_kernel_agrees, (enum ggml_type type, int64_t length, int64_t rows, int64_t vectors, int64_t experts, int64_t each, bool plain), (type, length, rows, vectors, experts, each, plain)) \
+    X(bool, infer_kernel_agrees, (enum ggml_type type, int64_t length, int64_t rows, int64_t vectors, int64_t experts, int64_t each, bool plain, int numbers), (type, length, rows, vectors, experts, each, plain, numbers)) \
     X(infer_context_params, infer_context_defaults, (void), ()) \
     X(struct llama_context *, infer_context_new, (struct llama_model * model, infer_context_params params, infer_scope scope, infer_error * err), (model, params, scope, err)) \
     X(void, infer_context_free, (struct llama_context * ctx), (ctx)) \

@@ -84,6 +84,7 @@ void set_all() {
     set(infer::internal_graph, "_ZN13llama_context15get_gf_res_prevEv");
     set(infer::internal_graph_reset, "_ZN16llm_graph_result5resetEv");
     set(infer::internal_barrier, "ggml_barrier");
+    set(infer::internal_quantizer_q8_K, "quantize_row_q8_K");
     set(infer::internal_supports_op, "_ZN4ggml3cpu6repack17extra_buffer_type11supports_opEP19ggml_backend_devicePK11ggml_tensor");
     set(infer::internal_get_operation, "_ZN4ggml3cpu6repack17extra_buffer_type17get_tensor_traitsEPK11ggml_tensor");
     set(infer::internal_compute_q4_0, "_ZN4ggml3cpu6repack13tensor_traitsI10block_q4_0Ll8ELl8EL9ggml_type8EE15compute_forwardEP19ggml_compute_paramsP11ggml_tensor");

@@ -1,6 +1,7 @@
 // Multiplication of quantised matrices by several vectors at once. The matrices are in layouts of eight
 // interleaved rows. With the engine's layouts, the results are bit by bit those of the engine's function for one
-// vector, however many vectors there are. Internal to the C++ files of this package; needs no engine.
+// vector, however many vectors there are, except for Q4_0 and vectors with NaN or infinity. Internal to the C++
+// files of this package; needs no engine.
 
 #ifndef INFER_KERNELS_H
 #define INFER_KERNELS_H
@@ -33,6 +34,13 @@ struct kernel {
     // vector i are written to out[i].
     void (*multiply)(const void * a, const void * b, int64_t blocks, const void * const * prepared, float * const * out, int m);
 };
+
+// quantizer is a function of the engine's that quantises n floats.
+using quantizer = void (*)(const float * x, void * quantized, int64_t n);
+
+// use_quantizer sets the engine's function for Q8_K, and finds out how it rounds. No vector may be prepared for
+// q4_K before.
+void use_quantizer(quantizer q8_K);
 
 // kernel_of returns the kernel for a type of ggml's in the set in use, nullptr if there is none.
 const kernel * kernel_of(const char * type);

@@ -29,24 +29,31 @@ INFER_TARGET inline __m256 absolute(__m256 x) {
 }
 
 INFER_TARGET inline float largest(__m256 x) {
-    __m128 y = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    __m128 y = _mm_max_ps(_mm256_extractf128_ps(x, 1), _mm256_castps256_ps128(x)); // the engine's order, which matters for NaN
     y = _mm_max_ps(y, _mm_movehl_ps(y, y));
     return _mm_cvtss_f32(_mm_max_ss(y, _mm_movehdup_ps(y)));
 }
 
-// whole writes 32 numbers, multiplied and rounded, and returns their sum.
-INFER_TARGET inline int32_t whole(const float * x, float factor, int8_t * q) {
-    const __m256 f = _mm256_set1_ps(factor);
+// sum_of returns the sum of 32 numbers.
+INFER_TARGET inline int32_t sum_of(const int8_t * q) {
+    const __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), _mm256_loadu_si256((const __m256i *) q));
+    const __m256i fours = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+    __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(fours), _mm256_extracti128_si256(fours, 1));
+    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1)));
+}
+
+// whole writes 32 numbers, multiplied and rounded. Fused: the products are rounded once, to whole numbers; they
+// are at most 127. Otherwise they are rounded to floats first.
+template <bool Fused> INFER_TARGET inline void whole(const float * x, float factor, int8_t * q) {
+    const __m256 f = _mm256_set1_ps(factor), shift = _mm256_set1_ps(12582912.0f); // 1.5 * 2^23: a sum's last bit is a one
     __m256i i[4];
     for (int j = 0; j < 4; j++) {
-        i[j] = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + 8 * j), f));
+        const __m256 v = _mm256_loadu_ps(x + 8 * j);
+        i[j] = Fused ? _mm256_sub_epi32(_mm256_castps_si256(_mm256_fmadd_ps(v, f, shift)), _mm256_castps_si256(shift)) : _mm256_cvtps_epi32(_mm256_mul_ps(v, f));
     }
     const __m256i mixed = _mm256_packs_epi16(_mm256_packs_epi32(i[0], i[1]), _mm256_packs_epi32(i[2], i[3]));
     _mm256_storeu_si256((__m256i *) q, _mm256_permutevar8x32_epi32(mixed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
-    const __m256i eight = _mm256_add_epi32(_mm256_add_epi32(i[0], i[1]), _mm256_add_epi32(i[2], i[3]));
-    __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
-    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
-    return _mm_cvtsi128_si32(_mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1)));
 }
 
 INFER_TARGET void prepare_q8_0(const float * x, int64_t n, void * prepared) {
@@ -57,53 +64,74 @@ INFER_TARGET void prepare_q8_0(const float * x, int64_t n, void * prepared) {
             most = _mm256_max_ps(most, absolute(_mm256_loadu_ps(x + j)));
         }
         const float max = largest(most);
-        y[i].offset = -8 * whole(x, max != 0.0f ? 127.0f / max : 0.0f, y[i].q);
+        whole<false>(x, max != 0.0f ? 127.0f / max : 0.0f, y[i].q);
+        y[i].offset = -8 * sum_of(y[i].q);
         y[i].d      = _cvtsh_ss(_cvtss_sh(max / 127.0f, _MM_FROUND_TO_NEAREST_INT));
     }
 }
 
-// factor_of returns by what 256 numbers are multiplied, 0 if all are 0: the largest one becomes -127.
-INFER_TARGET inline float factor_of(const float * x) {
-    __m256 most = absolute(_mm256_loadu_ps(x));
+// The engine's blocks of Q8_K, and its function that writes them. A compiler can have fused its multiplication
+// and its rounding.
+struct engine_q8_K {
+    float   d;
+    int8_t  q[256];
+    int16_t sums[16];
+};
+
+struct {
+    quantizer quantize;
+    bool      separate, fused; // how it rounds; none: unknown
+} by_engine;
+
+// quantize_q8_K writes 256 numbers as the engine does, and returns their scale.
+INFER_TARGET float quantize_q8_K(const float * x, int8_t * q) {
+    // Numbers without sign have the order of their bits: NaN and infinity are the largest.
+    __m256i bits = _mm256_castps_si256(absolute(_mm256_loadu_ps(x)));
     for (int j = 8; j < 256; j += 8) {
-        most = _mm256_max_ps(most, absolute(_mm256_loadu_ps(x + j)));
+        bits = _mm256_max_epi32(bits, _mm256_castps_si256(absolute(_mm256_loadu_ps(x + j))));
     }
-    const float max = largest(most);
-    if (max == 0.0f) {
-        return 0.0f;
+    __m128i most = _mm_max_epi32(_mm256_castsi256_si128(bits), _mm256_extracti128_si256(bits, 1));
+    most = _mm_max_epi32(most, _mm_shuffle_epi32(most, 0x4e));
+    most = _mm_max_epi32(most, _mm_shuffle_epi32(most, 0xb1));
+    const float max = _mm_cvtss_f32(_mm_castsi128_ps(most));
+    if (!(max >= 1e-30f && max <= 1e30f) || !(by_engine.separate || by_engine.fused)) {
+        engine_q8_K block;
+        by_engine.quantize(x, &block, 256);
+        memcpy(q, block.q, sizeof block.q);
+        return block.d;
     }
     int first = 0; // number of that size
-    while (x[first] != max && x[first] != -max && first < 255) {
+    while (x[first] != max && x[first] != -max) {
         first++;
     }
-    return -127.0f / x[first];
+    const float factor = -127.0f / x[first];
+    for (int j = 0; j < 256; j += 32) {
+        by_engine.fused ? whole<true>(x + j, factor, q + j) : whole<false>(x + j, factor, q + j);
+    }
+    return 1.0f / factor;
 }
 
 INFER_TARGET void prepare_q8_K(const float * x, int64_t n, void * prepared) {
     q8_K * y = (q8_K *) prepared;
     for (int64_t i = 0; i < n / 256; i++, x += 256) {
-        const float factor = factor_of(x);
+        y[i].d = quantize_q8_K(x, y[i].q);
         for (int j = 0; j < 8; j++) {
-            y[i].sums[j] = (int16_t) whole(x + 32 * j, factor, y[i].q + 32 * j);
+            y[i].sums[j] = (int16_t) sum_of(y[i].q + 32 * j);
         }
-        y[i].d = factor == 0.0f ? 0.0f : 1.0f / factor;
     }
 }
 
 INFER_TARGET void prepare_q8_K16(const float * x, int64_t n, void * prepared) {
     q8_K16 * y = (q8_K16 *) prepared;
     for (int64_t i = 0; i < n / 256; i++, x += 256) {
-        const float factor = factor_of(x);
-        for (int j = 0; j < 16; j += 2) {
-            const int32_t both = whole(x + 16 * j, factor, y[i].q + 16 * j);
-            int32_t first = 0;
+        y[i].d = quantize_q8_K(x, y[i].q);
+        for (int j = 0; j < 16; j++) {
+            int32_t sum = 0;
             for (int k = 0; k < 16; k++) {
-                first += y[i].q[16 * j + k];
+                sum += y[i].q[16 * j + k];
             }
-            y[i].offset[j]     = -32 * first;
-            y[i].offset[j + 1] = -32 * (both - first);
+            y[i].offset[j] = -32 * sum;
         }
-        y[i].d = factor == 0.0f ? 0.0f : 1.0f / factor;
     }
 }
 

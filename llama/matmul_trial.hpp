@@ -10,6 +10,10 @@ struct product_shape {
     int64_t length, rows, vectors;
     int64_t experts = 0, each = 0; // matrices, and how many each vector chooses; 0: one matrix
     bool    plain = false;         // the kernel gets the matrix in the file's layout, the engine repacked as always
+
+    // What is multiplied: random numbers, the largest sums that integers must hold, or also the smallest and
+    // largest floats, or also infinity and NaN.
+    enum : int { random, sums, floats, infinite } numbers = random;
 };
 
 class trial {
@@ -18,8 +22,8 @@ public:
         ggml_threadpool_params one = ggml_threadpool_params_default(1);
         threads_ = ggml_threadpool_new(&one);
         describe(matrix_, type, s.length, s.rows, std::max<int64_t>(s.experts, 1));
-        for (float & v : x_) {
-            v = number();
+        for (size_t i = 0; i < x_.size(); i++) {
+            x_[i] = activation((int64_t) i / s.length);
         }
         if (!threads_) {
             return;
@@ -48,6 +52,9 @@ public:
         }
         plain_.data = plain_.buffer->iface.get_base(plain_.buffer);
         ggml_quantize_chunk(type, numbers.data(), plain_.data, 0, s.rows * matrix_.ne[2], s.length, nullptr);
+        if (s.numbers != product_shape::random) {
+            set_blocks();
+        }
         matrix_.buffer->iface.set_tensor(matrix_.buffer, &matrix_, plain_.data, 0, matrix_.nb[3]);
         ready_ = true;
     }
@@ -80,7 +87,12 @@ public:
         if (!by_kernel || !by_engine || by_kernel == by_engine) {
             return false;
         }
-        return memcmp(all.data(), single.data(), all.size() * sizeof(float)) == 0;
+        for (size_t i = 0; i < all.size(); i++) {
+            if (memcmp(&all[i], &single[i], sizeof(float)) != 0 && !(std::isnan(all[i]) && std::isnan(single[i]))) {
+                return false;
+            }
+        }
+        return true;
     }
 
 private:
@@ -94,6 +106,43 @@ private:
     float number() { // from -1 to 1
         seed_ = seed_ * 1664525 + 1013904223;
         return (float) (int32_t) seed_ / 2147483648.0f;
+    }
+
+    // activation returns a number of a vector.
+    float activation(int64_t vector) {
+        const float v = number();
+        switch (shape_.numbers) {
+        case product_shape::random:
+            return v;
+        case product_shape::sums:
+            return vector % 3 == 0 ? 1 : vector % 3 == 1 ? -1 : v < 0 ? -1 : 1;
+        default:
+            const float rare[] = {3.4e38f, 1e-42f, 1e-38f, INFINITY, NAN};
+            const float scales[] = {1, 0, 1e-42f, 1e-37f, 3e-36f, 1e30f, 3e38f};
+            const int odd = (int) ((seed_ >> 8) % 9973);
+            return odd < (shape_.numbers == product_shape::infinite ? 5 : 3) && vector % 2 ? rare[odd] : v * scales[vector / 2 % 7];
+        }
+    }
+
+    // set_blocks sets all bits of the matrix but the blocks' float16s: scales, which come first.
+    void set_blocks() {
+        const size_t   size = ggml_type_size(matrix_.type), halves = matrix_.type == GGML_TYPE_Q4_0 ? 1 : 2;
+        const uint16_t scales[] = {0x3c00, 0xbc00, 0x0001, 0x8001, 0x7bff, 0}, rare[] = {0x7c00, 0x7e00}; // 1, least, most, 0, infinity, NaN
+        for (char * b = (char *) plain_.data; b < (char *) plain_.data + matrix_.nb[3]; b += size) {
+            uint16_t s[2];
+            for (uint16_t & v : s) {
+                number();
+                const uint32_t any = seed_ >> 8;
+                v = scales[shape_.numbers == product_shape::sums ? 0 : any % 6];
+                if (shape_.numbers == product_shape::infinite && any % 211 < 2) {
+                    v = rare[any % 211];
+                }
+            }
+            if (shape_.numbers == product_shape::sums || seed_ >> 31) {
+                memset(b, 0xff, size);
+            }
+            memcpy(b, s, halves * sizeof *s);
+        }
     }
 
     size_t result_size() const {
@@ -167,6 +216,7 @@ void use_kernels(ggml_backend_buffer_type_t type) {
     if (strcmp(type->iface.get_name(type), "CPU_REPACK") != 0 || !known_operations(type->context)) {
         return;
     }
+    use_quantizer(quantizer_q8_K());
     operations * engine = (operations *) type->context;
     auto with = std::make_unique<with_kernels>(engine);
     for (const enum ggml_type t : {GGML_TYPE_Q4_0, GGML_TYPE_Q4_K, GGML_TYPE_Q6_K}) {
@@ -189,7 +239,7 @@ bool infer_kernels_used(void) {
     return infer::used.with;
 }
 
-bool infer_kernel_agrees(enum ggml_type type, int64_t length, int64_t rows, int64_t vectors, int64_t experts, int64_t each, bool plain) {
+bool infer_kernel_agrees(enum ggml_type type, int64_t length, int64_t rows, int64_t vectors, int64_t experts, int64_t each, bool plain, int numbers) {
     using namespace infer;
-    return used.with && trial(used.type, type, {length, rows, vectors, experts, each, plain}).same(used.engine, used.with);
+    return used.with && trial(used.type, type, {length, rows, vectors, experts, each, plain, (decltype(product_shape::numbers)) numbers}).same(used.engine, used.with);
 }

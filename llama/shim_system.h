@@ -34,7 +34,7 @@ const char * infer_kernels_chosen(void);
 bool infer_kernels_used(void);
 // Whether the kernel for a type computes the same bits as the engine: a random matrix by vectors. experts: 0, or
 // how many matrices, of which each vector chooses some. plain: the kernel gets them in the file's layout.
-bool infer_kernel_agrees(enum ggml_type type, int64_t length, int64_t rows, int64_t vectors, int64_t experts, int64_t each, bool plain);
+bool infer_kernel_agrees(enum ggml_type type, int64_t length, int64_t rows, int64_t vectors, int64_t experts, int64_t each, bool plain, int numbers);
 // Loads the library of ggml's base functions that backends are linked with, and tests whether it has
 // this engine's version and structs. The error is the reason why not.
 bool infer_backends_fit(const char * path, infer_error * err);

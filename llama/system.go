@@ -169,11 +169,22 @@ type product struct {
 	typ                                  TensorType
 	length, rows, vectors, experts, each int
 	plain                                bool // not repacked
+	numbers                              numbers
 }
+
+// numbers is what numbers a product multiplies.
+type numbers int
+
+const (
+	randomNumbers   numbers = iota
+	largestSums             // of integers
+	extremeFloats           // also the smallest and largest, and zeros
+	infiniteNumbers         // also NaN
+)
 
 // agrees reports whether the kernels compute the bits that the engine computes token by token.
 func (p product) agrees() bool {
-	return start() == nil && bool(C.infer_kernel_agrees(C.enum_ggml_type(p.typ), C.int64_t(p.length), C.int64_t(p.rows), C.int64_t(p.vectors), C.int64_t(p.experts), C.int64_t(p.each), C.bool(p.plain)))
+	return start() == nil && bool(C.infer_kernel_agrees(C.enum_ggml_type(p.typ), C.int64_t(p.length), C.int64_t(p.rows), C.int64_t(p.vectors), C.int64_t(p.experts), C.int64_t(p.each), C.bool(p.plain), C.int(p.numbers)))
 }
 
 // Optimized reports whether the compiler was told to optimise this package's native code,

@@ -37,6 +37,7 @@ inline bool (*internal_memory_update)(llama_context *, bool);
 inline void * (*internal_graph)(llama_context *);
 inline void (*internal_graph_reset)(void *);
 inline void (*internal_barrier)(struct ggml_threadpool *);
+inline quantizer internal_quantizer_q8_K;
 inline void * internal_supports_op, * internal_get_operation, * internal_compute_q4_0, * internal_compute_q4_K;
 
 // The engine frees backends after the scheduler itself.
@@ -79,11 +80,16 @@ inline void barrier(struct ggml_threadpool * threads) {
     internal_barrier(threads);
 }
 
+// quantizer_q8_K returns the engine's function that quantises to Q8_K on the CPU.
+inline quantizer quantizer_q8_K() {
+    return internal_quantizer_q8_K;
+}
+
 // known_operations returns whether matmul.hpp knows the class of a buffer type's operations: its third and
 // fourth virtual function are those. known_operation is the same for one operation.
 inline bool known_operations(const void * o) {
     void * const * functions = *(void * const * const *) o;
-    return internal_barrier && internal_supports_op && functions[2] == internal_supports_op && functions[3] == internal_get_operation;
+    return internal_barrier && internal_quantizer_q8_K && internal_supports_op && functions[2] == internal_supports_op && functions[3] == internal_get_operation;
 }
 
 inline bool known_operation(const void * o) {
