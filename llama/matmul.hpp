@@ -217,7 +217,12 @@ private:
         const int32_t n = (int32_t) (ids->ne[0] * ids->ne[1]);
         std::fill(begin, begin + experts + 1, 0);
         for (int32_t i = 0; i < n; i++) {
-            begin[expert(i)]++;
+            const int32_t e = expert(i);
+            if (e < 0 || e >= experts) { // the engine's operation ends the process, too
+                fprintf(stderr, "expert %d of %d of %s was chosen\n", (int) e, (int) experts, ids->name);
+                abort();
+            }
+            begin[e]++;
         }
         chosen[0] = 0;
         for (int32_t e = 0, sum = 0; e <= experts; e++) {
