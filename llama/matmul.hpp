@@ -241,14 +241,14 @@ private:
 // with_kernels are the operations of which kernels compute some.
 class with_kernels : public operations {
 public:
-    explicit with_kernels(operations * engine) : engine_(engine) {}
+    // agrees returns whether a kernel computes what the engine computes with repacked weights. It is asked once for
+    // each type, before its first use.
+    using agreement = bool (*)(operations * engine, enum ggml_type type, const kernel & k);
+
+    explicit with_kernels(operations * engine, agreement agrees = nullptr) : engine_(engine), agrees_(agrees) {}
 
     void add(enum ggml_type type, const kernel & k) {
-        products_.push_back({type, &k, {k, true}, {k, true}, {k, false}, {k, false}});
-    }
-
-    void remove_last() {
-        products_.pop_back();
+        products_.emplace_back(type, k);
     }
 
     bool any() const {
@@ -269,11 +269,11 @@ public:
             if (p.type != op->src[0]->type || op->src[1]->type != GGML_TYPE_F32 || op->src[1]->nb[0] != sizeof(float)) {
                 continue;
             }
-            if (by_engine && p.kernel->engine) {
-                if (one && p.repacked.fits(op)) {
+            if (by_engine && p.k.engine) {
+                if (one && p.repacked.fits(op) && agrees(p)) {
                     return &p.repacked;
                 }
-                if (!one && p.repacked_chosen.fits(op)) {
+                if (!one && p.repacked_chosen.fits(op) && agrees(p)) {
                     return &p.repacked_chosen;
                 }
             } else if (!by_engine && is_plain(op->src[0])) {
@@ -291,14 +291,24 @@ public:
 private:
     struct products {
         enum ggml_type type;
-        const struct kernel * kernel;
-        mul_mat        repacked;
-        mul_mat_id     repacked_chosen;
-        mul_mat        plain;
-        mul_mat_id     plain_chosen;
+        const kernel & k;
+        mul_mat        repacked{k, true};
+        mul_mat_id     repacked_chosen{k, true};
+        mul_mat        plain{k, false};
+        mul_mat_id     plain_chosen{k, false};
+        std::once_flag asked;
+        bool           agrees = true;
+
+        products(enum ggml_type type, const kernel & k) : type(type), k(k) {}
     };
-    operations *        engine_;
+    operations *         engine_;
+    agreement            agrees_;
     std::deque<products> products_;
+
+    bool agrees(products & p) {
+        std::call_once(p.asked, [&] { p.agrees = !agrees_ || agrees_(engine_, p.type, p.k); });
+        return p.agrees;
+    }
 
     // is_plain returns whether a matrix in host memory has the file's layout.
     static bool is_plain(const ggml_tensor * m) {

@@ -1,5 +1,5 @@
-// Kernels are used for the types of matrices for which they compute what the engine computes. A trial at the
-// start says so: it multiplies a random matrix by random vectors with a kernel, and with the engine one by one.
+// Kernels are used for repacked matrices of those types for which they compute what the engine computes. A trial
+// says so before the first use: it multiplies a random matrix by random vectors with a kernel, and with the engine one by one.
 
 namespace infer {
 
@@ -218,13 +218,15 @@ void use_kernels(ggml_backend_buffer_type_t type) {
     }
     use_quantizer(quantizer_q8_K());
     operations * engine = (operations *) type->context;
-    auto with = std::make_unique<with_kernels>(engine);
+    auto with = std::make_unique<with_kernels>(engine, [](operations * engine, enum ggml_type t, const kernel & k) {
+        scope_guard own({}); // the trial's memory is the engine's, also while a context is measured
+        with_kernels tried(engine);
+        tried.add(t, k);
+        return trial(used.type, t, {256, 24, 3}).same(engine, &tried);
+    });
     for (const enum ggml_type t : {GGML_TYPE_Q4_0, GGML_TYPE_Q4_K, GGML_TYPE_Q6_K}) {
         if (const kernel * k = kernel_of(ggml_type_name(t))) {
             with->add(t, *k);
-            if (k->engine && !trial(type, t, {256, 24, 3}).same(engine, with.get())) {
-                with->remove_last();
-            }
         }
     }
     if (with->any()) {
