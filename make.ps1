@@ -126,7 +126,8 @@ function Invoke-Test {
     $env:INFER_BIN = Join-Path $PSScriptRoot 'bin\infer.exe'
     Invoke-Program 'go' @('test', '-p', '1', '-timeout', '30m', './...')
     Invoke-Program 'go' @('build', '-race', './...')
-    Invoke-Program 'go' @('test', '-p', '1', '-race', '-timeout', '30m', './internal/files', './loader/...', './models/...', './runtime/...', './llama/...')
+    Invoke-Program 'go' @('test', '-p', '2', '-short', '-race', '-timeout', '30m', './internal/files', './loader/...', './models/...')
+    Invoke-Program 'go' @('test', '-p', '1', '-short', '-race', '-timeout', '30m', './runtime/...', './llama/...')
 }
 
 if ($Command -eq 'help') {
