@@ -116,7 +116,7 @@ func TestWhatIsLeftOpenIsLowered(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return f.Modes[0].Commit - f.Modes[0].Engine
+		return f.Modes[0].Commit - f.Modes[0].Engine - f.Modes[0].Unused
 	}
 	for _, tt := range []struct {
 		name string
@@ -206,9 +206,9 @@ func TestNothingIsLoweredForACopy(t *testing.T) {
 		mode    runtime.LoadMode
 		lowered bool
 	}{
-		{"all fits", all.Commit - all.Engine + 1<<20, runtime.LoadCopy, false},
-		{"the copy fits without the session", all.Commit - all.Engine - 1<<20, runtime.LoadMMap, false},
-		{"not even the session fits", all.Commit - all.Engine - all.Weights - 1<<20, runtime.LoadMMap, true},
+		{"all fits", all.Commit - all.Engine - all.Unused + 1<<20, runtime.LoadCopy, false},
+		{"the copy fits without the session", all.Commit - all.Engine - all.Unused - 1<<20, runtime.LoadMMap, false},
+		{"not even the session fits", all.Commit - all.Engine - all.Unused - all.Weights - 1<<20, runtime.LoadMMap, true},
 	} {
 		o := runtime.Options{Pool: newPool(t, tt.size), Session: runtime.SessionOptions{FlashAttention: llama.FlashOn}}
 		if f, _ := plan(o); f.Auto != tt.mode {

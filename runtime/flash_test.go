@@ -41,7 +41,7 @@ func TestFlashAttentionIsForWhereMemoryIsShort(t *testing.T) {
 	if most.Commit < least.Commit+4<<20 {
 		t.Fatalf("%d bytes with flash attention and %d without tell nothing", least.Commit, most.Commit)
 	}
-	small, err := memory.NewPool(least.Commit-least.Engine+2<<20, memory.PoolOptions{})
+	small, err := memory.NewPool(least.Commit-least.Engine-least.Unused+2<<20, memory.PoolOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestFlashAttentionIsForWhereMemoryIsShort(t *testing.T) {
 func TestWhatAskedForNoFlashAttentionIsToldOfIt(t *testing.T) {
 	with := runtime.SessionOptions{Context: 2048, UBatch: 512, Threads: 1, FlashAttention: llama.FlashOn}
 	least := planOf(t, runtime.Options{Session: with}, runtime.LoadMMap)
-	small, err := memory.NewPool(least.Commit-least.Engine+2<<20, memory.PoolOptions{})
+	small, err := memory.NewPool(least.Commit-least.Engine-least.Unused+2<<20, memory.PoolOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -176,7 +176,7 @@ func TestARefusedSumNamesItsParts(t *testing.T) {
 	_, err = runtime.Open(t.Context(), path, o)
 	check("a copy and a session", err, p.Weights)
 
-	o.Load, o.Pool = runtime.LoadMMap, newPool(t, p.Commit-p.Engine-p.Weights+1<<20)
+	o.Load, o.Pool = runtime.LoadMMap, newPool(t, p.Commit-p.Engine-p.Unused-p.Weights+1<<20)
 	m := open(t, path, o)
 	session(t, m, so)
 	_, err = m.NewSession(t.Context(), so)
@@ -224,7 +224,7 @@ func TestAnErrorCombinesWhatIsNotEnoughAlone(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			size := f.Modes[0].Commit - f.Modes[0].Engine
+			size := f.Modes[0].Commit - f.Modes[0].Engine - f.Modes[0].Unused
 			var refused *memory.Error
 			if err := open(size, tt.given); !errors.As(err, &refused) {
 				t.Fatalf("%v", err)
