@@ -12,8 +12,16 @@
 #include "kernels_vectors.hpp"
 #include "kernels_avx512.hpp"
 
+// Whether the compiler knows AVX-VNNI.
+#ifdef __clang__
+#define INFER_KNOWS_VNNI (__clang_major__ >= 14)
+#else
+#define INFER_KNOWS_VNNI (__GNUC__ >= 12)
+#endif
+
 namespace infer {
 
+#if INFER_KNOWS_VNNI
 namespace avx_vnni {
 #define INFER_VNNI 1
 #define INFER_TARGET __attribute__((target("avxvnni,avx2,fma,f16c")))
@@ -21,6 +29,7 @@ namespace avx_vnni {
 #undef INFER_TARGET
 #undef INFER_VNNI
 } // namespace avx_vnni
+#endif
 
 namespace avx2 {
 #define INFER_VNNI 0
@@ -34,9 +43,11 @@ static bool has_avx2() {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
 }
 
+#if INFER_KNOWS_VNNI
 static bool has_avx_vnni() {
     return has_avx2() && __builtin_cpu_supports("avxvnni");
 }
+#endif
 
 static bool has_avx512() {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
@@ -57,7 +68,9 @@ template <size_t N> constexpr kernel_set set_of(const char * name, bool (*availa
 // The sets, fastest first.
 static const kernel_set sets[] = {
     set_of("avx512_vnni", has_avx512, avx512::kernels),
+#if INFER_KNOWS_VNNI
     set_of("avx_vnni", has_avx_vnni, avx_vnni::kernels),
+#endif
     set_of("avx2", has_avx2, avx2::kernels),
 };
 
