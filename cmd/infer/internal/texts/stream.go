@@ -1,7 +1,6 @@
 package texts
 
 import (
-	"fmt"
 	"strings"
 	"unicode/utf8"
 )
@@ -29,17 +28,13 @@ func (t *Stream) escape(piece string, end bool) string {
 		case !end && (s == "\r" || !utf8.FullRuneInString(s)):
 			t.held = s
 			return b.String()
-		case r == utf8.RuneError && n == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[0])
 		case strings.HasPrefix(s, "\r\n"):
 			n = 2
 			b.WriteString("\r\n")
-		case r == '\n' || r == '\t' || !obeyed(r):
+		case r == '\n' || r == '\t' || !obeyed(r) && (r != utf8.RuneError || n > 1):
 			b.WriteString(s[:n])
-		case r < 0x80:
-			fmt.Fprintf(&b, `\x%02x`, r)
 		default:
-			fmt.Fprintf(&b, `\u%04x`, r)
+			b.WriteString(escaped(s))
 		}
 		s = s[n:]
 	}

@@ -16,21 +16,27 @@ func OneLine(s string) string {
 	var b strings.Builder
 	for i, r := range s {
 		switch {
-		case r == unicode.ReplacementChar && !strings.HasPrefix(s[i:], "\uFFFD"):
-			fmt.Fprintf(&b, `\x%02x`, s[i])
 		case r == '\n':
 			b.WriteString("; ")
-		case unicode.IsPrint(r):
+		case unicode.IsPrint(r) && (r != utf8.RuneError || strings.HasPrefix(s[i:], "\uFFFD")):
 			b.WriteRune(r)
-		case r < 0x80:
-			fmt.Fprintf(&b, `\x%02x`, r)
-		case r < 0x10000:
-			fmt.Fprintf(&b, `\u%04x`, r)
 		default:
-			fmt.Fprintf(&b, `\U%08x`, r)
+			b.WriteString(escaped(s[i:]))
 		}
 	}
 	return b.String()
+}
+
+// escaped returns the first character of a text, or its first byte if that begins none, as an escape.
+func escaped(s string) string {
+	switch r, n := utf8.DecodeRuneInString(s); {
+	case r < 0x80 || r == utf8.RuneError && n == 1:
+		return fmt.Sprintf(`\x%02x`, s[0])
+	case r < 0x10000:
+		return fmt.Sprintf(`\u%04x`, r)
+	default:
+		return fmt.Sprintf(`\U%08x`, r)
+	}
 }
 
 // shownRunes is the length, in characters, to which a long string is abbreviated: about a line.
