@@ -2,7 +2,7 @@
 //
 //   scope.hpp         owns the scopes, which say where this thread's memory comes from during a call
 //   buffer_types.hpp  owns the engine's original buffer type functions, saved once at the start
-//   matmul.hpp        multiplications with repacked weights, and matmul_trial.hpp which of them are used
+//   matmul.hpp        multiplications by kernels, and matmul_trial.hpp which of them are used
 //   blocks.hpp        buffers whose memory comes from Go
 //   weights.hpp       buffers without memory, for unbound weights; the list of those weights
 //   devices.hpp       owns the buffer types of devices, and counts the memory of devices
@@ -58,7 +58,8 @@ ggml_backend_buffer_t repack_alloc(ggml_backend_buffer_type_t type, size_t size)
 
 // --- matmul_trial.hpp
 
-// use_kernels lets this package's kernels compute with a buffer type's repacked weights.
+// use_kernels lets this package's kernels compute with weights that a buffer type repacks, and with weights in
+// the file's layout.
 void use_kernels(ggml_backend_buffer_type_t type);
 
 // --- blocks.hpp

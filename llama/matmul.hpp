@@ -40,8 +40,8 @@ size_t lines(size_t size) {
     return (size + line - 1) / line * line;
 }
 
-// least_plain is from how many vectors on matrices in the file's layout are multiplied by kernels. With these, the
-// engine rounds in another order; it computes single tokens, texts of a batch and drafts, which are to be alike.
+// Kernels multiply matrices in the file's layout from this many vectors on. They round in another order than the
+// engine there. Fewer vectors are the engine's: single tokens, drafts and texts of a batch are to have the same bits.
 constexpr int64_t least_plain = 32;
 
 // product multiplies a matrix, or those of several experts, by vectors. The matrix is repacked, or has the
@@ -50,6 +50,9 @@ constexpr int64_t least_plain = 32;
 class product : public operation {
 public:
     product(const kernel & k, bool repacked) : k_(k), repacked_(repacked) {}
+
+    // fits returns whether the product computes an operation of its kind.
+    virtual bool fits(const ggml_tensor * op) const = 0;
 
 protected:
     const kernel & k_;
@@ -144,7 +147,7 @@ class mul_mat : public product {
 public:
     using product::product;
 
-    bool fits(const ggml_tensor * op) const {
+    bool fits(const ggml_tensor * op) const override {
         const ggml_tensor * m = op->src[0], * v = op->src[1];
         return m->ne[2] == 1 && m->ne[3] == 1 && v->ne[1] * v->ne[2] * v->ne[3] >= (repacked_ ? 2 : least_plain);
     }
@@ -173,7 +176,7 @@ class mul_mat_id : public product {
 public:
     using product::product;
 
-    bool fits(const ggml_tensor * op) const {
+    bool fits(const ggml_tensor * op) const override {
         const ggml_tensor * m = op->src[0], * v = op->src[1], * ids = op->src[2];
         const int64_t choices = ids->ne[0] * ids->ne[1];
         return m->ne[3] == 1 && v->ne[3] == 1 && ids->ne[1] > 1 && (repacked_ || choices >= least_plain * m->ne[2]) && ids->nb[0] == sizeof(int32_t);
@@ -269,20 +272,10 @@ public:
             if (p.type != op->src[0]->type || op->src[1]->type != GGML_TYPE_F32 || op->src[1]->nb[0] != sizeof(float)) {
                 continue;
             }
-            if (by_engine && p.k.engine) {
-                if (one && p.repacked.fits(op) && agrees(p)) {
-                    return &p.repacked;
-                }
-                if (!one && p.repacked_chosen.fits(op) && agrees(p)) {
-                    return &p.repacked_chosen;
-                }
-            } else if (!by_engine && is_plain(op->src[0])) {
-                if (one && p.plain.fits(op)) {
-                    return &p.plain;
-                }
-                if (!one && p.plain_chosen.fits(op)) {
-                    return &p.plain_chosen;
-                }
+            product & of_one = by_engine ? p.repacked : p.plain, & of_chosen = by_engine ? p.repacked_chosen : p.plain_chosen;
+            product & by_kernel = one ? of_one : of_chosen;
+            if (by_kernel.fits(op) && (by_engine ? p.k.engine && agrees(p) : is_plain(op->src[0]))) {
+                return &by_kernel;
             }
         }
         return by_engine;

@@ -25,7 +25,7 @@ void infer_devices_changed(void);
 size_t infer_device_largest(size_t device);
 // Returns the name of type i of them.
 const char * infer_repack_type(size_t i);
-// Chooses the kernels that multiply repacked weights, before infer_init: "" for the fastest, the name of an
+// Chooses the kernels that multiply weights, before infer_init: "" for the fastest, the name of an
 // instruction set, or "engine" for those of the engine. Returns whether this CPU and build have them.
 bool infer_kernels_choose(const char * name);
 // The name of the instruction set, "" for the engine's.
@@ -34,6 +34,7 @@ const char * infer_kernels_chosen(void);
 bool infer_kernels_used(void);
 // Whether the kernel for a type computes the same bits as the engine: a random matrix by vectors. experts: 0, or
 // how many matrices, of which each vector chooses some. plain: the kernel gets them in the file's layout.
+// numbers: what is multiplied, as in product_shape (matmul_trial.hpp).
 bool infer_kernel_agrees(enum ggml_type type, int64_t length, int64_t rows, int64_t vectors, int64_t experts, int64_t each, bool plain, int numbers);
 // Loads the library of ggml's base functions that backends are linked with, and tests whether it has
 // this engine's version and structs. The error is the reason why not.

@@ -139,8 +139,8 @@ func Repacks() []string {
 	return names
 }
 
-// chooseKernels chooses the kernels for repacked weights by $INFER_KERNELS, which is for comparisons: an
-// instruction set, or "engine". Otherwise the fastest are used.
+// chooseKernels chooses the kernels. $INFER_KERNELS is for comparisons: the name of an instruction set, or
+// "engine" for the engine's. If it is not set, the fastest of this CPU are chosen.
 func chooseKernels() error {
 	name := os.Getenv("INFER_KERNELS")
 	c := C.CString(name)
@@ -152,10 +152,10 @@ func chooseKernels() error {
 }
 
 // Kernels returns the instruction set of this package's own kernels: avx512_vnni, avx_vnni or avx2. They
-// multiply repacked weights of types Q4_0 and Q4_K by the vectors of several tokens, and those in the file's layout
-// and of type Q6_K by 32 and more. It is empty
-// where the engine's are used: on CPUs without AVX2, on macOS, and where the engine does not repack, or into
-// another layout.
+// multiply weights by the vectors of several tokens: repacked weights of types Q4_0 and Q4_K by those of two
+// tokens and more, and weights of types Q4_0, Q4_K and Q6_K in the file's layout by those of 32 and more. A
+// type that the engine repacks into another layout is left to the engine. Kernels is empty where all types
+// are: on CPUs without AVX2, on macOS, and with engines that do not repack.
 func Kernels() string {
 	if start() != nil || !C.infer_kernels_used() {
 		return ""
