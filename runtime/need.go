@@ -150,8 +150,8 @@ const (
 	perNode       = 2250       // of a graph, beyond leastNodes
 	leastNodes    = 1024       // the smallest graph that the engine reserves
 	perCell       = 350        // of the KV cache
-	engineItself  = 1750 << 10 // constant part
-	libraryItself = 600 << 10  // the same of an engine from libraries
+	engineItself  = 2500 << 10 // constant part
+	libraryItself = 2850 << 10 // the same of an engine from libraries
 )
 
 // engineMemory estimates what the engine and this package take beside blocks and weights.

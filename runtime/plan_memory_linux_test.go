@@ -24,10 +24,9 @@ func init() { children["taken"] = childTaken }
 type taken struct{ Commit, Resident uint64 }
 
 // mappings adds up the process's mappings.
-func mappings() (taken, error) {
+func mappings() (memtest.Smaps, error) {
 	b, err := os.ReadFile("/proc/self/smaps")
-	s := memtest.ParseSmaps(string(b))
-	return taken{s.Commit, s.Resident}, err
+	return memtest.ParseSmaps(string(b)), err
 }
 
 // settle makes Go allocate in advance what it keeps: heap and stacks. With one running thread,
@@ -50,6 +49,11 @@ func settle() {
 func childTaken(args []string) int {
 	path, o, so := parseChild(args)
 	o.Session = so
+	start, err := mappings()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return childUnsupported
+	}
 	// The engine's static parts are initialised first.
 	if _, _, err := greedy(background, tinyF16, runtime.Options{Load: runtime.LoadStock}, runtime.SessionOptions{Context: 64, Threads: 1}, 2); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -61,6 +65,10 @@ func childTaken(args []string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return childUnsupported
 	}
+	// Freed parts of the C library's heap stay charged below others that were not freed, which depends on
+	// when Go's threads ran: the heap counts from its start.
+	before.Commit += start.Heap.Commit - before.Heap.Commit
+	before.Resident += start.Heap.Resident - before.Heap.Resident
 	return inChild(path, o, func(m *runtime.Model, s *runtime.Session) error {
 		const generated = 4
 		tokens := make([]int32, s.Stats().Context-2*generated)
