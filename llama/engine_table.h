@@ -108,6 +108,8 @@
     X(const char *, ggml_type_name, (enum ggml_type type), (type)) \
     X(int64_t, ggml_blck_size, (enum ggml_type type), (type)) \
     X(size_t, ggml_row_size, (enum ggml_type type, int64_t ne), (type, ne)) \
+    X(size_t, ggml_type_size, (enum ggml_type type), (type)) \
+    X(bool, ggml_validate_row_data, (enum ggml_type type, const void * data, size_t nbytes), (type, data, nbytes)) \
     X(bool, ggml_quantize_requires_imatrix, (enum ggml_type type), (type)) \
     X(int, ggml_cpu_has_sse3, (void), ()) \
     X(int, ggml_cpu_has_ssse3, (void), ()) \

@@ -60,6 +60,9 @@ func Quantize(context.Context, string, string, QuantizeParams) error { return Er
 // QuantizeRows returns ErrNoEngine.
 func QuantizeRows(TensorType, []float32, int) ([]byte, error) { return nil, ErrNoEngine }
 
+// ValidRows returns ErrNoEngine.
+func ValidRows(TensorType, []byte) (bool, error) { return false, ErrNoEngine }
+
 // ParseTensorType returns ErrNoEngine.
 func ParseTensorType(string) (TensorType, error) { return 0, ErrNoEngine }
 

@@ -82,3 +82,23 @@ func QuantizeRows(typ TensorType, src []float32, rowLen int) ([]byte, error) {
 	}
 	return dst, nil
 }
+
+// ValidRows tells whether the numbers in rows of a tensor type are finite, as far as the type can store
+// others: ggml_validate_row_data, which also writes the place of the first to standard error. data must
+// have whole blocks of the type. It is safe for concurrent use.
+func ValidRows(typ TensorType, data []byte) (bool, error) {
+	if err := start(); err != nil {
+		return false, err
+	}
+	if typ >= tensorTypes() {
+		return false, invalid("tensor type", uint32(typ), "out of range (0 to %d)", tensorTypes()-1)
+	}
+	block := int(C.infer_ggml_type_size(C.enum_ggml_type(typ)))
+	if block == 0 || len(data)%block != 0 {
+		return false, argument("%d bytes of rows: need whole blocks of %d bytes (type %s)", len(data), block, typ)
+	}
+	if len(data) == 0 {
+		return true, nil
+	}
+	return bool(C.infer_ggml_validate_row_data(C.enum_ggml_type(typ), unsafe.Pointer(&data[0]), C.size_t(len(data)))), nil
+}

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"github.com/seed7adf6694/infer/loader/packed"
 	"github.com/seed7adf6694/infer/loader/probe"
 	"github.com/seed7adf6694/infer/models"
+	"github.com/seed7adf6694/infer/runtime/internal/values"
 )
 
 // CheckOptions are the options of [Check].
@@ -58,7 +60,7 @@ type Checked struct {
 //
 // Then it computes a few tokens in two ways: with mapped weights and with [LoadStock], or with
 // a copy if LoadStock can't load the file. For a packed file the second way is a copy of the
-// source. Different results are an [ErrModesDiffer], NaN and infinity an [ErrBadModel]. If
+// source. Different results are an [ErrModesDiffer], NaN and infinity in them or in the weights an [ErrBadModel]. If
 // there is not enough memory for the weights, or the model makes neither text nor embeddings,
 // the result says so in NotComputed.
 func Check(ctx context.Context, path string, o CheckOptions) (Checked, error) {
@@ -69,11 +71,25 @@ func Check(ctx context.Context, path string, o CheckOptions) (Checked, error) {
 	c, ways, err := checkFile(ctx, file, o)
 	if err == nil && !o.NoCompute {
 		err = c.compute(ctx, ways)
+		if c.NotComputed == "" && (err == nil || errors.Is(err, ErrBadModel)) {
+			err = cmp.Or(checkValues(ctx, file), err)
+		}
 	}
 	if err != nil && ctx.Err() == nil {
 		err = &LoadError{Path: file, Err: err}
 	}
 	return c, err
+}
+
+// checkValues checks the numbers of all weights that are not in a layout of a packed file: [Check] compares
+// those with the source.
+func checkValues(ctx context.Context, path string) error {
+	index, err := openIndex(path)
+	if err != nil {
+		return err
+	}
+	defer index.Close()
+	return values.Check(ctx, index, nil)
 }
 
 // checkFile does all checks except computing, and returns the ways to compute.
@@ -160,6 +176,11 @@ func (w *weights) checkAllPacked(ctx context.Context, o CheckOptions) (string, e
 	err = packed.Check(ctx, w.index, source,
 		func(t gguf.PackedTensor) int { return groups[t.Name] },
 		func(t gguf.PackedTensor, dst, src []byte) error {
+			if of, ok := w.index.Tensor(t.Name); ok {
+				if err := values.Finite(w.index, of, src); err != nil {
+					return err
+				}
+			}
 			return w.native.RepackRows(numbers[t.Name], dst, src)
 		}, o.Progress)
 	switch {

@@ -3,9 +3,8 @@
 package runtime_test
 
 import (
-	"encoding/binary"
+	"bytes"
 	"errors"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -82,19 +81,98 @@ func TestCheckComputesAPackedModelAndItsSource(t *testing.T) {
 	}
 }
 
-func TestCheckRefusesNumbersThatAreNone(t *testing.T) {
-	path := computing(t, "llama")
+// damagedModel makes a model with ones in all bits of a tensor's last block: NaN in numbers and scales.
+func damagedModel(t *testing.T, tensor string) string {
+	path := filepath.Join(t.TempDir(), "damaged.gguf")
+	whole, err := os.ReadFile(model(t, "tiny", "q4_0"))
+	memtest.Need(t, err)
+	memtest.Need(t, os.WriteFile(path, whole, 0o600))
 	ix, err := loader.Open(path)
 	memtest.Need(t, err)
-	norm, _ := ix.Tensor("blk.2.ffn_norm.weight")
+	at, ok := ix.Tensor(tensor)
 	ix.Close()
+	if !ok {
+		t.Fatal("no tensor ", tensor)
+	}
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	memtest.Need(t, err)
-	_, err = f.WriteAt(binary.LittleEndian.AppendUint32(nil, math.Float32bits(float32(math.NaN()))), norm.Offset)
+	block := int64(at.Type.BlockBytes())
+	_, err = f.WriteAt(bytes.Repeat([]byte{0xff}, int(block)), at.Offset+int64(at.Size)-block)
 	memtest.Need(t, errors.Join(err, f.Close()))
-	_, err = runtime.Check(t.Context(), path, runtime.CheckOptions{})
-	if !errors.Is(err, runtime.ErrBadModel) || !strings.Contains(err.Error(), "NaN") || !strings.Contains(err.Error(), path) {
-		t.Errorf("%v", err)
+	return path
+}
+
+func TestCheckRefusesNumbersThatAreNone(t *testing.T) {
+	for _, tensor := range damaged {
+		path := damagedModel(t, tensor)
+		_, err := runtime.Check(t.Context(), path, runtime.CheckOptions{})
+		if !errors.Is(err, runtime.ErrBadModel) || !strings.Contains(err.Error(), "NaN") || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), tensor) {
+			t.Errorf("%s: %v", tensor, err)
+		}
+	}
+}
+
+// damaged are tensors of three types; a few tokens are computed without the last row of the embeddings.
+var damaged = []string{"blk.0.ffn_up.weight", "blk.0.ffn_norm.weight", "token_embd.weight"}
+
+func TestOpenChecksTensorsInEachMode(t *testing.T) {
+	for _, tensor := range damaged {
+		path := damagedModel(t, tensor)
+		for _, load := range []runtime.LoadMode{runtime.LoadAuto, runtime.LoadMMap, runtime.LoadCopy, runtime.LoadStock} {
+			if m, err := runtime.Open(t.Context(), path, runtime.Options{Load: load}); err != nil {
+				t.Errorf("%s, %s, not checked: %v", tensor, load, err)
+			} else {
+				m.Close()
+			}
+			_, err := runtime.Open(t.Context(), path, runtime.Options{Load: load, CheckTensors: true})
+			if !errors.Is(err, runtime.ErrBadModel) || !strings.Contains(err.Error(), tensor) {
+				t.Errorf("%s, %s: %v", tensor, load, err)
+			}
+		}
+	}
+	checked := false
+	m, err := runtime.Open(t.Context(), model(t, "tiny", "q4_0"), runtime.Options{CheckTensors: true, Progress: func(p runtime.Progress) {
+		checked = checked || p.Checking && p.Done == p.Total
+	}})
+	if err != nil || !checked {
+		t.Fatal(err, checked)
+	}
+	m.Close()
+}
+
+func TestOpenChecksTensorsOfPackedFiles(t *testing.T) {
+	if !llama.CanRepack() {
+		t.Skip("the engine was compiled without repacking")
+	}
+	for _, tensor := range damaged {
+		path, dir := damagedModel(t, tensor), t.TempDir()
+		for _, check := range []bool{false, true} {
+			m, err := runtime.Open(t.Context(), path, runtime.Options{Packed: runtime.PackedRequire, CacheDir: dir, CheckTensors: check})
+			if check != errors.Is(err, runtime.ErrBadModel) || check && !strings.Contains(err.Error(), tensor) {
+				t.Errorf("%s, check %t: %v", tensor, check, err)
+			}
+			if err == nil {
+				m.Close()
+			}
+		}
+		if _, err := runtime.Check(t.Context(), packedOf(t, path), runtime.CheckOptions{}); !errors.Is(err, runtime.ErrBadModel) || !strings.Contains(err.Error(), tensor) {
+			t.Errorf("%s, a packed file: %v", tensor, err)
+		}
+	}
+	file := packedOf(t, model(t, "tiny", "q4_0"))
+	ix, err := loader.Open(file)
+	memtest.Need(t, err)
+	at := ix.Tensors()[len(ix.Tensors())/2]
+	ix.Close()
+	f, err := os.OpenFile(file, os.O_RDWR, 0)
+	memtest.Need(t, err)
+	one := make([]byte, 1)
+	_, err = f.ReadAt(one, at.Offset)
+	memtest.Need(t, err)
+	_, err = f.WriteAt([]byte{one[0] ^ 1}, at.Offset)
+	memtest.Need(t, errors.Join(err, f.Close()))
+	if _, err := runtime.Open(t.Context(), file, runtime.Options{CheckTensors: true}); !errors.Is(err, runtime.ErrBadModel) || !strings.Contains(err.Error(), "damaged") {
+		t.Errorf("a changed packed file: %v", err)
 	}
 }
 

@@ -52,7 +52,9 @@ type Options struct {
 	CacheDir string
 	// NoPrefetch does not read mapped weights ahead: each page is read at its first use.
 	NoPrefetch bool
-	// CheckTensors reads all weights and refuses invalid values (NaN, infinities).
+	// CheckTensors reads all weights before they are loaded, and refuses invalid values (NaN, infinities).
+	// Weights in the layout of a packed file are compared with their checksums, and if the file was
+	// cached, those of the model are checked.
 	CheckTensors bool
 	// GPULayers is how many layers are placed on devices: the last ones, where the output counts as
 	// the very last; a number above the model's means all. With [GPULayersAuto] they are as many as
@@ -135,10 +137,11 @@ type Adapter struct {
 
 // Progress is the progress of a load.
 type Progress struct {
-	Mode    LoadMode
-	Packing bool   // a packed file is being made first
-	Done    uint64 // bytes of weights
-	Total   uint64
+	Mode     LoadMode // LoadAuto if none was chosen yet
+	Packing  bool     // a packed file is being made first
+	Checking bool     // the weights are being checked first: see [Options].CheckTensors
+	Done     uint64   // bytes of weights
+	Total    uint64
 }
 
 // SessionOptions are the options of [Model.NewSession].

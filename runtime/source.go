@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/loader/probe"
 	"github.com/seed7adf6694/infer/runtime/internal/cache"
+	"github.com/seed7adf6694/infer/runtime/internal/values"
 )
 
 // Rules are the rules by which models are checked before the engine of this process sees them. Without
@@ -89,6 +91,26 @@ func errNoWeights() error {
 }
 
 func (s *source) close() { s.index.Close() }
+
+// checkValues checks all weights if the options ask for it, and those of the model at cacheOf if the source
+// is its cached packed file.
+func (s *source) checkValues(ctx context.Context, cacheOf string, c *config) error {
+	if !c.check {
+		return nil
+	}
+	progress := func(done, total uint64) {
+		c.progress(Progress{Mode: c.load, Checking: true, Done: done, Total: total})
+	}
+	if err := values.CheckAll(ctx, s.index, progress); err != nil || cacheOf == "" {
+		return err
+	}
+	index, err := openIndex(cacheOf)
+	if err != nil {
+		return err
+	}
+	defer index.Close()
+	return values.CheckAll(ctx, index, progress)
+}
 
 // addAdapters loads the configuration's adapters.
 func (w *weights) addAdapters(tied bool) error {

@@ -45,7 +45,7 @@ func (w *weights) loadStock(ctx context.Context) error {
 	}
 	var err error
 	w.native, err = llama.LoadModel(ctx, w.path, w.place(llama.ModelParams{
-		MMap: true, Repack: w.config.repack, CheckTensors: w.config.check, Progress: func(f float32) {
+		MMap: true, Repack: w.config.repack, Progress: func(f float32) {
 			w.config.progress(Progress{Mode: w.mode, Done: uint64(float64(f) * float64(w.plan.Bytes)), Total: w.plan.Bytes})
 		},
 	}))

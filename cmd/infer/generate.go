@@ -167,8 +167,11 @@ func (c *generateConfig) open(ctx context.Context, s *streams, open *runtime.Opt
 	defer progress.Clear()
 	open.Progress = func(p runtime.Progress) {
 		label := "loading (" + p.Mode.String() + ")"
-		if p.Packing {
+		switch {
+		case p.Packing:
 			label = "packing"
+		case p.Checking:
+			label = "checking"
 		}
 		progress.Show(label, p.Done, p.Total)
 	}
