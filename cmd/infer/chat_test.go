@@ -185,11 +185,27 @@ func TestAChatInAPipe(t *testing.T) {
 			t.Errorf("%q is not in %q", want, help.stderr)
 		}
 	}
+	told := filepath.Join(dir, "told.txt")
+	if err := os.WriteFile(told, []byte("Once upon a time\n\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	read, written := talk("/read "+told+"\nOne day\n/save "+file+"\n"), struct{ Messages []struct{ Content string } }{}
+	if b, err := os.ReadFile(file); err != nil || json.Unmarshal(b, &written) != nil || read.code != 0 || written.Messages[0].Content != "Once upon a time\n\nOne day" {
+		t.Errorf("%+v, %s, %v", read, b, err)
+	}
+	regen := talk("Once upon a time\n/regen\n/save " + file + "\n")
+	if lines := strings.Split(regen.out, "\n"); regen.code != 0 || len(lines) < 2 || lines[0] != lines[1] || !strings.Contains(regen.stderr, "2 messages were written") || !strings.Contains(regen.stderr, "always the same") {
+		t.Errorf("%+v", regen)
+	}
+	seeded := talk("Once upon a time\n/regen\n/regen\n/save "+file+"\n", "--temp", "1", "-s", "5")
+	if lines := strings.Split(seeded.out, "\n"); seeded.code != 0 || len(lines) < 3 || lines[0] == lines[1] || lines[1] == lines[2] || !strings.Contains(seeded.stderr, "2 messages were written") {
+		t.Errorf("%+v", seeded)
+	}
 	wrong := filepath.Join(dir, "wrong.json")
 	if err := os.WriteFile(wrong, []byte(`{"messages": [{"role": "user", "content": 5}]}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for input, want := range map[string]string{"/load " + wrong + "\n": "messages.content is of type number", "/nosuch\n": "unknown command /nosuch", "/load " + dir + "/none\n": "none", "/load " + m + "\n": "is no saved conversation", strings.Repeat("a dog and a cat ", 999) + "\n": "the message is too long"} {
+	for input, want := range map[string]string{"/load " + wrong + "\n": "messages.content is of type number", "/nosuch\n": "unknown command /nosuch", "/regen\n": "there is no message to answer", "/read\n": "/read wants a file", "/read " + dir + "/none\n": "none", "/load " + dir + "/none\n": "none", "/load " + m + "\n": "is no saved conversation", strings.Repeat("a dog and a cat ", 999) + "\n": "the message is too long"} {
 		if got := talk(input); got.code != exitFailure || !strings.Contains(got.stderr, want) {
 			t.Errorf("%.20q: %+v, want %s", input, got, want)
 		}
@@ -227,5 +243,10 @@ func TestAPromptCacheIsRead(t *testing.T) {
 	got := call(t, "-m", m, "-p", "x", "--prompt-cache", cache)
 	if data, err := os.ReadFile(cache); got.code != exitFailure || !strings.Contains(got.stderr, "it is no saved session") || string(data) != "a user's file" {
 		t.Errorf("%+v, %q, %v", got, data, err)
+	}
+	missing := filepath.Join(t.TempDir(), "missing", "cache")
+	got = call(t, "-m", m, "-p", "x", "--prompt-cache", missing)
+	if got.code != exitFailure || got.out != "" || !strings.Contains(got.stderr, "--prompt-cache: ") || !strings.Contains(got.stderr, missing) {
+		t.Errorf("a cache that can't be written, known after the answer: %+v", got)
 	}
 }

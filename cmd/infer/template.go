@@ -12,6 +12,7 @@ import (
 	"github.com/seed7adf6694/infer/cmd/infer/internal/talk"
 	"github.com/seed7adf6694/infer/cmd/infer/internal/terminal"
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
+	"github.com/seed7adf6694/infer/internal/files"
 	"github.com/seed7adf6694/infer/runtime"
 	"github.com/seed7adf6694/infer/runtime/chat"
 	"github.com/seed7adf6694/infer/runtime/chat/answer"
@@ -192,6 +193,9 @@ func (c *generateConfig) restore(sess *runtime.Session, g *runtime.GenerateOptio
 		}
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return nil, err
+	}
+	if err := files.CheckWrite(c.chat.promptCache); err != nil { // not only after the answer
+		return nil, fmt.Errorf("--prompt-cache: %w", err)
 	}
 	return func() error { return sess.Save(c.chat.promptCache) }, nil
 }

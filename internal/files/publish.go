@@ -29,7 +29,6 @@ const longestName = 255
 //
 // fill must not close the file; it may open its name, [os.File.Name], again. Errors about that name
 // are returned as errors about path. Publish is safe for concurrent use.
-// about that name is returned as one about path. Publish is safe for concurrent use.
 func Publish(path string, perm fs.FileMode, fill func(*os.File) error) error {
 	if err := CheckPath(path); err != nil {
 		return err
@@ -87,6 +86,18 @@ func WriteFile(path string, fill func(*os.File) error) error {
 		}
 		return f.Chmod(perm)
 	})
+}
+
+var errNotWritten = errors.New("only tried")
+
+// CheckWrite returns the error of a [WriteFile] that could not begin, for example for a folder that is
+// missing or read-only. Nothing is written to path.
+func CheckWrite(path string) error {
+	err := WriteFile(path, func(*os.File) error { return errNotWritten })
+	if errors.Is(err, errNotWritten) {
+		return nil
+	}
+	return err
 }
 
 // writeTarget returns the path at which a file called path is written, and the permissions of an

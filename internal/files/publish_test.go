@@ -121,3 +121,23 @@ func TestAFileMayHaveTheLongestName(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 }
+
+func TestCheckWriteChangesNothing(t *testing.T) {
+	dir := t.TempDir()
+	old := filepath.Join(dir, "old")
+	memtest.Need(t, os.WriteFile(old, []byte("old"), 0o600))
+	for _, path := range []string{old, filepath.Join(dir, "new")} {
+		if err := files.CheckWrite(path); err != nil {
+			t.Error(err)
+		}
+	}
+	b, err := os.ReadFile(old)
+	if names := memtest.FileNames(t, dir); err != nil || string(b) != "old" || !slices.Equal(names, []string{"old"}) {
+		t.Errorf("%q, %q, %v", names, b, err)
+	}
+	for _, path := range []string{dir, filepath.Join(dir, "missing", "x"), ""} {
+		if err := files.CheckWrite(path); err == nil {
+			t.Errorf("%q can be written", path)
+		}
+	}
+}

@@ -80,6 +80,31 @@ func (c *Conversation) Ask(ctx context.Context, text string, o runtime.GenerateO
 	}
 }
 
+// Regenerate generates another answer to the user's last message in place of the one that it has: see
+// [Conversation.Answer]. If nothing of another was generated, the messages are as before. Without a
+// user's message the error is an [ErrNothingAsked].
+func (c *Conversation) Regenerate(ctx context.Context, o runtime.GenerateOptions) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		was, n := c.Messages, len(c.Messages)
+		for n > 0 && was[n-1].Role != "user" {
+			n--
+		}
+		if n == 0 {
+			yield(Event{}, ErrNothingAsked)
+			return
+		}
+		c.Messages = was[:n:n]
+		for e, err := range c.Answer(ctx, o) {
+			if !yield(e, err) {
+				break
+			}
+		}
+		if len(c.Messages) == n {
+			c.Messages = was
+		}
+	}
+}
+
 // Answer generates the answer to the messages so far, and adds it to them. A cancelled ctx, or breaking
 // out of the range, ends it within one token; what was generated is kept as the answer. o is as for
 // [runtime.Session.Generate]; Tokens, KeepPrefix, Special, SpecialOnly and Continue are set here.

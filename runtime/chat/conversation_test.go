@@ -200,3 +200,35 @@ func TestReasoningIsToldApart(t *testing.T) {
 		t.Errorf("%v, %+v", kinds, c.Messages)
 	}
 }
+
+// Another answer takes the place of the old one, which stays if there is none.
+func TestAnAnswerIsGeneratedAgain(t *testing.T) {
+	c, _ := conversation(t, storyTeller, 256)
+	for _, err := range c.Regenerate(t.Context(), runtime.GenerateOptions{}) {
+		if !errors.Is(err, chat.ErrNothingAsked) {
+			t.Errorf("nothing was asked: %v", err)
+		}
+	}
+	first, _, _ := ask(t, c, "Once upon a time", 8)
+	c.Messages = append(c.Messages[:1:1], chat.Message{Role: "assistant", Content: "No."}, chat.Message{Role: "tool", Content: "none"})
+	var b strings.Builder
+	for e, err := range c.Regenerate(t.Context(), runtime.GenerateOptions{MaxTokens: 8, Sampling: runtime.Sampling{Greedy: true}}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.WriteString(e.Text)
+	}
+	if b.String() != first || len(c.Messages) != 2 || c.Messages[1].Content != first {
+		t.Errorf("%q, %+v; want %q", b.String(), c.Messages, first)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, err := range c.Regenerate(ctx, runtime.GenerateOptions{}) {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("cancelled: %v", err)
+		}
+	}
+	if len(c.Messages) != 2 || c.Messages[1].Content != first {
+		t.Errorf("without another answer: %+v", c.Messages)
+	}
+}

@@ -20,6 +20,8 @@ var (
 	// ErrTooLong is returned by [Conversation.Ask] if the last message does not fit into the context, even
 	// without all turns before it.
 	ErrTooLong = errors.New("the message is too long")
+	// ErrNothingAsked is returned by [Conversation.Regenerate] without a user's message.
+	ErrNothingAsked = errors.New("there is no message to answer")
 )
 
 // TemplateError is an error at a line of a template.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"slices"
 	"strings"
@@ -36,6 +37,8 @@ type Talk struct {
 	Finish  runtime.FinishReason // of the last answer
 	aborted atomic.Int32         // times that Ctrl-C was pressed since the last message
 	dropped int
+	read    string // of /read, for the next message
+	again   uint32 // answers to the last message that were replaced
 }
 
 // ErrInterrupted is returned by Run if the user has ended the conversation with Ctrl-C.
@@ -64,7 +67,7 @@ func (t *Talk) Run(ctx context.Context) error {
 			continue
 		}
 		if command, ok := strings.CutPrefix(text, "/"); ok && !strings.HasPrefix(command, "/") {
-			end, err := t.command(command)
+			end, err := t.command(ctx, command)
 			switch {
 			case err != nil && !t.Terminal:
 				return err
@@ -76,7 +79,9 @@ func (t *Talk) Run(ctx context.Context) error {
 			continue
 		}
 		text = strings.TrimPrefix(text, "/")
-		if err := t.answer(ctx, text); err != nil {
+		text, t.read, t.again = t.read+text, "", 0
+		err = t.answer(ctx, func(inner context.Context) iter.Seq2[chat.Event, error] { return t.Chat.Ask(inner, text, t.Generate) })
+		if err != nil {
 			return err
 		}
 	}
@@ -136,12 +141,12 @@ func (t *Talk) message(ctx context.Context) (string, error) {
 	}
 }
 
-// answer generates and shows the answer to a message. An error of the output, and the end of the
+// answer shows an answer while generate makes it. An error of the output, and the end of the
 // program, are returned; others are shown.
-func (t *Talk) answer(ctx context.Context, text string) error {
+func (t *Talk) answer(ctx context.Context, generate func(context.Context) iter.Seq2[chat.Event, error]) error {
 	var failed error
 	t.Interruptible(ctx, func(inner context.Context) {
-		for e, err := range t.Chat.Ask(inner, text, t.Generate) {
+		for e, err := range generate(inner) {
 			if e.Dropped > 0 {
 				t.dropped += e.Dropped
 				t.note(fmt.Sprintf("the context is full: the oldest %d messages are left out", e.Dropped))
@@ -184,6 +189,20 @@ func (t *Talk) answer(ctx context.Context, text string) error {
 	return failed
 }
 
+// regenerate replaces the last answer. A fixed seed would make the same one: the next is used.
+func (t *Talk) regenerate(ctx context.Context) error {
+	o := t.Generate
+	if s := o.Sampling; s.Greedy || s.Temperature == runtime.Off {
+		t.note("with a temperature of 0, the answer is always the same")
+	}
+	if o.Sampling.Seed != nil {
+		t.again++
+		seed := *o.Sampling.Seed + t.again
+		o.Sampling.Seed = &seed
+	}
+	return t.answer(ctx, func(inner context.Context) iter.Seq2[chat.Event, error] { return t.Chat.Regenerate(inner, o) })
+}
+
 // note shows something that is no answer.
 func (t *Talk) note(text string) {
 	text = texts.OneLine(text)
@@ -196,6 +215,8 @@ func (t *Talk) note(text string) {
 // help lists the commands.
 var help = [][2]string{
 	{"/system [TEXT]", "set the system prompt, or show it"},
+	{"/read FILE", "put a file's text before the next message"},
+	{"/regen", "answer the last message again"},
 	{"/clear", "forget all turns; the system prompt stays"},
 	{"/save FILE", "write the conversation to a file, as JSON"},
 	{"/load FILE", "go on with a conversation from a file"},
@@ -216,7 +237,7 @@ func Complete(line string) []string {
 }
 
 // command runs a command, and returns whether it ends the conversation.
-func (t *Talk) command(line string) (end bool, err error) {
+func (t *Talk) command(ctx context.Context, line string) (end bool, err error) {
 	name, argument, _ := strings.Cut(line, " ")
 	argument = strings.TrimSpace(argument)
 	switch name {
@@ -231,7 +252,15 @@ func (t *Talk) command(line string) (end bool, err error) {
 		}
 	case "system":
 		t.system(argument)
+	case "read":
+		err = t.readFile(named(argument))
+	case "regen":
+		if err = t.regenerate(ctx); errors.Is(err, chat.ErrNothingAsked) && t.Terminal {
+			t.note(err.Error())
+			err = nil
+		}
 	case "clear":
+		t.read = ""
 		t.Chat.Reset(t.Chat.Messages[:systemPrompt(t.Chat.Messages)])
 		t.note("all turns are forgotten")
 	case "stats":
@@ -278,6 +307,35 @@ func named(path string) string {
 		return home + rest
 	}
 	return path
+}
+
+// maxRead is the most text of /read, in bytes.
+const maxRead = 16 << 20
+
+// readFile keeps a file's text for the next message.
+func (t *Talk) readFile(path string) error {
+	if path == "" {
+		return errors.New("/read wants a file")
+	}
+	f, err := files.OpenRegular(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	text, err := texts.Decode(f)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	b, err := io.ReadAll(io.LimitReader(text, maxRead+1))
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", path, err)
+	case len(t.read)+len(b) > maxRead:
+		return fmt.Errorf("%s: with more than %d MiB, the text is too long for a message", path, maxRead>>20)
+	}
+	t.read += strings.TrimRight(string(b), "\n") + "\n\n"
+	t.note(fmt.Sprintf("%d bytes of %s are put before the next message", len(b), path))
+	return nil
 }
 
 // saved is the file of a conversation.
