@@ -8,22 +8,26 @@ import (
 	"sync"
 
 	"github.com/seed7adf6694/infer/benchmarks/internal/serving"
-	"github.com/seed7adf6694/infer/internal/clock"
 	"github.com/seed7adf6694/infer/models/tiny"
 )
 
 // measureServer starts the job's server and sends it requests from several streams at the same time.
 func measureServer(ctx context.Context, j job, r *reporter) (err error) {
 	r.phase("loading", 0, 0)
-	start := clock.Now()
-	s, err := serving.Start(ctx, j.Command, j.Limit)
+	var s *serving.Server
+	if j.Ollama {
+		o := serving.Ollama{Command: j.Command, Model: j.Model, Context: j.Context, Parallel: j.Sessions, Threads: j.Threads}
+		s, err = o.Start(ctx, j.Limit)
+	} else {
+		s, err = serving.Start(ctx, j.Command, j.Limit)
+	}
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Stop()) }()
-	r.metrics(map[string]float64{loadTime: clock.Since(start).Seconds()})
+	r.metrics(map[string]float64{loadTime: s.LoadTime.Seconds()})
 
-	c := serving.NewClient(s.URL, j.Chat)
+	c := s.Client(j.Chat)
 	prompts, err := j.prompts(ctx, c)
 	if err != nil {
 		return errors.Join(err, s.Err())

@@ -38,6 +38,7 @@ type job struct {
 	Processes int `json:"processes,omitempty"` // processes that generate at the same time
 
 	Command  []string `json:"command,omitempty"`  // a server and its arguments
+	Ollama   bool     `json:"ollama,omitempty"`   // the server is ollama
 	Requests int      `json:"requests,omitempty"` // of each stream, one after the other
 	Limit    uint64   `json:"limit,omitempty"`    // of the server's control group, in bytes
 	Chat     bool     `json:"chat,omitempty"`     // prompts are messages

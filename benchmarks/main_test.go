@@ -16,6 +16,13 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if len(os.Args) > 1 && os.Args[1] == answeringOllama {
+		if err := ollamaCommand(os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if len(os.Args) > 1 && os.Args[1] == answeringServer {
 		if err := answerRequests(os.Args[2:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -25,12 +25,15 @@ const (
 	ofPeer        = "peer_ratio"       // total speed relative to the other server
 	firstOfPeer   = "first_token_peer_ratio"
 	memoryOfPeer  = "memory_peer_ratio"
+	ofOllama      = "ollama_ratio"
+	memoryOfOther = "memory_ollama_ratio"
 )
 
 // Labels of servers.
 const (
 	inferServer = "infer serve"
 	llamaServer = "llama-server"
+	ollama      = "ollama"
 )
 
 // ServeOptions are the options of [Runner.Serve].
@@ -41,6 +44,9 @@ type ServeOptions struct {
 	Server []string
 	// Peer is llama.cpp's llama-server, to be measured in turn; "": none.
 	Peer string
+	// Ollama is the program of ollama, with its first arguments, to be measured in turn; nil: none. Its server
+	// gets a copy of the model in a temporary folder, and loads it before the first request.
+	Ollama []string
 	// Streams are numbers of clients at the same time; nil: 1 and 8.
 	Streams []int
 	// Limits are memory limits of the servers' control groups, as fractions of the size of the
@@ -128,6 +134,9 @@ func (o ServeOptions) cases(m *preparedModel) []testCase {
 	if o.Peer != "" {
 		servers = append(servers, llamaServer)
 	}
+	if o.Ollama != nil {
+		servers = append(servers, ollama)
+	}
 	var cases []testCase
 	for _, share := range o.Limits {
 		for _, n := range o.Streams {
@@ -150,11 +159,14 @@ func (o ServeOptions) serverCase(m *preparedModel, server string, share float64,
 	}
 	command = append(command, "--model", m.path, "--ctx-size", strconv.Itoa(o.Context*streams),
 		"--parallel", strconv.Itoa(streams), "--threads", strconv.Itoa(o.Threads))
+	if server == ollama {
+		command = o.Ollama
+	}
 	c := testCase{
 		name: fmt.Sprintf("%s, %s", server, times(streams, "stream")), labels: map[string]string{"server": server, "streams": strconv.Itoa(streams)},
 		metrics: map[string]float64{"streams": float64(streams)}, cold: limit > 0,
 		job: job{
-			Do: "serve", Model: m.path, Command: command, Limit: limit, Chat: o.Chat,
+			Do: "serve", Model: m.path, Command: command, Ollama: server == ollama, Context: o.Context, Limit: limit, Chat: o.Chat,
 			Sessions: streams, Requests: o.Requests, Tokens: o.Tokens, PromptTokens: o.PromptTokens, Threads: o.Threads,
 		},
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -43,6 +44,9 @@ func answerRequests(args []string) error {
 	var mu sync.Mutex
 	seen := map[string]bool{}
 	mux := http.NewServeMux()
+	if value("--folder") != "" {
+		asOllama(mux, value("--folder"))
+	}
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"status":"ok"}`) })
 	mux.HandleFunc("POST /tokenize", func(w http.ResponseWriter, q *http.Request) {
 		var body struct{ Content string }
@@ -52,6 +56,7 @@ func answerRequests(args []string) error {
 	mux.HandleFunc("POST /v1/completions", func(w http.ResponseWriter, q *http.Request) {
 		var body struct {
 			Prompt    string
+			Model     string
 			MaxTokens int  `json:"max_tokens"`
 			Ignore    bool `json:"ignore_eos"`
 			Stream    bool
@@ -61,7 +66,7 @@ func answerRequests(args []string) error {
 		known := seen[body.Prompt]
 		seen[body.Prompt] = true
 		mu.Unlock()
-		if err != nil || !body.Ignore || !body.Stream || known {
+		if err != nil || !body.Ignore || !body.Stream || known || (body.Model != "") != (value("--folder") != "") {
 			http.Error(w, "a prompt that is known, or no stream", http.StatusBadRequest)
 			return
 		}
@@ -96,6 +101,38 @@ func answerRequests(args []string) error {
 	return server.Serve(l)
 }
 
+// answeringOllama is the first argument of this program when it is an ollama that needs no model.
+const answeringOllama = "answering-ollama"
+
+// ollamaCommand does what ollama does with the arguments.
+func ollamaCommand(args []string) error {
+	host, folder := os.Getenv("OLLAMA_HOST"), os.Getenv("OLLAMA_MODELS")
+	if args[0] == "serve" {
+		name, port, _ := net.SplitHostPort(host)
+		return answerRequests([]string{"--host", name, "--port", port, "--folder", folder, "--model", "x", "--threads", "3", "--ctx-size", "x", "--parallel", os.Getenv("OLLAMA_NUM_PARALLEL")})
+	}
+	text, err := os.ReadFile(args[3])
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.MkdirAll(folder, 0o700), os.WriteFile(filepath.Join(folder, args[1]), text, 0o600))
+}
+
+// asOllama adds what ollama has. Models can be loaded that have been made with the parameters.
+func asOllama(mux *http.ServeMux, folder string) {
+	mux.HandleFunc("GET /api/version", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") })
+	mux.HandleFunc("POST /api/generate", func(w http.ResponseWriter, q *http.Request) {
+		var body struct{ Model string }
+		_ = json.NewDecoder(q.Body).Decode(&body)
+		text, err := os.ReadFile(filepath.Join(folder, filepath.Base(body.Model)))
+		var path string
+		var size, threads int
+		if n, _ := fmt.Sscanf(string(text), "FROM %s\nPARAMETER num_ctx %d\nPARAMETER num_thread %d\n", &path, &size, &threads); err != nil || n != 3 || size < 16 || threads != 3 || !filepath.IsAbs(path) {
+			http.Error(w, "no such model", http.StatusNotFound)
+		}
+	})
+}
+
 // serveOptions are options with that server as both servers.
 func serveOptions(t *testing.T, more ...string) ServeOptions {
 	t.Helper()
@@ -106,7 +143,7 @@ func serveOptions(t *testing.T, more ...string) ServeOptions {
 	// The peer gets its further arguments in front of those that all get.
 	return ServeOptions{
 		Server: append([]string{exe, answeringServer}, more...), Peer: exe, PeerArguments: []string{answeringServer},
-		Streams: []int{1, 3}, Tokens: 5, PromptTokens: 16, Requests: 2, Threads: 3,
+		Ollama: []string{exe, answeringOllama}, Streams: []int{1, 3}, Tokens: 5, PromptTokens: 16, Requests: 2, Threads: 3,
 	}
 }
 
@@ -115,7 +152,7 @@ func TestServe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := rs.Err(); err != nil || len(rs) != 2*2*2 {
+	if err := rs.Err(); err != nil || len(rs) != 3*2*2 {
 		t.Fatalf("%d records, %v", len(rs), err)
 	}
 	for _, r := range rs {
@@ -136,7 +173,7 @@ func TestServe(t *testing.T) {
 	if err := rs.Write(&b, Markdown, nil); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"| infer serve ", "| llama-server |", "× one stream", "first token"} {
+	for _, want := range []string{"| infer serve ", "| llama-server |", "| ollama ", "tok/s × ollama", "× one stream", "first token"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("%q is missing in\n%s", want, b.String())
 		}
@@ -154,7 +191,7 @@ func TestServersThatFailAreRecorded(t *testing.T) {
 	} {
 		t.Run(tt.flag, func(t *testing.T) {
 			o := serveOptions(t, tt.flag, "x")
-			o.Peer, o.Streams = "", []int{2}
+			o.Peer, o.Ollama, o.Streams = "", nil, []int{2}
 			rs, err := (&Runner{Repetitions: 1}).Serve(t.Context(), o)
 			if err != nil || len(rs) != 1 || rs[0].Status != Failed || !strings.Contains(rs[0].Reason, tt.want) {
 				t.Errorf("%+v, %v", rs, err)
@@ -184,11 +221,11 @@ func TestServersAreComparedWithThePeer(t *testing.T) {
 	rec := func(server, streams string, rate, first, rss float64) Record {
 		return Record{Experiment: serveName, Status: OK, Labels: map[string]string{"server": server, "streams": streams}, Metrics: map[string]float64{totalRate: rate, firstMedian: first, serverRSS: rss}}
 	}
-	rs := Results{rec(inferServer, "1", 10, 1, 80), rec(inferServer, "8", 30, 2, 90), rec(llamaServer, "1", 10, 1, 100), rec(llamaServer, "8", 20, 4, 100)}
+	rs := Results{rec(inferServer, "1", 10, 1, 80), rec(inferServer, "8", 30, 2, 90), rec(llamaServer, "1", 10, 1, 100), rec(llamaServer, "8", 20, 4, 100), rec(ollama, "8", 10, 8, 180)}
 	deriveServe(rs, serveName)
 	m := rs[1].Metrics
-	if m[ofOneStream] != 3 || m[ofPeer] != 1.5 || m[firstOfPeer] != 0.5 || m[memoryOfPeer] != 0.9 || rs[3].Metrics[ofOneStream] != 2 {
-		t.Errorf("%v %v", m, rs[3].Metrics)
+	if m[ofOneStream] != 3 || m[ofPeer] != 1.5 || m[firstOfPeer] != 0.5 || m[memoryOfPeer] != 0.9 || rs[3].Metrics[ofOneStream] != 2 || m[ofOllama] != 3 || m[memoryOfOther] != 0.5 || rs[4].Metrics[ofPeer] != 0.5 {
+		t.Errorf("%v %v %v", m, rs[3].Metrics, rs[4].Metrics)
 	}
 }
 

@@ -15,6 +15,7 @@ func serveView() view {
 			{title: "tok/s, total", metric: totalRate, spread: true},
 			{title: "× one stream", metric: ofOneStream},
 			{title: "tok/s × llama-server", metric: ofPeer},
+			{title: "tok/s × ollama", metric: ofOllama},
 			{title: "first token", metric: firstMedian},
 			{title: "worst", metric: firstWorst},
 			{title: "first token × llama-server", metric: firstOfPeer},
@@ -25,6 +26,7 @@ func serveView() view {
 			{title: "private", metric: serverAnon},
 			{title: "peak of the group", metric: groupPeak},
 			{title: "memory × llama-server", metric: memoryOfPeer},
+			{title: "memory × ollama", metric: memoryOfOther},
 		},
 		compared: []string{totalRate, firstMedian, firstWorst, betweenMedian, serverRSS},
 		derive:   deriveServe,
@@ -65,17 +67,22 @@ func deriveServe(all Results, experiment string) {
 		if streams != "1" {
 			ratio(ofOneStream, r.Metrics[totalRate], like(server, "1").values(totalRate).median())
 		}
-		if server == llamaServer {
-			continue
+		peakRatio := func(name string, of Results) {
+			var peaks []float64
+			for _, x := range of {
+				peaks = append(peaks, peakOf(x))
+			}
+			ratio(name, peakOf(r), sampleOf(peaks).median())
 		}
-		peer := like(llamaServer, streams)
-		ratio(ofPeer, r.Metrics[totalRate], peer.values(totalRate).median())
-		ratio(firstOfPeer, r.Metrics[firstMedian], peer.values(firstMedian).median())
-		var peaks []float64
-		for _, x := range peer {
-			peaks = append(peaks, peakOf(x))
+		if peer := like(llamaServer, streams); server != llamaServer {
+			ratio(ofPeer, r.Metrics[totalRate], peer.values(totalRate).median())
+			ratio(firstOfPeer, r.Metrics[firstMedian], peer.values(firstMedian).median())
+			peakRatio(memoryOfPeer, peer)
 		}
-		ratio(memoryOfPeer, peakOf(r), sampleOf(peaks).median())
+		if other := like(ollama, streams); server == inferServer {
+			ratio(ofOllama, r.Metrics[totalRate], other.values(totalRate).median())
+			peakRatio(memoryOfOther, other)
+		}
 	}
 }
 

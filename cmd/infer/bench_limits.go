@@ -139,6 +139,7 @@ func serversCommand() *command {
 	f.parsed("streams", "", "LIST", "numbers of clients at the same time (default 1,8)", values.ListOf(&o.Streams, values.Whole(1, 256)))
 	f.parsed("limit", "", "LIST", "memory limits of the servers' control groups, as fractions of the size of the model, as in 0.6; 0 is no limit (Linux, root; default 0)", values.ListOf(&o.Limits, limitShare))
 	f.text(&o.Peer, "peer", "", "", "PATH", "also measure this llama-server, in turn ('make llama-server' builds one)")
+	f.parsed("ollama", "", "PATH", "also measure this ollama, in turn", func(path string) error { o.Ollama = []string{path}; return nil })
 	tokensFlag(f, &o.Tokens, 64, 2)
 	f.integer(&o.PromptTokens, "n-prompt", "p", 128, 1, 8<<10, "tokens of a prompt on average; their lengths differ")
 	f.integer(&o.Requests, "requests", "", 2, 1, 1<<10, "requests of each client, one after the other")
@@ -153,9 +154,9 @@ func serversCommand() *command {
 	c.runFlags(f)
 	c.outputFlags(f)
 	return &command{
-		name: benchName + " serve", summary: "measure infer serve with several clients, beside llama-server", synopsis: []string{"[flags] [MODEL]"},
+		name: benchName + " serve", summary: "measure infer serve with several clients, beside llama-server and ollama", synopsis: []string{"[flags] [MODEL]"},
 		about: "Starts servers and streams answers to several clients at the same time, with prompts of different lengths. Shows the tokens per second of all clients, the time to the first token, the times between tokens, and the memory of the server's process. " +
-			"With --peer llama-server is measured in turn, with the same model, context and threads.",
+			"With --peer llama-server, and with --ollama an ollama is measured in turn, with the same model, context and threads.",
 		examples: []string{
 			`infer bench serve model.gguf --peer bin/llama-tools/llama-server --plot s.svg`, "beside llama-server, with 1 and 8 clients",
 			`infer bench serve model.gguf --streams 8 --limit 0.6`, "in 60 % of the model's memory",

@@ -18,16 +18,19 @@ import (
 
 // Client sends requests to a server. It is safe for concurrent use.
 type Client struct {
-	URL  string // as in http://127.0.0.1:8080
-	Chat bool   // prompts are messages of a user: /v1/chat/completions instead of /v1/completions
-	http http.Client
+	URL   string // as in http://127.0.0.1:8080
+	Chat  bool   // prompts are messages of a user: /v1/chat/completions instead of /v1/completions
+	Model string // the name of the model in requests; "": none, and /tokenize tells numbers of tokens
+
+	health string // path that answers when the server is ready
+	http   http.Client
 }
 
 // NewClient returns a client with a connection for each request: a server may close one that it has
 // kept, just when the next request comes.
 func NewClient(url string, chat bool) *Client {
 	t := &http.Transport{DisableKeepAlives: true, DisableCompression: true}
-	return &Client{URL: url, Chat: chat, http: http.Client{Transport: t}}
+	return &Client{URL: url, Chat: chat, health: "/health", http: http.Client{Transport: t}}
 }
 
 // Answer is how a request went.
@@ -69,6 +72,9 @@ func (c *Client) Stream(ctx context.Context, prompt string, tokens int) (Answer,
 	body := map[string]any{
 		"max_tokens": tokens, "temperature": 0, "seed": 1, "ignore_eos": true,
 		"stream": true, "stream_options": map[string]any{"include_usage": true},
+	}
+	if c.Model != "" {
+		body["model"] = c.Model
 	}
 	path := "/v1/completions"
 	if body["prompt"] = prompt; c.Chat {
@@ -128,6 +134,10 @@ func (c *Client) Stream(ctx context.Context, prompt string, tokens int) (Answer,
 
 // Tokens returns how many tokens a text has.
 func (c *Client) Tokens(ctx context.Context, text string) (int, error) {
+	if c.Model != "" {
+		a, err := c.Stream(ctx, text, 1)
+		return a.Prompt, err
+	}
 	res, err := c.post(ctx, "/tokenize", map[string]any{"content": text})
 	if err != nil {
 		return 0, err
@@ -144,7 +154,7 @@ func (c *Client) Tokens(ctx context.Context, text string) (int, error) {
 
 // Healthy reports whether the server answers requests.
 func (c *Client) Healthy(ctx context.Context) bool {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.URL+"/health", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.URL+c.health, nil)
 	if err != nil {
 		return false
 	}

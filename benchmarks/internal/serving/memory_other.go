@@ -2,5 +2,5 @@
 
 package serving
 
-// processMemory is for Linux only.
-func processMemory(int) (rss, anon uint64, ok bool) { return 0, 0, false }
+// treeMemory is for Linux only.
+func treeMemory(int) (rss, anon uint64, ok bool) { return 0, 0, false }

@@ -1,10 +1,12 @@
 package serving
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -12,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/seed7adf6694/infer/internal/clock"
 	"github.com/seed7adf6694/infer/internal/memtest"
 	"github.com/seed7adf6694/infer/internal/words"
 )
@@ -22,17 +25,20 @@ const (
 	grace = 30 * time.Second      // to end after it was asked to
 )
 
-// Server is a server in a process of its own.
+// Server is a server in a process of its own, which may start others.
 type Server struct {
-	URL string
+	URL      string
+	LoadTime time.Duration // from its start on, or for [Ollama] from the request to load the model
 
-	cmd   *exec.Cmd
-	group *memtest.Cgroup // nil: none
-	errs  tail
-	ended chan struct{} // the process has ended
-	stop  chan struct{} // no more samples
-	done  sync.WaitGroup
-	peak  Memory
+	client Client // what its clients have to know
+	folder string // removed with it; "": none
+	cmd    *exec.Cmd
+	group  *memtest.Cgroup // nil: none
+	errs   tail
+	ended  chan struct{} // the process has ended
+	stop   chan struct{} // no more samples
+	done   sync.WaitGroup
+	peak   Memory
 }
 
 // Memory are the largest amounts of memory of a server, in bytes; 0 if unknown.
@@ -50,7 +56,13 @@ func Start(ctx context.Context, command []string, limit uint64) (*Server, error)
 		return nil, err
 	}
 	args := append(append([]string{}, command[1:]...), "--host", "127.0.0.1", "--port", strconv.Itoa(port))
-	s := &Server{URL: "http://127.0.0.1:" + strconv.Itoa(port), cmd: exec.Command(command[0], args...), ended: make(chan struct{}), stop: make(chan struct{})}
+	return start(ctx, exec.Command(command[0], args...), &Server{URL: "http://127.0.0.1:" + strconv.Itoa(port)}, limit)
+}
+
+// start starts the server s as the command says. After an error it has ended.
+func start(ctx context.Context, cmd *exec.Cmd, s *Server, limit uint64) (_ *Server, err error) {
+	begin := clock.Now()
+	s.cmd, s.ended, s.stop = cmd, make(chan struct{}), make(chan struct{})
 	s.cmd.Stdout, s.cmd.Stderr = &s.errs, &s.errs
 	var limits memtest.Limits
 	if limit > 0 {
@@ -71,7 +83,15 @@ func Start(ctx context.Context, command []string, limit uint64) (*Server, error)
 	if err := s.wait(ctx); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
+	s.LoadTime = clock.Since(begin)
 	return s, nil
+}
+
+// Client returns a client of the server.
+func (s *Server) Client(chat bool) *Client {
+	c := NewClient(s.URL, chat)
+	c.Model, c.health = s.client.Model, cmp.Or(s.client.health, c.health)
+	return c
 }
 
 func freePort() (int, error) {
@@ -85,7 +105,7 @@ func freePort() (int, error) {
 
 // wait waits until the server answers.
 func (s *Server) wait(ctx context.Context) error {
-	client := NewClient(s.URL, false)
+	client := s.Client(false)
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
 	for !client.Healthy(ctx) {
@@ -121,7 +141,7 @@ func (s *Server) watch() {
 	tick := time.NewTicker(5 * poll)
 	defer tick.Stop()
 	for last := false; ; {
-		if rss, anon, ok := processMemory(s.cmd.Process.Pid); ok {
+		if rss, anon, ok := treeMemory(s.cmd.Process.Pid); ok {
 			s.peak.RSS, s.peak.Anon = max(s.peak.RSS, rss), max(s.peak.Anon, anon)
 		}
 		if s.group != nil {
@@ -164,6 +184,9 @@ func (s *Server) Stop() error {
 		err = fmt.Errorf("the server did not end within %s after SIGTERM", grace)
 		_ = s.cmd.Process.Kill() // it has ended meanwhile
 		<-s.ended
+	}
+	if s.folder != "" {
+		err = errors.Join(err, os.RemoveAll(s.folder))
 	}
 	return errors.Join(err, s.closeGroup())
 }
