@@ -195,6 +195,10 @@ func (c *copier) readOne(p fileRead) error {
 	}
 }
 
+// hugePage is how much Linux maps at most with a page that is touched: pages before a tensor may be mapped
+// again with its first one.
+const hugePage = 2 << 20
+
 // transform transforms tensors of a range from a mapping that lasts only for the call.
 func (c *copier) transform(ctx context.Context, r transformRange, w *Weights) (err error) {
 	source, err := mapRange(c.o.Ledger, memory.PurposeStaging, c.ix, r.chunks)
@@ -215,6 +219,8 @@ func (c *copier) transform(ctx context.Context, r transformRange, w *Weights) (e
 		if err := c.o.Transform(t, w.data[t.Name].p, space.At(source.Base(), uint64(t.Offset-r.Offset))); err != nil {
 			return fmt.Errorf("tensor %s: %w", words.Literal(t.Name), err)
 		}
+		before := min(uint64(uintptr(p)-uintptr(source.Base())), hugePage)
+		memory.Leave(space.At(p, -int64(before)), size+before) // the source is not needed beside the copy
 		c.progress.Add(t.Size)
 	}
 	return ctx.Err()
