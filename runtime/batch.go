@@ -66,6 +66,8 @@ type Batch struct {
 	request int // most tokens of a request
 	queue   int // most requests that wait
 	prompts int // prompt tokens beside other texts
+	outputs int // most tokens of prompts in an evaluation whose logits are read
+	logits  []float32
 	keep    time.Duration
 	end     context.CancelFunc
 	life    context.Context
@@ -120,6 +122,10 @@ func (m *Model) NewBatch(ctx context.Context, o BatchOptions) (*Batch, error) {
 	}
 	if most := cmp.Or(o.RequestContext, m.info.CtxTrain); most > 0 {
 		b.request = min(most, s.context)
+	}
+	if b.outputs, err = m.mostOutputs(s.ubatch); err != nil {
+		s.Close()
+		return nil, err
 	}
 	b.life, b.end = context.WithCancel(s.life)
 	for i := range so.slots {
@@ -191,6 +197,18 @@ func (b *Batch) enqueue(r *Request) error {
 	}
 	b.waiting = append(b.waiting, r)
 	return nil
+}
+
+// outputBytes is how much memory the logits of prompts may take in an evaluation.
+const outputBytes = 64 << 20
+
+// mostOutputs returns how many tokens have logits of so much memory, at most those of a micro-batch.
+func (m *Model) mostOutputs(ubatch int) (int, error) {
+	n, err := m.weights.native.VocabSize()
+	if err != nil {
+		return 0, closed(err)
+	}
+	return max(1, min(ubatch, outputBytes/4/max(n, 1))), nil
 }
 
 // freeSlots counts the slots without a request: requests that are about to get one do not wait.
@@ -399,8 +417,25 @@ func (b *Batch) step() bool {
 	}
 	start := clock.Now()
 	err := b.evaluate(rows)
-	b.deliver(rows, err, clock.Since(start))
+	took := clock.Since(start)
+	if err == nil {
+		err = b.faultOf(rows)
+	}
+	if err == nil {
+		b.score(rows)
+	}
+	b.deliver(rows, err, took)
 	return b.life.Err() == nil
+}
+
+// faultOf returns the error that a test wants of an evaluation.
+func (b *Batch) faultOf(rows []row) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.fault == nil {
+		return nil
+	}
+	return b.fault(len(rows))
 }
 
 // dropCancelled ends the requests whose contexts have ended.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed7adf6694/infer/internal/clock"
 	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/runtime/internal/batching"
 )
 
@@ -24,6 +25,8 @@ type row struct {
 	s      *slot
 	tokens []llama.Token
 	output int // index of the last token in the batch, from which the next one is sampled; -1: none
+	first  int // index of the first token in the batch
+	err    error
 }
 
 // admit gives slots to the requests that wait, in their order, as far as there is room.
@@ -100,7 +103,7 @@ func (b *Batch) forget(s *slot, n int) {
 // borrow makes the prefix of a slot's request that another slot has computed its own. It reports
 // whether the slot should wait, as an older request computes more of it now.
 func (b *Batch) borrow(s *slot) (wait bool) {
-	if s.r.o.Recompute {
+	if s.r.fresh() {
 		return false
 	}
 	want := s.r.text[:len(s.r.text)-1]
@@ -177,8 +180,14 @@ func (b *Batch) fill() []row {
 		for _, s := range next {
 			rows = append(rows, row{s: s, tokens: s.r.text[len(s.tokens):]})
 		}
+		outputs := b.outputs
 		for i, n := range batching.Shares(left, room) {
-			if s := prompts[i]; n > 0 {
+			s := prompts[i]
+			if s.r.o.PromptLogprobs {
+				n = min(n, outputs)
+				outputs -= n
+			}
+			if n > 0 {
 				rows = append(rows, row{s: s, tokens: s.r.text[len(s.tokens) : len(s.tokens)+n]})
 			}
 		}
@@ -236,14 +245,20 @@ func (b *Batch) evaluate(rows []row) error {
 	if err := b.s.model.weights.changed(); err != nil {
 		return err
 	}
+	if n := scoredOf(rows); n > 0 {
+		if err := b.s.countOutputs(b.life, min(n+len(rows), b.s.ubatch)); err != nil {
+			return err
+		}
+	}
 	batch := b.s.batch
 	batch.Clear()
 	for i := range rows {
 		r := &rows[i]
 		at := len(r.s.tokens)
 		last := at+len(r.tokens) == len(r.s.r.text)
+		r.first = batch.Len()
 		for j, t := range r.tokens {
-			output := last && j == len(r.tokens)-1
+			output := last && j == len(r.tokens)-1 || r.s.r.wants(at+j)
 			if err := batch.Add(t, llama.Pos(at+j), output, r.s.id); err != nil {
 				return err
 			}
@@ -258,15 +273,46 @@ func (b *Batch) evaluate(rows []row) error {
 	return err
 }
 
+// scoredOf counts the tokens of an evaluation whose logits are wanted for those of a prompt.
+func scoredOf(rows []row) (n int) {
+	for _, r := range rows {
+		for j := range r.tokens {
+			if r.s.r.wants(len(r.s.tokens) + j) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// score reads the log-probabilities of prompts from an evaluation. Slots are changed by this goroutine alone.
+func (b *Batch) score(rows []row) {
+	for i := range rows {
+		r := &rows[i]
+		for j := range r.tokens {
+			at := len(r.s.tokens) + j
+			if !r.s.r.wants(at) {
+				continue
+			}
+			if r.err = r.s.r.ctx.Err(); r.err == nil {
+				b.logits, r.err = b.s.ctx.Logits(r.first+j, b.logits[:0])
+			}
+			if r.err == nil {
+				r.err = r.s.r.score(at, b.logits)
+			}
+			if r.err != nil {
+				break
+			}
+		}
+	}
+}
+
 // deliver samples the next tokens, and ends the requests that are complete.
 func (b *Batch) deliver(rows []row, err error, took time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.stats.Evaluations++
 	b.stats.Duration += took
-	if err == nil && b.fault != nil {
-		err = b.fault(len(rows))
-	}
 	if err != nil {
 		b.failed(rows, err)
 		return
@@ -289,7 +335,15 @@ func (b *Batch) deliver(rows []row, err error, took time.Duration) {
 		b.stats.PromptDuration += took
 	}
 	for _, r := range rows {
-		if r.output < 0 {
+		switch {
+		case r.err != nil:
+			b.finish(r.s, b.closedError(r.err))
+			continue
+		case r.output < 0:
+			continue
+		case r.s.r.o.PromptOnly:
+			r.s.r.add(Token{ID: -1, Finish: FinishLength}, len(r.s.tokens))
+			b.finish(r.s, nil)
 			continue
 		}
 		t, err := b.sample(r)
@@ -328,8 +382,15 @@ func (b *Batch) sample(x row) (Token, error) {
 // took part end.
 func (b *Batch) failed(rows []row, err error) {
 	err = b.closedError(b.s.closedError(err))
+	scored := scoredOf(rows)
 	for _, r := range rows {
 		b.undo(r.s)
+	}
+	if errors.Is(err, llama.ErrNoMemory) || errors.As(err, new(*memory.Error)) { // the latter by the budget
+		if scored > 1 { // the logits do not fit: half as many tokens
+			b.outputs = scored / 2
+			return
+		}
 	}
 	if errors.Is(err, llama.ErrNoSlot) || errors.Is(err, llama.ErrNoMemory) {
 		if b.forgetKept() {

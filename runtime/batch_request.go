@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,6 +45,7 @@ type Request struct {
 	begun   bool          // in its slot, tokens were computed
 	least   int           // tokens for which it waits, after it gave its room to others; 0: it has not
 	kept    int           // tokens of the text that were computed before it got its slot
+	scored  int           // tokens of the prompt with a log-probability, the first one included; with PromptLogprobs
 	ctx     context.Context
 	cancel  context.CancelFunc
 
@@ -51,6 +53,7 @@ type Request struct {
 
 	mu     sync.Mutex
 	tokens []Token // that were not read yet
+	scores []Token // of the prompt
 	err    error
 	ended  bool
 	news   chan struct{}
@@ -79,7 +82,7 @@ func (b *Batch) newRequest(ctx context.Context, prompt string, o GenerateOptions
 	if err != nil {
 		return nil, err
 	}
-	if len(text) >= b.request {
+	if most := b.request; len(text) > most || len(text) == most && !o.PromptOnly {
 		return nil, &ContextError{Tokens: len(text), Context: b.request, Most: m.info.Positions}
 	}
 	for _, t := range text {
@@ -102,8 +105,52 @@ func (b *Batch) newRequest(ctx context.Context, prompt string, o GenerateOptions
 		began: clock.Now(), news: make(chan struct{}, 1),
 		stats: Stats{Context: b.request, UBatch: b.s.ubatch, FlashAttention: b.s.flash, Seed: *sampling.Seed, Notes: notes},
 	}
+	if o.PromptLogprobs {
+		if err := r.scoreFirst(); err != nil {
+			sampler.Close()
+			return nil, err
+		}
+	}
 	r.ctx, r.cancel = context.WithCancel(ctx)
 	return r, nil
+}
+
+// scoreFirst notes the first token of the prompt, which follows nothing.
+func (r *Request) scoreFirst() error {
+	text, err := piece(r.b.s.model.weights.native, int32(r.text[0]))
+	r.scores, r.scored = []Token{{ID: int32(r.text[0]), Text: text}}, 1
+	return err
+}
+
+// wants reports whether the logits after the i-th token of the text are wanted for the token behind it.
+func (r *Request) wants(i int) bool {
+	return r.o.PromptLogprobs && i+1 < r.prompt && i+1 >= r.scored
+}
+
+// score takes the log-probability of the token behind the i-th one from the logits of an evaluation.
+func (r *Request) score(i int, row []float32) (err error) {
+	id := r.text[i+1]
+	t := Token{ID: int32(id)}
+	m := r.b.s.model
+	if t.Text, err = piece(m.weights.native, t.ID); err != nil {
+		return err
+	}
+	if t.Logprob, t.Top, err = m.logprobs(row, id, r.o.TopLogprobs); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.scores, r.scored = append(r.scores, t), r.scored+1
+	return nil
+}
+
+// PromptLogprobs returns the tokens of the prompt, with [GenerateOptions].PromptLogprobs: those that are
+// computed by now, which are all of them when the first token of the answer has come. Text is a token's own
+// text, names of special tokens included. The first one follows nothing: its Logprob is 0, and its Top is nil.
+func (r *Request) PromptLogprobs() []Token {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.scores)
 }
 
 // Tokens yields the request's tokens, as [Session.Generate] does. It can be used once. Breaking out of
@@ -193,7 +240,7 @@ func (r *Request) add(t Token, used int) {
 	r.mu.Lock()
 	r.tokens = append(r.tokens, t)
 	st := &r.stats
-	if r.writer.count == 1 {
+	if r.writer.count <= 1 { // 0 with PromptOnly
 		r.first = now
 		st.PromptDuration = now - r.began
 	} else {
@@ -233,16 +280,22 @@ func (r *Request) tell() {
 // sharedWith returns how many tokens of a slot's text the request begins with. Its last token is computed
 // again, as its logits are needed.
 func (r *Request) sharedWith(tokens []llama.Token) int {
-	if r.o.Recompute {
+	if r.fresh() {
 		return 0
 	}
 	return commonPrefix(tokens, r.text[:len(r.text)-1])
 }
 
+// fresh reports whether the whole text is computed for the request.
+func (r *Request) fresh() bool { return r.o.Recompute || r.o.PromptLogprobs }
+
 // needs returns the tokens for which a request waits until the context has room.
 func (r *Request) needs() int {
 	most := expectedTokens
-	if r.o.MaxTokens > 0 {
+	switch {
+	case r.o.PromptOnly:
+		most = 0
+	case r.o.MaxTokens > 0:
 		most = min(r.o.MaxTokens, r.b.request)
 	}
 	return min(max(r.prompt+most, len(r.text), r.least), r.b.request)

@@ -461,3 +461,142 @@ func TestClosingABatchDuringUse(t *testing.T) {
 		goruntime.Gosched()
 	}
 }
+
+// The log-probabilities of prompts are those of a session's logits, whatever else a batch computes and keeps.
+func TestABatchScoresPrompts(t *testing.T) {
+	m := open(t, tinyF16, runtime.Options{})
+	b, s := batch(t, m, runtime.BatchOptions{Slots: 4, SessionOptions: runtime.SessionOptions{UBatch: 16}}), session(t, m, runtime.SessionOptions{})
+	long := strings.Repeat("Once upon a time there was a big red ball. ", 4)
+	other, err := b.Submit(t.Context(), long, greedyOptions(40))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, only := range []bool{true, false} {
+		for _, prompt := range []string{long, "The dog", long + "The end"} {
+			o := greedyOptions(3)
+			o.IgnoreEOG, o.Logprobs, o.TopLogprobs, o.PromptLogprobs, o.PromptOnly = true, true, 2, true, only
+			r, err := b.Submit(t.Context(), prompt, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := collect(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids, err := m.Tokenize(prompt, runtime.TokenizeOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := 3
+			if only {
+				want = 0
+			}
+			if st := got.stats; got.finish != runtime.FinishLength || st.GeneratedTokens != want || len(got.ids) != max(want, 1) || st.PromptTokens != len(ids) || st.CachedTokens != 0 || only && got.text != "" {
+				t.Errorf("%q: %q, %v, %+v", prompt, got.text, got.finish, st)
+			}
+			scored(t, s, ids, r.PromptLogprobs())
+		}
+	}
+	if _, err := collect(other); err != nil {
+		t.Error(err)
+	}
+}
+
+// scored checks the log-probabilities of a prompt.
+func scored(t *testing.T, s *runtime.Session, ids []int32, got []runtime.Token) {
+	t.Helper()
+	if len(got) != len(ids) || got[0].ID != ids[0] || got[0].Logprob != 0 || got[0].Top != nil {
+		t.Fatalf("%d tokens of %d: %+v", len(got), len(ids), got)
+	}
+	if err := s.Reset(); err != nil {
+		t.Fatal(err)
+	}
+	err := s.Evaluate(t.Context(), ids[:len(ids)-1], runtime.EvaluateOptions{Logits: func(i int, logits []float32) error {
+		sum, g := 0.0, got[i+1]
+		for _, l := range logits {
+			sum += math.Exp(float64(l))
+		}
+		if want := float64(logits[ids[i+1]]) - math.Log(sum); g.ID != ids[i+1] || math.Abs(float64(g.Logprob)-want) > 0.05 || len(g.Top) != 2 || g.Top[0].Logprob < g.Top[1].Logprob || g.Top[0].Logprob < g.Logprob {
+			t.Errorf("token %d: %+v, want %v", i+1, g, want)
+		}
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Where the logits of prompts do not fit, fewer tokens are computed at once; a text that gives way is
+// scored once.
+func TestABatchScoresPromptsWithLittleRoom(t *testing.T) {
+	m := open(t, tinyF16, runtime.Options{})
+	b, s := batch(t, m, runtime.BatchOptions{Slots: 2}), session(t, m, runtime.SessionOptions{})
+	runtime.FailFirst(b, 3)
+	o := greedyOptions(200)
+	o.IgnoreEOG, o.Logprobs, o.PromptLogprobs, o.TopLogprobs = true, true, true, 2
+	prompts := []string{strings.Repeat("Once upon a time there was a big red ball. ", 4), "Lily and Tom went to the park"}
+	var both []*runtime.Request
+	for _, p := range prompts {
+		r, err := b.Submit(t.Context(), p, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		both = append(both, r)
+	}
+	for tok, err := range both[1].Tokens() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tok.Finish == "" && b.Stats().Recomputed == 0 {
+			defer runtime.FailEvaluationsOfSeveral(b)()
+		}
+	}
+	if _, err := collect(both[0]); err != nil {
+		t.Fatal(err)
+	}
+	if st := b.Stats(); st.Recomputed != 1 {
+		t.Errorf("%+v", st)
+	}
+	for i, r := range both {
+		ids, err := m.Tokenize(prompts[i], runtime.TokenizeOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		scored(t, s, ids, r.PromptLogprobs())
+	}
+}
+
+// A prompt alone may fill the context, and is kept for the next request.
+func TestAPromptAloneIsKept(t *testing.T) {
+	m := open(t, tinyF16, runtime.Options{})
+	b, s := batch(t, m, runtime.BatchOptions{Slots: 2, SessionOptions: runtime.SessionOptions{Context: 64}}), session(t, m, runtime.SessionOptions{Context: 64})
+	ids, err := m.Tokenize(strings.Repeat("Once upon a time there was a big red ball. ", 8), runtime.TokenizeOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := greedyOptions(0)
+	o.PromptOnly, o.Tokens = true, ids[:b.Stats().RequestContext]
+	for i, kept := range []int{0, len(o.Tokens) - 1} {
+		r, err := b.Submit(t.Context(), "", o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := collect(r); err != nil || got.text != "" || got.finish != runtime.FinishLength || got.stats.CachedTokens != kept {
+			t.Errorf("%d: %v, %+v", i, err, got)
+		}
+	}
+	o.Tokens, o.KeepPrefix = o.Tokens[:20], true
+	for i, kept := range []int{0, 19} {
+		if got := generate(t, s, "", o, 0); len(got.ids) != 1 || got.ids[0] != -1 || got.finish != runtime.FinishLength || got.stats.CachedTokens != kept || got.stats.GeneratedTokens != 0 {
+			t.Errorf("session, %d: %+v", i, got)
+		}
+	}
+	var option *runtime.OptionError
+	for _, o := range []runtime.GenerateOptions{{PromptLogprobs: true}, {PromptLogprobs: true, Logprobs: true, KeepPrefix: true}, {PromptLogprobs: true, Logprobs: true}} {
+		for _, err := range s.Generate(t.Context(), "The dog", o) {
+			if !errors.As(err, &option) || option.Option != "PromptLogprobs" {
+				t.Errorf("%+v: %v", o, err)
+			}
+		}
+	}
+}

@@ -193,6 +193,10 @@ func (o GenerateOptions) Check() error {
 		return optionError("TopLogprobs", strconv.Itoa(o.TopLogprobs), "out of range (0 to %d)", mostLogprobs)
 	case o.TopLogprobs > 0 && !o.Logprobs:
 		return optionError("TopLogprobs", strconv.Itoa(o.TopLogprobs), "needs Logprobs")
+	case o.PromptLogprobs && !o.Logprobs:
+		return optionError("PromptLogprobs", "", "needs Logprobs")
+	case o.PromptLogprobs && (o.KeepPrefix || o.Continue):
+		return optionError("PromptLogprobs", "", "can't be used with KeepPrefix or Continue: the whole prompt is computed")
 	case o.Continue && o.KeepPrefix:
 		return optionError("KeepPrefix", "", "can't be used with Continue: the prompt is then the whole text")
 	case o.Recompute && (o.KeepPrefix || o.Continue):

@@ -15,7 +15,7 @@ import (
 // embedSequences is the largest number of texts that are evaluated together.
 const embedSequences = 32
 
-// EmbedOptions are the options of [Session.EmbedTexts].
+// EmbedOptions are the options of [Session.EmbedTexts] and [Session.EmbedTokens].
 type EmbedOptions struct {
 	// Norm scales the vectors. The scores of a classifier (rank pooling) are not scaled.
 	Norm Norm
@@ -53,6 +53,26 @@ func (s *Session) Embed(ctx context.Context, texts ...string) ([][]float32, erro
 // EmbedTexts is [Session.Embed] with options. Texts are evaluated together, as many as fit
 // into a micro-batch, if the model's memory can hold several.
 func (s *Session) EmbedTexts(ctx context.Context, texts []string, o EmbedOptions) ([]Embedding, error) {
+	return s.embedEach(ctx, len(texts), o, func(i int) ([]llama.Token, error) { return s.model.tokenize(texts[i], true, false) })
+}
+
+// EmbedTokens is [Session.EmbedTexts] for texts as tokens; nothing is added to them. A token that is not in
+// the vocabulary is an [ErrOption].
+func (s *Session) EmbedTokens(ctx context.Context, texts [][]int32, o EmbedOptions) ([]Embedding, error) {
+	return s.embedEach(ctx, len(texts), o, func(i int) ([]llama.Token, error) {
+		tokens := make([]llama.Token, len(texts[i]))
+		for j, id := range texts[i] {
+			tokens[j] = llama.Token(id)
+			if _, err := s.model.weights.native.TokenInfo(tokens[j]); err != nil {
+				return nil, asOption(err)
+			}
+		}
+		return tokens, nil
+	})
+}
+
+// embedEach returns the embeddings of n texts, of which tokens returns the i-th one.
+func (s *Session) embedEach(ctx context.Context, n int, o EmbedOptions, tokens func(i int) ([]llama.Token, error)) ([]Embedding, error) {
 	if err := s.lock(); err != nil {
 		return nil, err
 	}
@@ -65,17 +85,17 @@ func (s *Session) EmbedTexts(ctx context.Context, texts []string, o EmbedOptions
 	case !o.Norm.valid():
 		return nil, optionError("norm", strconv.Itoa(int(o.Norm)), "out of range: use NormNone, NormMax or 0 and more")
 	}
-	inputs := make([][]llama.Token, len(texts))
-	for i, text := range texts {
+	inputs := make([][]llama.Token, n)
+	for i := range inputs {
 		err := ctx.Err()
 		if err == nil {
-			inputs[i], err = s.model.tokenize(text, true, false)
+			inputs[i], err = tokens(i)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("text %d: %w", i, err)
 		}
 	}
-	list := make([]Embedding, len(texts))
+	list := make([]Embedding, n)
 	err := s.embedAll(ctx, inputs, func(i int, seq llama.SeqID, first int) (err error) {
 		list[i], err = s.embedding(seq, first, len(inputs[i]), o)
 		return err
@@ -205,6 +225,15 @@ func (m *Model) EmbedContext(texts ...string) (tokens int, err error) {
 		longest, total = max(longest, len(ids)), total+len(ids)
 	}
 	return m.embedContext(longest, total), nil
+}
+
+// EmbedTokensContext is [Model.EmbedContext] for texts as tokens.
+func (m *Model) EmbedTokensContext(texts ...[]int32) (tokens int) {
+	longest, total := 0, 0
+	for _, ids := range texts {
+		longest, total = max(longest, len(ids)), total+len(ids)
+	}
+	return m.embedContext(longest, total)
 }
 
 // embedContext returns the context for texts whose longest and total numbers of tokens are

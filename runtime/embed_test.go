@@ -269,3 +269,40 @@ func TestTextsThatDoNotFitAnEncoder(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Texts as tokens have the embeddings of the texts; tokens outside of the vocabulary are refused.
+func TestTokensHaveTheEmbeddingsOfTheirText(t *testing.T) {
+	m := open(t, tinyF16, runtime.Options{})
+	texts := []string{"a red ball", "Once upon a time there was a dog"}
+	var tokens [][]int32
+	for _, text := range texts {
+		ids, err := m.Tokenize(text, runtime.TokenizeOptions{Plain: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens = append(tokens, ids)
+	}
+	n, err := m.EmbedContext(texts...)
+	if err != nil || n != m.EmbedTokensContext(tokens...) {
+		t.Errorf("a context of %d, %v: %d for the tokens", n, err, m.EmbedTokensContext(tokens...))
+	}
+	s := session(t, m, runtime.SessionOptions{Embeddings: true, Context: n})
+	want, err := s.EmbedTexts(t.Context(), texts, runtime.EmbedOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.EmbedTokens(t.Context(), tokens, runtime.EmbedOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range texts {
+		if !slices.Equal(got[i].Vector, want[i].Vector) || got[i].Count != want[i].Count {
+			t.Errorf("%q: another embedding", texts[i])
+		}
+	}
+	for _, bad := range [][]int32{{1, -1}, {1 << 30}, {}} {
+		if _, err := s.EmbedTokens(t.Context(), [][]int32{{1}, bad}, runtime.EmbedOptions{}); !errors.Is(err, runtime.ErrOption) || !strings.Contains(err.Error(), "text 1") {
+			t.Errorf("%v: %v", bad, err)
+		}
+	}
+}

@@ -33,6 +33,16 @@ func FailEvaluations(b *Batch, room bool) (end func()) {
 	})
 }
 
+// FailFirst makes the next n evaluations of a batch fail, as if there were no memory.
+func FailFirst(b *Batch, n int) {
+	b.failWhen(func(int) error {
+		if n--; n >= 0 {
+			return llama.ErrNoMemory
+		}
+		return nil
+	})
+}
+
 // FailEvaluationsOfSeveral makes evaluations of more than one text fail, as if there were no room.
 func FailEvaluationsOfSeveral(b *Batch) (end func()) {
 	return b.failWhen(func(rows int) error {

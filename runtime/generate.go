@@ -34,6 +34,10 @@ func (s *Session) Generate(ctx context.Context, prompt string, o GenerateOptions
 			return
 		}
 		defer g.end()
+		if o.PromptOnly {
+			yield(Token{ID: -1, Finish: FinishLength}, nil)
+			return
+		}
 		for {
 			t, err := g.next(ctx)
 			if err != nil {
@@ -85,6 +89,9 @@ func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (
 	}
 	if err := o.Check(); err != nil {
 		return nil, err
+	}
+	if o.PromptLogprobs {
+		return nil, optionError("PromptLogprobs", "", "is for batches: use Session.Evaluate")
 	}
 	if err := s.model.decodes(); err != nil {
 		return nil, err

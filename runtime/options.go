@@ -238,6 +238,13 @@ type GenerateOptions struct {
 	// most likely ones at its place.
 	Logprobs    bool
 	TopLogprobs int
+	// PromptLogprobs asks, with Logprobs, for those of the prompt's tokens too, which
+	// [Request.PromptLogprobs] returns. The whole prompt is then computed, as with Recompute. It is for a
+	// [Batch]; with a session use [Session.Evaluate].
+	PromptLogprobs bool
+	// PromptOnly ends after the prompt: it is computed, for its log-probabilities or as a prefix to keep,
+	// and the one token of the generation has the ID -1, no text and [FinishLength].
+	PromptOnly bool
 	// Lookup turns on prompt-lookup decoding: it drafts tokens that followed the same words
 	// earlier in the text or prompt, and evaluates them together with the token before them.
 	// It is faster if an answer quotes the prompt or itself, most of all if weights are read
@@ -317,14 +324,14 @@ type FinishReason string
 // Reasons why a generation ended; "" while it goes on.
 const (
 	FinishEOG     FinishReason = "eog"     // an end-of-generation token
-	FinishLength  FinishReason = "length"  // MaxTokens
+	FinishLength  FinishReason = "length"  // MaxTokens, or PromptOnly
 	FinishStop    FinishReason = "stop"    // a stop string
 	FinishContext FinishReason = "context" // the context is full
 )
 
 // Token is a step of a generation.
 type Token struct {
-	ID int32 // in the model's vocabulary; -1 with an error
+	ID int32 // in the model's vocabulary; -1 with an error, and with PromptOnly
 	// Text is the text that this token completes: whole UTF-8 characters, without a
 	// possible beginning of a stop string, which is held back. It is usually, but not
 	// always, the token's own text. The texts of all tokens together are the whole text.
