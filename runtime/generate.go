@@ -82,22 +82,30 @@ func (g *generation) end() {
 	g.sampler.Close()
 }
 
-// begin checks the options and evaluates the prompt.
-func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (*generation, error) {
+// generates returns the error of options, or of a session, that generate no text.
+func (s *Session) generates(o GenerateOptions) error {
 	if s.embeds {
-		return nil, optionError("embeddings", "", "a session for embeddings can't generate: make one without SessionOptions.Embeddings")
+		return optionError("embeddings", "", "a session for embeddings can't generate: make one without SessionOptions.Embeddings")
 	}
 	if err := o.Check(); err != nil {
-		return nil, err
+		return err
 	}
 	if o.PromptLogprobs {
-		return nil, optionError("PromptLogprobs", "", "is for batches: use Session.Evaluate")
+		return optionError("PromptLogprobs", "", "is for batches: use Session.Evaluate")
 	}
 	if err := s.model.decodes(); err != nil {
-		return nil, err
+		return err
 	}
 	if !s.ctx.Remembers() { // an encoder that is missing from the list of encoders
-		return nil, &TaskError{Architecture: s.model.info.Architecture, Task: TaskEmbeddings, Asked: TaskText}
+		return &TaskError{Architecture: s.model.info.Architecture, Task: TaskEmbeddings, Asked: TaskText}
+	}
+	return nil
+}
+
+// begin checks the options and evaluates the prompt.
+func (s *Session) begin(ctx context.Context, prompt string, o GenerateOptions) (*generation, error) {
+	if err := s.generates(o); err != nil {
+		return nil, err
 	}
 	sampling, err := o.Sampling.withDefaults()
 	if err != nil {

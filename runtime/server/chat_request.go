@@ -36,6 +36,9 @@ type chatRequest struct {
 // chatRequest reads the fields of /v1/chat/completions.
 func (f *fields) chatRequest(defaults runtime.GenerateOptions) *chatRequest {
 	q := &chatRequest{generation: f.generation(defaults), thinking: true}
+	if q.PromptOnly {
+		f.fail(q.length, "0 is out of range: use 1 or more, or -1 for no limit")
+	}
 	q.options.Now = time.Now()
 	q.messages = f.messages()
 	f.tools(q)

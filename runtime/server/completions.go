@@ -41,10 +41,7 @@ func (s *Server) complete(c *call) error { return c.using(c.completeWith) }
 func (c *call) completeWith(f *fields, l *live) error {
 	g := f.generation(c.s.o.Defaults)
 	f.constraint(&g.Sampling)
-	inputs, err := f.prompts()
-	if err != nil {
-		return err
-	}
+	inputs := f.inputs("prompt", "prompts", mostPrompts)
 	echo := false
 	f.boolean("echo", &echo)
 	if f.integer("logprobs", &g.TopLogprobs, 0, mostTop) {
@@ -58,20 +55,15 @@ func (c *call) completeWith(f *fields, l *live) error {
 		f.failWith(unsupported("best_of", "it is not supported: leave it out, or give the same as n"))
 	}
 	f.only("suffix", "", "text to fill in between is not supported: leave it out")
-	if echo && g.Logprobs {
-		f.fail("echo", "log-probabilities of a prompt are not supported: leave out echo or logprobs")
+	if g.PromptLogprobs = echo && g.Logprobs; g.PromptLogprobs {
+		g.KeepPrefix = false
 	}
 	if err := f.done(); err != nil {
 		return err
 	}
-	counts := make([]int, len(inputs))
-	for i := range inputs {
-		if err = l.fits(inputs[i].text); err == nil {
-			counts[i], err = inputs[i].count(l.model)
-		}
-		if err != nil {
-			return inPrompt(err)
-		}
+	counts, err := l.counts(inputs)
+	if err != nil {
+		return inPrompt(err)
 	}
 	r, err := c.submit(l, inputs, g)
 	if err != nil {
@@ -85,6 +77,21 @@ func (c *call) completeWith(f *fields, l *live) error {
 	return a.whole()
 }
 
+// counts returns the numbers of tokens of prompts, or the error of one that is too long.
+func (l *live) counts(inputs []input) ([]int, error) {
+	counts := make([]int, len(inputs))
+	for i := range inputs {
+		err := l.fits(inputs[i].text)
+		if err == nil {
+			counts[i], err = inputs[i].count(l.model)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return counts, nil
+}
+
 // inPrompt names the field of an error that is about the prompt.
 func inPrompt(err error) error {
 	if e := asAPIError(err); e.param == "messages" {
@@ -94,27 +101,28 @@ func inPrompt(err error) error {
 	return err
 }
 
-// prompts reads "prompt": a text, texts, tokens, or lists of tokens.
-func (f *fields) prompts() ([]input, error) {
-	raw := f.take("prompt")
+// inputs reads a text, texts, tokens, or lists of tokens. what they are is for messages.
+func (f *fields) inputs(name, what string, most int) (inputs []input) {
+	raw := f.take(name)
 	if raw == nil {
-		return nil, badField("prompt", "it is missing")
+		f.fail(name, "it is missing")
+		return nil
 	}
 	var (
 		text   string
 		texts  []string
 		tokens []int32
 		lists  [][]int32
-		inputs []input
 	)
-	if n, _ := elements(raw); n > mostPrompts && !ofTokens(raw) {
-		return nil, badField("prompt", "%d prompts: use 1 to %d", n, mostPrompts)
+	if n, _ := elements(raw); n > most && !ofTokens(raw) {
+		f.fail(name, "%d %s: use 1 to %d", n, what, most)
+		return nil
 	}
 	switch {
 	case json.Unmarshal(raw, &text) == nil:
 		inputs = []input{{text: text}}
 	case hasNull(raw):
-		return nil, badField("prompt", "null is neither a text nor a token")
+		f.fail(name, "null is neither a text nor a token")
 	case ofTokens(raw) && json.Unmarshal(raw, &tokens) == nil:
 		inputs = []input{{tokens: tokens}}
 	case json.Unmarshal(raw, &texts) == nil:
@@ -126,17 +134,17 @@ func (f *fields) prompts() ([]input, error) {
 			inputs = append(inputs, input{tokens: t})
 		}
 	default:
-		return nil, badField("prompt", "want a string, an array of strings, an array of tokens, or an array of those")
+		f.fail(name, "want a string, an array of strings, an array of tokens, or an array of those")
 	}
 	for _, in := range inputs {
 		if in.tokens != nil && len(in.tokens) == 0 {
-			return nil, badField("prompt", "an array of tokens is empty")
+			f.fail(name, "an array of tokens is empty")
 		}
 	}
 	if len(inputs) == 0 {
-		return nil, badField("prompt", "0 prompts: use 1 to %d", mostPrompts)
+		f.fail(name, "0 %s: use 1 to %d", what, most)
 	}
-	return inputs, nil
+	return inputs
 }
 
 // ofTokens reports whether an array begins with a number.
@@ -144,6 +152,14 @@ func ofTokens(raw json.RawMessage) bool {
 	rest, array := bytes.CutPrefix(raw, []byte("["))
 	rest = bytes.TrimLeft(rest, " \t\r\n")
 	return array && len(rest) > 0 && (rest[0] == '-' || rest[0] >= '0' && rest[0] <= '9')
+}
+
+// string returns the prompt's text, names of special tokens included.
+func (in input) string(m *runtime.Model) (string, error) {
+	if in.tokens != nil {
+		return m.Detokenize(in.tokens)
+	}
+	return in.text, nil
 }
 
 // count returns the number of tokens.
@@ -166,24 +182,39 @@ type completing struct {
 	head   completions
 }
 
-// prefix returns what comes before a choice's text.
-func (a *completing) prefix(choice int) (string, error) {
-	if !a.echo {
-		return "", nil
-	}
-	in := a.inputs[choice/a.g.n]
-	if in.tokens != nil {
-		return a.r.live.model.Detokenize(in.tokens)
-	}
-	return in.text, nil
+// prefix is what comes before a choice's text: with echo, the prompt.
+type prefix struct {
+	text  string
+	probs []logprob // of its tokens, with logprobs
 }
 
-// logprobs returns the object of tokens, nil if none was asked for.
-func (a *completing) logprobs(list []logprob, offset *int) *oldLogprobs {
+// prefix returns what comes before a choice's text. The choice has its first token.
+func (a *completing) prefix(choice int) (p prefix, err error) {
+	if !a.echo {
+		return p, nil
+	}
+	if p.text, err = a.inputs[choice/a.g.n].string(a.r.live.model); err != nil {
+		return p, err
+	}
+	for _, t := range a.r.requests[choice].PromptLogprobs() {
+		l, err := logprobOf(a.r.live.model, t)
+		if err != nil {
+			return p, err
+		}
+		p.probs = append(p.probs, l)
+	}
+	return p, nil
+}
+
+// logprobs returns the object of tokens behind a prefix, nil if none was asked for.
+func (a *completing) logprobs(p prefix, list []logprob, offset *int) *oldLogprobs {
 	if !a.g.Logprobs {
 		return nil
 	}
-	o := &oldLogprobs{Tokens: []string{}, Logprobs: []float32{}, Top: []map[string]float32{}, Offsets: []int{}}
+	o := &oldLogprobs{Tokens: []string{}, Logprobs: []*float32{}, Top: []map[string]float32{}, Offsets: []int{}}
+	if len(p.probs) > 0 {
+		*offset = o.addPrompt(p.probs, p.text)
+	}
 	*offset = o.add(list, *offset)
 	return o
 }
@@ -213,7 +244,7 @@ func (a *completing) whole() error {
 			return err
 		}
 		offset := 0
-		out.Choices = append(out.Choices, completion{Text: before + texts[i].String(), Index: i, Logprobs: a.logprobs(probs[i], &offset), Finish: &finish[i]})
+		out.Choices = append(out.Choices, completion{Text: before.text + texts[i].String(), Index: i, Logprobs: a.logprobs(before, probs[i], &offset), Finish: &finish[i]})
 	}
 	u := a.r.usage(a.counts, a.g.n)
 	a.call.finish = finish[0]
@@ -246,19 +277,20 @@ func (a *completing) stream() error {
 			return err
 		}
 		text := s.token.Text
+		var before prefix
 		if !begun[s.choice] {
 			begun[s.choice] = true
-			before, err := a.prefix(s.choice)
-			if err != nil {
+			var err error
+			if before, err = a.prefix(s.choice); err != nil {
 				return err
 			}
-			text = before + text
+			text = before.text + text
 		}
 		if text == "" && s.token.Finish == "" {
 			return nil
 		}
 		part := a.head
-		c := completion{Text: text, Index: s.choice, Logprobs: a.logprobs(pending[s.choice], &offsets[s.choice])}
+		c := completion{Text: text, Index: s.choice, Logprobs: a.logprobs(before, pending[s.choice], &offsets[s.choice])}
 		pending[s.choice] = nil
 		if s.token.Finish != "" {
 			reason := finishOf(s.token.Finish)

@@ -4,7 +4,7 @@
 //
 // It has OpenAI's API (/v1/chat/completions, /v1/completions, /v1/embeddings, /v1/models, with
 // streaming, tools, structured output and log-probabilities), Anthropic's /v1/messages,
-// llama-server's /health, /props, /slots, /tokenize, /detokenize, /apply-template, /rerank and
+// llama-server's /completion, /health, /props, /slots, /tokenize, /detokenize, /apply-template, /rerank and
 // /metrics, and a page for chats at /. A field of a request is obeyed or refused by its name; only
 // fields without an effect on the text (user, metadata, store and the like) are ignored, and of
 // Anthropic's the budget_tokens of thinking and the is_error of a tool's result, which templates do not have.

@@ -24,7 +24,7 @@ type tokenUsage struct {
 // embed answers /v1/embeddings.
 func (s *Server) embed(c *call) error {
 	return c.using(func(f *fields, l *live) error {
-		texts := f.texts("input")
+		texts, inputs := f.toEmbed(l)
 		format := "float"
 		f.choice("encoding_format", &format, "float", "base64")
 		width := 0
@@ -39,9 +39,14 @@ func (s *Server) embed(c *call) error {
 		if err != nil {
 			return err
 		}
+		context = max(context, l.model.EmbedTokensContext(inputs...))
 		var list []runtime.Embedding
 		err = l.embedding(c.r.Context(), l.sessionOptions(&s.o, context), func(e *runtime.Session) (err error) {
-			list, err = e.EmbedTexts(c.r.Context(), texts, runtime.EmbedOptions{})
+			if inputs != nil {
+				list, err = e.EmbedTokens(c.r.Context(), inputs, runtime.EmbedOptions{})
+			} else {
+				list, err = e.EmbedTexts(c.r.Context(), texts, runtime.EmbedOptions{})
+			}
 			return err
 		})
 		if err != nil {
@@ -77,28 +82,23 @@ func inInput(err error, param string) error {
 	return err
 }
 
-// texts reads a text or texts.
-func (f *fields) texts(name string) []string {
-	raw := f.take(name)
-	var one string
-	var list []string
-	switch {
-	case raw == nil:
-		f.fail(name, "it is missing")
-	case json.Unmarshal(raw, &one) == nil:
-		list = []string{one}
-	case !f.few(name, raw, mostTexts, "texts"):
-	case json.Unmarshal(raw, &list) != nil:
-		f.fail(name, "want a string or an array of strings (tokens are not supported)")
-	case len(list) == 0:
-		f.fail(name, "0 texts: use 1 to %d", mostTexts)
-	}
-	for i, t := range list {
-		if t == "" {
-			f.fail(fmt.Sprintf("%s[%d]", name, i), "the text is empty")
+// toEmbed reads texts, or texts as tokens.
+func (f *fields) toEmbed(l *live) (texts []string, tokens [][]int32) {
+	const name = "input"
+	for i, in := range f.inputs(name, "texts", mostTexts) {
+		if in.tokens == nil {
+			texts = append(texts, in.text)
+			if in.text == "" {
+				f.fail(fmt.Sprintf("%s[%d]", name, i), "the text is empty")
+			}
+			continue
+		}
+		tokens = append(tokens, in.tokens)
+		if err := l.inVocabulary(name, in.tokens...); err != nil {
+			f.failWith(asAPIError(err))
 		}
 	}
-	return list
+	return texts, tokens
 }
 
 // inBase64 encodes numbers as 32-bit little-endian floats.

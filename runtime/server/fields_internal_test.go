@@ -35,10 +35,13 @@ func TestLongListsAreCountedBeforeTheyAreRead(t *testing.T) {
 		{"Anthropic's tools", `{"max_tokens":1,"messages":[{"role":"user","content":"x"}],"tools":` + zeros + `}`, "tools", messages},
 		{"Anthropic's blocks", `{"max_tokens":1,"messages":[{"role":"user","content":` + zeros + `}]}`, "messages[0].content", messages},
 		{"Anthropic's stops", `{"max_tokens":1,"messages":[{"role":"user","content":"x"}],"stop_sequences":` + zeros + `}`, "stop_sequences", messages},
-		{"texts to embed", `{"input":` + zeros + `}`, "input", func(f *fields) { f.texts("input") }},
+		{"texts to embed", `{"input":["",` + strings.Repeat(`"",`, n) + `""]}`, "input", func(f *fields) { f.toEmbed(&live{}) }},
+		{"texts to embed as tokens", `{"input":[[1],` + strings.Repeat(`[],`, n) + `[1]]}`, "input", func(f *fields) { f.toEmbed(&live{}) }},
 		{"documents", `{"documents":` + zeros + `}`, "documents", func(f *fields) { f.documents() }},
-		{"prompts", `{"prompt":["",` + strings.Repeat(`"",`, n) + `""]}`, "prompt", func(f *fields) { _, err := f.prompts(); f.failWith(asAPIError(err)) }},
-		{"prompts of tokens", `{"prompt":[[1],` + strings.Repeat(`[],`, n) + `[1]]}`, "prompt", func(f *fields) { _, err := f.prompts(); f.failWith(asAPIError(err)) }},
+		{"prompts", `{"prompt":["",` + strings.Repeat(`"",`, n) + `""]}`, "prompt", func(f *fields) { f.inputs("prompt", "prompts", mostPrompts) }},
+		{"prompts of tokens", `{"prompt":[[1],` + strings.Repeat(`[],`, n) + `[1]]}`, "prompt", func(f *fields) { f.inputs("prompt", "prompts", mostPrompts) }},
+		{"parts of a prompt", `{"prompt":["",` + strings.Repeat(`1,`, n) + `""]}`, "prompt", func(f *fields) { f.mixedInputs(&live{}) }},
+		{"parts of prompts", `{"prompt":["",[` + strings.Repeat(`1,`, n) + `1]]}`, "prompt", func(f *fields) { f.mixedInputs(&live{}) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f, err := parseFields([]byte(tt.body))

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"strings"
 	"unicode/utf8"
 
 	"github.com/seed7adf6694/infer/runtime"
@@ -59,9 +60,35 @@ func logprobOf(m *runtime.Model, t runtime.Token) (logprob, error) {
 // oldLogprobs is OpenAI's object in completions.
 type oldLogprobs struct {
 	Tokens   []string             `json:"tokens"`
-	Logprobs []float32            `json:"token_logprobs"`
+	Logprobs []*float32           `json:"token_logprobs"` // null for a token that follows nothing
 	Top      []map[string]float32 `json:"top_logprobs"`
 	Offsets  []int                `json:"text_offset"`
+}
+
+// addPrompt appends the tokens of a prompt and returns the length of its text in characters. A token that
+// the text does not have, as one that the tokenizer has put in front, takes no room in it, and neither does
+// the space that some tokenizers put before a text. The first token follows nothing.
+func (o *oldLogprobs) addPrompt(list []logprob, text string) (next int) {
+	at, offset := 0, 0 // bytes and characters
+	for i, l := range list {
+		o.add(list[i:i+1], offset)
+		if i == 0 {
+			o.Logprobs[0], o.Top[0] = nil, nil
+		}
+		switch piece := l.Token; {
+		case strings.HasPrefix(text[at:], piece):
+		case at == 0 && strings.HasPrefix(piece, " ") && strings.HasPrefix(text, piece[1:]):
+			l.Token = piece[1:]
+		default:
+			continue
+		}
+		for range len(l.Token) {
+			if at++; at == len(text) || utf8.RuneStart(text[at]) {
+				offset++
+			}
+		}
+	}
+	return utf8.RuneCountInString(text)
 }
 
 // add appends tokens; offset is where the first one begins in the text, in characters.
@@ -69,10 +96,12 @@ func (o *oldLogprobs) add(list []logprob, offset int) (next int) {
 	for _, l := range list {
 		top := map[string]float32{}
 		for _, a := range l.Top {
-			top[a.Token] = a.Logprob
+			if _, ok := top[a.Token]; !ok { // of two tokens with one text, the likelier
+				top[a.Token] = a.Logprob
+			}
 		}
 		o.Tokens = append(o.Tokens, l.Token)
-		o.Logprobs = append(o.Logprobs, l.Logprob)
+		o.Logprobs = append(o.Logprobs, &l.Logprob)
 		o.Top = append(o.Top, top)
 		o.Offsets = append(o.Offsets, offset)
 		offset += utf8.RuneCountInString(l.Token)

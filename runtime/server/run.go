@@ -75,28 +75,27 @@ func (c *call) submit(l *live, inputs []input, g *generation) (*running, error) 
 	return r, nil
 }
 
-// checkTokens refuses tokens that are not in the vocabulary.
+// checkTokens refuses tokens that are not in the vocabulary; where it is unknown, the batch does.
 func (l *live) checkTokens(inputs []input, g *generation) error {
-	n := l.facts.Vocabulary
-	if n == 0 {
-		return nil // unknown: the batch refuses them
-	}
-	bad := func(field string, id int32) error {
-		if id >= 0 && int(id) < n {
-			return nil
-		}
-		return badField(field, "token %d is out of range: the vocabulary has tokens 0 to %d", id, n-1)
-	}
 	for id := range g.Sampling.LogitBias {
-		if err := bad("logit_bias", id); err != nil {
+		if err := l.inVocabulary("logit_bias", id); err != nil {
 			return err
 		}
 	}
 	for _, in := range inputs {
-		for _, id := range in.tokens {
-			if err := bad("prompt", id); err != nil {
-				return err
-			}
+		if err := l.inVocabulary("prompt", in.tokens...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inVocabulary returns the error of a token of a field that is not in the vocabulary, if it is known.
+func (l *live) inVocabulary(field string, ids ...int32) error {
+	n := l.facts.Vocabulary
+	for _, id := range ids {
+		if n > 0 && (id < 0 || int(id) >= n) {
+			return badField(field, "token %d is out of range: the vocabulary has tokens 0 to %d", id, n-1)
 		}
 	}
 	return nil

@@ -27,7 +27,8 @@ type generation struct {
 	n            int // choices
 	stream       bool
 	includeUsage bool
-	timings      bool // timings with each part of a stream
+	timings      bool   // timings with each part of a stream
+	length       string // the field with the number of tokens, "" if there was none
 }
 
 // generation reads the fields that chats and completions share.
@@ -47,7 +48,7 @@ func (f *fields) generation(defaults runtime.GenerateOptions) *generation {
 	if cache := true; f.boolean("cache_prompt", &cache) {
 		g.KeepPrefix, g.Recompute = false, !cache
 	}
-	f.length(&g.MaxTokens)
+	f.length(g)
 	f.stop("stop", &g.Stop)
 	f.boolean("ignore_eos", &g.IgnoreEOG)
 	f.sampling(&g.Sampling)
@@ -70,22 +71,19 @@ func (f *fields) failWithUnknown(to *fields) {
 }
 
 // length reads how many tokens are generated at most, under each of its names; -1 is no limit, as with
-// llama-server.
-func (f *fields) length(to *int) {
-	given := ""
+// llama-server, and 0 computes the prompt alone.
+func (f *fields) length(g *generation) {
+	tokens := 0
 	for _, name := range []string{"max_completion_tokens", "max_tokens", "n_predict"} {
 		n := 0
 		if !f.integer(name, &n, -1, most) {
 			continue
 		}
-		if n == 0 {
-			f.fail(name, "0 is out of range: use 1 or more, or -1 for no limit")
+		if g.length != "" && n != tokens {
+			f.fail(name, "it differs from %s: give one of them", g.length)
 		}
-		n = max(n, 0) // none
-		if given != "" && n != *to {
-			f.fail(name, "it differs from %s: give one of them", given)
-		}
-		given, *to = name, n
+		g.length, tokens = name, n
+		g.MaxTokens, g.PromptOnly = max(n, 0), n == 0
 	}
 }
 
