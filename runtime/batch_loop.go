@@ -245,7 +245,7 @@ func (b *Batch) evaluate(rows []row) error {
 	if err := b.s.model.weights.changed(); err != nil {
 		return err
 	}
-	if n := scoredOf(rows); n > 0 {
+	if n := scoredOf(rows); n > 1 { // one is counted with the context
 		if err := b.s.countOutputs(b.life, min(n+len(rows), b.s.ubatch)); err != nil {
 			return err
 		}

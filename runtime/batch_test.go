@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/seed7adf6694/infer/internal/ggufcases"
+	"github.com/seed7adf6694/infer/loader/memory"
 	"github.com/seed7adf6694/infer/runtime"
 )
 
@@ -599,4 +600,42 @@ func TestAPromptAloneIsKept(t *testing.T) {
 			}
 		}
 	}
+}
+
+// With the least budget, prompts are scored too: of as few tokens at once as the budget has room for.
+func TestABatchScoresPromptsWithinABudget(t *testing.T) {
+	const plenty = 4 << 30
+	m := open(t, model(t, "large", "q4_0"), runtime.Options{Load: runtime.LoadMMap, MaxMemory: plenty, Session: budgeted})
+	so := budgeted
+	so.Context = 0
+	b, s := batch(t, m, runtime.BatchOptions{Slots: 2, SessionOptions: so}), session(t, m, budgeted)
+	var least *memory.Error
+	err := m.SetMaxMemory(t.Context(), 1)
+	for range 10 { // the heap of the test binary varies
+		if !errors.As(err, &least) {
+			t.Fatal(err)
+		}
+		if err = m.SetMaxMemory(t.Context(), least.Requested+64<<10); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := greedyOptions(2)
+	o.IgnoreEOG, o.Logprobs, o.PromptLogprobs, o.TopLogprobs = true, true, true, 2
+	for i := range 100 {
+		o.Tokens = append(o.Tokens, int32(3+i*7%200))
+	}
+	r, err := b.Submit(t.Context(), "", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := collect(r); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.SetMaxMemory(t.Context(), plenty); err != nil {
+		t.Fatal(err)
+	}
+	scored(t, s, o.Tokens, r.PromptLogprobs())
 }
