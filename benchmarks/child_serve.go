@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed7adf6694/infer/benchmarks/internal/serving"
 	"github.com/seed7adf6694/infer/models/tiny"
+	"github.com/seed7adf6694/infer/runtime"
 )
 
 // measureServer starts the job's server and sends it requests from several streams at the same time.
@@ -16,7 +17,7 @@ func measureServer(ctx context.Context, j job, r *reporter) (err error) {
 	r.phase("loading", 0, 0)
 	var s *serving.Server
 	if j.Ollama {
-		o := serving.Ollama{Command: j.Command, Model: j.Model, Context: j.Context, Parallel: j.Sessions, Threads: j.Threads}
+		o := serving.Ollama{Command: j.Command, Model: j.Model, Context: j.Context, Parallel: j.Sessions, Threads: j.Threads, Folder: j.Folder}
 		s, err = o.Start(ctx, j.Limit)
 	} else {
 		s, err = serving.Start(ctx, j.Command, j.Limit)
@@ -28,7 +29,7 @@ func measureServer(ctx context.Context, j job, r *reporter) (err error) {
 	r.metrics(map[string]float64{loadTime: s.LoadTime.Seconds()})
 
 	c := s.Client(j.Chat)
-	prompts, err := j.prompts(ctx, c)
+	prompts, err := j.prompts(ctx)
 	if err != nil {
 		return errors.Join(err, s.Err())
 	}
@@ -49,17 +50,28 @@ func measureServer(ctx context.Context, j job, r *reporter) (err error) {
 	return nil
 }
 
-// prompts returns a text for each request: parts of the embedded text with different begins, of a
+// prompt is the text of a request.
+type prompt struct {
+	text   string
+	tokens int // without those that the vocabulary adds
+}
+
+// prompts returns a prompt for each request: parts of the embedded text with different begins, of a
 // quarter to seven quarters of the job's number of tokens.
-func (j job) prompts(ctx context.Context, c *serving.Client) ([]string, error) {
+func (j job) prompts(ctx context.Context) ([]prompt, error) {
+	v, err := runtime.OpenVocabulary(ctx, j.Model)
+	if err != nil {
+		return nil, err
+	}
+	defer v.Close()
 	text := strings.Join(strings.Fields(tiny.HeldOut), " ")
 	const part = 4 << 10
-	tokens, err := c.Tokens(ctx, text[:part])
-	if err != nil || tokens == 0 {
-		return nil, errors.Join(err, errors.New("the server tells no number of tokens"))
+	tokens, err := v.Tokenize(text[:part], runtime.TokenizeOptions{NoSpecial: true})
+	if err != nil || len(tokens) == 0 {
+		return nil, errors.Join(err, errors.New("the model has no tokens for the texts of prompts"))
 	}
-	perToken := float64(part) / float64(tokens)
-	prompts := make([]string, j.Sessions*j.Requests)
+	perToken := float64(part) / float64(len(tokens))
+	prompts := make([]prompt, j.Sessions*j.Requests)
 	for i := range prompts {
 		share := 0.25 + 0.75*float64(i/2%4)/4 // eight lengths; those of two requests make two averages
 		if i%2 == 1 {
@@ -67,13 +79,18 @@ func (j job) prompts(ctx context.Context, c *serving.Client) ([]string, error) {
 		}
 		n := max(1, min(int(share*float64(j.PromptTokens)*perToken), len(text)))
 		from := i * 7919 % (len(text) - n + 1)
-		prompts[i] = strings.ToValidUTF8(text[from:from+n], "")
+		p := strings.ToValidUTF8(text[from:from+n], "")
+		tokens, err := v.Tokenize(p, runtime.TokenizeOptions{NoSpecial: true})
+		if err != nil {
+			return nil, err
+		}
+		prompts[i] = prompt{p, len(tokens)}
 	}
 	return prompts, nil
 }
 
 // streams sends the requests: each stream one after the other, all streams at the same time.
-func (j job) streams(ctx context.Context, c *serving.Client, prompts []string, r *reporter) ([]serving.Answer, error) {
+func (j job) streams(ctx context.Context, c *serving.Client, prompts []prompt, r *reporter) ([]serving.Answer, error) {
 	answers, errs := make([]serving.Answer, len(prompts)), make([]error, j.Sessions)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -84,9 +101,12 @@ func (j job) streams(ctx context.Context, c *serving.Client, prompts []string, r
 	for s := range j.Sessions {
 		wait.Go(func() {
 			for i := s; i < len(prompts); i += j.Sessions {
-				a, err := c.Stream(ctx, prompts[i], j.Tokens)
+				a, err := c.Stream(ctx, prompts[i].text, j.Tokens)
 				if err == nil && a.Tokens != j.Tokens {
 					err = fmt.Errorf("%d tokens instead of %d: the context is too small, or the server ends texts earlier", a.Tokens, j.Tokens)
+				}
+				if err == nil && a.Prompt < prompts[i].tokens {
+					err = fmt.Errorf("a prompt of %d tokens instead of %d: the server has cut it off", a.Prompt, prompts[i].tokens)
 				}
 				if err != nil {
 					errs[s] = fmt.Errorf("request %d: %w", i+1, err)

@@ -39,6 +39,7 @@ type job struct {
 
 	Command  []string `json:"command,omitempty"`  // a server and its arguments
 	Ollama   bool     `json:"ollama,omitempty"`   // the server is ollama
+	Folder   string   `json:"folder,omitempty"`   // for its copies of the model
 	Requests int      `json:"requests,omitempty"` // of each stream, one after the other
 	Limit    uint64   `json:"limit,omitempty"`    // of the server's control group, in bytes
 	Chat     bool     `json:"chat,omitempty"`     // prompts are messages

@@ -45,7 +45,9 @@ type ServeOptions struct {
 	// Peer is llama.cpp's llama-server, to be measured in turn; "": none.
 	Peer string
 	// Ollama is the program of ollama, with its first arguments, to be measured in turn; nil: none. Its server
-	// gets a copy of the model in a temporary folder, and loads it before the first request.
+	// gets a copy of the model in a temporary folder, and loads it before the first request. It cuts prompts
+	// off at half of its context: it gets twice the context. The model must not end texts by itself, as
+	// ollama can't be told to go on.
 	Ollama []string
 	// Streams are numbers of clients at the same time; nil: 1 and 8.
 	Streams []int
@@ -79,7 +81,14 @@ func (r *Runner) Serve(ctx context.Context, o ServeOptions) (rs Results, err err
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, m.close()) }()
-	return r.run(ctx, plan{experiment: serveName, model: m, cases: o.cases(m)})
+	folder := ""
+	if o.Ollama != nil {
+		if folder, err = os.MkdirTemp("", "infer-bench-"); err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	}
+	return r.run(ctx, plan{experiment: serveName, model: m, cases: o.cases(m, folder)})
 }
 
 func (o ServeOptions) withDefaults() (ServeOptions, error) {
@@ -129,7 +138,7 @@ func (o ServeOptions) withDefaults() (ServeOptions, error) {
 }
 
 // cases returns the cases: the servers in turn for each limit and number of streams.
-func (o ServeOptions) cases(m *preparedModel) []testCase {
+func (o ServeOptions) cases(m *preparedModel, folder string) []testCase {
 	servers := []string{inferServer}
 	if o.Peer != "" {
 		servers = append(servers, llamaServer)
@@ -141,14 +150,14 @@ func (o ServeOptions) cases(m *preparedModel) []testCase {
 	for _, share := range o.Limits {
 		for _, n := range o.Streams {
 			for _, s := range servers {
-				cases = append(cases, o.serverCase(m, s, share, n))
+				cases = append(cases, o.serverCase(m, folder, s, share, n))
 			}
 		}
 	}
 	return cases
 }
 
-func (o ServeOptions) serverCase(m *preparedModel, server string, share float64, streams int) testCase {
+func (o ServeOptions) serverCase(m *preparedModel, folder, server string, share float64, streams int) testCase {
 	limit := uint64(share * float64(m.about.Bytes))
 	command := slices.Concat(o.Server, o.Arguments)
 	if server == llamaServer {
@@ -166,7 +175,7 @@ func (o ServeOptions) serverCase(m *preparedModel, server string, share float64,
 		name: fmt.Sprintf("%s, %s", server, times(streams, "stream")), labels: map[string]string{"server": server, "streams": strconv.Itoa(streams)},
 		metrics: map[string]float64{"streams": float64(streams)}, cold: limit > 0,
 		job: job{
-			Do: "serve", Model: m.path, Command: command, Ollama: server == ollama, Context: o.Context, Limit: limit, Chat: o.Chat,
+			Do: "serve", Model: m.path, Command: command, Ollama: server == ollama, Context: 2 * o.Context, Folder: folder, Limit: limit, Chat: o.Chat,
 			Sessions: streams, Requests: o.Requests, Tokens: o.Tokens, PromptTokens: o.PromptTokens, Threads: o.Threads,
 		},
 	}

@@ -195,8 +195,8 @@ func (c *copier) readOne(p fileRead) error {
 	}
 }
 
-// hugePage is how much Linux maps at most with a page that is touched: pages before a tensor may be mapped
-// again with its first one.
+// hugePage is how much Linux maps at most with a page that is touched, where pages have 4 KiB: pages before
+// a tensor may be mapped again with its first one.
 const hugePage = 2 << 20
 
 // transform transforms tensors of a range from a mapping that lasts only for the call.

@@ -155,6 +155,9 @@ func TestOpenChecksTensorsOfPackedFiles(t *testing.T) {
 				m.Close()
 			}
 		}
+		if m, err := runtime.Open(t.Context(), packedOf(t, path), runtime.Options{CheckTensors: true}); !errors.Is(err, runtime.ErrBadModel) || !strings.Contains(err.Error(), tensor) {
+			t.Errorf("%s, a packed file that is named: %v, %v", tensor, m, err)
+		}
 		if _, err := runtime.Check(t.Context(), packedOf(t, path), runtime.CheckOptions{}); !errors.Is(err, runtime.ErrBadModel) || !strings.Contains(err.Error(), tensor) {
 			t.Errorf("%s, a packed file: %v", tensor, err)
 		}

@@ -70,7 +70,7 @@ func openFile(ctx context.Context, path, cacheOf string, c *config) (m *Model, e
 			src.close()
 		}
 	}()
-	if err := src.checkValues(ctx, cacheOf, c); err != nil {
+	if err := src.checkValues(ctx, c); err != nil {
 		return nil, &LoadError{Path: path, Mode: c.load, Err: err}
 	}
 	mode, reason, err := chooseMode(src, src.probe, c)

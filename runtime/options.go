@@ -53,8 +53,8 @@ type Options struct {
 	// NoPrefetch does not read mapped weights ahead: each page is read at its first use.
 	NoPrefetch bool
 	// CheckTensors reads all weights before they are loaded, and refuses invalid values (NaN, infinities).
-	// Weights in the layout of a packed file are compared with their checksums, and if the file was
-	// cached, those of the model are checked.
+	// Weights in the layout of a packed file are compared with their checksums, and those of the model that
+	// it was made from are checked, if that is there.
 	CheckTensors bool
 	// GPULayers is how many layers are placed on devices: the last ones, where the output counts as
 	// the very last; a number above the model's means all. With [GPULayersAuto] they are as many as

@@ -92,24 +92,14 @@ func errNoWeights() error {
 
 func (s *source) close() { s.index.Close() }
 
-// checkValues checks all weights if the options ask for it, and those of the model at cacheOf if the source
-// is its cached packed file.
-func (s *source) checkValues(ctx context.Context, cacheOf string, c *config) error {
+// checkValues checks all weights if the options ask for it.
+func (s *source) checkValues(ctx context.Context, c *config) error {
 	if !c.check {
 		return nil
 	}
-	progress := func(done, total uint64) {
+	return values.CheckAll(ctx, s.index, func(done, total uint64) {
 		c.progress(Progress{Mode: c.load, Checking: true, Done: done, Total: total})
-	}
-	if err := values.CheckAll(ctx, s.index, progress); err != nil || cacheOf == "" {
-		return err
-	}
-	index, err := openIndex(cacheOf)
-	if err != nil {
-		return err
-	}
-	defer index.Close()
-	return values.CheckAll(ctx, index, progress)
+	})
 }
 
 // addAdapters loads the configuration's adapters.

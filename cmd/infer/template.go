@@ -197,7 +197,12 @@ func (c *generateConfig) restore(sess *runtime.Session, g *runtime.GenerateOptio
 	if err := files.CheckWrite(c.chat.promptCache); err != nil { // not only after the answer
 		return nil, fmt.Errorf("--prompt-cache: %w", err)
 	}
-	return func() error { return sess.Save(c.chat.promptCache) }, nil
+	return func() error {
+		if err := sess.Save(c.chat.promptCache); err != nil {
+			return fmt.Errorf("--prompt-cache %s: %w", texts.OneLine(c.chat.promptCache), err)
+		}
+		return nil
+	}, nil
 }
 
 // screen returns what writes answers.

@@ -149,7 +149,7 @@ func (a *answering) run(ctx context.Context) error {
 	a.o.KeepPrefix, a.o.Continue, a.o.Special, a.o.SpecialOnly = true, false, format.String() != "", format.Marks
 	most := a.o.MaxTokens
 	for {
-		prompt, ids, err := a.fit(most)
+		prompt, ids, err := a.fit(ctx, most)
 		if a.begun && errors.Is(err, ErrTooLong) { // the answer itself fills the context
 			a.end(Event{Finish: runtime.FinishContext})
 			return nil
@@ -172,11 +172,14 @@ func (a *answering) run(ctx context.Context) error {
 }
 
 // fit renders as much of the conversation as leaves room for an answer.
-func (a *answering) fit(most int) (prompt string, ids []int32, err error) {
+func (a *answering) fit(ctx context.Context, most int) (prompt string, ids []int32, err error) {
 	c := a.c
 	system := c.system()
 	c.dropped = min(c.dropped, max(0, len(c.Messages)-system-1))
 	for {
+		if err := ctx.Err(); err != nil {
+			return "", nil, err
+		}
 		messages := append(c.Messages[:system:system], c.Messages[system+c.dropped:]...)
 		p, err := c.template.Render(messages, c.Options)
 		if err == nil {

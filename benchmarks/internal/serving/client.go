@@ -20,7 +20,7 @@ import (
 type Client struct {
 	URL   string // as in http://127.0.0.1:8080
 	Chat  bool   // prompts are messages of a user: /v1/chat/completions instead of /v1/completions
-	Model string // the name of the model in requests; "": none, and /tokenize tells numbers of tokens
+	Model string // the name of the model in requests; "": none
 
 	health string // path that answers when the server is ready
 	http   http.Client
@@ -130,26 +130,6 @@ func (c *Client) Stream(ctx context.Context, prompt string, tokens int) (Answer,
 		return a, errors.New("the server's answer has no text, or no usage")
 	}
 	return a, nil
-}
-
-// Tokens returns how many tokens a text has.
-func (c *Client) Tokens(ctx context.Context, text string) (int, error) {
-	if c.Model != "" {
-		a, err := c.Stream(ctx, text, 1)
-		return a.Prompt, err
-	}
-	res, err := c.post(ctx, "/tokenize", map[string]any{"content": text})
-	if err != nil {
-		return 0, err
-	}
-	defer res.Body.Close()
-	var out struct {
-		Tokens []json.RawMessage `json:"tokens"`
-	}
-	if err := json.NewDecoder(res.Body).Decode(&out); err != nil {
-		return 0, fmt.Errorf("/tokenize: %w", err)
-	}
-	return len(out.Tokens), nil
 }
 
 // Healthy reports whether the server answers requests.

@@ -19,6 +19,7 @@ type Ollama struct {
 	Context  int      // tokens of each text
 	Parallel int      // texts at once
 	Threads  int
+	Folder   string // in which the server gets a folder of its own; "": the system's for temporary files
 }
 
 // model is the name of the model in the server.
@@ -27,7 +28,7 @@ const model = "bench"
 // Start starts the server as [Start] does, in a folder of its own that has a copy of the model, and lets it
 // load the model.
 func (o Ollama) Start(ctx context.Context, limit uint64) (s *Server, err error) {
-	dir, err := os.MkdirTemp("", "infer-ollama-*")
+	dir, err := os.MkdirTemp(o.Folder, "infer-ollama-*")
 	if err != nil {
 		return nil, err
 	}

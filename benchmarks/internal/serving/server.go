@@ -64,6 +64,7 @@ func start(ctx context.Context, cmd *exec.Cmd, s *Server, limit uint64) (_ *Serv
 	begin := clock.Now()
 	s.cmd, s.ended, s.stop = cmd, make(chan struct{}), make(chan struct{})
 	s.cmd.Stdout, s.cmd.Stderr = &s.errs, &s.errs
+	s.cmd.WaitDelay = grace // a process that it has started may keep the outputs open
 	var limits memtest.Limits
 	if limit > 0 {
 		if s.group, err = memtest.NewCgroup(limit); err != nil {

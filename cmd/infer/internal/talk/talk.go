@@ -3,6 +3,7 @@
 package talk
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"github.com/seed7adf6694/infer/cmd/infer/internal/texts"
 	"github.com/seed7adf6694/infer/internal/files"
@@ -69,7 +71,7 @@ func (t *Talk) Run(ctx context.Context) error {
 		if command, ok := strings.CutPrefix(text, "/"); ok && !strings.HasPrefix(command, "/") {
 			end, err := t.command(ctx, command)
 			switch {
-			case err != nil && !t.Terminal:
+			case err != nil && (!t.Terminal || errors.As(err, new(fatal))):
 				return err
 			case err != nil:
 				t.note(err.Error())
@@ -79,10 +81,13 @@ func (t *Talk) Run(ctx context.Context) error {
 			continue
 		}
 		text = strings.TrimPrefix(text, "/")
-		text, t.read, t.again = t.read+text, "", 0
+		text, n := t.read+text, len(t.Chat.Messages)
 		err = t.answer(ctx, func(inner context.Context) iter.Seq2[chat.Event, error] { return t.Chat.Ask(inner, text, t.Generate) })
 		if err != nil {
 			return err
+		}
+		if len(t.Chat.Messages) > n { // otherwise it was refused
+			t.read, t.again = "", 0
 		}
 	}
 }
@@ -189,6 +194,11 @@ func (t *Talk) answer(ctx context.Context, generate func(context.Context) iter.S
 	return failed
 }
 
+// fatal is an error of a command that ends the conversation, as it would after a message.
+type fatal struct{ error }
+
+func (e fatal) Unwrap() error { return e.error }
+
 // regenerate replaces the last answer. A fixed seed would make the same one: the next is used.
 func (t *Talk) regenerate(ctx context.Context) error {
 	o := t.Generate
@@ -255,12 +265,11 @@ func (t *Talk) command(ctx context.Context, line string) (end bool, err error) {
 	case "read":
 		err = t.readFile(named(argument))
 	case "regen":
-		if err = t.regenerate(ctx); errors.Is(err, chat.ErrNothingAsked) && t.Terminal {
-			t.note(err.Error())
-			err = nil
+		if err = t.regenerate(ctx); err != nil && !errors.Is(err, chat.ErrNothingAsked) {
+			err = fatal{err}
 		}
 	case "clear":
-		t.read = ""
+		t.read, t.again = "", 0
 		t.Chat.Reset(t.Chat.Messages[:systemPrompt(t.Chat.Messages)])
 		t.note("all turns are forgotten")
 	case "stats":
@@ -309,15 +318,32 @@ func named(path string) string {
 	return path
 }
 
-// maxRead is the most text of /read, in bytes.
-const maxRead = 16 << 20
+// maxRead is the most text of /read for a message, in bytes: more than contexts hold.
+const maxRead = 4 << 20
+
+// openFile opens a file that a user has named.
+func openFile(path string) (*os.File, error) {
+	f, err := files.OpenRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is %s, not a file", path, files.FileKind(info.Mode()))
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
 
 // readFile keeps a file's text for the next message.
 func (t *Talk) readFile(path string) error {
 	if path == "" {
 		return errors.New("/read wants a file")
 	}
-	f, err := files.OpenRegular(path)
+	f, err := openFile(path)
 	if err != nil {
 		return err
 	}
@@ -332,8 +358,12 @@ func (t *Talk) readFile(path string) error {
 		return fmt.Errorf("%s: %w", path, err)
 	case len(t.read)+len(b) > maxRead:
 		return fmt.Errorf("%s: with more than %d MiB, the text is too long for a message", path, maxRead>>20)
+	case !utf8.Valid(b) || bytes.IndexByte(b, 0) >= 0:
+		return fmt.Errorf("%s is no text", path)
+	case len(bytes.TrimSpace(b)) == 0:
+		return fmt.Errorf("%s is empty", path)
 	}
-	t.read += strings.TrimRight(string(b), "\n") + "\n\n"
+	t.read += strings.TrimRight(strings.ReplaceAll(string(b), "\r\n", "\n"), "\n") + "\n\n"
 	t.note(fmt.Sprintf("%d bytes of %s are put before the next message", len(b), path))
 	return nil
 }
@@ -368,7 +398,7 @@ func (t *Talk) load(path string) error {
 	if path == "" {
 		return errors.New("/load wants a file")
 	}
-	f, err := files.OpenRegular(path)
+	f, err := openFile(path)
 	if err != nil {
 		return err
 	}
@@ -389,6 +419,7 @@ func (t *Talk) load(path string) error {
 		}
 	}
 	t.Chat.Reset(s.Messages)
+	t.read, t.again = "", 0
 	t.note(fmt.Sprintf("%d messages from %s", len(s.Messages), path))
 	return nil
 }
