@@ -23,20 +23,28 @@ namespace infer {
 
 #if INFER_KNOWS_VNNI
 namespace avx_vnni {
+namespace {
+#define INFER_SET avx_vnni
 #define INFER_VNNI 1
 #define INFER_TARGET __attribute__((target("avxvnni,avx2,fma,f16c")))
 #include "kernels_avx2.hpp"
 #undef INFER_TARGET
 #undef INFER_VNNI
+#undef INFER_SET
+} // namespace
 } // namespace avx_vnni
 #endif
 
 namespace avx2 {
+namespace {
+#define INFER_SET avx2
 #define INFER_VNNI 0
 #define INFER_TARGET __attribute__((target("avx2,fma,f16c")))
 #include "kernels_avx2.hpp"
 #undef INFER_TARGET
 #undef INFER_VNNI
+#undef INFER_SET
+} // namespace
 } // namespace avx2
 
 static bool has_avx2() {

@@ -22,6 +22,7 @@ struct kernel {
     size_t       stored; // bytes of a block of eight interleaved rows
     size_t       vector; // bytes of a block of a prepared vector
     int          most;   // vectors at once, up to most_vectors
+    int          few;    // vectors, at most, for which in_file is faster than to interleave
 
     // interleave writes eight rows of a file in the layout. They begin stride bytes apart.
     void (*interleave)(const void * rows, size_t stride, int64_t blocks, void * interleaved);
@@ -33,6 +34,9 @@ struct kernel {
     // blocks is the number of blocks in a row. a has the first eight rows, b the others. The results of
     // vector i are written to out[i].
     void (*multiply)(const void * a, const void * b, int64_t blocks, const void * const * prepared, float * const * out, int m);
+
+    // in_file multiplies rows of a file, which begin stride bytes apart, with the same bits.
+    void (*in_file)(const void * a, const void * b, size_t stride, int64_t blocks, const void * const * prepared, float * const * out, int m);
 };
 
 // quantizer is a function of the engine's that quantises n floats.

@@ -5,6 +5,8 @@ namespace infer {
 
 namespace avx512 {
 
+namespace {
+
 #define INFER_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")))
 
 // spread reads 128 bytes of each of two groups of eight interleaved rows.
@@ -18,13 +20,43 @@ INFER_TARGET inline void spread(const uint8_t * a, const uint8_t * b, __m512i ou
     }
 }
 
-INFER_TARGET inline __m512 halves(const uint16_t * a, const uint16_t * b) {
+INFER_TARGET inline __m512 halves(const void * a, const void * b) {
     return _mm512_cvtph_ps(_mm256_set_m128i(_mm_loadu_si128((const __m128i *) b), _mm_loadu_si128((const __m128i *) a)));
 }
 
 INFER_TARGET inline __m512i wide(uint64_t a, uint64_t b) {
     return _mm512_cvtepu8_epi32(_mm_set_epi64x((long long) b, (long long) a));
 }
+
+// rows are sixteen rows of a file: two groups of eight.
+struct rows {
+    const char * a, * b;
+    size_t       stride;
+
+    // quarter returns sixteen bytes of each of the rows j, j + 4, j + 8 and j + 12.
+    INFER_TARGET inline __m512i quarter(int64_t at, int j) const {
+        const char * p = a + at + j * stride, * q = b + at + j * stride;
+        const __m256i x = _mm256_set_m128i(_mm_loadu_si128((const __m128i *) (p + 4 * stride)), _mm_loadu_si128((const __m128i *) p));
+        const __m256i y = _mm256_set_m128i(_mm_loadu_si128((const __m128i *) (q + 4 * stride)), _mm_loadu_si128((const __m128i *) q));
+        return _mm512_inserti64x4(_mm512_castsi256_si512(x), y, 1);
+    }
+
+    // spread reads sixteen bytes of each row, as the function above does.
+    INFER_TARGET inline void spread(int64_t at, __m512i out[4]) const {
+        const __m512i x0 = quarter(at, 0), x1 = quarter(at, 1), x2 = quarter(at, 2), x3 = quarter(at, 3);
+        const __m512i low = _mm512_unpacklo_epi32(x0, x1), high = _mm512_unpackhi_epi32(x0, x1);
+        const __m512i low2 = _mm512_unpacklo_epi32(x2, x3), high2 = _mm512_unpackhi_epi32(x2, x3);
+        out[0] = _mm512_unpacklo_epi64(low, low2);
+        out[1] = _mm512_unpackhi_epi64(low, low2);
+        out[2] = _mm512_unpacklo_epi64(high, high2);
+        out[3] = _mm512_unpackhi_epi64(high, high2);
+    }
+
+    // halves reads a float16 of each row.
+    INFER_TARGET inline __m512 halves(int64_t at) const {
+        return _mm512_cvtph_ps(_mm256_set_m128i(eight_halves<0, 1, 2, 3, 4, 5, 6, 7>(b + at, stride), eight_halves<0, 1, 2, 3, 4, 5, 6, 7>(a + at, stride)));
+    }
+};
 
 // four returns four bytes in all lanes.
 INFER_TARGET inline __m512i four(const void * p) {
@@ -41,27 +73,59 @@ INFER_TARGET inline __m512i dot(__m512i sums, const __m512i w[8], const int8_t *
     return sums;
 }
 
+// A matrix of eight interleaved rows twice, or of sixteen rows of a file, as the multiplication reads its blocks.
+
+struct interleaved_q4_0 {
+    using type = q4_0;
+    const q4_0x8 * a, * b;
+
+    // nibbles reads a block: the low nibbles of a register are four numbers, the high ones four others, sixteen further.
+    INFER_TARGET inline void nibbles(int64_t i, __m512i out[4]) const {
+        const __m512i sign = _mm512_set1_epi8((char) 0x88);
+        infer::avx512::spread(a[i].qs, b[i].qs, out);
+        for (int j = 0; j < 4; j++) {
+            out[j] = _mm512_xor_si512(out[j], sign);
+        }
+    }
+
+    INFER_TARGET inline __m512 scale(int64_t i) const {
+        return halves(a[i].d, b[i].d);
+    }
+};
+
+struct rows_q4_0 : rows {
+    using type = q4_0;
+
+    INFER_TARGET inline void nibbles(int64_t i, __m512i out[4]) const {
+        fetch(a, stride, 16, i, sizeof(q4_0));
+        spread(i * sizeof(q4_0) + offsetof(q4_0, qs), out);
+    }
+
+    INFER_TARGET inline __m512 scale(int64_t i) const {
+        return halves(i * sizeof(q4_0));
+    }
+};
+
 template <int M> INFER_TARGET void store(const __m512 * acc, bool both, float * const * out) {
     for (int m = 0; m < M; m++) {
         _mm512_mask_storeu_ps(out[m], both ? 0xffff : 0x00ff, acc[m]);
     }
 }
 
-template <int M> INFER_TARGET void multiply(const q4_0x8 * a, const q4_0x8 * b, bool both, int64_t blocks, const void * const * prepared, float * const * out) {
-    const __m512i sign = _mm512_set1_epi8((char) 0x88), mask = _mm512_set1_epi8(0x0f);
+template <int M, typename T> INFER_TARGET void multiply(const q4_0 *, T & matrix, bool both, int64_t blocks, const void * const * prepared, float * const * out) {
+    const __m512i mask = _mm512_set1_epi8(0x0f);
     __m512 acc[M];
     for (int m = 0; m < M; m++) {
         acc[m] = _mm512_setzero_ps();
     }
     for (int64_t i = 0; i < blocks; i++) {
         __m512i raw[4], w[8];
-        spread(a[i].qs, b[i].qs, raw);
+        matrix.nibbles(i, raw);
         for (int j = 0; j < 4; j++) {
-            const __m512i x = _mm512_xor_si512(raw[j], sign);
-            w[j]     = _mm512_and_si512(x, mask);
-            w[j + 4] = _mm512_and_si512(_mm512_srli_epi16(x, 4), mask);
+            w[j]     = _mm512_and_si512(raw[j], mask);
+            w[j + 4] = _mm512_and_si512(_mm512_srli_epi16(raw[j], 4), mask);
         }
-        const __m512 scale = halves(a[i].d, b[i].d);
+        const __m512 scale = matrix.scale(i);
 #pragma GCC unroll 16
         for (int m = 0; m < M; m++) {
             const q8_0 & y = ((const q8_0 *) prepared[m])[i];
@@ -72,7 +136,78 @@ template <int M> INFER_TARGET void multiply(const q4_0x8 * a, const q4_0x8 * b, 
     store<M>(acc, both, out);
 }
 
-template <int M> INFER_TARGET void multiply(const q4_Kx8 * a, const q4_Kx8 * b, bool both, int64_t blocks, const void * const * prepared, float * const * out) {
+struct interleaved_q4_K {
+    using type = q4_K;
+    const q4_Kx8 * a, * b;
+
+    INFER_TARGET inline void block(int64_t) {}
+
+    // nibbles reads 64 numbers, as interleaved_q4_0 does, from parts s and s + 1.
+    INFER_TARGET inline void nibbles(int64_t i, int s, __m512i out[8]) const {
+        infer::avx512::spread(a[i].qs + 128 * s, b[i].qs + 128 * s, out);
+        infer::avx512::spread(a[i].qs + 128 * s + 128, b[i].qs + 128 * s + 128, out + 4);
+    }
+
+    // scales reads the scales of two parts, and both minima.
+    INFER_TARGET inline void scales(int64_t i, int s, __m512i scale[2], __m512i & min) const {
+        const parts a0(a[i].scales + 12 * s), a1(a[i].scales + 12 * s + 12), b0(b[i].scales + 12 * s), b1(b[i].scales + 12 * s + 12);
+        scale[0] = wide(a0.scale, b0.scale);
+        scale[1] = wide(a1.scale, b1.scale);
+        min = _mm512_or_si512(wide(a0.min, b0.min), _mm512_slli_epi32(wide(a1.min, b1.min), 16));
+    }
+
+    INFER_TARGET inline __m512 scale(int64_t i) const {
+        return halves(a[i].d, b[i].d);
+    }
+
+    INFER_TARGET inline __m512 below(int64_t i) const {
+        return halves(a[i].dmin, b[i].dmin);
+    }
+};
+
+struct rows_q4_K : rows {
+    using type = q4_K;
+
+    __m512i halves_, scale_[2], min_[2]; // of a block: d and dmin, and a byte for each part
+
+    // block reads what is before the numbers of a block: sixteen bytes.
+    INFER_TARGET inline void block(int64_t i) {
+        const __m512i six = _mm512_set1_epi8(0x3f), four = _mm512_set1_epi8(0x0f), two = _mm512_set1_epi8(0x30);
+        __m512i x[4];
+        fetch(a, stride, 16, i, sizeof(q4_K));
+        spread(i * sizeof(q4_K), x);
+        halves_   = x[0];
+        scale_[0] = _mm512_and_si512(x[1], six);
+        min_[0]   = _mm512_and_si512(x[2], six);
+        scale_[1] = _mm512_or_si512(_mm512_and_si512(x[3], four), _mm512_and_si512(_mm512_srli_epi32(x[1], 2), two));
+        min_[1]   = _mm512_or_si512(_mm512_and_si512(_mm512_srli_epi32(x[3], 4), four), _mm512_and_si512(_mm512_srli_epi32(x[2], 2), two));
+    }
+
+    INFER_TARGET inline void nibbles(int64_t i, int s, __m512i out[8]) const {
+        const int64_t at = i * sizeof(q4_K) + offsetof(q4_K, qs) + 16 * s;
+        spread(at, out);
+        spread(at + 16, out + 4);
+    }
+
+    INFER_TARGET inline void scales(int64_t, int s, __m512i scale[2], __m512i & min) const {
+        const __m512i  byte = _mm512_set1_epi32(0xff);
+        const __m128i  bits = _mm_cvtsi32_si128(8 * (s & 2));
+        const __m512i  both = _mm512_srl_epi32(scale_[s / 4], bits), minima = _mm512_srl_epi32(min_[s / 4], bits);
+        scale[0] = _mm512_and_si512(both, byte);
+        scale[1] = _mm512_and_si512(_mm512_srli_epi32(both, 8), byte);
+        min = _mm512_or_si512(_mm512_and_si512(minima, byte), _mm512_slli_epi32(_mm512_and_si512(minima, _mm512_set1_epi32(0xff00)), 8));
+    }
+
+    INFER_TARGET inline __m512 scale(int64_t) const {
+        return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(halves_));
+    }
+
+    INFER_TARGET inline __m512 below(int64_t) const {
+        return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(halves_, 16)));
+    }
+};
+
+template <int M, typename T> INFER_TARGET void multiply(const q4_K *, T & matrix, bool both, int64_t blocks, const void * const * prepared, float * const * out) {
     const __m512i mask = _mm512_set1_epi8(0x0f);
     __m512 acc[M], least[M];
     for (int m = 0; m < M; m++) {
@@ -83,13 +218,11 @@ template <int M> INFER_TARGET void multiply(const q4_Kx8 * a, const q4_Kx8 * b, 
         for (int m = 0; m < M; m++) {
             sums[m] = minima[m] = _mm512_setzero_si512();
         }
+        matrix.block(i);
         for (int s = 0; s < 8; s += 2) {
-            const parts a0(a[i].scales + 12 * s), a1(a[i].scales + 12 * s + 12), b0(b[i].scales + 12 * s), b1(b[i].scales + 12 * s + 12);
-            const __m512i scale[2] = {wide(a0.scale, b0.scale), wide(a1.scale, b1.scale)};
-            const __m512i min = _mm512_or_si512(wide(a0.min, b0.min), _mm512_slli_epi32(wide(a1.min, b1.min), 16));
-            __m512i raw[8], w[8];
-            spread(a[i].qs + 128 * s, b[i].qs + 128 * s, raw);
-            spread(a[i].qs + 128 * s + 128, b[i].qs + 128 * s + 128, raw + 4);
+            __m512i raw[8], w[8], scale[2], min;
+            matrix.scales(i, s, scale, min);
+            matrix.nibbles(i, s, raw);
 #pragma GCC unroll 2
             for (int h = 0; h < 2; h++) {
                 for (int j = 0; j < 8; j++) {
@@ -105,7 +238,7 @@ template <int M> INFER_TARGET void multiply(const q4_Kx8 * a, const q4_Kx8 * b, 
                 }
             }
         }
-        const __m512 scale = halves(a[i].d, b[i].d), below = halves(a[i].dmin, b[i].dmin);
+        const __m512 scale = matrix.scale(i), below = matrix.below(i);
         for (int m = 0; m < M; m++) {
             const __m512 d = _mm512_set1_ps(((const q8_K *) prepared[m])[i].d);
             acc[m]   = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[m]), _mm512_mul_ps(scale, d), acc[m]);
@@ -118,7 +251,65 @@ template <int M> INFER_TARGET void multiply(const q4_Kx8 * a, const q4_Kx8 * b, 
     store<M>(acc, both, out);
 }
 
-template <int M> INFER_TARGET void multiply(const q6_Kx8 * a, const q6_Kx8 * b, bool both, int64_t blocks, const void * const * prepared, float * const * out) {
+struct interleaved_q6_K {
+    using type = q6_K;
+    const q6_Kx8 * a, * b;
+
+    INFER_TARGET inline void block(int64_t) {}
+
+    // bits reads what the four parts have in common that begin 16 * part numbers into the block, and 32 numbers
+    // apart; numbers returns sixteen numbers of them.
+    INFER_TARGET inline void bits(int64_t, int) {}
+
+    INFER_TARGET inline void numbers(int64_t i, int part, int, __m512i w[4]) const {
+        infer::avx512::spread(a[i].q + 128 * part, b[i].q + 128 * part, w);
+    }
+
+    INFER_TARGET inline __m512i scale_of(int64_t i, int part) const {
+        return _mm512_cvtepi8_epi32(_mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *) a[i].scales[part]), _mm_loadl_epi64((const __m128i *) b[i].scales[part])));
+    }
+
+    INFER_TARGET inline __m512 scale(int64_t i) const {
+        return halves(a[i].d, b[i].d);
+    }
+};
+
+struct rows_q6_K : rows {
+    using type = q6_K;
+
+    __m512i scales_[4], low_[2][4], high_[4];
+
+    INFER_TARGET inline void block(int64_t i) {
+        fetch(a, stride, 16, i, sizeof(q6_K));
+        spread(i * sizeof(q6_K) + offsetof(q6_K, scales), scales_);
+    }
+
+    INFER_TARGET inline void bits(int64_t i, int part) {
+        const int64_t at = i * sizeof(q6_K) + 16 * (part % 8);
+        spread(at + 64 * (part / 8), low_[0]);
+        spread(at + 64 * (part / 8) + 32, low_[1]);
+        spread(at + 32 * (part / 8) + offsetof(q6_K, qh), high_);
+    }
+
+    INFER_TARGET inline void numbers(int64_t, int, int k, __m512i w[4]) const {
+        const __m512i four = _mm512_set1_epi8(0x0f), two = _mm512_set1_epi8(0x30);
+        for (int j = 0; j < 4; j++) {
+            const __m512i low = low_[k % 2][j], high = high_[j];
+            const __m512i top = k == 0 ? _mm512_slli_epi16(high, 4) : k == 1 ? _mm512_slli_epi16(high, 2) : k == 2 ? high : _mm512_srli_epi16(high, 2);
+            w[j] = _mm512_or_si512(_mm512_and_si512(k < 2 ? low : _mm512_srli_epi16(low, 4), four), _mm512_and_si512(top, two));
+        }
+    }
+
+    INFER_TARGET inline __m512i scale_of(int64_t, int part) const {
+        return _mm512_srai_epi32(_mm512_sll_epi32(scales_[part / 4], _mm_cvtsi32_si128(24 - part % 4 * 8)), 24);
+    }
+
+    INFER_TARGET inline __m512 scale(int64_t i) const {
+        return halves(i * sizeof(q6_K) + offsetof(q6_K, d));
+    }
+};
+
+template <int M, typename T> INFER_TARGET void multiply(const q6_K *, T & matrix, bool both, int64_t blocks, const void * const * prepared, float * const * out) {
     __m512 acc[M];
     for (int m = 0; m < M; m++) {
         acc[m] = _mm512_setzero_ps();
@@ -128,21 +319,28 @@ template <int M> INFER_TARGET void multiply(const q6_Kx8 * a, const q6_Kx8 * b, 
         for (int m = 0; m < M; m++) {
             sums[m] = _mm512_setzero_si512();
         }
-        for (int s = 0; s < 16; s++) {
-            __m512i w[4];
-            spread(a[i].q + 128 * s, b[i].q + 128 * s, w);
-            const __m512i scale = _mm512_cvtepi8_epi32(_mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *) a[i].scales[s]), _mm_loadl_epi64((const __m128i *) b[i].scales[s])));
+        matrix.block(i);
+        for (int piece = 0; piece < 4; piece++) {
+            const int first = piece / 2 * 8 + piece % 2;
+            matrix.bits(i, first);
+#pragma GCC unroll 4
+            for (int k = 0; k < 4; k++) {
+                const int part = first + 2 * k;
+                __m512i w[4];
+                matrix.numbers(i, part, k, w);
+                const __m512i scale = matrix.scale_of(i, part);
 #pragma GCC unroll 16
-            for (int m = 0; m < M; m++) {
-                const q8_K16 & y = ((const q8_K16 *) prepared[m])[i];
-                __m512i products = _mm512_set1_epi32(y.offset[s]);
-                for (int j = 0; j < 4; j++) {
-                    products = _mm512_dpbusd_epi32(products, w[j], four(y.q + 16 * s + 4 * j));
+                for (int m = 0; m < M; m++) {
+                    const q8_K16 & y = ((const q8_K16 *) prepared[m])[i];
+                    __m512i products = _mm512_set1_epi32(y.offset[part]);
+                    for (int j = 0; j < 4; j++) {
+                        products = _mm512_dpbusd_epi32(products, w[j], four(y.q + 16 * part + 4 * j));
+                    }
+                    sums[m] = _mm512_add_epi32(sums[m], _mm512_mullo_epi32(scale, products));
                 }
-                sums[m] = _mm512_add_epi32(sums[m], _mm512_mullo_epi32(scale, products));
             }
         }
-        const __m512 scale = halves(a[i].d, b[i].d);
+        const __m512 scale = matrix.scale(i);
         for (int m = 0; m < M; m++) {
             const __m512 d = _mm512_set1_ps(((const q8_K16 *) prepared[m])[i].d);
             acc[m] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[m]), _mm512_mul_ps(scale, d), acc[m]);
@@ -153,20 +351,37 @@ template <int M> INFER_TARGET void multiply(const q6_Kx8 * a, const q6_Kx8 * b, 
 
 #undef INFER_TARGET
 
-template <typename T, int M = 1> void pick(const void * a, const void * b, int64_t blocks, const void * const * prepared, float * const * out, int m) {
+template <typename T, int M = 1> void pick(T & matrix, bool both, int64_t blocks, const void * const * prepared, float * const * out, int m) {
     if (m == M) {
-        return multiply<M>((const T *) a, (const T *) (b ? b : a), b, blocks, prepared, out);
+        return multiply<M>((const typename T::type *) nullptr, matrix, both, blocks, prepared, out);
     }
     if constexpr (M < most_vectors) {
-        pick<T, M + 1>(a, b, blocks, prepared, out, m);
+        pick<T, M + 1>(matrix, both, blocks, prepared, out, m);
     }
 }
 
+template <typename T> void interleaved(const void * a, const void * b, int64_t blocks, const void * const * prepared, float * const * out, int m) {
+    T matrix;
+    matrix.a = (decltype(matrix.a)) a;
+    matrix.b = (decltype(matrix.b)) (b ? b : a);
+    pick(matrix, b, blocks, prepared, out, m);
+}
+
+template <typename T> void in_file(const void * a, const void * b, size_t stride, int64_t blocks, const void * const * prepared, float * const * out, int m) {
+    T matrix;
+    matrix.a      = (const char *) a;
+    matrix.b      = (const char *) (b ? b : a);
+    matrix.stride = stride;
+    pick(matrix, b, blocks, prepared, out, m);
+}
+
 const kernel kernels[] = {
-    {"q4_0", true, 32, sizeof(q4_0x8), sizeof(q8_0), 16, interleave_q4_0, prepare_q8_0, pick<q4_0x8>},
-    {"q4_K", true, 256, sizeof(q4_Kx8), sizeof(q8_K), 16, interleave_q4_K, prepare_q8_K, pick<q4_Kx8>},
-    {"q6_K", false, 256, sizeof(q6_Kx8), sizeof(q8_K16), 16, interleave_q6_K, prepare_q8_K16, pick<q6_Kx8>},
+    {"q4_0", true, 32, sizeof(q4_0x8), sizeof(q8_0), 16, 64, interleave_q4_0, prepare_q8_0, interleaved<interleaved_q4_0>, in_file<rows_q4_0>},
+    {"q4_K", true, 256, sizeof(q4_Kx8), sizeof(q8_K), 16, 64, interleave_q4_K, prepare_q8_K, interleaved<interleaved_q4_K>, in_file<rows_q4_K>},
+    {"q6_K", false, 256, sizeof(q6_Kx8), sizeof(q8_K16), 16, 64, interleave_q6_K, prepare_q8_K16, interleaved<interleaved_q6_K>, in_file<rows_q6_K>},
 };
+
+} // namespace
 
 } // namespace avx512
 

@@ -10,21 +10,22 @@ import (
 	"testing"
 )
 
-// The kernels compute, bit by bit, what the engine computes for each token alone.
+// The kernels compute, bit by bit, what the engine computes for each token alone; where it has no such layout, what
+// they compute for each token alone.
 func TestKernelsAgreeWithTheEngine(t *testing.T) {
 	if Kernels() == "" {
 		t.Skip("no kernels for this CPU and engine")
 	}
-	for _, name := range []string{"q4_0", "q4_K"} {
+	for _, name := range []string{"q4_0", "q4_K", "q6_K"} {
 		typ, err := ParseTensorType(name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, p := range []product{{length: 256, rows: 8}, {length: 512, rows: 16}, {length: 1024, rows: 24}, {length: 256, rows: 264}} {
 			p.typ = typ
-			for _, p.vectors = range []int{2, 3, 4, 5, 6, 7, 9, 11, 13, 15, 16, 17, 31, 33, 48} {
+			for _, p.vectors = range []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 15, 16, 17, 31, 33, 48, 64, 65, 90} {
 				for _, p.plain = range []bool{false, true} {
-					if p.plain && p.vectors < 32 {
+					if !p.plain && (p.vectors == 1 || name == "q6_K") {
 						continue // the engine's are used
 					}
 					if !p.agrees() {
@@ -33,27 +34,34 @@ func TestKernelsAgreeWithTheEngine(t *testing.T) {
 				}
 			}
 			for _, e := range [][2]int{{4, 1}, {8, 2}, {16, 8}} {
-				p.experts, p.each, p.plain = e[0], e[1], false
-				for _, p.vectors = range []int{2, 7, 140} {
-					if !p.agrees() {
-						t.Errorf("%s: %+v", name, p)
+				p.experts, p.each = e[0], e[1]
+				for _, p.vectors = range []int{1, 2, 7, 140} {
+					for _, p.plain = range []bool{false, true} {
+						if !p.plain && (p.vectors == 1 || name == "q6_K") {
+							continue // the engine's are used
+						}
+						if !p.agrees() {
+							t.Errorf("%s: %+v", name, p)
+						}
 					}
-				}
-				if p.plain = true; !p.agrees() {
-					t.Errorf("%s: %+v", name, p)
 				}
 			}
 		}
-		many := product{typ: typ, length: 4096, rows: 8, vectors: 3000} // numbers between two whole ones are rare
+		many := product{typ: typ, length: 4096, rows: 8, vectors: 3000, plain: name == "q6_K"} // numbers between two whole ones are rare
 		if !many.agrees() {
 			t.Errorf("%s: %+v", name, many)
 		}
 		for n := range infiniteNumbers + 1 {
 			for _, plain := range []bool{false, true} {
-				p := product{typ: typ, length: 4096, rows: 24, vectors: 45, plain: plain, numbers: n}
-				// With Q4_0, the engine and the kernels make different numbers of NaN.
-				if !p.agrees() && (name != "q4_0" || n != infiniteNumbers) {
-					t.Errorf("%s: %+v", name, p)
+				for _, vectors := range []int{7, 45, 75} {
+					p := product{typ: typ, length: 4096, rows: 24, vectors: vectors, plain: plain, numbers: n}
+					if !plain && name == "q6_K" {
+						continue
+					}
+					// With Q4_0, the engine and the kernels make different numbers of NaN.
+					if !p.agrees() && (name != "q4_0" || n != infiniteNumbers) {
+						t.Errorf("%s: %+v", name, p)
+					}
 				}
 			}
 		}

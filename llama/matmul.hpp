@@ -1,6 +1,7 @@
-// Multiplications of weights by several vectors, as in prompts and in batches of texts. This package's
-// kernels (kernels.h) compute them where this CPU has some. The engine computes the rest, and multiplications
-// by one vector. With repacked weights, the results have the same bits.
+// Multiplications of weights by vectors: of several tokens, as in prompts and in batches of texts, and of one where
+// the weights have the file's layout. This package's kernels (kernels.h) compute them where this CPU has some. The
+// engine computes the rest, and repacked weights by one vector. The bits of a result do not depend on the number
+// of vectors, and repacked weights and those in the file's layout have the same.
 
 #include "buffers.h"
 #include "kernels.h"
@@ -40,13 +41,9 @@ size_t lines(size_t size) {
     return (size + line - 1) / line * line;
 }
 
-// Kernels multiply matrices in the file's layout from this many vectors on. They round in another order than the
-// engine there. Fewer vectors are the engine's: single tokens, drafts and texts of a batch are to have the same bits.
-constexpr int64_t least_plain = 32;
-
 // product multiplies a matrix, or those of several experts, by vectors. The matrix is repacked, or has the
-// file's layout; then each thread interleaves sixteen rows at a time. The memory of a product has the number of
-// the next part to compute, the rows of each thread, and the prepared vectors.
+// file's layout; then, for many vectors, each thread interleaves sixteen rows at a time. The memory of a product has
+// the number of the next part to compute, the interleaved rows of each thread, and the prepared vectors.
 class product : public operation {
 public:
     product(const kernel & k, bool repacked) : k_(k), repacked_(repacked) {}
@@ -62,8 +59,16 @@ protected:
         return k_.stored * blocks(op);
     }
 
+    // interleaved returns whether rows are interleaved before they are multiplied by at most n vectors.
+    bool interleaved(int64_t n) const {
+        return !repacked_ && n > k_.few;
+    }
+
+    // most returns by how many vectors a matrix is multiplied at most.
+    virtual int64_t most(const ggml_tensor * op) const = 0;
+
     size_t rows_size(const ggml_tensor * op) const {
-        return repacked_ ? 0 : lines(2 * group_size(op));
+        return interleaved(most(op)) ? lines(2 * group_size(op)) : 0;
     }
 
     int64_t blocks(const ggml_tensor * op) const {
@@ -87,13 +92,16 @@ protected:
         return (const char *) p->wdata + line + rows_size(op) * p->nth + vector_size(op) * i;
     }
 
-    // prepare prepares this thread's share of the vectors.
+    // prepare prepares this thread's share of the vectors' blocks.
     void prepare(const compute_params * p, const ggml_tensor * op) const {
         const ggml_tensor * v = op->src[1];
-        for (int64_t i = p->ith; i < v->ne[1] * v->ne[2] * v->ne[3]; i += p->nth) {
+        const int64_t each = blocks(op), all = each * v->ne[1] * v->ne[2] * v->ne[3], end = all * (p->ith + 1) / p->nth;
+        for (int64_t at = all * p->ith / p->nth, n; at < end; at += n) {
+            const int64_t i = at / each, block = at % each;
+            n = std::min(each - block, end - at);
             const int64_t i1 = i % v->ne[1], i2 = i / v->ne[1] % v->ne[2], i3 = i / v->ne[1] / v->ne[2];
             const char *  x  = (const char *) v->data + i1 * v->nb[1] + i2 * v->nb[2] + i3 * v->nb[3];
-            k_.prepare((const float *) x, v->ne[0], (void *) vector(p, op, i));
+            k_.prepare((const float *) x + block * k_.block, n * k_.block, (char *) vector(p, op, i) + block * k_.vector);
         }
         if (p->ith == 0) {
             new (p->wdata) std::atomic<int64_t>(0);
@@ -120,12 +128,9 @@ protected:
         const size_t  size   = group_size(op), stride = op->src[0]->nb[1];
         char *        mine   = (char *) p->wdata + line + rows_size(op) * p->ith;
         for (int64_t g = part * step(p, op) * 2; g < end; g += 2) {
-            const char * a = matrix + g * size;
-            if (!repacked_) {
-                for (int64_t i = g; i < std::min(g + 2, groups); i++) {
-                    k_.interleave(matrix + i * 8 * stride, stride, blocks(op), mine + (i - g) * size);
-                }
-                a = mine;
+            const char * a = repacked_ ? matrix + g * size : mine, * rows = matrix + g * 8 * stride;
+            for (int64_t i = 0; interleaved(n) && i < std::min<int64_t>(2, groups - g); i++) {
+                k_.interleave(rows + i * 8 * stride, stride, blocks(op), mine + i * size);
             }
             for (int64_t t = 0; t < turns; t++) {
                 const void *  prepared[most_vectors];
@@ -136,7 +141,12 @@ protected:
                     prepared[i - first] = at.first;
                     out[i - first]      = (float *) at.second + g * 8;
                 }
-                k_.multiply(a, g + 1 < groups ? a + size : nullptr, blocks(op), prepared, out, (int) (last - first));
+                const bool both = g + 1 < groups;
+                if (repacked_ || interleaved(n)) {
+                    k_.multiply(a, both ? a + size : nullptr, blocks(op), prepared, out, (int) (last - first));
+                } else {
+                    k_.in_file(rows, both ? rows + 8 * stride : nullptr, stride, blocks(op), prepared, out, (int) (last - first));
+                }
             }
         }
     }
@@ -149,7 +159,11 @@ public:
 
     bool fits(const ggml_tensor * op) const override {
         const ggml_tensor * m = op->src[0], * v = op->src[1];
-        return m->ne[2] == 1 && m->ne[3] == 1 && v->ne[1] * v->ne[2] * v->ne[3] >= (repacked_ ? 2 : least_plain);
+        return m->ne[2] == 1 && m->ne[3] == 1 && v->ne[1] * v->ne[2] * v->ne[3] >= (repacked_ ? 2 : 1);
+    }
+
+    int64_t most(const ggml_tensor * op) const override {
+        return op->ne[1] * op->ne[2] * op->ne[3];
     }
 
     bool work_size(int threads, const ggml_tensor * op, size_t & size) override {
@@ -160,7 +174,7 @@ public:
     bool compute_forward(compute_params * p, ggml_tensor * op) override {
         prepare(p, op);
         barrier(p->threadpool);
-        const int64_t n = op->ne[1] * op->ne[2] * op->ne[3], all = parts(p, op);
+        const int64_t n = most(op), all = parts(p, op);
         for (int64_t part; (part = next(p)++) < all;) {
             multiply(p, op, (const char *) op->src[0]->data, part, n, [&](int64_t i) {
                 const int64_t i1 = i % op->ne[1], i2 = i / op->ne[1] % op->ne[2], i3 = i / op->ne[1] / op->ne[2];
@@ -178,8 +192,11 @@ public:
 
     bool fits(const ggml_tensor * op) const override {
         const ggml_tensor * m = op->src[0], * v = op->src[1], * ids = op->src[2];
-        const int64_t choices = ids->ne[0] * ids->ne[1];
-        return m->ne[3] == 1 && v->ne[3] == 1 && ids->ne[1] > 1 && (repacked_ || choices >= least_plain * m->ne[2]) && ids->nb[0] == sizeof(int32_t);
+        return m->ne[3] == 1 && v->ne[3] == 1 && ids->ne[1] >= (repacked_ ? 2 : 1) && ids->nb[0] == sizeof(int32_t);
+    }
+
+    int64_t most(const ggml_tensor * op) const override {
+        return op->src[2]->ne[0] * op->src[2]->ne[1];
     }
 
     bool work_size(int threads, const ggml_tensor * op, size_t & size) override {
@@ -244,9 +261,10 @@ private:
 // with_kernels are the operations of which kernels compute some.
 class with_kernels : public operations {
 public:
-    // agrees returns whether a kernel computes what the engine computes with repacked weights. It is asked once for
-    // each type, before its first use.
-    using agreement = bool (*)(operations * engine, enum ggml_type type, const kernel & k);
+    // agrees returns whether a kernel computes what the engine computes with repacked weights, or with weights in the
+    // file's layout (plain) the same for one vector as for many. It is asked once for each type and layout,
+    // before the first use.
+    using agreement = bool (*)(operations * engine, enum ggml_type type, const kernel & k, bool plain);
 
     explicit with_kernels(operations * engine, agreement agrees = nullptr) : engine_(engine), agrees_(agrees) {}
 
@@ -274,7 +292,7 @@ public:
             }
             product & of_one = by_engine ? p.repacked : p.plain, & of_chosen = by_engine ? p.repacked_chosen : p.plain_chosen;
             product & by_kernel = one ? of_one : of_chosen;
-            if (by_kernel.fits(op) && (by_engine ? p.k.engine && agrees(p) : is_plain(op->src[0]))) {
+            if (by_kernel.fits(op) && (by_engine ? p.k.engine : is_plain(op->src[0])) && agrees(p, !by_engine)) {
                 return &by_kernel;
             }
         }
@@ -289,8 +307,8 @@ private:
         mul_mat_id     repacked_chosen{k, true};
         mul_mat        plain{k, false};
         mul_mat_id     plain_chosen{k, false};
-        std::once_flag asked;
-        bool           agrees = true;
+        std::once_flag asked[2]; // of repacked weights, and of plain ones
+        bool           agrees[2] = {true, true};
 
         products(enum ggml_type type, const kernel & k) : type(type), k(k) {}
     };
@@ -298,9 +316,9 @@ private:
     agreement            agrees_;
     std::deque<products> products_;
 
-    bool agrees(products & p) {
-        std::call_once(p.asked, [&] { p.agrees = !agrees_ || agrees_(engine_, p.type, p.k); });
-        return p.agrees;
+    bool agrees(products & p, bool plain) {
+        std::call_once(p.asked[plain], [&] { p.agrees[plain] = !agrees_ || agrees_(engine_, p.type, p.k, plain); });
+        return p.agrees[plain];
     }
 
     // is_plain returns whether a matrix in host memory has the file's layout.

@@ -1,5 +1,6 @@
-// Kernels are used for repacked matrices of those types for which they compute what the engine computes. A trial
-// says so before the first use: it multiplies a random matrix by random vectors with a kernel, and with the engine one by one.
+// Kernels are used for repacked matrices of those types for which they compute what the engine computes, and for
+// those in the file's layout if many vectors have the bits of each one. A trial says so before the first use: it
+// multiplies a random matrix by random vectors at once, and one by one.
 
 namespace infer {
 
@@ -9,7 +10,7 @@ namespace {
 struct product_shape {
     int64_t length, rows, vectors;
     int64_t experts = 0, each = 0; // matrices, and how many each vector chooses; 0: one matrix
-    bool    plain = false;         // the kernel gets the matrix in the file's layout, the engine repacked as always
+    bool    plain = false;         // the kernel gets the matrix in the file's layout, the engine always repacked
 
     // What is multiplied: random numbers, the largest sums that integers must hold, or also the smallest and
     // largest floats, or also infinity and NaN.
@@ -18,7 +19,8 @@ struct product_shape {
 
 class trial {
 public:
-    trial(ggml_backend_buffer_type_t buffers, enum ggml_type type, const product_shape & s) : shape_(s), x_(s.length * s.vectors) {
+    // buffers are those of the engine's for repacked weights; nullptr: a kernel is compared with itself.
+    trial(ggml_backend_buffer_type_t buffers, enum ggml_type type, const product_shape & s) : shape_(s), alone_(!buffers), x_(s.length * s.vectors) {
         ggml_threadpool_params one = ggml_threadpool_params_default(1);
         threads_ = ggml_threadpool_new(&one);
         describe(matrix_, type, s.length, s.rows, std::max<int64_t>(s.experts, 1));
@@ -32,20 +34,11 @@ public:
         alignas(64) static unsigned char no_nodes[1024];
         ggml_cplan plan = ggml_graph_plan((ggml_cgraph *) no_nodes, 1, threads_);
         ggml_graph_compute((ggml_cgraph *) no_nodes, &plan);
-        matrix_.buffer = buffers->iface.alloc_buffer(buffers, matrix_.nb[3]);
-        if (!matrix_.buffer) {
-            return;
-        }
-        matrix_.data = matrix_.buffer->iface.get_base(matrix_.buffer);
-        if (matrix_.buffer->iface.init_tensor(matrix_.buffer, &matrix_) != GGML_STATUS_SUCCESS || !matrix_.extra || !known_operation(matrix_.extra)) {
-            return;
-        }
         std::vector<float> numbers(s.length * s.rows * matrix_.ne[2]);
         for (float & n : numbers) {
             n = number();
         }
         plain_ = matrix_;
-        plain_.extra  = nullptr;
         plain_.buffer = ggml_backend_cpu_buffer_type()->iface.alloc_buffer(ggml_backend_cpu_buffer_type(), matrix_.nb[3]);
         if (!plain_.buffer) {
             return;
@@ -55,8 +48,7 @@ public:
         if (s.numbers != product_shape::random) {
             set_blocks();
         }
-        matrix_.buffer->iface.set_tensor(matrix_.buffer, &matrix_, plain_.data, 0, matrix_.nb[3]);
-        ready_ = true;
+        ready_ = alone_ || repack(buffers);
     }
 
     ~trial() {
@@ -73,7 +65,8 @@ public:
     trial(const trial &) = delete;
     trial & operator=(const trial &) = delete;
 
-    // same returns whether both have computed the same bits, and a kernel took part.
+    // same returns whether the vectors at once, with a kernel, have the bits that each has with the engine, or with
+    // the kernel.
     bool same(operations * engine, operations * with) {
         if (!ready_) {
             return false;
@@ -82,9 +75,9 @@ public:
         const operation * by_kernel = multiply(with, shape_.plain ? plain_ : matrix_, 0, shape_.vectors, all.data());
         const operation * by_engine = nullptr;
         for (int64_t i = 0; i < shape_.vectors; i++) {
-            by_engine = multiply(engine, matrix_, i, 1, single.data());
+            by_engine = alone_ ? multiply(with, plain_, i, 1, single.data()) : multiply(engine, matrix_, i, 1, single.data());
         }
-        if (!by_kernel || !by_engine || by_kernel == by_engine) {
+        if (!by_kernel || !by_engine || (by_kernel == by_engine) != alone_) {
             return false;
         }
         for (size_t i = 0; i < all.size(); i++) {
@@ -97,11 +90,26 @@ public:
 
 private:
     product_shape     shape_;
+    bool              alone_;
     std::vector<float> x_;
     ggml_tensor       matrix_ = {}, plain_ = {};
     ggml_threadpool * threads_ = nullptr;
     bool              ready_   = false;
     uint32_t          seed_    = 1;
+
+    // repack fills the engine's matrix.
+    bool repack(ggml_backend_buffer_type_t buffers) {
+        matrix_.buffer = buffers->iface.alloc_buffer(buffers, matrix_.nb[3]);
+        if (!matrix_.buffer) {
+            return false;
+        }
+        matrix_.data = matrix_.buffer->iface.get_base(matrix_.buffer);
+        if (matrix_.buffer->iface.init_tensor(matrix_.buffer, &matrix_) != GGML_STATUS_SUCCESS || !matrix_.extra || !known_operation(matrix_.extra)) {
+            return false;
+        }
+        matrix_.buffer->iface.set_tensor(matrix_.buffer, &matrix_, plain_.data, 0, matrix_.nb[3]);
+        return true;
+    }
 
     float number() { // from -1 to 1
         seed_ = seed_ * 1664525 + 1013904223;
@@ -124,9 +132,10 @@ private:
         }
     }
 
-    // set_blocks sets all bits of the matrix but the blocks' float16s: scales, which come first.
+    // set_blocks sets all bits of the matrix but the blocks' float16s: scales, which come first, of Q6_K last.
     void set_blocks() {
-        const size_t   size = ggml_type_size(matrix_.type), halves = matrix_.type == GGML_TYPE_Q4_0 ? 1 : 2;
+        const size_t   size = ggml_type_size(matrix_.type), halves = matrix_.type == GGML_TYPE_Q4_K ? 2 : 1;
+        const size_t   at   = matrix_.type == GGML_TYPE_Q6_K ? size - sizeof(uint16_t) : 0;
         const uint16_t scales[] = {0x3c00, 0xbc00, 0x0001, 0x8001, 0x7bff, 0}, rare[] = {0x7c00, 0x7e00}; // 1, least, most, 0, infinity, NaN
         for (char * b = (char *) plain_.data; b < (char *) plain_.data + matrix_.nb[3]; b += size) {
             uint16_t s[2];
@@ -141,7 +150,7 @@ private:
             if (shape_.numbers == product_shape::sums || seed_ >> 31) {
                 memset(b, 0xff, size);
             }
-            memcpy(b, s, halves * sizeof *s);
+            memcpy(b + at, s, halves * sizeof *s);
         }
     }
 
@@ -218,11 +227,15 @@ void use_kernels(ggml_backend_buffer_type_t type) {
     }
     use_quantizer(quantizer_q8_K());
     operations * engine = (operations *) type->context;
-    auto with = std::make_unique<with_kernels>(engine, [](operations * engine, enum ggml_type t, const kernel & k) {
+    auto with = std::make_unique<with_kernels>(engine, [](operations * engine, enum ggml_type t, const kernel & k, bool plain) {
         scope_guard own({}); // the trial's memory is the engine's, also while a context is measured
         with_kernels tried(engine);
         tried.add(t, k);
-        return trial(used.type, t, {256, 24, 3}).same(engine, &tried);
+        product_shape s = {256, 24, 3};
+        if (s.plain = plain; plain) {
+            s.vectors = k.few + 1; // interleaved if at once
+        }
+        return trial(plain ? nullptr : used.type, t, s).same(engine, &tried);
     });
     for (const enum ggml_type t : {GGML_TYPE_Q4_0, GGML_TYPE_Q4_K, GGML_TYPE_Q6_K}) {
         if (const kernel * k = kernel_of(ggml_type_name(t))) {
@@ -243,5 +256,10 @@ bool infer_kernels_used(void) {
 
 bool infer_kernel_agrees(enum ggml_type type, int64_t length, int64_t rows, int64_t vectors, int64_t experts, int64_t each, bool plain, int numbers) {
     using namespace infer;
-    return used.with && trial(used.type, type, {length, rows, vectors, experts, each, plain, (decltype(product_shape::numbers)) numbers}).same(used.engine, used.with);
+    const kernel * k = kernel_of(ggml_type_name(type));
+    if (!used.with || !k) {
+        return false;
+    }
+    const product_shape s = {length, rows, vectors, experts, each, plain, (decltype(product_shape::numbers)) numbers};
+    return trial(k->engine ? used.type : nullptr, type, s).same(used.engine, used.with);
 }
