@@ -1,6 +1,7 @@
-// Multiplication of quantised matrices by several vectors at once. The matrices are in layouts of eight
-// interleaved rows. With the engine's layouts, the results are bit by bit those of the engine's function for one
-// vector, however many vectors there are, except for Q4_0 and vectors with NaN or infinity. Internal to the C++
+// Multiplication of quantised matrices by one vector or several at once. The matrices are in layouts of eight
+// interleaved rows, or in the file's. The results have the same bits in both, however many vectors there are. With
+// the engine's layouts, they are those of the engine's function for one vector, except for Q4_0 and vectors with NaN
+// or infinity. Internal to the C++
 // files of this package; needs no engine.
 
 #ifndef INFER_KERNELS_H
@@ -22,6 +23,7 @@ struct kernel {
     size_t       stored; // bytes of a block of eight interleaved rows
     size_t       vector; // bytes of a block of a prepared vector
     int          most;   // vectors at once, up to most_vectors
+    int          least;  // vectors for which a matrix in the file's layout is multiplied faster than by the engine
     int          few;    // vectors, at most, for which in_file is faster than to interleave
 
     // interleave writes eight rows of a file in the layout. They begin stride bytes apart.

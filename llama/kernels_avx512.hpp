@@ -376,9 +376,9 @@ template <typename T> void in_file(const void * a, const void * b, size_t stride
 }
 
 const kernel kernels[] = {
-    {"q4_0", true, 32, sizeof(q4_0x8), sizeof(q8_0), 16, 64, interleave_q4_0, prepare_q8_0, interleaved<interleaved_q4_0>, in_file<rows_q4_0>},
-    {"q4_K", true, 256, sizeof(q4_Kx8), sizeof(q8_K), 16, 64, interleave_q4_K, prepare_q8_K, interleaved<interleaved_q4_K>, in_file<rows_q4_K>},
-    {"q6_K", false, 256, sizeof(q6_Kx8), sizeof(q8_K16), 16, 64, interleave_q6_K, prepare_q8_K16, interleaved<interleaved_q6_K>, in_file<rows_q6_K>},
+    {"q4_0", true, 32, sizeof(q4_0x8), sizeof(q8_0), 16, 1, 64, interleave_q4_0, prepare_q8_0, interleaved<interleaved_q4_0>, in_file<rows_q4_0>},
+    {"q4_K", true, 256, sizeof(q4_Kx8), sizeof(q8_K), 16, 32, 64, interleave_q4_K, prepare_q8_K, interleaved<interleaved_q4_K>, in_file<rows_q4_K>},
+    {"q6_K", false, 256, sizeof(q6_Kx8), sizeof(q8_K16), 16, 32, 64, interleave_q6_K, prepare_q8_K16, interleaved<interleaved_q6_K>, in_file<rows_q6_K>},
 };
 
 } // namespace

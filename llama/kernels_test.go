@@ -10,7 +10,7 @@ import (
 	"github.com/seed7adf6694/infer/models"
 )
 
-// A prompt at once has the logits that it has token by token: kernels compute the first, the engine the second. Where
+// A prompt at once has the logits that it has token by token: other kernels, or the engine, compute the second. Where
 // these round in another order, numbers are quantised to a neighbour between two layers.
 func TestPromptsAtOnceAreThoseTokenByToken(t *testing.T) {
 	if llama.Kernels() == "" {

@@ -1,7 +1,8 @@
 // Multiplications of weights by vectors: of several tokens, as in prompts and in batches of texts, and of one where
-// the weights have the file's layout. This package's kernels (kernels.h) compute them where this CPU has some. The
-// engine computes the rest, and repacked weights by one vector. The bits of a result do not depend on the number
-// of vectors, and repacked weights and those in the file's layout have the same.
+// the weights are of type Q4_0 and have the file's layout. This package's kernels (kernels.h) compute them where this CPU has some. The
+// engine computes the rest, repacked weights by one vector, and those of types Q4_K and Q6_K in the file's layout by
+// less than 32, for which it rounds in another order. Otherwise the bits of a result do not depend on the number of
+// vectors, and repacked weights and those in the file's layout have the same.
 
 #include "buffers.h"
 #include "kernels.h"
@@ -159,7 +160,7 @@ public:
 
     bool fits(const ggml_tensor * op) const override {
         const ggml_tensor * m = op->src[0], * v = op->src[1];
-        return m->ne[2] == 1 && m->ne[3] == 1 && v->ne[1] * v->ne[2] * v->ne[3] >= (repacked_ ? 2 : 1);
+        return m->ne[2] == 1 && m->ne[3] == 1 && v->ne[1] * v->ne[2] * v->ne[3] >= (repacked_ ? 2 : k_.least);
     }
 
     int64_t most(const ggml_tensor * op) const override {
@@ -192,7 +193,8 @@ public:
 
     bool fits(const ggml_tensor * op) const override {
         const ggml_tensor * m = op->src[0], * v = op->src[1], * ids = op->src[2];
-        return m->ne[3] == 1 && v->ne[3] == 1 && ids->ne[1] >= (repacked_ ? 2 : 1) && ids->nb[0] == sizeof(int32_t);
+        const bool any = !repacked_ && k_.least == 1, enough = repacked_ || most(op) >= k_.least * m->ne[2];
+        return m->ne[3] == 1 && v->ne[3] == 1 && (any || (ids->ne[1] > 1 && enough)) && ids->nb[0] == sizeof(int32_t);
     }
 
     int64_t most(const ggml_tensor * op) const override {

@@ -32,8 +32,7 @@ bool infer_kernels_choose(const char * name);
 const char * infer_kernels_chosen(void);
 // Whether they are used.
 bool infer_kernels_used(void);
-// Whether the kernel for a type computes the same bits as the engine for each vector alone, or as it does itself if the
-// engine does not repack the type, which needs plain: a random matrix by vectors. experts: 0, or
+// Whether the kernel for a type computes the same bits as the engine: a random matrix by vectors. experts: 0, or
 // how many matrices, of which each vector chooses some. plain: the kernel gets them in the file's layout.
 // numbers: what is multiplied, as in product_shape (matmul_trial.hpp).
 bool infer_kernel_agrees(enum ggml_type type, int64_t length, int64_t rows, int64_t vectors, int64_t experts, int64_t each, bool plain, int numbers);

@@ -152,8 +152,8 @@ func chooseKernels() error {
 }
 
 // Kernels returns the instruction set of this package's own kernels: avx512_vnni, avx_vnni or avx2. They
-// multiply weights by the vectors of several tokens: repacked weights of types Q4_0 and Q4_K by those of two
-// tokens and more, and weights of types Q4_0, Q4_K and Q6_K in the file's layout by those of 32 and more. A
+// multiply weights by the vectors of tokens: repacked weights of types Q4_0 and Q4_K by those of two
+// tokens and more, and weights in the file's layout by those of one and more (Q4_0), or 32 and more (Q4_K, Q6_K). A
 // type that the engine repacks into another layout is left to the engine. Kernels is empty where all types
 // are: on CPUs without AVX2, on macOS, and with engines that do not repack.
 func Kernels() string {
