@@ -1,8 +1,7 @@
 // Multiplication of quantised matrices by one vector or several at once. The matrices are in layouts of eight
 // interleaved rows, or in the file's. The results have the same bits in both, however many vectors there are. With
 // the engine's layouts, they are those of the engine's function for one vector, except for Q4_0 and vectors with NaN
-// or infinity. Internal to the C++
-// files of this package; needs no engine.
+// or infinity. Internal to the C++ files of this package; needs no engine.
 
 #ifndef INFER_KERNELS_H
 #define INFER_KERNELS_H

@@ -1,8 +1,8 @@
-// Multiplications of weights by vectors: of several tokens, as in prompts and in batches of texts, and of one where
-// the weights are of type Q4_0 and have the file's layout. This package's kernels (kernels.h) compute them where this CPU has some. The
-// engine computes the rest, repacked weights by one vector, and those of types Q4_K and Q6_K in the file's layout by
-// less than 32, for which it rounds in another order. Otherwise the bits of a result do not depend on the number of
-// vectors, and repacked weights and those in the file's layout have the same.
+// Multiplications of weights by the vectors of several tokens, as in prompts and in batches of texts, and by a
+// single one where the weights are of type Q4_0 in the file's layout. This package's kernels (kernels.h) compute
+// them where this CPU has some. The engine computes the rest: repacked weights by one vector, and those of types
+// Q4_K and Q6_K in the file's layout by fewer than 32 vectors, for which it rounds in another order. In all other
+// cases the bits of a result depend neither on the number of vectors nor on the layout.
 
 #include "buffers.h"
 #include "kernels.h"
