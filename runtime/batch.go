@@ -66,7 +66,8 @@ type Batch struct {
 	request int // most tokens of a request
 	queue   int // most requests that wait
 	prompts int // prompt tokens beside other texts
-	outputs int // most tokens of prompts in an evaluation whose logits are read
+	outputs int // most tokens of prompts in an evaluation whose logits are read; fewer once they do not fit
+	most    int // outputs at first, and for each request again
 	logits  []float32
 	keep    time.Duration
 	end     context.CancelFunc
@@ -123,10 +124,11 @@ func (m *Model) NewBatch(ctx context.Context, o BatchOptions) (*Batch, error) {
 	if most := cmp.Or(o.RequestContext, m.info.CtxTrain); most > 0 {
 		b.request = min(most, s.context)
 	}
-	if b.outputs, err = m.mostOutputs(s.ubatch); err != nil {
+	if b.most, err = m.mostOutputs(s.ubatch); err != nil {
 		s.Close()
 		return nil, err
 	}
+	b.outputs = b.most
 	b.life, b.end = context.WithCancel(s.life)
 	for i := range so.slots {
 		b.slots = append(b.slots, &slot{id: llama.SeqID(i), cells: b.cells.NewText()})
@@ -400,6 +402,9 @@ func (b *Batch) endAll(err error) {
 func (b *Batch) finish(s *slot, err error) {
 	r := s.r
 	s.r, s.order, b.full = nil, b.stats.Evaluations, false
+	if r.o.PromptLogprobs {
+		b.outputs = b.most // there may be room again
+	}
 	b.stats.Requests++
 	b.taken += clock.Since(r.began)
 	r.finish(err)

@@ -567,6 +567,31 @@ func TestABatchScoresPromptsWithLittleRoom(t *testing.T) {
 	}
 }
 
+// A shortage of memory does not slow down the requests after it.
+func TestABatchScoresAtOnceAgainAfterAShortage(t *testing.T) {
+	m := open(t, tinyF16, runtime.Options{})
+	b := batch(t, m, runtime.BatchOptions{})
+	o := greedyOptions(0)
+	o.Logprobs, o.PromptLogprobs, o.PromptOnly = true, true, true
+	evaluations := func() int {
+		before := b.Stats().Evaluations
+		r, err := b.Submit(t.Context(), strings.Repeat("Once upon a time there was a big red ball. ", 4), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := collect(r); err != nil {
+			t.Fatal(err)
+		}
+		return int(b.Stats().Evaluations - before)
+	}
+	first := evaluations()
+	runtime.FailFirst(b, 4)
+	short, again := evaluations(), evaluations()
+	if short <= first || again != first {
+		t.Errorf("%d evaluations, %d with too little memory, %d then", first, short, again)
+	}
+}
+
 // A prompt alone may fill the context, and is kept for the next request.
 func TestAPromptAloneIsKept(t *testing.T) {
 	m := open(t, tinyF16, runtime.Options{})

@@ -121,7 +121,7 @@ func (a *nativeAnswer) push(s step) error {
 		c.finish, c.stop = t.Finish, t.Stop
 		a.call.finish = finishOf(t.Finish)
 	}
-	if t.ID < 0 || t.Finish == runtime.FinishEOG { // it is none of the text's
+	if t.ID < 0 {
 		return nil
 	}
 	if a.tokens || a.g.stream {

@@ -114,6 +114,25 @@ func TestPromptsHaveLogProbabilities(t *testing.T) {
 	}
 }
 
+// A text that the model ends has the end's token as the last one that was generated.
+func TestTheTokenThatEndsATextIsCounted(t *testing.T) {
+	_, url := newServer(t, options())
+	ids := tokensOf(t, url, "Once upon a time")
+	status, _, body := post(t, url+"/completion", object{"prompt": ids, "n_predict": 400, "temperature": 0, "n_probs": 1, "return_tokens": true})
+	whole := decode(t, status, body)
+	written, predicted := at(t, whole, "tokens").([]any), at(t, whole, "tokens_predicted").(float64)
+	if probs := at(t, whole, "completion_probabilities").([]any); at(t, whole, "stop_type") != "eos" || int(predicted) != len(written) || len(probs) != len(written) {
+		t.Fatalf("%v, %v tokens predicted: %d tokens, %d probabilities", whole["stop_type"], predicted, len(written), len(probs))
+	}
+	prompt := append(slices.Clone(ids), written[:len(written)-1]...)
+	for _, stream := range []bool{false, true} {
+		list, _ := choices(t, url, object{"prompt": prompt, "max_tokens": 1, "echo": true, "logprobs": 1, "temperature": 0, "stream": stream})
+		if c := list[0]; c.finish != "stop" || len(c.tokens) != len(prompt)+1 || len(c.probs) != len(c.tokens) || len(c.offsets) != len(c.tokens) {
+			t.Errorf("stream %v: %s, %d tokens, want %d", stream, c.finish, len(c.tokens), len(prompt)+1)
+		}
+	}
+}
+
 // Harnesses cut the tokens of a continuation off by their places in the text.
 func TestTokensOfAPromptHaveTheirPlaceInTheText(t *testing.T) {
 	_, url := newServer(t, options())

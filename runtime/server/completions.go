@@ -253,9 +253,10 @@ func (a *completing) whole() error {
 	return nil
 }
 
-// note adds the log-probabilities of a token. The token that ends a text is none of its.
+// note adds the log-probabilities of a token. The token that ends a text is none of its, but counts where
+// those of the prompt are asked for: evaluation harnesses take as many from the end as they let generate.
 func (a *completing) note(t runtime.Token, to *[]logprob) error {
-	if !a.g.Logprobs || t.Finish == runtime.FinishEOG || t.ID < 0 {
+	if !a.g.Logprobs || t.Finish == runtime.FinishEOG && !a.g.PromptLogprobs || t.ID < 0 {
 		return nil
 	}
 	l, err := logprobOf(a.r.live.model, t)
@@ -279,7 +280,6 @@ func (a *completing) stream() error {
 		text := s.token.Text
 		var before prefix
 		if !begun[s.choice] {
-			begun[s.choice] = true
 			var err error
 			if before, err = a.prefix(s.choice); err != nil {
 				return err
@@ -289,6 +289,7 @@ func (a *completing) stream() error {
 		if text == "" && s.token.Finish == "" {
 			return nil
 		}
+		begun[s.choice] = true
 		part := a.head
 		c := completion{Text: text, Index: s.choice, Logprobs: a.logprobs(before, pending[s.choice], &offsets[s.choice])}
 		pending[s.choice] = nil

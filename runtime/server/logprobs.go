@@ -96,8 +96,9 @@ func (o *oldLogprobs) add(list []logprob, offset int) (next int) {
 	for _, l := range list {
 		top := map[string]float32{}
 		for _, a := range l.Top {
-			if _, ok := top[a.Token]; !ok { // of two tokens with one text, the likelier
-				top[a.Token] = a.Logprob
+			name := strings.ToValidUTF8(a.Token, "\ufffd") // as JSON has it
+			if _, ok := top[name]; !ok {                   // of two tokens with one text, the likelier
+				top[name] = a.Logprob
 			}
 		}
 		o.Tokens = append(o.Tokens, l.Token)
