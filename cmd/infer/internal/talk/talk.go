@@ -323,19 +323,11 @@ const maxRead = 4 << 20
 
 // openFile opens a file that a user has named.
 func openFile(path string) (*os.File, error) {
-	f, err := files.OpenRegular(path)
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
+	info, err := os.Stat(path) // first, as Windows opens no folders
 	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is %s, not a file", path, files.FileKind(info.Mode()))
+		return nil, fmt.Errorf("%s is %s, not a file", path, files.FileKind(info.Mode()))
 	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
+	return files.OpenRegular(path)
 }
 
 // readFile keeps a file's text for the next message.
