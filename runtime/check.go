@@ -72,7 +72,7 @@ func Check(ctx context.Context, path string, o CheckOptions) (Checked, error) {
 	if err == nil && !o.NoCompute {
 		err = c.compute(ctx, ways)
 		if c.NotComputed == "" && (err == nil || errors.Is(err, ErrBadModel)) {
-			err = cmp.Or(checkValues(ctx, file), err)
+			err = cmp.Or(checkNumbers(ctx, file), err)
 		}
 	}
 	if err != nil && ctx.Err() == nil {
@@ -81,9 +81,9 @@ func Check(ctx context.Context, path string, o CheckOptions) (Checked, error) {
 	return c, err
 }
 
-// checkValues checks the numbers of all weights that are not in a layout of a packed file: [Check] compares
+// checkNumbers checks the numbers of all weights that are not in a layout of a packed file: [Check] compares
 // those with the source.
-func checkValues(ctx context.Context, path string) error {
+func checkNumbers(ctx context.Context, path string) error {
 	index, err := openIndex(path)
 	if err != nil {
 		return err

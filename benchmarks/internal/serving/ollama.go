@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/seed7adf6694/infer/internal/clock"
@@ -44,8 +45,7 @@ func (o Ollama) Start(ctx context.Context, limit uint64) (s *Server, err error) 
 	host := "127.0.0.1:" + strconv.Itoa(port)
 	env := append(os.Environ(), "HOME="+dir, "OLLAMA_MODELS="+filepath.Join(dir, "models"), "OLLAMA_HOST="+host,
 		"OLLAMA_NUM_PARALLEL="+strconv.Itoa(o.Parallel), "OLLAMA_KEEP_ALIVE=-1", "OLLAMA_NO_CLOUD=1")
-	cmd := exec.Command(o.Command[0], append(o.Command[1:len(o.Command):len(o.Command)], "serve")...)
-	cmd.Env = env
+	cmd := o.command(context.Background(), env, "serve") // Stop ends it
 	if s, err = start(ctx, cmd, &Server{URL: "http://" + host, folder: dir, client: Client{Model: model, health: "/api/version"}}, limit); err != nil {
 		return s, err
 	}
@@ -54,6 +54,13 @@ func (o Ollama) Start(ctx context.Context, limit uint64) (s *Server, err error) 
 		return nil, err
 	}
 	return s, nil
+}
+
+// command returns ollama with arguments, to be run in an environment.
+func (o Ollama) command(ctx context.Context, env []string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, o.Command[0], slices.Concat(o.Command[1:], args)...)
+	cmd.Env = env
+	return cmd
 }
 
 // load makes the model from its file, and loads it.
@@ -67,9 +74,7 @@ func (o Ollama) load(ctx context.Context, s *Server, dir string, env []string) e
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return err
 	}
-	create := exec.CommandContext(ctx, o.Command[0], append(o.Command[1:len(o.Command):len(o.Command)], "create", model, "-f", file)...)
-	create.Env = env
-	if out, err := create.CombinedOutput(); err != nil {
+	if out, err := o.command(ctx, env, "create", model, "-f", file).CombinedOutput(); err != nil {
 		var t tail
 		_, _ = t.Write(out)
 		return fmt.Errorf("ollama create: %w: %s", err, t.last())

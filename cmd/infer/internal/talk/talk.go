@@ -321,8 +321,11 @@ func named(path string) string {
 // maxRead is the most text of /read for a message, in bytes: more than contexts hold.
 const maxRead = 4 << 20
 
-// openFile opens a file that a user has named.
-func openFile(path string) (*os.File, error) {
+// openFile opens the file that a user has named for a command.
+func openFile(command, path string) (*os.File, error) {
+	if path == "" {
+		return nil, fmt.Errorf("%s wants a file", command)
+	}
 	info, err := os.Stat(path) // first, as Windows opens no folders
 	if err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is %s, not a file", path, files.FileKind(info.Mode()))
@@ -332,10 +335,7 @@ func openFile(path string) (*os.File, error) {
 
 // readFile keeps a file's text for the next message.
 func (t *Talk) readFile(path string) error {
-	if path == "" {
-		return errors.New("/read wants a file")
-	}
-	f, err := openFile(path)
+	f, err := openFile("/read", path)
 	if err != nil {
 		return err
 	}
@@ -387,10 +387,7 @@ func (t *Talk) save(path string) error {
 const maxSaved = 256 << 20
 
 func (t *Talk) load(path string) error {
-	if path == "" {
-		return errors.New("/load wants a file")
-	}
-	f, err := openFile(path)
+	f, err := openFile("/load", path)
 	if err != nil {
 		return err
 	}
