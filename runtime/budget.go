@@ -109,10 +109,13 @@ func (w *weights) startBudget(ctx context.Context, ws []llama.Weight, planned fi
 	return b.place()
 }
 
+// processMemory is replaced by tests.
+var processMemory = probe.ProcessMemory
+
 // baseMemory returns what the process has in memory before the weights, plus some slack, and
 // the anonymous part of it.
 func baseMemory() (base, anon uint64, err error) {
-	process, err := probe.ProcessMemory()
+	process, err := processMemory()
 	return process.Anon + process.File + budgetSlack, process.Anon, err
 }
 

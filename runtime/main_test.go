@@ -50,6 +50,9 @@ var children = memtest.Children{
 // TestMain runs the tests with the engine in the folder $INFER_TEST_ENGINE, if that is set.
 func TestMain(m *testing.M) {
 	enginetest.Use()
+	if memtest.Race { // whose shadow memory grows by hundreds of megabytes, and goes when Go likes
+		runtime.FixBase(128 << 20)
+	}
 	if os.Getenv(runtime.PackedCacheVariable) == "" { // children inherit it
 		os.Setenv(runtime.PackedCacheVariable, filepath.Join(sharedDir(nil), "packed"))
 	}
