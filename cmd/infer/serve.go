@@ -61,7 +61,7 @@ func serveCommand() *command {
 		name:     "serve",
 		summary:  "answer requests over HTTP: OpenAI's API and a page for chats",
 		synopsis: []string{"[flags]", "--models DIR [flags]"},
-		about: "Serves a model, or all models of a folder, with OpenAI's API (/v1/chat/completions, /v1/completions, /v1/embeddings, /v1/models), Anthropic's /v1/messages, llama-server's /completion, /health, /props, /slots, /tokenize, /detokenize, /rerank and /metrics, and a page for chats at /. " +
+		about: "Serves a model, or all models of a folder, with OpenAI's API (/v1/chat/completions, /v1/responses, /v1/completions, /v1/embeddings, /v1/models), Anthropic's /v1/messages, llama-server's /completion, /health, /props, /slots, /tokenize, /detokenize, /rerank and /metrics, and a page for chats at /. " +
 			"Requests are computed together. One that does not fit into the memory that is left waits; when too many wait, the next gets status 429. When the server may be used, a line on standard output has its address. SIGTERM and Ctrl-C let running requests finish first; a second one ends it at once.",
 		examples: []string{
 			`infer serve -m model.gguf`, "on http://127.0.0.1:8080",

@@ -17,6 +17,7 @@ import (
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
 	"github.com/openai/openai-go/v3/packages/param"
+	"github.com/openai/openai-go/v3/responses"
 	"github.com/openai/openai-go/v3/shared"
 	sashabaranov "github.com/sashabaranov/go-openai"
 
@@ -141,6 +142,80 @@ func TestOpenAIsClient(t *testing.T) {
 		list := c.Models.ListAutoPaging(t.Context())
 		if !list.Next() || list.Current().ID != "tiny-stories-f16" {
 			t.Errorf("%v: %v", list.Err(), list.Current())
+		}
+	})
+}
+
+func TestOpenAIsClientForResponses(t *testing.T) {
+	url := newServer(t, "key")
+	c := openai.NewClient(option.WithBaseURL(url+"/v1/"), option.WithAPIKey("key"), option.WithMaxRetries(0))
+	ask := responses.ResponseNewParams{Model: "tiny", Instructions: openai.String("Be kind."), Input: responses.ResponseNewParamsInputUnion{OfString: openai.String("What is it?")}, MaxOutputTokens: openai.Int(120)}
+
+	t.Run("a response", func(t *testing.T) {
+		got, err := c.Responses.New(t.Context(), ask, option.WithJSONSet("grammar", thinks))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.OutputText() != "A red ball." || got.Status != responses.ResponseStatusCompleted || len(got.Output) != 2 || strings.TrimSpace(got.Output[0].AsReasoning().Content[0].Text) != "It is a ball." || got.ID == "" || got.CreatedAt == 0 {
+			t.Errorf("%s", got.RawJSON())
+		}
+		if u := got.Usage; u.InputTokens == 0 || u.TotalTokens != u.InputTokens+u.OutputTokens || u.OutputTokensDetails.ReasoningTokens == 0 {
+			t.Errorf("%+v", u)
+		}
+	})
+	t.Run("a stream with a call", func(t *testing.T) {
+		ask := ask
+		ask.Tools = []responses.ToolUnionParam{responses.ToolParamOfFunction(weather.Name, weather.Parameters, true)}
+		s := c.Responses.NewStreaming(t.Context(), ask, option.WithJSONSet("grammar", calls))
+		arguments := ""
+		var got responses.Response
+		for s.Next() {
+			switch e := s.Current().AsAny().(type) {
+			case responses.ResponseFunctionCallArgumentsDeltaEvent:
+				arguments += e.Delta
+			case responses.ResponseCompletedEvent:
+				got = e.Response
+			}
+		}
+		if err := s.Err(); err != nil || len(got.Output) != 1 || got.Usage.OutputTokens == 0 {
+			t.Fatalf("%v: %s", err, got.RawJSON())
+		}
+		call := got.Output[0].AsFunctionCall()
+		var city struct{ City string }
+		if err := json.Unmarshal([]byte(call.Arguments), &city); err != nil || city.City != "Rome" || call.Arguments != arguments || call.Name != "weather" || call.CallID == "" {
+			t.Errorf("%v: %s, %s", err, call.RawJSON(), arguments)
+		}
+		// The result is told, and the model answers.
+		result := responses.ResponseInputItemParamOfFunctionCallOutput("Sunny.")
+		result.OfFunctionCallOutput.CallID = openai.String(call.CallID)
+		param := call.ToParam()
+		ask.Input = responses.ResponseNewParamsInputUnion{OfInputItemList: responses.ResponseInputParam{
+			responses.ResponseInputItemParamOfMessage("What is it?", responses.EasyInputMessageRoleUser), {OfFunctionCall: &param}, result}}
+		ask.MaxOutputTokens = openai.Int(3)
+		again, err := c.Responses.New(t.Context(), ask, option.WithJSONSet("grammar", `root ::= "It is sunny." [a-z]+`))
+		if err != nil || again.Status != responses.ResponseStatusIncomplete || again.IncompleteDetails.Reason != "max_output_tokens" {
+			t.Errorf("%v: %v", err, again)
+		}
+	})
+	t.Run("structured output", func(t *testing.T) {
+		ask := ask
+		ask.Text = responses.ResponseTextConfigParam{Format: responses.ResponseFormatTextConfigParamOfJSONSchema("weather", weather.Parameters)}
+		got, err := c.Responses.New(t.Context(), ask)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var city struct{ City string }
+		if err := json.Unmarshal([]byte(got.OutputText()), &city); err != nil || city.City != "Rome" && city.City != "Oslo" {
+			t.Errorf("%v: %s", err, got.OutputText())
+		}
+	})
+	t.Run("errors", func(t *testing.T) {
+		ask := ask
+		ask.PreviousResponseID = openai.String("resp_1")
+		_, err := c.Responses.New(t.Context(), ask)
+		var e *openai.Error
+		if !errors.As(err, &e) || e.StatusCode != 400 || e.Param != "previous_response_id" || e.Code != "unsupported_value" {
+			t.Errorf("%v", err)
 		}
 	})
 }

@@ -98,6 +98,33 @@ func TestFieldsAreObeyedOrRefusedByName(t *testing.T) {
 		{"an empty text to embed", "embeddings", `{"input":["a",""]}`, 400, "input[1]", "invalid_value"},
 		{"shorter vectors", "embeddings", `{"input":"a","dimensions":3}`, 400, "dimensions", "unsupported_value"},
 		{"null as a document", "rerank", `{"query":"a","documents":["b",null]}`, 400, "documents[1]", "invalid_value"},
+		{"no input", "responses", `{}`, 400, "input", "invalid_value"},
+		{"an empty input", "responses", `{"input":[]}`, 400, "input", "invalid_value"},
+		{"an input of another type", "responses", `{"input":7}`, 400, "input", "invalid_value"},
+		{"a picture", "responses", `{"input":[{"role":"user","content":[{"type":"input_image","image_url":"x"}]}]}`, 400, "input[0].content[0].type", "unsupported_value"},
+		{"an item that is kept elsewhere", "responses", `{"input":[{"type":"item_reference","id":"x"}]}`, 400, "input[0].type", "unsupported_value"},
+		{"an unknown field of an item", "responses", `{"input":[{"role":"user","content":"x","contents":"y"}]}`, 400, "input[0].contents", "unknown_parameter"},
+		{"a result of no call", "responses", `{"input":[{"type":"function_call_output","output":"x"}]}`, 400, "input[0].call_id", "invalid_value"},
+		{"a call with arguments that are no JSON", "responses", `{"input":[{"type":"function_call","call_id":"c","name":"f","arguments":"{"}]}`, 400, "input[0].arguments", "invalid_value"},
+		{"an earlier response", "responses", `{"input":"x","previous_response_id":"resp_1"}`, 400, "previous_response_id", "unsupported_value"},
+		{"a conversation", "responses", `{"input":"x","conversation":"conv_1"}`, 400, "conversation", "unsupported_value"},
+		{"a prompt that is kept", "responses", `{"input":"x","prompt":{"id":"pmpt_1"}}`, 400, "prompt", "unsupported_value"},
+		{"in the background", "responses", `{"input":"x","background":true}`, 400, "background", "unsupported_value"},
+		{"a shorter conversation", "responses", `{"input":"x","truncation":"auto"}`, 400, "truncation", "unsupported_value"},
+		{"a search in the web", "responses", `{"input":"x","tools":[{"type":"web_search"}]}`, 400, "tools[0].type", "unsupported_value"},
+		{"a tool in the form of chats", "responses", `{"input":"x","tools":[{"type":"function","function":{"name":"f"}}]}`, 400, "tools[0].name", "invalid_value"},
+		{"a choice in the form of chats", "responses", `{"input":"x","tools":[{"type":"function","name":"f"}],"tool_choice":{"type":"function","function":{"name":"f"}}}`, 400, "tool_choice", "invalid_value"},
+		{"a format that is none of a response", "responses", `{"input":"x","text":{"format":{"type":"xml"}}}`, 400, "text.format.type", "invalid_value"},
+		{"a schema of a response that is missing", "responses", `{"input":"x","text":{"format":{"type":"json_schema","name":"x"}}}`, 400, "text.format", "invalid_value"},
+		{"a format in the form of chats", "responses", `{"input":"x","response_format":{"type":"json_object"}}`, 400, "response_format", "unknown_parameter"},
+		{"a long response", "responses", `{"input":"x","text":{"verbosity":"high"}}`, 400, "text.verbosity", "unsupported_value"},
+		{"an effort that is none", "responses", `{"input":"x","reasoning":{"effort":"huge"}}`, 400, "reasoning.effort", "invalid_value"},
+		{"a short summary", "responses", `{"input":"x","reasoning":{"summary":"concise"}}`, 400, "reasoning.summary", "unsupported_value"},
+		{"results of a search", "responses", `{"input":"x","include":["file_search_call.results"]}`, 400, "include", "unsupported_value"},
+		{"two answers", "responses", `{"input":"x","n":2}`, 400, "n", "unsupported_value"},
+		{"no tokens of a response", "responses", `{"input":"x","max_output_tokens":0}`, 400, "max_output_tokens", "invalid_value"},
+		{"a length in the form of chats", "responses", `{"input":"x","max_tokens":1}`, 400, "max_tokens", "unknown_parameter"},
+		{"too hot a response", "responses", `{"input":"x","temperature":-1}`, 400, "temperature", "invalid_value"},
 		{"null as a stop sequence", "messages", `{"max_tokens":1,"messages":[{"role":"user","content":"x"}],"stop_sequences":[null]}`, 400, "stop_sequences", ""},
 		{"an empty stop sequence", "messages", `{"max_tokens":1,"messages":[{"role":"user","content":"x"}],"stop_sequences":[""]}`, 400, "stop_sequences", ""},
 		{"a grammar that no token can begin", "completions", `{"prompt":"a","grammar":"root ::= [^\\x00-\\U0010FFFF]"}`, 422, "", "no_token_left"},
@@ -327,8 +354,9 @@ func TestATextThatDoesNotFitIsRefusedWithFigures(t *testing.T) {
 	for path, ask := range map[string]object{
 		"prompt":   {"prompt": strings.Repeat("word ", 300)},
 		"messages": {"messages": user(strings.Repeat("word ", 300))},
+		"input":    {"input": strings.Repeat("word ", 300), "stream": true},
 	} {
-		where := map[string]string{"prompt": "/v1/completions", "messages": "/v1/chat/completions"}[path]
+		where := map[string]string{"prompt": "/v1/completions", "messages": "/v1/chat/completions", "input": "/v1/responses"}[path]
 		status, _, body := post(t, url+where, ask)
 		e := failure(t, body)
 		if status != http.StatusBadRequest || e["code"] != "context_length_exceeded" || e["param"] != path || e["n_ctx"].(float64) < 64 || e["n_prompt_tokens"].(float64) < 300 {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,34 +36,49 @@ type chatRequest struct {
 
 // chatRequest reads the fields of /v1/chat/completions.
 func (f *fields) chatRequest(defaults runtime.GenerateOptions) *chatRequest {
-	q := &chatRequest{generation: f.generation(defaults), thinking: true}
-	if q.PromptOnly {
-		f.fail(q.length, "0 is out of range: use 1 or more, or -1 for no limit")
-	}
-	q.options.Now = time.Now()
+	q := f.answer(defaults)
 	q.messages = f.messages()
 	f.tools(q)
-	parallel := true
-	if f.boolean("parallel_tool_calls", &parallel) {
-		q.oneCall = !parallel
-	}
 	f.boolean("logprobs", &q.Logprobs)
 	if f.integer("top_logprobs", &q.TopLogprobs, 0, mostTop) && q.TopLogprobs > 0 && !q.Logprobs {
 		f.fail("top_logprobs", "it needs \"logprobs\": true")
 	}
-	f.reasoning(q)
 	q.structured = f.constraint(&q.Sampling)
-	f.only("add_generation_prompt", true, "continuing a message is not supported: leave it out")
 	if modalities := []string{}; f.words("modalities", &modalities, mostFields) && (len(modalities) != 1 || modalities[0] != "text") {
 		f.failWith(unsupported("modalities", "only text is supported"))
 	}
-	f.only("parse_tool_calls", true, "tool calls are always parsed: leave it out")
-	f.only("verbosity", "medium", "chat templates do not have it: leave it out")
+	f.verbosity()
 	f.ignore("prediction") // a hint for speed
-	if q.forced != nil && q.Sampling.Grammar != "" {
-		f.fail("tool_choice", "a call that is required and a grammar or response_format exclude each other")
-	}
+	f.onlyOneGrammar(q, "response_format")
 	return q
+}
+
+// answer reads the fields that OpenAI's two APIs for chats share. lengths are those of [fields.generation].
+func (f *fields) answer(defaults runtime.GenerateOptions, lengths ...string) *chatRequest {
+	q := &chatRequest{generation: f.generation(defaults, lengths...), thinking: true}
+	if q.PromptOnly {
+		f.fail(q.length, "0 is out of range: use 1 or more, or -1 for no limit")
+	}
+	q.options.Now = time.Now()
+	parallel := true
+	if f.boolean("parallel_tool_calls", &parallel) {
+		q.oneCall = !parallel
+	}
+	f.reasoning(q)
+	f.only("add_generation_prompt", true, "continuing a message is not supported: leave it out")
+	f.only("parse_tool_calls", true, "tool calls are always parsed: leave it out")
+	return q
+}
+
+func (f *fields) verbosity() {
+	f.only("verbosity", "medium", "chat templates do not have it: leave it out")
+}
+
+// onlyOneGrammar refuses a call that is required beside a grammar, which may come from the field format.
+func (f *fields) onlyOneGrammar(q *chatRequest, format string) {
+	if q.forced != nil && q.Sampling.Grammar != "" {
+		f.fail("tool_choice", "a call that is required and a grammar or %s exclude each other", format)
+	}
 }
 
 // reasoning reads whether the model thinks, and where that goes.
@@ -78,22 +94,28 @@ func (f *fields) reasoning(q *chatRequest) {
 	if f.boolean("enable_thinking", &think) {
 		q.options.EnableThinking = &think
 	}
-	effort := ""
-	if f.choice("reasoning_effort", &effort, "none", "minimal", "low", "medium", "high", "xhigh") {
-		on := effort != "none"
-		if q.options.EnableThinking == nil {
-			q.options.EnableThinking = &on
-		}
-		if q.options.Extra == nil {
-			q.options.Extra = map[string]any{}
-		}
-		if _, given := q.options.Extra["reasoning_effort"]; !given && on {
-			q.options.Extra["reasoning_effort"] = effort
-		}
-	}
+	f.effort("reasoning_effort", q)
 	format := ""
 	if f.choice("reasoning_format", &format, "auto", "deepseek", "none") {
 		q.thinking = format != "none"
+	}
+}
+
+// effort reads how much the model thinks.
+func (f *fields) effort(name string, q *chatRequest) {
+	effort := ""
+	if !f.choice(name, &effort, "none", "minimal", "low", "medium", "high", "xhigh", "max") {
+		return
+	}
+	on := effort != "none"
+	if q.options.EnableThinking == nil {
+		q.options.EnableThinking = &on
+	}
+	if q.options.Extra == nil {
+		q.options.Extra = map[string]any{}
+	}
+	if _, given := q.options.Extra["reasoning_effort"]; !given && on {
+		q.options.Extra["reasoning_effort"] = effort
 	}
 }
 
@@ -146,8 +168,11 @@ func (f *fields) message() (m chat.Message) {
 }
 
 // content reads a text, or parts of type text, which become lines.
-func (f *fields) content(to *string) bool {
-	raw := f.take("content")
+func (f *fields) content(to *string) bool { return f.parts("content", to, "text") }
+
+// parts reads a text, or parts of some types with a text, which become lines.
+func (f *fields) parts(name string, to *string, kinds ...string) bool {
+	raw := f.take(name)
 	if raw == nil {
 		return false
 	}
@@ -155,29 +180,32 @@ func (f *fields) content(to *string) bool {
 		return true
 	}
 	var list []json.RawMessage
-	if !f.few("content", raw, mostParts, "parts") {
+	if !f.few(name, raw, mostParts, "parts") {
 		return false
 	}
 	if json.Unmarshal(raw, &list) != nil {
-		f.fail("content", "want a string or an array of parts")
+		f.fail(name, "want a string or an array of parts")
 		return false
 	}
 	var parts []string
 	for i, text := range list {
-		p := f.element("content", i, text)
+		p := f.element(name, i, text)
 		kind, part := "", ""
 		p.text("type", &kind)
-		switch kind {
-		case "text":
+		switch {
+		case slices.Contains(kinds, kind):
 			p.text("text", &part)
-		case "refusal":
+		case kind == "refusal":
 			p.text("refusal", &part)
-		case "":
+		case kind == "":
 			p.fail("type", "it is missing")
 		default:
-			p.failWith(unsupported(p.path+"type", fmt.Sprintf("parts of type %s are not supported: use text", words.Quoted(kind))))
+			p.failWith(unsupported(p.path+"type", fmt.Sprintf("parts of type %s are not supported: use %s", words.Quoted(kind), kinds[0])))
 		}
-		p.ignore("cache_control")
+		p.ignore("cache_control", "prompt_cache_breakpoint")
+		if kind == "output_text" {
+			p.ignore("annotations", "logprobs", "parsed")
+		}
 		if e := p.done(); e != nil {
 			f.failWith(e)
 			return false
@@ -198,14 +226,7 @@ func (f *fields) toolCalls(m *chat.Message) {
 		t.ignore("index")
 		if fn := t.object("function"); fn != nil {
 			fn.text("name", &call.Name)
-			arguments := ""
-			fn.text("arguments", &arguments)
-			if call.Arguments = json.RawMessage(arguments); strings.TrimSpace(arguments) == "" {
-				call.Arguments = json.RawMessage("{}")
-			}
-			if !json.Valid(call.Arguments) {
-				fn.fail("arguments", "it is not JSON")
-			}
+			call.Arguments = fn.arguments()
 			fn.failWithUnknown(t)
 		}
 		if call.Name == "" {
@@ -217,6 +238,18 @@ func (f *fields) toolCalls(m *chat.Message) {
 			return
 		}
 	}
+}
+
+// arguments reads the arguments of a call of an earlier answer.
+func (f *fields) arguments() json.RawMessage {
+	text := ""
+	if f.text("arguments", &text); strings.TrimSpace(text) == "" {
+		text = "{}"
+	}
+	if !json.Valid([]byte(text)) {
+		f.fail("arguments", "it is not JSON")
+	}
+	return json.RawMessage(text)
 }
 
 var toolName = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,128}$`)
@@ -239,7 +272,7 @@ func (f *fields) tools(q *chatRequest) {
 		}
 		q.options.Tools = append(q.options.Tools, tool)
 	}
-	f.toolChoice(q)
+	f.toolChoice(q, "function")
 }
 
 // tool reads the description of a function, and whether its calls have to be valid.
@@ -258,13 +291,17 @@ func (f *fields) tool(to *chat.Tool, parameters string) (strict bool) {
 	return strict
 }
 
-// toolChoice reads which tools may or must be called.
-func (f *fields) toolChoice(q *chatRequest) {
+// toolChoice reads which tools may or must be called. The name of one is in the object inner, or beside the
+// type if that is "".
+func (f *fields) toolChoice(q *chatRequest, inner string) {
 	raw := f.take("tool_choice")
 	if raw == nil {
 		return
 	}
-	const want = `want none, auto, required, or {"type": "function", "function": {"name": NAME}}`
+	want := `want none, auto, required, or {"type": "function", "name": NAME}`
+	if inner != "" {
+		want = `want none, auto, required, or {"type": "function", "function": {"name": NAME}}`
+	}
 	word := ""
 	if json.Unmarshal(raw, &word) == nil {
 		switch word {
@@ -281,14 +318,18 @@ func (f *fields) toolChoice(q *chatRequest) {
 		return
 	}
 	var named struct {
-		Type     string
-		Function struct{ Name string }
+		Type, Name string
+		Function   struct{ Name string }
 	}
-	if json.Unmarshal(raw, &named) != nil || named.Type != "function" || named.Function.Name == "" {
+	err := json.Unmarshal(raw, &named)
+	if inner != "" {
+		named.Name = named.Function.Name
+	}
+	if err != nil || named.Type != "function" || named.Name == "" {
 		f.fail("tool_choice", "%s", want)
 		return
 	}
-	f.force(q, named.Function.Name)
+	f.force(q, named.Name)
 }
 
 // force makes the answer a call of one tool.

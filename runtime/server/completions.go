@@ -93,9 +93,18 @@ func (l *live) counts(inputs []input) ([]int, error) {
 }
 
 // inPrompt names the field of an error that is about the prompt.
-func inPrompt(err error) error {
+func inPrompt(err error) error { return inField("prompt", err) }
+
+// inField gives errors about messages to the field that takes their place.
+func inField(name string, err error) error {
+	if err == nil {
+		return nil
+	}
 	if e := asAPIError(err); e.param == "messages" {
-		e.param = "prompt"
+		if rest, ok := strings.CutPrefix(e.message, "messages: "); ok {
+			e.message = name + ": " + rest
+		}
+		e.param = name
 		return e
 	}
 	return err

@@ -46,15 +46,20 @@ func busy(t *testing.T, url string) (slots, waiting int) {
 // endless is a request whose answer ends when its context is full.
 const endless = `{"prompt":"Once upon a time","ignore_eos":true,"stream":true}`
 
-// open sends a request and returns the connection after the head of the answer.
+// open sends a request for a completion and returns the connection after the head of the answer.
 func open(t *testing.T, url, body string) (net.Conn, *bufio.Reader) {
+	t.Helper()
+	return openAt(t, url, "/v1/completions", body)
+}
+
+func openAt(t *testing.T, url, path, body string) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	fmt.Fprintf(c, "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
 	r := bufio.NewReader(c)
 	line, err := r.ReadString('\n')
 	if err != nil || !strings.Contains(line, " 200 ") {

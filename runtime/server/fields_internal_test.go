@@ -18,6 +18,7 @@ func TestLongListsAreCountedBeforeTheyAreRead(t *testing.T) {
 	zeros := "[" + strings.Repeat("0,", n-1) + "0]"
 	defaults := runtime.GenerateOptions{}
 	chat := func(f *fields) { f.chatRequest(defaults) }
+	responses := func(f *fields) { f.responsesRequest(defaults) }
 	messages := func(f *fields) { f.messagesRequest(defaults, true) }
 	for _, tt := range []struct {
 		name, body, param string
@@ -31,6 +32,12 @@ func TestLongListsAreCountedBeforeTheyAreRead(t *testing.T) {
 		{"stops", `{"messages":[{"role":"user","content":"x"}],"stop":` + zeros + `}`, "stop", chat},
 		{"biases", `{"messages":[{"role":"user","content":"x"}],"logit_bias":` + zeros + `}`, "logit_bias", chat},
 		{"a schema", `{"messages":[{"role":"user","content":"x"}],"tools":[{"type":"function","function":{"name":"f","parameters":{"enum":` + zeros + `}}}]}`, "tools[0].function.parameters", chat},
+		{"items", `{"input":` + zeros + `}`, "input", responses},
+		{"parts of an item", `{"input":[{"role":"user","content":` + zeros + `}]}`, "input[0].content", responses},
+		{"parts of a result", `{"input":[{"type":"function_call_output","call_id":"c","output":` + zeros + `}]}`, "input[0].output", responses},
+		{"flat tools", `{"input":"x","tools":` + zeros + `}`, "tools", responses},
+		{"a schema in a flat form", `{"input":"x","text":{"format":{"type":"json_schema","schema":{"enum":` + zeros + `}}}}`, "text.format.schema", responses},
+		{"what is included", `{"input":"x","include":["",` + strings.Repeat(`"",`, n) + `""]}`, "include", responses},
 		{"Anthropic's messages", `{"max_tokens":1,"messages":` + zeros + `}`, "messages", messages},
 		{"Anthropic's tools", `{"max_tokens":1,"messages":[{"role":"user","content":"x"}],"tools":` + zeros + `}`, "tools", messages},
 		{"Anthropic's blocks", `{"max_tokens":1,"messages":[{"role":"user","content":` + zeros + `}]}`, "messages[0].content", messages},

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/seed7adf6694/infer/runtime"
 	"github.com/seed7adf6694/infer/runtime/schema"
@@ -31,8 +32,9 @@ type generation struct {
 	length       string // the field with the number of tokens, "" if there was none
 }
 
-// generation reads the fields that chats and completions share.
-func (f *fields) generation(defaults runtime.GenerateOptions) *generation {
+// generation reads the fields that chats and completions share. lengths are the names of the number of
+// tokens, nil for those of both.
+func (f *fields) generation(defaults runtime.GenerateOptions, lengths ...string) *generation {
 	g := &generation{GenerateOptions: defaults, n: 1}
 	f.integer("n", &g.n, 1, 128)
 	f.boolean("stream", &g.stream)
@@ -48,7 +50,10 @@ func (f *fields) generation(defaults runtime.GenerateOptions) *generation {
 	if cache := true; f.boolean("cache_prompt", &cache) {
 		g.KeepPrefix, g.Recompute = false, !cache
 	}
-	f.length(g)
+	if lengths == nil {
+		lengths = []string{"max_completion_tokens", "max_tokens", "n_predict"}
+	}
+	f.length(g, lengths)
 	f.stop("stop", &g.Stop)
 	f.boolean("ignore_eos", &g.IgnoreEOG)
 	f.sampling(&g.Sampling)
@@ -72,9 +77,9 @@ func (f *fields) failWithUnknown(to *fields) {
 
 // length reads how many tokens are generated at most, under each of its names; -1 is no limit, as with
 // llama-server, and 0 computes the prompt alone.
-func (f *fields) length(g *generation) {
+func (f *fields) length(g *generation, names []string) {
 	tokens := 0
-	for _, name := range []string{"max_completion_tokens", "max_tokens", "n_predict"} {
+	for _, name := range names {
 		n := 0
 		if !f.integer(name, &n, -1, most) {
 			continue
@@ -272,36 +277,52 @@ func (f *fields) bias(s *runtime.Sampling) {
 // constraint reads response_format and llama.cpp's json_schema into a grammar, and reports whether
 // there is one.
 func (f *fields) constraint(s *runtime.Sampling) bool {
-	from := ""
-	text := json.RawMessage(nil)
+	from, text := "", json.RawMessage(nil)
 	if o := f.object("response_format"); o != nil {
-		kind := ""
-		o.choice("type", &kind, "text", "json_object", "json_schema")
-		switch kind {
-		case "json_object":
-			from, text = "response_format", o.take("schema") // llama.cpp's
-			if text == nil {
-				text = json.RawMessage(`{"type":"object"}`)
-			}
-		case "json_schema":
-			if in := o.object("json_schema"); in != nil {
-				from, text = "response_format.json_schema.schema", in.take("schema")
-				in.ignore("name", "description", "strict") // the answer always obeys
-				in.failWithUnknown(f)
-			}
-			if text == nil {
-				f.fail("response_format", "json_schema.schema is missing")
-			}
-		case "":
-			if o.err == nil {
-				f.fail("response_format", "type is missing: use text, json_object or json_schema")
-			}
-		}
+		from, text = o.format("json_schema")
 		o.failWithUnknown(f)
 	}
+	return f.constrain(s, from, text)
+}
+
+// format reads the format of an answer: the schema, and the field that it is from, "" for none. The
+// schema of json_schema is in the object inner; inner "" is the format itself.
+func (f *fields) format(inner string) (from string, text json.RawMessage) {
+	kind, whole := "", strings.TrimSuffix(f.path, ".")
+	f.choice("type", &kind, "text", "json_object", "json_schema")
+	switch kind {
+	case "json_object":
+		from, text = whole, f.take("schema") // llama.cpp's
+		if text == nil {
+			text = json.RawMessage(`{"type":"object"}`)
+		}
+	case "json_schema":
+		in, missing := f, "schema is missing"
+		if inner != "" {
+			in, missing = f.object(inner), inner+"."+missing
+		}
+		if in != nil {
+			from, text = in.path+"schema", in.take("schema")
+			in.ignore("name", "description", "strict") // the answer always obeys
+		}
+		if in != nil && in != f {
+			in.failWithUnknown(f)
+		}
+		if text == nil {
+			f.failWith(badField(whole, "%s", missing))
+		}
+	case "":
+		f.failWith(badField(whole, "type is missing: use text, json_object or json_schema"))
+	}
+	return from, text
+}
+
+// constrain makes a schema the grammar, or llama.cpp's json_schema, and reports whether there is one. from
+// is the field of the schema, "" for none.
+func (f *fields) constrain(s *runtime.Sampling, from string, text json.RawMessage) bool {
 	if raw := f.take("json_schema"); raw != nil {
 		if from != "" {
-			f.fail("json_schema", "it and response_format exclude each other")
+			f.fail("json_schema", "it and %s exclude each other", from)
 		}
 		from, text = "json_schema", raw
 	}

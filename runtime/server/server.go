@@ -189,6 +189,7 @@ func (s *Server) routes() {
 	get("/memory", s.memory)
 	s.mux.Handle("GET /metrics", s.metrics.handler())
 	post(s.chat, "/v1/chat/completions", "/chat/completions")
+	post(s.responses, "/v1/responses", "/responses")
 	post(s.complete, "/v1/completions")
 	post(s.nativeComplete, "/completion", "/completions")
 	post(s.embed, "/v1/embeddings")

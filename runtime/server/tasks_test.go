@@ -38,6 +38,7 @@ func TestModelsForOtherTasks(t *testing.T) {
 	for path, ask := range map[string]object{
 		"/v1/completions":           {"model": "nomic-bert", "prompt": "a"},
 		"/v1/chat/completions":      {"model": "nomic-bert", "messages": user("a")},
+		"/v1/responses":             {"model": "nomic-bert", "input": "a"},
 		"/v1/rerank":                {"model": "nomic-bert", "query": "a", "documents": []string{"b"}},
 		"/v1/messages":              {"model": "nomic-bert", "max_tokens": 1, "messages": user("a")},
 		"/v1/messages/count_tokens": {"model": "nomic-bert", "messages": user("a")},

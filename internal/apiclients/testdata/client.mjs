@@ -32,6 +32,41 @@ const structured = await client.chat.completions.parse({model: "tiny", messages,
   response_format: {type: "json_schema", json_schema: {name: "weather", strict: true, schema: tools[0].function.parameters}}});
 assert.ok(["Rome", "Oslo"].includes(JSON.parse(structured.choices[0].message.content).city));
 
+const response = await client.responses.create({model: "tiny", input: "What is it?", max_output_tokens: 120, grammar: thinks});
+assert.equal(response.status, "completed");
+assert.equal(response.output_text, "A red ball.");
+assert.equal(response.output[0].content[0].text.trim(), "It is a ball.");
+assert.ok(response.usage.input_tokens > 0);
+
+let said = "", thought = "", sequence = 0;
+for await (const event of await client.responses.create({model: "tiny", input: messages, max_output_tokens: 120, grammar: thinks, stream: true})) {
+  assert.equal(event.sequence_number, sequence++);
+  if (event.type === "response.output_text.delta") said += event.delta;
+  if (event.type === "response.reasoning_text.delta") thought += event.delta;
+}
+assert.equal(said, "A red ball.");
+assert.equal(thought.trim(), "It is a ball.");
+for (const summary of [null, "auto"]) {
+  const sum = await client.responses.stream({model: "tiny", input: "What is it?", max_output_tokens: 120, grammar: thinks, reasoning: {summary}}).finalResponse();
+  assert.equal(sum.output_text, "A red ball.");
+}
+
+const flat = [{type: "function", strict: true, ...tools[0].function}];
+const turn = await client.responses.stream({model: "tiny", input: "What is it?", tools: flat, max_output_tokens: 120, grammar: calls}).finalResponse();
+assert.equal(turn.output[0].type, "function_call");
+assert.deepEqual(JSON.parse(turn.output[0].arguments), {city: "Rome"});
+const result = {type: "function_call_output", call_id: turn.output[0].call_id, output: "Sunny."};
+const next = await client.responses.create({model: "tiny", input: [...messages, ...turn.output, result], tools: flat, max_output_tokens: 120, grammar: thinks});
+assert.equal(next.output_text, "A red ball.");
+
+const parsed = await client.responses.parse({model: "tiny", input: "What is it?", max_output_tokens: 120,
+  text: {format: {type: "json_schema", name: "weather", strict: true, schema: tools[0].function.parameters}}});
+assert.ok(["Rome", "Oslo"].includes(JSON.parse(parsed.output_text).city));
+
+const kept = await client.responses.create({model: "tiny", input: "What is it?", previous_response_id: "resp_1"}).catch((e) => e);
+assert.ok(kept instanceof OpenAI.BadRequestError);
+assert.equal(kept.param, "previous_response_id");
+
 const error = await client.chat.completions.create({model: "tiny", messages, top_p: 7}).catch((e) => e);
 assert.ok(error instanceof OpenAI.BadRequestError);
 assert.equal(error.param, "top_p");

@@ -1,0 +1,45 @@
+//go:build cgo
+
+package server
+
+import (
+	"testing"
+
+	"github.com/seed7adf6694/infer/runtime"
+)
+
+// TestItemsBecomeMessages gives conversations in the form of the Responses API, and what chat templates see.
+func TestItemsBecomeMessages(t *testing.T) {
+	for _, tt := range []struct{ name, fields, want string }{
+		{"a text", `"input":"Hello"`, `[{"role":"user","content":"Hello"}]`},
+		{"instructions, and what a developer says first", `"instructions":"Be kind.","input":[{"role":"developer","content":"Be short."},{"type":"message","role":"user","content":[{"type":"input_text","text":"a"},{"type":"input_text","text":"b"}]}]`,
+			`[{"role":"system","content":"Be kind.\n\nBe short."},{"role":"user","content":"a\nb"}]`},
+		{"what a developer says later", `"input":[{"role":"user","content":"a"},{"role":"developer","content":"b"},{"role":"system","content":"c"}]`,
+			`[{"role":"user","content":"a"},{"role":"system","content":"b"},{"role":"system","content":"c"}]`},
+		{"a turn with thoughts, a text and calls", `"input":[{"role":"user","content":"Weather?"},
+			{"type":"reasoning","id":"rs_1","summary":[],"content":[{"type":"reasoning_text","text":"I ask."}],"encrypted_content":"infer:I ask.","status":"completed"},
+			{"type":"message","id":"msg_1","status":"completed","role":"assistant","phase":"commentary","content":[{"type":"output_text","text":"Wait.","annotations":[],"logprobs":[]}]},
+			{"type":"function_call","id":"fc_1","call_id":"call_1","name":"weather","arguments":"{\"city\":\"Rome\"}","status":"completed"},
+			{"type":"function_call","call_id":"call_2","name":"news","arguments":""},
+			{"type":"function_call_output","call_id":"call_1","output":"Sunny."},
+			{"type":"function_call_output","id":"fco_2","call_id":"call_2","output":[{"type":"input_text","text":"None."}]}]`,
+			`[{"role":"user","content":"Weather?"},{"role":"assistant","content":"Wait.","reasoning_content":"I ask.","tool_calls":[{"id":"call_1","name":"weather","arguments":{"city":"Rome"}},{"id":"call_2","name":"news","arguments":{}}]},{"role":"tool","content":"Sunny.","tool_call_id":"call_1"},{"role":"tool","content":"None.","tool_call_id":"call_2"}]`},
+		{"thoughts as their summary", `"input":[{"type":"reasoning","summary":[{"type":"summary_text","text":"I ask."}]},{"role":"assistant","content":"a"}]`, `[{"role":"assistant","content":"a","reasoning_content":"I ask."}]`},
+		{"thoughts that are sealed", `"input":[{"type":"reasoning","summary":[],"encrypted_content":"infer:I ask."},{"role":"assistant","content":"a"}]`, `[{"role":"assistant","content":"a","reasoning_content":"I ask."}]`},
+		{"thoughts that another server has sealed", `"input":[{"type":"reasoning","summary":[],"encrypted_content":"gAAAA"},{"role":"assistant","content":"a"}]`, `[{"role":"assistant","content":"a"}]`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f, bad := parseFields([]byte(`{` + tt.fields + `}`))
+			if bad != nil {
+				t.Fatal(bad)
+			}
+			q := f.responsesRequest(runtime.GenerateOptions{})
+			if err := f.done(); err != nil {
+				t.Fatal(err)
+			}
+			if got := mustEncode(q.messages); got != tt.want {
+				t.Errorf("%s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,246 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/seed7adf6694/infer/internal/words"
+	"github.com/seed7adf6694/infer/runtime"
+	"github.com/seed7adf6694/infer/runtime/chat"
+)
+
+// responsesRequest is a request for an answer by OpenAI's Responses API.
+type responsesRequest struct {
+	*chatRequest
+	echo    map[string]any // the settings, as the answer repeats them
+	summary bool           // reasoning comes as its summary
+	sealed  bool           // and as encrypted_content
+}
+
+// echoed returns the settings of a request that its answer repeats; those that it does not have are the
+// defaults. Nothing is kept, whatever the request says.
+func (f *fields) echoed(defaults runtime.GenerateOptions) map[string]any {
+	d, s := runtime.DefaultSampling(), defaults.Sampling
+	effective := func(x, otherwise, off float32) float32 {
+		switch x {
+		case 0:
+			return otherwise
+		case runtime.Off:
+			return off
+		}
+		return x
+	}
+	o := map[string]any{
+		"background": false, "instructions": nil, "max_output_tokens": nil, "max_tool_calls": nil, "metadata": map[string]any{}, "parallel_tool_calls": true,
+		"previous_response_id": nil, "prompt_cache_key": nil, "reasoning": map[string]any{"effort": nil, "summary": nil}, "safety_identifier": nil,
+		"temperature": effective(s.Temperature, d.Temperature, 0), "text": map[string]any{"format": map[string]any{"type": "text"}},
+		"tool_choice": "auto", "tools": []any{}, "top_logprobs": 0, "top_p": effective(s.TopP, d.TopP, 1), "truncation": "disabled", "user": nil,
+	}
+	if defaults.MaxTokens > 0 {
+		o["max_output_tokens"] = defaults.MaxTokens
+	}
+	if s.Greedy {
+		o["temperature"] = 0
+	}
+	for name := range o {
+		if raw := f.raw[name]; raw != nil && string(raw) != "null" {
+			o[name] = raw
+		}
+	}
+	o["store"], o["service_tier"] = false, "default"
+	return o
+}
+
+// responsesRequest reads the fields of /v1/responses.
+func (f *fields) responsesRequest(defaults runtime.GenerateOptions) *responsesRequest {
+	q := &responsesRequest{echo: f.echoed(defaults)}
+	f.object("metadata") // which is repeated
+	f.only("n", 1, "a response has one answer: leave it out")
+	f.only("timings_per_token", false, "it is not supported here: leave it out")
+	q.chatRequest = f.answer(defaults, "max_output_tokens")
+	q.messages = f.conversation()
+	f.flatTools(q.chatRequest)
+	f.thoughts(q)
+	f.included(q)
+	from, text := "", json.RawMessage(nil)
+	if o := f.object("text"); o != nil {
+		if format := o.object("format"); format != nil {
+			from, text = format.format("")
+			format.failWithUnknown(o)
+		}
+		o.verbosity()
+		o.failWithUnknown(f)
+	}
+	q.structured = f.constrain(&q.Sampling, from, text)
+	f.onlyOneGrammar(q.chatRequest, "text.format")
+	for _, name := range []string{"previous_response_id", "conversation"} {
+		f.only(name, nil, "nothing is kept from one request to the next: send the whole conversation as input")
+	}
+	f.only("prompt", nil, "prompts are not kept here: use instructions and input")
+	f.only("background", false, "nothing is kept that could be fetched later: leave it out")
+	f.only("truncation", "disabled", "items are not left out: leave it out, or shorten the conversation")
+	f.only("context_management", nil, "items are not left out: leave it out, or shorten the conversation")
+	f.only("moderation", nil, "it is not supported: leave it out")
+	var calls int
+	f.integer("max_tool_calls", &calls, 1, most) // of tools that run at the server: there are none
+	f.ignore("client_metadata", "prompt_cache_options")
+	return q
+}
+
+// thoughts reads how much the model thinks, and in which form that comes.
+func (f *fields) thoughts(q *responsesRequest) {
+	o := f.object("reasoning")
+	if o == nil {
+		return
+	}
+	o.effort("effort", q.chatRequest)
+	for _, name := range []string{"summary", "generate_summary"} {
+		form := ""
+		if o.choice(name, &form, "auto", "detailed", "concise"); form == "concise" {
+			o.failWith(unsupported(o.path+name, "reasoning is not shortened: use auto or detailed, which have all of it"))
+		}
+		q.summary = q.summary || form != ""
+	}
+	o.only("context", "auto", "the model's chat template decides which reasoning it is shown: leave it out")
+	o.failWithUnknown(f)
+}
+
+// included reads what the answer has beside the text.
+func (f *fields) included(q *responsesRequest) {
+	var list []string
+	f.words("include", &list, mostFields)
+	for _, name := range list {
+		switch name {
+		case "reasoning.encrypted_content":
+			q.sealed = true
+		case "message.output_text.logprobs":
+			q.Logprobs = true
+		default:
+			f.failWith(unsupported(f.path+"include", words.Quoted(name)+" is not supported: use reasoning.encrypted_content or message.output_text.logprobs"))
+		}
+	}
+	if f.integer("top_logprobs", &q.TopLogprobs, 0, mostTop) && q.TopLogprobs > 0 {
+		q.Logprobs = true
+	}
+}
+
+// flatTools reads the tools and which of them the answer has to call.
+func (f *fields) flatTools(q *chatRequest) {
+	for i, text := range f.list("tools", mostTools) {
+		t := f.element("tools", i, text)
+		kind := "function"
+		if t.text("type", &kind); kind != "function" {
+			t.failWith(unsupported(t.path+"type", fmt.Sprintf("tools of type %s are not supported: leave it out, and use functions", words.Quoted(kind))))
+		}
+		var tool chat.Tool
+		q.strict = t.tool(&tool, "parameters") || q.strict
+		if e := t.done(); e != nil {
+			f.failWith(e)
+			return
+		}
+		q.options.Tools = append(q.options.Tools, tool)
+	}
+	f.toolChoice(q, "")
+}
+
+// conversation reads instructions and input. What the assistant has thought, said and called in one turn
+// becomes one message, and what the system says at the begin another: templates have no others.
+func (f *fields) conversation() (list []chat.Message) {
+	text := ""
+	if f.text("instructions", &text); text != "" {
+		list = append(list, chat.Message{Role: "system", Content: text})
+	}
+	if raw := f.raw["input"]; len(raw) > 0 && raw[0] == '"' {
+		f.text("input", &text)
+		return append(list, chat.Message{Role: "user", Content: text})
+	}
+	raw := f.list("input", mostMessages)
+	if len(raw) == 0 {
+		f.fail("input", "it is missing or empty")
+	}
+	for i, text := range raw {
+		it := f.element("input", i, text)
+		m := it.item()
+		if e := it.done(); e != nil {
+			f.failWith(e)
+			return nil
+		}
+		last := len(list) - 1
+		if last < 0 || list[last].Role != m.Role || m.Role != "assistant" && (m.Role != "system" || last > 0) {
+			list = append(list, m)
+			continue
+		}
+		to := &list[last]
+		to.Content = joined(to.Content, m.Content)
+		to.ReasoningContent = joined(to.ReasoningContent, m.ReasoningContent)
+		to.ToolCalls = append(to.ToolCalls, m.ToolCalls...)
+	}
+	return list
+}
+
+// joined puts an empty line between two texts.
+func joined(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + "\n\n" + b
+}
+
+// sealedMark begins the encrypted_content of this server, which has the reasoning as it is: nothing is
+// kept that it would have to be kept from. Other servers' can't be read.
+const sealedMark = "infer:"
+
+// item reads an item of a conversation as a message, or as what an assistant's message is made of.
+func (f *fields) item() (m chat.Message) {
+	kind := "message"
+	f.text("type", &kind)
+	f.ignore("id", "status")
+	switch kind {
+	case "message":
+		if !f.choice("role", &m.Role, "user", "assistant", "system", "developer") {
+			f.fail("role", "it is missing")
+		}
+		if !f.parts("content", &m.Content, "input_text", "output_text", "text") {
+			f.fail("content", "it is missing")
+		}
+		if m.Role == "developer" {
+			m.Role = "system"
+		}
+		f.ignore("phase")
+	case "reasoning":
+		m.Role = "assistant"
+		summary, sealed := "", ""
+		f.parts("content", &m.ReasoningContent, "reasoning_text", "text")
+		f.parts("summary", &summary, "summary_text")
+		f.text("encrypted_content", &sealed)
+		if m.ReasoningContent == "" {
+			m.ReasoningContent = summary
+		}
+		if rest, ok := strings.CutPrefix(sealed, sealedMark); ok && m.ReasoningContent == "" {
+			m.ReasoningContent = rest
+		}
+	case "function_call":
+		m.Role = "assistant"
+		var call chat.ToolCall
+		f.text("call_id", &call.ID)
+		if f.text("name", &call.Name); call.Name == "" {
+			f.fail("name", "it is missing")
+		}
+		call.Arguments = f.arguments()
+		m.ToolCalls = []chat.ToolCall{call}
+		f.ignore("parsed_arguments") // npm's client adds it
+	case "function_call_output":
+		m.Role = "tool"
+		if !f.text("call_id", &m.ToolCallID) {
+			f.fail("call_id", "it is missing")
+		}
+		if !f.parts("output", &m.Content, "input_text", "output_text", "text") {
+			f.fail("output", "it is missing")
+		}
+		f.text("name", &m.Name)
+	default:
+		f.failWith(unsupported(f.path+"type", fmt.Sprintf("items of type %s are not supported: use message, reasoning, function_call or function_call_output", words.Quoted(kind))))
+	}
+	return m
+}
