@@ -112,6 +112,8 @@ func TestFieldsAreObeyedOrRefusedByName(t *testing.T) {
 		{"in the background", "responses", `{"input":"x","background":true}`, 400, "background", "unsupported_value"},
 		{"a shorter conversation", "responses", `{"input":"x","truncation":"auto"}`, 400, "truncation", "unsupported_value"},
 		{"a search in the web", "responses", `{"input":"x","tools":[{"type":"web_search"}]}`, 400, "tools[0].type", "unsupported_value"},
+		{"a search in a namespace", "responses", `{"input":"x","tools":[{"type":"namespace","name":"far","tools":[{"type":"web_search"}]}]}`, 400, "tools[0].tools[0].type", "unsupported_value"},
+		{"a namespace without a name", "responses", `{"input":"x","tools":[{"type":"namespace","tools":[]}]}`, 400, "tools[0].name", "invalid_value"},
 		{"a tool in the form of chats", "responses", `{"input":"x","tools":[{"type":"function","function":{"name":"f"}}]}`, 400, "tools[0].name", "invalid_value"},
 		{"a choice in the form of chats", "responses", `{"input":"x","tools":[{"type":"function","name":"f"}],"tool_choice":{"type":"function","function":{"name":"f"}}}`, 400, "tool_choice", "invalid_value"},
 		{"a format that is none of a response", "responses", `{"input":"x","text":{"format":{"type":"xml"}}}`, 400, "text.format.type", "invalid_value"},

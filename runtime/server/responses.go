@@ -45,6 +45,7 @@ type outputItem struct {
 	kind         string // type
 	id           string
 	callID, name string // of calls
+	space        string // of a function in one
 	text         strings.Builder
 	probs        []logprob
 	status       string
@@ -92,6 +93,9 @@ func (r *responding) item(i *outputItem) map[string]any {
 	switch i.kind {
 	case itemCall:
 		o["call_id"], o["name"], o["arguments"] = i.callID, i.name, i.text.String()
+		if i.space != "" {
+			o["namespace"] = i.space
+		}
 		return o
 	case itemMessage:
 		o["role"], o["content"] = "assistant", []any{}
@@ -276,6 +280,9 @@ func (r *responding) open(kind string, p *reply, e answer.Event) error {
 	i := &outputItem{kind: kind, status: "in_progress", id: map[string]string{itemReasoning: "rs_", itemMessage: "msg_", itemCall: "fc_"}[kind] + randomID()}
 	if kind == itemCall {
 		i.callID, i.name = p.callID(e), e.Name
+		if of, ok := r.q.spaces[e.Name]; ok {
+			i.space, i.name = of[0], of[1]
+		}
 	}
 	r.items = append(r.items, i)
 	err := r.sendItem("output_item.added", map[string]any{"item": r.item(i)})

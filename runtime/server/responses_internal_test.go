@@ -3,6 +3,8 @@
 package server
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/seed7adf6694/infer/runtime"
@@ -24,6 +26,8 @@ func TestItemsBecomeMessages(t *testing.T) {
 			{"type":"function_call_output","call_id":"call_1","output":"Sunny."},
 			{"type":"function_call_output","id":"fco_2","call_id":"call_2","output":[{"type":"input_text","text":"None."}]}]`,
 			`[{"role":"user","content":"Weather?"},{"role":"assistant","content":"Wait.","reasoning_content":"I ask.","tool_calls":[{"id":"call_1","name":"weather","arguments":{"city":"Rome"}},{"id":"call_2","name":"news","arguments":{}}]},{"role":"tool","content":"Sunny.","tool_call_id":"call_1"},{"role":"tool","content":"None.","tool_call_id":"call_2"}]`},
+		{"a call of a function in a namespace", `"input":[{"type":"function_call","call_id":"c","name":"weather","namespace":"far","arguments":"{}","parsed_arguments":null},{"type":"function_call_output","call_id":"c","name":"weather","namespace":"far","output":"Sunny."}]`,
+			`[{"role":"assistant","content":"","tool_calls":[{"id":"c","name":"far__weather","arguments":{}}]},{"role":"tool","content":"Sunny.","name":"far__weather","tool_call_id":"c"}]`},
 		{"thoughts as their summary", `"input":[{"type":"reasoning","summary":[{"type":"summary_text","text":"I ask."}]},{"role":"assistant","content":"a"}]`, `[{"role":"assistant","content":"a","reasoning_content":"I ask."}]`},
 		{"thoughts that are sealed", `"input":[{"type":"reasoning","summary":[],"encrypted_content":"infer:I ask."},{"role":"assistant","content":"a"}]`, `[{"role":"assistant","content":"a","reasoning_content":"I ask."}]`},
 		{"thoughts that another server has sealed", `"input":[{"type":"reasoning","summary":[],"encrypted_content":"gAAAA"},{"role":"assistant","content":"a"}]`, `[{"role":"assistant","content":"a"}]`},
@@ -41,5 +45,26 @@ func TestItemsBecomeMessages(t *testing.T) {
 				t.Errorf("%s\nwant %s", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestFunctionsOfANamespace(t *testing.T) {
+	f, _ := parseFields([]byte(`{"input":"x","tools":[{"type":"function","name":"a"},{"type":"namespace","name":"far","description":"Far away.","tools":[{"type":"function","name":"a","description":"One."},{"type":"function","name":"b","description":"Two."}]}]}`))
+	q := f.responsesRequest(runtime.GenerateOptions{})
+	if err := f.done(); err != nil {
+		t.Fatal(err)
+	}
+	var got [][2]string
+	for _, tool := range q.options.Tools {
+		got = append(got, [2]string{tool.Name, tool.Description})
+	}
+	if want := [][2]string{{"a", ""}, {"far__a", "Far away.\n\nOne."}, {"far__b", "Two."}}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	many := `{"type":"function","name":"a"}` + strings.Repeat(`,{"type":"function","name":"a"}`, mostTools-1)
+	f, _ = parseFields([]byte(`{"input":"x","tools":[{"type":"function","name":"a"},{"type":"namespace","name":"far","tools":[` + many + `]}]}`))
+	f.responsesRequest(runtime.GenerateOptions{})
+	if err := f.done(); err == nil || err.param != "tools[1].tools" || !strings.Contains(err.message, "at most 128") {
+		t.Errorf("%v", err)
 	}
 }

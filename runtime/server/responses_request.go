@@ -16,6 +16,8 @@ type responsesRequest struct {
 	echo    map[string]any // the settings, as the answer repeats them
 	summary bool           // reasoning comes as its summary
 	sealed  bool           // and as encrypted_content
+	// spaces are the namespaces and names of functions by the name that the model knows.
+	spaces map[string][2]string
 }
 
 // echoed returns the settings of a request that its answer repeats; those that it does not have are the
@@ -54,13 +56,14 @@ func (f *fields) echoed(defaults runtime.GenerateOptions) map[string]any {
 
 // responsesRequest reads the fields of /v1/responses.
 func (f *fields) responsesRequest(defaults runtime.GenerateOptions) *responsesRequest {
-	q := &responsesRequest{echo: f.echoed(defaults)}
+	q := &responsesRequest{echo: f.echoed(defaults), spaces: map[string][2]string{}}
 	f.object("metadata") // which is repeated
 	f.only("n", 1, "a response has one answer: leave it out")
 	f.only("timings_per_token", false, "it is not supported here: leave it out")
 	q.chatRequest = f.answer(defaults, "max_output_tokens")
 	q.messages = f.conversation()
-	f.flatTools(q.chatRequest)
+	f.flatTools(q, "", "")
+	f.toolChoice(q.chatRequest, "")
 	f.thoughts(q)
 	f.included(q)
 	from, text := "", json.RawMessage(nil)
@@ -125,23 +128,50 @@ func (f *fields) included(q *responsesRequest) {
 	}
 }
 
-// flatTools reads the tools and which of them the answer has to call.
-func (f *fields) flatTools(q *chatRequest) {
+// flatTools reads functions, and those of namespaces, which the model knows by the names of both.
+func (f *fields) flatTools(q *responsesRequest, space, about string) {
 	for i, text := range f.list("tools", mostTools) {
 		t := f.element("tools", i, text)
-		kind := "function"
-		if t.text("type", &kind); kind != "function" {
+		kind, name := "function", ""
+		t.text("type", &kind)
+		switch {
+		case kind == "function":
+			var tool chat.Tool
+			q.strict = t.tool(&tool, "parameters") || q.strict
+			if space != "" {
+				name = inSpace(space, tool.Name)
+				q.spaces[name] = [2]string{space, tool.Name}
+				tool.Name, tool.Description, about = name, joined(about, tool.Description), ""
+			}
+			if q.options.Tools = append(q.options.Tools, tool); len(q.options.Tools) > mostTools {
+				f.fail("tools", "more than %d functions: use at most %d", mostTools, mostTools)
+			}
+		case kind == "namespace" && space == "":
+			if t.text("name", &name); !toolName.MatchString(name) {
+				t.fail("name", "%s: want 1 to 128 letters, digits, underscores, dots and dashes", words.Quoted(name))
+			}
+			var of string // before its first function
+			t.text("description", &of)
+			t.flatTools(q, name, of)
+		default:
 			t.failWith(unsupported(t.path+"type", fmt.Sprintf("tools of type %s are not supported: leave it out, and use functions", words.Quoted(kind))))
 		}
-		var tool chat.Tool
-		q.strict = t.tool(&tool, "parameters") || q.strict
 		if e := t.done(); e != nil {
 			f.failWith(e)
+		}
+		if f.err != nil {
 			return
 		}
-		q.options.Tools = append(q.options.Tools, tool)
 	}
-	f.toolChoice(q, "")
+}
+
+// inSpace returns the name of a function of a namespace as the model knows it; without a namespace it has
+// its own.
+func inSpace(space, name string) string {
+	if space == "" {
+		return name
+	}
+	return space + "__" + name
 }
 
 // conversation reads instructions and input. What the assistant has thought, said and called in one turn
@@ -193,7 +223,7 @@ const sealedMark = "infer:"
 
 // item reads an item of a conversation as a message, or as what an assistant's message is made of.
 func (f *fields) item() (m chat.Message) {
-	kind := "message"
+	kind, space := "message", ""
 	f.text("type", &kind)
 	f.ignore("id", "status")
 	switch kind {
@@ -227,7 +257,8 @@ func (f *fields) item() (m chat.Message) {
 		if f.text("name", &call.Name); call.Name == "" {
 			f.fail("name", "it is missing")
 		}
-		call.Arguments = f.arguments()
+		f.text("namespace", &space)
+		call.Name, call.Arguments = inSpace(space, call.Name), f.arguments()
 		m.ToolCalls = []chat.ToolCall{call}
 		f.ignore("parsed_arguments") // npm's client adds it
 	case "function_call_output":
@@ -238,7 +269,10 @@ func (f *fields) item() (m chat.Message) {
 		if !f.parts("output", &m.Content, "input_text", "output_text", "text") {
 			f.fail("output", "it is missing")
 		}
-		f.text("name", &m.Name)
+		f.text("namespace", &space)
+		if f.text("name", &m.Name); m.Name != "" {
+			m.Name = inSpace(space, m.Name)
+		}
 	default:
 		f.failWith(unsupported(f.path+"type", fmt.Sprintf("items of type %s are not supported: use message, reasoning, function_call or function_call_output", words.Quoted(kind))))
 	}
