@@ -136,24 +136,51 @@ func TestTheTokenThatEndsATextIsCounted(t *testing.T) {
 // Harnesses cut the tokens of a continuation off by their places in the text.
 func TestTokensOfAPromptHaveTheirPlaceInTheText(t *testing.T) {
 	_, url := newServer(t, options())
-	const text = "The café 日本 and \U0001F600 dogs ran"
-	for _, prompt := range []any{text, tokensOf(t, url, text)} {
-		list, _ := choices(t, url, object{"prompt": prompt, "max_tokens": 2, "echo": true, "logprobs": 1, "temperature": 0})
-		c := list[0]
-		all := []rune(c.text)
-		for i, token := range c.tokens {
-			from := int(c.offsets[i].(float64))
-			if i > 0 && from < int(c.offsets[i-1].(float64)) || from > len(all) {
-				t.Fatalf("%v in %q", c.offsets, c.text)
-			}
-			piece := token.(string)
-			if here := string(all[from:]); !strings.ContainsRune(piece, '\ufffd') && !strings.HasPrefix(here, piece) && !strings.HasPrefix(here, strings.TrimPrefix(piece, " ")) && i > 0 {
-				t.Errorf("token %d, %q, at %d of %q", i, piece, from, c.text)
+	for _, text := range []string{
+		"The café 日本 and \U0001F600 dogs ran", "  The dog ran", "   The dog  ran", " The dog", "</s>The dog ran</s>  Lily</s> and Tom", "<s>The dog", "\n\nThe dog",
+	} {
+		for _, prompt := range []any{text, tokensOf(t, url, text)} {
+			for _, more := range []object{{}, {"stream": true}, {"stop": []string{"."}}} {
+				ask := object{"prompt": prompt, "max_tokens": 12, "echo": true, "logprobs": 1, "temperature": 0}
+				for k, v := range more {
+					ask[k] = v
+				}
+				list, _ := choices(t, url, ask)
+				inTheirPlaces(t, list[0])
+				if _, ok := prompt.(string); ok && !strings.HasPrefix(list[0].text, text) {
+					t.Errorf("%q", list[0].text)
+				}
 			}
 		}
-		if last := c.offsets[len(c.offsets)-2].(float64); int(last) < strings.Count(c.text, "")-1-20 || !strings.Contains(c.text, text) {
-			t.Errorf("%v in %q", c.offsets, c.text)
+	}
+	// What evaluation harnesses do: the tokens from the end of the context on are those of the continuation.
+	for _, context := range []string{"The dog", "  The dog", "</s>  The dog"} {
+		list, _ := choices(t, url, object{"prompt": context + " ran to the park", "max_tokens": 0, "echo": true, "logprobs": 1})
+		from := slices.IndexFunc(list[0].offsets, func(o any) bool { return int(o.(float64)) >= len(context) })
+		if n := len(tokensOf(t, url, context)); from != n {
+			t.Errorf("%q: the continuation begins with token %d, want %d: %v of %q", context, from, n, list[0].offsets, list[0].tokens)
 		}
+	}
+}
+
+// inTheirPlaces checks that the text goes on with each token from its place on.
+func inTheirPlaces(t *testing.T, c choice) {
+	t.Helper()
+	all, added := []rune(c.text), true // added: the tokenizer may have put a space before the next token
+	for i, token := range c.tokens {
+		piece, from := token.(string), int(c.offsets[i].(float64))
+		if i > 0 && from < int(c.offsets[i-1].(float64)) || from > len(all) {
+			t.Fatalf("%v in %q", c.offsets, c.text)
+		}
+		here := string(all[from:])
+		special := piece == "<s>" || piece == "</s>"
+		switch {
+		case strings.HasPrefix(here, piece), strings.ContainsRune(piece, '\ufffd'), special, from == len(all):
+		case added && strings.HasPrefix(here, strings.TrimPrefix(piece, " ")):
+		default:
+			t.Errorf("token %d, %q, is at %d of %q: %v of %q", i, piece, from, c.text, c.offsets, c.tokens)
+		}
+		added = special
 	}
 }
 

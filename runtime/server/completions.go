@@ -71,6 +71,10 @@ func (c *call) completeWith(f *fields, l *live) error {
 	}
 	a := &completing{call: c, r: r, g: g, inputs: inputs, counts: counts, echo: echo,
 		head: completions{ID: "cmpl-" + randomID(), Object: "text_completion", Created: time.Now().Unix(), Model: c.model, System: fingerprint}}
+	if err := a.silence(l.model); err != nil {
+		r.drop()
+		return err
+	}
 	if g.stream {
 		return a.stream()
 	}
@@ -189,12 +193,15 @@ type completing struct {
 	counts []int // tokens of the prompts
 	echo   bool
 	head   completions
+	silent map[int32]bool // tokens without a text in answers, with Logprobs
 }
 
 // prefix is what comes before a choice's text: with echo, the prompt.
 type prefix struct {
-	text  string
-	probs []logprob // of its tokens, with logprobs
+	text    string
+	length  int       // in characters
+	probs   []logprob // of its tokens, with logprobs
+	offsets []int     // of those in the text, in characters
 }
 
 // prefix returns what comes before a choice's text. The choice has its first token.
@@ -205,33 +212,53 @@ func (a *completing) prefix(choice int) (p prefix, err error) {
 	if p.text, err = a.inputs[choice/a.g.n].string(a.r.live.model); err != nil {
 		return p, err
 	}
+	var pieces []piece
 	for _, t := range a.r.requests[choice].PromptLogprobs() {
 		l, err := logprobOf(a.r.live.model, t)
 		if err != nil {
 			return p, err
 		}
-		p.probs = append(p.probs, l)
+		p.probs, pieces = append(p.probs, l), append(pieces, piece{l.Token, a.silent[t.ID]})
 	}
+	p.offsets, p.length = places(p.text, pieces)
 	return p, nil
 }
 
-// logprobs returns the object of tokens behind a prefix, nil if none was asked for.
-func (a *completing) logprobs(p prefix, list []logprob, offset *int) *oldLogprobs {
+// silence notes the tokens that have no text in answers.
+func (a *completing) silence(m *runtime.Model) error {
+	if !a.g.Logprobs {
+		return nil
+	}
+	special, err := m.SpecialTokens()
+	if err != nil {
+		return err
+	}
+	a.silent = make(map[int32]bool, len(special.Control))
+	for _, t := range special.Control {
+		a.silent[t.ID] = true
+	}
+	return nil
+}
+
+// logprobs returns the object of the tokens behind a prefix whose text comes with a part, nil if none was asked
+// for. before has the prefix's length, and its tokens if they come with this part.
+func (a *completing) logprobs(before prefix, g *generated, part string, end bool) *oldLogprobs {
 	if !a.g.Logprobs {
 		return nil
 	}
 	o := &oldLogprobs{Tokens: []string{}, Logprobs: []*float32{}, Top: []map[string]float32{}, Offsets: []int{}}
-	if len(p.probs) > 0 {
-		*offset = o.addPrompt(p.probs, p.text)
+	o.addPrompt(before)
+	list, offsets := g.take(part, end)
+	for i, l := range list {
+		o.add(l, before.length+offsets[i])
 	}
-	*offset = o.add(list, *offset)
 	return o
 }
 
 // whole answers with the whole text.
 func (a *completing) whole() error {
 	texts := make([]strings.Builder, len(a.r.requests))
-	probs := make([][]logprob, len(texts))
+	probs := make([]generated, len(texts))
 	finish := make([]string, len(texts))
 	err := a.r.each(func(s step) error {
 		if s.last {
@@ -252,8 +279,8 @@ func (a *completing) whole() error {
 		if err != nil {
 			return err
 		}
-		offset := 0
-		out.Choices = append(out.Choices, completion{Text: before.text + texts[i].String(), Index: i, Logprobs: a.logprobs(before, probs[i], &offset), Finish: &finish[i]})
+		text := texts[i].String()
+		out.Choices = append(out.Choices, completion{Text: before.text + text, Index: i, Logprobs: a.logprobs(before, &probs[i], text, true), Finish: &finish[i]})
 	}
 	u := a.r.usage(a.counts, a.g.n)
 	a.call.finish = finish[0]
@@ -264,20 +291,24 @@ func (a *completing) whole() error {
 
 // note adds the log-probabilities of a token. The token that ends a text is none of its, but counts where
 // those of the prompt are asked for: evaluation harnesses take as many from the end as they let generate.
-func (a *completing) note(t runtime.Token, to *[]logprob) error {
+func (a *completing) note(t runtime.Token, to *generated) error {
 	if !a.g.Logprobs || t.Finish == runtime.FinishEOG && !a.g.PromptLogprobs || t.ID < 0 {
 		return nil
 	}
 	l, err := logprobOf(a.r.live.model, t)
-	*to = append(*to, l)
-	return err
+	if err != nil {
+		return err
+	}
+	named := a.g.Special && (a.g.SpecialOnly == nil || a.g.SpecialOnly(l.Token))
+	to.add(l, t.Finish == runtime.FinishEOG || a.silent[t.ID] && !named)
+	return nil
 }
 
 // stream answers token by token.
 func (a *completing) stream() error {
 	out := &events{w: a.call.w}
-	pending := make([][]logprob, len(a.r.requests))
-	offsets := make([]int, len(a.r.requests))
+	pending := make([]generated, len(a.r.requests))
+	lengths := make([]int, len(a.r.requests)) // of the prefixes
 	begun := make([]bool, len(a.r.requests))
 	err := a.r.each(func(s step) error {
 		if s.last {
@@ -286,22 +317,21 @@ func (a *completing) stream() error {
 		if err := a.note(s.token, &pending[s.choice]); err != nil {
 			return err
 		}
-		text := s.token.Text
 		var before prefix
 		if !begun[s.choice] {
 			var err error
 			if before, err = a.prefix(s.choice); err != nil {
 				return err
 			}
-			text = before.text + text
+			lengths[s.choice] = before.length
 		}
+		text := before.text + s.token.Text
 		if text == "" && s.token.Finish == "" {
 			return nil
 		}
-		begun[s.choice] = true
+		begun[s.choice], before.length = true, lengths[s.choice]
 		part := a.head
-		c := completion{Text: text, Index: s.choice, Logprobs: a.logprobs(before, pending[s.choice], &offsets[s.choice])}
-		pending[s.choice] = nil
+		c := completion{Text: text, Index: s.choice, Logprobs: a.logprobs(before, &pending[s.choice], s.token.Text, s.token.Finish != "")}
 		if s.token.Finish != "" {
 			reason := finishOf(s.token.Finish)
 			c.Finish, a.call.finish = &reason, reason

@@ -2,7 +2,6 @@ package server
 
 import (
 	"strings"
-	"unicode/utf8"
 
 	"github.com/seed7adf6694/infer/runtime"
 )
@@ -65,47 +64,27 @@ type oldLogprobs struct {
 	Offsets  []int                `json:"text_offset"`
 }
 
-// addPrompt appends the tokens of a prompt and returns the length of its text in characters. A token that
-// the text does not have, as one that the tokenizer has put in front, takes no room in it, and neither does
-// the space that some tokenizers put before a text. The first token follows nothing.
-func (o *oldLogprobs) addPrompt(list []logprob, text string) (next int) {
-	at, offset := 0, 0 // bytes and characters
-	for i, l := range list {
-		o.add(list[i:i+1], offset)
-		if i == 0 {
-			o.Logprobs[0], o.Top[0] = nil, nil
-		}
-		switch piece := l.Token; {
-		case strings.HasPrefix(text[at:], piece):
-		case at == 0 && strings.HasPrefix(piece, " ") && strings.HasPrefix(text, piece[1:]):
-			l.Token = piece[1:]
-		default:
-			continue
-		}
-		for range len(l.Token) {
-			if at++; at == len(text) || utf8.RuneStart(text[at]) {
-				offset++
-			}
+// add appends a token with its place in the text, in characters.
+func (o *oldLogprobs) add(l logprob, offset int) {
+	top := map[string]float32{}
+	for _, a := range l.Top {
+		name := strings.ToValidUTF8(a.Token, "\ufffd") // as JSON has it
+		if _, ok := top[name]; !ok {                   // of two tokens with one text, the likelier
+			top[name] = a.Logprob
 		}
 	}
-	return utf8.RuneCountInString(text)
+	o.Tokens = append(o.Tokens, l.Token)
+	o.Logprobs = append(o.Logprobs, &l.Logprob)
+	o.Top = append(o.Top, top)
+	o.Offsets = append(o.Offsets, offset)
 }
 
-// add appends tokens; offset is where the first one begins in the text, in characters.
-func (o *oldLogprobs) add(list []logprob, offset int) (next int) {
-	for _, l := range list {
-		top := map[string]float32{}
-		for _, a := range l.Top {
-			name := strings.ToValidUTF8(a.Token, "\ufffd") // as JSON has it
-			if _, ok := top[name]; !ok {                   // of two tokens with one text, the likelier
-				top[name] = a.Logprob
-			}
-		}
-		o.Tokens = append(o.Tokens, l.Token)
-		o.Logprobs = append(o.Logprobs, &l.Logprob)
-		o.Top = append(o.Top, top)
-		o.Offsets = append(o.Offsets, offset)
-		offset += utf8.RuneCountInString(l.Token)
+// addPrompt appends the tokens of a prompt. The first one follows nothing.
+func (o *oldLogprobs) addPrompt(p prefix) {
+	for i, l := range p.probs {
+		o.add(l, p.offsets[i])
 	}
-	return offset
+	if len(p.probs) > 0 {
+		o.Logprobs[0], o.Top[0] = nil, nil
+	}
 }
