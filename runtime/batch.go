@@ -41,7 +41,9 @@ type BatchOptions struct {
 	RequestContext int
 	// PromptTokens is how many tokens of prompts are computed in an evaluation in which other
 	// texts get their next token; 0: 64. More is faster for prompts, and makes the others
-	// wait longer.
+	// wait longer. Of prompts whose log-probabilities are asked for
+	// ([GenerateOptions].PromptLogprobs) it is as few as have 2 million logits, at least one:
+	// 16 with a vocabulary of 131072.
 	PromptTokens int
 	// Keep is how long the texts of requests are kept for their prefixes when there are no more
 	// requests; 0: 5 minutes. Then the memory of the KV cache is given back to the system until
@@ -68,6 +70,7 @@ type Batch struct {
 	prompts int // prompt tokens beside other texts
 	outputs int // most tokens of prompts in an evaluation whose logits are read; fewer once they do not fit
 	most    int // outputs at first, and for each request again
+	beside  int // outputs where other texts get their next token
 	logits  []float32
 	keep    time.Duration
 	end     context.CancelFunc
@@ -124,10 +127,13 @@ func (m *Model) NewBatch(ctx context.Context, o BatchOptions) (*Batch, error) {
 	if most := cmp.Or(o.RequestContext, m.info.CtxTrain); most > 0 {
 		b.request = min(most, s.context)
 	}
-	if b.most, err = m.mostOutputs(s.ubatch); err != nil {
+	vocabulary, err := m.weights.native.VocabSize()
+	if err != nil {
 		s.Close()
-		return nil, err
+		return nil, closed(err)
 	}
+	b.most = mostOutputs(outputLogits, vocabulary, s.ubatch)
+	b.beside = mostOutputs(besideLogits, vocabulary, s.ubatch)
 	b.outputs = b.most
 	b.life, b.end = context.WithCancel(s.life)
 	for i := range so.slots {
@@ -201,16 +207,16 @@ func (b *Batch) enqueue(r *Request) error {
 	return nil
 }
 
-// outputBytes is how much memory the logits of prompts may take in an evaluation.
-const outputBytes = 64 << 20
+// Limits of how many logits of prompts are read in an evaluation: by their memory, and by the time that other
+// texts wait for them, some 10 ms.
+const (
+	outputLogits = 16 << 20
+	besideLogits = 2 << 20
+)
 
-// mostOutputs returns how many tokens have logits of so much memory, at most those of a micro-batch.
-func (m *Model) mostOutputs(ubatch int) (int, error) {
-	n, err := m.weights.native.VocabSize()
-	if err != nil {
-		return 0, closed(err)
-	}
-	return max(1, min(ubatch, outputBytes/4/max(n, 1))), nil
+// mostOutputs returns how many tokens have so many logits, from one to those of a micro-batch.
+func mostOutputs(logits, vocabulary, ubatch int) int {
+	return max(1, min(ubatch, logits/max(vocabulary, 1)))
 }
 
 // freeSlots counts the slots without a request: requests that are about to get one do not wait.

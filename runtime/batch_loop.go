@@ -181,6 +181,9 @@ func (b *Batch) fill() []row {
 			rows = append(rows, row{s: s, tokens: s.r.text[len(s.tokens):]})
 		}
 		outputs := b.outputs
+		if len(next) > 0 {
+			outputs = min(outputs, b.beside)
+		}
 		for i, n := range batching.Shares(left, room) {
 			s := prompts[i]
 			if s.r.o.PromptLogprobs {

@@ -567,6 +567,56 @@ func TestABatchScoresPromptsWithLittleRoom(t *testing.T) {
 	}
 }
 
+// With a large vocabulary, a prompt that is scored has fewer tokens in each evaluation in which another text
+// gets its next token; the most likely tokens may be the whole vocabulary.
+func TestScoringALargeVocabularyHoldsOthersBriefly(t *testing.T) {
+	const vocabulary, tokens, together = 131072, 400, 16
+	m := open(t, model(t, "layers=1,width=32,heads=2,ffn=64,vocab=131072", "q8_0"), runtime.Options{})
+	b := batch(t, m, runtime.BatchOptions{Slots: 2, SessionOptions: runtime.SessionOptions{Context: 2048}})
+	other, err := b.Submit(t.Context(), "The dog", runtime.GenerateOptions{IgnoreEOG: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range other.Tokens() { // from here on it generates
+		if err != nil {
+			t.Fatal(err)
+		}
+		count := runtime.CountEvaluationsOfSeveral(b)
+		o := greedyOptions(0)
+		o.Logprobs, o.PromptLogprobs, o.PromptOnly = true, true, true
+		for i := range tokens {
+			o.Tokens = append(o.Tokens, int32(300+i*7))
+		}
+		r, err := b.Submit(t.Context(), "", o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := collect(r); err != nil {
+			t.Fatal(err)
+		}
+		if n := count(); n < tokens/together {
+			t.Errorf("the other text got %d tokens while %d were scored", n, tokens)
+		}
+		break
+	}
+	o := greedyOptions(1)
+	o.Logprobs, o.TopLogprobs = true, 1<<18
+	for tok, err := range b.Generate(t.Context(), "The dog", o) {
+		if err != nil || len(tok.Top) != vocabulary || tok.Top[0].ID != tok.ID || tok.Top[0].Logprob != tok.Logprob {
+			t.Fatalf("%v: %d alternatives of %v", err, len(tok.Top), tok.ID)
+		}
+		sum := 0.0
+		for i, top := range tok.Top {
+			if sum += math.Exp(float64(top.Logprob)); i > 0 && top.Logprob > tok.Top[i-1].Logprob {
+				t.Fatalf("alternative %d is more likely than the one before it", i)
+			}
+		}
+		if math.Abs(sum-1) > 1e-3 {
+			t.Errorf("the probabilities add up to %v", sum)
+		}
+	}
+}
+
 // A shortage of memory does not slow down the requests after it.
 func TestABatchScoresAtOnceAgainAfterAShortage(t *testing.T) {
 	m := open(t, tinyF16, runtime.Options{})

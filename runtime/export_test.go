@@ -59,6 +59,22 @@ func FailEvaluationsOfSeveral(b *Batch) (end func()) {
 	})
 }
 
+// CountEvaluationsOfSeveral counts a batch's evaluations of more than one text from now on.
+func CountEvaluationsOfSeveral(b *Batch) (count func() int) {
+	n := 0
+	b.failWhen(func(rows int) error {
+		if rows > 1 {
+			n++
+		}
+		return nil
+	})
+	return func() int {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return n
+	}
+}
+
 func (b *Batch) failWhen(fault func(int) error) (end func()) {
 	b.setFault(fault)
 	return func() { b.setFault(nil) }

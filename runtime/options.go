@@ -234,8 +234,8 @@ type GenerateOptions struct {
 	Special bool
 	// SpecialOnly limits Special to the names for which it returns true; nil: all.
 	SpecialOnly func(name string) bool
-	// Logprobs asks for the log-probability of each token, and of the TopLogprobs (0 to 20)
-	// most likely ones at its place.
+	// Logprobs asks for the log-probability of each token, and of the TopLogprobs most likely ones at its
+	// place: 0 to 262144, or all of a smaller vocabulary. Each takes some 50 bytes until it is read.
 	Logprobs    bool
 	TopLogprobs int
 	// PromptLogprobs asks, with Logprobs, for those of the prompt's tokens too, which

@@ -5,12 +5,12 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/seed7adf6694/infer/llama"
+	"github.com/seed7adf6694/infer/runtime/internal/logits"
 )
 
 // DefaultSampling returns the values that zero fields of [Sampling] stand for. A number that
@@ -203,31 +203,15 @@ func (m *Model) newSampler(o GenerateOptions) (*llama.Sampler, error) {
 	return x, nil
 }
 
-// mostLogprobs bounds GenerateOptions.TopLogprobs, as OpenAI's API does.
-const mostLogprobs = 20
+// mostLogprobs bounds GenerateOptions.TopLogprobs: as many tokens as the largest vocabularies have.
+const mostLogprobs = 1 << 18
 
 // logprobs returns the log-probability of a token by a row of logits, and those of the n most
 // likely tokens.
 func (m *Model) logprobs(row []float32, id llama.Token, n int) (float32, []TokenLogprob, error) {
-	highest := float64(slices.Max(row))
-	sum := 0.0
-	for _, l := range row {
-		sum += math.Exp(float64(l) - highest)
-	}
-	all := highest + math.Log(sum)
+	all := logits.LogSum(row)
 	logprob := func(i int) float32 { return float32(float64(row[i]) - all) }
-	best := make([]int, 0, n+1) // highest first
-	for i := range row {
-		if len(best) == n && (n == 0 || row[i] <= row[best[n-1]]) {
-			continue
-		}
-		at := len(best)
-		for at > 0 && row[best[at-1]] < row[i] {
-			at--
-		}
-		best = slices.Insert(best, at, i)
-		best = best[:min(len(best), n)]
-	}
+	best := logits.Top(row, n)
 	top := make([]TokenLogprob, len(best))
 	for i, t := range best {
 		text, err := piece(m.weights.native, int32(t))
