@@ -1,7 +1,6 @@
 package server
 
 import (
-	"encoding/json"
 	"strings"
 
 	"github.com/seed7adf6694/infer/runtime"
@@ -60,8 +59,12 @@ func (c *call) nativeCompleteWith(f *fields, l *live) error {
 	g := f.generation(c.s.o.Defaults)
 	f.constraint(&g.Sampling)
 	inputs := f.mixedInputs(l)
-	if f.integer("n_probs", &g.TopLogprobs, 0, mostTop) {
+	if f.integer("n_probs", &g.TopLogprobs, 0, most) {
 		g.Logprobs = g.Logprobs || g.TopLogprobs > 0
+	}
+	f.choices(g)
+	if g.includeUsage {
+		f.failWith(unsupported("stream_options.include_usage", "the last part has tokens_evaluated and tokens_predicted: leave it out"))
 	}
 	a := &nativeAnswer{call: c, g: g, inputs: inputs}
 	f.boolean("return_tokens", &a.tokens)
@@ -77,6 +80,14 @@ func (c *call) nativeCompleteWith(f *fields, l *live) error {
 	if a.counts, err = l.counts(inputs); err != nil {
 		return inPrompt(err)
 	}
+	wide, err := l.alternatives(g, a.counts)
+	if err != nil {
+		return err
+	}
+	if err := c.s.hold(wide); err != nil {
+		return err
+	}
+	defer c.s.wide.Add(int64(-wide))
 	if a.r, err = c.submit(l, inputs, g); err != nil {
 		return inPrompt(err)
 	}
@@ -85,6 +96,18 @@ func (c *call) nativeCompleteWith(f *fields, l *live) error {
 		return a.stream()
 	}
 	return a.whole()
+}
+
+// choices reads n_cmpl, llama-server's name of n.
+func (f *fields) choices(g *generation) {
+	n := 0
+	if !f.integer("n_cmpl", &n, 1, 128) {
+		return
+	}
+	if g.n != 1 && g.n != n {
+		f.fail("n_cmpl", "it differs from n: give one of them")
+	}
+	g.n, g.many = n, "n_cmpl"
 }
 
 // nativeAnswer is a request for completions in llama-server's form that runs.
@@ -166,38 +189,6 @@ func stopType(r runtime.FinishReason) string {
 	return "limit"
 }
 
-// settings are the settings of a choice, with the defaults of those that the request does not have.
-func (a *nativeAnswer) settings(st runtime.Stats) map[string]any {
-	s, d := a.g.Sampling, runtime.DefaultSampling()
-	predict := a.g.MaxTokens
-	if predict == 0 && !a.g.PromptOnly {
-		predict = -1
-	}
-	temperature := orDefault(s.Temperature, d.Temperature, 0)
-	if s.Greedy {
-		temperature = 0
-	}
-	return map[string]any{
-		"n_ctx": st.Context, "seed": st.Seed, "n_predict": predict, "max_tokens": predict, "n_probs": a.g.TopLogprobs,
-		"temperature": temperature, "top_k": orDefault(s.TopK, d.TopK, 0), "top_p": orDefault(s.TopP, d.TopP, 1), "min_p": orDefault(s.MinP, d.MinP, 0),
-		"repeat_last_n": orDefault(s.PenaltyLastN, d.PenaltyLastN, 0), "repeat_penalty": orDefault(s.RepeatPenalty, d.RepeatPenalty, 1),
-		"presence_penalty": orDefault(s.PresencePenalty, d.PresencePenalty, 0), "frequency_penalty": orDefault(s.FrequencyPenalty, d.FrequencyPenalty, 0),
-		"stop": append([]string{}, a.g.Stop...), "ignore_eos": a.g.IgnoreEOG, "stream": a.g.stream, "grammar": s.Grammar,
-		"timings_per_token": a.g.timings, "post_sampling_probs": false,
-	}
-}
-
-// orDefault returns what a number of [runtime.Sampling] stands for; off is its value where its step is off.
-func orDefault[T int | float32](n, byDefault, off T) T {
-	if n == 0 {
-		n = byDefault
-	}
-	if n == runtime.Off {
-		return off
-	}
-	return n
-}
-
 // figures counts the tokens of the request.
 func (a *nativeAnswer) figures() { a.r.usage(a.counts, a.g.n) }
 
@@ -275,95 +266,4 @@ func (a *nativeAnswer) stream() error {
 		return nil
 	}
 	return err
-}
-
-// mixedInputs reads "prompt" in llama-server's forms: those of [fields.inputs], an array of texts and tokens,
-// which are one prompt, and an array of prompts of any of these forms.
-func (f *fields) mixedInputs(l *live) (inputs []input) {
-	const name = "prompt"
-	raw := f.raw[name]
-	if !mixed(raw) {
-		return f.inputs(name, "prompts", mostPrompts)
-	}
-	var list []json.RawMessage
-	if !f.few(name, raw, mostParts, "texts and tokens") || !f.small(name, raw) || !f.into(name, "an array", &list) {
-		return nil
-	}
-	for _, part := range list {
-		if part[0] != '"' && part[0] != '[' { // a token: the array is one prompt
-			return []input{f.mixedInput(l, list)}
-		}
-	}
-	if len(list) > mostPrompts {
-		f.fail(name, "%d prompts: use 1 to %d", len(list), mostPrompts)
-		return nil
-	}
-	for _, part := range list {
-		var parts []json.RawMessage
-		if part[0] == '"' {
-			var text string
-			_ = json.Unmarshal(part, &text) // it is a string
-			inputs = append(inputs, input{text: text})
-			continue
-		}
-		_ = json.Unmarshal(part, &parts) // it is an array
-		inputs = append(inputs, f.mixedInput(l, parts))
-	}
-	return inputs
-}
-
-// mixedInput reads a prompt of texts and tokens. A text that comes first gets the tokens that begin a text.
-func (f *fields) mixedInput(l *live, parts []json.RawMessage) (in input) {
-	const name = "prompt"
-	for i, part := range parts {
-		var id int32
-		var text string
-		switch {
-		case part[0] == '"':
-			err := json.Unmarshal(part, &text)
-			if err == nil {
-				err = l.fits(text)
-			}
-			var ids []int32
-			if err == nil {
-				ids, err = l.model.Tokenize(text, runtime.TokenizeOptions{NoSpecial: i > 0})
-			}
-			if err != nil {
-				f.failWith(asAPIError(inPrompt(err)))
-				return in
-			}
-			in.tokens = append(in.tokens, ids...)
-		case part[0] == 'n' || json.Unmarshal(part, &id) != nil:
-			f.fail(name, "want texts and tokens in an array of both")
-			return in
-		default:
-			in.tokens = append(in.tokens, id)
-		}
-	}
-	if len(in.tokens) == 0 {
-		f.fail(name, "an array of tokens is empty")
-	}
-	return in
-}
-
-// mixed reports whether an array has texts beside tokens or arrays. The text is JSON.
-func mixed(raw json.RawMessage) bool {
-	if len(raw) == 0 || raw[0] != '[' {
-		return false
-	}
-	texts, others := false, false
-	for i := 1; i < len(raw); i++ {
-		switch c := raw[i]; {
-		case c == '[' || c == '-' || c >= '0' && c <= '9':
-			others = true
-		case c == '"':
-			texts = true
-			for i++; i < len(raw) && raw[i] != '"'; i++ {
-				if raw[i] == '\\' {
-					i++
-				}
-			}
-		}
-	}
-	return texts && others
 }

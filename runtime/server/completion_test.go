@@ -317,12 +317,21 @@ func TestPromptsHaveLlamaServersForms(t *testing.T) {
 			t.Errorf("%v: %s", prompt, body)
 		}
 	}
+	for _, inner := range []any{"Once upon a time", ids, append([]any{""}, ids[1:]...)} {
+		status, body := answer(object{"prompt_string": inner})
+		if o := decode(t, status, body); o["content"] != want || o["tokens_evaluated"] != float64(len(ids)) {
+			t.Errorf("%v: %s", inner, body)
+		}
+	}
+	_, body = answer([]any{object{"prompt_string": "Once upon a time"}, object{"prompt_string": ids}, "a"})
+	if list := strings.Count(string(body), `"stop":true`); list != 3 || body[0] != '[' {
+		t.Errorf("%s", body)
+	}
 	_, body = answer([]any{"Once upon a time", ids, append([]any{""}, ids...)})
 	if list := strings.Count(string(body), `"stop":true`); list != 3 || body[0] != '[' {
 		t.Errorf("%s", body)
 	}
 	for prompt, message := range map[string]string{
-		`["a",{}]`:         "prompt: want ",
 		`["a",1,{}]`:       "prompt: want texts and tokens",
 		`["a",1,null]`:     "prompt: want texts and tokens",
 		`["a",[]]`:         "prompt: an array of tokens is empty",
@@ -335,10 +344,112 @@ func TestPromptsHaveLlamaServersForms(t *testing.T) {
 			t.Errorf("%.20s: %d: %s", prompt, status, body)
 		}
 	}
-	for field, value := range map[string]any{"post_sampling_probs": true, "t_max_predict_ms": 5, "n_indent": 2, "image_data": []any{object{}}, "samplers": []string{"top_k"}, "id_slot": 0, "n_probs": 21} {
+	for prompt, param := range map[string]string{
+		`{"prompt_string":"a","multimodal_data":["aGk="]}`:         "prompt.multimodal_data",
+		`["a",{"prompt_string":"a","multimodal_data":["aGk="]}]`:   "prompt[1].multimodal_data",
+		`[{"prompt_string":"a","more":1}]`:                         "prompt[0].more",
+		`["a",{}]`:                                                 "prompt[1].prompt_string",
+		`{"prompt_string":{}}`:                                     "prompt",
+		`{"prompt_string":["a",{}]}`:                               "prompt",
+		`{"prompt_string":[]}`:                                     "prompt",
+		`{"prompt_string":[1` + strings.Repeat(",1", 10000) + `]}`: "prompt.prompt_string",
+	} {
+		status, _, body := post(t, url+"/completion", `{"prompt":`+prompt+`}`)
+		if e := failure(t, body); status != 400 || e["param"] != param {
+			t.Errorf("%.50s: %d: %s", prompt, status, body)
+		}
+	}
+	for field, value := range map[string]any{"post_sampling_probs": true, "t_max_predict_ms": 5, "n_indent": 2, "image_data": []any{object{}}, "samplers": []string{"top_k"}, "id_slot": 0, "n_probs": -1, "n_cmpl": 0} {
 		status, _, body := post(t, url+"/completion", object{"prompt": "a", field: value})
 		if e := failure(t, body); status != 400 || e["param"] != field {
 			t.Errorf("%s: %d: %s", field, status, body)
 		}
+	}
+}
+
+func TestCompletionsHaveManyAlternativesAndChoices(t *testing.T) {
+	_, url := newServer(t, options())
+	_, _, body := get(t, url+"/v1/models")
+	vocabulary := int(at(t, decode(t, 200, body), "data", 0, "meta", "n_vocab").(float64))
+	complete := func(more object) (int, []byte) {
+		ask := object{"prompt": "Once upon a time", "n_predict": 2, "temperature": 0}
+		for k, v := range more {
+			ask[k] = v
+		}
+		status, _, body := post(t, url+"/completion", ask)
+		return status, body
+	}
+	for n, want := range map[int]int{21: 21, vocabulary: vocabulary, vocabulary + 5: vocabulary} {
+		status, body := complete(object{"n_probs": n})
+		for _, p := range at(t, decode(t, status, body), "completion_probabilities").([]any) {
+			top := at(t, p, "top_logprobs").([]any)
+			sum, bytes := 0.0, at(t, top[0], "bytes").([]any)
+			for _, a := range top {
+				sum += math.Exp(at(t, a, "logprob").(float64))
+			}
+			if len(top) != want || want == vocabulary && math.Abs(sum-1) > 1e-3 || at(t, top[0], "id") != at(t, p, "id") || bytes[0] != float64(at(t, top[0], "token").(string)[0]) {
+				t.Errorf("%d: %d alternatives with %v", n, len(top), sum)
+			}
+		}
+	}
+	status, body := complete(object{"n_probs": 1000, "n_predict": 300})
+	if e := failure(t, body); status != 400 || e["param"] != "n_probs" || !strings.Contains(e["message"].(string), "use at most 262144") {
+		t.Errorf("%d: %s", status, body)
+	}
+	status, body = complete(object{"n_cmpl": 3, "temperature": 1, "seed": 5})
+	if list := strings.Count(string(body), `"stop":true`); status != 200 || list != 3 || body[0] != '[' {
+		t.Errorf("%d: %s", status, body)
+	}
+	for _, tt := range []struct {
+		ask   object
+		param string
+	}{
+		{object{"n_cmpl": 2, "n": 3}, "n_cmpl"},
+		{object{"n_cmpl": 100}, "n_cmpl"},
+		{object{"stream": true, "stream_options": object{"include_usage": true}}, "stream_options.include_usage"},
+	} {
+		if status, body := complete(tt.ask); status != 400 || failure(t, body)["param"] != tt.param {
+			t.Errorf("%v: %d: %s", tt.ask, status, body)
+		}
+	}
+}
+
+// generation_settings has what a request sets, and the default of what it does not.
+func TestSettingsHaveWhatIsApplied(t *testing.T) {
+	_, url := newServer(t, options())
+	settings := func(more object) object {
+		t.Helper()
+		ask := object{"prompt": "a", "n_predict": 1}
+		for k, v := range more {
+			ask[k] = v
+		}
+		status, _, body := post(t, url+"/completion", ask)
+		return at(t, decode(t, status, body), "generation_settings").(object)
+	}
+	set := object{
+		"temperature": 0.5, "dynatemp_range": 0.25, "dynatemp_exponent": 2.0, "top_k": 7.0, "top_p": 0.75, "min_p": 0.125, "typical_p": 0.5, "top_n_sigma": 2.0,
+		"xtc_probability": 0.5, "xtc_threshold": 0.25, "repeat_last_n": 5.0, "repeat_penalty": 1.5, "presence_penalty": 0.5, "frequency_penalty": 0.25,
+		"dry_multiplier": 0.5, "dry_base": 2.0, "dry_allowed_length": 3.0, "dry_penalty_last_n": 9.0, "dry_sequence_breakers": []any{"x"}, "ignore_eos": true, "seed": 3.0,
+		"mirostat_tau": 4.0, "mirostat_eta": 0.5,
+	}
+	got := settings(set)
+	for name, want := range set {
+		if !reflect.DeepEqual(got[name], want) {
+			t.Errorf("%s: %v, want %v", name, got[name], want)
+		}
+	}
+	steps := []any{"penalties", "dry", "top_n_sigma", "top_k", "typ_p", "top_p", "min_p", "xtc", "temperature"}
+	if !reflect.DeepEqual(got["samplers"], steps) {
+		t.Errorf("%v", got["samplers"])
+	}
+	got = settings(object{"mirostat": 2, "logit_bias": [][]any{{5, -1.5}, {3, false}}})
+	if !reflect.DeepEqual(got["samplers"], []any{"temperature", "mirostat"}) || got["mirostat"] != 2.0 || !reflect.DeepEqual(got["logit_bias"], []any{object{"token": 3.0, "bias": nil}, object{"token": 5.0, "bias": -1.5}}) {
+		t.Errorf("%v", got)
+	}
+	if got = settings(nil); !reflect.DeepEqual(got["samplers"], []any{"top_k", "top_p", "min_p", "temperature"}) || got["top_n_sigma"] != -1.0 || got["dry_multiplier"] != 0.0 {
+		t.Errorf("%v", got)
+	}
+	if got = settings(object{"temperature": 0}); !reflect.DeepEqual(got["samplers"], []any{}) {
+		t.Errorf("%v", got)
 	}
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/seed7adf6694/infer/runtime"
@@ -8,9 +9,24 @@ import (
 
 // alternative is a token with its log-probability, as chats have it.
 type alternative struct {
-	Token   string  `json:"token"`
-	Logprob float32 `json:"logprob"`
-	Bytes   []int   `json:"bytes"`
+	Token   string   `json:"token"`
+	Logprob float32  `json:"logprob"`
+	Bytes   byteList `json:"bytes"`
+}
+
+// byteList is a text that becomes an array of its bytes.
+type byteList string
+
+// MarshalJSON writes the array.
+func (l byteList) MarshalJSON() ([]byte, error) {
+	b := []byte{'['}
+	for i := range len(l) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendUint(b, uint64(l[i]), 10)
+	}
+	return append(b, ']'), nil
 }
 
 // logprob is a token of an answer with its alternatives.
@@ -36,11 +52,7 @@ func finite(x float32) float32 {
 }
 
 func newAlternative(piece string, p float32) alternative {
-	a := alternative{Token: piece, Logprob: finite(p), Bytes: make([]int, len(piece))}
-	for i := range len(piece) {
-		a.Bytes[i] = int(piece[i])
-	}
-	return a
+	return alternative{Token: piece, Logprob: finite(p), Bytes: byteList(piece)}
 }
 
 // logprobOf returns the entry of a generated token.

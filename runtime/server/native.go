@@ -104,8 +104,9 @@ func (s *Server) props(c *call) error {
 
 // defaults are the settings of a request that has none.
 func (s *Server) defaults() map[string]any {
-	d := runtime.DefaultSampling()
-	return map[string]any{"temperature": d.Temperature, "top_k": d.TopK, "top_p": d.TopP, "min_p": d.MinP, "max_tokens": s.o.Defaults.MaxTokens}
+	m := samplers(s.o.Defaults.Sampling)
+	m["max_tokens"] = s.o.Defaults.MaxTokens
+	return m
 }
 
 // slots lists what is computed. It shows no texts.
@@ -207,7 +208,7 @@ func pieceObject(piece string) any {
 	if utf8.ValidString(piece) {
 		return piece
 	}
-	return newAlternative(piece, 0).Bytes
+	return byteList(piece)
 }
 
 func (s *Server) detokenize(c *call) error {

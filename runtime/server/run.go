@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -46,7 +47,7 @@ func (c *call) submit(l *live, inputs []input, g *generation) (*running, error) 
 	r.ctx, r.cancel = context.WithCancel(c.r.Context())
 	if slots := b.Stats().Slots; len(inputs)*g.n > max(slots, 1) && g.n > 1 {
 		r.cancel()
-		return nil, badField("n", "%d choices of %d prompts are more than the %d that are computed at the same time", g.n, len(inputs), slots)
+		return nil, badField(cmp.Or(g.many, "n"), "%d choices of %d prompts are more than the %d that are computed at the same time", g.n, len(inputs), slots)
 	}
 	if st := b.Stats(); len(inputs)*g.n > st.Slots+st.Queue { // they would never have room
 		r.cancel()

@@ -25,7 +25,8 @@ const (
 // generation are the fields that chats and completions share.
 type generation struct {
 	runtime.GenerateOptions
-	n            int // choices
+	n            int    // choices
+	many         string // the field with n, "" for n
 	stream       bool
 	includeUsage bool
 	timings      bool   // timings with each part of a stream

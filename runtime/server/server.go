@@ -25,6 +25,7 @@ type Server struct {
 	end      context.CancelFunc
 	places   chan struct{} // one for each request that is handled
 	bodies   atomic.Int64  // bytes of bodies that are held
+	wide     atomic.Int64  // alternatives of tokens that answers may have: see mostAlternatives
 	draining atomic.Bool
 	ready    atomic.Bool // the model was opened once
 
