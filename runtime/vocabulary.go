@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/seed7adf6694/infer/llama"
 	"github.com/seed7adf6694/infer/models"
@@ -66,6 +67,17 @@ func (m *Model) SpecialTokens() (SpecialTokens, error) {
 	return m.weights.specials.of(m.weights.native)
 }
 
+// LongestToken returns the most bytes of a text that one token can be, space aside: a text has at least as many
+// tokens as its length divided by it. 0: there is no bound, as with vocabularies that have one token for any
+// unknown word.
+func (m *Model) LongestToken() (int, error) {
+	if err := m.acquire(); err != nil {
+		return 0, err
+	}
+	defer m.release(nil)
+	return m.weights.longest.of(m.weights.native)
+}
+
 // SpecialTokens are the tokens of a vocabulary with a meaning of their own. They are not to be
 // changed.
 type SpecialTokens struct {
@@ -95,6 +107,38 @@ type specials struct {
 func (s *specials) of(native *llama.Model) (SpecialTokens, error) {
 	s.once.Do(func() { s.list, s.err = listSpecials(native) })
 	return s.list, s.err
+}
+
+// longest keeps the length of the longest token, which takes milliseconds to find.
+type longest struct {
+	once  sync.Once
+	bytes int
+	err   error
+}
+
+func (l *longest) of(native *llama.Model) (int, error) {
+	l.once.Do(func() { l.bytes, l.err = longestToken(native) })
+	return l.bytes, l.err
+}
+
+func longestToken(native *llama.Model) (most int, err error) {
+	kind, err := native.VocabType()
+	if err != nil || kind != "spm" && kind != "bpe" { // the unknown token of others stands for whole words
+		return 0, closed(err)
+	}
+	n, err := native.VocabSize()
+	if err != nil {
+		return 0, closed(err)
+	}
+	most = utf8.UTFMax // of an unknown character
+	var b []byte
+	for t := range n {
+		if b, err = native.AppendPiece(b[:0], llama.Token(t), true); err != nil {
+			return 0, closed(err)
+		}
+		most = max(most, len(b))
+	}
+	return most, nil
 }
 
 func listSpecials(native *llama.Model) (s SpecialTokens, err error) {
@@ -148,6 +192,7 @@ type Vocabulary struct {
 	native   *llama.Model
 	warnings []string
 	specials specials
+	longest  longest
 	lent     bool // of a model
 }
 
@@ -199,6 +244,9 @@ func (v *Vocabulary) ChatTemplate(name string) (string, error) { return chatTemp
 
 // SpecialTokens is as of [Model].
 func (v *Vocabulary) SpecialTokens() (SpecialTokens, error) { return v.specials.of(v.native) }
+
+// LongestToken is as of [Model].
+func (v *Vocabulary) LongestToken() (int, error) { return v.longest.of(v.native) }
 
 // Tokenize returns the tokens of a text.
 func (v *Vocabulary) Tokenize(text string, o TokenizeOptions) ([]int32, error) {

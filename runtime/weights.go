@@ -25,6 +25,7 @@ type weights struct {
 	adapters []appliedAdapter
 	budget   *budget // nil without a memory budget
 	specials specials
+	longest  longest
 
 	chunkSize     uint64
 	largestTensor uint64

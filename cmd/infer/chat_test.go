@@ -205,7 +205,11 @@ func TestAChatInAPipe(t *testing.T) {
 	if err := os.WriteFile(wrong, []byte(`{"messages": [{"role": "user", "content": 5}]}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for input, want := range map[string]string{"/load " + wrong + "\n": "messages.content is of type number", "/nosuch\n": "unknown command /nosuch", "/regen\n": "there is no message to answer", "/read\n": "/read wants a file", "/read " + dir + "/none\n": "none", "/read " + dir + "\n": dir + " is a folder, not a file", "/read " + m + "\n": m, "/load " + dir + "/none\n": "none", "/load " + m + "\n": "is no saved conversation", strings.Repeat("a dog and a cat ", 999) + "\n": "the message is too long"} {
+	long := filepath.Join(dir, "long.txt")
+	if err := os.WriteFile(long, []byte(strings.Repeat("a dog and a cat ", 1<<17)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for input, want := range map[string]string{"/read " + long + "\n": long + ": the message is too long: 1441792 bytes", "/load " + wrong + "\n": "messages.content is of type number", "/nosuch\n": "unknown command /nosuch", "/regen\n": "there is no message to answer", "/read\n": "/read wants a file", "/read " + dir + "/none\n": "none", "/read " + dir + "\n": dir + " is a folder, not a file", "/read " + m + "\n": m, "/load " + dir + "/none\n": "none", "/load " + m + "\n": "is no saved conversation", strings.Repeat("a dog and a cat ", 999) + "\n": "the message is too long"} {
 		if got := talk(input); got.code != exitFailure || !strings.Contains(got.stderr, want) {
 			t.Errorf("%.20q: %+v, want %s", input, got, want)
 		}

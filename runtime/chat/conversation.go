@@ -80,6 +80,33 @@ func (c *Conversation) Ask(ctx context.Context, text string, o runtime.GenerateO
 	}
 }
 
+// short is the length, in bytes, up to which a text is not refused by its length: its tokens are counted soon.
+const short = 128 << 10
+
+// Fits returns an [ErrTooLong] for a text that can't be a message in the context whatever its tokens are, since
+// they have at most the bytes of the vocabulary's longest one. It takes no time, where counting the tokens of
+// megabytes takes seconds. A text for which it returns nil may still be too long.
+func (c *Conversation) Fits(text string) error {
+	m, ok := c.tokenizer.(interface{ LongestToken() (int, error) })
+	if !ok || c.Context <= 0 || len(text) <= short {
+		return nil
+	}
+	longest, err := m.LongestToken()
+	if err != nil || longest == 0 {
+		return err
+	}
+	bytes := 0 // space may belong to a token, or be left out by the template
+	for i := range len(text) {
+		if text[i] > ' ' {
+			bytes++
+		}
+	}
+	if least := (bytes + longest - 1) / longest; least >= c.Context {
+		return fmt.Errorf("%w: %d bytes without space are at least %d tokens, as the longest has %d bytes, and the context has %d tokens", ErrTooLong, bytes, least, longest, c.Context)
+	}
+	return nil
+}
+
 // Regenerate generates another answer to the user's last message in place of the one that it has: see
 // [Conversation.Answer]. If nothing of another was generated, the messages are as before. Without a
 // user's message the error is an [ErrNothingAsked].
@@ -148,6 +175,11 @@ func (a *answering) run(ctx context.Context) error {
 	}
 	a.o.KeepPrefix, a.o.Continue, a.o.Special, a.o.SpecialOnly = true, false, format.String() != "", format.Marks
 	most := a.o.MaxTokens
+	if n := len(c.Messages); n > 0 {
+		if err := c.Fits(c.Messages[n-1].Content); err != nil {
+			return err
+		}
+	}
 	for {
 		prompt, ids, err := a.fit(ctx, most)
 		if a.begun && errors.Is(err, ErrTooLong) { // the answer itself fills the context

@@ -102,6 +102,43 @@ func TestAFullContextDropsTheOldestTurns(t *testing.T) {
 	}
 }
 
+// counting counts the bytes that are tokenized.
+type counting struct {
+	*runtime.Model
+	bytes int
+}
+
+func (c *counting) Tokenize(text string, o runtime.TokenizeOptions) ([]int32, error) {
+	c.bytes += len(text)
+	return c.Model.Tokenize(text, o)
+}
+
+// A text of megabytes is refused by its length, with the figures; one that might fit is counted.
+func TestATextThatCannotFitIsNotTokenized(t *testing.T) {
+	m := &counting{Model: chatML(t)}
+	tmpl, err := chat.ForModel(m.Model, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := chat.New(m, nil, tmpl)
+	c.Context = 512
+	ask := func(text string) (err error) {
+		for _, err = range c.Ask(t.Context(), text, runtime.GenerateOptions{}) {
+		}
+		return err
+	}
+	if err := ask(strings.Repeat("a dog and a cat ", 1<<16)); !errors.Is(err, chat.ErrTooLong) || m.bytes > 0 ||
+		!strings.Contains(err.Error(), "720896 bytes without space are at least") || !strings.Contains(err.Error(), "the context has 512 tokens") {
+		t.Errorf("%v, %d bytes were tokenized", err, m.bytes)
+	}
+	if err := c.Fits(strings.Repeat(" ", 1<<20)); err != nil {
+		t.Errorf("space, which templates may leave out: %v", err)
+	}
+	if err := ask(strings.Repeat("a dog and a cat ", 99)); !errors.Is(err, chat.ErrTooLong) || m.bytes == 0 {
+		t.Errorf("%v, %d bytes were tokenized", err, m.bytes)
+	}
+}
+
 // An answer that reaches the end of the context goes on once there is room.
 func TestAnAnswerGoesOnWhenTheContextIsFull(t *testing.T) {
 	c, _ := conversation(t, storyTeller, 128)

@@ -355,6 +355,9 @@ func (t *Talk) readFile(path string) error {
 	case len(bytes.TrimSpace(b)) == 0:
 		return fmt.Errorf("%s is empty", path)
 	}
+	if err := t.Chat.Fits(t.read + string(b)); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
 	t.read += strings.TrimRight(strings.ReplaceAll(string(b), "\r\n", "\n"), "\n") + "\n\n"
 	t.note(fmt.Sprintf("%d bytes of %s are put before the next message", len(b), path))
 	return nil
