@@ -155,7 +155,7 @@ func TestTokensCarryTheirProbabilities(t *testing.T) {
 			t.Errorf("%+v: the probabilities of the best sum to %v", tok, sum)
 		}
 	}
-	if err := (runtime.GenerateOptions{Logprobs: true, TopLogprobs: 21}).Check(); !errors.Is(err, runtime.ErrOption) {
+	if err := (runtime.GenerateOptions{Logprobs: true, TopLogprobs: 1<<18 + 1}).Check(); !errors.Is(err, runtime.ErrOption) {
 		t.Error(err)
 	}
 }
