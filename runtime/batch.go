@@ -42,8 +42,8 @@ type BatchOptions struct {
 	// PromptTokens is how many tokens of prompts are computed in an evaluation in which other
 	// texts get their next token; 0: 64. More is faster for prompts, and makes the others
 	// wait longer. Of prompts whose log-probabilities are asked for
-	// ([GenerateOptions].PromptLogprobs) it is as few as have 2 million logits, at least one:
-	// 16 with a vocabulary of 131072.
+	// ([GenerateOptions].PromptLogprobs) it is at most as many as have 2 million logits, and at
+	// least one: 16 with a vocabulary of 131072.
 	PromptTokens int
 	// Keep is how long the texts of requests are kept for their prefixes when there are no more
 	// requests; 0: 5 minutes. Then the memory of the KV cache is given back to the system until
@@ -70,7 +70,7 @@ type Batch struct {
 	prompts int // prompt tokens beside other texts
 	outputs int // most tokens of prompts in an evaluation whose logits are read; fewer once they do not fit
 	most    int // outputs at first, and for each request again
-	beside  int // outputs where other texts get their next token
+	beside  int // outputs where other texts wait for their next token
 	logits  []float32
 	keep    time.Duration
 	end     context.CancelFunc

@@ -180,10 +180,7 @@ func (b *Batch) fill() []row {
 		for _, s := range next {
 			rows = append(rows, row{s: s, tokens: s.r.text[len(s.tokens):]})
 		}
-		outputs := b.outputs
-		if len(next) > 0 {
-			outputs = min(outputs, b.beside)
-		}
+		outputs := b.scoredBeside(next, prompts)
 		for i, n := range batching.Shares(left, room) {
 			s := prompts[i]
 			if s.r.o.PromptLogprobs {
@@ -198,6 +195,19 @@ func (b *Batch) fill() []row {
 			return rows
 		}
 	}
+}
+
+// scoredBeside returns of how many tokens of prompts the logits are read in the next evaluation: of fewer where
+// others wait: texts for their next token, and prompts that are not scored for their first.
+func (b *Batch) scoredBeside(next, prompts []*slot) int {
+	if len(next) == 0 && !slices.ContainsFunc(prompts, func(s *slot) bool { return !s.r.o.PromptLogprobs }) {
+		return b.outputs
+	}
+	n := min(b.outputs, b.beside)
+	if whole := (len(next) + n) / wholeRows * wholeRows; whole > len(next) {
+		n = whole - len(next)
+	}
+	return n
 }
 
 // makeRoom removes kept prefixes until the context has room for rows. If that is not enough, the
