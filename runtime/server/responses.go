@@ -48,6 +48,7 @@ type outputItem struct {
 	space        string // of a function in one
 	text         strings.Builder
 	probs        []logprob
+	whole        bool // a call that has all of its arguments
 	status       string
 }
 
@@ -247,6 +248,7 @@ func (r *responding) add(p *reply, e answer.Event) error {
 	case answer.Reasoning:
 		kind = itemReasoning
 	case answer.CallEnd:
+		r.items[len(r.items)-1].whole = true
 		return r.end("completed")
 	}
 	if n := len(r.items); n == 0 || r.items[n-1].kind != kind || r.items[n-1].status != "in_progress" || e.Kind == answer.CallBegin {
@@ -292,13 +294,16 @@ func (r *responding) open(kind string, p *reply, e answer.Event) error {
 	return r.sendItem(r.part(i).of+".added", map[string]any{r.part(i).index: 0, "part": r.partOf(i)})
 }
 
-// end ends the last item, if it has not ended.
+// end ends the last item, if it has not ended. A call without all of its arguments, which must not be used,
+// is incomplete whatever follows it.
 func (r *responding) end(status string) error {
 	if len(r.items) == 0 || r.items[len(r.items)-1].status != "in_progress" {
 		return nil
 	}
 	i := r.items[len(r.items)-1]
-	i.status = status
+	if i.status = status; i.kind == itemCall && !i.whole {
+		i.status = "incomplete"
+	}
 	var err error
 	if i.kind == itemCall {
 		err = r.sendItem("function_call_arguments.done", map[string]any{"name": i.name, "arguments": i.text.String()})

@@ -251,3 +251,20 @@ func TestAResponseThatFailsSaysSo(t *testing.T) {
 		t.Errorf("%d: %s", status, body)
 	}
 }
+
+// Arguments that the model has broken off, or cut short, are no call to be run.
+func TestACallThatIsNotWholeIsIncomplete(t *testing.T) {
+	_, url := newServer(t, withHermes())
+	for name, tt := range map[string]struct{ grammar, arguments, then string }{
+		"the model ends":        {`root ::= "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Ro"`, `{"city": "Ro`, ""},
+		"the model goes astray": {`root ::= "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": oops}}\n</tool_call>"`, `{"city": `, "oops}}\n</tool_call>"},
+	} {
+		o, _ := respond(t, url, object{"input": "Weather?", "tools": []object{{"type": "function", "name": "weather"}}, "grammar": tt.grammar, "max_output_tokens": 200})
+		if call := at(t, o, "output", 0); at(t, call, "type") != "function_call" || at(t, call, "status") != "incomplete" || at(t, call, "arguments") != tt.arguments {
+			t.Errorf("%s: %v", name, call)
+		}
+		if tt.then != "" && (at(t, o, "output", 1, "content", 0, "text") != tt.then || at(t, o, "output", 1, "status") != "completed") {
+			t.Errorf("%s: %v", name, o["output"])
+		}
+	}
+}
