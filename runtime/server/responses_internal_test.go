@@ -3,6 +3,7 @@
 package server
 
 import (
+	goruntime "runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -31,6 +32,7 @@ func TestItemsBecomeMessages(t *testing.T) {
 		{"thoughts as their summary", `"input":[{"type":"reasoning","summary":[{"type":"summary_text","text":"I ask."}]},{"role":"assistant","content":"a"}]`, `[{"role":"assistant","content":"a","reasoning_content":"I ask."}]`},
 		{"thoughts that are sealed", `"input":[{"type":"reasoning","summary":[],"encrypted_content":"infer:I ask."},{"role":"assistant","content":"a"}]`, `[{"role":"assistant","content":"a","reasoning_content":"I ask."}]`},
 		{"thoughts that another server has sealed", `"input":[{"type":"reasoning","summary":[],"encrypted_content":"gAAAA"},{"role":"assistant","content":"a"}]`, `[{"role":"assistant","content":"a"}]`},
+		{"thoughts that another server has sealed, and no answer", `"input":[{"role":"user","content":"a"},{"type":"reasoning","summary":[],"encrypted_content":"gAAAA"},{"role":"user","content":"b"}]`, `[{"role":"user","content":"a"},{"role":"user","content":"b"}]`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f, bad := parseFields([]byte(`{` + tt.fields + `}`))
@@ -45,6 +47,29 @@ func TestItemsBecomeMessages(t *testing.T) {
 				t.Errorf("%s\nwant %s", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestLongTurnsAreJoinedOnce has thousands of items that become one message: each text is copied a few times,
+// and not once for each item that follows.
+func TestLongTurnsAreJoinedOnce(t *testing.T) {
+	for _, item := range []string{
+		`{"role":"assistant","content":"` + strings.Repeat("x", 500) + `"}`,
+		`{"role":"system","content":"` + strings.Repeat("x", 500) + `"}`,
+		`{"type":"reasoning","summary":[{"type":"summary_text","text":"` + strings.Repeat("x", 500) + `"}]}`,
+	} {
+		body := []byte(`{"input":[` + item + strings.Repeat(","+item, 3999) + `]}`)
+		f, bad := parseFields(body)
+		if bad != nil {
+			t.Fatal(bad)
+		}
+		var before, after goruntime.MemStats
+		goruntime.ReadMemStats(&before)
+		list := f.conversation()
+		goruntime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; f.err != nil || len(list) != 1 || took > 50*uint64(len(body)) {
+			t.Errorf("%.60s: %v, %d messages, %d bytes for a body of %d", item, f.err, len(list), took, len(body))
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/seed7adf6694/infer/internal/words"
@@ -175,53 +176,74 @@ func inSpace(space, name string) string {
 }
 
 // conversation reads instructions and input. What the assistant has thought, said and called in one turn
-// becomes one message, and what the system says at the begin another: templates have no others.
-func (f *fields) conversation() (list []chat.Message) {
+// becomes one message, and what the system says at the begin another: templates have no others. Thoughts
+// that can't be read are left out.
+func (f *fields) conversation() []chat.Message {
+	var c turns
 	text := ""
 	if f.text("instructions", &text); text != "" {
-		list = append(list, chat.Message{Role: "system", Content: text})
+		c.add(chat.Message{Role: "system", Content: text})
 	}
 	if raw := f.raw["input"]; len(raw) > 0 && raw[0] == '"' {
 		f.text("input", &text)
-		return append(list, chat.Message{Role: "user", Content: text})
+		c.add(chat.Message{Role: "user", Content: text})
+		return c.messages()
 	}
-	raw := f.list("input", mostMessages)
-	if len(raw) == 0 {
-		f.fail("input", "it is missing or empty")
-	}
-	for i, text := range raw {
+	read := false
+	for i, text := range f.list("input", mostMessages) {
 		it := f.element("input", i, text)
 		m := it.item()
 		if e := it.done(); e != nil {
 			f.failWith(e)
 			return nil
 		}
-		last := len(list) - 1
-		if last < 0 || list[last].Role != m.Role || m.Role != "assistant" && (m.Role != "system" || last > 0) {
-			list = append(list, m)
-			continue
+		if m.Role != "" {
+			c.add(m)
+			read = true
 		}
-		to := &list[last]
-		to.Content = joined(to.Content, m.Content)
-		to.ReasoningContent = joined(to.ReasoningContent, m.ReasoningContent)
-		to.ToolCalls = append(to.ToolCalls, m.ToolCalls...)
 	}
-	return list
+	if !read {
+		f.fail("input", "it is missing or empty")
+	}
+	return c.messages()
 }
 
-// joined puts an empty line between two texts.
-func joined(a, b string) string {
-	if a == "" || b == "" {
-		return a + b
+// turns are messages of which some are made of several items. Texts are joined at the end, once: there may
+// be thousands.
+type turns struct {
+	list          []chat.Message
+	said, thought [][]string // of each message
+}
+
+func (t *turns) add(m chat.Message) {
+	last := len(t.list) - 1
+	if last < 0 || t.list[last].Role != m.Role || m.Role != "assistant" && (m.Role != "system" || last > 0) {
+		t.list, t.said, t.thought = append(t.list, m), append(t.said, []string{m.Content}), append(t.thought, []string{m.ReasoningContent})
+		return
 	}
-	return a + "\n\n" + b
+	t.said[last] = append(t.said[last], m.Content)
+	t.thought[last] = append(t.thought[last], m.ReasoningContent)
+	t.list[last].ToolCalls = append(t.list[last].ToolCalls, m.ToolCalls...)
+}
+
+func (t *turns) messages() []chat.Message {
+	for i := range t.list {
+		t.list[i].Content, t.list[i].ReasoningContent = joined(t.said[i]...), joined(t.thought[i]...)
+	}
+	return t.list
+}
+
+// joined puts empty lines between texts.
+func joined(texts ...string) string {
+	return strings.Join(slices.DeleteFunc(texts, func(s string) bool { return s == "" }), "\n\n")
 }
 
 // sealedMark begins the encrypted_content of this server, which has the reasoning as it is: nothing is
 // kept that it would have to be kept from. Other servers' can't be read.
 const sealedMark = "infer:"
 
-// item reads an item of a conversation as a message, or as what an assistant's message is made of.
+// item reads an item of a conversation as a message, or as what an assistant's message is made of. Thoughts
+// that can't be read have no role.
 func (f *fields) item() (m chat.Message) {
 	kind, space := "message", ""
 	f.text("type", &kind)
@@ -239,7 +261,6 @@ func (f *fields) item() (m chat.Message) {
 		}
 		f.ignore("phase")
 	case "reasoning":
-		m.Role = "assistant"
 		summary, sealed := "", ""
 		f.parts("content", &m.ReasoningContent, "reasoning_text", "text")
 		f.parts("summary", &summary, "summary_text")
@@ -249,6 +270,9 @@ func (f *fields) item() (m chat.Message) {
 		}
 		if rest, ok := strings.CutPrefix(sealed, sealedMark); ok && m.ReasoningContent == "" {
 			m.ReasoningContent = rest
+		}
+		if m.ReasoningContent != "" {
+			m.Role = "assistant"
 		}
 	case "function_call":
 		m.Role = "assistant"
