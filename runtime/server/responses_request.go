@@ -17,7 +17,7 @@ type responsesRequest struct {
 	echo    map[string]any // the settings, as the answer repeats them
 	summary bool           // reasoning comes as its summary
 	sealed  bool           // and as encrypted_content
-	// spaces are the namespaces and names of functions by the name that the model knows.
+	// spaces are the namespaces, "" for none, and the names of functions by the name that the model knows.
 	spaces map[string][2]string
 }
 
@@ -139,11 +139,16 @@ func (f *fields) flatTools(q *responsesRequest, space, about string) {
 		case kind == "function":
 			var tool chat.Tool
 			q.strict = t.tool(&tool, "parameters") || q.strict
-			if space != "" {
-				name = inSpace(space, tool.Name)
-				q.spaces[name] = [2]string{space, tool.Name}
+			t.only("defer_loading", false, "tools are not searched for: leave it out")
+			t.only("async", false, "calls are not waited for here: leave it out")
+			own := [2]string{space, tool.Name}
+			if name = inSpace(space, tool.Name); space != "" {
 				tool.Name, tool.Description, about = name, joined(about, tool.Description), ""
 			}
+			if other, taken := q.spaces[name]; taken && other != own {
+				t.fail("name", "the model knows this function as %s, as it does another one: use another name", words.Quoted(name))
+			}
+			q.spaces[name] = own
 			if q.options.Tools = append(q.options.Tools, tool); len(q.options.Tools) > mostTools {
 				f.fail("tools", "more than %d functions: use at most %d", mostTools, mostTools)
 			}

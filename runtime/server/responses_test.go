@@ -196,7 +196,7 @@ func TestAResponseHasCalls(t *testing.T) {
 // Codex has its functions for agents, and those of MCP servers, in namespaces.
 func TestAResponseCallsAFunctionOfANamespace(t *testing.T) {
 	_, url := newServer(t, withHermes())
-	here := object{"type": "function", "name": "weather"}
+	here := object{"type": "function", "name": "weather", "defer_loading": false, "async": false}
 	there := object{"type": "namespace", "name": "far", "description": "Far away.", "tools": []object{{"type": "function", "name": "weather", "description": "The weather there.", "strict": false, "parameters": object{"type": "object"}}}}
 	ask := object{"input": "Weather?", "tools": []object{here, there}, "max_output_tokens": 100, "grammar": `root ::= "<tool_call>\n{\"name\": \"far__weather\", \"arguments\": {}}\n</tool_call>"`}
 	o, _ := respond(t, url, ask)
