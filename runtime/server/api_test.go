@@ -127,6 +127,12 @@ func TestFieldsAreObeyedOrRefusedByName(t *testing.T) {
 		{"an effort that is none", "responses", `{"input":"x","reasoning":{"effort":"huge"}}`, 400, "reasoning.effort", "invalid_value"},
 		{"a short summary", "responses", `{"input":"x","reasoning":{"summary":"concise"}}`, 400, "reasoning.summary", "unsupported_value"},
 		{"results of a search", "responses", `{"input":"x","include":["file_search_call.results"]}`, 400, "include", "unsupported_value"},
+		{"metadata that are no texts", "responses", `{"input":"x","metadata":{"a":"b","c":{"d":1}}}`, 400, "metadata.c", "invalid_value"},
+		{"many metadata", "responses", `{"input":"x","metadata":{"0":"x"` + manyFields(16) + `}}`, 400, "metadata", "invalid_value"},
+		{"metadata with a long name", "responses", `{"input":"x","metadata":{"` + strings.Repeat("é", 65) + `":"x"}}`, 400, "metadata", "invalid_value"},
+		{"long metadata", "responses", `{"input":"x","metadata":{"a":"` + strings.Repeat("é", 513) + `"}}`, 400, "metadata.a", "invalid_value"},
+		{"a user that is none", "responses", `{"input":"x","user":{"a":1}}`, 400, "user", "invalid_value"},
+		{"a key that is none", "responses", `{"input":"x","prompt_cache_key":7}`, 400, "prompt_cache_key", "invalid_value"},
 		{"two answers", "responses", `{"input":"x","n":2}`, 400, "n", "unsupported_value"},
 		{"no tokens of a response", "responses", `{"input":"x","max_output_tokens":0}`, 400, "max_output_tokens", "invalid_value"},
 		{"a length in the form of chats", "responses", `{"input":"x","max_tokens":1}`, 400, "max_tokens", "unknown_parameter"},
@@ -158,6 +164,15 @@ func TestFieldsAreObeyedOrRefusedByName(t *testing.T) {
 	}
 	status, _, body = post(t, url+"/v1/completions", `{"prompt":"Once","max_tokens":1,"user":"me","metadata":{"a":"b"},"store":true,"service_tier":"auto","seed":null,"stop":null,"logit_bias":null,"stream":null}`)
 	decode(t, status, body)
+}
+
+// manyFields returns n fields with texts, to go on with an object.
+func manyFields(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `,"a%d":"x"`, i)
+	}
+	return b.String()
 }
 
 func TestSamplingIsObeyed(t *testing.T) {

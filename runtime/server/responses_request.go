@@ -1,10 +1,13 @@
 package server
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/seed7adf6694/infer/internal/words"
 	"github.com/seed7adf6694/infer/runtime"
@@ -23,7 +26,7 @@ type responsesRequest struct {
 
 // echoed returns the settings of a request that its answer repeats; those that it does not have are the
 // defaults. Nothing is kept, whatever the request says.
-func (f *fields) echoed(defaults runtime.GenerateOptions) map[string]any {
+func (q *responsesRequest) echoed(given map[string]json.RawMessage, defaults runtime.GenerateOptions) map[string]any {
 	d, s := runtime.DefaultSampling(), defaults.Sampling
 	effective := func(x, otherwise, off float32) float32 {
 		switch x {
@@ -35,30 +38,49 @@ func (f *fields) echoed(defaults runtime.GenerateOptions) map[string]any {
 		return x
 	}
 	o := map[string]any{
-		"background": false, "instructions": nil, "max_output_tokens": nil, "max_tool_calls": nil, "metadata": map[string]any{}, "parallel_tool_calls": true,
+		"background": false, "instructions": nil, "max_tool_calls": nil, "metadata": map[string]any{}, "parallel_tool_calls": true,
 		"previous_response_id": nil, "prompt_cache_key": nil, "reasoning": map[string]any{"effort": nil, "summary": nil}, "safety_identifier": nil,
 		"temperature": effective(s.Temperature, d.Temperature, 0), "text": map[string]any{"format": map[string]any{"type": "text"}},
 		"tool_choice": "auto", "tools": []any{}, "top_logprobs": 0, "top_p": effective(s.TopP, d.TopP, 1), "truncation": "disabled", "user": nil,
-	}
-	if defaults.MaxTokens > 0 {
-		o["max_output_tokens"] = defaults.MaxTokens
 	}
 	if s.Greedy {
 		o["temperature"] = 0
 	}
 	for name := range o {
-		if raw := f.raw[name]; raw != nil && string(raw) != "null" {
-			o[name] = raw
+		raw := given[name]
+		if raw == nil || string(raw) == "null" {
+			continue
 		}
+		if !utf8.Valid(raw) { // as it was read
+			raw = bytes.ToValidUTF8(raw, []byte("\ufffd"))
+		}
+		var parts map[string]json.RawMessage
+		if with, ok := o[name].(map[string]any); ok && json.Unmarshal(raw, &parts) == nil {
+			for part, raw := range parts {
+				if string(raw) != "null" {
+					with[part] = raw
+				}
+			}
+			continue
+		}
+		o[name] = raw
 	}
-	o["store"], o["service_tier"] = false, "default"
+	o["store"], o["service_tier"], o["max_output_tokens"] = false, "default", nil
+	if q.MaxTokens > 0 {
+		o["max_output_tokens"] = q.MaxTokens
+	}
 	return o
 }
 
 // responsesRequest reads the fields of /v1/responses.
 func (f *fields) responsesRequest(defaults runtime.GenerateOptions) *responsesRequest {
-	q := &responsesRequest{echo: f.echoed(defaults), spaces: map[string][2]string{}}
-	f.object("metadata") // which is repeated
+	q := &responsesRequest{spaces: map[string][2]string{}}
+	given := maps.Clone(f.raw)
+	f.metadata()
+	for _, name := range []string{"user", "safety_identifier", "prompt_cache_key"} {
+		var id string
+		f.text(name, &id) // it is repeated
+	}
 	f.only("n", 1, "a response has one answer: leave it out")
 	f.only("timings_per_token", false, "it is not supported here: leave it out")
 	q.chatRequest = f.answer(defaults, "max_output_tokens")
@@ -89,7 +111,40 @@ func (f *fields) responsesRequest(defaults runtime.GenerateOptions) *responsesRe
 	var calls int
 	f.integer("max_tool_calls", &calls, 1, most) // of tools that run at the server: there are none
 	f.ignore("client_metadata", "prompt_cache_options")
+	if f.err == nil {
+		q.echo = q.echoed(given, defaults)
+	}
 	return q
+}
+
+// Limits of metadata: OpenAI's.
+const (
+	mostMetadata      = 16  // texts
+	mostMetadataName  = 64  // characters
+	mostMetadataValue = 512 // characters
+)
+
+// metadata checks the texts that an answer repeats.
+func (f *fields) metadata() {
+	o := f.object("metadata")
+	if o == nil {
+		return
+	}
+	if n := len(o.raw); n > mostMetadata {
+		f.fail("metadata", "%d texts: use at most %d", n, mostMetadata)
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.raw)) {
+		if n := utf8.RuneCountInString(name); n > mostMetadataName {
+			f.fail("metadata", "a name of %d characters: use at most %d", n, mostMetadataName)
+			return
+		}
+		value := ""
+		if o.text(name, &value); utf8.RuneCountInString(value) > mostMetadataValue {
+			o.fail(name, "%d characters: use at most %d", utf8.RuneCountInString(value), mostMetadataValue)
+		}
+	}
+	o.failWithUnknown(f)
 }
 
 // thoughts reads how much the model thinks, and in which form that comes.

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // Grammars of what the model is to write in the form of [instruct.Hermes].
@@ -265,6 +266,31 @@ func TestACallThatIsNotWholeIsIncomplete(t *testing.T) {
 		}
 		if tt.then != "" && (at(t, o, "output", 1, "content", 0, "text") != tt.then || at(t, o, "output", 1, "status") != "completed") {
 			t.Errorf("%s: %v", name, o["output"])
+		}
+	}
+}
+
+// A client reads the settings in the form that OpenAI's have, whichever way they were given.
+func TestAResponseRepeatsItsSettings(t *testing.T) {
+	o := options()
+	o.Defaults.MaxTokens = 7
+	_, url := newServer(t, o)
+	for _, tt := range []struct{ fields, name, want string }{
+		{`"max_output_tokens":2`, "max_output_tokens", `2`},
+		{`"max_output_tokens":-1,"grammar":"root ::= \"a\""`, "max_output_tokens", `null`},
+		{`"max_output_tokens":null`, "max_output_tokens", `7`},
+		{`"metadata":{}`, "metadata", `{}`},
+		{`"metadata":{"a":"` + strings.Repeat("é", 512) + `"}`, "metadata", `{"a":"` + strings.Repeat("é", 512) + `"}`},
+		{`"text":{}`, "text", `{"format":{"type":"text"}}`},
+		{`"text":{"verbosity":"medium","format":null}`, "text", `{"format":{"type":"text"},"verbosity":"medium"}`},
+		{`"text":{"format":{"type":"json_object"}}`, "text", `{"format":{"type":"json_object"}}`},
+		{`"reasoning":{"summary":"auto"}`, "reasoning", `{"effort":null,"summary":"auto"}`},
+		{`"instructions":"` + "\xff" + `"`, "instructions", "\"\ufffd\""},
+		{`"user":null`, "user", `null`},
+	} {
+		status, _, body := post(t, url+"/v1/responses", `{"input":"x",`+tt.fields+`}`)
+		if got, _ := json.Marshal(decode(t, status, body)[tt.name]); string(got) != tt.want || !utf8.Valid(body) {
+			t.Errorf("%s: %s", tt.fields, got)
 		}
 	}
 }
