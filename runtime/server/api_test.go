@@ -16,6 +16,7 @@ import (
 )
 
 func TestFieldsAreObeyedOrRefusedByName(t *testing.T) {
+	nested := func(n int) string { return strings.Repeat(`{"a":`, n) + "1" + strings.Repeat("}", n) }
 	_, url := newServer(t, options())
 	for _, tt := range []struct {
 		name, path, body string
@@ -28,6 +29,11 @@ func TestFieldsAreObeyedOrRefusedByName(t *testing.T) {
 		{"null", "completions", "null", 400, "", "invalid_json"},
 		{"two objects", "completions", `{"prompt":"a"}{"prompt":"b"}`, 400, "", "invalid_json"},
 		{"nested too deep", "completions", `{"prompt":` + strings.Repeat("[", 20000), 400, "", "invalid_json"},
+		{"a schema that is nested too deep", "chat/completions", `{"messages":[{"role":"user","content":"x"}],"tools":[{"type":"function","function":{"name":"f","parameters":` + nested(200) + `}}]}`, 400, "tools[0].function.parameters", "invalid_value"},
+		{"a schema of a response that is nested too deep", "responses", `{"input":"x","tools":[{"type":"function","name":"f","parameters":` + nested(200) + `}]}`, 400, "tools[0].parameters", "invalid_value"},
+		{"Anthropic's schema that is nested too deep", "messages", `{"max_tokens":1,"messages":[{"role":"user","content":"x"}],"tools":[{"name":"f","input_schema":` + nested(200) + `}]}`, 400, "tools[0].input_schema", ""},
+		{"a value of the template that is nested too deep", "chat/completions", `{"messages":[{"role":"user","content":"x"}],"chat_template_kwargs":{"a":` + nested(200) + `}}`, 400, "chat_template_kwargs", "invalid_value"},
+		{"a call that is nested too deep", "responses", `{"input":[{"type":"function_call","call_id":"c","name":"f","arguments":` + quoted(nested(200)) + `}]}`, 400, "input[0].arguments", "invalid_value"},
 		{"an unknown field", "completions", `{"prompt":"a","promt":"b"}`, 400, "promt", "unknown_parameter"},
 		{"a known field in other letters", "completions", `{"prompt":"a","Temperature":0}`, 400, "Temperature", "unknown_parameter"},
 		{"no prompt", "completions", `{}`, 400, "prompt", "invalid_value"},
@@ -165,6 +171,8 @@ func TestFieldsAreObeyedOrRefusedByName(t *testing.T) {
 	status, _, body = post(t, url+"/v1/completions", `{"prompt":"Once","max_tokens":1,"user":"me","metadata":{"a":"b"},"store":true,"service_tier":"auto","seed":null,"stop":null,"logit_bias":null,"stream":null}`)
 	decode(t, status, body)
 }
+
+func quoted(s string) string { text, _ := json.Marshal(s); return string(text) }
 
 // manyFields returns n fields with texts, to go on with an object.
 func manyFields(n int) string {

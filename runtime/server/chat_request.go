@@ -246,10 +246,12 @@ func (f *fields) arguments() json.RawMessage {
 	if f.text("arguments", &text); strings.TrimSpace(text) == "" {
 		text = "{}"
 	}
-	if !json.Valid([]byte(text)) {
+	raw := json.RawMessage(text)
+	if !json.Valid(raw) {
 		f.fail("arguments", "it is not JSON")
 	}
-	return json.RawMessage(text)
+	f.small("arguments", raw)
+	return raw
 }
 
 var toolName = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,128}$`)

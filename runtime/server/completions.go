@@ -127,7 +127,7 @@ func (f *fields) inputs(name, what string, most int) (inputs []input) {
 		tokens []int32
 		lists  [][]int32
 	)
-	if n, _ := elements(raw); n > most && !ofTokens(raw) {
+	if n, _, _ := elements(raw); n > most && !ofTokens(raw) {
 		f.fail(name, "%d %s: use 1 to %d", n, what, most)
 		return nil
 	}

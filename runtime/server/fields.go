@@ -17,12 +17,13 @@ import (
 const (
 	mostFields = 1000    // of an object
 	mostValues = 100_000 // of an object that is handed on, with those inside of others
+	mostNested = 100     // arrays and objects within each other, of such an object
 	mostParts  = 10_000  // of a message: texts, blocks, calls
 )
 
-// elements counts the elements of an array or object, and all values in it with itself. The text is
-// JSON; for a text that is none the figures mean nothing.
-func elements(text []byte) (top, all int) {
+// elements counts the elements of an array or object, all values in it with itself, and how many arrays and
+// objects are within each other. The text is JSON; for a text that is none the figures mean nothing.
+func elements(text []byte) (top, all, nested int) {
 	depth, first := 0, false // first: of the innermost array or object
 	all = 1
 	for i := 0; i < len(text); i++ {
@@ -40,6 +41,7 @@ func elements(text []byte) (top, all int) {
 		switch c {
 		case '[', '{':
 			depth++
+			nested = max(nested, depth)
 			first = true
 		case ']', '}':
 			depth--
@@ -52,25 +54,30 @@ func elements(text []byte) (top, all int) {
 			}
 		}
 	}
-	return top, all
+	return top, all, nested
 }
 
 // few refuses an array or object with more elements than most.
 func (f *fields) few(name string, raw json.RawMessage, most int, what string) bool {
-	n, _ := elements(raw)
+	n, _, _ := elements(raw)
 	if n > most {
 		f.fail(name, "%d %s: use at most %d", n, what, most)
 	}
 	return n <= most
 }
 
-// small refuses what has too many values to be handed on.
+// small refuses what has too many values to be handed on, or too many within each other.
 func (f *fields) small(name string, raw json.RawMessage) bool {
-	_, n := elements(raw)
-	if n > mostValues {
+	_, n, nested := elements(raw)
+	switch {
+	case n > mostValues:
 		f.fail(name, "%d values: use at most %d", n, mostValues)
+	case nested > mostNested:
+		f.fail(name, "nested %d levels deep: use at most %d", nested, mostNested)
+	default:
+		return true
 	}
-	return n <= mostValues
+	return false
 }
 
 // hasNull reports whether an array of texts, numbers or arrays has an element that is null, which
@@ -113,7 +120,7 @@ type fields struct {
 // parseFields reads an object.
 func parseFields(text []byte) (*fields, *apiError) {
 	f := &fields{}
-	if n, _ := elements(text); n > mostFields && json.Valid(text) {
+	if n, _, _ := elements(text); n > mostFields && json.Valid(text) {
 		return nil, &apiError{status: 400, kind: kindRequest, code: "invalid_value", message: fmt.Sprintf("the body has %d fields: use at most %d", n, mostFields)}
 	}
 	if err := json.Unmarshal(text, &f.raw); err != nil {

@@ -74,6 +74,27 @@ func TestLongListsAreCountedBeforeTheyAreRead(t *testing.T) {
 	}
 }
 
+// The arguments of calls become values of a template, too.
+func TestArgumentsOfCallsAreCounted(t *testing.T) {
+	zeros := "[" + strings.Repeat("0,", mostValues) + "0]"
+	for _, tt := range []struct {
+		body, param string
+		read        func(*fields)
+	}{
+		{`{"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":"` + zeros + `"}}]}]}`, "messages[0].tool_calls[0].function.arguments", func(f *fields) { f.messages() }},
+		{`{"input":[{"type":"function_call","name":"f","arguments":"` + zeros + `"}]}`, "input[0].arguments", func(f *fields) { f.conversation() }},
+		{`{"max_tokens":1,"messages":[{"role":"assistant","content":[{"type":"tool_use","id":"a","name":"f","input":{"a":` + zeros + `}}]}]}`, "messages[0].content[0].input", func(f *fields) { f.messagesRequest(runtime.GenerateOptions{}, true) }},
+	} {
+		f, err := parseFields([]byte(tt.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tt.read(f); f.err == nil || f.err.param != tt.param || !strings.Contains(f.err.message, "use at most") {
+			t.Errorf("%v, want %s", f.err, tt.param)
+		}
+	}
+}
+
 func TestAnthropicsFieldsAreObeyedOrRefusedByName(t *testing.T) {
 	for _, tt := range []struct{ name, fields, param string }{
 		{"edits that leave out nothing", `"context_management":{"edits":[{"type":"clear_thinking_20251015","keep":"all"}]}`, ""},
@@ -105,11 +126,12 @@ func TestAnthropicsFieldsAreObeyedOrRefusedByName(t *testing.T) {
 }
 
 func TestElementsAreCounted(t *testing.T) {
-	for text, want := range map[string][2]int{
-		"[]": {0, 1}, "[ ]": {0, 1}, "{}": {0, 1}, "7": {0, 1}, `"a,b"`: {0, 1}, "[1]": {1, 2}, "[1,2 , 3]": {3, 4}, `["a,\"b,]","\\",[1,2]]`: {3, 6}, `{"a":[1,2],"b":{"c":","}}`: {2, 6},
+	for text, want := range map[string][3]int{
+		"[]": {0, 1, 1}, "[ ]": {0, 1, 1}, "{}": {0, 1, 1}, "7": {0, 1, 0}, `"a,b"`: {0, 1, 0}, "[1]": {1, 2, 1}, "[1,2 , 3]": {3, 4, 1}, `["a,\"b,[[]","\\",[1,2]]`: {3, 6, 2}, `{"a":[1,2],"b":{"c":","}}`: {2, 6, 2},
+		`[[],{"a":[[]]},[[]]]`: {3, 7, 4},
 	} {
-		if top, all := elements([]byte(text)); top != want[0] || all != want[1] {
-			t.Errorf("%s: %d, %d, want %v", text, top, all, want)
+		if top, all, nested := elements([]byte(text)); top != want[0] || all != want[1] || nested != want[2] {
+			t.Errorf("%s: %d, %d, %d, want %v", text, top, all, nested, want)
 		}
 	}
 }

@@ -192,6 +192,7 @@ func (f *fields) blocks(name string, m *chat.Message, results *[]chat.Message) b
 			var call chat.ToolCall
 			b.text("id", &call.ID)
 			b.text("name", &call.Name)
+			b.small("input", b.raw["input"])
 			if call.Arguments = b.take("input"); call.Arguments == nil {
 				call.Arguments = json.RawMessage("{}")
 			}
