@@ -319,19 +319,29 @@ func (f *fields) toolChoice(q *chatRequest, inner string) {
 		}
 		return
 	}
-	var named struct {
-		Type, Name string
-		Function   struct{ Name string }
+	if !f.few("tool_choice", raw, mostFields, "fields") {
+		return
 	}
-	err := json.Unmarshal(raw, &named)
-	if inner != "" {
-		named.Name = named.Function.Name
+	o, kind, name := &fields{path: f.path + "tool_choice."}, "", ""
+	if json.Unmarshal(raw, &o.raw) == nil {
+		o.text("type", &kind)
+		of := o
+		if inner != "" {
+			of = o.object(inner)
+		}
+		if of != nil {
+			of.text("name", &name)
+		}
+		if of != nil && of != o {
+			of.failWithUnknown(o)
+		}
 	}
-	if err != nil || named.Type != "function" || named.Name == "" {
+	if kind != "function" || name == "" {
 		f.fail("tool_choice", "%s", want)
 		return
 	}
-	f.force(q, named.Name)
+	o.failWithUnknown(f)
+	f.force(q, name)
 }
 
 // force makes the answer a call of one tool.
