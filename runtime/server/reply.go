@@ -18,6 +18,7 @@ var errEnough = errors.New("enough")
 type parser interface {
 	Push(text string) []answer.Event
 	End() []answer.Event
+	Reasoning() bool
 }
 
 // reply is one choice of an answer in a chat.
@@ -72,6 +73,8 @@ func (asContent) Push(text string) []answer.Event {
 
 func (asContent) End() []answer.Event { return nil }
 
+func (asContent) Reasoning() bool { return false }
+
 // push returns what a token adds.
 func (p *reply) push(t runtime.Token) ([]answer.Event, error) {
 	if p.wanted && t.Finish != runtime.FinishEOG && t.ID >= 0 {
@@ -82,7 +85,7 @@ func (p *reply) push(t runtime.Token) ([]answer.Event, error) {
 		p.probs = append(p.probs, l)
 	}
 	list := p.note(p.parser.Push(t.Text))
-	if p.kind == answer.Reasoning {
+	if p.kind == answer.Reasoning && p.parser.Reasoning() {
 		p.thought++
 	}
 	if t.Finish != "" && p.finish == "" {
@@ -261,6 +264,8 @@ func (f *forcedCall) End() []answer.Event {
 	}
 	return []answer.Event{{Kind: answer.Content, Text: f.text.String()}}
 }
+
+func (f *forcedCall) Reasoning() bool { return false }
 
 // render makes the prompt of a conversation, and reports whether it ends within reasoning.
 func (l *live) render(q *chatRequest) (input, bool, error) {

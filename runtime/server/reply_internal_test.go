@@ -6,7 +6,9 @@ import (
 	"regexp"
 	"testing"
 
+	"github.com/seed7adf6694/infer/internal/ggufcases/instruct"
 	"github.com/seed7adf6694/infer/runtime"
+	"github.com/seed7adf6694/infer/runtime/chat"
 	"github.com/seed7adf6694/infer/runtime/chat/answer"
 )
 
@@ -15,6 +17,7 @@ type atOnce []answer.Event
 
 func (a atOnce) Push(string) []answer.Event { return a }
 func (a atOnce) End() []answer.Event        { return nil }
+func (a atOnce) Reasoning() bool            { return false }
 
 // The parts of calls have the call's number, also if a token ends one call and begins the next.
 func TestStreamedCallsHaveTheirNumbers(t *testing.T) {
@@ -46,6 +49,33 @@ func TestIDsOfCallsSuitTheTemplate(t *testing.T) {
 		}
 		if id := p.callID(answer.Event{Kind: answer.CallBegin, ID: "own"}); id != "own" {
 			t.Errorf("%s: %s", template, id)
+		}
+	}
+}
+
+// Tokens of reasoning are those before its end, not what a call begins with until it is sure to be one.
+func TestTokensOfReasoningAreCounted(t *testing.T) {
+	for _, tt := range []struct {
+		template string
+		open     bool
+		tokens   []string
+		want     int
+	}{
+		{instruct.Hermes, false, []string{"<think>", "I", " ask", ".", "</think>", "\n\n", "<tool_call>", "\n", `{"name": `, `"f", `, `"arguments": `, "{}", "}", "\n</tool_call>"}, 3},
+		{instruct.Hermes, true, []string{"I", " ask", ".", "</think>", "\n\n", "<", "b", ">"}, 3},
+		{instruct.Hermes, false, []string{"A", " text"}, 0},
+		{"<|channel|><|message|>", false, []string{"<|channel|>", "analysis", "<|message|>", "I", " ask", ".", "<|end|>", "<|start|>", "assistant", "<|channel|>", "final", "<|message|>", "Yes"}, 3},
+	} {
+		q := &chatRequest{generation: &generation{}, thinking: true}
+		q.options.Tools = []chat.Tool{{Name: "f"}}
+		p := newReply(&live{format: answer.Detect(tt.template)}, q, 0, tt.open)
+		for _, text := range tt.tokens {
+			if _, err := p.push(runtime.Token{Text: text}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if p.thought != tt.want {
+			t.Errorf("%q: %d tokens of reasoning, want %d", tt.tokens, p.thought, tt.want)
 		}
 	}
 }

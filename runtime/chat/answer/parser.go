@@ -73,6 +73,10 @@ func (p *Parser) End() []Event {
 	return p.run()
 }
 
+// Reasoning reports whether what comes next is read as reasoning. It tells the end of it before there is
+// an event of what follows.
+func (p *Parser) Reasoning() bool { return p.kind == Reasoning }
+
 func (p *Parser) run() []Event {
 	p.out, p.wait = nil, 0
 	for p.state() {
