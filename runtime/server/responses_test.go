@@ -210,6 +210,13 @@ func TestAResponseCallsAFunctionOfANamespace(t *testing.T) {
 	if call := at(t, o, "output", 0); at(t, call, "name") != "weather" || at(t, call, "namespace") != nil {
 		t.Errorf("%v", call)
 	}
+	delete(ask, "grammar")
+	ask["tool_choice"] = object{"type": "function", "name": "far__weather"}
+	there["tools"].([]object)[0]["parameters"] = object{"type": "object", "properties": object{"city": object{"enum": []string{"Rome"}}}, "required": []string{"city"}, "additionalProperties": false}
+	o, _ = respond(t, url, ask)
+	if call := at(t, o, "output", 0); at(t, call, "name") != "weather" || at(t, call, "namespace") != "far" {
+		t.Errorf("%v", call)
+	}
 }
 
 func TestAResponseObeysASchema(t *testing.T) {
