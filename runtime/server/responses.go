@@ -1,10 +1,12 @@
 package server
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"time"
 
+	"github.com/seed7adf6694/infer/runtime/chat"
 	"github.com/seed7adf6694/infer/runtime/chat/answer"
 )
 
@@ -16,6 +18,9 @@ func (s *Server) responses(c *call) error {
 			return err
 		}
 		a, err := c.answering(l, q.chatRequest)
+		if errors.Is(err, chat.ErrRefused) && q.inTurns() {
+			a, err = c.answering(l, q.chatRequest)
+		}
 		if err != nil {
 			return inField("input", err)
 		}

@@ -293,6 +293,23 @@ func (t *turns) messages() []chat.Message {
 	return t.list
 }
 
+// inTurns makes a message of those that a user has sent one after the other, as some templates want it, and
+// reports whether there were some. Codex sends what it knows of its surroundings in front of the question.
+func (q *responsesRequest) inTurns() bool {
+	var list []chat.Message
+	for from := 0; from < len(q.messages); {
+		m, texts := q.messages[from], []string{q.messages[from].Content}
+		for from++; from < len(q.messages) && m.Role == "user" && q.messages[from].Role == "user"; from++ {
+			texts = append(texts, q.messages[from].Content)
+		}
+		m.Content = joined(texts...)
+		list = append(list, m)
+	}
+	fewer := len(list) < len(q.messages)
+	q.messages = list
+	return fewer
+}
+
 // joined puts empty lines between texts.
 func joined(texts ...string) string {
 	return strings.Join(slices.DeleteFunc(texts, func(s string) bool { return s == "" }), "\n\n")

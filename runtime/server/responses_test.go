@@ -301,3 +301,31 @@ func TestAResponseRepeatsItsSettings(t *testing.T) {
 		}
 	}
 }
+
+// The templates of Mistral's and Gemma's models refuse two messages of a user in a row, which Codex sends. They
+// are one message then; others see them apart.
+func TestAResponseToMessagesOfAUserInARow(t *testing.T) {
+	const strict = "{% for m in messages %}{% if loop.index0 > 0 and m.role == messages[loop.index0 - 1].role %}{{ raise_exception('roles must alternate') }}{% endif %}{{ m.role }}: {{ m.content }}\n{% endfor %}assistant:"
+	o := options()
+	o.ChatTemplate = strict
+	_, url := newServer(t, o)
+	input := []object{{"role": "user", "content": "Where I am."}, {"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi."}, {"role": "user", "content": "What?"}, {"role": "user", "content": "Now."}}
+	got, _ := respond(t, url, object{"input": input, "max_output_tokens": 2})
+	one, _ := respond(t, url, object{"input": []object{{"role": "user", "content": "Where I am.\n\nHello"}, input[2], {"role": "user", "content": "What?\n\nNow."}}, "max_output_tokens": 2})
+	if at(t, got, "usage", "input_tokens") != at(t, one, "usage", "input_tokens") || !reflect.DeepEqual(got["output"], one["output"]) {
+		t.Errorf("%v, want %v", got, one)
+	}
+	// What it refuses for another reason is refused, and chats have the messages that they have.
+	late := object{"input": []object{input[0], {"role": "system", "content": "a"}, {"role": "system", "content": "b"}, input[1]}}
+	if status, _, body := post(t, url+"/v1/responses", late); status != 400 || failure(t, body)["param"] != "input" {
+		t.Errorf("%d: %s", status, body)
+	}
+	if status, _, body := post(t, url+"/v1/chat/completions", object{"messages": input}); status != 400 || failure(t, body)["param"] != "messages" {
+		t.Errorf("%d: %s", status, body)
+	}
+	_, url = newServer(t, options())
+	apart, _ := respond(t, url, object{"input": input, "max_output_tokens": 2})
+	if at(t, apart, "usage", "input_tokens") == at(t, one, "usage", "input_tokens") {
+		t.Errorf("%v", apart["usage"])
+	}
+}
