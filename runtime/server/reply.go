@@ -34,6 +34,7 @@ type reply struct {
 	calls   int // that have begun
 	thought int // tokens of reasoning
 	kind    answer.Kind
+	aside   bool   // the last token is none of a text: of reasoning, or space behind it
 	finish  string // "" while it goes on
 	cut     bool   // ended after its call
 	stop    string // the text that ended it, "" if none did
@@ -84,7 +85,9 @@ func (p *reply) push(t runtime.Token) ([]answer.Event, error) {
 		}
 		p.probs = append(p.probs, l)
 	}
+	p.aside = p.parser.Reasoning()
 	list := p.note(p.parser.Push(t.Text))
+	p.aside = p.aside || p.parser.Reasoning() || strings.TrimSpace(t.Text) == ""
 	if p.kind == answer.Reasoning && p.parser.Reasoning() {
 		p.thought++
 	}

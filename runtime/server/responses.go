@@ -177,7 +177,7 @@ func (r *responding) run() error {
 				return err
 			}
 		}
-		if p.kind != answer.Content { // they are of no text
+		if p.kind != answer.Content && (p.kind != answer.Reasoning || p.aside) { // they are of no text
 			p.takeProbs()
 		}
 		return r.enough(p)

@@ -147,6 +147,22 @@ func TestAResponseHasReasoningAndAText(t *testing.T) {
 	}
 }
 
+// A text that may still become a call is held back for a while, and its log-probabilities with it.
+func TestLogprobsOfAResponseAreThoseOfItsText(t *testing.T) {
+	_, url := newServer(t, withHermes())
+	for _, text := range []string{"<b> is bold.", "<", "A < B", "A. <tool_call"} {
+		o, _ := respond(t, url, object{"input": "What?", "tools": []object{{"type": "function", "name": "weather"}}, "grammar": `root ::= "<think>\nHm.\n</think>\n\n` + text + `"`, "include": []string{"message.output_text.logprobs"}, "max_output_tokens": 100})
+		said := at(t, o, "output", 1, "content", 0)
+		all := ""
+		for _, p := range at(t, said, "logprobs").([]any) {
+			all += at(t, p, "token").(string)
+		}
+		if at(t, said, "text") != text || strings.TrimSpace(all) != text {
+			t.Errorf("%q has log-probabilities of %q", text, all)
+		}
+	}
+}
+
 func TestAResponseThatIsCutIsIncomplete(t *testing.T) {
 	_, url := newServer(t, options())
 	o, events := respond(t, url, object{"input": []object{{"role": "user", "content": []object{{"type": "input_text", "text": "Hello"}}}}, "max_output_tokens": 5, "stop": "zebra"})
@@ -211,7 +227,7 @@ func TestAResponseCallsAFunctionOfANamespace(t *testing.T) {
 		t.Errorf("%v", call)
 	}
 	delete(ask, "grammar")
-	ask["tool_choice"] = object{"type": "function", "name": "far__weather"}
+	ask["tool_choice"], ask["parallel_tool_calls"] = object{"type": "function", "name": "far__weather"}, false
 	there["tools"].([]object)[0]["parameters"] = object{"type": "object", "properties": object{"city": object{"enum": []string{"Rome"}}}, "required": []string{"city"}, "additionalProperties": false}
 	o, _ = respond(t, url, ask)
 	if call := at(t, o, "output", 0); at(t, call, "name") != "weather" || at(t, call, "namespace") != "far" {
