@@ -42,7 +42,8 @@ type responding struct {
 	object   map[string]any // the response
 	items    []*outputItem
 	events   *events // nil without a stream
-	sequence int     // of the next event
+	begun    bool
+	sequence int // of the next event
 }
 
 // outputItem is an item of a response.
@@ -141,9 +142,10 @@ func (r *responding) sendItem(name string, o map[string]any) error {
 
 // begin sends the first events.
 func (r *responding) begin() error {
-	if r.sequence > 0 {
+	if r.begun {
 		return nil
 	}
+	r.begun = true
 	r.set("in_progress")
 	err := r.send("response.created", map[string]any{"response": r.object})
 	if err == nil {

@@ -93,3 +93,15 @@ func TestFunctionsOfANamespace(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// Without a stream, nothing is put together before the end.
+func TestAResponseBeginsOnce(t *testing.T) {
+	r := &responding{object: map[string]any{}}
+	if err := r.begin(); err != nil || r.object["status"] != "in_progress" {
+		t.Fatal(err, r.object)
+	}
+	r.set("completed")
+	if err := r.begin(); err != nil || r.object["status"] != "completed" {
+		t.Error(err, r.object)
+	}
+}
