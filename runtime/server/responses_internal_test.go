@@ -32,6 +32,9 @@ func TestItemsBecomeMessages(t *testing.T) {
 		{"thoughts as their summary", `"input":[{"type":"reasoning","summary":[{"type":"summary_text","text":"I ask."}]},{"role":"assistant","content":"a"}]`, `[{"role":"assistant","content":"a","reasoning_content":"I ask."}]`},
 		{"thoughts that are sealed", `"input":[{"type":"reasoning","summary":[],"encrypted_content":"infer:I ask."},{"role":"assistant","content":"a"}]`, `[{"role":"assistant","content":"a","reasoning_content":"I ask."}]`},
 		{"thoughts that another server has sealed", `"input":[{"type":"reasoning","summary":[],"encrypted_content":"gAAAA"},{"role":"assistant","content":"a"}]`, `[{"role":"assistant","content":"a"}]`},
+		{"a call that was broken off", `"input":[{"role":"user","content":"a"},{"role":"assistant","content":"Wait."},{"type":"function_call","call_id":"c","name":"f","arguments":"{\"city\": ","status":"incomplete"},{"role":"user","content":"b"}]`,
+			`[{"role":"user","content":"a"},{"role":"assistant","content":"Wait."},{"role":"user","content":"b"}]`},
+		{"a call that is whole in an answer that is not", `"input":[{"type":"function_call","call_id":"c","name":"f","arguments":"{}","status":"incomplete"}]`, `[{"role":"assistant","content":"","tool_calls":[{"id":"c","name":"f","arguments":{}}]}]`},
 		{"thoughts that another server has sealed, and no answer", `"input":[{"role":"user","content":"a"},{"type":"reasoning","summary":[],"encrypted_content":"gAAAA"},{"role":"user","content":"b"}]`, `[{"role":"user","content":"a"},{"role":"user","content":"b"}]`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -235,9 +235,19 @@ func inSpace(space, name string) string {
 	return space + "__" + name
 }
 
+// brokenOff reports whether the arguments of a call end before they are JSON, and takes them if they do.
+func (f *fields) brokenOff() bool {
+	text := ""
+	if json.Unmarshal(f.raw["arguments"], &text) != nil || json.Valid([]byte(text)) {
+		return false
+	}
+	f.ignore("arguments")
+	return true
+}
+
 // conversation reads instructions and input. What the assistant has thought, said and called in one turn
 // becomes one message, and what the system says at the begin another: templates have no others. Thoughts
-// that can't be read are left out.
+// that can't be read and calls that were broken off are left out.
 func (f *fields) conversation() []chat.Message {
 	var c turns
 	text := ""
@@ -320,11 +330,12 @@ func joined(texts ...string) string {
 const sealedMark = "infer:"
 
 // item reads an item of a conversation as a message, or as what an assistant's message is made of. Thoughts
-// that can't be read have no role.
+// that can't be read and calls that were broken off have no role.
 func (f *fields) item() (m chat.Message) {
-	kind, space := "message", ""
+	kind, space, status := "message", "", ""
 	f.text("type", &kind)
-	f.ignore("id", "status")
+	f.text("status", &status)
+	f.ignore("id")
 	switch kind {
 	case "message":
 		if !f.choice("role", &m.Role, "user", "assistant", "system", "developer") {
@@ -352,7 +363,9 @@ func (f *fields) item() (m chat.Message) {
 			m.Role = "assistant"
 		}
 	case "function_call":
-		m.Role = "assistant"
+		if status != "incomplete" || !f.brokenOff() {
+			m.Role = "assistant"
+		}
 		var call chat.ToolCall
 		f.text("call_id", &call.ID)
 		if f.text("name", &call.Name); call.Name == "" {
