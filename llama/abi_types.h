@@ -48,10 +48,13 @@ enum ggml_type {
     GGML_TYPE_Q5_1  = 7,
     GGML_TYPE_Q8_0  = 8,
     GGML_TYPE_Q4_K  = 12,
+    GGML_TYPE_Q5_K  = 13,
     GGML_TYPE_Q6_K  = 14,
+    GGML_TYPE_IQ4_NL = 20,
+    GGML_TYPE_IQ4_XS = 23,
     GGML_TYPE_I32   = 26,
     GGML_TYPE_BF16  = 30,
-    GGML_TYPE_IQ4_NL = 20,
+    GGML_TYPE_MXFP4 = 39,
 };
 
 // Declared because ggml_tensor has a field of this type, and for GGML_OP_NONE.

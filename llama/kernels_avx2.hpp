@@ -27,8 +27,8 @@ INFER_TARGET inline __m256i four(const void * p) {
     return _mm256_set1_epi32(x);
 }
 
-// dot returns the sums of the products of 32 numbers, each multiplied by a scale of 16 bits.
-INFER_TARGET inline __m256i dot(const __m256i w[8], const int8_t * q, __m256i scale) {
+// dot returns the sums of the products of 32 numbers, of at most Most, each multiplied by a scale of 16 bits.
+template <int Most> INFER_TARGET inline __m256i dot(const __m256i w[8], const int8_t * q, __m256i scale) {
 #if INFER_VNNI
     __m256i sums = _mm256_setzero_si256();
     for (int i = 0; i < 8; i++) {
@@ -36,12 +36,46 @@ INFER_TARGET inline __m256i dot(const __m256i w[8], const int8_t * q, __m256i sc
     }
     return _mm256_mullo_epi32(sums, scale);
 #else
-    __m256i sums = _mm256_maddubs_epi16(w[0], four(q)); // 16 products of a nibble and a byte fit into 16 bits
-    for (int i = 1; i < 8; i++) {
-        sums = _mm256_add_epi16(sums, _mm256_maddubs_epi16(w[i], four(q + 4 * i)));
+    constexpr int fit = Most <= 15 ? 8 : 4; // times two products that fit into 16 bits
+    static_assert(fit * 2 * Most * 127 < 1 << 15, "");
+    __m256i all = _mm256_setzero_si256();
+    for (int first = 0; first < 8; first += fit) {
+        __m256i sums = _mm256_maddubs_epi16(w[first], four(q + 4 * first));
+        for (int i = first + 1; i < first + fit; i++) {
+            sums = _mm256_add_epi16(sums, _mm256_maddubs_epi16(w[i], four(q + 4 * i)));
+        }
+        all = _mm256_add_epi32(all, _mm256_madd_epi16(sums, scale));
     }
-    return _mm256_madd_epi16(sums, scale);
+    return all;
 #endif
+}
+
+// With a bias of 128, numbers are up to 255. Without VNNI, two products with those do not fit into 16 bits.
+
+// flip gives numbers the sign that wide_dot wants.
+INFER_TARGET inline void flip(__m256i w[8]) {
+    for (int i = 0; !INFER_VNNI && i < 8; i++) {
+        w[i] = _mm256_xor_si256(w[i], _mm256_set1_epi8((char) 128));
+    }
+}
+
+// wide_dot returns the sums of the products of 32 flipped numbers. offset is what they have too much if they have
+// no sign.
+INFER_TARGET inline __m256i wide_dot(const __m256i w[8], const int8_t * q, int32_t offset) {
+#if INFER_VNNI
+    __m256i sums = _mm256_set1_epi32(offset);
+    for (int i = 0; i < 8; i++) {
+        sums = _mm256_dpbusd_avx_epi32(sums, w[i], four(q + 4 * i));
+    }
+#else
+    (void) offset;
+    __m256i sums = _mm256_setzero_si256();
+    for (int i = 0; i < 8; i++) {
+        const __m256i twos = _mm256_maddubs_epi16(_mm256_abs_epi8(w[i]), _mm256_sign_epi8(four(q + 4 * i), w[i]));
+        sums = _mm256_add_epi32(sums, _mm256_madd_epi16(twos, _mm256_set1_epi16(1)));
+    }
+#endif
+    return sums;
 }
 
 // scale_of returns eight scales as dot wants them.
@@ -82,20 +116,54 @@ struct rows {
     }
 };
 
+// low returns floats of the float16s in the low half of each number.
+INFER_TARGET inline __m256 low(__m256i x) {
+    const __m256i words = _mm256_packus_epi32(_mm256_and_si256(x, _mm256_set1_epi32(0xffff)), _mm256_setzero_si256());
+    return _mm256_cvtph_ps(_mm256_castsi256_si128(_mm256_permute4x64_epi64(words, 0x08)));
+}
+
+// split returns the low nibbles of four registers, then the high ones.
+INFER_TARGET inline void split(const __m256i raw[4], __m256i w[8]) {
+    const __m256i mask = _mm256_set1_epi8(0x0f);
+    for (int j = 0; j < 4; j++) {
+        w[j]     = _mm256_and_si256(raw[j], mask);
+        w[j + 4] = _mm256_and_si256(_mm256_srli_epi16(raw[j], 4), mask);
+    }
+}
+
+// look_up replaces places in a table by its numbers.
+INFER_TARGET inline void look_up(const uint8_t * table, __m256i w[8]) {
+    const __m256i all = _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *) table));
+    for (int j = 0; j < 8; j++) {
+        w[j] = _mm256_shuffle_epi8(all, w[j]);
+    }
+}
+
+// spread_bytes reads 32 numbers of eight interleaved rows, a byte each.
+INFER_TARGET inline void spread_bytes(const uint8_t * p, __m256i w[8]) {
+    for (int j = 0; j < 4; j++) {
+        spread(p + 64 * j, w + 2 * j);
+    }
+}
+
 // A matrix of eight interleaved rows, or of eight rows of a file, as the multiplication reads its blocks.
 
+// Blocks of 32 numbers with a scale. numbers reads a block, four numbers in a register, which are at most up_to.
+
 struct interleaved_q4_0 {
-    using type = q4_0;
+    using kind = of_32;
+    static constexpr int up_to = 15;
     const q4_0x8 * a;
 
-    // nibbles reads a block: the low nibbles of a register are four numbers, the high ones four others, sixteen further.
-    INFER_TARGET inline void nibbles(int64_t i, __m256i out[4]) const {
+    INFER_TARGET inline void numbers(int64_t i, __m256i w[8]) const {
         const __m256i sign = _mm256_set1_epi8((char) 0x88);
-        infer::INFER_SET::spread(a[i].qs, out);
-        infer::INFER_SET::spread(a[i].qs + 64, out + 2);
+        __m256i raw[4];
+        spread(a[i].qs, raw);
+        spread(a[i].qs + 64, raw + 2);
         for (int j = 0; j < 4; j++) {
-            out[j] = _mm256_xor_si256(out[j], sign);
+            raw[j] = _mm256_xor_si256(raw[j], sign);
         }
+        split(raw, w);
     }
 
     INFER_TARGET inline __m256 scale(int64_t i) const {
@@ -104,11 +172,14 @@ struct interleaved_q4_0 {
 };
 
 struct rows_q4_0 : rows {
-    using type = q4_0;
+    using kind = of_32;
+    static constexpr int up_to = 15;
 
-    INFER_TARGET inline void nibbles(int64_t i, __m256i out[4]) const {
+    INFER_TARGET inline void numbers(int64_t i, __m256i w[8]) const {
+        __m256i raw[4];
         fetch(a, stride, 8, i, sizeof(q4_0));
-        spread(i * sizeof(q4_0) + offsetof(q4_0, qs), out);
+        spread(i * sizeof(q4_0) + offsetof(q4_0, qs), raw);
+        split(raw, w);
     }
 
     INFER_TARGET inline __m256 scale(int64_t i) const {
@@ -116,18 +187,64 @@ struct rows_q4_0 : rows {
     }
 };
 
-struct interleaved_q4_K {
-    using type = q4_K;
-    const q4_Kx8 * a;
+template <int UpTo> struct interleaved_blocks {
+    using kind = of_32;
+    static constexpr int up_to = UpTo;
+    const blocks_x8 * a;
 
-    INFER_TARGET inline void block(int64_t) {}
+    INFER_TARGET inline void numbers(int64_t i, __m256i w[8]) const {
+        spread_bytes(a[i].q, w);
+    }
 
-    // nibbles reads 64 numbers, as interleaved_q4_0 does, from parts s and s + 1.
-    INFER_TARGET inline void nibbles(int64_t i, int s, __m256i out[8]) const {
-        for (int j = 0; j < 4; j++) {
-            infer::INFER_SET::spread(a[i].qs + 128 * s + 64 * j, out + 2 * j);
+    INFER_TARGET inline __m256 scale(int64_t i) const {
+        return _mm256_castsi256_ps(ordered(_mm256_castps_si256(_mm256_loadu_ps(a[i].d))));
+    }
+};
+
+struct rows_q8_0 : rows {
+    using kind = of_32;
+    static constexpr int up_to = 255;
+
+    INFER_TARGET inline void numbers(int64_t i, __m256i w[8]) const {
+        fetch(a, stride, 8, i, sizeof(weights_q8_0));
+        spread(i * sizeof(weights_q8_0) + offsetof(weights_q8_0, q), w);
+        spread(i * sizeof(weights_q8_0) + offsetof(weights_q8_0, q) + 16, w + 4);
+        for (int j = 0; j < 8; j++) {
+            w[j] = _mm256_xor_si256(w[j], _mm256_set1_epi8((char) bias_q8_0));
         }
     }
+
+    INFER_TARGET inline __m256 scale(int64_t i) const {
+        return halves(i * sizeof(weights_q8_0));
+    }
+};
+
+struct rows_mxfp4 : rows {
+    using kind = of_32;
+    static constexpr int up_to = 2 * bias_mxfp4;
+
+    INFER_TARGET inline void numbers(int64_t i, __m256i w[8]) const {
+        __m256i raw[4];
+        fetch(a, stride, 8, i, sizeof(mxfp4));
+        spread(i * sizeof(mxfp4) + offsetof(mxfp4, qs), raw);
+        split(raw, w);
+        look_up(table_mxfp4, w);
+    }
+
+    INFER_TARGET inline __m256 scale(int64_t i) const {
+        const __m256i e = eight_bytes<0, 1, 4, 5, 2, 3, 6, 7>(a + i * sizeof(mxfp4), stride);
+        const __m256i normal = _mm256_slli_epi32(_mm256_sub_epi32(e, _mm256_set1_epi32(1)), 23), small = _mm256_sllv_epi32(_mm256_set1_epi32(0x00200000), e);
+        return _mm256_castsi256_ps(_mm256_blendv_epi8(normal, small, _mm256_cmpgt_epi32(_mm256_set1_epi32(2), e)));
+    }
+};
+
+// Blocks of eight parts of 32 numbers, each with a scale and a minimum.
+
+template <typename Block> struct interleaved_parts {
+    using kind = with_minima;
+    const Block * a;
+
+    INFER_TARGET inline void block(int64_t) {}
 
     // scales reads the scales of two parts, and both minima.
     INFER_TARGET inline void scales(int64_t i, int s, __m256i scale[2], __m256i & min) const {
@@ -146,8 +263,38 @@ struct interleaved_q4_K {
     }
 };
 
-struct rows_q4_K : rows {
-    using type = q4_K;
+// half_of returns the numbers of part s or s + 1 of nibbles.
+INFER_TARGET inline void half_of(const __m256i raw[8], int h, __m256i w[8]) {
+    for (int j = 0; j < 8; j++) {
+        w[j] = _mm256_and_si256(h ? _mm256_srli_epi16(raw[j], 4) : raw[j], _mm256_set1_epi8(0x0f));
+    }
+}
+
+struct interleaved_q4_K : interleaved_parts<q4_Kx8> {
+    static constexpr int up_to = 15;
+
+    // nibbles reads 64 numbers of parts s and s + 1; numbers returns those of part s + h.
+    INFER_TARGET inline void nibbles(int64_t i, int s, __m256i raw[8]) const {
+        spread_bytes(a[i].qs + 128 * s, raw);
+    }
+
+    INFER_TARGET inline void numbers(int64_t, int, int h, const __m256i raw[8], __m256i w[8]) const {
+        half_of(raw, h, w);
+    }
+};
+
+struct interleaved_q5_K : interleaved_parts<q5_Kx8> {
+    static constexpr int up_to = 31;
+
+    INFER_TARGET inline void nibbles(int64_t, int, __m256i *) const {}
+
+    INFER_TARGET inline void numbers(int64_t i, int s, int h, const __m256i *, __m256i w[8]) const {
+        spread_bytes(a[i].q + 256 * (s + h), w);
+    }
+};
+
+template <typename Block> struct rows_parts : rows {
+    using kind = with_minima;
 
     __m256i halves_, scale_[2], min_[2]; // of a block: d and dmin, and a byte for each part
 
@@ -155,8 +302,8 @@ struct rows_q4_K : rows {
     INFER_TARGET inline void block(int64_t i) {
         const __m256i six = _mm256_set1_epi8(0x3f), low = _mm256_set1_epi8(0x0f), two = _mm256_set1_epi8(0x30);
         __m256i x[4];
-        fetch(a, stride, 8, i, sizeof(q4_K));
-        spread(i * sizeof(q4_K), x);
+        fetch(a, stride, 8, i, sizeof(Block));
+        spread(i * sizeof(Block), x);
         halves_   = x[0];
         scale_[0] = _mm256_and_si256(x[1], six);
         min_[0]   = _mm256_and_si256(x[2], six);
@@ -164,10 +311,10 @@ struct rows_q4_K : rows {
         min_[1]   = _mm256_or_si256(_mm256_and_si256(_mm256_srli_epi32(x[3], 4), low), _mm256_and_si256(_mm256_srli_epi32(x[2], 2), two));
     }
 
-    INFER_TARGET inline void nibbles(int64_t i, int s, __m256i out[8]) const {
-        const int64_t at = i * sizeof(q4_K) + offsetof(q4_K, qs) + 16 * s;
-        spread(at, out);
-        spread(at + 16, out + 4);
+    INFER_TARGET inline void nibbles(int64_t i, int s, __m256i raw[8]) const {
+        const int64_t at = i * sizeof(Block) + offsetof(Block, qs) + 16 * s;
+        spread(at, raw);
+        spread(at + 16, raw + 4);
     }
 
     INFER_TARGET inline void scales(int64_t, int s, __m256i scale[2], __m256i & min) const {
@@ -179,12 +326,6 @@ struct rows_q4_K : rows {
         min = _mm256_or_si256(_mm256_and_si256(minima, byte), _mm256_slli_epi32(_mm256_and_si256(minima, _mm256_set1_epi32(0xff00)), 8));
     }
 
-    // low returns floats of the float16s in the low half of each number.
-    INFER_TARGET static inline __m256 low(__m256i x) {
-        const __m256i words = _mm256_packus_epi32(_mm256_and_si256(x, _mm256_set1_epi32(0xffff)), _mm256_setzero_si256());
-        return _mm256_cvtph_ps(_mm256_castsi256_si128(_mm256_permute4x64_epi64(words, 0x08)));
-    }
-
     INFER_TARGET inline __m256 scale(int64_t) const {
         return low(halves_);
     }
@@ -194,8 +335,88 @@ struct rows_q4_K : rows {
     }
 };
 
+struct rows_q4_K : rows_parts<q4_K> {
+    static constexpr int up_to = 15;
+
+    INFER_TARGET inline void numbers(int64_t, int, int h, const __m256i raw[8], __m256i w[8]) const {
+        half_of(raw, h, w);
+    }
+};
+
+struct rows_q5_K : rows_parts<q5_K> {
+    static constexpr int up_to = 31;
+
+    __m256i fifth_[8]; // a bit for each part
+
+    INFER_TARGET inline void block(int64_t i) {
+        rows_parts::block(i);
+        spread(i * sizeof(q5_K) + offsetof(q5_K, qh), fifth_);
+        spread(i * sizeof(q5_K) + offsetof(q5_K, qh) + 16, fifth_ + 4);
+    }
+
+    INFER_TARGET inline void numbers(int64_t, int s, int h, const __m256i raw[8], __m256i w[8]) const {
+        const __m128i bits = _mm_cvtsi32_si128(s + h);
+        half_of(raw, h, w);
+        for (int j = 0; j < 8; j++) {
+            const __m256i bit = _mm256_and_si256(_mm256_srl_epi16(fifth_[j], bits), _mm256_set1_epi8(1));
+            w[j] = _mm256_or_si256(w[j], _mm256_slli_epi16(bit, 4));
+        }
+    }
+};
+
+// Blocks of eight parts of 32 numbers, each with a scale.
+
+struct interleaved_iq4_xs {
+    using kind = parts_of_32;
+    const iq4_xsx8 * a;
+
+    INFER_TARGET inline void block(int64_t) {}
+
+    INFER_TARGET inline void numbers(int64_t i, int part, __m256i w[8]) const {
+        spread_bytes(a[i].q + 256 * part, w);
+    }
+
+    INFER_TARGET inline __m256i scale_of(int64_t i, int part) const {
+        return ordered(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *) a[i].scales[part])));
+    }
+
+    INFER_TARGET inline __m256 scale(int64_t i) const {
+        return halves(a[i].d);
+    }
+};
+
+struct rows_iq4_xs : rows {
+    using kind = parts_of_32;
+
+    __m256i head_[4]; // of a block: d and the scales' high bits, the low ones, and numbers
+
+    INFER_TARGET inline void block(int64_t i) {
+        fetch(a, stride, 8, i, sizeof(iq4_xs));
+        spread(i * sizeof(iq4_xs), head_);
+    }
+
+    INFER_TARGET inline void numbers(int64_t i, int part, __m256i w[8]) const {
+        __m256i raw[4];
+        spread(i * sizeof(iq4_xs) + offsetof(iq4_xs, qs) + 16 * part, raw);
+        split(raw, w);
+        look_up(table_iq4_xs, w);
+    }
+
+    INFER_TARGET inline __m256i scale_of(int64_t, int part) const {
+        const __m256i four = _mm256_and_si256(_mm256_srl_epi32(head_[1], _mm_cvtsi32_si128(4 * part)), _mm256_set1_epi32(15));
+        const __m256i two  = _mm256_and_si256(_mm256_srl_epi32(head_[0], _mm_cvtsi32_si128(12 + 2 * part)), _mm256_set1_epi32(48));
+        return _mm256_sub_epi32(_mm256_or_si256(four, two), _mm256_set1_epi32(32));
+    }
+
+    INFER_TARGET inline __m256 scale(int64_t) const {
+        return low(head_[0]);
+    }
+};
+
+// Blocks of sixteen parts of 16 numbers, each with a scale.
+
 struct interleaved_q6_K {
-    using type = q6_K;
+    using kind = parts_of_16;
     const q6_Kx8 * a;
 
     INFER_TARGET inline void block(int64_t) {}
@@ -219,7 +440,7 @@ struct interleaved_q6_K {
 };
 
 struct rows_q6_K : rows {
-    using type = q6_K;
+    using kind = parts_of_16;
 
     __m256i scales_[4], low_[2][4], high_[4];
 
@@ -253,32 +474,35 @@ struct rows_q6_K : rows {
     }
 };
 
-template <int M, typename T> INFER_TARGET void multiply(const q4_0 *, T & matrix, int64_t blocks, const void * const * prepared, float * const * out, int at) {
-    const __m256i mask = _mm256_set1_epi8(0x0f), one = scale_of(_mm256_set1_epi32(1));
+template <int M, typename T> INFER_TARGET void multiply(of_32, T & matrix, int64_t blocks, const void * const * prepared, float * const * out, int at) {
+    const __m256i one = scale_of(_mm256_set1_epi32(1));
     __m256 acc[M];
     for (int m = 0; m < M; m++) {
         acc[m] = _mm256_setzero_ps();
     }
     for (int64_t i = 0; i < blocks; i++) {
-        __m256i raw[4], w[8];
-        matrix.nibbles(i, raw);
-        for (int j = 0; j < 4; j++) {
-            w[j]     = _mm256_and_si256(raw[j], mask);
-            w[j + 4] = _mm256_and_si256(_mm256_srli_epi16(raw[j], 4), mask);
+        __m256i w[8];
+        matrix.numbers(i, w);
+        if (T::up_to > 31) {
+            flip(w);
         }
         const __m256 scale = matrix.scale(i);
 #pragma GCC unroll 16
         for (int m = 0; m < M; m++) {
             const q8_0 & y = ((const q8_0 *) prepared[m])[i];
-            const __m256i s = _mm256_add_epi32(_mm256_set1_epi32(y.offset), dot(w, y.q, one));
+            __m256i s;
+            if constexpr (T::up_to > 31) {
+                s = wide_dot(w, y.q, y.offset);
+            } else {
+                s = _mm256_add_epi32(_mm256_set1_epi32(y.offset), dot<T::up_to>(w, y.q, one));
+            }
             acc[m] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(s), _mm256_mul_ps(scale, _mm256_set1_ps(y.d)), acc[m]);
         }
     }
     store<M>(acc, out, at);
 }
 
-template <int M, typename T> INFER_TARGET void multiply(const q4_K *, T & matrix, int64_t blocks, const void * const * prepared, float * const * out, int at) {
-    const __m256i mask = _mm256_set1_epi8(0x0f);
+template <int M, typename T> INFER_TARGET void multiply(with_minima, T & matrix, int64_t blocks, const void * const * prepared, float * const * out, int at) {
     __m256 acc[M], least[M];
     for (int m = 0; m < M; m++) {
         acc[m] = least[m] = _mm256_setzero_ps();
@@ -297,13 +521,11 @@ template <int M, typename T> INFER_TARGET void multiply(const q4_K *, T & matrix
             matrix.nibbles(i, s, raw);
 #pragma GCC unroll 2
             for (int h = 0; h < 2; h++) {
-                for (int j = 0; j < 8; j++) {
-                    w[j] = _mm256_and_si256(h ? _mm256_srli_epi16(raw[j], 4) : raw[j], mask);
-                }
+                matrix.numbers(i, s, h, raw, w);
 #pragma GCC unroll 16
                 for (int m = 0; m < M; m++) {
                     const q8_K & y = ((const q8_K *) prepared[m])[i];
-                    sums[m] = _mm256_add_epi32(sums[m], dot(w, y.q + 32 * (s + h), scale[h]));
+                    sums[m] = _mm256_add_epi32(sums[m], dot<T::up_to>(w, y.q + 32 * (s + h), scale[h]));
                     if (h) {
                         minima[m] = _mm256_add_epi32(minima[m], _mm256_madd_epi16(min, four(y.sums + s)));
                     }
@@ -323,7 +545,38 @@ template <int M, typename T> INFER_TARGET void multiply(const q4_K *, T & matrix
     store<M>(acc, out, at);
 }
 
-template <int M, typename T> INFER_TARGET void multiply(const q6_K *, T & matrix, int64_t blocks, const void * const * prepared, float * const * out, int at) {
+template <int M, typename T> INFER_TARGET void multiply(parts_of_32, T & matrix, int64_t blocks, const void * const * prepared, float * const * out, int at) {
+    __m256 acc[M];
+    for (int m = 0; m < M; m++) {
+        acc[m] = _mm256_setzero_ps();
+    }
+    for (int64_t i = 0; i < blocks; i++) {
+        __m256i sums[M];
+        for (int m = 0; m < M; m++) {
+            sums[m] = _mm256_setzero_si256();
+        }
+        matrix.block(i);
+        for (int part = 0; part < 8; part++) {
+            __m256i w[8];
+            matrix.numbers(i, part, w);
+            flip(w);
+            const __m256i scale = matrix.scale_of(i, part);
+#pragma GCC unroll 16
+            for (int m = 0; m < M; m++) {
+                const q8_K & y = ((const q8_K *) prepared[m])[i];
+                sums[m] = _mm256_add_epi32(sums[m], _mm256_mullo_epi32(scale, wide_dot(w, y.q + 32 * part, -bias_iq4_xs * y.sums[part])));
+            }
+        }
+        const __m256 scale = matrix.scale(i);
+        for (int m = 0; m < M; m++) {
+            const __m256 d = _mm256_set1_ps(((const q8_K *) prepared[m])[i].d);
+            acc[m] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[m]), _mm256_mul_ps(scale, d), acc[m]);
+        }
+    }
+    store<M>(acc, out, at);
+}
+
+template <int M, typename T> INFER_TARGET void multiply(parts_of_16, T & matrix, int64_t blocks, const void * const * prepared, float * const * out, int at) {
     __m256 acc[M];
     for (int m = 0; m < M; m++) {
         acc[m] = _mm256_setzero_ps();
@@ -371,7 +624,7 @@ constexpr int most = 4; // vectors at once: their sums, and the matrix's numbers
 
 template <typename T, int M = 1> void pick(T & matrix, int64_t blocks, const void * const * prepared, float * const * out, int at, int m) {
     if (m == M) {
-        return multiply<M>((const typename T::type *) nullptr, matrix, blocks, prepared, out, at);
+        return multiply<M>(typename T::kind(), matrix, blocks, prepared, out, at);
     }
     if constexpr (M < most) {
         pick<T, M + 1>(matrix, blocks, prepared, out, at, m);
@@ -396,7 +649,11 @@ template <typename T> void in_file(const void * a, const void * b, size_t stride
 }
 
 const kernel kernels[] = {
-    {"q4_0", true, 32, sizeof(q4_0x8), sizeof(q8_0), most, 1, 8, interleave_q4_0, prepare_q8_0, interleaved<interleaved_q4_0>, in_file<rows_q4_0>},
+    {"q4_0", true, 32, sizeof(q4_0x8), sizeof(q8_0), most, 1, 8, interleave_q4_0, prepare_q8_0<8>, interleaved<interleaved_q4_0>, in_file<rows_q4_0>},
     {"q4_K", true, 256, sizeof(q4_Kx8), sizeof(q8_K), most, 32, 8, interleave_q4_K, prepare_q8_K, interleaved<interleaved_q4_K>, in_file<rows_q4_K>},
     {"q6_K", false, 256, sizeof(q6_Kx8), sizeof(q8_K16), most, 32, 8, interleave_q6_K, prepare_q8_K16, interleaved<interleaved_q6_K>, in_file<rows_q6_K>},
+    {"q8_0", false, 32, sizeof(blocks_x8), sizeof(q8_0), most, 1, 8, interleave_blocks<weights_q8_0>, prepare_q8_0<bias_q8_0>, interleaved<interleaved_blocks<255>>, in_file<rows_q8_0>},
+    {"mxfp4", false, 32, sizeof(blocks_x8), sizeof(q8_0), most, 1, 8, interleave_blocks<mxfp4>, prepare_q8_0<bias_mxfp4>, interleaved<interleaved_blocks<2 * bias_mxfp4>>, in_file<rows_mxfp4>},
+    {"q5_K", false, 256, sizeof(q5_Kx8), sizeof(q8_K), most, 1, 8, interleave_q5_K, prepare_q8_K, interleaved<interleaved_q5_K>, in_file<rows_q5_K>},
+    {"iq4_xs", false, 256, sizeof(iq4_xsx8), sizeof(q8_K), most, 1, 8, interleave_iq4_xs, prepare_q8_K, interleaved<interleaved_iq4_xs>, in_file<rows_iq4_xs>},
 };

@@ -58,6 +58,11 @@ struct rows {
     }
 };
 
+// low returns floats of the float16s in the low half of each number.
+INFER_TARGET inline __m512 low(__m512i x) {
+    return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(x));
+}
+
 // four returns four bytes in all lanes.
 INFER_TARGET inline __m512i four(const void * p) {
     int32_t x;
@@ -73,19 +78,40 @@ INFER_TARGET inline __m512i dot(__m512i sums, const __m512i w[8], const int8_t *
     return sums;
 }
 
+// split returns the low nibbles of four registers, then the high ones.
+INFER_TARGET inline void split(const __m512i raw[4], __m512i w[8]) {
+    const __m512i mask = _mm512_set1_epi8(0x0f);
+    for (int j = 0; j < 4; j++) {
+        w[j]     = _mm512_and_si512(raw[j], mask);
+        w[j + 4] = _mm512_and_si512(_mm512_srli_epi16(raw[j], 4), mask);
+    }
+}
+
+// look_up replaces places in a table by its numbers.
+INFER_TARGET inline void look_up(const uint8_t * table, __m512i w[8]) {
+    const __m512i all = _mm512_broadcast_i32x4(_mm_load_si128((const __m128i *) table));
+    for (int j = 0; j < 8; j++) {
+        w[j] = _mm512_shuffle_epi8(all, w[j]);
+    }
+}
+
 // A matrix of eight interleaved rows twice, or of sixteen rows of a file, as the multiplication reads its blocks.
 
+// Blocks of 32 numbers with a scale.
+
 struct interleaved_q4_0 {
-    using type = q4_0;
+    using kind = of_32;
     const q4_0x8 * a, * b;
 
-    // nibbles reads a block: the low nibbles of a register are four numbers, the high ones four others, sixteen further.
-    INFER_TARGET inline void nibbles(int64_t i, __m512i out[4]) const {
+    // numbers reads a block, four numbers in a register.
+    INFER_TARGET inline void numbers(int64_t i, __m512i w[8]) const {
         const __m512i sign = _mm512_set1_epi8((char) 0x88);
-        infer::avx512::spread(a[i].qs, b[i].qs, out);
+        __m512i raw[4];
+        infer::avx512::spread(a[i].qs, b[i].qs, raw);
         for (int j = 0; j < 4; j++) {
-            out[j] = _mm512_xor_si512(out[j], sign);
+            raw[j] = _mm512_xor_si512(raw[j], sign);
         }
+        split(raw, w);
     }
 
     INFER_TARGET inline __m512 scale(int64_t i) const {
@@ -94,15 +120,66 @@ struct interleaved_q4_0 {
 };
 
 struct rows_q4_0 : rows {
-    using type = q4_0;
+    using kind = of_32;
 
-    INFER_TARGET inline void nibbles(int64_t i, __m512i out[4]) const {
+    INFER_TARGET inline void numbers(int64_t i, __m512i w[8]) const {
+        __m512i raw[4];
         fetch(a, stride, 16, i, sizeof(q4_0));
-        spread(i * sizeof(q4_0) + offsetof(q4_0, qs), out);
+        spread(i * sizeof(q4_0) + offsetof(q4_0, qs), raw);
+        split(raw, w);
     }
 
     INFER_TARGET inline __m512 scale(int64_t i) const {
         return halves(i * sizeof(q4_0));
+    }
+};
+
+struct interleaved_blocks {
+    using kind = of_32;
+    const blocks_x8 * a, * b;
+
+    INFER_TARGET inline void numbers(int64_t i, __m512i w[8]) const {
+        infer::avx512::spread(a[i].q, b[i].q, w);
+        infer::avx512::spread(a[i].q + 128, b[i].q + 128, w + 4);
+    }
+
+    INFER_TARGET inline __m512 scale(int64_t i) const {
+        return _mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps(a[i].d)), _mm256_loadu_ps(b[i].d), 1);
+    }
+};
+
+struct rows_q8_0 : rows {
+    using kind = of_32;
+
+    INFER_TARGET inline void numbers(int64_t i, __m512i w[8]) const {
+        fetch(a, stride, 16, i, sizeof(weights_q8_0));
+        spread(i * sizeof(weights_q8_0) + offsetof(weights_q8_0, q), w);
+        spread(i * sizeof(weights_q8_0) + offsetof(weights_q8_0, q) + 16, w + 4);
+        for (int j = 0; j < 8; j++) {
+            w[j] = _mm512_xor_si512(w[j], _mm512_set1_epi8((char) bias_q8_0));
+        }
+    }
+
+    INFER_TARGET inline __m512 scale(int64_t i) const {
+        return halves(i * sizeof(weights_q8_0));
+    }
+};
+
+struct rows_mxfp4 : rows {
+    using kind = of_32;
+
+    INFER_TARGET inline void numbers(int64_t i, __m512i w[8]) const {
+        __m512i raw[4];
+        fetch(a, stride, 16, i, sizeof(mxfp4));
+        spread(i * sizeof(mxfp4) + offsetof(mxfp4, qs), raw);
+        split(raw, w);
+        look_up(table_mxfp4, w);
+    }
+
+    INFER_TARGET inline __m512 scale(int64_t i) const {
+        const __m512i e = _mm512_inserti64x4(_mm512_castsi256_si512(eight_bytes<0, 1, 2, 3, 4, 5, 6, 7>(a + i * sizeof(mxfp4), stride)), eight_bytes<0, 1, 2, 3, 4, 5, 6, 7>(b + i * sizeof(mxfp4), stride), 1);
+        const __m512i normal = _mm512_slli_epi32(_mm512_sub_epi32(e, _mm512_set1_epi32(1)), 23);
+        return _mm512_castsi512_ps(_mm512_mask_sllv_epi32(normal, _mm512_cmplt_epi32_mask(e, _mm512_set1_epi32(2)), _mm512_set1_epi32(0x00200000), e));
     }
 };
 
@@ -112,19 +189,14 @@ template <int M> INFER_TARGET void store(const __m512 * acc, bool both, float * 
     }
 }
 
-template <int M, typename T> INFER_TARGET void multiply(const q4_0 *, T & matrix, bool both, int64_t blocks, const void * const * prepared, float * const * out) {
-    const __m512i mask = _mm512_set1_epi8(0x0f);
+template <int M, typename T> INFER_TARGET void multiply(of_32, T & matrix, bool both, int64_t blocks, const void * const * prepared, float * const * out) {
     __m512 acc[M];
     for (int m = 0; m < M; m++) {
         acc[m] = _mm512_setzero_ps();
     }
     for (int64_t i = 0; i < blocks; i++) {
-        __m512i raw[4], w[8];
-        matrix.nibbles(i, raw);
-        for (int j = 0; j < 4; j++) {
-            w[j]     = _mm512_and_si512(raw[j], mask);
-            w[j + 4] = _mm512_and_si512(_mm512_srli_epi16(raw[j], 4), mask);
-        }
+        __m512i w[8];
+        matrix.numbers(i, w);
         const __m512 scale = matrix.scale(i);
 #pragma GCC unroll 16
         for (int m = 0; m < M; m++) {
@@ -136,17 +208,13 @@ template <int M, typename T> INFER_TARGET void multiply(const q4_0 *, T & matrix
     store<M>(acc, both, out);
 }
 
-struct interleaved_q4_K {
-    using type = q4_K;
-    const q4_Kx8 * a, * b;
+// Blocks of eight parts of 32 numbers, each with a scale and a minimum.
+
+template <typename Block> struct interleaved_parts {
+    using kind = with_minima;
+    const Block * a, * b;
 
     INFER_TARGET inline void block(int64_t) {}
-
-    // nibbles reads 64 numbers, as interleaved_q4_0 does, from parts s and s + 1.
-    INFER_TARGET inline void nibbles(int64_t i, int s, __m512i out[8]) const {
-        infer::avx512::spread(a[i].qs + 128 * s, b[i].qs + 128 * s, out);
-        infer::avx512::spread(a[i].qs + 128 * s + 128, b[i].qs + 128 * s + 128, out + 4);
-    }
 
     // scales reads the scales of two parts, and both minima.
     INFER_TARGET inline void scales(int64_t i, int s, __m512i scale[2], __m512i & min) const {
@@ -165,8 +233,37 @@ struct interleaved_q4_K {
     }
 };
 
-struct rows_q4_K : rows {
-    using type = q4_K;
+// half_of returns the numbers of part s or s + 1 of nibbles.
+INFER_TARGET inline void half_of(const __m512i raw[8], int h, __m512i w[8]) {
+    for (int j = 0; j < 8; j++) {
+        w[j] = _mm512_and_si512(h ? _mm512_srli_epi16(raw[j], 4) : raw[j], _mm512_set1_epi8(0x0f));
+    }
+}
+
+struct interleaved_q4_K : interleaved_parts<q4_Kx8> {
+    // nibbles reads 64 numbers of parts s and s + 1; numbers returns those of part s + h.
+    INFER_TARGET inline void nibbles(int64_t i, int s, __m512i raw[8]) const {
+        infer::avx512::spread(a[i].qs + 128 * s, b[i].qs + 128 * s, raw);
+        infer::avx512::spread(a[i].qs + 128 * s + 128, b[i].qs + 128 * s + 128, raw + 4);
+    }
+
+    INFER_TARGET inline void numbers(int64_t, int, int h, const __m512i raw[8], __m512i w[8]) const {
+        half_of(raw, h, w);
+    }
+};
+
+struct interleaved_q5_K : interleaved_parts<q5_Kx8> {
+    INFER_TARGET inline void nibbles(int64_t, int, __m512i *) const {}
+
+    INFER_TARGET inline void numbers(int64_t i, int s, int h, const __m512i *, __m512i w[8]) const {
+        const int at = 256 * (s + h);
+        infer::avx512::spread(a[i].q + at, b[i].q + at, w);
+        infer::avx512::spread(a[i].q + at + 128, b[i].q + at + 128, w + 4);
+    }
+};
+
+template <typename Block> struct rows_parts : rows {
+    using kind = with_minima;
 
     __m512i halves_, scale_[2], min_[2]; // of a block: d and dmin, and a byte for each part
 
@@ -174,8 +271,8 @@ struct rows_q4_K : rows {
     INFER_TARGET inline void block(int64_t i) {
         const __m512i six = _mm512_set1_epi8(0x3f), four = _mm512_set1_epi8(0x0f), two = _mm512_set1_epi8(0x30);
         __m512i x[4];
-        fetch(a, stride, 16, i, sizeof(q4_K));
-        spread(i * sizeof(q4_K), x);
+        fetch(a, stride, 16, i, sizeof(Block));
+        spread(i * sizeof(Block), x);
         halves_   = x[0];
         scale_[0] = _mm512_and_si512(x[1], six);
         min_[0]   = _mm512_and_si512(x[2], six);
@@ -183,10 +280,10 @@ struct rows_q4_K : rows {
         min_[1]   = _mm512_or_si512(_mm512_and_si512(_mm512_srli_epi32(x[3], 4), four), _mm512_and_si512(_mm512_srli_epi32(x[2], 2), two));
     }
 
-    INFER_TARGET inline void nibbles(int64_t i, int s, __m512i out[8]) const {
-        const int64_t at = i * sizeof(q4_K) + offsetof(q4_K, qs) + 16 * s;
-        spread(at, out);
-        spread(at + 16, out + 4);
+    INFER_TARGET inline void nibbles(int64_t i, int s, __m512i raw[8]) const {
+        const int64_t at = i * sizeof(Block) + offsetof(Block, qs) + 16 * s;
+        spread(at, raw);
+        spread(at + 16, raw + 4);
     }
 
     INFER_TARGET inline void scales(int64_t, int s, __m512i scale[2], __m512i & min) const {
@@ -199,16 +296,40 @@ struct rows_q4_K : rows {
     }
 
     INFER_TARGET inline __m512 scale(int64_t) const {
-        return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(halves_));
+        return low(halves_);
     }
 
     INFER_TARGET inline __m512 below(int64_t) const {
-        return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(halves_, 16)));
+        return low(_mm512_srli_epi32(halves_, 16));
     }
 };
 
-template <int M, typename T> INFER_TARGET void multiply(const q4_K *, T & matrix, bool both, int64_t blocks, const void * const * prepared, float * const * out) {
-    const __m512i mask = _mm512_set1_epi8(0x0f);
+struct rows_q4_K : rows_parts<q4_K> {
+    INFER_TARGET inline void numbers(int64_t, int, int h, const __m512i raw[8], __m512i w[8]) const {
+        half_of(raw, h, w);
+    }
+};
+
+struct rows_q5_K : rows_parts<q5_K> {
+    __m512i fifth_[8]; // a bit for each part
+
+    INFER_TARGET inline void block(int64_t i) {
+        rows_parts::block(i);
+        spread(i * sizeof(q5_K) + offsetof(q5_K, qh), fifth_);
+        spread(i * sizeof(q5_K) + offsetof(q5_K, qh) + 16, fifth_ + 4);
+    }
+
+    INFER_TARGET inline void numbers(int64_t, int s, int h, const __m512i raw[8], __m512i w[8]) const {
+        const __m128i bits = _mm_cvtsi32_si128(s + h);
+        half_of(raw, h, w);
+        for (int j = 0; j < 8; j++) {
+            const __m512i bit = _mm512_and_si512(_mm512_srl_epi16(fifth_[j], bits), _mm512_set1_epi8(1));
+            w[j] = _mm512_or_si512(w[j], _mm512_slli_epi16(bit, 4));
+        }
+    }
+};
+
+template <int M, typename T> INFER_TARGET void multiply(with_minima, T & matrix, bool both, int64_t blocks, const void * const * prepared, float * const * out) {
     __m512 acc[M], least[M];
     for (int m = 0; m < M; m++) {
         acc[m] = least[m] = _mm512_setzero_ps();
@@ -225,9 +346,7 @@ template <int M, typename T> INFER_TARGET void multiply(const q4_K *, T & matrix
             matrix.nibbles(i, s, raw);
 #pragma GCC unroll 2
             for (int h = 0; h < 2; h++) {
-                for (int j = 0; j < 8; j++) {
-                    w[j] = _mm512_and_si512(h ? _mm512_srli_epi16(raw[j], 4) : raw[j], mask);
-                }
+                matrix.numbers(i, s, h, raw, w);
 #pragma GCC unroll 16
                 for (int m = 0; m < M; m++) {
                     const q8_K & y = ((const q8_K *) prepared[m])[i];
@@ -251,8 +370,90 @@ template <int M, typename T> INFER_TARGET void multiply(const q4_K *, T & matrix
     store<M>(acc, both, out);
 }
 
+// Blocks of eight parts of 32 numbers, each with a scale.
+
+struct interleaved_iq4_xs {
+    using kind = parts_of_32;
+    const iq4_xsx8 * a, * b;
+
+    INFER_TARGET inline void block(int64_t) {}
+
+    INFER_TARGET inline void numbers(int64_t i, int part, __m512i w[8]) const {
+        infer::avx512::spread(a[i].q + 256 * part, b[i].q + 256 * part, w);
+        infer::avx512::spread(a[i].q + 256 * part + 128, b[i].q + 256 * part + 128, w + 4);
+    }
+
+    INFER_TARGET inline __m512i scale_of(int64_t i, int part) const {
+        return _mm512_cvtepi8_epi32(_mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *) a[i].scales[part]), _mm_loadl_epi64((const __m128i *) b[i].scales[part])));
+    }
+
+    INFER_TARGET inline __m512 scale(int64_t i) const {
+        return halves(a[i].d, b[i].d);
+    }
+};
+
+struct rows_iq4_xs : rows {
+    using kind = parts_of_32;
+
+    __m512i head_[4]; // of a block: d and the scales' high bits, the low ones, and numbers
+
+    INFER_TARGET inline void block(int64_t i) {
+        fetch(a, stride, 16, i, sizeof(iq4_xs));
+        spread(i * sizeof(iq4_xs), head_);
+    }
+
+    INFER_TARGET inline void numbers(int64_t i, int part, __m512i w[8]) const {
+        __m512i raw[4];
+        spread(i * sizeof(iq4_xs) + offsetof(iq4_xs, qs) + 16 * part, raw);
+        split(raw, w);
+        look_up(table_iq4_xs, w);
+    }
+
+    INFER_TARGET inline __m512i scale_of(int64_t, int part) const {
+        const __m512i four = _mm512_and_si512(_mm512_srl_epi32(head_[1], _mm_cvtsi32_si128(4 * part)), _mm512_set1_epi32(15));
+        const __m512i two  = _mm512_and_si512(_mm512_srl_epi32(head_[0], _mm_cvtsi32_si128(12 + 2 * part)), _mm512_set1_epi32(48));
+        return _mm512_sub_epi32(_mm512_or_si512(four, two), _mm512_set1_epi32(32));
+    }
+
+    INFER_TARGET inline __m512 scale(int64_t) const {
+        return low(head_[0]);
+    }
+};
+
+template <int M, typename T> INFER_TARGET void multiply(parts_of_32, T & matrix, bool both, int64_t blocks, const void * const * prepared, float * const * out) {
+    __m512 acc[M];
+    for (int m = 0; m < M; m++) {
+        acc[m] = _mm512_setzero_ps();
+    }
+    for (int64_t i = 0; i < blocks; i++) {
+        __m512i sums[M];
+        for (int m = 0; m < M; m++) {
+            sums[m] = _mm512_setzero_si512();
+        }
+        matrix.block(i);
+        for (int part = 0; part < 8; part++) {
+            __m512i w[8];
+            matrix.numbers(i, part, w);
+            const __m512i scale = matrix.scale_of(i, part);
+#pragma GCC unroll 16
+            for (int m = 0; m < M; m++) {
+                const q8_K & y = ((const q8_K *) prepared[m])[i];
+                sums[m] = _mm512_add_epi32(sums[m], _mm512_mullo_epi32(scale, dot(_mm512_set1_epi32(-bias_iq4_xs * y.sums[part]), w, y.q + 32 * part)));
+            }
+        }
+        const __m512 scale = matrix.scale(i);
+        for (int m = 0; m < M; m++) {
+            const __m512 d = _mm512_set1_ps(((const q8_K *) prepared[m])[i].d);
+            acc[m] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[m]), _mm512_mul_ps(scale, d), acc[m]);
+        }
+    }
+    store<M>(acc, both, out);
+}
+
+// Blocks of sixteen parts of 16 numbers, each with a scale.
+
 struct interleaved_q6_K {
-    using type = q6_K;
+    using kind = parts_of_16;
     const q6_Kx8 * a, * b;
 
     INFER_TARGET inline void block(int64_t) {}
@@ -275,7 +476,7 @@ struct interleaved_q6_K {
 };
 
 struct rows_q6_K : rows {
-    using type = q6_K;
+    using kind = parts_of_16;
 
     __m512i scales_[4], low_[2][4], high_[4];
 
@@ -309,7 +510,7 @@ struct rows_q6_K : rows {
     }
 };
 
-template <int M, typename T> INFER_TARGET void multiply(const q6_K *, T & matrix, bool both, int64_t blocks, const void * const * prepared, float * const * out) {
+template <int M, typename T> INFER_TARGET void multiply(parts_of_16, T & matrix, bool both, int64_t blocks, const void * const * prepared, float * const * out) {
     __m512 acc[M];
     for (int m = 0; m < M; m++) {
         acc[m] = _mm512_setzero_ps();
@@ -353,7 +554,7 @@ template <int M, typename T> INFER_TARGET void multiply(const q6_K *, T & matrix
 
 template <typename T, int M = 1> void pick(T & matrix, bool both, int64_t blocks, const void * const * prepared, float * const * out, int m) {
     if (m == M) {
-        return multiply<M>((const typename T::type *) nullptr, matrix, both, blocks, prepared, out);
+        return multiply<M>(typename T::kind(), matrix, both, blocks, prepared, out);
     }
     if constexpr (M < most_vectors) {
         pick<T, M + 1>(matrix, both, blocks, prepared, out, m);
@@ -376,9 +577,13 @@ template <typename T> void in_file(const void * a, const void * b, size_t stride
 }
 
 const kernel kernels[] = {
-    {"q4_0", true, 32, sizeof(q4_0x8), sizeof(q8_0), 16, 1, 64, interleave_q4_0, prepare_q8_0, interleaved<interleaved_q4_0>, in_file<rows_q4_0>},
+    {"q4_0", true, 32, sizeof(q4_0x8), sizeof(q8_0), 16, 1, 64, interleave_q4_0, prepare_q8_0<8>, interleaved<interleaved_q4_0>, in_file<rows_q4_0>},
     {"q4_K", true, 256, sizeof(q4_Kx8), sizeof(q8_K), 16, 32, 64, interleave_q4_K, prepare_q8_K, interleaved<interleaved_q4_K>, in_file<rows_q4_K>},
     {"q6_K", false, 256, sizeof(q6_Kx8), sizeof(q8_K16), 16, 32, 64, interleave_q6_K, prepare_q8_K16, interleaved<interleaved_q6_K>, in_file<rows_q6_K>},
+    {"q8_0", false, 32, sizeof(blocks_x8), sizeof(q8_0), 16, 1, 64, interleave_blocks<weights_q8_0>, prepare_q8_0<bias_q8_0>, interleaved<interleaved_blocks>, in_file<rows_q8_0>},
+    {"mxfp4", false, 32, sizeof(blocks_x8), sizeof(q8_0), 16, 1, 64, interleave_blocks<mxfp4>, prepare_q8_0<bias_mxfp4>, interleaved<interleaved_blocks>, in_file<rows_mxfp4>},
+    {"q5_K", false, 256, sizeof(q5_Kx8), sizeof(q8_K), 16, 1, 64, interleave_q5_K, prepare_q8_K, interleaved<interleaved_q5_K>, in_file<rows_q5_K>},
+    {"iq4_xs", false, 256, sizeof(iq4_xsx8), sizeof(q8_K), 16, 1, 64, interleave_iq4_xs, prepare_q8_K, interleaved<interleaved_iq4_xs>, in_file<rows_iq4_xs>},
 };
 
 } // namespace

@@ -15,16 +15,20 @@ func TestKernelsAgreeWithTheEngine(t *testing.T) {
 	if Kernels() == "" {
 		t.Skip("no kernels for this CPU and engine")
 	}
-	for _, name := range []string{"q4_0", "q4_K"} {
+	for _, name := range []string{"q4_0", "q4_K", "q8_0", "mxfp4", "q5_K", "iq4_xs"} {
 		typ, err := ParseTensorType(name)
 		if err != nil {
 			t.Fatal(err)
 		}
+		layouts := []bool{true} // in the file's
+		if name == "q4_0" || name == "q4_K" {
+			layouts = []bool{false, true}
+		}
 		for _, p := range []product{{length: 256, rows: 8}, {length: 512, rows: 16}, {length: 1024, rows: 24}, {length: 256, rows: 264}} {
 			p.typ = typ
 			for _, p.vectors = range []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 15, 16, 17, 31, 33, 48, 64, 65, 90} {
-				for _, p.plain = range []bool{false, true} {
-					if !p.plain && p.vectors == 1 || p.plain && p.vectors < 32 && name != "q4_0" {
+				for _, p.plain = range layouts {
+					if !p.plain && p.vectors == 1 || p.plain && p.vectors < 32 && name == "q4_K" {
 						continue // the engine's are used
 					}
 					if !p.agrees() {
@@ -35,8 +39,8 @@ func TestKernelsAgreeWithTheEngine(t *testing.T) {
 			for _, e := range [][2]int{{4, 1}, {8, 2}, {16, 8}} {
 				p.experts, p.each = e[0], e[1]
 				for _, p.vectors = range []int{1, 2, 7, 140} {
-					for _, p.plain = range []bool{false, true} {
-						if !p.plain && p.vectors == 1 || p.plain && p.vectors < 140 && name != "q4_0" {
+					for _, p.plain = range layouts {
+						if !p.plain && p.vectors == 1 || p.plain && p.vectors < 140 && name == "q4_K" {
 							continue // the engine's are used
 						}
 						if !p.agrees() {
@@ -46,15 +50,15 @@ func TestKernelsAgreeWithTheEngine(t *testing.T) {
 				}
 			}
 		}
-		many := product{typ: typ, length: 4096, rows: 8, vectors: 3000} // numbers between two whole ones are rare
+		many := product{typ: typ, length: 4096, rows: 8, vectors: 3000, plain: layouts[0]} // numbers between two whole ones are rare
 		if !many.agrees() {
 			t.Errorf("%s: %+v", name, many)
 		}
 		for n := range infiniteNumbers + 1 {
-			for _, plain := range []bool{false, true} {
+			for _, plain := range layouts {
 				for _, vectors := range []int{7, 45, 75} {
 					p := product{typ: typ, length: 4096, rows: 24, vectors: vectors, plain: plain, numbers: n}
-					if plain && vectors < 32 && name != "q4_0" {
+					if plain && vectors < 32 && name == "q4_K" {
 						continue
 					}
 					// With Q4_0, the engine and the kernels make different numbers of NaN.

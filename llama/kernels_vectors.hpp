@@ -56,7 +56,8 @@ template <bool Fused> INFER_TARGET inline void whole(const float * x, float fact
     _mm256_storeu_si256((__m256i *) q, _mm256_permutevar8x32_epi32(mixed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
 }
 
-INFER_TARGET void prepare_q8_0(const float * x, int64_t n, void * prepared) {
+// prepare_q8_0 prepares a vector for weights without sign, from which Bias is to be subtracted.
+template <int Bias> INFER_TARGET void prepare_q8_0(const float * x, int64_t n, void * prepared) {
     q8_0 * y = (q8_0 *) prepared;
     for (int64_t i = 0; i < n / 32; i++, x += 32) {
         __m256 most = absolute(_mm256_loadu_ps(x));
@@ -65,7 +66,7 @@ INFER_TARGET void prepare_q8_0(const float * x, int64_t n, void * prepared) {
         }
         const float max = largest(most);
         whole<false>(x, max != 0.0f ? 127.0f / max : 0.0f, y[i].q);
-        y[i].offset = -8 * sum_of(y[i].q);
+        y[i].offset = -Bias * sum_of(y[i].q);
         y[i].d      = _cvtsh_ss(_cvtss_sh(max / 127.0f, _MM_FROUND_TO_NEAREST_INT));
     }
 }
@@ -135,6 +136,12 @@ INFER_TARGET void prepare_q8_K16(const float * x, int64_t n, void * prepared) {
     }
 }
 
+// The kinds of blocks. A kernel has a multiplication for each.
+struct of_32 {};       // numbers with a scale
+struct with_minima {}; // eight parts of 32 numbers, each with a scale and a minimum
+struct parts_of_32 {}; // with a scale each
+struct parts_of_16 {};
+
 // A file's blocks.
 struct q4_0 {
     uint16_t d;      // scale, float16
@@ -147,6 +154,13 @@ struct q4_K {
     uint8_t  qs[128];    // as in q4_Kx8
 };
 
+struct q5_K {
+    uint16_t d, dmin;
+    uint8_t  scales[12]; // as in q4_K
+    uint8_t  qh[32];     // a bit of each is the fifth of a number; of 32 numbers the same bit
+    uint8_t  qs[128];    // as in q4_K
+};
+
 struct q6_K {
     uint8_t  ql[128];    // of each 128 numbers, 64 bytes: low four bits
     uint8_t  qh[64];     // 32 bytes: high two bits
@@ -154,11 +168,57 @@ struct q6_K {
     uint16_t d;
 };
 
-// A layout of our own.
+struct weights_q8_0 {
+    uint16_t d;
+    int8_t   q[32];
+};
+
+struct mxfp4 {
+    uint8_t e;      // the scale's exponent, for twice the numbers
+    uint8_t qs[16]; // as in q4_0; places in a table
+};
+
+struct iq4_xs {
+    uint16_t d;
+    uint16_t scales_h;    // of each 32 numbers, two bits above the four
+    uint8_t  scales_l[4]; // four bits
+    uint8_t  qs[128];     // of each 32 numbers, as in q4_0; places in a table
+
+    // scale returns the scale of 32 numbers.
+    int8_t scale(int part) const {
+        return (int8_t) ((scales_l[part / 2] >> (part % 2 * 4) & 15) + (scales_h >> (2 * part) & 3) * 16 - 32);
+    }
+};
+
+// The tables' numbers with the bias, so that they have no sign.
+constexpr int bias_mxfp4 = 12, bias_iq4_xs = 128, bias_q8_0 = 128;
+
+alignas(16) constexpr uint8_t table_mxfp4[16]  = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
+alignas(16) constexpr uint8_t table_iq4_xs[16] = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
+
+// Layouts of our own: of eight rows in turn, eight numbers, without sign.
+
+struct blocks_x8 { // of 32 numbers
+    float   d[8];
+    uint8_t q[256];
+};
+
+struct q5_Kx8 {
+    uint16_t d[8], dmin[8];
+    uint8_t  scales[96]; // as in q4_Kx8
+    uint8_t  q[2048];
+};
+
 struct q6_Kx8 {
     uint16_t d[8];
     int8_t   scales[16][8]; // of 16 numbers of each row
-    uint8_t  q[2048];       // of each row in turn, eight numbers, without sign
+    uint8_t  q[2048];
+};
+
+struct iq4_xsx8 {
+    uint16_t d[8];
+    int8_t   scales[8][8]; // of 32 numbers of each row
+    uint8_t  q[2048];
 };
 
 // The engine's layouts of eight interleaved rows.
@@ -244,40 +304,153 @@ INFER_TARGET void interleave_q4_0(const void * rows, size_t stride, int64_t bloc
     }
 }
 
-INFER_TARGET void interleave_q4_K(const void * rows, size_t stride, int64_t blocks, void * interleaved) {
-    q4_Kx8 * to = (q4_Kx8 *) interleaved;
-    for (int64_t i = 0; i < blocks; i++) {
-        fetch((const char *) rows, stride, 8, i, sizeof(q4_K));
-        const uint8_t * qs[8];
-        uint64_t scale[8], min[8];
-        for (int r = 0; r < 8; r++) {
-            const q4_K & from = ((const q4_K *) ((const char *) rows + r * stride))[i];
-            to[i].d[r]    = from.d;
-            to[i].dmin[r] = from.dmin;
-            const parts p(from.scales);
-            scale[r] = p.scale;
-            min[r]   = p.min;
-            qs[r] = from.qs;
-        }
-        transpose(scale);
-        transpose(min);
-        for (int s = 0; s < 8; s++) {
-            parts p;
-            p.scale = scale[s];
-            p.min   = min[s];
-            p.write(to[i].scales + 12 * s);
-        }
-        for (int j = 0; j < 128; j += 16) {
-            eights(qs, _mm_setzero_si128(), to[i].qs + 8 * j);
-            for (const uint8_t * & q : qs) {
-                q += 16;
-            }
+// interleave_bytes writes n numbers of each of eight rows.
+INFER_TARGET inline void interleave_bytes(const uint8_t * const * rows, int n, uint8_t * to) {
+    const uint8_t * q[8];
+    for (int r = 0; r < 8; r++) {
+        q[r] = rows[r];
+    }
+    for (int j = 0; j < n; j += 16) {
+        eights(q, _mm_setzero_si128(), to + 8 * j);
+        for (const uint8_t * & p : q) {
+            p += 16;
         }
     }
 }
 
-// bytes writes the 256 numbers of a block.
-INFER_TARGET inline void bytes(const q6_K & from, uint8_t * to) {
+// interleave_parts writes the scales and minima of eight rows.
+INFER_TARGET inline void interleave_parts(const uint8_t * const * rows, uint8_t * to) {
+    uint64_t scale[8], min[8];
+    for (int r = 0; r < 8; r++) {
+        const parts p(rows[r]);
+        scale[r] = p.scale;
+        min[r]   = p.min;
+    }
+    transpose(scale);
+    transpose(min);
+    for (int s = 0; s < 8; s++) {
+        parts p;
+        p.scale = scale[s];
+        p.min   = min[s];
+        p.write(to + 12 * s);
+    }
+}
+
+INFER_TARGET void interleave_q4_K(const void * rows, size_t stride, int64_t blocks, void * interleaved) {
+    q4_Kx8 * to = (q4_Kx8 *) interleaved;
+    for (int64_t i = 0; i < blocks; i++) {
+        fetch((const char *) rows, stride, 8, i, sizeof(q4_K));
+        const uint8_t * qs[8], * scales[8];
+        for (int r = 0; r < 8; r++) {
+            const q4_K & from = ((const q4_K *) ((const char *) rows + r * stride))[i];
+            to[i].d[r]    = from.d;
+            to[i].dmin[r] = from.dmin;
+            scales[r]     = from.scales;
+            qs[r]         = from.qs;
+        }
+        interleave_parts(scales, to[i].scales);
+        interleave_bytes(qs, 128, to[i].qs);
+    }
+}
+
+// unpack writes 32 numbers: low nibbles, then high ones. Table: their places in it.
+INFER_TARGET inline void unpack(const uint8_t * nibbles, const uint8_t * table, uint8_t * to) {
+    const __m128i low = _mm_set1_epi8(0x0f), x = _mm_loadu_si128((const __m128i *) nibbles), all = _mm_load_si128((const __m128i *) table);
+    _mm_storeu_si128((__m128i *) to, _mm_shuffle_epi8(all, _mm_and_si128(x, low)));
+    _mm_storeu_si128((__m128i *) (to + 16), _mm_shuffle_epi8(all, _mm_and_si128(_mm_srli_epi16(x, 4), low)));
+}
+
+// unpack writes the numbers of a block.
+
+INFER_TARGET inline void unpack(const weights_q8_0 & from, uint8_t * to) {
+    _mm256_storeu_si256((__m256i *) to, _mm256_xor_si256(_mm256_loadu_si256((const __m256i *) from.q), _mm256_set1_epi8((char) bias_q8_0)));
+}
+
+INFER_TARGET inline void unpack(const mxfp4 & from, uint8_t * to) {
+    unpack(from.qs, table_mxfp4, to);
+}
+
+INFER_TARGET inline void unpack(const iq4_xs & from, uint8_t * to) {
+    for (int part = 0; part < 8; part++) {
+        unpack(from.qs + 16 * part, table_iq4_xs, to + 32 * part);
+    }
+}
+
+INFER_TARGET inline void unpack(const q5_K & from, uint8_t * to) {
+    const __m256i low = _mm256_set1_epi8(0x0f), one = _mm256_set1_epi8(1), top = _mm256_loadu_si256((const __m256i *) from.qh);
+    for (int part = 0; part < 8; part++) {
+        const __m256i x = _mm256_loadu_si256((const __m256i *) (from.qs + 32 * (part / 2)));
+        const __m256i fifth = _mm256_slli_epi16(_mm256_and_si256(_mm256_srl_epi16(top, _mm_cvtsi32_si128(part)), one), 4);
+        _mm256_storeu_si256((__m256i *) (to + 32 * part), _mm256_or_si256(_mm256_and_si256(part % 2 ? _mm256_srli_epi16(x, 4) : x, low), fifth));
+    }
+}
+
+INFER_TARGET inline float scale_of(const weights_q8_0 & from) {
+    return _cvtsh_ss(from.d);
+}
+
+INFER_TARGET inline float scale_of(const mxfp4 & from) {
+    const uint32_t bits = from.e < 2 ? 0x00200000u << from.e : (from.e - 1u) << 23; // half of two to that power
+    float d;
+    memcpy(&d, &bits, sizeof d);
+    return d;
+}
+
+template <typename T> INFER_TARGET void interleave_blocks(const void * rows, size_t stride, int64_t blocks, void * interleaved) {
+    blocks_x8 * to = (blocks_x8 *) interleaved;
+    for (int64_t i = 0; i < blocks; i++) {
+        fetch((const char *) rows, stride, 8, i, sizeof(T));
+        uint8_t numbers[8][32];
+        const uint8_t * q[8];
+        for (int r = 0; r < 8; r++) {
+            const T & from = ((const T *) ((const char *) rows + r * stride))[i];
+            to[i].d[r] = scale_of(from);
+            unpack(from, numbers[r]);
+            q[r] = numbers[r];
+        }
+        interleave_bytes(q, 32, to[i].q);
+    }
+}
+
+INFER_TARGET void interleave_q5_K(const void * rows, size_t stride, int64_t blocks, void * interleaved) {
+    q5_Kx8 * to = (q5_Kx8 *) interleaved;
+    for (int64_t i = 0; i < blocks; i++) {
+        fetch((const char *) rows, stride, 8, i, sizeof(q5_K));
+        uint8_t numbers[8][256];
+        const uint8_t * q[8], * scales[8];
+        for (int r = 0; r < 8; r++) {
+            const q5_K & from = ((const q5_K *) ((const char *) rows + r * stride))[i];
+            to[i].d[r]    = from.d;
+            to[i].dmin[r] = from.dmin;
+            scales[r]     = from.scales;
+            unpack(from, numbers[r]);
+            q[r] = numbers[r];
+        }
+        interleave_parts(scales, to[i].scales);
+        interleave_bytes(q, 256, to[i].q);
+    }
+}
+
+INFER_TARGET void interleave_iq4_xs(const void * rows, size_t stride, int64_t blocks, void * interleaved) {
+    iq4_xsx8 * to = (iq4_xsx8 *) interleaved;
+    for (int64_t i = 0; i < blocks; i++) {
+        fetch((const char *) rows, stride, 8, i, sizeof(iq4_xs));
+        uint8_t numbers[8][256];
+        const uint8_t * q[8];
+        for (int r = 0; r < 8; r++) {
+            const iq4_xs & from = ((const iq4_xs *) ((const char *) rows + r * stride))[i];
+            to[i].d[r] = from.d;
+            for (int j = 0; j < 8; j++) {
+                to[i].scales[j][r] = from.scale(j);
+            }
+            unpack(from, numbers[r]);
+            q[r] = numbers[r];
+        }
+        interleave_bytes(q, 256, to[i].q);
+    }
+}
+
+INFER_TARGET inline void unpack(const q6_K & from, uint8_t * to) {
     const __m256i low = _mm256_set1_epi8(0x0f), two = _mm256_set1_epi8(0x30);
     for (int h = 0; h < 2; h++) {
         const __m256i a = _mm256_loadu_si256((const __m256i *) (from.ql + 64 * h)), b = _mm256_loadu_si256((const __m256i *) (from.ql + 64 * h + 32));
@@ -302,15 +475,10 @@ INFER_TARGET void interleave_q6_K(const void * rows, size_t stride, int64_t bloc
             for (int j = 0; j < 16; j++) {
                 to[i].scales[j][r] = from.scales[j];
             }
-            bytes(from, numbers[r]);
+            unpack(from, numbers[r]);
             q[r] = numbers[r];
         }
-        for (int j = 0; j < 256; j += 16) {
-            eights(q, _mm_setzero_si128(), to[i].q + 8 * j);
-            for (const uint8_t * & p : q) {
-                p += 16;
-            }
-        }
+        interleave_bytes(q, 256, to[i].q);
     }
 }
 
@@ -322,6 +490,11 @@ template <int... Order> INFER_TARGET inline __m128i eight_halves(const char * ro
         return x;
     };
     return _mm_setr_epi16(half(rows + Order * stride)...);
+}
+
+// eight_bytes reads a byte of each of eight rows of a file, in an order.
+template <int... Order> INFER_TARGET inline __m256i eight_bytes(const char * rows, size_t stride) {
+    return _mm256_setr_epi32((uint8_t) rows[Order * stride]...);
 }
 
 #undef INFER_TARGET

@@ -3,6 +3,7 @@
 package llama_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -19,24 +20,28 @@ type at struct {
 // feed evaluates tokens and returns the logits of the last.
 func feed(t *testing.T, c *llama.Context, tokens ...at) []float32 {
 	t.Helper()
-	b, err := llama.NewBatch(len(tokens), 4)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.Close()
-	for i, a := range tokens {
-		if err := b.Add(a.token, a.pos, i == len(tokens)-1, a.seqs...); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := c.Decode(t.Context(), b); err != nil {
-		t.Fatal(err)
-	}
-	l, err := c.Logits(-1, nil)
+	l, err := fed(t.Context(), c, tokens...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return l
+}
+
+func fed(ctx context.Context, c *llama.Context, tokens ...at) ([]float32, error) {
+	b, err := llama.NewBatch(len(tokens), 4)
+	if err != nil {
+		return nil, err
+	}
+	defer b.Close()
+	for i, a := range tokens {
+		if err := b.Add(a.token, a.pos, i == len(tokens)-1, a.seqs...); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.Decode(ctx, b); err != nil {
+		return nil, err
+	}
+	return c.Logits(-1, nil)
 }
 
 // storyAs is the story as one sequence.

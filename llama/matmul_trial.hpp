@@ -132,10 +132,12 @@ private:
         }
     }
 
-    // set_blocks sets all bits of the matrix but the blocks' float16s: scales, which come first, of Q6_K last.
+    // set_blocks sets all bits of the matrix but the blocks' float16s: scales, which come first, of Q6_K last, and of
+    // MXFP4 are none.
     void set_blocks() {
-        const size_t   size = ggml_type_size(matrix_.type), halves = matrix_.type == GGML_TYPE_Q4_K ? 2 : 1;
-        const size_t   at   = matrix_.type == GGML_TYPE_Q6_K ? size - sizeof(uint16_t) : 0;
+        const enum ggml_type type = matrix_.type;
+        const size_t   size = ggml_type_size(type), halves = type == GGML_TYPE_MXFP4 ? 0 : type == GGML_TYPE_Q4_K || type == GGML_TYPE_Q5_K ? 2 : 1;
+        const size_t   at   = type == GGML_TYPE_Q6_K ? size - sizeof(uint16_t) : 0;
         const uint16_t scales[] = {0x3c00, 0xbc00, 0x0001, 0x8001, 0x7bff, 0}, rare[] = {0x7c00, 0x7e00}; // 1, least, most, 0, infinity, NaN
         for (char * b = (char *) plain_.data; b < (char *) plain_.data + matrix_.nb[3]; b += size) {
             uint16_t s[2];
@@ -240,7 +242,7 @@ void use_kernels(ggml_backend_buffer_type_t type) {
         }
         return trial(plain ? nullptr : used.type, t, s).same(engine, &tried);
     });
-    for (const enum ggml_type t : {GGML_TYPE_Q4_0, GGML_TYPE_Q4_K, GGML_TYPE_Q6_K}) {
+    for (const enum ggml_type t : {GGML_TYPE_Q4_0, GGML_TYPE_Q8_0, GGML_TYPE_MXFP4, GGML_TYPE_IQ4_XS, GGML_TYPE_Q4_K, GGML_TYPE_Q5_K, GGML_TYPE_Q6_K}) {
         if (const kernel * k = kernel_of(ggml_type_name(t))) {
             with->add(t, *k);
         }
