@@ -650,10 +650,10 @@ template <typename T> void in_file(const void * a, const void * b, size_t stride
 
 const kernel kernels[] = {
     {"q4_0", true, 32, sizeof(q4_0x8), sizeof(q8_0), most, 1, 8, interleave_q4_0, prepare_q8_0<8>, interleaved<interleaved_q4_0>, in_file<rows_q4_0>},
-    {"q4_K", true, 256, sizeof(q4_Kx8), sizeof(q8_K), most, 32, 8, interleave_q4_K, prepare_q8_K, interleaved<interleaved_q4_K>, in_file<rows_q4_K>},
-    {"q6_K", false, 256, sizeof(q6_Kx8), sizeof(q8_K16), most, 32, 8, interleave_q6_K, prepare_q8_K16, interleaved<interleaved_q6_K>, in_file<rows_q6_K>},
+    {"q4_K", true, 256, sizeof(q4_Kx8), sizeof(q8_K), most, 2, 8, interleave_q4_K, prepare_q8_K, interleaved<interleaved_q4_K>, in_file<rows_q4_K>},
+    {"q6_K", false, 256, sizeof(q6_Kx8), sizeof(q8_K16), most, 4, 8, interleave_q6_K, prepare_q8_K16, interleaved<interleaved_q6_K>, in_file<rows_q6_K>},
     {"q8_0", false, 32, sizeof(blocks_x8), sizeof(q8_0), most, 1, 8, interleave_blocks<weights_q8_0>, prepare_q8_0<bias_q8_0>, interleaved<interleaved_blocks<255>>, in_file<rows_q8_0>},
     {"mxfp4", false, 32, sizeof(blocks_x8), sizeof(q8_0), most, 1, 8, interleave_blocks<mxfp4>, prepare_q8_0<bias_mxfp4>, interleaved<interleaved_blocks<2 * bias_mxfp4>>, in_file<rows_mxfp4>},
-    {"q5_K", false, 256, sizeof(q5_Kx8), sizeof(q8_K), most, 1, 8, interleave_q5_K, prepare_q8_K, interleaved<interleaved_q5_K>, in_file<rows_q5_K>},
-    {"iq4_xs", false, 256, sizeof(iq4_xsx8), sizeof(q8_K), most, 1, 8, interleave_iq4_xs, prepare_q8_K, interleaved<interleaved_iq4_xs>, in_file<rows_iq4_xs>},
+    {"q5_K", false, 256, sizeof(q5_Kx8), sizeof(q8_K), most, 2, 8, interleave_q5_K, prepare_q8_K, interleaved<interleaved_q5_K>, in_file<rows_q5_K>},
+    {"iq4_xs", false, 256, sizeof(iq4_xsx8), sizeof(q8_K), most, 2, 8, interleave_iq4_xs, prepare_q8_K, interleaved<interleaved_iq4_xs>, in_file<rows_iq4_xs>},
 };

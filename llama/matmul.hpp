@@ -1,8 +1,8 @@
-// Multiplications of weights by the vectors of several tokens, as in prompts and in batches of texts, and by a
-// single one where the weights are of type Q4_0 in the file's layout. This package's kernels (kernels.h) compute
-// them where this CPU has some. The engine computes the rest: repacked weights by one vector, and those of types
-// Q4_K and Q6_K in the file's layout by fewer than 32 vectors, for which it rounds in another order. In all other
-// cases the bits of a result depend neither on the number of vectors nor on the layout.
+// Multiplications of weights by the vectors of several tokens, as in prompts and in batches of texts, and with some
+// types in the file's layout by a single one. This package's kernels (kernels.h) compute them where this CPU has some.
+// The engine computes the rest: repacked weights by one vector, and those in the file's layout by fewer vectors than a
+// kernel's least, for which it rounds in another order. In all other cases the bits of a result depend neither on the
+// number of vectors nor on the layout.
 
 #include "buffers.h"
 #include "kernels.h"

@@ -153,9 +153,9 @@ func chooseKernels() error {
 
 // Kernels returns the instruction set of this package's own kernels: avx512_vnni, avx_vnni or avx2. They
 // multiply weights by the vectors of tokens: repacked weights of types Q4_0 and Q4_K by those of two
-// tokens and more, and weights in the file's layout by those of one and more (Q4_0), or 32 and more (Q4_K, Q6_K). A
-// type that the engine repacks into another layout is left to the engine. Kernels is empty where all types
-// are: on CPUs without AVX2, on macOS, and with engines that do not repack.
+// tokens and more, and weights in the file's layout by those of one and more (Q4_0, Q8_0, MXFP4), two and more (Q4_K,
+// Q5_K, IQ4_XS), or four and more (Q6_K). A type that the engine repacks into another layout is left to the engine.
+// Kernels is empty where all types are: on CPUs without AVX2, on macOS, and with engines that do not repack.
 func Kernels() string {
 	if start() != nil || !C.infer_kernels_used() {
 		return ""

@@ -56,7 +56,7 @@ type versionInfo struct {
 	Available []string `json:"cpu_available"`
 	Missing   []string `json:"cpu_missing"` // available, but not compiled in
 	Repack    bool     `json:"repack"`      // whether weights can be repacked for this CPU
-	Kernels   string   `json:"kernels"`     // instruction set of the kernels for q4_0, q4_K and q6_K weights; "" for the engine's
+	Kernels   string   `json:"kernels"`     // instruction set of the package's own kernels; "" for the engine's
 	Devices   []device `json:"devices"`
 	Problem   string   `json:"engine_error"` // why the engine is unavailable; "" if it is available
 }
@@ -120,7 +120,7 @@ func (v versionInfo) text() string {
 		row("repacking", "none: copied weights keep the layout of the file")
 	}
 	if v.Kernels != "" {
-		row("kernels", v.Kernels+" for q4_0, q4_K and q6_K weights")
+		row("kernels", v.Kernels+" for q4_0, q4_K, q5_K, q6_K, q8_0, iq4_xs and mxfp4 weights")
 	}
 	for i, d := range v.Devices {
 		name := "devices"
