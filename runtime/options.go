@@ -250,9 +250,9 @@ type GenerateOptions struct {
 	// It is faster if an answer quotes the prompt or itself, most of all if weights are read
 	// from disk for each evaluation. A drafted token is accepted only if the sampler chooses
 	// it, so the same seed gives the same text as without Lookup, if the engine computes a
-	// batch exactly as single tokens. With 4-bit weights, flash attention and fewer than 32 tokens it does;
-	// otherwise the CPU rounds differently, and of two tokens with almost equal logits the
-	// other may be chosen. If [Options].Generate has Lookup, [llama.FlashAuto] means flash
+	// batch exactly as single tokens. With packed 4-bit weights, and with q4_0, q8_0 and mxfp4, it does if flash
+	// attention is on and a batch has fewer than 32 tokens; otherwise the CPU rounds differently, and of two
+	// tokens with almost equal logits the other may be chosen. If [Options].Generate has Lookup, [llama.FlashAuto] means flash
 	// attention.
 	//
 	// Recurrent models generate without it, as their state cannot drop rejected drafts. The
