@@ -456,6 +456,7 @@ func TestDownloads(t *testing.T) {
 	})
 	server := httptest.NewServer(mux)
 	defer server.Close()
+	defer server.CloseClientConnections()
 	for _, path := range []string{"/@x/engine.tgz", "/moved.tgz?token=1#x"} {
 		f, err := engines.Add(t.Context(), server.URL+path, engines.Options{SHA256: want})
 		if err != nil || f.Usable() != nil {

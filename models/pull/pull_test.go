@@ -45,21 +45,22 @@ func newHub(t *testing.T, files map[string][]byte) *hub {
 	h := &hub{files: files, sums: map[string]string{}}
 	h.content = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.mu.Lock()
-		defer h.mu.Unlock()
 		h.leaked = h.leaked || r.Header.Get("Authorization") != ""
 		data, ok := h.files[strings.TrimPrefix(r.URL.Path, "/")]
-		if !ok {
+		if ok {
+			h.asked = append(h.asked, r.URL.Path+" "+r.Header.Get("Range"))
+		}
+		n, fault := len(h.asked), h.fault
+		h.mu.Unlock() // wine may never end a write to a client that has gone
+		switch {
+		case !ok:
 			http.NotFound(w, r)
-			return
+		case fault == nil || !fault(n, w, r, data):
+			w.Header().Set("ETag", `"`+sum(data)[:16]+`"`)
+			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
 		}
-		h.asked = append(h.asked, r.URL.Path+" "+r.Header.Get("Range"))
-		if h.fault != nil && h.fault(len(h.asked), w, r, data) {
-			return
-		}
-		w.Header().Set("ETag", `"`+sum(data)[:16]+`"`)
-		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
 	}))
-	t.Cleanup(h.content.Close)
+	closeAtEnd(t, h.content)
 	h.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
@@ -80,8 +81,16 @@ func newHub(t *testing.T, files map[string][]byte) *hub {
 			http.NotFound(w, r)
 		}
 	}))
-	t.Cleanup(h.Close)
+	closeAtEnd(t, h.Server)
 	return h
+}
+
+// closeAtEnd closes a server, also one that still writes.
+func closeAtEnd(t *testing.T, s *httptest.Server) {
+	t.Cleanup(func() {
+		s.CloseClientConnections()
+		s.Close()
+	})
 }
 
 func (h *hub) sumOf(name string) string {
