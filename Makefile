@@ -81,7 +81,7 @@ test-windows: windows ## cross-compiled tests under wine, where mingw and wine a
 	@lacking="$$($(WINE) missing)"; if [ -n "$$lacking" ]; then echo "make test-windows: missing $$lacking"; exit 1; fi
 	$(WINE) fresh
 	INFER_WINE="$(WINE) run" $(GO) test -run /wine ./llama/start
-	INFER_BIN=bin/windows/infer.exe $(WINDOWS) $(GO) test -short -p 1 -timeout 30m -ldflags "$(ALIGNED)" -exec "$(WINE) run" $(WINDOWS_TESTS)
+	INFER_BIN=bin/windows/infer.exe $(WINDOWS) $(GO) test -short -p 1 -timeout 30m -ldflags "$(ALIGNED)" -exec "$(WINE) next" $(WINDOWS_TESTS)
 	$(WINE) end
 
 # A benchmark, not a test: the same program for Linux and for Windows under wine, alternately,
