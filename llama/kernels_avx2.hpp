@@ -364,17 +364,11 @@ struct rows_q5_K : rows_parts<q5_K> {
     }
 };
 
-// Blocks of eight parts of 32 numbers, each with a scale.
-
-struct interleaved_iq4_xs {
-    using kind = parts_of_32;
-    const iq4_xsx8 * a;
+// interleaved_scaled are interleaved rows of parts with a scale each.
+template <typename Block> struct interleaved_scaled {
+    const Block * a;
 
     INFER_TARGET inline void block(int64_t) {}
-
-    INFER_TARGET inline void numbers(int64_t i, int part, __m256i w[8]) const {
-        spread_bytes(a[i].q + 256 * part, w);
-    }
 
     INFER_TARGET inline __m256i scale_of(int64_t i, int part) const {
         return ordered(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *) a[i].scales[part])));
@@ -382,6 +376,16 @@ struct interleaved_iq4_xs {
 
     INFER_TARGET inline __m256 scale(int64_t i) const {
         return halves(a[i].d);
+    }
+};
+
+// Blocks of eight parts of 32 numbers, each with a scale.
+
+struct interleaved_iq4_xs : interleaved_scaled<iq4_xsx8> {
+    using kind = parts_of_32;
+
+    INFER_TARGET inline void numbers(int64_t i, int part, __m256i w[8]) const {
+        spread_bytes(a[i].q + 256 * part, w);
     }
 };
 
@@ -415,11 +419,8 @@ struct rows_iq4_xs : rows {
 
 // Blocks of sixteen parts of 16 numbers, each with a scale.
 
-struct interleaved_q6_K {
+struct interleaved_q6_K : interleaved_scaled<q6_Kx8> {
     using kind = parts_of_16;
-    const q6_Kx8 * a;
-
-    INFER_TARGET inline void block(int64_t) {}
 
     // bits reads what the four parts have in common that begin 16 * part numbers into the block, and 32 numbers
     // apart; numbers returns sixteen numbers of them.
@@ -428,14 +429,6 @@ struct interleaved_q6_K {
     INFER_TARGET inline void numbers(int64_t i, int part, int, __m256i w[4]) const {
         infer::INFER_SET::spread(a[i].q + 128 * part, w);
         infer::INFER_SET::spread(a[i].q + 128 * part + 64, w + 2);
-    }
-
-    INFER_TARGET inline __m256i scale_of(int64_t i, int part) const {
-        return ordered(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *) a[i].scales[part])));
-    }
-
-    INFER_TARGET inline __m256 scale(int64_t i) const {
-        return halves(a[i].d);
     }
 };
 
@@ -651,9 +644,9 @@ template <typename T> void in_file(const void * a, const void * b, size_t stride
 const kernel kernels[] = {
     {"q4_0", true, 32, sizeof(q4_0x8), sizeof(q8_0), most, 1, 8, interleave_q4_0, prepare_q8_0<8>, interleaved<interleaved_q4_0>, in_file<rows_q4_0>},
     {"q4_K", true, 256, sizeof(q4_Kx8), sizeof(q8_K), most, 2, 8, interleave_q4_K, prepare_q8_K, interleaved<interleaved_q4_K>, in_file<rows_q4_K>},
-    {"q6_K", false, 256, sizeof(q6_Kx8), sizeof(q8_K16), most, 4, 8, interleave_q6_K, prepare_q8_K16, interleaved<interleaved_q6_K>, in_file<rows_q6_K>},
+    {"q6_K", false, 256, sizeof(q6_Kx8), sizeof(q8_K16), most, 4, 8, interleave_scaled<q6_K, q6_Kx8>, prepare_q8_K16, interleaved<interleaved_q6_K>, in_file<rows_q6_K>},
     {"q8_0", false, 32, sizeof(blocks_x8), sizeof(q8_0), most, 1, 8, interleave_blocks<weights_q8_0>, prepare_q8_0<bias_q8_0>, interleaved<interleaved_blocks<255>>, in_file<rows_q8_0>},
     {"mxfp4", false, 32, sizeof(blocks_x8), sizeof(q8_0), most, 1, 8, interleave_blocks<mxfp4>, prepare_q8_0<bias_mxfp4>, interleaved<interleaved_blocks<2 * bias_mxfp4>>, in_file<rows_mxfp4>},
     {"q5_K", false, 256, sizeof(q5_Kx8), sizeof(q8_K), most, 2, 8, interleave_q5_K, prepare_q8_K, interleaved<interleaved_q5_K>, in_file<rows_q5_K>},
-    {"iq4_xs", false, 256, sizeof(iq4_xsx8), sizeof(q8_K), most, 2, 8, interleave_iq4_xs, prepare_q8_K, interleaved<interleaved_iq4_xs>, in_file<rows_iq4_xs>},
+    {"iq4_xs", false, 256, sizeof(iq4_xsx8), sizeof(q8_K), most, 2, 8, interleave_scaled<iq4_xs, iq4_xsx8>, prepare_q8_K, interleaved<interleaved_iq4_xs>, in_file<rows_iq4_xs>},
 };

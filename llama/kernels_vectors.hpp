@@ -166,6 +166,10 @@ struct q6_K {
     uint8_t  qh[64];     // 32 bytes: high two bits
     int8_t   scales[16]; // of 16 numbers each
     uint16_t d;
+
+    int8_t scale(int part) const {
+        return scales[part];
+    }
 };
 
 struct weights_q8_0 {
@@ -209,17 +213,16 @@ struct q5_Kx8 {
     uint8_t  q[2048];
 };
 
-struct q6_Kx8 {
+template <int Parts> struct scaled_x8 {
+    static constexpr int parts = Parts;
+
     uint16_t d[8];
-    int8_t   scales[16][8]; // of 16 numbers of each row
+    int8_t   scales[Parts][8]; // of a part of each row
     uint8_t  q[2048];
 };
 
-struct iq4_xsx8 {
-    uint16_t d[8];
-    int8_t   scales[8][8]; // of 32 numbers of each row
-    uint8_t  q[2048];
-};
+using q6_Kx8   = scaled_x8<16>;
+using iq4_xsx8 = scaled_x8<8>;
 
 // The engine's layouts of eight interleaved rows.
 struct q4_0x8 {
@@ -353,14 +356,14 @@ INFER_TARGET void interleave_q4_K(const void * rows, size_t stride, int64_t bloc
     }
 }
 
-// unpack writes 32 numbers: low nibbles, then high ones. Table: their places in it.
+// unpack writes 32 numbers of a table. Nibbles are their places in it: the low ones, then the high ones.
 INFER_TARGET inline void unpack(const uint8_t * nibbles, const uint8_t * table, uint8_t * to) {
     const __m128i low = _mm_set1_epi8(0x0f), x = _mm_loadu_si128((const __m128i *) nibbles), all = _mm_load_si128((const __m128i *) table);
     _mm_storeu_si128((__m128i *) to, _mm_shuffle_epi8(all, _mm_and_si128(x, low)));
     _mm_storeu_si128((__m128i *) (to + 16), _mm_shuffle_epi8(all, _mm_and_si128(_mm_srli_epi16(x, 4), low)));
 }
 
-// unpack writes the numbers of a block.
+// These write the numbers of a block.
 
 INFER_TARGET inline void unpack(const weights_q8_0 & from, uint8_t * to) {
     _mm256_storeu_si256((__m256i *) to, _mm256_xor_si256(_mm256_loadu_si256((const __m256i *) from.q), _mm256_set1_epi8((char) bias_q8_0)));
@@ -431,25 +434,6 @@ INFER_TARGET void interleave_q5_K(const void * rows, size_t stride, int64_t bloc
     }
 }
 
-INFER_TARGET void interleave_iq4_xs(const void * rows, size_t stride, int64_t blocks, void * interleaved) {
-    iq4_xsx8 * to = (iq4_xsx8 *) interleaved;
-    for (int64_t i = 0; i < blocks; i++) {
-        fetch((const char *) rows, stride, 8, i, sizeof(iq4_xs));
-        uint8_t numbers[8][256];
-        const uint8_t * q[8];
-        for (int r = 0; r < 8; r++) {
-            const iq4_xs & from = ((const iq4_xs *) ((const char *) rows + r * stride))[i];
-            to[i].d[r] = from.d;
-            for (int j = 0; j < 8; j++) {
-                to[i].scales[j][r] = from.scale(j);
-            }
-            unpack(from, numbers[r]);
-            q[r] = numbers[r];
-        }
-        interleave_bytes(q, 256, to[i].q);
-    }
-}
-
 INFER_TARGET inline void unpack(const q6_K & from, uint8_t * to) {
     const __m256i low = _mm256_set1_epi8(0x0f), two = _mm256_set1_epi8(0x30);
     for (int h = 0; h < 2; h++) {
@@ -463,17 +447,18 @@ INFER_TARGET inline void unpack(const q6_K & from, uint8_t * to) {
     }
 }
 
-INFER_TARGET void interleave_q6_K(const void * rows, size_t stride, int64_t blocks, void * interleaved) {
-    q6_Kx8 * to = (q6_Kx8 *) interleaved;
+// interleave_scaled interleaves blocks of parts with a scale each.
+template <typename From, typename To> INFER_TARGET void interleave_scaled(const void * rows, size_t stride, int64_t blocks, void * interleaved) {
+    To * to = (To *) interleaved;
     for (int64_t i = 0; i < blocks; i++) {
-        fetch((const char *) rows, stride, 8, i, sizeof(q6_K));
+        fetch((const char *) rows, stride, 8, i, sizeof(From));
         uint8_t numbers[8][256];
         const uint8_t * q[8];
         for (int r = 0; r < 8; r++) {
-            const q6_K & from = ((const q6_K *) ((const char *) rows + r * stride))[i];
+            const From & from = ((const From *) ((const char *) rows + r * stride))[i];
             to[i].d[r] = from.d;
-            for (int j = 0; j < 16; j++) {
-                to[i].scales[j][r] = from.scales[j];
+            for (int j = 0; j < To::parts; j++) {
+                to[i].scales[j][r] = from.scale(j);
             }
             unpack(from, numbers[r]);
             q[r] = numbers[r];
